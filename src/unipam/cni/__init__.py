@@ -1,0 +1,1 @@
+"""The CNI protocol in every version, dispatch by plugin name, the native launcher and its installation."""
