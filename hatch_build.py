@@ -17,10 +17,25 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 LAUNCHER = Path("src/unipam/cni/launcher")
 
 # One static executable without a C library, stack tables or a build id: the fewer pages, the sooner it runs.
-FLAGS = (
-    "-std=c11 -Os -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables "
-    "-fomit-frame-pointer -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-s"
-).split()
+FLAGS = [
+    "-std=c11",
+    "-Os",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-ffreestanding",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-fno-asynchronous-unwind-tables",
+    "-fomit-frame-pointer",
+    "-nostdlib",
+    "-static",
+    "-no-pie",
+    "-Wl,--build-id=none",
+    "-Wl,-z,noexecstack",
+    "-Wl,-z,norelro",
+    "-Wl,-s",
+]
 
 
 class LauncherHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -52,7 +67,9 @@ def compile_launcher(root: Path) -> None:
         )
         fresh.replace(target)
     except FileNotFoundError as error:
-        message = f"no C compiler {compiler[0]!r} to build unipam's CNI launcher with: install one, or name another in CC"
+        message = (
+            f"no C compiler {compiler[0]!r} to build unipam's CNI launcher with: install one, or name another in CC"
+        )
         raise RuntimeError(message) from error
     except subprocess.CalledProcessError as error:
         raise RuntimeError(f"{shlex.join(compiler)} could not build {target}.c:\n{error.stderr}") from error

@@ -31,7 +31,7 @@ class Run:
     duration: int
 
 
-def run(  # noqa: PLR0913 (what a process is made of)
+def run(
     argv: Sequence[str],
     env: Mapping[str, str],
     stdin: bytes,
@@ -49,7 +49,7 @@ def run(  # noqa: PLR0913 (what a process is made of)
     return [each.duration for each in runs(argv, env, stdin, n, parallel, offset)]
 
 
-def runs(  # noqa: PLR0913
+def runs(
     argv: Sequence[str], env: Mapping[str, str], stdin: bytes, n: int, parallel: int = 1, offset: int = 0
 ) -> list[Run]:
     """As `run`, with the time at which each began; in the order of completion."""
