@@ -30,7 +30,6 @@ FLAGS = [
     "-fomit-frame-pointer",
     "-nostdlib",
     "-static",
-    "-no-pie",
     "-Wl,--build-id=none",
     "-Wl,-z,noexecstack",
     "-Wl,-z,norelro",
