@@ -44,19 +44,22 @@ class LauncherHook(BuildHookInterface):  # type: ignore[type-arg]
         """Compile, and mark the wheel as one platform's; a source distribution carries the source alone."""
         if self.target_name != "wheel":
             return
-        compile_launcher(Path(self.root))
+        try:
+            compile_launcher(Path(self.root))
+        except CompileError as error:
+            self.app.abort(str(error))
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
         build_data["artifacts"].append(str(LAUNCHER))
 
 
-def compile_launcher(root: Path) -> None:
-    """Compile the launcher below `root`, by rename, so that a running one is not disturbed.
+class CompileError(Exception):
+    """There is no such compiler, or it failed; the message has its name and its output."""
 
-    Raises:
-        RuntimeError: there is no such compiler, or it failed; the message has its name and its output.
-    """
+
+def compile_launcher(root: Path) -> None:
+    """Compile the launcher below `root`, by rename, so that a running one is not disturbed."""
     compiler = shlex.split(os.environ.get("CC", "")) or ["cc"]
     target = root / LAUNCHER
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
@@ -69,8 +72,8 @@ def compile_launcher(root: Path) -> None:
         message = (
             f"no C compiler {compiler[0]!r} to build unipam's CNI launcher with: install one, or name another in CC"
         )
-        raise RuntimeError(message) from error
+        raise CompileError(message) from error
     except subprocess.CalledProcessError as error:
-        raise RuntimeError(f"{shlex.join(compiler)} could not build {target}.c:\n{error.stderr}") from error
+        raise CompileError(f"{shlex.join(compiler)} could not build {target}.c:\n{error.stderr}") from error
     finally:
         fresh.unlink(missing_ok=True)
