@@ -1,0 +1,44 @@
+# unipam: every task a contributor needs. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## make .venv, with unipam and its native launcher in it
+
+$(STAMP): requirements.lock pyproject.toml hatch_build.py src/unipam/cni/launcher.c
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) (set PYTHON=... to a Python 3.11 or newer)" >&2; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { echo "missing: a C compiler (cc; set CC=... to another)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON) (Debian: python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q src
+	@touch $@
+
+run: setup ## start a node agent on an embedded ledger, and prove it with one real ADD, CHECK and DEL
+	@exec $(BIN)/unipam run
+
+test: setup ## run every test that this machine allows; names what it left out and why
+	$(BIN)/python -m pytest -q -rs
+
+check: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports
+
+bench: setup ## measure against the real peers, in one run, as ratios
+	$(BIN)/python -m bench
+
+lock: ## pin every dependency anew, with hashes and without an index's name
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist src/unipam/cni/launcher

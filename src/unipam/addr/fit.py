@@ -1,0 +1,66 @@
+"""Which free prefix to take: functions of free stretches, in address order. Knows no owner and no policy by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from unipam.addr.prefix import BITS, Prefix, Range
+
+
+def prefixes(first: int, last: int) -> Iterator[Prefix]:
+    """The fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
+    while first <= last:
+        # The largest block that is aligned at `first` and does not pass `last`.
+        aligned = (first & -first).bit_length() - 1 if first else BITS
+        fits = (last - first + 1).bit_length() - 1
+        length = BITS - min(aligned, fits)
+        yield Prefix(first, length)
+        first += 1 << (BITS - length)
+
+
+def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
+    """The lowest aligned prefix of `length` within the free stretches."""
+    size = 1 << (BITS - length)
+    for first, last in free:
+        start = -(-first // size) * size
+        if start + size - 1 <= last:
+            return Prefix(start, length)
+    return None
+
+
+def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
+    """The highest aligned prefix of `length` within the free stretches, which may come in any order."""
+    size = 1 << (BITS - length)
+    best = None
+    for first, last in free:
+        start = (last + 1) // size * size - size
+        if start >= first and (best is None or start > best):
+            best = start
+    return None if best is None else Prefix(best, length)
+
+
+def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Prefix | None:
+    """A prefix of `length` out of the smallest free prefix that holds it, so that large ones stay whole.
+
+    Among equally small ones the lowest is cut, at its lowest part; with `reverse` the highest, at its highest part.
+    """
+    best: Prefix | None = None
+    for first, last in free:
+        if last - first + 1 < 1 << (BITS - length):
+            continue
+        for block in prefixes(first, last):
+            better = best is None or block.length > best.length or (reverse and block.length == best.length)
+            if block.length <= length and better:
+                best = block
+    if best is None:
+        return None
+    return Prefix(best.last - (1 << (BITS - length)) + 1 if reverse else best.first, length)
+
+
+def nth(free: Iterable[Range], index: int) -> int | None:
+    """The free address number `index`, counted from 0 in address order."""
+    for first, last in free:
+        if index <= last - first:
+            return first + index
+        index -= last - first + 1
+    return None

@@ -1,0 +1,1 @@
+"""The node's daemon: a unix socket, warm ledgers, garbage collection, metrics."""

@@ -1,0 +1,64 @@
+"""The command tree. Each command lives in a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, cast
+
+import click
+
+COMMANDS = {
+    "adopt": ("unipam.cli.adopt", "take over the state of another system, or give it back"),
+    "agent": ("unipam.cli.agent", "answer the launcher's calls on this node"),
+    "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
+    "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
+    "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
+    "lease": ("unipam.cli.lease", "list, show and release leases, and their history"),
+    "pool": ("unipam.cli.pool", "how full the pools are, and what comes next"),
+    "run": ("unipam.cli.run", "start a node agent on a ledger of your own and prove that it works"),
+    "sizing": ("unipam.cli.sizing", "plan the subnets of an AKS cluster"),
+    "status": ("unipam.cli.status", "one look at the node: agent, ledgers, leaks"),
+}
+"""Module and summary of every command; the summary stands here so that `unipam --help` imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """The names, in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """Import and return a command."""
+        if name not in COMMANDS:
+            return None
+        return cast("click.Command", importlib.import_module(COMMANDS[name][0]).command)
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the summaries without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="unipam")
+def unipam() -> None:
+    """One register for every address, from the enterprise plan down to the pod.
+
+    \b
+    Exit codes: 0 done; 1 it failed, and says why; 2 the command line makes no sense.
+    Shell completion: eval "$(_UNIPAM_COMPLETE=bash_source unipam)" (or zsh_source, fish_source)
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line. Our own errors are one line, never a traceback."""
+    from unipam.model.errors import UnipamError
+
+    try:
+        return unipam.main(argv, prog_name="unipam")
+    except UnipamError as error:
+        print(f"Error: {error.message}", file=sys.stderr)
+        return sys.exit(1)

@@ -1,0 +1,51 @@
+"""The cold path: the launcher becomes this when no agent answers. The same code on the same ledger, started anew."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from unipam.cni.call import Answer, Call
+
+
+def _begun() -> float:
+    """When this process began, in CLOCK_BOOTTIME seconds: with the launcher, whose process it still is."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _stdin(verb: str) -> bytes:
+    return sys.stdin.buffer.read() if verb and verb != "VERSION" else b""
+
+
+def _deliver(answer: Answer) -> None:
+    """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
+    try:
+        os.write(2, answer.stderr)
+        rest = memoryview(answer.stdout)
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except OSError:
+        if answer.undo:
+            answer.undo()
+        sys.exit(1)
+
+
+def main() -> None:
+    """Answer one call and exit with its code."""
+    from unipam.cni.plugin import answer  # imports are most of this process's life
+    from unipam.service.ledgers import Ledgers
+
+    env = {name: value for name, value in os.environ.items() if name.startswith(("CNI_", "UNIPAM_"))}
+    plugin = os.path.basename(sys.argv[-1])
+    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), os.getcwd(), asked=_begun())
+    ledgers = Ledgers()
+    result = answer(call, ledgers)
+    _deliver(result)
+    ledgers.close_all()
+    sys.exit(result.code)
+
+
+if __name__ == "__main__":
+    main()

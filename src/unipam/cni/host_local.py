@@ -1,0 +1,157 @@
+"""The verbs of host-local over the ledger in its data directory.
+
+A configuration that makes no sense stops an ADD; for DEL and GC it does not matter at all (defect D13).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import msgspec
+
+from unipam.cni import protocol
+from unipam.cni.call import Answer, Call
+from unipam.cni.plugin import Plugin, failure, read, remembering
+from unipam.cni.protocol import Config
+from unipam.cni.result import Ip, Result, render
+from unipam.dialects.host_local import dialect as host_local
+from unipam.dialects.host_local import directory
+from unipam.dialects.host_local.config import Network
+from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
+from unipam.model.records import Owner, Request
+from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger
+from unipam.service.ledgers import Ledgers, started
+from unipam.service.pools import describe
+
+
+def _load(stdin: bytes) -> Network:
+    return host_local.load(read(stdin).document)
+
+
+_network = remembering(_load)
+
+
+def _owner(call: Call) -> Owner:
+    return Owner(call.env["CNI_CONTAINERID"], call.env["CNI_IFNAME"])
+
+
+def _directory(call: Call, data_dir: str) -> str:
+    return data_dir if data_dir.startswith("/") else os.path.normpath(os.path.join(call.cwd, data_dir))
+
+
+def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inherit:
+    def inherit() -> Inheritance:
+        path = f"{data_dir}/{space}"
+        if not directory.exists(path):
+            return Inheritance()
+        if not ledgers.patient:  # reading a directory takes its time: not in front of everybody else
+            raise StoreBusy(f"first contact with the host-local directory {path}", path=path)
+        return directory.inherit(path, ledger.boot, started())
+
+    return inherit
+
+
+def _details(call: Call, pairs: list[tuple[str, str]]) -> str:
+    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the collector."""
+    given = dict(pairs)
+    facts: dict[str, object] = {}
+    if "K8S_POD_NAME" in given:
+        facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
+    if "K8S_POD_UID" in given:
+        facts["uid"] = given["K8S_POD_UID"]
+    netns = call.env.get("CNI_NETNS", "")
+    facts["netns"] = netns
+    with contextlib.suppress(OSError, ValueError):  # never seen: its absence later proves nothing
+        facts["inode"] = os.stat(netns).st_ino
+    return msgspec.json.encode(facts).decode("utf-8", "replace")
+
+
+def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    network = _network(call.stdin)
+    pairs = protocol.parse_args(call.env.get("CNI_ARGS", ""))
+    wishes = host_local.wishes(network, pairs)
+    dns = host_local.dns(network)
+    protocol.check_namespace(call)
+    data_dir = _directory(call, network.data_dir)
+    ledger = ledgers.at(data_dir)
+    request = Request(
+        _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
+        _details(call, pairs),
+    )  # fmt: skip
+    inherit = _inherit(ledger, ledgers, data_dir, network.name)
+    allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))
+    return _granted(config, network, ledger, allocation, dns)
+
+
+def _granted(
+    config: Config, network: Network, ledger: Ledger, allocation: Allocation, dns: dict[str, object]
+) -> Answer:
+    ips = tuple(Ip(*shown) for shown in host_local.addresses(network, allocation.claims))
+    facts = {"network": config.name, "addresses": [ip.address for ip in ips], "new": allocation.new}
+    stdout = render(Result(ips, network.routes, dns), config.version)
+    return Answer(0, stdout, undo=lambda: ledger.undo(allocation, "the caller went away"), facts=facts)
+
+
+def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
+    """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
+    data_dir = _directory(call, host_local.place(config.document))
+    if host_local.has_state(data_dir, config.name):
+        return ledgers.at(data_dir), data_dir
+    return ledgers.find(data_dir), data_dir
+
+
+def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    ledger, data_dir = _ledger(call, config, ledgers)
+    if ledger is None:
+        return Answer(0, facts={"network": config.name, "addresses": []})
+    inherit = _inherit(ledger, ledgers, data_dir, config.name)
+    gone = ledger.release(config.name, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=inherit)
+    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+
+
+def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    _network(call.stdin)
+    ledger, data_dir = _ledger(call, config, ledgers)
+    wanted = protocol.previous_addresses(config.document)
+    owner = _owner(call)
+    if ledger is None:
+        ledger = ledgers.at(data_dir)
+    ledger.check(config.name, owner, wanted, inherit=_inherit(ledger, ledgers, data_dir, config.name))
+    return Answer(0, facts={"network": config.name})
+
+
+def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    valid = protocol.valid_attachments(config.document)
+    if valid is None and host_local.flag(config.document, "gcWithoutList"):
+        valid = set()
+    ledger, data_dir = _ledger(call, config, ledgers)
+    if ledger is None or valid is None:
+        return Answer(0, facts={"network": config.name, "addresses": []})
+    inherit = _inherit(ledger, ledgers, data_dir, config.name)
+    gone = ledger.collect(config.name, valid, "GC: not among the valid attachments", inherit=inherit)
+    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+
+
+def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    try:
+        data_dir = _directory(call, host_local.place(config.document))
+        ledger = ledgers.at(data_dir)
+        ledger.probe()
+        if host_local.flag(config.document, "statusOnExhaustion"):
+            ledger.check_room(config.name, _network(call.stdin).pools)
+    except StoreBusy:
+        pass  # somebody is writing: it works
+    except (Exhausted, BadInput) as error:
+        return failure(error, 50, host_local.word(error), config)
+    except UnipamError as error:
+        return failure(error, 50, f"no address can be served: {error.message}", config)
+    return Answer(0, facts={"network": config.name})
+
+
+PLUGIN = Plugin(
+    host_local.NAME,
+    host_local.CODES,
+    host_local.word,
+    {"ADD": _add, "DEL": _del, "CHECK": _check, "GC": _gc, "STATUS": _status},
+)

@@ -1,0 +1,134 @@
+"""One call, one answer: the CNI protocol around whichever plugin the call names. Nothing raised here is left to chance.
+
+The order of what is checked is the reference's (spec cni-and-host-local §1.3); the network's own configuration comes
+last, and is the plugin's business.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import version as installed
+from typing import NamedTuple, TypeVar, cast
+
+import msgspec
+
+from unipam.cni import protocol
+from unipam.cni.call import Answer, Call
+from unipam.cni.protocol import Config
+from unipam.cni.result import render_error
+from unipam.model.errors import (
+    BadConfig,
+    BadEnvironment,
+    BadInput,
+    StoreBusy,
+    Undecodable,
+    UnipamError,
+    UnsupportedVersion,
+)
+from unipam.service.ledgers import Ledgers
+
+Verb = Callable[[Call, Config, Ledgers], Answer]
+Codes = Mapping[type[UnipamError], int]
+
+
+class Plugin(NamedTuple):
+    """What a plugin adds to the protocol: its verbs, the codes of its errors, and its words for them."""
+
+    name: str
+    codes: Codes
+    word: Callable[[UnipamError], str]
+    verbs: Mapping[str, Verb]
+    versions: tuple[str, ...] = protocol.VERSIONS
+
+
+T = TypeVar("T")
+
+_PLUGINS = {"host-local": "unipam.cni.host_local"}
+"""Which module holds the Plugin of a name, under the name PLUGIN; imported when first called."""
+
+CODES: Codes = {
+    UnsupportedVersion: 1,
+    BadEnvironment: 4,
+    Undecodable: 6,
+    BadConfig: 7,
+    BadInput: 7,
+    UnipamError: 999,
+}
+"""The codes of what the protocol itself finds wrong; a plugin has its own for what comes after."""
+
+_CACHED_BYTES = 16 * 1024
+
+
+def names() -> tuple[str, ...]:
+    """The plugins there are."""
+    return tuple(_PLUGINS)
+
+
+@functools.cache
+def plugin(name: str) -> Plugin:
+    """The plugin of this name; the first there is, when the name is none of ours (a renamed launcher)."""
+    module = importlib.import_module(_PLUGINS.get(name) or next(iter(_PLUGINS.values())))
+    return cast("Plugin", module.PLUGIN)
+
+
+def code_of(error: UnipamError, codes: Codes) -> int:
+    """The CNI code of an error: that of its nearest class in the table, unless it brings its own."""
+    if "code" in error.facts:
+        return int(str(error.facts["code"]))
+    return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
+
+
+def answer(call: Call, ledgers: Ledgers) -> Answer:
+    """What the plugin answers. Raises nothing but StoreBusy, and that only when the ledgers have no patience."""
+    chosen = plugin(call.plugin)
+    config = Config("", "", {})
+    try:
+        if not call.verb:
+            return _about(chosen)
+        protocol.check_environment(call)
+        if call.verb == "VERSION":
+            return _version(chosen)
+        config = read(call.stdin)
+        protocol.check_verb(call.verb)
+        protocol.check_version(call.verb, config.version, chosen.versions)
+    except UnipamError as error:
+        return failure(error, code_of(error, CODES), error.message, config)
+    try:
+        return chosen.verbs[call.verb](call, config, ledgers)
+    except UnipamError as error:
+        if isinstance(error, StoreBusy) and not ledgers.patient:
+            raise
+        return failure(error, code_of(error, chosen.codes), chosen.word(error), config)
+
+
+def failure(error: UnipamError, code: int, message: str, config: Config) -> Answer:
+    """The answer that says what went wrong."""
+    facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
+    details = str(error.facts.get("details", ""))
+    return Answer(1, render_error(code, message, details, config.version), facts=facts)
+
+
+def _about(chosen: Plugin) -> Answer:
+    text = f"CNI {chosen.name} plugin unipam {installed('unipam')}\nCNI protocol versions supported: "
+    return Answer(0, stderr=(text + ", ".join(chosen.versions) + "\n").encode())
+
+
+def _version(chosen: Plugin) -> Answer:
+    supported = {"cniVersion": chosen.versions[-1], "supportedVersions": chosen.versions}
+    return Answer(0, msgspec.json.encode(supported) + b"\n")
+
+
+def remembering(load: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """`load`, remembering its latest answers: the same bytes mean the same, and a node's pods bring the same ones."""
+    remembered = functools.lru_cache(maxsize=256)(load)
+    return lambda stdin: remembered(stdin) if len(stdin) <= _CACHED_BYTES else load(stdin)
+
+
+def _read(stdin: bytes) -> Config:
+    return protocol.read_version(protocol.read_config(stdin))
+
+
+read = remembering(_read)
+"""The configuration on stdin. Raises Undecodable or BadConfig."""

@@ -1,0 +1,184 @@
+"""The CNI protocol as the reference implementation speaks it: what is validated, in which order, with which words.
+
+Source: spec cni-and-host-local §1.2, §1.3 (skel of libcni 1.3), §1.7. Nothing of any plugin is known here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, NamedTuple
+
+from unipam.addr.prefix import parse_interface
+from unipam.cni.call import Call
+from unipam.dialects import golang
+from unipam.model.errors import BadConfig, BadEnvironment, Undecodable, UnsupportedVersion
+from unipam.model.records import Owner
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+
+_ATTACHED = frozenset(("ADD", "DEL", "CHECK"))
+# Which verbs need which variable, in the order in which they are looked at.
+_REQUIRED = (
+    ("CNI_CONTAINERID", _ATTACHED),
+    ("CNI_NETNS", frozenset(("ADD", "CHECK"))),
+    ("CNI_IFNAME", _ATTACHED),
+    ("CNI_PATH", frozenset(("ADD", "DEL", "CHECK", "GC", "STATUS"))),
+)
+_SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
+_VERBS = frozenset(("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"))
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*").fullmatch
+_INTERFACE_WRONG = re.compile(r"[/:\s]").search
+
+
+class Config(NamedTuple):
+    """A network configuration as far as the protocol reads it; the rest is in `document`."""
+
+    name: str
+    version: str
+    document: dict[str, Any]
+
+
+def check_environment(call: Call) -> None:
+    """The variables that the verb needs. Raises BadEnvironment; a wrong value is reported before a missing one."""
+    env, verb = call.env, call.verb
+    missing = [] if verb else ["CNI_COMMAND"]
+    for name, verbs in _REQUIRED:
+        if verb in verbs:
+            value = env.get(name, "")
+            if not value:
+                missing.append(name)
+            elif name == "CNI_CONTAINERID":
+                _check_container(value)
+            elif name == "CNI_IFNAME":
+                _check_interface(value)
+    if missing:
+        raise BadEnvironment(f"required env variables [{','.join(missing)}] missing", missing=missing)
+
+
+def _check_container(value: str) -> None:
+    if not _NAME(value):
+        raise BadEnvironment("invalid characters in containerID", details=value)
+
+
+def _check_interface(value: str) -> None:
+    if len(os.fsencode(value)) > 15:
+        raise BadEnvironment("interface name is too long", details="interface name should be less than 16 characters")
+    if value in {".", ".."}:
+        raise BadEnvironment("interface name is . or ..", details=value)
+    if _INTERFACE_WRONG(value):
+        raise BadEnvironment("interface name contains / or : or whitespace characters", details=value)
+
+
+_NAME_SHAPE = golang.Struct('struct { Name string "json:\\"name\\"" }', "", {"name": golang.Text()})
+_VERSION_SHAPE = golang.Struct(
+    'struct { CNIVersion string "json:\\"cniVersion\\"" }', "", {"cniVersion": golang.Text()}
+)
+
+
+def read_config(stdin: bytes) -> Config:
+    """The configuration. Raises Undecodable or BadConfig."""
+    try:
+        document = golang.parse(stdin)
+        name = golang.read(_NAME_SHAPE, document).get("name") or ""
+    except (BadConfig, Undecodable) as error:
+        raise Undecodable(f"error unmarshall network config: {error}") from None
+    if not name:
+        raise BadConfig("missing network name")
+    if not _NAME(name):
+        raise BadConfig("invalid characters found in network name", details=name)
+    return Config(name, "", document)
+
+
+def read_version(config: Config) -> Config:
+    """The configuration with the version it asks for; absent means 0.1.0. Raises Undecodable."""
+    try:
+        version = golang.read(_VERSION_SHAPE, config.document).get("cniVersion") or VERSIONS[0]
+    except BadConfig as error:
+        raise Undecodable(f"decoding version from network config: {error}") from None
+    return config._replace(version=version)
+
+
+def check_verb(verb: str) -> None:
+    """Raises BadEnvironment for a verb that nobody knows."""
+    if verb not in _VERBS:
+        raise BadEnvironment(f"unknown CNI_COMMAND: {verb}", verb=verb)
+
+
+def check_version(verb: str, version: str, spoken: tuple[str, ...] = VERSIONS) -> None:
+    """Whether the version allows the verb, and is one that we speak. Raises UnsupportedVersion."""
+    since = _SINCE.get(verb)
+    if since and _ordered(version) < _ordered(since):
+        raise UnsupportedVersion(f"config version does not allow {verb}", version=version)
+    if version not in spoken:
+        supported = " ".join(map(golang.quote, spoken))
+        raise UnsupportedVersion(
+            "incompatible CNI versions",
+            details=f'config is "{version}", plugin supports [{supported}]',
+            version=version,
+        )
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    parts = version.split(".")
+    if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise Undecodable(f"failed to parse version {version}: it must be up to three numbers joined by dots")
+    return tuple(int(part) for part in (*parts, "0", "0")[:3])
+
+
+def check_namespace(call: Call) -> None:
+    """The container's network namespace must not be the plugin's own. Raises BadEnvironment.
+
+    Asked before anything is handed out, unlike the reference, which asks when it is too late (defect D8).
+    """
+    env = call.env
+    if env.get("CNI_NETNS_OVERRIDE", "").upper() in {"1", "TRUE"}:
+        return
+    try:
+        theirs = os.stat(env["CNI_NETNS"])
+        ours = os.stat(f"/proc/{call.pid or 'self'}/ns/net")
+    except (OSError, ValueError):
+        return  # a path that leads nowhere is the interface plugin's business
+    if (theirs.st_ino, theirs.st_dev) == (ours.st_ino, ours.st_dev):
+        raise BadEnvironment(
+            "plugin's netns and netns from CNI_NETNS should not be the same", code=8, netns=env["CNI_NETNS"]
+        )
+
+
+def parse_args(text: str) -> list[tuple[str, str]]:
+    """CNI_ARGS as pairs, in order. Raises BadConfig for a pair that is none, as libcni words it."""
+    pairs = []
+    for pair in text.split(";") if text else ():
+        parts = pair.split("=")
+        if len(parts) != 2:
+            raise BadConfig(f"ARGS: invalid pair {golang.quote(pair)}")
+        pairs.append((parts[0], parts[1]))
+    return pairs
+
+
+def previous_addresses(document: dict[str, Any]) -> list[int] | None:
+    """The addresses of `prevResult`, as places on the line; None when there is none. Raises BadConfig."""
+    previous = document.get("prevResult")
+    if previous is None:
+        return None
+    try:
+        return [parse_interface(ip["address"])[0] for ip in previous.get("ips") or ()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadConfig(f"cannot read prevResult: {error}: it must be the result of an ADD") from None
+
+
+def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
+    """The attachments that GC must spare, under the key's present or its former name; None when neither is there.
+
+    null is an empty list (spec §1.5). Raises BadConfig, so that a list that cannot be read frees nothing.
+    """
+    keys = ("cni.dev/valid-attachments", "cni.dev/attachments")
+    present = [key for key in keys if key in document]
+    if not present:
+        return None
+    try:
+        return {Owner(str(a["containerID"]), str(a["ifname"])) for a in document[present[0]] or ()}
+    except (KeyError, TypeError):
+        raise BadConfig(
+            f"cannot read {present[0]}: it must be a list of containerID and ifname; nothing freed"
+        ) from None

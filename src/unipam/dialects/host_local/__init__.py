@@ -1,0 +1,1 @@
+"""host-local: the reference CNI IPAM plugin (spec cni-and-host-local)."""

@@ -1,0 +1,246 @@
+"""host-local's network configuration: what it says, and every way in which it can be wrong, in host-local's words.
+
+Spec: cni-and-host-local §2.1 (keys), §2.2 (validation and its order), §2.7 (messages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from unipam.addr import prefix as px
+from unipam.dialects.golang import Anything, ListOf, Struct, Text, Whole, read
+from unipam.model.errors import BadConfig
+from unipam.model.records import Pool, PoolRange
+
+DATA_DIR = "/var/lib/cni/networks"
+
+
+class Subnet(NamedTuple):
+    """A subnet as written: the address, its length on the line, and whether it was written as IPv6."""
+
+    address: int
+    length: int
+    as_v6: bool
+
+    @property
+    def mapped(self) -> bool:
+        """Whether it is IPv4 in IPv6 clothes, which host-local refuses."""
+        return self.as_v6 and px.is_v4(self.address)
+
+    def __str__(self) -> str:
+        return f"{px.format_address(self.address)}/{self.length - (0 if self.as_v6 else px.V4_OFFSET)}"
+
+
+def parse_subnet(text: str) -> Subnet:
+    """A subnet, host bits allowed. Raises ValueError as Go's ParseCIDR words it."""
+    address, slash, bits = text.partition("/")
+    as_v6 = ":" in address
+    try:
+        value = px.parse_address(address)
+    except ValueError:
+        value = -1
+    limit = 128 if as_v6 else 32
+    if not slash or value < 0 or not (bits.isascii() and bits.isdigit()) or int(bits[:9]) > limit:
+        raise ValueError(f"invalid CIDR address: {text}")
+    return Subnet(value, int(bits) + (0 if as_v6 else px.V4_OFFSET), as_v6)
+
+
+def _parse_ip(text: str) -> int | None:
+    return px.parse_address(text) if text else None
+
+
+def parse_wish(text: str) -> int:
+    """An address asked for, with or without a length, which is dropped."""
+    try:
+        return px.parse_interface(text)[0] if "/" in text else px.parse_address(text)
+    except ValueError:
+        problem = f"invalid IP address {text}" if text else "cannot understand ip: IP <nil> not v4 nor v6"
+        raise ValueError(problem) from None
+
+
+_IP = Text("net.IP", _parse_ip)
+_CIDR = Text("string", parse_subnet, null="")
+_RANGE_FIELDS = {"rangeStart": _IP, "rangeEnd": _IP, "subnet": _CIDR, "gateway": _IP}
+_RANGES = ListOf(
+    "[]allocator.RangeSet", ListOf("allocator.RangeSet", Struct("allocator.Range", "Range", _RANGE_FIELDS))
+)
+_ROUTE = Struct(
+    "types.route",
+    "route",
+    {
+        "dst": _CIDR, "gw": _IP, "mtu": Whole(), "advmss": Whole(), "priority": Whole(), "table": Whole(),
+        "scope": Whole(),
+    },
+    opaque=True,
+)  # fmt: skip
+_IPS = ListOf("[]*ip.IP", Text("*ip.IP", parse_wish, null=""))
+_IPAM = Struct(
+    "allocator.IPAMConfig",
+    "IPAMConfig",
+    {
+        **_RANGE_FIELDS,
+        "type": Text(),
+        "routes": ListOf("[]*types.Route", _ROUTE),
+        "dataDir": Text(),
+        "resolvConf": Text(),
+        "ranges": _RANGES,
+        "cooldown": Whole(),
+        "duplicateAdd": Text(),
+    },
+)
+_ARGS = Struct("allocator.IPAMArgs", "IPAMArgs", {"ips": _IPS})
+_RUNTIME_TYPE = (
+    'struct { IPRanges []allocator.RangeSet "json:\\"ipRanges,omitempty\\""; IPs []*ip.IP "json:\\"ips,omitempty\\"" }'
+)
+_NET = Struct(
+    "allocator.Net",
+    "Net",
+    {
+        "name": Text(),
+        "cniVersion": Text(),
+        "ipam": _IPAM,
+        "runtimeConfig": Struct(_RUNTIME_TYPE, "", {"ipRanges": _RANGES, "ips": _IPS}),
+        "args": Struct('struct { A *allocator.IPAMArgs "json:\\"cni\\"" }', "", {"cni": _ARGS}),
+        "prevResult": Anything(),
+    },
+)
+
+
+class Network(NamedTuple):
+    """A configuration that makes sense: the pools in the order of their addresses in the result, and the rest.
+
+    `wishes` are the addresses asked for in the configuration (not those of CNI_ARGS). `again` says whether a second
+    ADD of an attachment is answered with what it holds (`"duplicateAdd": "return"`); `cooldown` is in seconds.
+    """
+
+    name: str
+    version: str
+    data_dir: str
+    pools: tuple[Pool, ...]
+    routes: tuple[dict[str, object], ...]
+    resolv_conf: str
+    wishes: tuple[int, ...]
+    cooldown: int
+    again: bool
+
+
+def load(document: object) -> Network:
+    """A configuration as a Network. Raises BadConfig in host-local's words."""
+    net = read(_NET, document)
+    ipam = net.get("ipam")
+    if ipam is None:
+        raise BadConfig("IPAM config missing 'ipam' key")
+    runtime = net.get("runtimeConfig") or {}
+    legacy = [[ipam]] if ipam.get("subnet") is not None else []
+    sets = [*(runtime.get("ipRanges") or []), *legacy, *(ipam.get("ranges") or [])]
+    version = net.get("cniVersion") or "0.1.0"
+    return Network(
+        net.get("name") or "",
+        version,
+        ipam.get("dataDir") or DATA_DIR,
+        _pools(sets, version),
+        tuple(map(_route, ipam.get("routes") or ())),
+        ipam.get("resolvConf") or "",
+        (*(((net.get("args") or {}).get("cni") or {}).get("ips") or ()), *(runtime.get("ips") or ())),
+        _cooldown(ipam.get("cooldown") or 0),
+        _again(ipam.get("duplicateAdd") or "error"),
+    )
+
+
+def _cooldown(seconds: int) -> int:
+    if not 0 <= seconds <= 86_400:
+        raise BadConfig(f"invalid cooldown {seconds}: seconds from 0 (off) to 86400 (a day)", cooldown=seconds)
+    return seconds
+
+
+def _again(word: str) -> bool:
+    if word not in {"error", "return"}:
+        raise BadConfig(f'invalid duplicateAdd "{word}": "error" or "return"', duplicateAdd=word)
+    return word == "return"
+
+
+def _route(route: dict[str, Any] | None) -> dict[str, object]:
+    """A route as the result carries it: host bits and explicit zeros of table and scope stay (spec §1.6)."""
+    if not route or route.get("dst") is None:
+        raise BadConfig("invalid route: dst is missing")
+    shown: dict[str, object] = {"dst": str(route["dst"])}
+    if route.get("gw") is not None:
+        shown["gw"] = px.format_address(route["gw"])
+    shown.update({key: route[key] for key in ("mtu", "advmss", "priority") if route.get(key)})
+    shown.update({key: route[key] for key in ("table", "scope") if route.get(key) is not None})
+    return shown
+
+
+def _pools(sets: Sequence[Sequence[dict[str, Any] | None] | None], version: str) -> tuple[Pool, ...]:
+    if not sets:
+        raise BadConfig("no IP ranges specified")
+    pools = []
+    for number, ranges in enumerate(sets):
+        try:
+            pools.append(Pool(number, _range_set(ranges or [])))
+        except ValueError as error:
+            raise BadConfig(f"invalid range set {number}: {error}", range_set=number) from None
+    families = [px.family(pool.ranges[0].first) for pool in pools]
+    if version in {"0.1.0", "0.2.0"} and len(set(families)) < len(families):
+        raise BadConfig(f"CNI version {version} does not support more than 1 address per family")
+    for (i, a), (j, b) in combinations(enumerate(pools), 2):
+        if any(_overlap(r, s) for r in a.ranges for s in b.ranges):
+            raise BadConfig(f"range set {i} overlaps with {j}")
+    return tuple(pools)
+
+
+def _range_set(ranges: Sequence[dict[str, Any] | None]) -> tuple[PoolRange, ...]:
+    if not ranges:
+        raise ValueError("empty range set")
+    found: list[PoolRange] = []
+    for spec in ranges:
+        found.append(_range(spec or {}))
+        if px.family(found[-1].first) != px.family(found[0].first):
+            raise ValueError("mixed address families")
+    for a, b in combinations(found, 2):
+        if _overlap(a, b):
+            raise ValueError(f"subnets {a.span} and {b.span} overlap")
+    return tuple(found)
+
+
+def _overlap(a: PoolRange, b: PoolRange) -> bool:
+    return a.first <= b.last and b.first <= a.last
+
+
+def _range(spec: dict[str, Any]) -> PoolRange:
+    """One range with its defaults. Raises ValueError; the order of the checks is host-local's (spec §2.2)."""
+    subnet: Subnet | None = spec.get("subnet")
+    if subnet is None:
+        raise ValueError("IP <nil> not v4 nor v6")
+    if subnet.length > px.BITS - 2:
+        raise ValueError(f"Network {subnet} too small to allocate from")
+    if subnet.mapped:
+        raise ValueError("IPNet IP and Mask version mismatch")
+    network = px.truncate(subnet.address, subnet.length)
+    if network.first != subnet.address:
+        raise ValueError(
+            f"Network has host bits set. For a subnet mask of length {network.bits} the network address is"
+            f" {px.format_address(network.first)}"
+        )
+    first, last = _bounds(spec, network)
+    gateway = spec.get("gateway")
+    return PoolRange(first, last, network.length, network.first + 1 if gateway is None else gateway)
+
+
+def _bounds(spec: dict[str, Any], network: px.Prefix) -> tuple[int, int]:
+    start, end = spec.get("rangeStart"), spec.get("rangeEnd")
+    if start is not None and not (network.first <= start <= (network.last if end is None else min(end, network.last))):
+        raise ValueError(f"RangeStart {px.format_address(start)} not in network {network}")
+    first = network.first + 1 if start is None else start
+    if end is not None and not first <= end <= network.last:
+        raise ValueError(f"RangeEnd {px.format_address(end)} not in network {network}")
+    # Without an end an IPv4 range stops before the broadcast address; IPv6 has none (RFC 4291 §2.4).
+    last = end if end is not None else network.last - (network.family == 4)
+    if first > last:  # host-local would walk out of the subnet here (defect D9)
+        raise ValueError(
+            f"RangeStart {px.format_address(first)} is after RangeEnd {px.format_address(last)}, the last address of"
+            f" {network} that is handed out by default: set rangeEnd"
+        )
+    return first, last

@@ -1,0 +1,113 @@
+"""host-local as the CNI room calls it: from configuration to request, from allocation to result, from error to words.
+
+Spec: cni-and-host-local §2. Identity is (network, container id, interface); the state lies in `<dataDir>/unipam.db`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from unipam.addr.prefix import V4_OFFSET, format_address, is_v4
+from unipam.dialects import golang
+from unipam.dialects.host_local import config, directory, resolv_conf
+from unipam.dialects.host_local.config import Network
+from unipam.model.errors import BadConfig, Missing, Refused, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
+from unipam.model.records import Claim
+
+NAME = "host-local"
+
+CODES: dict[type[UnipamError], int] = {
+    UnipamError: 999,  # everything that host-local's own code reports
+    StoreBusy: 11,
+    Superseded: 11,
+    StoreBroken: 5,
+    StoreFull: 5,
+}
+
+
+def load(document: Any) -> Network:
+    """The configuration. Raises BadConfig."""
+    return config.load(document)
+
+
+def place(document: dict[str, Any]) -> str:
+    """The data directory, as far as a configuration says one at all: DEL must work with a broken configuration."""
+    ipam = next((v for k, v in document.items() if k.casefold() == "ipam" and isinstance(v, dict)), {})
+    found = next((v for k, v in ipam.items() if k.casefold() == "datadir" and isinstance(v, str)), "")
+    return found or config.DATA_DIR
+
+
+def flag(document: dict[str, Any], name: str) -> bool:
+    """Whether a switch under `ipam` is on."""
+    ipam = document.get("ipam")
+    return isinstance(ipam, dict) and ipam.get(name) is True
+
+
+def wishes(network: Network, pairs: list[tuple[str, str]]) -> tuple[int, ...]:
+    """The addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
+
+    All channels add up, as in host-local; unlike it, IP= takes a comma list, which multus sends (spec §1.10, §5.4).
+    """
+    found = list(_args(pairs))
+    found += network.wishes
+    return tuple(dict.fromkeys(found))
+
+
+def _args(pairs: list[tuple[str, str]]) -> tuple[int, ...]:
+    asked: tuple[int, ...] = ()
+    ignore = False
+    unknown = []
+    for key, value in pairs:
+        try:
+            if key == "IP":
+                asked = tuple(config.parse_wish(text) for text in value.split(",")) if value else ()
+            elif key == "IgnoreUnknown":
+                ignore = _boolean(value)
+            else:
+                unknown.append(golang.quote(f"{key}={value}"))
+        except ValueError as error:
+            raise BadConfig(f"ARGS: error parsing value of pair {golang.quote(f'{key}={value}')}: {error}") from None
+    if unknown and not ignore:
+        raise BadConfig(f"ARGS: unknown args [{' '.join(unknown)}]")
+    return asked
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"1", "true", "0", "false"}:
+        raise ValueError(f"boolean unmarshal error: invalid input {text}")
+    return text.lower() in {"1", "true"}
+
+
+def dns(network: Network) -> dict[str, object]:
+    """The dns part of the result. Raises BadConfig when the file cannot be read."""
+    return resolv_conf.read(network.resolv_conf) if network.resolv_conf else {}
+
+
+def addresses(network: Network, claims: tuple[Claim, ...]) -> list[tuple[int, str, str | None]]:
+    """Per claim: the address, its text with the length of the subnet it came from, and the gateway.
+
+    Answered again for a range that the configuration no longer has, a lease stands alone (/32, /128), without gateway.
+    """
+    shown: list[tuple[int, str, str | None]] = []
+    for claim in claims:
+        span = next((r for pool in network.pools if (r := pool.find(claim.first))), None)
+        offset = V4_OFFSET if is_v4(claim.first) else 0
+        length = span.length if span else 128
+        gateway = format_address(span.gateway) if span and span.gateway is not None else None
+        shown.append((claim.first, f"{format_address(claim.first)}/{length - offset}", gateway))
+    return shown
+
+
+def word(error: UnipamError) -> str:
+    """An error in host-local's words (spec §2.7)."""
+    if isinstance(error, Missing):
+        return f"host-local: {error.message}"
+    if isinstance(error, Refused) and "pool" in error.facts:
+        return f"failed to allocate for range {error.facts['pool']}: {error.message}"
+    return error.message
+
+
+def has_state(data_dir: str, space: str) -> bool:
+    """Whether host-local left state of this network that has not been taken over."""
+    return directory.exists(os.path.join(data_dir, space))

@@ -1,0 +1,1 @@
+"""The rules of handing out addresses: records, errors, decisions. No I/O, no clock, no dice, no log."""

@@ -1,0 +1,137 @@
+"""The one error tree. Each error is data first: a stable name, the facts, and whether trying again may help.
+
+    UnipamError
+    ├── BadInput                 what was asked cannot be understood; nothing was looked at
+    │   ├── BadEnvironment       a CNI variable is missing or wrong
+    │   ├── Undecodable          not JSON, or not of the expected shape
+    │   ├── BadConfig            a configuration that makes no sense
+    │   └── UnsupportedVersion   a protocol version that nobody here speaks
+    ├── Refused                  understood, and the rules say no
+    │   ├── Duplicate            the owner holds an address of this pool already
+    │   ├── Taken                the address asked for is held, cooling or reserved
+    │   ├── IsGateway            the address asked for is the pool's gateway
+    │   ├── Exhausted            no address is free
+    │   ├── Unmet                addresses asked for that lie in no pool
+    │   ├── Missing              what should be there is not
+    │   ├── Mismatch             it is there, but not as the caller says
+    │   ├── Stale                the prefix has been handed out anew since the caller saw it
+    │   ├── Superseded           the caller gave up this request before it was served
+    │   └── Overlap              the prefix overlaps one that is claimed
+    └── Unavailable              the world did not do its part
+        ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
+        ├── StoreFull            no room to write
+        ├── StoreBusy            somebody else holds the ledger (temporary)
+        └── SourceFailed         a service that was asked did not answer well (temporary)
+
+Translation into codes and words of a dialect happens once, at the edge; a test walks this tree and fails if an error
+has no translation.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class UnipamError(Exception):
+    """An error with facts. `str()` is one line for a person; `facts` are the same for a machine."""
+
+    name: ClassVar[str] = "Error"
+    temporary: ClassVar[bool] = False
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__name__
+
+
+class BadInput(UnipamError):
+    """What was asked cannot be understood."""
+
+
+class BadEnvironment(BadInput):
+    """A CNI variable is missing or wrong (CNI code 4)."""
+
+
+class Undecodable(BadInput):
+    """Not JSON, or not of the expected shape (CNI code 6)."""
+
+
+class BadConfig(BadInput):
+    """A configuration that makes no sense (CNI code 7)."""
+
+
+class UnsupportedVersion(BadInput):
+    """A protocol version that nobody here speaks (CNI code 1)."""
+
+
+class Refused(UnipamError):
+    """Understood, and the rules say no."""
+
+
+class Duplicate(Refused):
+    """The owner holds an address of this pool already. Facts: address, holder, interface."""
+
+
+class Taken(Refused):
+    """The address asked for is not free. Facts: address, ranges."""
+
+
+class IsGateway(Refused):
+    """The address asked for is the pool's gateway. Facts: address."""
+
+
+class Exhausted(Refused):
+    """No address is free. Facts: ranges."""
+
+
+class Unmet(Refused):
+    """Addresses were asked for that no pool served. Facts: addresses."""
+
+
+class Missing(Refused):
+    """What should be there is not."""
+
+
+class Mismatch(Refused):
+    """It is there, but not as the caller says."""
+
+
+class Stale(Refused):
+    """The prefix has been handed out anew since the caller saw it. Facts: generation."""
+
+
+class Superseded(Refused):
+    """The caller gave up this request before it was served."""
+
+    temporary = True
+
+
+class Overlap(Refused):
+    """The prefix overlaps one that is claimed. Facts: prefix, other."""
+
+
+class Unavailable(UnipamError):
+    """The world did not do its part."""
+
+
+class StoreBroken(Unavailable):
+    """The ledger is damaged, foreign, or cannot be read or written. Facts: path."""
+
+
+class StoreFull(Unavailable):
+    """There is no room to write. Facts: path."""
+
+
+class StoreBusy(Unavailable):
+    """Somebody else holds the ledger. Facts: path."""
+
+    temporary = True
+
+
+class SourceFailed(Unavailable):
+    """A service that was asked did not answer well. Facts: source."""
+
+    temporary = True

@@ -1,0 +1,184 @@
+"""The rules: who gets which address, and when it may go to another. `decide` looks, and answers what is to be written.
+
+It reads the claims through a View and takes the time as an argument; the service carries the decision out in the same
+transaction. The order of the checks is that of host-local, on which runtimes' expectations rest
+(spec cni-and-host-local §2.3, §2.4), without its defects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from unipam.addr.prefix import Range, format_address
+from unipam.model.errors import Duplicate, Exhausted, IsGateway, Superseded, Taken, Unmet
+from unipam.model.records import COOLING, HELD, Claim, Owner, Pool, PoolRange, Request
+
+CLOCK_SLACK = 60.0
+"""Seconds by which a stamp may lie in the future before the clock is taken to have been set back."""
+
+
+class View(Protocol):
+    """What a decision may ask of the claims under one parent, cheaply whatever their number."""
+
+    def claims_of(self, owner: Owner) -> Sequence[Claim]:
+        """Every claim of the owner, whatever its state."""
+
+    def claim_at(self, first: int) -> Claim | None:
+        """The claim that begins at this address."""
+
+    def gap(self, first: int, last: int) -> int | None:
+        """The lowest unclaimed address from `first` to `last`."""
+
+    def cursor(self, number: int) -> int | None:
+        """The address that this pool handed out last."""
+
+    def fence(self, owner: Owner) -> float:
+        """When the owner last gave up a request that had not been served (CLOCK_BOOTTIME seconds; 0: never)."""
+
+    def cooling(self, first: int, last: int) -> Claim | None:
+        """The claim from `first` to `last` that has been cooling longest."""
+
+
+class Grant(NamedTuple):
+    """One address for the owner out of `pool`; `broken` is the cooling claim that had to give way, if any."""
+
+    pool: Pool
+    range: PoolRange
+    address: int
+    broken: Claim | None = None
+
+
+class Decision(NamedTuple):
+    """What to write: either new grants, or none because `held` answers the request already."""
+
+    grants: tuple[Grant, ...] = ()
+    held: tuple[Claim, ...] = ()
+
+
+Choose = Callable[[View, Pool], tuple[PoolRange, int] | None]
+"""A policy: the next address that a pool would hand out, or None when it has none."""
+
+
+def decide(view: View, request: Request, choose: Choose | None = None) -> Decision:
+    """One address of each pool for the owner, or the error that says why not.
+
+    Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
+    Unmet. Nothing has been written either way.
+    """
+    held = tuple(c for c in view.claims_of(request.owner) if c.state == HELD)
+    if held and (request.again or (request.call and request.call == held[0].call)):
+        return Decision(held=held)
+    if view.fence(request.owner) > request.asked:
+        raise Superseded(
+            f"{request.owner} was released while this request was waiting; ask again", owner=str(request.owner)
+        )
+    grants: list[Grant] = []
+    wishes = list(request.wishes)
+    for number, pool in enumerate(request.pools):
+        wish = next((w for w in wishes if pool.find(w)), None)
+        if wish is None:
+            _refuse_duplicate(held, pool, number)
+            grants.append(_next(view, pool, number, choose or round_robin))
+        else:
+            wishes.remove(wish)
+            grants.append(_wished(view, request.owner, pool, number, wish))
+            _refuse_duplicate(held, pool, number)
+    if wishes:
+        raise Unmet("failed to allocate all requested IPs: " + " ".join(map(format_address, wishes)), addresses=wishes)
+    return Decision(tuple(grants))
+
+
+def _refuse_duplicate(held: Sequence[Claim], pool: Pool, number: int) -> None:
+    for claim in held:
+        if pool.find(claim.first):
+            raise Duplicate(
+                f"{claim.text} has been allocated to {claim.owner.holder}, duplicate allocation is not allowed",
+                pool=number,
+                address=claim.text,
+                holder=claim.owner.holder,
+                interface=claim.owner.interface,
+            )
+
+
+def _wished(view: View, owner: Owner, pool: Pool, number: int, address: int) -> Grant:
+    span = pool.find(address)
+    assert span is not None
+    text = format_address(address)
+    if address == span.gateway:
+        raise IsGateway(f"requested ip {text} is subnet's gateway", pool=number, address=text)
+    claim = view.claim_at(address)
+    if claim is None:
+        return Grant(pool, span, address)
+    if claim.state == COOLING and claim.owner == owner:  # nobody else can be confused by its return
+        return Grant(pool, span, address, broken=claim)
+    raise Taken(
+        f"requested IP address {text} is not available in range set {pool}",
+        pool=number,
+        address=text,
+        ranges=str(pool),
+        holder=str(claim.owner),
+    )
+
+
+def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
+    found = choose(view, pool)
+    if found:
+        return Grant(pool, *found)
+    # Break the glass: an address that is still cooling is better than a pod without one.
+    oldest = min(
+        (c for r in pool.ranges if (c := view.cooling(r.first, r.last))), key=lambda claim: claim.since, default=None
+    )
+    if oldest is not None:
+        span = pool.find(oldest.first)
+        assert span is not None
+        return Grant(pool, span, oldest.first, broken=oldest)
+    raise Exhausted(f"no IP addresses available in range set: {pool}", pool=number, ranges=str(pool))
+
+
+def round_robin(view: View, pool: Pool) -> tuple[PoolRange, int] | None:
+    """The first free address after the one handed out last, so that an address rests as long as the pool allows."""
+    for span, first, last in _segments(pool, view.cursor(pool.cursor)):
+        address = free_in(view, span, first, last)
+        if address is not None:
+            return span, address
+    return None
+
+
+def free_in(view: View, span: PoolRange, first: int, last: int) -> int | None:
+    """The lowest free address from `first` to `last` that is not the gateway of `span`."""
+    address = view.gap(first, last)
+    if address is not None and address == span.gateway:
+        address = view.gap(address + 1, last) if address < last else None
+    return address
+
+
+def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, int]]:
+    """The pool's addresses in the order in which they are tried: from behind the cursor all round to the cursor."""
+    at = next((i for i, r in enumerate(pool.ranges) if cursor is not None and r.first <= cursor <= r.last), None)
+    if at is None or cursor is None:
+        yield from ((r, r.first, r.last) for r in pool.ranges)
+        return
+    here = pool.ranges[at]
+    if cursor < here.last:
+        yield here, cursor + 1, here.last
+    yield from ((r, r.first, r.last) for r in (*pool.ranges[at + 1 :], *pool.ranges[:at]))
+    yield here, here.first, cursor
+
+
+def is_cool(claim: Claim, now: float) -> bool:
+    """Whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
+    return claim.until is not None and (claim.until <= now or claim.since > now + CLOCK_SLACK)
+
+
+def free_ranges(pool: Pool, taken: Callable[[int, int], Iterator[Range]]) -> Iterator[Range]:
+    """What `taken`'s complement leaves of the pool, for showing; the gateways count as taken."""
+    for span in pool.ranges:
+        for first, last in taken(span.first, span.last):
+            if span.gateway is None or not first <= span.gateway <= last:
+                yield Range(first, last)
+                continue
+            if first < span.gateway:
+                yield Range(first, span.gateway - 1)
+            if span.gateway < last:
+                yield Range(span.gateway + 1, last)

@@ -1,0 +1,300 @@
+"""One ledger's use cases: allocate, release, check, collect. Each is one transaction.
+
+The rules decide, the store writes; here the two meet, and every change is journalled where it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from unipam.addr.prefix import format_address
+from unipam.model import rules
+from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
+from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.store.api import Store, Tx
+
+THAW_BATCH = 64
+"""How many ended cooldowns one allocation clears away at the most, so that none pays for all."""
+
+
+class Inheritance(NamedTuple):
+    """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from."""
+
+    claims: tuple[Claim, ...] = ()
+    cursors: tuple[tuple[int, int], ...] = ()
+    origin: str = ""
+
+
+class Allocation(NamedTuple):
+    """What an owner holds after its request, one claim a pool; `new` says whether this request made it so."""
+
+    claims: tuple[Claim, ...]
+    new: bool = True
+
+
+Inherit = Callable[[], Inheritance]
+
+
+def nothing() -> Inheritance:
+    """There is nothing to inherit."""
+    return Inheritance()
+
+
+class _View:
+    """The claims under one parent, as the rules ask for them."""
+
+    def __init__(self, tx: Tx, parent: int) -> None:
+        self._tx = tx
+        self._parent = parent
+
+    def claims_of(self, owner: Owner) -> Sequence[Claim]:
+        return _of_owner(self._tx.claims_of(self._parent, owner.holder), owner)
+
+    def claim_at(self, first: int) -> Claim | None:
+        return self._tx.claim_at(self._parent, first)
+
+    def gap(self, first: int, last: int) -> int | None:
+        return self._tx.gap(self._parent, first, last)
+
+    def cursor(self, number: int) -> int | None:
+        return self._tx.cursor(self._parent, number)
+
+    def fence(self, owner: Owner) -> float:
+        return self._tx.fence(self._parent, owner)
+
+    def cooling(self, first: int, last: int) -> Claim | None:
+        return self._tx.cooling(self._parent, first, last)
+
+
+def _of_owner(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
+    """The claims of exactly this owner; failing that, those whose record names the holder alone.
+
+    Such records stem from host-local before 0.8.0, and stand for any interface (spec cni-and-host-local §2.5).
+    """
+    exact = [c for c in claims if c.owner.interface == owner.interface]
+    return exact or [c for c in claims if not c.owner.interface]
+
+
+class Ledger:
+    """The use cases over one store. `clock` gives seconds since the epoch; `boot` numbers this boot of the machine."""
+
+    def __init__(self, store: Store, clock: Callable[[], float], boot: int = 0) -> None:
+        self.store = store
+        self.clock = clock
+        self.boot = boot
+        self._pools: dict[int, str] = {}
+
+    def allocate(
+        self,
+        space: str,
+        request: Request,
+        *,
+        choose: rules.Choose | None = None,
+        inherit: Inherit = nothing,
+        pools: str = "",
+    ) -> Allocation:
+        """One address of each pool for the owner, all or none. `pools` describes them, for `pool show`.
+
+        Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
+        """
+        now = self.clock()
+        with self.store.transaction() as tx:
+            parent = self._root(tx, space, inherit, now)
+            for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
+                _thaw(tx, claim, now)
+            decision = rules.decide(_View(tx, parent), request, choose)
+            if decision.held:
+                return Allocation(tuple(self._repeat(tx, claim, request, now) for claim in decision.held), new=False)
+            self._remember(tx, parent, pools)
+            return Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
+
+    def _root(self, tx: Tx, space: str, inherit: Inherit, now: float) -> int:
+        parent = tx.space(space)
+        if parent is None:
+            parent = tx.create_space(space, now)
+            adopt(tx, parent, inherit(), now)
+        return parent
+
+    def _remember(self, tx: Tx, parent: int, pools: str) -> None:
+        if pools and self._pools.get(parent) != pools:
+            if tx.note(pools_note(parent)) != pools:
+                tx.set_note(pools_note(parent), pools)
+            self._pools[parent] = pools
+
+    def _grant(self, tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
+        if grant.broken is not None:
+            _thaw(tx, grant.broken, now)
+        address, owner = grant.address, request.owner
+        generation = tx.record(
+            Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
+        )
+        claim = Claim(
+            parent, address, address, LEASE, owner, HELD, now, None, generation, request.boot, request.cooldown,
+            request.call, request.details,
+        )  # fmt: skip
+        number = tx.insert(claim)
+        if grant.pool.cursor >= 0:
+            tx.set_cursor(parent, grant.pool.cursor, address)
+        return claim._replace(id=number)
+
+    def _repeat(self, tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
+        """The owner is told again what it holds. A new generation, so that nobody undoes the first telling now."""
+        if claim.call != request.call:
+            return claim
+        generation = tx.record(
+            Entry(now, "repeat", claim.parent, claim.first, claim.last, claim.owner, claim.generation, request.call)
+        )
+        claim = claim._replace(generation=generation)
+        tx.update(claim)
+        return claim
+
+    def release(
+        self, space: str, owner: Owner, reason: str, *, asked: float = 0.0, actor: str = "", inherit: Inherit = nothing
+    ) -> list[Claim]:
+        """Let go of everything the owner holds in the space; what that was. Nothing held is no error.
+
+        When nothing is held, `asked` (CLOCK_BOOTTIME seconds) is remembered: an ADD of this owner that was asked
+        before then and is still waiting somewhere must not be served any more.
+        """
+        now = self.clock()
+        with self.store.transaction() as tx:
+            parent = self._root(tx, space, inherit, now)
+            held = [c for c in _of_owner(tx.claims_of(parent, owner.holder), owner) if c.state == HELD]
+            for claim in held:
+                let_go(tx, claim, now, reason, actor)
+            if asked and not held:
+                tx.set_fence(parent, owner, asked)
+        return held
+
+    def undo(self, allocation: Allocation, reason: str) -> None:
+        """Take back an allocation that nobody was told of; one that has been handed out again meanwhile stays."""
+        if not allocation.new:
+            return
+        now = self.clock()
+        with self.store.transaction() as tx:
+            for claim in allocation.claims:
+                there = tx.claim_at(claim.parent, claim.first)
+                if there is not None and there.generation == claim.generation and there.state == HELD:
+                    tx.remove(there)
+                    _journal(tx, there, now, "undo", reason, "")
+
+    def release_claim(self, claim: Claim, reason: str, actor: str = "", *, force: bool = False) -> None:
+        """Let go of one claim as the caller saw it. Raises Stale when it changed hands meanwhile."""
+        now = self.clock()
+        with self.store.transaction() as tx:
+            there = tx.claim_at(claim.parent, claim.first)
+            if there is None or there.generation != claim.generation or there.state != HELD:
+                raise Stale(
+                    f"{claim.text} is no longer held as it was seen (generation {claim.generation})",
+                    address=claim.text,
+                    generation=claim.generation,
+                )
+            let_go(tx, there._replace(cooldown=0) if force else there, now, reason, actor)
+
+    def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
+        """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
+        now = self.clock()
+        with self.store.transaction() as tx:
+            held = _of_owner(tx.claims_of(self._root(tx, space, inherit, now), owner.holder), owner)
+        here = {c.first for c in held if c.state == HELD}
+        if not here:
+            raise Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
+        for address in addresses or ():
+            if address not in here:
+                text = format_address(address)
+                raise Mismatch(
+                    f"container {owner.holder} does not hold {text}, it holds {', '.join(map(format_address, here))}",
+                    holder=str(owner),
+                    address=text,
+                )
+
+    def collect(self, space: str, valid: set[Owner], reason: str, *, inherit: Inherit = nothing) -> list[Claim]:
+        """Let go of every lease in the space whose owner is not among the valid ones; what went."""
+        now = self.clock()
+        holders = {owner.holder for owner in valid}
+        with self.store.transaction() as tx:
+            parent = self._root(tx, space, inherit, now)
+            gone = [
+                c
+                for c in tx.claims(parent)
+                if c.state == HELD
+                and c.owner not in valid
+                and not (c.owner.interface == "" and c.owner.holder in holders)
+            ]
+            for claim in gone:
+                let_go(tx, claim, now, reason, "gc")
+        return gone
+
+    def probe(self) -> None:
+        """Whether anything could be written. Raises the store's errors."""
+        with self.store.transaction():
+            pass
+
+    def check_room(self, space: str, pools: Iterable[Pool]) -> None:
+        """Whether every pool could serve one more. Raises Exhausted."""
+        with self.store.reading() as tx:
+            parent = tx.space(space)
+            if parent is None:
+                return
+            view = _View(tx, parent)
+            for pool in pools:
+                if not any(_has_room(view, span) for span in pool.ranges):
+                    raise Exhausted(f"no IP addresses available in range set: {pool}", ranges=str(pool))
+
+    def thaw(self) -> int:
+        """Clear away every cooldown that has ended; how many."""
+        now = self.clock()
+        with self.store.transaction() as tx:
+            ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
+            for claim in ended:
+                _thaw(tx, claim, now)
+        return len(ended)
+
+    def forget(self, journal_before: float, fences_before: float) -> int:
+        """Drop journal entries (epoch seconds) and fences (CLOCK_BOOTTIME seconds) older than given."""
+        with self.store.transaction() as tx:
+            tx.drop_fences(fences_before)
+            return tx.forget(journal_before)
+
+
+def _has_room(view: rules.View, span: PoolRange) -> bool:
+    return rules.free_in(view, span, span.first, span.last) is not None or bool(view.cooling(span.first, span.last))
+
+
+def pools_note(parent: int) -> str:
+    """The key under which a space's pools are described."""
+    return f"pools/{parent}"
+
+
+def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
+    """Write down what a foreign system left behind, as if it had been handed out here."""
+    for claim in inheritance.claims:
+        entry = Entry(
+            now, "adopt", parent, claim.first, claim.last, claim.owner, 0, "adopt", inheritance.origin, claim.details
+        )
+        tx.insert(claim._replace(parent=parent, generation=tx.record(entry)))
+    for number, address in inheritance.cursors:
+        tx.set_cursor(parent, number, address)
+
+
+def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
+    """A held claim becomes a cooling one, or none."""
+    if claim.cooldown > 0:
+        tx.update(claim._replace(state=COOLING, since=now, until=now + claim.cooldown))
+    else:
+        tx.remove(claim)
+    _journal(tx, claim, now, "release", reason, actor)
+
+
+def _thaw(tx: Tx, claim: Claim, now: float) -> None:
+    tx.remove(claim)
+    if rules.is_cool(claim, now):
+        _journal(tx, claim, now, "thaw", "cooldown over", "")
+    else:
+        left = (claim.until or now) - now
+        _journal(tx, claim, now, "break-glass", f"no other address was free; {left:.0f} s of cooldown were left", "")
+
+
+def _journal(tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str) -> None:
+    tx.record(Entry(now, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, actor, reason))

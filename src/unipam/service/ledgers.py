@@ -1,0 +1,108 @@
+"""Where ledgers are: one per data directory, opened when first needed, opened anew when the file was replaced."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from unipam.model.errors import StoreBroken
+from unipam.service.ledger import Ledger
+from unipam.store.sqlite import SqliteStore
+
+FILE = "unipam.db"
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def uptime() -> float:
+    """Seconds since boot on the clock that never stops or jumps (CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def started() -> float:
+    """When the machine was started, in seconds since the epoch."""
+    return time.time() - uptime()
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot of the machine."""
+    with open(_BOOT_ID, encoding="ascii") as file:
+        return file.read().strip()
+
+
+class Ledgers:
+    """The ledgers this process has open. `patience` and `flush` are the store's."""
+
+    def __init__(self, *, patience: float = 4.0, flush: bool = False) -> None:
+        self._patience = patience
+        self._flush = flush
+        self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}
+
+    @property
+    def patient(self) -> bool:
+        """Whether a busy ledger is waited for."""
+        return self._patience > 0
+
+    def at(self, directory: str) -> Ledger:
+        """The ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
+        path = f"{directory}/{FILE}"
+        known = self._open.get(path)
+        if known is not None:
+            if known[0] == _identity(path):
+                return known[1]
+            self.close(directory)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
+        ledger = self._make(directory, path)
+        self._open[path] = (_identity(path), ledger)
+        return ledger
+
+    def _make(self, directory: str, path: str) -> Ledger:
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreBroken(f"mkdir {directory}: {(error.strerror or '').lower()}", path=path) from error
+        store = SqliteStore(path, patience=self._patience, flush=self._flush)
+        try:
+            return Ledger(store, time.time, _number_boot(store))
+        except BaseException:
+            store.close()
+            raise
+
+    def find(self, directory: str) -> Ledger | None:
+        """The ledger of a data directory, if there is one."""
+        return self.at(directory) if os.path.exists(f"{directory}/{FILE}") else None
+
+    def opened(self) -> list[tuple[str, Ledger]]:
+        """Every ledger that is open, with its data directory."""
+        return [(os.path.dirname(path), ledger) for path, (_, ledger) in list(self._open.items())]
+
+    def close(self, directory: str) -> None:
+        """Let go of one ledger."""
+        _, ledger = self._open.pop(f"{directory}/{FILE}")
+        ledger.store.close()
+
+    def close_all(self) -> None:
+        """Let go of every ledger."""
+        for directory, _ in self.opened():
+            self.close(directory)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
+
+
+def _number_boot(store: SqliteStore) -> int:
+    """This boot's number in the ledger: 1 for the first that used it, one more for each after it."""
+    now = boot_id()
+    with store.reading() as tx:
+        number, _, known = tx.note("boot").partition(" ")
+    if known == now:
+        return int(number)
+    with store.transaction() as tx:
+        number, _, known = tx.note("boot").partition(" ")
+        if known != now:
+            number = str(int(number or 0) + 1)
+            tx.set_note("boot", f"{number} {now}")
+        return int(number)

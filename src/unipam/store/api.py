@@ -1,0 +1,117 @@
+"""What every store promises. One contract suite (tests/store/test_contract.py) holds them all to it.
+
+- A transaction is all or nothing: it is durable when `transaction()` is left, and without trace when it raised.
+- One writer at a time. A reader inside a transaction sees its own writes.
+- Claims under one parent never overlap: `insert` raises Overlap, whoever else wrote meanwhile.
+- The free space is kept as data (runs of claimed addresses), so `gap` costs the same whatever the number of claims.
+- The journal only grows, except by `forget`. Its numbers rise and are never used twice; they serve as generations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from unipam.addr.prefix import Range
+from unipam.model.records import Claim, Entry, Owner
+
+
+class Tx(Protocol):
+    """One transaction."""
+
+    def space(self, name: str) -> int | None:
+        """The number of the space of this name: the parent of its claims."""
+
+    def spaces(self) -> list[tuple[int, str]]:
+        """Every space, by name."""
+
+    def create_space(self, name: str, now: float) -> int:
+        """A new space; it is the root of a tree of claims. Raises Overlap when the name is taken."""
+
+    def drop_space(self, number: int) -> None:
+        """Remove a space with its claims and cursors. Its journal stays."""
+
+    def claims_of(self, parent: int, holder: str) -> list[Claim]:
+        """Every claim of the holder under the parent, whatever its interface and state, in address order."""
+
+    def claims_by_holder(self, holder: str) -> list[Claim]:
+        """Every claim whose owner's holder is this one or begins with it, in any space."""
+
+    def claim_at(self, parent: int, first: int) -> Claim | None:
+        """The claim that begins at this address."""
+
+    def claims(self, parent: int, first: int = 0, last: int = (1 << 128) - 1) -> Iterator[Claim]:
+        """The claims under the parent that begin from `first` to `last`, in address order."""
+
+    def count(self, parent: int, first: int, last: int, state: str) -> int:
+        """How many claims in a state begin from `first` to `last`."""
+
+    def gap(self, parent: int, first: int, last: int) -> int | None:
+        """The lowest unclaimed address from `first` to `last`."""
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        """The unclaimed stretches from `first` to `last`, lowest first."""
+
+    def insert(self, claim: Claim) -> int:
+        """Write a claim down; its number. Raises Overlap when any of its addresses is claimed under the parent."""
+
+    def update(self, claim: Claim) -> None:
+        """Write down the state, owner, times, generation, call and details of a claim that is there (by `id`)."""
+
+    def remove(self, claim: Claim) -> None:
+        """Take a claim away; its addresses are free."""
+
+    def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
+        """Claims whose cooldown ended by `now`, or that say they began to cool more than `slack` later than that."""
+
+    def cooling(self, parent: int, first: int, last: int) -> Claim | None:
+        """The claim from `first` to `last` that has been cooling longest."""
+
+    def cursor(self, parent: int, number: int) -> int | None:
+        """The address that pool `number` handed out last."""
+
+    def cursors(self, parent: int) -> dict[int, int]:
+        """All cursors under the parent."""
+
+    def set_cursor(self, parent: int, number: int, address: int) -> None:
+        """Move a cursor."""
+
+    def fence(self, parent: int, owner: Owner) -> float:
+        """When the owner last gave up a request that had not been served; 0 for never."""
+
+    def set_fence(self, parent: int, owner: Owner, at: float) -> None:
+        """Remember that the owner gave up at this time (seconds, CLOCK_BOOTTIME)."""
+
+    def drop_fences(self, before: float) -> None:
+        """Forget what was given up before this time."""
+
+    def record(self, entry: Entry) -> int:
+        """Append to the journal; the entry's number."""
+
+    def journal(
+        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        """Entries about one space, address or holder (all that are given), newest first."""
+
+    def forget(self, before: float) -> int:
+        """Drop journal entries older than this, except the last of all; how many went."""
+
+    def note(self, key: str) -> str:
+        """A remark about the ledger itself ("" when there is none)."""
+
+    def set_note(self, key: str, value: str) -> None:
+        """Write a remark down."""
+
+
+class Store(Protocol):
+    """Durable facts, reached through transactions."""
+
+    def transaction(self) -> AbstractContextManager[Tx]:
+        """Begin to write. Raises StoreBusy, StoreBroken or StoreFull."""
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        """Begin to read one consistent state; it never waits for a writer."""
+
+    def close(self) -> None:
+        """Let go of the store."""

@@ -1,0 +1,166 @@
+"""The reference store: plain dictionaries. Slow, obvious, and the fake in every test that needs no file."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+
+from unipam.addr.prefix import LINE_LAST, Range
+from unipam.addr.ranges import RangeSet
+from unipam.model.errors import Overlap
+from unipam.model.records import SPACE, Claim, Entry, Owner
+
+
+class MemoryTx:
+    """The facts themselves; see `store.api.Tx` for what each call means."""
+
+    def __init__(self) -> None:
+        self._claims: dict[int, Claim] = {}
+        self._cursors: dict[tuple[int, int], int] = {}
+        self._fences: dict[tuple[int, Owner], float] = {}
+        self._journal: list[Entry] = []
+        self._notes: dict[str, str] = {}
+        self._last_claim = 0
+        self._last_entry = 0
+
+    def _under(self, parent: int) -> list[Claim]:
+        return sorted(c for c in self._claims.values() if c.parent == parent > 0)
+
+    def _taken(self, parent: int) -> RangeSet:
+        return RangeSet((c.first, c.last) for c in self._under(parent))
+
+    def space(self, name: str) -> int | None:
+        return next((number for number, found in self.spaces() if found == name), None)
+
+    def spaces(self) -> list[tuple[int, str]]:
+        roots = [(c.id, c.owner.holder) for c in self._claims.values() if c.kind == SPACE]
+        return sorted(roots, key=lambda root: root[1])
+
+    def create_space(self, name: str, now: float) -> int:
+        if self.space(name) is not None:
+            raise Overlap(f"there is a space named {name} already", space=name)
+        return self._write(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
+
+    def drop_space(self, number: int) -> None:
+        self._claims = {i: c for i, c in self._claims.items() if number not in (i, c.parent)}
+        self._cursors = {k: v for k, v in self._cursors.items() if k[0] != number}
+        self._fences = {k: v for k, v in self._fences.items() if k[0] != number}
+
+    def claims_of(self, parent: int, holder: str) -> list[Claim]:
+        return [c for c in self._under(parent) if c.owner.holder == holder]
+
+    def claims_by_holder(self, holder: str) -> list[Claim]:
+        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder.startswith(holder))
+
+    def claim_at(self, parent: int, first: int) -> Claim | None:
+        return next((c for c in self._under(parent) if c.first == first), None)
+
+    def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
+        return iter([c for c in self._under(parent) if first <= c.first <= last])
+
+    def count(self, parent: int, first: int, last: int, state: str) -> int:
+        return sum(c.state == state for c in self.claims(parent, first, last))
+
+    def gap(self, parent: int, first: int, last: int) -> int | None:
+        return self._taken(parent).gap(first, last)
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        return self._taken(parent).gaps(first, last)
+
+    def insert(self, claim: Claim) -> int:
+        if self._taken(claim.parent).overlaps(claim.first, claim.last):
+            raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
+        return self._write(claim)
+
+    def _write(self, claim: Claim) -> int:
+        self._last_claim += 1
+        self._claims[self._last_claim] = claim._replace(id=self._last_claim)
+        return self._last_claim
+
+    def update(self, claim: Claim) -> None:
+        self._claims[claim.id] = claim
+
+    def remove(self, claim: Claim) -> None:
+        del self._claims[claim.id]
+
+    def _resting(self, parent: int) -> list[Claim]:
+        return sorted((c for c in self._under(parent) if c.until is not None), key=lambda c: c.since)
+
+    def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
+        over = (c for c in self._resting(parent) if c.until is not None and (c.until <= now or c.since > now + slack))
+        return list(itertools.islice(over, limit))
+
+    def cooling(self, parent: int, first: int, last: int) -> Claim | None:
+        return next((c for c in self._resting(parent) if first <= c.first <= last), None)
+
+    def cursor(self, parent: int, number: int) -> int | None:
+        return self._cursors.get((parent, number))
+
+    def cursors(self, parent: int) -> dict[int, int]:
+        return {number: address for (root, number), address in sorted(self._cursors.items()) if root == parent}
+
+    def set_cursor(self, parent: int, number: int, address: int) -> None:
+        self._cursors[parent, number] = address
+
+    def fence(self, parent: int, owner: Owner) -> float:
+        return self._fences.get((parent, owner), 0.0)
+
+    def set_fence(self, parent: int, owner: Owner, at: float) -> None:
+        self._fences[parent, owner] = at
+
+    def drop_fences(self, before: float) -> None:
+        self._fences = {key: at for key, at in self._fences.items() if at >= before}
+
+    def record(self, entry: Entry) -> int:
+        self._last_entry += 1
+        self._journal.append(entry._replace(id=self._last_entry))
+        return self._last_entry
+
+    def journal(
+        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        wanted = (
+            e
+            for e in reversed(self._journal)
+            if (not parent or e.parent == parent)
+            and (address is None or e.first <= address <= e.last)
+            and e.owner.holder.startswith(holder)
+        )
+        return list(itertools.islice(wanted, limit))
+
+    def forget(self, before: float) -> int:
+        kept = [e for e in self._journal if e.at >= before] or self._journal[-1:]
+        gone = len(self._journal) - len(kept)
+        self._journal = kept
+        return gone
+
+    def note(self, key: str) -> str:
+        return self._notes.get(key, "")
+
+    def set_note(self, key: str, value: str) -> None:
+        self._notes[key] = value
+
+
+class MemoryStore:
+    """A store that forgets everything with the process."""
+
+    def __init__(self) -> None:
+        self._tx = MemoryTx()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[MemoryTx]:
+        """See `store.api.Store`: the work is done on a copy, which takes the place of the original at the end."""
+        work = copy.copy(self._tx)
+        work.__dict__.update({k: copy.copy(v) for k, v in self._tx.__dict__.items()})
+        yield work
+        self._tx = work
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[MemoryTx]:
+        """See `store.api.Store`."""
+        yield self._tx
+
+    def close(self) -> None:
+        """See `store.api.Store`."""

@@ -1,0 +1,418 @@
+"""The ledger: the claim tree and its journal in one SQLite file.
+
+WAL, one writer, uniqueness as the lock. Addresses are 16 bytes, big end first, so that their order is SQLite's own.
+The free space is kept as data: `run` holds the claimed addresses of each parent as disjoint, coalesced stretches, so
+the next free address is one index look-up for the warm agent and the cold process alike, and neither needs a cache
+that the other could make stale.
+
+Every B-tree that a commit touches costs it a page, so there are few: the journal has no index, because questions about
+the past are rare and may take the tenth of a second that reading it whole costs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from unipam.addr.prefix import LINE_LAST, Range
+from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
+from unipam.model.records import SPACE, Claim, Entry, Owner
+
+VERSION = 1
+"""PRAGMA user_version of the schema below."""
+
+APPLICATION = 0x756E6970  # "unip"
+
+_SCHEMA = (
+    f"PRAGMA application_id = {APPLICATION}",
+    """CREATE TABLE claim (
+        id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, first BLOB NOT NULL, last BLOB NOT NULL, kind TEXT NOT NULL,
+        holder TEXT NOT NULL, interface TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, until REAL,
+        generation INTEGER NOT NULL, boot INTEGER NOT NULL, cooldown INTEGER NOT NULL, call TEXT NOT NULL,
+        details TEXT NOT NULL)""",
+    f"CREATE UNIQUE INDEX claim_space ON claim (holder) WHERE kind = '{SPACE}'",
+    "CREATE UNIQUE INDEX claim_first ON claim (parent, first) WHERE parent > 0",
+    "CREATE INDEX claim_holder ON claim (holder)",
+    "CREATE INDEX claim_until ON claim (parent, since) WHERE until IS NOT NULL",
+    "CREATE TABLE run (parent INTEGER, first BLOB, last BLOB NOT NULL, PRIMARY KEY (parent, first)) WITHOUT ROWID",
+    """CREATE TABLE cursor (parent INTEGER, number INTEGER, address BLOB NOT NULL,
+        PRIMARY KEY (parent, number)) WITHOUT ROWID""",
+    """CREATE TABLE fence (parent INTEGER, holder TEXT, interface TEXT, at REAL NOT NULL,
+        PRIMARY KEY (parent, holder, interface)) WITHOUT ROWID""",
+    """CREATE TABLE journal (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, verb TEXT NOT NULL, parent INTEGER NOT NULL,
+        first BLOB NOT NULL, last BLOB NOT NULL, holder TEXT NOT NULL, interface TEXT NOT NULL,
+        generation INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, details TEXT NOT NULL)""",
+    "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+_CLAIM = (
+    "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
+)
+_ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
+
+
+def _key(address: int) -> bytes:
+    return address.to_bytes(16, "big")
+
+
+def _place(key: bytes) -> int:
+    return int.from_bytes(key, "big")
+
+
+def _claim(row: Any) -> Claim:
+    return Claim._make((row[1], _place(row[2]), _place(row[3]), row[4], Owner(row[5], row[6]), *row[7:], row[0]))
+
+
+def _entry(row: Any) -> Entry:
+    return Entry._make((*row[1:4], _place(row[4]), _place(row[5]), Owner(row[6], row[7]), *row[8:], row[0]))
+
+
+class SqliteTx:
+    """A transaction on one connection; see `store.api.Tx` for what each call means."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = connection.execute
+
+    def space(self, name: str) -> int | None:
+        row = self._run(f"SELECT id FROM claim WHERE holder = ? AND kind = '{SPACE}'", (name,)).fetchone()
+        return int(row[0]) if row else None
+
+    def spaces(self) -> list[tuple[int, str]]:
+        return self._run(f"SELECT id, holder FROM claim WHERE kind = '{SPACE}' ORDER BY holder").fetchall()
+
+    def create_space(self, name: str, now: float) -> int:
+        if self.space(name) is not None:
+            raise Overlap(f"there is a space named {name} already", space=name)
+        return self._write(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
+
+    def drop_space(self, number: int) -> None:
+        for table in ("claim", "run", "cursor", "fence"):
+            self._run(f"DELETE FROM {table} WHERE parent = ?", (number,))  # names from the line above
+        self._run("DELETE FROM claim WHERE id = ?", (number,))
+
+    def claims_of(self, parent: int, holder: str) -> list[Claim]:
+        rows = self._run(f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()
+        return sorted(map(_claim, rows)) if len(rows) > 1 else [_claim(row) for row in rows]
+
+    def claims_by_holder(self, holder: str) -> list[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE holder >= ? AND holder < ? AND parent > 0 ORDER BY parent, first",
+            (holder, holder + "\U0010ffff"),
+        )
+        return [_claim(row) for row in rows]
+
+    def claim_at(self, parent: int, first: int) -> Claim | None:
+        row = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
+        ).fetchone()
+        return row and _claim(row)
+
+    def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",
+            (parent, _key(first), _key(last)),
+        )
+        return map(_claim, rows)
+
+    def count(self, parent: int, first: int, last: int, state: str) -> int:
+        row = self._run(
+            "SELECT count(*) FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? AND state = ?",
+            (parent, _key(first), _key(last), state),
+        ).fetchone()
+        return int(row[0])
+
+    def gap(self, parent: int, first: int, last: int) -> int | None:
+        row = self._run(
+            "SELECT last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1", (parent, _key(first))
+        ).fetchone()
+        if row:
+            first = max(first, _place(row[0]) + 1)  # runs are coalesced: what follows one is free
+        return first if first <= last else None
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        start = self.gap(parent, first, last)
+        if start is None:
+            return
+        rows = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first BETWEEN ? AND ? ORDER BY first",
+            (parent, _key(start), _key(last)),
+        )
+        for row in rows:
+            yield Range(start, _place(row[0]) - 1)
+            start = _place(row[1]) + 1
+        if start <= last:
+            yield Range(start, last)
+
+    def insert(self, claim: Claim) -> int:
+        self._occupy(claim)
+        return self._write(claim)
+
+    def _write(self, claim: Claim) -> int:
+        cursor = self._run(
+            f"INSERT INTO claim ({_CLAIM}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (claim.parent, _key(claim.first), _key(claim.last), claim.kind, *claim.owner, *claim[5:-1]),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _occupy(self, claim: Claim) -> None:
+        first, last = claim.first, claim.last
+        start = first
+        near = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
+            (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
+        ).fetchall()
+        for run_first, run_last in near:
+            low, high = _place(run_first), _place(run_last)
+            if low == claim.last + 1:  # the run behind: it becomes part of ours
+                self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, run_first))
+                last = high
+            elif high >= claim.first:
+                raise Overlap(f"{claim.text} overlaps what is claimed ({Range(low, high)})", prefix=claim.text)
+            elif high == claim.first - 1:  # the run before: ours becomes part of it
+                start = low
+        sql = (
+            "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
+            if start < first
+            else "INSERT INTO run (last, parent, first) VALUES (?, ?, ?)"
+        )
+        self._run(sql, (_key(last), claim.parent, _key(start)))
+
+    def update(self, claim: Claim) -> None:
+        self._run(
+            "UPDATE claim SET holder = ?, interface = ?, state = ?, since = ?, until = ?, generation = ?, boot = ?,"
+            " cooldown = ?, call = ?, details = ? WHERE id = ?",
+            (*claim.owner, *claim[5:]),
+        )
+
+    def remove(self, claim: Claim) -> None:
+        self._run("DELETE FROM claim WHERE id = ?", (claim.id,))
+        self._vacate(claim)
+
+    def _vacate(self, claim: Claim) -> None:
+        run_first, run_last = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+            (claim.parent, _key(claim.first)),
+        ).fetchone()
+        low, high = _place(run_first), _place(run_last)
+        if low < claim.first:
+            self._run(
+                "UPDATE run SET last = ? WHERE parent = ? AND first = ?",
+                (_key(claim.first - 1), claim.parent, run_first),
+            )
+        else:
+            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, run_first))
+        if claim.last < high:
+            self._run(
+                "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)",
+                (claim.parent, _key(claim.last + 1), run_last),
+            )
+
+    def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND (until <= ? OR since > ?)"
+            " ORDER BY since LIMIT ?",
+            (parent, now, now + slack, limit),
+        ).fetchall()
+        return [_claim(row) for row in rows]
+
+    def cooling(self, parent: int, first: int, last: int) -> Claim | None:
+        row = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND first BETWEEN ? AND ?"
+            " ORDER BY since LIMIT 1",
+            (parent, _key(first), _key(last)),
+        ).fetchone()
+        return row and _claim(row)
+
+    def cursor(self, parent: int, number: int) -> int | None:
+        row = self._run("SELECT address FROM cursor WHERE parent = ? AND number = ?", (parent, number)).fetchone()
+        return row and _place(row[0])
+
+    def cursors(self, parent: int) -> dict[int, int]:
+        rows = self._run("SELECT number, address FROM cursor WHERE parent = ? ORDER BY number", (parent,))
+        return {number: _place(address) for number, address in rows}
+
+    def set_cursor(self, parent: int, number: int, address: int) -> None:
+        self._run("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (parent, number, _key(address)))
+
+    def fence(self, parent: int, owner: Owner) -> float:
+        row = self._run(
+            "SELECT at FROM fence WHERE parent = ? AND holder = ? AND interface = ?", (parent, *owner)
+        ).fetchone()
+        return row[0] if row else 0.0
+
+    def set_fence(self, parent: int, owner: Owner, at: float) -> None:
+        self._run("INSERT OR REPLACE INTO fence VALUES (?, ?, ?, ?)", (parent, *owner, at))
+
+    def drop_fences(self, before: float) -> None:
+        self._run("DELETE FROM fence WHERE at < ?", (before,))
+
+    def record(self, entry: Entry) -> int:
+        cursor = self._run(
+            f"INSERT INTO journal ({_ENTRY}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (entry.at, entry.verb, entry.parent, _key(entry.first), _key(entry.last), *entry.owner, *entry[6:-1]),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def journal(
+        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        wanted = [
+            ("parent = ?", (parent,), parent > 0),
+            ("first <= ?1 AND last >= ?1", (_key(address or 0),), address is not None),
+            ("holder >= ? AND holder < ?", (holder, holder + "\U0010ffff"), bool(holder)),
+        ]
+        where = " AND ".join(sql.replace("?1", "?") for sql, _, given in wanted if given) or "1"
+        values = [v for sql, vs, given in wanted if given for v in (vs * 2 if "?1" in sql else vs)]
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
+        return [_entry(row) for row in rows]
+
+    def forget(self, before: float) -> int:
+        # The last entry stays: numbers rise from it, and a generation must never be given twice.
+        return self._run("DELETE FROM journal WHERE at < ? AND id < (SELECT max(id) FROM journal)", (before,)).rowcount
+
+    def note(self, key: str) -> str:
+        row = self._run("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
+
+    def set_note(self, key: str, value: str) -> None:
+        self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
+
+
+class SqliteStore:
+    """A ledger file.
+
+    `patience` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
+    before it is answered; without it a power cut may take the last commits with it, and with them the containers.
+    """
+
+    def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False) -> None:
+        self.path = path
+        with self._translated():
+            self._open(patience, flush)
+
+    def _open(self, patience: float, flush: bool) -> None:
+        # SQLite creates files with the umask's rights; ours are nobody else's business.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._connection = sqlite3.connect(
+            self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            self._prepare(flush)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._tx = SqliteTx(self._connection)
+
+    def _prepare(self, flush: bool) -> None:
+        run = self._connection.execute
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise StoreBroken(
+                f"the ledger {self.path} has schema version {version}; this unipam knows {VERSION}: use the unipam that"
+                " wrote it, or move the file away",
+                path=self.path,
+            )
+        if run("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise StoreBroken(f"the ledger {self.path} cannot be kept in WAL mode", path=self.path)
+        run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        run("PRAGMA cache_size = -4096")
+        if version == 0:
+            self._create()
+        elif run("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            raise self._foreign()
+
+    def _foreign(self) -> StoreBroken:
+        return StoreBroken(f"{self.path} is an SQLite file, but not a unipam ledger: move it away", path=self.path)
+
+    def _create(self) -> None:
+        run = self._connection.execute
+        run("BEGIN IMMEDIATE")
+        try:
+            if run("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
+                if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise self._foreign()
+                for statement in _SCHEMA:
+                    run(statement)
+            run("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[SqliteTx]:
+        """See `store.api.Store`."""
+        with self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._tx
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[SqliteTx]:
+        """See `store.api.Store`."""
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield self._tx
+            finally:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        # SQLite may have rolled back by itself (disk full, I/O error); then there is nothing left to undo.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the ledger, without waiting for anybody."""
+        with self._translated():
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, in SQLite's words; empty when it is sound."""
+        with self._translated():
+            rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def close(self) -> None:
+        """See `store.api.Store`."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+        except OSError as error:
+            raise StoreBroken(
+                f"cannot open the ledger {self.path}: {error.strerror}", path=self.path, errno=error.errno
+            ) from error
+
+
+_BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def translate(error: sqlite3.Error, path: str) -> UnipamError:
+    """An SQLite error as one of ours, with the way out."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    primary = "_".join(name.split("_")[:2])
+    if primary in _BUSY:
+        return StoreBusy(f"the ledger {path} is locked by another process: try again", path=path)
+    if primary == "SQLITE_FULL":
+        return StoreFull(f"no space left for the ledger {path}: free some space on that file system", path=path)
+    if primary in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+        hint = "stop the agent, move the file away (keep it), and adopt or restart the node's pods"
+        return StoreBroken(f"the ledger {path} is damaged ({error}): {hint}", path=path)
+    if primary == "SQLITE_CONSTRAINT":
+        return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
+    return StoreBroken(f"cannot use the ledger {path}: {error}", path=path, code=name)
