@@ -44,8 +44,8 @@ def surge(count: int, share: Share | None) -> int:
 class Measure:
     """What a range is counted in: units of one prefix length, some of which are lost to Azure.
 
-    `length`: prefix length of a unit, 32 for an address. `lost`: units of every range that nobody can use.
-    `longest` and `shortest`: the prefix lengths such a range may have.
+    `unit`: its name in the plural. `length`: its prefix length, 32 for an address.
+    `lost`: units of every range that nobody can use. `longest`, `shortest`: the prefix lengths it may have.
     """
 
     unit: str
@@ -60,7 +60,7 @@ class Measure:
 
     def prefix_for(self, units: int) -> int | None:
         """The longest prefix with room for `units`, or None if not even the largest range has it."""
-        prefix = min(self.longest, self.length - (units + self.lost - 1).bit_length())
+        prefix = min(self.longest, self.length - max(0, units + self.lost - 1).bit_length())
         return prefix if prefix >= self.shortest else None
 
     def addresses(self, units: int) -> int:
@@ -76,13 +76,13 @@ def _pod_range(unit: str, length: limits.Limit) -> Measure:
     return Measure(unit, length.value, 0, length.value, limits.SHORTEST_POD_RANGE.value)
 
 
-SUBNET = _subnet("address", _IPV4_BITS, limits.RESERVED.value, limits.SHORTEST_SUBNET)
-DYNAMIC_SUBNET = _subnet("address", _IPV4_BITS, limits.RESERVED.value, limits.SHORTEST_DYNAMIC_SUBNET)
+SUBNET = _subnet("addresses", _IPV4_BITS, limits.RESERVED.value, limits.SHORTEST_SUBNET)
+DYNAMIC_SUBNET = _subnet("addresses", _IPV4_BITS, limits.RESERVED.value, limits.SHORTEST_DYNAMIC_SUBNET)
 STATIC_SUBNET = _subnet(
-    "/28 block", limits.STATIC_BLOCK.value, limits.STATIC_SPOILT.value, limits.SHORTEST_STATIC_SUBNET
+    "/28 blocks", limits.STATIC_BLOCK.value, limits.STATIC_SPOILT.value, limits.SHORTEST_STATIC_SUBNET
 )
-NODE_RANGES = _pod_range("/24 node range", limits.NODE_RANGE)
-CALICO_BLOCKS = _pod_range("/26 block", limits.CALICO_BLOCK)
+NODE_RANGES = _pod_range("/24 node ranges", limits.NODE_RANGE)
+CALICO_BLOCKS = _pod_range("/26 blocks", limits.CALICO_BLOCK)
 
 
 def flat_hold(max_pods: int) -> int:

@@ -43,19 +43,34 @@ def _limit(rule: tuple[str, str], value: int, unit: str, statement: str, source:
 
 # Subnets (1.1)
 RESERVED = _limit(
-    ("S1", "1.1"), 5, "addresses", "Azure keeps five addresses of a subnet: the first four and the last", _VNET_FAQ, dated=2019
-)  # fmt: skip
+    ("S1", "1.1"),
+    5,
+    "addresses",
+    "Azure keeps five addresses of a subnet: the first four and the last",
+    _VNET_FAQ,
+    dated=2019,
+)
 LONGEST_SUBNET = _limit(("S4", "1.1"), 29, "prefix length", "the smallest subnet is /29", _VNET_FAQ, dated=2019)
 SHORTEST_SUBNET = _limit(("S4", "1.1"), 8, "prefix length", "the largest subnet is /8", _VNET_FAQ, dated=2019)
 IPV6_SUBNET = _limit(("S4", "1.1"), 64, "prefix length", "an IPv6 subnet is exactly /64", _SUBNETS, dated=2022)
 
 # Networks (1.2)
 VNET_ADDRESSES = _limit(
-    ("L1", "1.2"), 65_536, "addresses", "private addresses in use in one network", f"{_VNET_LIMITS}; {_PLANNING}", dated=2022
-)  # fmt: skip
+    ("L1", "1.2"),
+    65_536,
+    "addresses",
+    "private addresses in use in one network",
+    f"{_VNET_LIMITS}; {_PLANNING}",
+    dated=2022,
+)
 PEERED_ADDRESSES = _limit(
-    ("L2", "1.2"), 128_000, "addresses", "private addresses in use in a group of peered networks", _VNET_LIMITS, dated=2022
-)  # fmt: skip
+    ("L2", "1.2"),
+    128_000,
+    "addresses",
+    "private addresses in use in a group of peered networks",
+    _VNET_LIMITS,
+    dated=2022,
+)
 NIC_ADDRESSES = _limit(("L3", "1.2"), 256, "addresses", "private addresses of one NIC", _VNET_LIMITS, dated=2022)
 SUBNETS_PER_VNET = _limit(("L4", "1.2"), 3_000, "subnets", "subnets in one network", _VNET_LIMITS, dated=2022)
 PEERINGS_PER_VNET = _limit(("L4", "1.2"), 500, "peerings", "peerings of one network", _VNET_LIMITS, dated=2022)
@@ -67,13 +82,13 @@ POOL_NODES = _limit(("L6", "1.2"), 1_000, "nodes", "nodes of one pool", _AKS_LIM
 POOLS = _limit(("L6", "1.2"), 100, "pools", "pools of one cluster", _AKS_LIMITS)
 LOAD_BALANCED_SERVICES = _limit(
     ("L7", "1.2"), 300, "Services", "load-balanced Services of a cluster with the Standard load balancer", _AKS_LIMITS
-)  # fmt: skip
+)
 SYSTEM_POOL_NODES = _limit(("L8", "1.2"), 1, "nodes", "a system pool has at least one node", "aks:create-node-pools.md")
 OVERLAY_PODS = _limit(("L9", "1.2"), 200_000, "pods", "scale guidance for Overlay", _LARGE)
 DYNAMIC_PODS = _limit(("L9", "1.2"), 50_000, "pods", "scale guidance for dynamic pod subnets", _LARGE)
 INTERNAL_LOAD_BALANCER_NODES = _limit(
     ("L9", "1.2"), 750, "nodes", "internal load balancers are made before the cluster grows past this", _LARGE
-)  # fmt: skip
+)
 NPM_NODES = _limit(("L10", "1.2"), 250, "nodes", "Azure NPM on Linux", f"aks:use-network-policies.md; {_LARGE}")
 NPM_PODS = _limit(("L10", "1.2"), 20_000, "pods", "Azure NPM on Linux", f"aks:use-network-policies.md; {_LARGE}")
 FREE_TIER_NODES = _limit(("L11", "1.2"), 10, "nodes", "recommended for the Free tier", _AKS_LIMITS)
@@ -83,26 +98,30 @@ MIN_MAX_PODS = _limit(("M3", "1.3"), 10, "pods per node", "the least max pods", 
 MAX_MAX_PODS = _limit(("M3", "1.3"), 250, "pods per node", "the most max pods", f"{_PLANNING}; {_OVERLAY}", dated=2024)
 POOL_PODS = _limit(
     ("M4", "1.3"), 30, "pods", "a pool offers at least this many: nodes x max pods", f"{_PLANNING}; AKS#931", dated=2024
-)  # fmt: skip
+)
 WINDOWS_MAX_PODS = _limit(("M8", "1.3"), 110, "pods per node", "recommended for Windows nodes", _AKS_LIMITS)
 KUBENET_MAX_PODS = _limit(("M1", "1.3"), 110, "pods per node", "default of kubenet", _PLANNING, dated=2024)
 NODE_SUBNET_MAX_PODS = _limit(("M1", "1.3"), 30, "pods per node", "default of Node Subnet", _PLANNING, dated=2024)
 POD_SUBNET_MAX_PODS = _limit(
     ("M2", "1.3"), 110, "pods per node", "default of Pod Subnet", f"{_PLANNING}; {_DYNAMIC}", dated=2024
-)  # fmt: skip
+)
 OVERLAY_MAX_PODS = _limit(("M1", "1.3"), 250, "pods per node", "default of Overlay", _PLANNING, dated=2024)
 
 # Upgrades (1.4)
 DEFAULT_SURGE = _limit(
-    ("U4", "1.4"), 10, "percent", "the default surge: at least 1; pages disagree, old pools may keep 1",
-    f"CL 2023-03-05; {_ROLLING}; SAD#2101", evidence="I",
-)  # fmt: skip
+    ("U4", "1.4"),
+    10,
+    "percent",
+    "the default surge: at least 1; pages disagree, old pools may keep 1",
+    f"CL 2023-03-05; {_ROLLING}; SAD#2101",
+    evidence="I",
+)
 RECOMMENDED_SURGE = _limit(("U5", "1.4"), 33, "percent", "recommended for production", _ROLLING, dated=2026)
 
 # What else takes addresses (1.5)
 PRIVATE_LINK_NAT = _limit(
     ("X2", "1.5"), 8, "addresses", "NAT addresses of one Private Link Service, from 1", "aks:internal-lb.md"
-)  # fmt: skip
+)
 API_SERVER_ADDRESSES = _limit(("X4", "1.5"), 9, "addresses", "a cluster's share of an API server subnet", _API_SERVER)
 API_SERVER_SUBNET = _limit(("X4", "1.5"), 28, "prefix length", "the smallest API server subnet", _API_SERVER)
 GATEWAY_ADDRESSES = _limit(("X5", "1.5"), 250, "addresses", "Application Gateway for Containers", _GATEWAY)
@@ -110,46 +129,62 @@ GATEWAY_SUBNET = _limit(("X5", "1.5"), 24, "prefix length", "Application Gateway
 
 # Ranges (1.6)
 SHORTEST_SERVICE_RANGE = _limit(
-    ("O2", "1.6"), 13, "prefix length", "the service range is smaller than /12", f"aks:azure-cni-overview.md; {_PLANNING}"
-)  # fmt: skip
+    ("O2", "1.6"),
+    13,
+    "prefix length",
+    "the service range is smaller than /12",
+    f"aks:azure-cni-overview.md; {_PLANNING}",
+)
 SHORTEST_SERVICE_RANGE_IPV6 = _limit(
     ("O14", "1.6"), 108, "prefix length", "the largest IPv6 service range", "aks:azure-cni-overlay.md"
-)  # fmt: skip
+)
 POD_RANGE_IPV6 = _limit(("O14", "1.6"), 64, "prefix length", "the IPv6 pod range", "aks:azure-cni-overlay.md")
 
 # Variants (2)
 NODE_RANGE = _limit(
     ("2.8", "2.8"), 24, "prefix length", "a node's part of the pod range (kubenet, Overlay)", f"{_OVERLAY}; {_KUBENET}"
-)  # fmt: skip
+)
 SHORTEST_POD_RANGE = _limit(
-    ("2.8", "2.8"), 8, "prefix length", "Kubernetes cuts at most 16 bits of node ranges from a pod range",
-    "kube-controller-manager", evidence="G",
-)  # fmt: skip
-BATCH = _limit(("2.6", "2.6"), 16, "addresses", "a node asks for pod addresses by this many", f"{_POD_SUBNET}; {_DYNAMIC}")
+    ("2.8", "2.8"),
+    8,
+    "prefix length",
+    "Kubernetes cuts at most 16 bits of node ranges from a pod range",
+    "kube-controller-manager",
+    evidence="G",
+)
+BATCH = _limit(
+    ("2.6", "2.6"), 16, "addresses", "a node asks for pod addresses by this many", f"{_POD_SUBNET}; {_DYNAMIC}"
+)
 BATCH_FLOOR = _limit(
     ("2.6", "2.6"), 8, "addresses", "a node asks again when fewer than this many are free", f"{_POD_SUBNET}; {_DYNAMIC}"
-)  # fmt: skip
-CONTAINER_PRIMARY = _limit(("2.6", "2.6"), 1, "addresses", "the network container's own address", "ACN#2462", evidence="I")
+)
+CONTAINER_PRIMARY = _limit(
+    ("2.6", "2.6"), 1, "addresses", "the network container's own address", "ACN#2462", evidence="I"
+)
 SHORTEST_DYNAMIC_SUBNET = _limit(("2.6", "2.6"), 16, "prefix length", "the largest dynamic pod subnet", _DYNAMIC)
 DYNAMIC_MAPPINGS = _limit(("2.6", "2.6"), 65_000, "pods", "mappings of a cluster, about", f"{_DYNAMIC}; {_LARGE}")
 STATIC_BLOCK = _limit(("2.7", "2.7"), 28, "prefix length", "a block of static allocation", f"{_STATIC}; {_POD_SUBNET}")
 STATIC_RESERVED = _limit(("2.7", "2.7"), 1, "addresses", "reserved of a node's blocks", f"{_STATIC}; {_POD_SUBNET}")
 STATIC_SPOILT = _limit(
     ("2.7", "2.7"), 2, "blocks", "first and last block, spoilt by reserved addresses", "inference", evidence="G"
-)  # fmt: skip
+)
 SHORTEST_STATIC_SUBNET = _limit(("2.7", "2.7"), 12, "prefix length", "the largest static-block pod subnet", _STATIC)
 STATIC_KUBERNETES = _limit(("2.7", "2.7"), 28, "Kubernetes 1.x", "static blocks need this version", _STATIC)
 CALICO_BLOCK = _limit(
     ("2.10", "2.10"), 26, "prefix length", "Calico's block", "projectcalico/calico manifests/custom-resources.yaml"
-)  # fmt: skip
+)
 HOST_NETWORK_SAVING = _limit(
     ("2.3", "2.3"), 2, "addresses", "a Linux node likely reserves this many fewer", "CL 2022-01-07", evidence="I"
-)  # fmt: skip
+)
 WINDOWS_POOL_NAME = _limit(("2.11", "2.11"), 6, "characters", "name of a Windows pool", "aks:create-node-pools.md")
 POOL_NAME = _limit(("2.11", "2.11"), 12, "characters", "name of a Linux pool", "AKS API", evidence="G")
 MIGRATION_KUBERNETES = _limit(("E5", "1.8"), 27, "Kubernetes 1.x", "migrating to Overlay", "aks:update-azure-cni.md")
-EXTENDABLE_SERVICES_KUBERNETES = _limit(("O3", "1.6"), 33, "Kubernetes 1.x", "ServiceCIDR resources", "aks:use-byo-cni.md")
-SURGE_FALLBACK_KUBERNETES = _limit(("U6", "1.4"), 35, "Kubernetes 1.x", "upgrade falls back to one surge node", _ROLLING)
+EXTENDABLE_SERVICES_KUBERNETES = _limit(
+    ("O3", "1.6"), 33, "Kubernetes 1.x", "ServiceCIDR resources", "aks:use-byo-cni.md"
+)
+SURGE_FALLBACK_KUBERNETES = _limit(
+    ("U6", "1.4"), 35, "Kubernetes 1.x", "upgrade falls back to one surge node", _ROLLING
+)
 
 # Ranges with a meaning (1.1 S5, 1.6 O1, O2, O10, O14, O9)
 NEVER_IN_VNET = tuple(
@@ -162,9 +197,6 @@ DEFAULT_SERVICE_RANGE = parse_prefix("10.0.0.0/16")
 DEFAULT_POD_RANGE = parse_prefix("10.244.0.0/16")
 DEFAULT_CILIUM_RANGE = parse_prefix("10.0.0.0/8")
 DEFAULT_CALICO_RANGE = parse_prefix("192.168.0.0/16")
-DEFAULT_SERVICE_RANGE_IPV6 = parse_prefix("fd12:3456:789a:1::/108")
-DEFAULT_POD_RANGE_IPV6 = parse_prefix("fd12:3456:789a::/64")
-DEFAULT_DOCKER_BRIDGE = parse_prefix("172.17.0.0/16")
 
 
 def table() -> tuple[Limit, ...]:

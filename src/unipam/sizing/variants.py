@@ -36,12 +36,16 @@ class PodSource(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One variant: `section` of the specification, `default_max_pods`, and what it permits."""
+    """One variant.
+
+    `section`: of the specification. `default_max_pods`: None if it must be given. `pod_range`: the default, if any.
+    `windows`, `auto_provisioning`: whether such nodes are allowed. `expandable`: the pod range can grow later.
+    """
 
     name: str
     section: str
     pods: PodSource
-    default_max_pods: Limit
+    default_max_pods: Limit | None
     pod_range: Prefix | None = None
     windows: bool = False
     auto_provisioning: bool = False
@@ -60,36 +64,45 @@ class Variant:
 
 def _kubenet(name: str, section: str) -> Variant:
     return Variant(
-        name=name, section=section, pods=PodSource.NODE_RANGES, default_max_pods=limits.KUBENET_MAX_PODS,
+        name=name,
+        section=section,
+        pods=PodSource.NODE_RANGES,
+        default_max_pods=limits.KUBENET_MAX_PODS,
         pod_range=limits.DEFAULT_POD_RANGE,
-    )  # fmt: skip
+    )
 
 
 def _node_subnet(name: str, section: str, *, windows: bool) -> Variant:
     return Variant(
-        name=name, section=section, pods=PodSource.NODE_SUBNET, default_max_pods=limits.NODE_SUBNET_MAX_PODS,
-        windows=windows, auto_provisioning=True,
-    )  # fmt: skip
+        name=name,
+        section=section,
+        pods=PodSource.NODE_SUBNET,
+        default_max_pods=limits.NODE_SUBNET_MAX_PODS,
+        windows=windows,
+        auto_provisioning=True,
+    )
 
 
 def _pod_subnet(name: str, section: str, pods: PodSource, *, windows: bool) -> Variant:
-    return Variant(
-        name=name, section=section, pods=pods, default_max_pods=limits.POD_SUBNET_MAX_PODS, windows=windows
-    )  # fmt: skip
+    return Variant(name=name, section=section, pods=pods, default_max_pods=limits.POD_SUBNET_MAX_PODS, windows=windows)
 
 
 def _overlay(name: str, section: str, *, windows: bool) -> Variant:
     return Variant(
-        name=name, section=section, pods=PodSource.NODE_RANGES, default_max_pods=limits.OVERLAY_MAX_PODS,
-        pod_range=limits.DEFAULT_POD_RANGE, windows=windows, auto_provisioning=True, expandable=True,
-    )  # fmt: skip
+        name=name,
+        section=section,
+        pods=PodSource.NODE_RANGES,
+        default_max_pods=limits.OVERLAY_MAX_PODS,
+        pod_range=limits.DEFAULT_POD_RANGE,
+        windows=windows,
+        auto_provisioning=True,
+        expandable=True,
+    )
 
 
 def _byo(name: str, pods: PodSource, pod_range: Prefix | None) -> Variant:
-    # The pages name no default for BYO; AKS applies Overlay's ceiling to what the kubelet is told (M9).
-    return Variant(
-        name=name, section="2.10", pods=pods, default_max_pods=limits.OVERLAY_MAX_PODS, pod_range=pod_range
-    )  # fmt: skip
+    # No page names a default of max pods for BYO: it must be given.
+    return Variant(name=name, section="2.10", pods=pods, default_max_pods=None, pod_range=pod_range)
 
 
 VARIANTS: dict[str, Variant] = {
