@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import NamedTuple
 
 from unipam.agent.server import Responder, Server
+from unipam.agent.sweep import Sandboxes, Sweeper
 from unipam.agent.watch import Watch
+from unipam.model.errors import BadInput
+from unipam.service.ledgers import Ledgers
 
 
 class Settings(NamedTuple):
-    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds."""
+    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds, 0 for never."""
 
     socket: str
     data_dirs: tuple[str, ...] = ()
@@ -23,7 +27,7 @@ class Settings(NamedTuple):
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Raises BadInput when it cannot begin."""
     try:
         import uvloop  # faster where it is installed, not needed
     except ImportError:
@@ -33,15 +37,50 @@ def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watch = Watch()
     server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
-    listening = await server.listen()
+    sweeper = _watch_over(settings, server, watch)
+    listening = await _listen(server)
     watch.say("listening", socket=settings.socket)
     await stop.wait()
     listening.close()
     await server.finish()
+    if sweeper:
+        sweeper.stop()
     watch.say("stopped", socket=settings.socket)
+
+
+async def _listen(server: Server) -> asyncio.Server:
+    try:
+        os.makedirs(os.path.dirname(server.path) or ".", mode=0o700, exist_ok=True)
+        return await server.listen()
+    except OSError as error:
+        raise BadInput(f"cannot listen at {server.path}: {error.strerror or error}: choose another --socket") from None
+
+
+def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
+    def directories() -> list[str]:
+        return sorted({*settings.data_dirs, *(directory for directory, _ in server.responder.ledgers.opened())})
+
+    if settings.metrics:
+        watch.serve_metrics(settings.metrics, lambda: Ledgers(patience=1.0), directories)
+    if settings.sweep <= 0:
+        return None
+    sweeper = Sweeper(
+        directories,
+        watch,
+        interval=settings.sweep,
+        keep=settings.journal_days * 86_400.0,
+        sandboxes=_runtime(settings.cri) if settings.cri else None,
+    )
+    sweeper.start()
+    return sweeper
+
+
+def _runtime(socket: str) -> Sandboxes:
+    from unipam.clients import cri
+
+    return lambda: frozenset(sandbox.id for sandbox in cri.sandboxes(socket, timeout=5.0))

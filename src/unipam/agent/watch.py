@@ -4,30 +4,61 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from unipam.cni.call import Answer, Call
+from unipam.model.errors import BadInput, UnipamError
+from unipam.service.reads import pools
+from unipam.service.reconcile import Suspect, details
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+    from unipam.service.ledgers import Ledgers
+
+_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 4)
 
 
 class Watch:
-    """Writes log lines to stderr."""
+    """Writes a line of JSON to stderr for everything that happens, and counts it."""
+
+    def __init__(self) -> None:
+        self._count: Callable[[str, str, str, float], None] = lambda *_: None
+        self._count_reclaimed: Callable[[], None] = lambda: None
 
     def observe(self, call: Call, given: Answer, seconds: float) -> None:
-        """One line for one call."""
-        env = call.env
+        """One call was answered after so many seconds."""
+        outcome = "ok" if given.code == 0 else "error"
+        self._count(call.plugin, call.verb, outcome, seconds)
         self._write(
             {
                 "time": time.time(),
                 "event": "call",
                 "verb": call.verb,
                 "plugin": call.plugin,
-                "container": env.get("CNI_CONTAINERID", ""),
-                "interface": env.get("CNI_IFNAME", ""),
-                "outcome": "ok" if given.code == 0 else "error",
+                "container": call.env.get("CNI_CONTAINERID", ""),
+                "interface": call.env.get("CNI_IFNAME", ""),
+                "outcome": outcome,
                 "ms": round(seconds * 1000, 3),
+                **_pod(call),
                 **given.facts,
             }
+        )
+
+    def reclaimed(self, directory: str, suspect: Suspect) -> None:
+        """A leaked lease was released."""
+        claim = suspect.claim
+        self._count_reclaimed()
+        self.say(
+            "reclaimed",
+            directory=directory,
+            address=claim.text,
+            container=claim.owner.holder,
+            pod=details(claim).get("pod", ""),
+            reason=suspect.reason,
         )
 
     def say(self, event: str, **facts: object) -> None:
@@ -37,3 +68,60 @@ class Watch:
     def _write(self, line: dict[str, object]) -> None:
         sys.stderr.buffer.write(msgspec.json.encode(line) + b"\n")
         sys.stderr.buffer.flush()
+
+    def serve_metrics(
+        self, address: str, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]
+    ) -> None:
+        """Answer Prometheus at HOST:PORT. Raises BadInput when that cannot be listened at."""
+        from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+
+        registry = CollectorRegistry()
+        labels = ("plugin", "verb", "outcome")
+        calls = Histogram(
+            "unipam_call_seconds", "Calls answered, by duration", labels, registry=registry, buckets=_BUCKETS
+        )
+        reclaimed = Counter("unipam_reclaimed_total", "Leaked leases released by the sweep", registry=registry)
+        registry.register(_Pools(ledgers, directories))
+        self._count = lambda plugin, verb, outcome, s: calls.labels(plugin, verb, outcome).observe(s)
+        self._count_reclaimed = reclaimed.inc
+        host, _, port = address.rpartition(":")
+        try:
+            start_http_server(int(port), host or "127.0.0.1", registry)
+        except (OSError, ValueError, OverflowError) as error:
+            raise BadInput(f"cannot serve metrics at {address}: {error}: choose another --metrics HOST:PORT") from None
+
+
+def _pod(call: Call) -> dict[str, str]:
+    args = call.env.get("CNI_ARGS", "")
+    if "K8S_POD_NAME=" not in args:
+        return {}
+    given = dict(pair.partition("=")[::2] for pair in args.split(";"))
+    return {"pod": f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"}
+
+
+class _Pools:
+    """How full the pools are, counted when Prometheus asks."""
+
+    def __init__(self, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]) -> None:
+        self._ledgers = ledgers
+        self._directories = directories
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        gauge = GaugeMetricFamily(
+            "unipam_pool_addresses", "Addresses of a pool by state", labels=("directory", "network", "pool", "state")
+        )
+        for directory in self._directories():
+            for pool in self._pools(directory):
+                for state in ("used", "cooling", "free", "reserved"):
+                    gauge.add_metric((directory, pool.network, str(pool.number), state), float(getattr(pool, state)))
+        yield gauge
+
+    def _pools(self, directory: str) -> list:  # type: ignore[type-arg]
+        try:
+            ledger = self._ledgers().find(directory)
+            return pools(ledger) if ledger else []
+        except UnipamError:
+            return []

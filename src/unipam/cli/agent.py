@@ -11,6 +11,8 @@ import click
     "--data-dir",
     "data_dirs",
     multiple=True,
+    default=("/var/lib/cni/networks",),
+    show_default=True,
     help="A data directory whose leases to watch from the start; others are watched from their first call on.",
 )
 @click.option("--flush", is_flag=True, help="Flush every commit to the disk before answering (about 0.1 ms more).")

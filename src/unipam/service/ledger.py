@@ -41,7 +41,7 @@ def nothing() -> Inheritance:
     return Inheritance()
 
 
-class _View:
+class View:
     """The claims under one parent, as the rules ask for them."""
 
     def __init__(self, tx: Tx, parent: int) -> None:
@@ -103,7 +103,7 @@ class Ledger:
             parent = self._root(tx, space, inherit, now)
             for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
                 _thaw(tx, claim, now)
-            decision = rules.decide(_View(tx, parent), request, choose)
+            decision = rules.decide(View(tx, parent), request, choose)
             if decision.held:
                 return Allocation(tuple(self._repeat(tx, claim, request, now) for claim in decision.held), new=False)
             self._remember(tx, parent, pools)
@@ -237,7 +237,7 @@ class Ledger:
             parent = tx.space(space)
             if parent is None:
                 return
-            view = _View(tx, parent)
+            view = View(tx, parent)
             for pool in pools:
                 if not any(_has_room(view, span) for span in pool.ranges):
                     raise Exhausted(f"no IP addresses available in range set: {pool}", ranges=str(pool))

@@ -113,5 +113,8 @@ class Store(Protocol):
     def reading(self) -> AbstractContextManager[Tx]:
         """Begin to read one consistent state; it never waits for a writer."""
 
+    def settle(self) -> None:
+        """Do what puts itself off until nobody waits; takes as long as it takes."""
+
     def close(self) -> None:
         """Let go of the store."""

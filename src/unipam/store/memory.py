@@ -162,5 +162,8 @@ class MemoryStore:
         """See `store.api.Store`."""
         yield self._tx
 
+    def settle(self) -> None:
+        """See `store.api.Store`."""
+
     def close(self) -> None:
         """See `store.api.Store`."""

@@ -372,8 +372,8 @@ class SqliteStore:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the ledger, without waiting for anybody."""
+    def settle(self) -> None:
+        """See `store.api.Store`: move what the write-ahead log holds into the ledger, without waiting for anybody."""
         with self._translated():
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 

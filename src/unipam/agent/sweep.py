@@ -1,0 +1,96 @@
+"""Garbage: looks for leases whose container is gone, round after round, in a thread of its own.
+
+It also clears ended cooldowns away, lets the journal forget what is too old, and moves the write-ahead log into the
+ledger, so that no call has to.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from unipam.agent.watch import Watch
+from unipam.model.errors import UnipamError
+from unipam.service import reconcile
+from unipam.service.ledger import Ledger
+from unipam.service.ledgers import FILE, Ledgers, uptime
+
+_FENCES_KEPT = 3600.0
+_HOUSEKEEPING = 3600.0
+
+Sandboxes = Callable[[], frozenset[str]]
+
+
+class Sweeper:
+    """Sweeps the ledgers in the directories that `directories` names. `interval` and `keep` are in seconds."""
+
+    def __init__(
+        self,
+        directories: Callable[[], Iterable[str]],
+        watch: Watch,
+        *,
+        interval: float,
+        keep: float,
+        sandboxes: Sandboxes | None = None,
+    ) -> None:
+        self._directories = directories
+        self._watch = watch
+        self._interval = interval
+        self._keep = keep
+        self._sandboxes = sandboxes
+        self._ledgers = Ledgers(patience=2.0)
+        self._suspects: dict[str, dict[tuple[int, int, int], str]] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="sweep", daemon=True)
+        self._kept_house = -_HOUSEKEEPING
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._interval):
+            self.round()
+
+    def round(self) -> None:
+        """Look at every ledger once."""
+        listed, asked = self._ask(), time.time()
+        due = time.monotonic() - self._kept_house > _HOUSEKEEPING
+        self._kept_house = time.monotonic() if due else self._kept_house
+        for directory in sorted(set(self._directories())):
+            if not os.path.exists(f"{directory}/{FILE}"):
+                continue
+            try:
+                ledger = self._sweep(directory, listed, asked)
+                self._keep_house(ledger, due)
+            except UnipamError as error:
+                self._watch.say("sweep failed", directory=directory, error=error.name, message=error.message)
+
+    def _ask(self) -> frozenset[str] | None:
+        try:
+            return self._sandboxes() if self._sandboxes else None
+        except UnipamError as error:  # a runtime that does not answer proves nothing about its containers
+            self._watch.say("runtime not asked", error=error.name, message=error.message)
+            return None
+
+    def _sweep(self, directory: str, listed: frozenset[str] | None, asked: float) -> Ledger:
+        ledger = self._ledgers.at(directory)
+        world = reconcile.World(ledger.boot, reconcile.inode, listed, asked)
+        suspects, released = reconcile.reclaim(ledger, world, self._suspects.get(directory, {}))
+        self._suspects[directory] = suspects
+        for suspect in released:
+            self._watch.reclaimed(directory, suspect)
+        return ledger
+
+    def _keep_house(self, ledger: Ledger, due: bool) -> None:
+        ledger.thaw()
+        if due:
+            ledger.forget(time.time() - self._keep, uptime() - _FENCES_KEPT)
+        ledger.store.settle()
