@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 _NAMES = ("host-local",)  # the plugins whose dialect there is
 
 _bin_dir = click.option(
-    "--bin-dir", required=True, type=click.Path(path_type=Path), help="The runtime's plugin directory: /opt/cni/bin ..."
+    "--bin-dir",
+    default="/opt/cni/bin",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The runtime's plugin directory.",
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _output = click.option(
@@ -31,16 +35,27 @@ def command() -> None:
 
 @command.command()
 @_bin_dir
-@click.option("--socket", required=True, type=click.Path(path_type=Path), help="The agent's socket.")
+@click.option(
+    "--socket",
+    default="/run/unipam/agent.sock",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The agent's socket.",
+)
 @click.option("--name", "names", multiple=True, default=_NAMES, show_default=True, help="A plugin's name; repeatable.")
 @_dry_run
 @_output
 def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, output: str) -> None:
     """Put unipam in the place of the named plugins; what was there is kept beside it.
 
-    Each plugin asks the agent at SOCKET, and works without one as well. Running plugins are not disturbed.
+    Each plugin asks the agent at the socket, and works without one as well. Running plugins are not disturbed.
+
+    \b
+    Examples:
+      unipam cni install
+      unipam cni install --bin-dir /usr/lib/cni --dry-run
     """
-    from unipam.cni import install as installation  # noqa: PLC0415 (only what a command needs is loaded)
+    from unipam.cni import install as installation
 
     _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
 
@@ -51,14 +66,19 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, 
 @_dry_run
 @_output
 def uninstall(bin_dir: Path, names: tuple[str, ...], dry_run: bool, output: str) -> None:
-    """Put back what was there before unipam, or nothing where nothing was."""
-    from unipam.cni import install as installation  # noqa: PLC0415
+    """Put back what was there before unipam, or nothing where nothing was.
+
+    \b
+    Example:
+      unipam cni uninstall
+    """
+    from unipam.cni import install as installation
 
     _report(lambda: installation.uninstall(bin_dir, names, dry_run=dry_run), output)
 
 
 def _report(change: Callable[[], list[Change]], output: str) -> None:
-    from unipam.cni.launcher import InstallError  # noqa: PLC0415
+    from unipam.cni.launcher import InstallError
 
     try:
         changes = change()
@@ -76,7 +96,7 @@ def _rendered(rows: list[dict[str, str | None]], output: str) -> str:
     if output == "json":
         return json.dumps(rows, indent=2)
     if output == "yaml":
-        import yaml  # noqa: PLC0415
+        import yaml
 
         return str(yaml.safe_dump(rows, sort_keys=False)).rstrip()
     return "\n".join(_line(row) for row in rows) or "nothing of unipam's there"
