@@ -97,14 +97,23 @@ def _read(file: IO[bytes]) -> object:
     try:
         content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise BadDescription(f"{file.name}: larger than {_MOST_BYTES} bytes, which no description of a cluster is")
+            raise BadDescription(
+                f"{_name(file)}: larger than {_MOST_BYTES} bytes, which no description of a cluster is"
+            )
         return _parse(content.decode())
     except UnicodeDecodeError as error:
-        raise BadDescription(f"{file.name}: not UTF-8 text") from error
+        raise BadDescription(f"{_name(file)}: not UTF-8 text") from error
     except OSError as error:
-        raise BadDescription(f"{file.name}: {error.strerror}") from error
+        raise BadDescription(f"{_name(file)}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise BadDescription(f"{file.name}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
+        raise BadDescription(
+            f"{_name(file)}: cannot be read as JSON or YAML: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _name(file: IO[bytes]) -> str:
+    """The name of the file; standard input need not have one."""
+    return str(getattr(file, "name", "<stdin>"))
 
 
 def _parse(text: str) -> object:

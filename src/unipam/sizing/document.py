@@ -16,13 +16,15 @@ from unipam.sizing.arithmetic import Share
 from unipam.sizing.cluster import Cluster, Extras, FreeBlock, Networks, Policy, Subnet, Use
 from unipam.sizing.fields import NAME, NAME_RULE, Bounds, Fields, InvalidClusterError, shown, upto
 from unipam.sizing.needs import RESERVED_NAMES
-from unipam.sizing.pools import read_pools
+from unipam.sizing.pools import MOST_GROWTH, read_pools
 from unipam.sizing.variants import VARIANTS, Variant
 
-_COUNT = Bounds(0, 1 << 24)
+_COUNT = Bounds(0, 10_000_000)
+_SERVICE_BITS = Bounds(
+    limits.SHORTEST_SERVICE_RANGE.value, limits.LONGEST_SERVICE_RANGE.value, limits.SHORTEST_SERVICE_RANGE
+)
 _KUBERNETES = re.compile(r"1\.([0-9]{1,3})(\.[0-9]{1,4})?", re.ASCII)
-_MOST_WHAT_IFS = 20
-_MOST_GROWTH = 1000
+_MOST_WHAT_IFS = 25
 
 
 class Tier(Enum):
@@ -122,9 +124,7 @@ def _networks(fields: Fields) -> Networks:
         pod_cidr=fields.prefix("pod_cidr"),
         pod_cidr_now=fields.prefix("pod_cidr_now"),
         service_cidr=fields.prefix("service_cidr"),
-        service_bits=fields.integer(
-            "service_prefix", Bounds(limits.SHORTEST_SERVICE_RANGE.value, 28, limits.SHORTEST_SERVICE_RANGE), 16
-        ),
+        service_bits=fields.integer("service_prefix", _SERVICE_BITS, limits.DEFAULT_SERVICE_RANGE.bits),
         pod_cidr_ipv6=fields.prefix("pod_cidr_ipv6", 6),
         service_cidr_ipv6=fields.prefix("service_cidr_ipv6", 6),
         dns_service_ip=fields.address("dns_service_ip"),
@@ -142,9 +142,7 @@ def _networks(fields: Fields) -> Networks:
 def _subnets(fields: Fields) -> Iterator[tuple[str, Subnet]]:
     """`name: prefix`, or `name: {prefix: ..., used: n}`."""
     if len(fields.values) > limits.SUBNETS_PER_VNET.value:
-        fields.problem(
-            "", f"{len(fields.values)} subnets; a network has at most 3000 (rule {limits.SUBNETS_PER_VNET.id})"
-        )
+        fields.problem("", f"{len(fields.values)} subnets; give {upto(limits.SUBNETS_PER_VNET)}")
         return
     for name in fields.values:
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -187,7 +185,7 @@ def _what_ifs(fields: Fields) -> Iterator[Share]:
         if index == _MOST_WHAT_IFS:
             fields.problem("what_if", f"more than {_MOST_WHAT_IFS} questions: ask fewer at a time")
             return
-        growth = fields.as_share(key, value, upto(limits.CLUSTER_NODES), _MOST_GROWTH)
+        growth = fields.as_share(key, value, upto(limits.CLUSTER_NODES), MOST_GROWTH)
         if growth is not None:
             yield growth
 

@@ -97,10 +97,16 @@ def cluster_gauges(cluster: Cluster) -> Iterator[Gauge]:
 
 def network_gauges(cluster: Cluster) -> Iterator[Gauge]:
     """Limits on addresses in the network and its peered group (L1, L2)."""
-    own, group = cluster.networks.vnet_addresses, cluster.networks.peered_addresses
+    own, group = cluster.networks.vnet_addresses + _neighbours(cluster), cluster.networks.peered_addresses
     yield _gauge("addresses of the network", limits.VNET_ADDRESSES, lambda at: at.vnet_units + own)
     if cluster.networks.peered:
         yield _gauge("addresses of the peered group", limits.PEERED_ADDRESSES, lambda at: at.vnet_units + own + group)
+
+
+def _neighbours(cluster: Cluster) -> int:
+    """Addresses used in subnets that the cluster has no part in."""
+    needed = {need.name for need in needs(cluster, planned(cluster))}
+    return sum(subnet.used for name, subnet in cluster.networks.subnets.items() if name not in needed)
 
 
 def range_gauges(cluster: Cluster) -> Iterator[Gauge]:

@@ -99,6 +99,9 @@ MAX_MAX_PODS = _limit(("M3", "1.3"), 250, "pods per node", "the most max pods", 
 POOL_PODS = _limit(
     ("M4", "1.3"), 30, "pods", "a pool offers at least this many: nodes x max pods", f"{_PLANNING}; AKS#931", dated=2024
 )
+TWO_NODES_REFUSED = _limit(
+    ("M4", "1.3"), 20, "pods per node", "two such nodes were reported to be refused", "AKS#931", evidence="I"
+)
 WINDOWS_MAX_PODS = _limit(("M8", "1.3"), 110, "pods per node", "recommended for Windows nodes", _AKS_LIMITS)
 KUBENET_MAX_PODS = _limit(("M1", "1.3"), 110, "pods per node", "default of kubenet", _PLANNING, dated=2024)
 NODE_SUBNET_MAX_PODS = _limit(("M1", "1.3"), 30, "pods per node", "default of Node Subnet", _PLANNING, dated=2024)
@@ -135,6 +138,9 @@ SHORTEST_SERVICE_RANGE = _limit(
     "the service range is smaller than /12",
     f"aks:azure-cni-overview.md; {_PLANNING}",
 )
+LONGEST_SERVICE_RANGE = _limit(
+    ("O2", "1.6"), 28, "prefix length", "the smallest service range planned here", "general knowledge", evidence="G"
+)
 SHORTEST_SERVICE_RANGE_IPV6 = _limit(
     ("O14", "1.6"), 108, "prefix length", "the largest IPv6 service range", "aks:azure-cni-overlay.md"
 )
@@ -169,7 +175,7 @@ STATIC_SPOILT = _limit(
     ("2.7", "2.7"), 2, "blocks", "first and last block, spoilt by reserved addresses", "inference", evidence="G"
 )
 SHORTEST_STATIC_SUBNET = _limit(("2.7", "2.7"), 12, "prefix length", "the largest static-block pod subnet", _STATIC)
-STATIC_KUBERNETES = _limit(("2.7", "2.7"), 28, "Kubernetes 1.x", "static blocks need this version", _STATIC)
+STATIC_KUBERNETES = _limit(("2.7", "2.7"), 28, "Kubernetes 1.x", "static blocks", _STATIC)
 CALICO_BLOCK = _limit(
     ("2.10", "2.10"), 26, "prefix length", "Calico's block", "projectcalico/calico manifests/custom-resources.yaml"
 )

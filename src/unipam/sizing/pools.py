@@ -21,7 +21,7 @@ _NODES = Bounds(0, limits.POOL_NODES.value, limits.POOL_NODES)
 _MAX_PODS = Bounds(limits.MIN_MAX_PODS.value, limits.MAX_MAX_PODS.value, limits.MAX_MAX_PODS)
 _NAME = re.compile(rf"[a-z][a-z0-9]{{0,{limits.POOL_NAME.value - 1}}}", re.ASCII)
 _WINDOWS_NAME = re.compile(rf"[a-z][a-z0-9]{{0,{limits.WINDOWS_POOL_NAME.value - 1}}}", re.ASCII)
-_MOST_GROWTH = 1000
+MOST_GROWTH = 2_000  # percent; nobody plans for more than twentyfold
 _MOST_ZONES = 9
 
 
@@ -44,7 +44,7 @@ def read_pools(fields: Fields, variant: Variant) -> tuple[NodePool, ...]:
 
     The first is a system pool unless it says not.
     """
-    growth = fields.share("growth", upto(limits.POOL_NODES), _MOST_GROWTH)
+    growth = fields.share("growth", upto(limits.POOL_NODES), MOST_GROWTH)
     pools: list[NodePool] = []
     for key, value in fields.items("pools"):
         if len(pools) >= limits.POOLS.value:
@@ -53,14 +53,15 @@ def read_pools(fields: Fields, variant: Variant) -> tuple[NodePool, ...]:
             )
             break
         inner = fields.as_section(key, value)
-        pools += _split(inner, _pool(inner, variant, growth, first=not pools))
-        inner.refuse_unknown()
+        if isinstance(value, dict):
+            pools += _split(inner, _pool(inner, variant, growth, first=not pools))
+            inner.refuse_unknown()
     _need_system_pool(fields, pools)
     return tuple(pools)
 
 
 def _need_system_pool(fields: Fields, pools: list[NodePool]) -> None:
-    if not pools:
+    if not fields.raw("pools"):
         fields.problem("pools", "is missing or empty: give at least one pool, as [{name: system, nodes: 3}]")
     elif not fields.problems and not any(pool.system and pool.nodes for pool in pools):
         fields.problem(
@@ -85,7 +86,7 @@ def _pool(fields: Fields, variant: Variant, growth: Share | None, *, first: bool
         node_subnet=fields.name("node_subnet", NODES),
         pod_subnet=_pod_subnet(fields, variant),
     )
-    own = fields.share("growth", upto(limits.POOL_NODES), _MOST_GROWTH)
+    own = fields.share("growth", upto(limits.POOL_NODES), MOST_GROWTH)
     return pool.grown(own if own is not None else growth or 0)
 
 

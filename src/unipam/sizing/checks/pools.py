@@ -21,8 +21,9 @@ def max_pods(cluster: Cluster) -> Iterator[Finding]:
                 f"pool {pool.name}: {pool.nodes} nodes x {pool.max_pods} pods = {offered}, fewer than {floor}: "
                 f"plan {needed} nodes or raise max_pods",
             )
-        if pool.max_pods == 20 and pool.nodes == 2:
-            yield warning(limits.POOL_PODS, f"pool {pool.name}: 2 nodes x 20 pods were reported to fail: plan 3 nodes")
+        if pool.nodes == 2 and pool.max_pods == limits.TWO_NODES_REFUSED.value:
+            size = f"2 nodes x {pool.max_pods} pods"
+            yield warning(limits.TWO_NODES_REFUSED, f"pool {pool.name}: {size} were reported to fail: plan 3 nodes")
         if pool.running_pods > pool.max_pods:
             yield error(
                 rules.M6,
@@ -58,7 +59,7 @@ def _default_surge(pool: NodePool) -> Iterator[Finding]:
         yield note(
             limits.DEFAULT_SURGE,
             f"pool {pool.name} is planned with the default surge of {limits.DEFAULT_SURGE.value}%, {pool.surge} nodes; "
-            "pools made before Kubernetes 1.27 may keep 1: set max_surge to be sure",
+            "older pools may keep 1: set max_surge to be sure",
         )
 
 
@@ -75,7 +76,10 @@ def windows(cluster: Cluster) -> Iterator[Finding]:
         )
     for pool in pools:
         if pool.max_pods > limits.WINDOWS_MAX_PODS.value:
-            yield warning(limits.WINDOWS_MAX_PODS, f"pool {pool.name}: {pool.max_pods} max pods; 110 is recommended")
+            yield warning(
+                limits.WINDOWS_MAX_PODS,
+                f"pool {pool.name}: {pool.max_pods} max pods; {limits.WINDOWS_MAX_PODS.value} is recommended",
+            )
     yield note(rules.W_PATCH, "Windows pools are patched by image upgrade: keep the surge addresses free all the time")
 
 

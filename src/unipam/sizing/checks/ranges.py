@@ -22,7 +22,8 @@ def network(cluster: Cluster) -> Iterator[Finding]:
     for name, subnet in cluster.networks.subnets.items():
         prefix = subnet.prefix
         if not limits.SHORTEST_SUBNET.value <= prefix.bits <= limits.LONGEST_SUBNET.value:
-            yield error(limits.LONGEST_SUBNET, f"subnet {name} {prefix}: a subnet is between /8 and /29")
+            bounds = f"/{limits.SHORTEST_SUBNET.value} to /{limits.LONGEST_SUBNET.value}"
+            yield error(limits.LONGEST_SUBNET, f"subnet {name} {prefix}: the prefix of a subnet is {bounds}")
         if cluster.networks.vnet and not any(space.contains(prefix) for space in cluster.networks.vnet):
             space = ", ".join(map(str, cluster.networks.vnet))
             yield error(rules.S6, f"subnet {name} {prefix} is outside the network {space}: move it, or extend vnet")
@@ -33,7 +34,10 @@ def service_range(cluster: Cluster) -> Iterator[Finding]:
     yield from overlap.check(cluster, overlap.SERVICES)
     prefix = cluster.service_range
     if prefix and prefix.bits < limits.SHORTEST_SERVICE_RANGE.value:
-        yield error(limits.SHORTEST_SERVICE_RANGE, f"service range {prefix} is too large: take /13 or longer")
+        yield error(
+            limits.SHORTEST_SERVICE_RANGE,
+            f"service range {prefix} is too large: take /{limits.SHORTEST_SERVICE_RANGE.value} or longer",
+        )
     if cluster.kubernetes is not None and cluster.kubernetes >= limits.EXTENDABLE_SERVICES_KUBERNETES.value:
         yield note(rules.O3, f"the service range can be extended later (Kubernetes 1.{cluster.kubernetes})")
     if cluster.networks.docker_bridge:
@@ -88,15 +92,18 @@ def _expansion(cluster: Cluster) -> Iterator[Finding]:
 def _dual_stack(cluster: Cluster) -> Iterator[Finding]:
     pods, services = cluster.networks.pod_cidr_ipv6, cluster.networks.service_cidr_ipv6
     if pods and pods.bits != limits.POD_RANGE_IPV6.value:
-        yield error(limits.POD_RANGE_IPV6, f"pod_cidr_ipv6 {pods} must be a /64")
+        yield error(limits.POD_RANGE_IPV6, f"pod_cidr_ipv6 {pods} must be a /{limits.POD_RANGE_IPV6.value}")
     if services and services.bits < limits.SHORTEST_SERVICE_RANGE_IPV6.value:
         yield error(
-            limits.SHORTEST_SERVICE_RANGE_IPV6, f"service_cidr_ipv6 {services} is too large: take /108 or longer"
+            limits.SHORTEST_SERVICE_RANGE_IPV6,
+            f"service_cidr_ipv6 {services} is too large: take /{limits.SHORTEST_SERVICE_RANGE_IPV6.value} or longer",
         )
     for key, given in (("pod_cidr_ipv6", pods), ("service_cidr_ipv6", services)):
         if given is None:
             yield note(rules.O14, f"{key} is not given: AKS makes one up (RFC 4193); name it to have it checked")
-    yield note(limits.IPV6_SUBNET, f"each node subnet also needs an IPv6 /64: {_node_subnets(cluster)}")
+    yield note(
+        limits.IPV6_SUBNET, f"each node subnet also needs an IPv6 /{limits.IPV6_SUBNET.value}: {_node_subnets(cluster)}"
+    )
 
 
 def _node_subnets(cluster: Cluster) -> str:

@@ -53,9 +53,8 @@ def variant(cluster: Cluster) -> Iterator[Finding]:
 def _likely(cluster: Cluster) -> Finding:
     linux = sum(pool.nodes for pool in cluster.pools if not pool.windows)
     saved = linux * limits.HOST_NETWORK_SAVING.value
-    return note(
-        rules.V_LIKELY, f"Linux nodes likely reserve 2 fewer each, {saved:,} in all; the plan does not rely on it"
-    )
+    fewer = f"{limits.HOST_NETWORK_SAVING.value} fewer each, {saved:,} in all"
+    return note(rules.V_LIKELY, f"Linux nodes likely reserve {fewer}; the plan does not rely on it")
 
 
 def _tight_and_safe(cluster: Cluster) -> str:
@@ -77,10 +76,7 @@ def _static_blocks(cluster: Cluster) -> Iterator[Finding]:
                 rules.V_STATIC,
                 f"pool {pool.name} wastes {wasted} addresses a node: max_pods {fitting} costs no more blocks",
             )
-    if cluster.kubernetes is not None and cluster.kubernetes < limits.STATIC_KUBERNETES.value:
-        yield error(
-            limits.STATIC_KUBERNETES, f"static blocks need Kubernetes 1.28, not 1.{cluster.kubernetes}: upgrade first"
-        )
+    yield from _too_old(cluster, limits.STATIC_KUBERNETES)
 
 
 def _node_ranges(cluster: Cluster) -> Iterator[Finding]:
@@ -104,11 +100,14 @@ def _migration(cluster: Cluster) -> Iterator[Finding]:
         yield error(
             rules.E5, f"migration runs without network policy, not with {cluster.policy.value}: remove it first"
         )
-    if cluster.kubernetes is not None and cluster.kubernetes < limits.MIGRATION_KUBERNETES.value:
-        yield error(
-            limits.MIGRATION_KUBERNETES, f"migration needs Kubernetes 1.27, not 1.{cluster.kubernetes}: upgrade first"
-        )
+    yield from _too_old(cluster, limits.MIGRATION_KUBERNETES)
     yield note(rules.E5, "the migration re-images all pools at once: all surge nodes exist together")
+
+
+def _too_old(cluster: Cluster, needed: limits.Limit) -> Iterator[Finding]:
+    if cluster.kubernetes is not None and cluster.kubernetes < needed.value:
+        upgrade = f"upgrade to Kubernetes 1.{needed.value} first"
+        yield error(needed, f"{needed.statement}: 1.{cluster.kubernetes} is too old, {upgrade}")
 
 
 def retirement(cluster: Cluster) -> Iterator[Finding]:
