@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from typing import NamedTuple
 
 from unipam.agent.server import Responder, Server
@@ -26,17 +27,20 @@ class Settings(NamedTuple):
     journal_days: int = 90
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises BadInput when it cannot begin."""
+def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called in a thread of its own once calls are answered.
+
+    Raises BadInput when it cannot begin, and what `ready` raises.
+    """
     try:
         import uvloop  # faster where it is installed, not needed
     except ImportError:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, ready))
     else:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, ready))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -45,11 +49,14 @@ async def _serve(settings: Settings) -> None:
     sweeper = _watch_over(settings, server, watch)
     listening = await _listen(server)
     watch.say("listening", socket=settings.socket)
-    await stop.wait()
-    listening.close()
-    await server.finish()
-    if sweeper:
-        sweeper.stop()
+    try:
+        await asyncio.to_thread(ready)
+        await stop.wait()
+    finally:
+        listening.close()
+        await server.finish()
+        if sweeper:
+            sweeper.stop()
     watch.say("stopped", socket=settings.socket)
 
 

@@ -96,9 +96,10 @@ def _granted(
 def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
     """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
     data_dir = _directory(call, host_local.place(config.document))
-    if host_local.has_state(data_dir, config.name):
+    found = ledgers.find(data_dir)
+    if found is None and host_local.has_state(data_dir, config.name):
         return ledgers.at(data_dir), data_dir
-    return ledgers.find(data_dir), data_dir
+    return found, data_dir
 
 
 def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:

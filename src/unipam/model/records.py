@@ -10,6 +10,8 @@ HELD = "held"
 COOLING = "cooling"
 
 SPACE = "space"
+RETIRED = "retired"
+"""A space that is no more; its number is not given to another."""
 LEASE = "lease"
 
 

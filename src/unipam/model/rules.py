@@ -67,8 +67,9 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     Unmet. Nothing has been written either way.
     """
     held = tuple(c for c in view.claims_of(request.owner) if c.state == HELD)
-    if held and (request.again or (request.call and request.call == held[0].call)):
-        return Decision(held=held)
+    told = held if request.again else tuple(c for c in held if c.call == request.call != "")
+    if told:
+        return Decision(held=told)
     if view.fence(request.owner) > request.asked:
         raise Superseded(
             f"{request.owner} was released while this request was waiting; ask again", owner=str(request.owner)
@@ -126,9 +127,8 @@ def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
     if found:
         return Grant(pool, *found)
     # Break the glass: an address that is still cooling is better than a pod without one.
-    oldest = min(
-        (c for r in pool.ranges if (c := view.cooling(r.first, r.last))), key=lambda claim: claim.since, default=None
-    )
+    resting = (claim for span in pool.ranges if (claim := cooling_in(view, span)))
+    oldest = min(resting, key=lambda claim: claim.since, default=None)
     if oldest is not None:
         span = pool.find(oldest.first)
         assert span is not None
@@ -153,6 +153,23 @@ def free_in(view: View, span: PoolRange, first: int, last: int) -> int | None:
     return address
 
 
+def cooling_in(view: View, span: PoolRange) -> Claim | None:
+    """The claim that has been cooling longest on an address of `span`; one on its gateway is left where it is."""
+    found = (claim for first, last in usable(span, span.first, span.last) if (claim := view.cooling(first, last)))
+    return min(found, key=lambda claim: claim.since, default=None)
+
+
+def usable(span: PoolRange, first: int, last: int) -> Iterator[Range]:
+    """The addresses from `first` to `last` without the gateway of `span`."""
+    if span.gateway is None or not first <= span.gateway <= last:
+        yield Range(first, last)
+        return
+    if first < span.gateway:
+        yield Range(first, span.gateway - 1)
+    if span.gateway < last:
+        yield Range(span.gateway + 1, last)
+
+
 def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, int]]:
     """The pool's addresses in the order in which they are tried: from behind the cursor all round to the cursor."""
     at = next((i for i, r in enumerate(pool.ranges) if cursor is not None and r.first <= cursor <= r.last), None)
@@ -174,11 +191,5 @@ def is_cool(claim: Claim, now: float) -> bool:
 def free_ranges(pool: Pool, taken: Callable[[int, int], Iterator[Range]]) -> Iterator[Range]:
     """What `taken`'s complement leaves of the pool, for showing; the gateways count as taken."""
     for span in pool.ranges:
-        for first, last in taken(span.first, span.last):
-            if span.gateway is None or not first <= span.gateway <= last:
-                yield Range(first, last)
-                continue
-            if first < span.gateway:
-                yield Range(first, span.gateway - 1)
-            if span.gateway < last:
-                yield Range(span.gateway + 1, last)
+        for stretch in taken(span.first, span.last):
+            yield from usable(span, *stretch)

@@ -19,11 +19,15 @@ THAW_BATCH = 64
 
 
 class Inheritance(NamedTuple):
-    """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from."""
+    """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
+
+    `adopted` is called once all of it is safely written down here.
+    """
 
     claims: tuple[Claim, ...] = ()
     cursors: tuple[tuple[int, int], ...] = ()
     origin: str = ""
+    adopted: Callable[[], None] | None = None
 
 
 class Allocation(NamedTuple):
@@ -76,6 +80,43 @@ def _of_owner(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
     return exact or [c for c in claims if not c.owner.interface]
 
 
+class _Change:
+    """One transaction on one space, which is made, with what there is to inherit, when it is not there yet.
+
+    A class and not a generator, because it stands in the path of every call.
+    """
+
+    __slots__ = ("_adopted", "_inherit", "_now", "_space", "_transaction")
+
+    def __init__(self, ledger: Ledger, space: str, inherit: Inherit) -> None:
+        self._transaction = ledger.store.transaction()
+        self._now = ledger.clock()
+        self._space = space
+        self._inherit = inherit
+        self._adopted: Callable[[], None] | None = None
+
+    def __enter__(self) -> tuple[Tx, int, float]:
+        tx = self._transaction.__enter__()
+        try:
+            parent = tx.space(self._space)
+            return tx, self._make(tx) if parent is None else parent, self._now
+        except BaseException as error:
+            self._transaction.__exit__(type(error), error, None)
+            raise
+
+    def _make(self, tx: Tx) -> int:
+        parent = tx.create_space(self._space, self._now)
+        inheritance = self._inherit()
+        adopt(tx, parent, inheritance, self._now)
+        self._adopted = inheritance.adopted
+        return parent
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._transaction.__exit__(kind, error, trace)  # type: ignore[arg-type]
+        if kind is None and self._adopted:
+            self._adopted()
+
+
 class Ledger:
     """The use cases over one store. `clock` gives seconds since the epoch; `boot` numbers this boot of the machine."""
 
@@ -98,9 +139,7 @@ class Ledger:
 
         Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
         """
-        now = self.clock()
-        with self.store.transaction() as tx:
-            parent = self._root(tx, space, inherit, now)
+        with _Change(self, space, inherit) as (tx, parent, now):
             for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
                 _thaw(tx, claim, now)
             decision = rules.decide(View(tx, parent), request, choose)
@@ -108,13 +147,6 @@ class Ledger:
                 return Allocation(tuple(self._repeat(tx, claim, request, now) for claim in decision.held), new=False)
             self._remember(tx, parent, pools)
             return Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
-
-    def _root(self, tx: Tx, space: str, inherit: Inherit, now: float) -> int:
-        parent = tx.space(space)
-        if parent is None:
-            parent = tx.create_space(space, now)
-            adopt(tx, parent, inherit(), now)
-        return parent
 
     def _remember(self, tx: Tx, parent: int, pools: str) -> None:
         if pools and self._pools.get(parent) != pools:
@@ -157,14 +189,41 @@ class Ledger:
         When nothing is held, `asked` (CLOCK_BOOTTIME seconds) is remembered: an ADD of this owner that was asked
         before then and is still waiting somewhere must not be served any more.
         """
-        now = self.clock()
-        with self.store.transaction() as tx:
-            parent = self._root(tx, space, inherit, now)
+        with _Change(self, space, inherit) as (tx, parent, now):
             held = [c for c in _of_owner(tx.claims_of(parent, owner.holder), owner) if c.state == HELD]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
                 tx.set_fence(parent, owner, asked)
+        return held
+
+    def adopt(self, space: str, inherit: Inherit) -> bool:
+        """First contact with a space, if it is the first: take over what `inherit` finds. Whether it was."""
+        first = False
+
+        def inherit_first() -> Inheritance:
+            nonlocal first
+            first = True
+            return inherit()
+
+        with _Change(self, space, inherit_first):
+            return first
+
+    def give_back(self, space: str, write: Callable[[list[Claim], dict[int, int]], None]) -> list[Claim]:
+        """Let `write` put down elsewhere what the space holds, and forget the space here; what it held.
+
+        Raises Missing when there is no such space. Nobody else can write meanwhile; when `write` fails all stays.
+        """
+        now = self.clock()
+        with self.store.transaction() as tx:
+            parent = tx.space(space)
+            if parent is None:
+                raise Missing(f"there is no network named {space} in this ledger", network=space)
+            held = [claim for claim in tx.claims(parent) if claim.state == HELD]
+            write(held, tx.cursors(parent))
+            for claim in held:
+                _journal(tx, claim, now, "give-back", "rolled back to the system it came from", "cli")
+            tx.drop_space(parent)
         return held
 
     def undo(self, allocation: Allocation, reason: str) -> None:
@@ -194,9 +253,8 @@ class Ledger:
 
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
         """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
-        now = self.clock()
-        with self.store.transaction() as tx:
-            held = _of_owner(tx.claims_of(self._root(tx, space, inherit, now), owner.holder), owner)
+        with _Change(self, space, inherit) as (tx, parent, _):
+            held = _of_owner(tx.claims_of(parent, owner.holder), owner)
         here = {c.first for c in held if c.state == HELD}
         if not here:
             raise Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
@@ -211,10 +269,8 @@ class Ledger:
 
     def collect(self, space: str, valid: set[Owner], reason: str, *, inherit: Inherit = nothing) -> list[Claim]:
         """Let go of every lease in the space whose owner is not among the valid ones; what went."""
-        now = self.clock()
         holders = {owner.holder for owner in valid}
-        with self.store.transaction() as tx:
-            parent = self._root(tx, space, inherit, now)
+        with _Change(self, space, inherit) as (tx, parent, now):
             gone = [
                 c
                 for c in tx.claims(parent)

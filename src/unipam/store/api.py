@@ -53,8 +53,17 @@ class Tx(Protocol):
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
         """The unclaimed stretches from `first` to `last`, lowest first."""
 
+    def claim(self, number: int) -> Claim | None:
+        """The claim of this number, a space's included."""
+
     def insert(self, claim: Claim) -> int:
-        """Write a claim down; its number. Raises Overlap when any of its addresses is claimed under the parent."""
+        """Write a claim down; its number: the one it brings, or the next when its `id` is 0.
+
+        Raises Overlap when any of its addresses is claimed under the parent. Roots (parent 0) may overlap.
+        """
+
+    def insert_all(self, claims: Sequence[Claim]) -> None:
+        """Write down claims that bring their numbers; raises Overlap as `insert` does."""
 
     def update(self, claim: Claim) -> None:
         """Write down the state, owner, times, generation, call and details of a claim that is there (by `id`)."""
@@ -89,10 +98,16 @@ class Tx(Protocol):
     def record(self, entry: Entry) -> int:
         """Append to the journal; the entry's number."""
 
+    def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        """Append to the journal in this order; the entries' numbers."""
+
     def journal(
         self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
     ) -> list[Entry]:
         """Entries about one space, address or holder (all that are given), newest first."""
+
+    def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
+        """Every entry made not later than `until` and numbered above `after`, oldest first."""
 
     def forget(self, before: float) -> int:
         """Drop journal entries older than this, except the last of all; how many went."""
@@ -102,6 +117,12 @@ class Tx(Protocol):
 
     def set_note(self, key: str, value: str) -> None:
         """Write a remark down."""
+
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        """The remarks whose keys begin with this, with their keys, in the order of the keys."""
+
+    def drop_note(self, key: str) -> None:
+        """Forget a remark; one that is not there is no error."""
 
 
 class Store(Protocol):
@@ -115,6 +136,9 @@ class Store(Protocol):
 
     def settle(self) -> None:
         """Do what puts itself off until nobody waits; takes as long as it takes."""
+
+    def check(self) -> list[str]:
+        """What is wrong with the store, in words; empty when it is sound. Reads everything."""
 
     def close(self) -> None:
         """Let go of the store."""

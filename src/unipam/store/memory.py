@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap
-from unipam.model.records import SPACE, Claim, Entry, Owner
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
 
 
 class MemoryTx:
@@ -44,7 +44,8 @@ class MemoryTx:
         return self._write(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
 
     def drop_space(self, number: int) -> None:
-        self._claims = {i: c for i, c in self._claims.items() if number not in (i, c.parent)}
+        self._claims = {i: c for i, c in self._claims.items() if number != c.parent}
+        self._claims[number] = self._claims[number]._replace(kind=RETIRED)
         self._cursors = {k: v for k, v in self._cursors.items() if k[0] != number}
         self._fences = {k: v for k, v in self._fences.items() if k[0] != number}
 
@@ -69,15 +70,25 @@ class MemoryTx:
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
         return self._taken(parent).gaps(first, last)
 
+    def claim(self, number: int) -> Claim | None:
+        return self._claims.get(number)
+
     def insert(self, claim: Claim) -> int:
         if self._taken(claim.parent).overlaps(claim.first, claim.last):
             raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
+        if claim.kind == SPACE and self.space(claim.owner.holder) is not None:
+            raise Overlap(f"there is a space named {claim.owner.holder} already", space=claim.owner.holder)
         return self._write(claim)
 
+    def insert_all(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self.insert(claim)
+
     def _write(self, claim: Claim) -> int:
-        self._last_claim += 1
-        self._claims[self._last_claim] = claim._replace(id=self._last_claim)
-        return self._last_claim
+        number = claim.id or self._last_claim + 1
+        self._last_claim = max(self._last_claim, number)
+        self._claims[number] = claim._replace(id=number)
+        return number
 
     def update(self, claim: Claim) -> None:
         self._claims[claim.id] = claim
@@ -118,6 +129,12 @@ class MemoryTx:
         self._journal.append(entry._replace(id=self._last_entry))
         return self._last_entry
 
+    def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        return [self.record(entry) for entry in entries]
+
+    def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
+        return iter([e for e in self._journal if e.at <= until and e.id > after])
+
     def journal(
         self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
     ) -> list[Entry]:
@@ -142,6 +159,12 @@ class MemoryTx:
     def set_note(self, key: str, value: str) -> None:
         self._notes[key] = value
 
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        return sorted((key, value) for key, value in self._notes.items() if key.startswith(prefix))
+
+    def drop_note(self, key: str) -> None:
+        self._notes.pop(key, None)
+
 
 class MemoryStore:
     """A store that forgets everything with the process."""
@@ -164,6 +187,10 @@ class MemoryStore:
 
     def settle(self) -> None:
         """See `store.api.Store`."""
+
+    def check(self) -> list[str]:
+        """See `store.api.Store`."""
+        return []
 
     def close(self) -> None:
         """See `store.api.Store`."""

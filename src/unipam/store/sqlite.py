@@ -19,7 +19,7 @@ from typing import Any
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
-from unipam.model.records import SPACE, Claim, Entry, Owner
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -93,7 +93,8 @@ class SqliteTx:
     def drop_space(self, number: int) -> None:
         for table in ("claim", "run", "cursor", "fence"):
             self._run(f"DELETE FROM {table} WHERE parent = ?", (number,))  # names from the line above
-        self._run("DELETE FROM claim WHERE id = ?", (number,))
+        # The row stays, so that its number is never another space's: the journal still speaks of it.
+        self._run(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = ?", (number,))
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
         rows = self._run(f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()
@@ -148,14 +149,31 @@ class SqliteTx:
         if start <= last:
             yield Range(start, last)
 
+    def claim(self, number: int) -> Claim | None:
+        row = self._run(f"SELECT {_CLAIM} FROM claim WHERE id = ?", (number,)).fetchone()
+        return row and _claim(row)
+
     def insert(self, claim: Claim) -> int:
-        self._occupy(claim)
+        if claim.parent:
+            self._occupy(claim)
         return self._write(claim)
+
+    def insert_all(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self.insert(claim)
 
     def _write(self, claim: Claim) -> int:
         cursor = self._run(
-            f"INSERT INTO claim ({_CLAIM}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (claim.parent, _key(claim.first), _key(claim.last), claim.kind, *claim.owner, *claim[5:-1]),
+            f"INSERT INTO claim ({_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                claim.id or None,
+                claim.parent,
+                _key(claim.first),
+                _key(claim.last),
+                claim.kind,
+                *claim.owner,
+                *claim[5:-1],
+            ),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -192,7 +210,8 @@ class SqliteTx:
 
     def remove(self, claim: Claim) -> None:
         self._run("DELETE FROM claim WHERE id = ?", (claim.id,))
-        self._vacate(claim)
+        if claim.parent:
+            self._vacate(claim)
 
     def _vacate(self, claim: Claim) -> None:
         run_first, run_last = self._run(
@@ -260,6 +279,13 @@ class SqliteTx:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
+    def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        return [self.record(entry) for entry in entries]
+
+    def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > ? AND at <= ? ORDER BY id", (after, until))
+        return map(_entry, rows)
+
     def journal(
         self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
     ) -> list[Entry]:
@@ -283,6 +309,48 @@ class SqliteTx:
 
     def set_note(self, key: str, value: str) -> None:
         self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
+
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        return self._run(
+            "SELECT key, value FROM note WHERE key >= ? AND key < ? ORDER BY key", (prefix, prefix + "\U0010ffff")
+        ).fetchall()
+
+    def drop_note(self, key: str) -> None:
+        self._run("DELETE FROM note WHERE key = ?", (key,))
+
+
+class _Transaction:
+    """A transaction of the one connection, from BEGIN to COMMIT or ROLLBACK; SQLite's errors leave it as ours.
+
+    A class and not a generator, because it stands in the path of every call.
+    """
+
+    __slots__ = ("_begin", "_connection", "_path", "_tx")
+
+    def __init__(self, connection: sqlite3.Connection, path: str, begin: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._begin = begin
+        self._tx = SqliteTx(connection)
+
+    def __enter__(self) -> SqliteTx:
+        try:
+            self._connection.execute(self._begin)
+        except sqlite3.Error as error:
+            raise translate(error, self._path) from error
+        return self._tx
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        except sqlite3.Error as failed:
+            # SQLite may have rolled back by itself (disk full, I/O error); then there is nothing left to undo.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if kind is None:
+                raise translate(failed, self._path) from failed
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, self._path) from error
 
 
 class SqliteStore:
@@ -308,7 +376,8 @@ class SqliteStore:
         except BaseException:
             self._connection.close()
             raise
-        self._tx = SqliteTx(self._connection)
+        self._writing = _Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
+        self._reading = _Transaction(self._connection, self.path, "BEGIN")
 
     def _prepare(self, flush: bool) -> None:
         run = self._connection.execute
@@ -333,44 +402,20 @@ class SqliteStore:
 
     def _create(self) -> None:
         run = self._connection.execute
-        run("BEGIN IMMEDIATE")
-        try:
+        with _Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
             if run("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
                 if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     raise self._foreign()
                 for statement in _SCHEMA:
                     run(statement)
-            run("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[SqliteTx]:
+    def transaction(self) -> _Transaction:
         """See `store.api.Store`."""
-        with self._translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._tx
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
+        return self._writing
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[SqliteTx]:
+    def reading(self) -> _Transaction:
         """See `store.api.Store`."""
-        with self._translated():
-            self._connection.execute("BEGIN")
-            try:
-                yield self._tx
-            finally:
-                self._roll_back()
-
-    def _roll_back(self) -> None:
-        # SQLite may have rolled back by itself (disk full, I/O error); then there is nothing left to undo.
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        return self._reading
 
     def settle(self) -> None:
         """See `store.api.Store`: move what the write-ahead log holds into the ledger, without waiting for anybody."""
@@ -415,4 +460,4 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
         return StoreBroken(f"the ledger {path} is damaged ({error}): {hint}", path=path)
     if primary == "SQLITE_CONSTRAINT":
         return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
-    return StoreBroken(f"cannot use the ledger {path}: {error}", path=path, code=name)
+    return StoreBroken(f"cannot use the ledger {path}: {error}", path=path, sqlite=name)

@@ -50,7 +50,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
     try:
         with _locked(path):
             found = scan(path, boot, booted)
-            return found.inheritance
+            return found.inheritance._replace(adopted=lambda: leave_note(path))
     except OSError as error:
         raise StoreBroken(f"cannot read the host-local directory {path}: {error.strerror}", path=path) from error
 

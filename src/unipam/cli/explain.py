@@ -1,0 +1,39 @@
+"""`unipam explain`."""
+
+from __future__ import annotations
+
+import click
+
+from unipam.cli.ledger import ENTRY_COLUMNS, LEASE_COLUMNS, entry_row, lease_row, open_ledger
+from unipam.cli.output import data_dir_option, format_option, show, show_document
+from unipam.service import reads, reconcile
+from unipam.service.explanation import explain
+
+
+@click.command("explain")
+@click.argument("subject")
+@data_dir_option
+@format_option
+def command(subject: str, data_dir: str, output: str) -> None:
+    """Say why: who holds an ADDRESS and who did before; what a CONTAINER or pod has; what fills a network's POOL.
+
+    \b
+    Examples:
+      unipam explain 10.244.2.7
+      unipam explain 32970baf
+      unipam explain kubenet
+    """
+    ledger = open_ledger(data_dir)
+    told = explain(ledger, subject, reconcile.World(ledger.boot, reconcile.inode))
+    leases = [lease_row(lease) for lease in told.leases]
+    history = [entry_row(entry, reads.spaces(ledger)) for entry in told.history]
+    if output != "table":
+        document = {"subject": subject, "kind": told.kind, "sentences": told.sentences}
+        show_document({**document, "leases": leases, "history": history}, output)
+        return
+    for sentence in told.sentences:
+        click.echo(sentence)
+    for rows, columns in ((leases, LEASE_COLUMNS), (history, ENTRY_COLUMNS)):
+        if rows:
+            click.echo()
+            show(rows, output, columns)

@@ -1,0 +1,111 @@
+"""`unipam status`: one look at the node."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import click
+
+from unipam.cli.output import format_option, show_document, when
+from unipam.model.errors import UnipamError
+from unipam.service import reads, reconcile
+from unipam.service.ledgers import FILE, Ledgers
+
+
+@click.command("status")
+@click.option("--socket", "path", default="/run/unipam/agent.sock", show_default=True, help="The agent's socket.")
+@click.option(
+    "--data-dir",
+    "data_dirs",
+    multiple=True,
+    default=("/var/lib/cni/networks",),
+    show_default=True,
+    help="Ledgers to look at.",
+)
+@format_option
+@click.pass_context
+def command(context: click.Context, path: str, data_dirs: tuple[str, ...], output: str) -> None:
+    """One look at the node: does the agent answer, are the ledgers sound, how full are the pools, what leaked.
+
+    Exit code 1 when the agent does not answer or a ledger cannot be used.
+
+    \b
+    Examples:
+      unipam status
+      unipam status --data-dir /run/cni/networks -o json
+    """
+    agent = _agent(path)
+    ledgers = [_ledger(directory) for directory in data_dirs]
+    if output == "table":
+        _print(path, agent, ledgers)
+    else:
+        show_document({"socket": path, "agent": agent, "ledgers": ledgers}, output)
+    if agent["state"] != "answers" or any(ledger["state"] not in {"sound", "none yet"} for ledger in ledgers):
+        context.exit(1)
+
+
+def _agent(path: str) -> dict[str, object]:
+    from unipam.cni.call import Call, encode_call, frame_size
+
+    call = encode_call(Call("host-local", {"CNI_COMMAND": "VERSION"}, b""))
+    begun = time.perf_counter()
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2.0)
+            connection.connect(path)
+            connection.sendall(call)
+            answered = frame_size(connection.recv(4096)) > 0
+    except OSError as error:
+        return {"state": "does not answer", "reason": error.strerror or str(error)}
+    return {"state": "answers" if answered else "does not answer", "ms": round((time.perf_counter() - begun) * 1000, 2)}
+
+
+def _ledger(directory: str) -> dict[str, object]:
+    try:
+        ledger = Ledgers().find(directory)
+        if ledger is None:
+            return {"directory": directory, "state": "none yet"}
+        gone, doubt = reconcile.survey(ledger, reconcile.World(ledger.boot, reconcile.inode))
+        pools = reads.pools(ledger)
+        wrong = ledger.store.check()
+    except UnipamError as error:
+        return {"directory": directory, "state": error.name, "reason": error.message}
+    return {
+        "directory": directory,
+        "state": "damaged" if wrong else "sound",
+        "wrong": wrong,
+        "pools": [pool._asdict() for pool in pools],
+        "leaked": [_suspect(s) for s in gone],
+        "doubtful": [_suspect(s) for s in doubt],
+    }
+
+
+def _suspect(suspect: reconcile.Suspect) -> dict[str, object]:
+    claim = suspect.claim
+    return {
+        "address": claim.text,
+        "container": str(claim.owner),
+        "since": when(claim.since),
+        "reason": suspect.reason,
+    }
+
+
+def _print(path: str, agent: dict[str, object], ledgers: list[dict[str, object]]) -> None:
+    extra = agent.get("reason") or f"{agent.get('ms')} ms"
+    click.echo(f"agent   {path}  {agent['state']} ({extra})")
+    for ledger in ledgers:
+        click.echo(f"ledger  {ledger['directory']}/{FILE}  {ledger['state']}  {ledger.get('reason', '')}".rstrip())
+        for pool in _rows(ledger, "pools"):
+            click.echo(
+                f"  {pool['network']} pool {pool['number']}: {pool['used']} used, {pool['free']} free,"
+                f" {pool['cooling']} cooling of {pool['size']}; next {pool['next'] or '-'}"
+            )
+        for word in ("leaked", "doubtful"):
+            for lease in _rows(ledger, word):
+                click.echo(f"  {word}: {lease['address']} of {lease['container']} ({lease['reason']})")
+
+
+def _rows(ledger: dict[str, object], key: str) -> list[dict[str, object]]:
+    found = ledger.get(key)
+    return found if isinstance(found, list) else []
