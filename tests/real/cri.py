@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -35,7 +35,6 @@ class Runtime:
     """A container runtime at a CRI socket. Use as a context manager."""
 
     socket: str
-    _configs: dict[str, bytes] = field(default_factory=dict)
 
     def __enter__(self) -> Runtime:
         self._channel: Any = grpc.insecure_channel(f"unix:{self.socket}")
@@ -44,16 +43,16 @@ class Runtime:
     def __exit__(self, *_: object) -> None:
         self._channel.close()
 
-    def call(self, method: str, request: bytes = b"", wait: bool = False) -> bytes:
+    def call(self, method: str, request: bytes = b"", *, wait: bool = False, service: str = SERVICE) -> bytes:
         """The encoded response. `wait` for a runtime that is only starting. Raises grpc.RpcError."""
-        answer = self._channel.unary_unary(SERVICE + method)(request, timeout=60, wait_for_ready=wait)
+        answer = self._channel.unary_unary(service + method)(request, timeout=60, wait_for_ready=wait)
         assert isinstance(answer, bytes)
         return answer
 
     def run(self, name: str, namespace: str = "test") -> str:
         """Start a pod's sandbox; its id."""
         metadata = encode((1, name), (2, f"uid-{name}"), (3, namespace), (4, 1))
-        config = encode((1, metadata), (2, name), (8, encode((1, f"/unipam-{name}"))))
+        config = encode((1, metadata), (2, name), (8, b""))
         answer = self.call("RunPodSandbox", encode((1, config)))
         return answer[2:].decode()  # field 1, and an id is shorter than 128 bytes
 
