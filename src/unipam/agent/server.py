@@ -52,14 +52,18 @@ class Responder:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_here, call)
 
     def _answer_here(self, call: Call) -> Answer:
+        return answer(call, self._ledgers_here())
+
+    def _ledgers_here(self) -> Ledgers:
         if not hasattr(self._own, "ledgers"):
             self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush)
-        return answer(call, cast("Ledgers", self._own.ledgers))
+        return cast("Ledgers", self._own.ledgers)
 
     async def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""
         if given.undo:
-            await asyncio.get_running_loop().run_in_executor(self._threads, given.undo)
+            undo = given.undo
+            await asyncio.get_running_loop().run_in_executor(self._threads, lambda: undo(self._ledgers_here()))
 
 
 class Connection(asyncio.Protocol):

@@ -6,6 +6,8 @@ import os
 import sys
 
 from unipam.cni.call import Answer, Call
+from unipam.cni.plugin import answer
+from unipam.service.ledgers import Ledgers
 
 
 def _begun() -> float:
@@ -19,22 +21,21 @@ def _stdin(verb: str) -> bytes:
     return sys.stdin.buffer.read() if verb and verb != "VERSION" else b""
 
 
-def _deliver(answer: Answer) -> None:
+def _deliver(given: Answer, ledgers: Ledgers) -> None:
     """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
     try:
-        os.write(2, answer.stderr)
-        rest = memoryview(answer.stdout)
+        os.write(2, given.stderr)
+        rest = memoryview(given.stdout)
         while rest:
             rest = rest[os.write(1, rest) :]
     except OSError:
-        if answer.undo:
-            answer.undo()
+        if given.undo:
+            given.undo(ledgers)
         sys.exit(1)
 
 
 def main() -> None:
     """Answer one call and exit with its code."""
-    from unipam.cni.plugin import answer  # imports are most of this process's life
     from unipam.service.ledgers import Ledgers
 
     env = {name: value for name, value in os.environ.items() if name.startswith(("CNI_", "UNIPAM_"))}
@@ -42,7 +43,7 @@ def main() -> None:
     call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), os.getcwd(), asked=_begun())
     ledgers = Ledgers()
     result = answer(call, ledgers)
-    _deliver(result)
+    _deliver(result, ledgers)
     ledgers.close_all()
     sys.exit(result.code)
 

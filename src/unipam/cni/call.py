@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from unipam.service.ledgers import Ledgers
+
 KEY = "UNIPAM_CALL"
 """The variable in which the launcher names a call: random, the same when the call is asked again cold."""
 
@@ -38,16 +40,20 @@ class Call(NamedTuple):
         return self.env.get(KEY, "")
 
 
+Undo = Callable[[Ledgers], None]
+"""Takes back what a call did, through ledgers of whoever does it (a connection belongs to one thread)."""
+
+
 class Answer(NamedTuple):
     """What the plugin prints and its exit code.
 
-    `undo` takes back what the call did, for the case that the caller does not live to hear it. `facts` are for the log.
+    `undo` is for the case that the caller does not live to hear it. `facts` are for the log.
     """
 
     code: int
     stdout: bytes = b""
     stderr: bytes = b""
-    undo: Callable[[], None] | None = None
+    undo: Undo | None = None
     facts: Mapping[str, object] = MappingProxyType({})
 
 

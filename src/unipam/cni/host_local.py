@@ -5,13 +5,12 @@ A configuration that makes no sense stops an ADD; for DEL and GC it does not mat
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 import msgspec
 
 from unipam.cni import protocol
-from unipam.cni.call import Answer, Call
+from unipam.cni.call import Answer, Call, Undo
 from unipam.cni.plugin import Plugin, failure, read, remembering
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
@@ -52,18 +51,17 @@ def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inh
     return inherit
 
 
-def _details(call: Call, pairs: list[tuple[str, str]]) -> str:
-    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the collector."""
+def _details(call: Call, pairs: list[tuple[str, str]], inode: int | None) -> str:
+    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the sweep."""
     given = dict(pairs)
     facts: dict[str, object] = {}
     if "K8S_POD_NAME" in given:
         facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
     if "K8S_POD_UID" in given:
         facts["uid"] = given["K8S_POD_UID"]
-    netns = call.env.get("CNI_NETNS", "")
-    facts["netns"] = netns
-    with contextlib.suppress(OSError, ValueError):  # never seen: its absence later proves nothing
-        facts["inode"] = os.stat(netns).st_ino
+    facts["netns"] = call.env["CNI_NETNS"]
+    if inode is not None:
+        facts["inode"] = inode
     return msgspec.json.encode(facts).decode("utf-8", "replace")
 
 
@@ -72,25 +70,26 @@ def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     pairs = protocol.parse_args(call.env.get("CNI_ARGS", ""))
     wishes = host_local.wishes(network, pairs)
     dns = host_local.dns(network)
-    protocol.check_namespace(call)
+    inode = protocol.check_namespace(call)
     data_dir = _directory(call, network.data_dir)
     ledger = ledgers.at(data_dir)
     request = Request(
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
-        _details(call, pairs),
+        _details(call, pairs, inode),
     )  # fmt: skip
     inherit = _inherit(ledger, ledgers, data_dir, network.name)
     allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))
-    return _granted(config, network, ledger, allocation, dns)
+    return _granted(config, network, allocation, dns, lambda own: own.at(data_dir).undo(allocation, _UNHEARD))
 
 
-def _granted(
-    config: Config, network: Network, ledger: Ledger, allocation: Allocation, dns: dict[str, object]
-) -> Answer:
+_UNHEARD = "the caller went away before it had the answer"
+
+
+def _granted(config: Config, network: Network, allocation: Allocation, dns: dict[str, object], undo: Undo) -> Answer:
     ips = tuple(Ip(*shown) for shown in host_local.addresses(network, allocation.claims))
     facts = {"network": config.name, "addresses": [ip.address for ip in ips], "new": allocation.new}
     stdout = render(Result(ips, network.routes, dns), config.version)
-    return Answer(0, stdout, undo=lambda: ledger.undo(allocation, "the caller went away"), facts=facts)
+    return Answer(0, stdout, undo=undo if allocation.new else None, facts=facts)
 
 
 def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:

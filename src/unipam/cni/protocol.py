@@ -126,23 +126,30 @@ def _ordered(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in (*parts, "0", "0")[:3])
 
 
-def check_namespace(call: Call) -> None:
-    """The container's network namespace must not be the plugin's own. Raises BadEnvironment.
+def check_namespace(call: Call) -> int | None:
+    """The inode of the container's network namespace; None when its path leads nowhere, which others will report.
 
-    Asked before anything is handed out, unlike the reference, which asks when it is too late (defect D8).
+    It must not be the plugin's own: raises BadEnvironment. Asked before anything is handed out, unlike the reference,
+    which asks when it is too late (defect D8).
     """
     env = call.env
-    if env.get("CNI_NETNS_OVERRIDE", "").upper() in {"1", "TRUE"}:
-        return
     try:
         theirs = os.stat(env["CNI_NETNS"])
-        ours = os.stat(f"/proc/{call.pid or 'self'}/ns/net")
     except (OSError, ValueError):
-        return  # a path that leads nowhere is the interface plugin's business
-    if (theirs.st_ino, theirs.st_dev) == (ours.st_ino, ours.st_dev):
+        return None
+    if env.get("CNI_NETNS_OVERRIDE", "").upper() not in {"1", "TRUE"} and _is_own(theirs, call.pid):
         raise BadEnvironment(
             "plugin's netns and netns from CNI_NETNS should not be the same", code=8, netns=env["CNI_NETNS"]
         )
+    return theirs.st_ino
+
+
+def _is_own(namespace: os.stat_result, pid: int) -> bool:
+    try:
+        ours = os.stat(f"/proc/{pid or 'self'}/ns/net")
+    except OSError:
+        return False
+    return (namespace.st_ino, namespace.st_dev) == (ours.st_ino, ours.st_dev)
 
 
 def parse_args(text: str) -> list[tuple[str, str]]:
