@@ -1,8 +1,222 @@
-"""What holds for every test: no property is judged by the time it takes."""
+"""What the tests share: no property is judged by its time; and installed plugins, called as a runtime calls them.
+
+`agent` is one process for the whole session; a test that stops or upsets an agent starts its own with `start_agent`.
+`warm` calls host-local through the launcher and that agent, `cold` through a launcher whose agent does not exist.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
 from hypothesis import settings
+
+from unipam.cni.install import install
 
 settings.register_profile("unipam", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("unipam")
+
+UNIPAM = Path(sys.executable).with_name("unipam")
+ANSWERED_WITHIN = 10
+"""Seconds: what is promised whatever is locked. A call that takes longer fails its test."""
+
+
+class Reply(NamedTuple):
+    """What a plugin left behind: its exit code, standard output and standard error."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The document of a call that succeeded."""
+        assert self.code == 0, self
+        return dict(json.loads(self.stdout))
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of a result of 0.3.0 or later."""
+        return [ip["address"] for ip in self.result["ips"]]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The document of a call that failed, which is all that it said."""
+        assert self.code == 1, self
+        document = json.loads(self.stdout)
+        assert isinstance(document["code"], int), self
+        assert document["msg"], self
+        assert set(document) <= {"cniVersion", "code", "msg", "details"}, self
+        assert b"Traceback" not in self.stderr, self
+        return dict(document)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the call succeeded without a word, as DEL, CHECK, GC and STATUS do."""
+        return self == (0, b"", b"")
+
+
+class Plugin(NamedTuple):
+    """An executable in a plugin directory."""
+
+    path: Path
+
+    def run(
+        self, stdin: bytes, env: dict[str, Any], *, cwd: Path | None = None, within: float = ANSWERED_WITHIN
+    ) -> Reply:
+        """Execute it in exactly this environment. Raises TimeoutExpired after `within` seconds."""
+        done = subprocess.run([self.path], input=stdin, env=env, cwd=cwd, capture_output=True, timeout=within)
+        return Reply(done.returncode, done.stdout, done.stderr)
+
+    def __call__(
+        self,
+        verb: str,
+        config: dict[str, Any] | bytes,
+        container: str = "dummy",
+        ifname: str = "eth0",
+        *,
+        netns: str = "/some/where",
+        args: str = "",
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Reply:
+        """Call it as a runtime does."""
+        given = environment(verb, container, ifname, netns=netns, args=args)
+        stdin = config if isinstance(config, bytes) else json.dumps(config).encode()
+        return self.run(stdin, {**given, **(env or {})}, cwd=cwd)
+
+
+def environment(
+    verb: str, container: str = "dummy", ifname: str = "eth0", *, netns: str = "/some/where", args: str = ""
+) -> dict[str, str]:
+    """The six variables that every runtime sets (spec cni-and-host-local §1.2)."""
+    return {
+        "CNI_COMMAND": verb,
+        "CNI_CONTAINERID": container,
+        "CNI_NETNS": netns,
+        "CNI_IFNAME": ifname,
+        "CNI_ARGS": args,
+        "CNI_PATH": "/opt/cni/bin",
+    }
+
+
+class Agent:
+    """A real `unipam agent` at a socket of its own. It does not sweep: no test's containers exist."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.socket = directory / "agent.sock"
+        self._log = directory / f"agent.{time.monotonic_ns()}.log"
+        self.process = self._start(options)
+        try:
+            self._await()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        command = [UNIPAM, "agent", "--socket", self.socket, "--metrics", "", "--sweep", "0", *options]
+        with self._log.open("wb") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + 30
+        while not self.said("listening"):
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.01)
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Its log lines of one event."""
+        lines = [json.loads(line) for line in self._log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        return [line for line in lines if line["event"] == event]
+
+    def connect(self) -> socket.socket:
+        """A connection as the launcher makes one."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(ANSWERED_WITHIN)
+        connection.connect(str(self.socket))
+        return connection
+
+    def stop(self) -> int:
+        """End it in good order, or hard if it hangs; its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(ANSWERED_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def short_dir() -> Iterator[Callable[[], Path]]:
+    """New directories with short paths: a socket's has 107 bytes at the most."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="u-")))
+        return made[-1]
+
+    yield make
+    for directory in made:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def agent(short_dir: Callable[[], Path]) -> Iterator[Agent]:
+    """The agent of the session."""
+    agent = Agent(short_dir())
+    yield agent
+    assert agent.stop() == 0
+
+
+@pytest.fixture
+def start_agent(short_dir: Callable[[], Path]) -> Iterator[Callable[..., Agent]]:
+    """Agents of a test's own: `start_agent(*options, directory=None)`; what still runs afterwards is ended."""
+    started: list[Agent] = []
+
+    def start(*options: str, directory: Path | None = None) -> Agent:
+        started.append(Agent(directory or short_dir(), *options))
+        return started[-1]
+
+    yield start
+    for agent in started:
+        agent.stop()
+
+
+@pytest.fixture(scope="session")
+def installed(short_dir: Callable[[], Path]) -> Callable[[Path], Plugin]:
+    """host-local as `unipam cni install` puts it into a plugin directory, for an agent at this socket."""
+
+    def installed(path: Path) -> Plugin:
+        (change,) = install(short_dir(), path, ["host-local"])
+        return Plugin(change.path)
+
+    return installed
+
+
+@pytest.fixture(scope="session")
+def warm(agent: Agent, installed: Callable[[Path], Plugin]) -> Plugin:
+    """host-local, answered by the agent of the session."""
+    return installed(agent.socket)
+
+
+@pytest.fixture(scope="session")
+def cold(short_dir: Callable[[], Path], installed: Callable[[Path], Plugin]) -> Plugin:
+    """host-local where no agent runs: every call starts the interpreter."""
+    return installed(short_dir() / "agent.sock")
+
+
+@pytest.fixture(params=["warm", "cold"])
+def cni(request: pytest.FixtureRequest) -> Plugin:
+    """host-local, each way."""
+    plugin: Plugin = request.getfixturevalue(request.param)
+    return plugin
