@@ -5,6 +5,7 @@
     │   ├── BadEnvironment       a CNI variable is missing or wrong
     │   ├── Undecodable          not JSON, or not of the expected shape
     │   ├── BadConfig            a configuration that makes no sense
+    │   ├── BadValue             one field breaks its rule
     │   └── UnsupportedVersion   a protocol version that nobody here speaks
     ├── Refused                  understood, and the rules say no
     │   ├── Duplicate            the owner holds an address of this pool already
@@ -16,7 +17,11 @@
     │   ├── Mismatch             it is there, but not as the caller says
     │   ├── Stale                the prefix has been handed out anew since the caller saw it
     │   ├── Superseded           the caller gave up this request before it was served
-    │   └── Overlap              the prefix overlaps one that is claimed
+    │   ├── Overlap              the prefix overlaps one that is claimed
+    │   ├── Outside              the prefix does not lie where it must
+    │   ├── NameTaken            a sibling has this name
+    │   ├── NotEmpty             it still holds something
+    │   └── Forbidden            the caller may not do this
     └── Unavailable              the world did not do its part
         ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
         ├── StoreFull            no room to write
@@ -61,6 +66,10 @@ class Undecodable(BadInput):
 
 class BadConfig(BadInput):
     """A configuration that makes no sense (CNI code 7)."""
+
+
+class BadValue(BadInput):
+    """One field breaks its rule. Facts: field, value, and where there is one, suggestion."""
 
 
 class UnsupportedVersion(BadInput):
@@ -111,6 +120,22 @@ class Superseded(Refused):
 
 class Overlap(Refused):
     """The prefix overlaps one that is claimed. Facts: prefix, other."""
+
+
+class Outside(Refused):
+    """The prefix does not lie within its parent, or what lies within it would not any more. Facts: prefix, parent."""
+
+
+class NameTaken(Refused):
+    """A sibling has this name, letter case aside. Facts: kind, value."""
+
+
+class NotEmpty(Refused):
+    """It cannot go while it holds something. Facts: kind, value, holds."""
+
+
+class Forbidden(Refused):
+    """The caller is known, and may not do this. Facts: caller."""
 
 
 class Unavailable(UnipamError):

@@ -38,6 +38,9 @@ class Tx(Protocol):
     def claims_by_holder(self, holder: str) -> list[Claim]:
         """Every claim whose owner's holder is this one or begins with it, in any space."""
 
+    def claims_named(self, holder: str) -> list[Claim]:
+        """Every claim whose owner's holder is exactly this one, under any parent."""
+
     def claim_at(self, parent: int, first: int) -> Claim | None:
         """The claim that begins at this address."""
 

@@ -107,6 +107,12 @@ class SqliteTx:
         )
         return [_claim(row) for row in rows]
 
+    def claims_named(self, holder: str) -> list[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent > 0 ORDER BY parent, first", (holder,)
+        )
+        return [_claim(row) for row in rows]
+
     def claim_at(self, parent: int, first: int) -> Claim | None:
         row = self._run(
             f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
