@@ -180,6 +180,12 @@ def test_one_subnet_cannot_hold_nodes_and_pods() -> None:
     assert found.startswith("pools: subnet nodes cannot hold both nodes and pods")
 
 
+def test_names_of_overlay_subnets_are_shorter() -> None:
+    pools = [SYSTEM | {"node_subnet": "n" * 64}]
+    assert problem(pools=pools).endswith("is longer than 63 (rule 2.8)")
+    assert read({"variant": "kubenet", "pools": pools}).pools[0].node_subnet == "n" * 64
+
+
 def test_pools_have_different_names() -> None:
     assert problem(pools=[SYSTEM, SYSTEM]) == "pools: the name system is given 2 times: names of pools are unique"
 

@@ -206,20 +206,24 @@ def _cross_checks(fields: Fields, cluster: Cluster) -> None:
     if cluster.auto_provisioning and not any(pool.autoscaled for pool in cluster.pools):
         fields.problem("auto_provisioning", f"has no node limit of its own: give a pool with max (rule {rules.P11.id})")
     _subnet_names(fields, cluster)
+    _pool_names(fields, cluster)
 
 
 def _subnet_names(fields: Fields, cluster: Cluster) -> None:
     """A subnet is for nodes or for pods (X6, X8), and the delegated ones have names of their own."""
-    nodes = {pool.node_subnet for pool in cluster.pools} | {
-        cluster.extras.load_balancer_subnet or cluster.pools[0].node_subnet
-    }
-    pods = {pool.pod_subnet for pool in cluster.pools} if cluster.variant.pods.has_pod_subnet else set()
+    pools, longest = cluster.pools, limits.OVERLAY_NAME
+    nodes = {pool.node_subnet for pool in pools} | {cluster.extras.load_balancer_subnet or pools[0].node_subnet}
+    pods = {pool.pod_subnet for pool in pools} if cluster.variant.pods.has_pod_subnet else set()
     for name in sorted(nodes & pods):
         fields.problem("pools", f"subnet {name} cannot hold both nodes and pods: name two (rule {rules.X6.id})")
     for name in sorted((nodes | pods) & RESERVED_NAMES):
-        fields.problem(
-            "pools", f"subnet {name} is delegated to another service: choose another name (rule {rules.X8.id})"
-        )
+        fields.problem("pools", f"subnet {name} is delegated to a service: choose another name (rule {rules.X8.id})")
+    for name in sorted(nodes):
+        if cluster.variant.overlay and len(name) > longest.value:
+            fields.problem("pools", f"the name of subnet {name} is longer than {longest.value} (rule {longest.id})")
+
+
+def _pool_names(fields: Fields, cluster: Cluster) -> None:
     for name, count in Counter(pool.name for pool in cluster.pools).items():
         if count > 1:
             fields.problem("pools", f"the name {name} is given {count} times: names of pools are unique")

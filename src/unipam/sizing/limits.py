@@ -108,6 +108,15 @@ NODE_SUBNET_MAX_PODS = _limit(("M1", "1.3"), 30, "pods per node", "default of No
 POD_SUBNET_MAX_PODS = _limit(
     ("M2", "1.3"), 110, "pods per node", "default of Pod Subnet", f"{_PLANNING}; {_DYNAMIC}", dated=2024
 )
+KUBENET_OLD_MAX_PODS = _limit(
+    ("M7", "1.3"),
+    110,
+    "pods per node",
+    "the most for kubenet in older pages; 250 were seen to work",
+    "azd:articles/aks/configure-azure-cni.md; azure-docs#108215",
+    evidence="I",
+    dated=2019,
+)
 OVERLAY_MAX_PODS = _limit(("M1", "1.3"), 250, "pods per node", "default of Overlay", _PLANNING, dated=2024)
 
 # Upgrades (1.4)
@@ -147,6 +156,15 @@ SHORTEST_SERVICE_RANGE_IPV6 = _limit(
 POD_RANGE_IPV6 = _limit(("O14", "1.6"), 64, "prefix length", "the IPv6 pod range", "aks:azure-cni-overlay.md")
 
 # Variants (2)
+OVERLAY_OLD_NODES = _limit(
+    ("2.8", "2.8"),
+    1_000,
+    "nodes",
+    "the most for Overlay in a text of 2023; 5,000 today",
+    "azure-docs#109320",
+    evidence="I",
+)
+OVERLAY_NAME = _limit(("2.8", "2.8"), 63, "characters", "names of subnet, network and group with Overlay", _OVERLAY)
 NODE_RANGE = _limit(
     ("2.8", "2.8"), 24, "prefix length", "a node's part of the pod range (kubenet, Overlay)", f"{_OVERLAY}; {_KUBENET}"
 )

@@ -148,6 +148,8 @@ E3 = Rule(
 E4 = Rule("E4", "1.8", "a kubenet pod range cannot change, except by migrating to Overlay", f"{_KUBENET}; {_MIGRATE}")
 E5 = Rule("E5", "1.8", "migration goes to Overlay only, from kubenet or Node Subnet, all pools at once", _MIGRATE)
 
+E7 = Rule("E7", "1.8", "the pod range of BYO CNI can be updated (preview)", "CL 2023-07-02", dated=2023)
+
 # 1.9 and 2: retirement, and the variants
 R_KUBENET = Rule(
     "1.9", "1.9", "kubenet on AKS is retired on 31 March 2028", "AKS#4859; aks:concepts-network-legacy-cni.md"
@@ -161,6 +163,9 @@ R_NPM = Rule(
 )
 R_NODE_SUBNET = Rule(
     "1.9", "1.9", "Node Subnet is labelled legacy, without a date", "aks:concepts-network-legacy-cni.md"
+)
+R_STATIC = Rule(
+    "1.9", "1.9", "static blocks: preview in the pages of 2024, general since December 2025", "AKS#3944", "I"
 )
 V_NODE_SUBNET = Rule("2.3", "2.3", "a node reserves itself and its max pods in its subnet", _PLANNING, dated=2024)
 V_LIKELY = Rule("2.3", "2.3", "Linux nodes of 2022-01-07 and later likely reserve two fewer", "CL 2022-01-07", "I")

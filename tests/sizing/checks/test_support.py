@@ -91,7 +91,7 @@ def test_migration(make: Make, variant: str, fields: dict[str, Any], expected: l
         ("10.244.0.0/18", "10.245.0.0/16", "overlay", ["E3"]),
         ("10.244.0.0/16", "10.244.0.0/18", "overlay", ["E3"]),
         ("10.244.0.0/18", "10.244.0.0/16", "kubenet", ["E4"]),
-        ("10.244.0.0/18", "10.244.0.0/16", "byo-cilium", ["E3"]),
+        ("10.244.0.0/18", "10.244.0.0/16", "byo-cilium", []),
     ],
 )
 def test_expanding_a_pod_range(make: Make, now: str, later: str, variant: str, expected: list[str]) -> None:
@@ -125,7 +125,17 @@ def test_retirement(make: Make) -> None:
     assert told(support.retirement(make("kubenet"))) == [("1.9", "warning")]
     assert told(support.retirement(make("node-subnet"))) == [("1.9", "note")]
     assert told(support.retirement(make("overlay", network_policy="azure"))) == [("1.9", "warning")]
+    assert told(support.retirement(make("pod-subnet-static"))) == [("1.9", "note")]
     assert told(support.retirement(make("overlay"))) == []
+
+
+def test_where_older_pages_say_less(make: Make) -> None:
+    large = [{"name": f"p{index}", "nodes": 1000, "max_surge": 1} for index in range(2)]
+    assert "2.8" in {each.rule.id for each in support.variant(make("overlay", large))}
+    assert "2.8" not in {each.rule.id for each in support.variant(make("overlay", large[:1]))}
+    for max_pods, expected in ((110, False), (111, True)):
+        pools = [{"name": "system", "nodes": 3, "max_pods": max_pods}]
+        assert ("M7" in {each.rule.id for each in support.variant(make("kubenet", pools))}) == expected
 
 
 def test_findings_come_in_the_order_of_the_specification(make: Make) -> None:

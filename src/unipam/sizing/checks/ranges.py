@@ -78,7 +78,11 @@ def _expansion(cluster: Cluster) -> Iterator[Finding]:
     now, later = cluster.networks.pod_cidr_now, cluster.networks.pod_cidr
     if now is None or later is None or now == later:
         return
-    if not cluster.variant.expandable:
+    if cluster.variant.name.startswith("byo"):
+        yield note(
+            rules.E7, f"pod_cidr can change from {now} to {later} as a preview; change the plugin's pool with it"
+        )
+    elif not cluster.variant.expandable:
         rule = rules.E4 if cluster.variant.kubenet else rules.E3
         yield error(
             rule, f"pod_cidr cannot change from {now} to {later} with {cluster.variant.name}: build a new cluster"

@@ -80,6 +80,10 @@ def _static_blocks(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _node_ranges(cluster: Cluster) -> Iterator[Finding]:
+    if cluster.variant.overlay and cluster.nodes > limits.OVERLAY_OLD_NODES.value:
+        yield note(limits.OVERLAY_OLD_NODES, f"{cluster.nodes:,} nodes are more than older texts allow for Overlay")
+    if cluster.variant.kubenet and max(pool.max_pods for pool in cluster.pools) > limits.KUBENET_OLD_MAX_PODS.value:
+        yield note(limits.KUBENET_OLD_MAX_PODS, "older pages allow kubenet fewer pods a node; more were seen to work")
     if cluster.variant.overlay:
         yield note(rules.V_SHRINK, "AKS sums the maxima of all pools against the pod range; it can grow, never shrink")
     if cluster.variant.kubenet:
@@ -116,6 +120,10 @@ def retirement(cluster: Cluster) -> Iterator[Finding]:
         yield warning(rules.R_KUBENET, "kubenet is retired on 31 March 2028: plan for overlay")
     if cluster.variant.pods is PodSource.NODE_SUBNET:
         yield note(rules.R_NODE_SUBNET, "Node Subnet is labelled legacy, no date is known")
+    if cluster.variant.pods is PodSource.STATIC_SUBNET:
+        yield note(
+            rules.R_STATIC, "static blocks left preview in December 2025, so an issue says; pages may still differ"
+        )
     if cluster.policy is Policy.AZURE:
         yield warning(
             rules.R_NPM, "Azure NPM ends on 30 September 2028 (Windows: 2026), new subscriptions cannot enable it"
