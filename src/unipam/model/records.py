@@ -116,6 +116,7 @@ class Request(NamedTuple):
 
     `wishes` are addresses asked for by name. `call` is the request's own key, `asked` when it was made (seconds on the
     clock that never stops, CLOCK_BOOTTIME). `again` answers a second request of the same owner with what it holds.
+    `within` are the addresses among which what the owner holds counts at all; none means all.
     """
 
     owner: Owner
@@ -127,3 +128,4 @@ class Request(NamedTuple):
     asked: float = 0.0
     boot: int = 0
     details: str = ""
+    within: tuple[Range, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from unipam.addr.fit import nth
 from unipam.addr.prefix import Range, format_address
 from unipam.model.errors import Duplicate, Exhausted, IsGateway, Superseded, Taken, Unmet
 from unipam.model.records import COOLING, HELD, Claim, Owner, Pool, PoolRange, Request
@@ -66,7 +67,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
     Unmet. Nothing has been written either way.
     """
-    held = tuple(c for c in view.claims_of(request.owner) if c.state == HELD)
+    held = tuple(c for c in view.claims_of(request.owner) if c.state == HELD and lies(c, request.within))
     told = held if request.again else tuple(c for c in held if c.call == request.call != "")
     if told:
         return Decision(held=told)
@@ -88,6 +89,11 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     if wishes:
         raise Unmet("failed to allocate all requested IPs: " + " ".join(map(format_address, wishes)), addresses=wishes)
     return Decision(tuple(grants))
+
+
+def lies(claim: Claim, within: Sequence[Range]) -> bool:
+    """Whether a claim begins within one of the ranges; where none is given, it does."""
+    return not within or any(r.first <= claim.first <= r.last for r in within)
 
 
 def _refuse_duplicate(held: Sequence[Claim], pool: Pool, number: int) -> None:
@@ -138,7 +144,29 @@ def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
 
 def round_robin(view: View, pool: Pool) -> tuple[PoolRange, int] | None:
     """The first free address after the one handed out last, so that an address rests as long as the pool allows."""
-    for span, first, last in _segments(pool, view.cursor(pool.cursor)):
+    return _first_after(view, pool, view.cursor(pool.cursor))
+
+
+def from_place(number: int) -> Choose:
+    """A policy: the first free address behind the pool's address `number`, counted in order and round and round.
+
+    With a random number from a wide range this is a random choice that costs the same however full the pool is.
+    """
+
+    def choose(view: View, pool: Pool) -> tuple[PoolRange, int] | None:
+        size = sum(r.last - r.first + 1 for r in pool.ranges)
+        return _first_after(view, pool, nth((r.span for r in pool.ranges), number % size)) if size else None
+
+    return choose
+
+
+def preferring(pools: Sequence[Pool], choose: Choose) -> Choose:
+    """A policy: what `choose` finds in the first of these parts of a pool that has anything left."""
+    return lambda view, _: next((found for part in pools if (found := choose(view, part))), None)
+
+
+def _first_after(view: View, pool: Pool, place: int | None) -> tuple[PoolRange, int] | None:
+    for span, first, last in _segments(pool, place):
         address = free_in(view, span, first, last)
         if address is not None:
             return span, address

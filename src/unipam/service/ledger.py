@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from unipam.addr.prefix import format_address
+from unipam.addr.prefix import Range, format_address
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
@@ -21,13 +21,15 @@ THAW_BATCH = 64
 class Inheritance(NamedTuple):
     """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
 
-    `adopted` is called once all of it is safely written down here.
+    `adopted` is called once all of it is safely written down here. `learned` is what it knew of its pools (see
+    `service.learned`).
     """
 
     claims: tuple[Claim, ...] = ()
     cursors: tuple[tuple[int, int], ...] = ()
     origin: str = ""
     adopted: Callable[[], None] | None = None
+    learned: str = ""
 
 
 class Allocation(NamedTuple):
@@ -38,6 +40,9 @@ class Allocation(NamedTuple):
 
 
 Inherit = Callable[[], Inheritance]
+
+Plan = Callable[[Tx, int], Request]
+"""What to ask of a space, for a dialect that must look at the space first to say so."""
 
 
 def nothing() -> Inheritance:
@@ -80,7 +85,7 @@ def _of_owner(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
     return exact or [c for c in claims if not c.owner.interface]
 
 
-class _Change:
+class Change:
     """One transaction on one space, which is made, with what there is to inherit, when it is not there yet.
 
     A class and not a generator, because it stands in the path of every call.
@@ -129,7 +134,7 @@ class Ledger:
     def allocate(
         self,
         space: str,
-        request: Request,
+        request: Request | Plan,
         *,
         choose: rules.Choose | None = None,
         inherit: Inherit = nothing,
@@ -139,9 +144,10 @@ class Ledger:
 
         Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
         """
-        with _Change(self, space, inherit) as (tx, parent, now):
+        with Change(self, space, inherit) as (tx, parent, now):
             for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
                 _thaw(tx, claim, now)
+            request = request if isinstance(request, Request) else request(tx, parent)
             decision = rules.decide(View(tx, parent), request, choose)
             if decision.held:
                 return Allocation(tuple(self._repeat(tx, claim, request, now) for claim in decision.held), new=False)
@@ -181,16 +187,27 @@ class Ledger:
         tx.update(claim)
         return claim
 
-    def release(
-        self, space: str, owner: Owner, reason: str, *, asked: float = 0.0, actor: str = "", inherit: Inherit = nothing
+    def release(  # noqa: PLR0913 (keywords, each a matter of its own)
+        self,
+        space: str,
+        owner: Owner,
+        reason: str,
+        *,
+        asked: float = 0.0,
+        actor: str = "",
+        inherit: Inherit = nothing,
+        within: Sequence[Range] = (),
     ) -> list[Claim]:
         """Let go of everything the owner holds in the space; what that was. Nothing held is no error.
+
+        With `within` only of what lies in these ranges.
 
         When nothing is held, `asked` (CLOCK_BOOTTIME seconds) is remembered: an ADD of this owner that was asked
         before then and is still waiting somewhere must not be served any more.
         """
-        with _Change(self, space, inherit) as (tx, parent, now):
-            held = [c for c in _of_owner(tx.claims_of(parent, owner.holder), owner) if c.state == HELD]
+        with Change(self, space, inherit) as (tx, parent, now):
+            found = _of_owner(tx.claims_of(parent, owner.holder), owner)
+            held = [c for c in found if c.state == HELD and rules.lies(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
@@ -206,7 +223,7 @@ class Ledger:
             first = True
             return inherit()
 
-        with _Change(self, space, inherit_first):
+        with Change(self, space, inherit_first):
             return first
 
     def give_back(self, space: str, write: Callable[[list[Claim], dict[int, int]], None]) -> list[Claim]:
@@ -253,7 +270,7 @@ class Ledger:
 
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
         """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
-        with _Change(self, space, inherit) as (tx, parent, _):
+        with Change(self, space, inherit) as (tx, parent, _):
             held = _of_owner(tx.claims_of(parent, owner.holder), owner)
         here = {c.first for c in held if c.state == HELD}
         if not here:
@@ -267,16 +284,25 @@ class Ledger:
                     address=text,
                 )
 
-    def collect(self, space: str, valid: set[Owner], reason: str, *, inherit: Inherit = nothing) -> list[Claim]:
-        """Let go of every lease in the space whose owner is not among the valid ones; what went."""
+    def collect(
+        self,
+        space: str,
+        valid: set[Owner],
+        reason: str,
+        *,
+        inherit: Inherit = nothing,
+        among: Callable[[Claim], bool] = lambda _: True,
+    ) -> list[Claim]:
+        """Let go of every lease in the space (of those `among` which to look) whose owner is not valid; what went."""
         holders = {owner.holder for owner in valid}
-        with _Change(self, space, inherit) as (tx, parent, now):
+        with Change(self, space, inherit) as (tx, parent, now):
             gone = [
                 c
                 for c in tx.claims(parent)
                 if c.state == HELD
                 and c.owner not in valid
                 and not (c.owner.interface == "" and c.owner.holder in holders)
+                and among(c)
             ]
             for claim in gone:
                 let_go(tx, claim, now, reason, "gc")
@@ -323,6 +349,11 @@ def pools_note(parent: int) -> str:
     return f"pools/{parent}"
 
 
+def learned_note(parent: int) -> str:
+    """The key under which stands what a space has learned of its pools from outside."""
+    return f"learned/{parent}"
+
+
 def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
     """Write down what a foreign system left behind, as if it had been handed out here."""
     for claim in inheritance.claims:
@@ -332,6 +363,8 @@ def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
         tx.insert(claim._replace(parent=parent, generation=tx.record(entry)))
     for number, address in inheritance.cursors:
         tx.set_cursor(parent, number, address)
+    if inheritance.learned:
+        tx.set_note(learned_note(parent), inheritance.learned)
 
 
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
