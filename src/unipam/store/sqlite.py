@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -372,8 +373,10 @@ class SqliteStore:
             self._open(patience, flush)
 
     def _open(self, patience: float, flush: bool) -> None:
-        # SQLite creates files with the umask's rights; ours are nobody else's business.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # SQLite creates files with the umask's rights; ours are nobody else's business. Made without being opened:
+        # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
+        with contextlib.suppress(FileExistsError):
+            os.mknod(self.path, stat.S_IFREG | 0o600)
         self._connection = sqlite3.connect(
             self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )

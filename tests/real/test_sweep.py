@@ -1,0 +1,149 @@
+"""What containers leave behind is found and released by the agent alone; what lives, or may live, is left alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.real.containerd import Containerd, kill
+from tests.real.cri import Runtime
+from tests.real.node import Node, wait_until
+
+from unipam.clients.cri import sandboxes
+from unipam.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.real
+
+SWEEP = ("--sweep", "0.1")
+CONF = {"cniVersion": "1.0.0", "name": "hand"}
+POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=test;K8S_POD_NAME=w;K8S_POD_INFRA_CONTAINER_ID={0};K8S_POD_UID=u"
+
+
+def reasons(node: Node) -> dict[str, str]:
+    """Why the sweep released what it did, by container."""
+    return {entry.owner.holder: entry.reason for entry in node.journal() if entry.actor == "sweep"}
+
+
+def add(node: Node, container: str, namespace: str, args: str = "") -> None:
+    """One ADD for a namespace, as another runtime would do it."""
+    conf = CONF | {"ipam": node.ipam("10.99.0.0/24")}
+    assert node.call("ADD", conf, container, netns=f"/run/netns/{namespace}", args=args).code == 0
+
+
+def sweeps_again(node: Node, namespace: Callable[[], str]) -> None:
+    """Wait until a lease that is surely gone was swept: twice looked at, everything else was as well."""
+    doomed = namespace()
+    add(node, f"c-{doomed}", doomed)
+    subprocess.run(["ip", "netns", "del", doomed], check=True)
+    wait_until(lambda: f"c-{doomed}" not in node.held().values())
+
+
+def mounted_at(path: str) -> str:
+    """What remains of a path when nobody tidies up: the mount goes, and the file with it."""
+    subprocess.run(["umount", path], check=True)
+    Path(path).unlink()
+    return path
+
+
+def test_sandboxes_that_die_with_their_namespaces(
+    node: Node, containerd: Containerd, cri: Runtime, namespace: Callable[[], str]
+) -> None:
+    dead, alive = [cri.run("one"), cri.run("two")], namespace()
+    add(node, "alive", alive)
+    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+        containerd.process.kill()
+        containerd.process.wait()
+        for pid in containerd.remnants():
+            kill(pid)
+        gone = [mounted_at(path) for path in containerd.mounts() if "/netns/" in path]
+        wait_until(lambda: set(node.held().values()) == {"alive"})
+    assert set(reasons(node)) == set(dead)
+    for reason in reasons(node).values():
+        assert any(reason == f"its network namespace {path} is gone" for path in gone)
+
+
+def test_sandboxes_that_the_runtime_forgot(node: Node, containerd: Containerd, cri: Runtime) -> None:
+    forgotten = cri.run("forgotten")
+    with node.agent(*SWEEP, "--data-dir", str(node.data_dir), "--cri", containerd.socket):
+        containerd.stop()
+        wait_until(lambda: node.log().count('"runtime not asked"') > 3)
+        assert set(node.held().values()) == {forgotten}, "a runtime that does not answer proves nothing"
+
+        for pid in containerd.remnants():
+            kill(pid)
+        for part in ("io.containerd.metadata.v1.bolt", "io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task"):
+            shutil.rmtree(containerd.root / "root" / part)
+        containerd.start()
+        assert sandboxes(containerd.socket, 10) == []
+        wait_until(lambda: node.held() == {})
+    assert reasons(node) == {forgotten: "the container runtime knows no such sandbox"}
+
+
+def test_what_is_listed_stays(node: Node, containerd: Containerd, cri: Runtime, namespace: Callable[[], str]) -> None:
+    running, crashed = cri.run("running"), cri.run("crashed")
+    pause = next(pid for pid in containerd.remnants() if crashed in Path(f"/proc/{pid}/cgroup").read_text())
+    kill(pause)
+    with node.agent(*SWEEP, "--cri", containerd.socket):
+        sweeps_again(node, namespace)
+        states = {sandbox.id: sandbox.ready for sandbox in sandboxes(containerd.socket, 10)}
+        assert states == {running: True, crashed: False}
+        assert set(node.held().values()) == {running, crashed}, "other containers of the pod may still run in it"
+        cri.stop(crashed)
+        cri.remove(crashed)
+        sweeps_again(node, namespace)
+        assert set(node.held().values()) == {running}
+
+
+@pytest.mark.parametrize("args", ["", "IgnoreUnknown=1;K8S_POD_NAME=web"], ids=["anybody", "podman"])
+def test_another_runtimes_containers_stay(
+    node: Node, containerd: Containerd, namespace: Callable[[], str], args: str
+) -> None:
+    with node.agent(*SWEEP, "--cri", containerd.socket):
+        add(node, "stranger", namespace(), args)
+        sweeps_again(node, namespace)
+        assert set(node.held().values()) == {"stranger"}, "containerd does not list it, and need not"
+
+
+def test_a_pod_that_the_runtime_never_knew_goes(
+    node: Node, containerd: Containerd, namespace: Callable[[], str]
+) -> None:
+    with node.agent(*SWEEP, "--cri", containerd.socket):
+        add(node, "a" * 64, namespace(), POD.format("a" * 64))
+        wait_until(lambda: node.held() == {})
+    assert reasons(node) == {"a" * 64: "the container runtime knows no such sandbox"}
+
+
+def test_a_namespace_of_the_same_name_is_not_the_same(node: Node, namespace: Callable[[], str]) -> None:
+    name, keeps_the_number = namespace(), namespace()
+    add(node, "former", name)
+    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+        subprocess.run(["mount", "--bind", f"/run/netns/{keeps_the_number}", f"/run/netns/{name}"], check=True)
+        wait_until(lambda: node.held() == {})
+    subprocess.run(["umount", f"/run/netns/{name}"], check=True)
+    assert reasons(node) == {"former": f"its network namespace /run/netns/{name} is another one now"}
+
+
+def test_what_an_earlier_boot_left_goes(node: Node, namespace: Callable[[], str]) -> None:
+    there = namespace()
+    add(node, "before", there)
+    ledger = SqliteStore(str(node.data_dir / "unipam.db"))
+    with ledger.transaction() as tx:
+        tx.set_note("boot", "1 another boot of this machine")
+    ledger.close()
+    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+        add(node, "now", there)
+        wait_until(lambda: set(node.held().values()) == {"now"})
+        sweeps_again(node, namespace)
+    assert set(node.held().values()) == {"now"}
+    assert reasons(node)["before"] == "the machine was rebooted since"
+
+
+def test_a_lease_in_doubt_stays(node: Node, namespace: Callable[[], str]) -> None:
+    conf = CONF | {"ipam": node.ipam("10.99.0.0/24")}
+    assert node.call("ADD", conf, "doubt", netns="/never/seen").code == 0
+    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+        sweeps_again(node, namespace)
+    assert set(node.held().values()) == {"doubt"}
