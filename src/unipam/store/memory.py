@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
-from unipam.model.errors import Overlap
+from unipam.model.errors import Overlap, StoreBusy
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
 
 
@@ -151,7 +152,7 @@ class MemoryTx:
         return list(itertools.islice(wanted, limit))
 
     def forget(self, before: float) -> int:
-        kept = [e for e in self._journal if e.at >= before] or self._journal[-1:]
+        kept = [e for e in self._journal if e.at >= before or e.id == self._last_entry]
         gone = len(self._journal) - len(kept)
         self._journal = kept
         return gone
@@ -174,14 +175,20 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._tx = MemoryTx()
+        self._writing = threading.Lock()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[MemoryTx]:
         """See `store.api.Store`: the work is done on a copy, which takes the place of the original at the end."""
-        work = copy.copy(self._tx)
-        work.__dict__.update({k: copy.copy(v) for k, v in self._tx.__dict__.items()})
-        yield work
-        self._tx = work
+        if not self._writing.acquire(blocking=False):
+            raise StoreBusy("the store is being written to: try again")
+        try:
+            work = copy.copy(self._tx)
+            work.__dict__.update({k: copy.copy(v) for k, v in self._tx.__dict__.items()})
+            yield work
+            self._tx = work
+        finally:
+            self._writing.release()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[MemoryTx]:

@@ -187,26 +187,25 @@ class SqliteTx:
 
     def _occupy(self, claim: Claim) -> None:
         first, last = claim.first, claim.last
-        start = first
         near = self._run(
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
             (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
         ).fetchall()
-        for run_first, run_last in near:
-            low, high = _place(run_first), _place(run_last)
+        for low, high in ((_place(a), _place(b)) for a, b in near):
             if low == claim.last + 1:  # the run behind: it becomes part of ours
-                self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, run_first))
                 last = high
             elif high >= claim.first:
                 raise Overlap(f"{claim.text} overlaps what is claimed ({Range(low, high)})", prefix=claim.text)
             elif high == claim.first - 1:  # the run before: ours becomes part of it
-                start = low
+                first = low
+        if last > claim.last:
+            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, _key(claim.last + 1)))
         sql = (
             "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
-            if start < first
+            if first < claim.first
             else "INSERT INTO run (last, parent, first) VALUES (?, ?, ?)"
         )
-        self._run(sql, (_key(last), claim.parent, _key(start)))
+        self._run(sql, (_key(last), claim.parent, _key(first)))
 
     def update(self, claim: Claim) -> None:
         self._run(

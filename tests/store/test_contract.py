@@ -1,0 +1,506 @@
+"""What every store promises (`store.api`), asked of each of them."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import oracle
+from tests.oracle import SPAN, members, runs
+from tests.store.backends import BACKENDS, Backend
+
+from unipam.addr.prefix import BITS, LINE_LAST, V4_FIRST, V4_LAST, Prefix, Range
+from unipam.model.errors import Overlap, StoreBusy
+from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner
+from unipam.store.api import Store, Tx
+
+ME = Owner("me", "eth0")
+HERE = V4_FIRST + (10 << 24)
+
+
+def lease(parent: int, first: int, last: int | None = None, owner: Owner = ME, **rest: object) -> Claim:
+    return Claim(parent, first, first if last is None else last, LEASE, owner, **rest)  # type: ignore[arg-type]
+
+
+def entry(parent: int = 1, first: int = HERE, *, at: float = 1.0, owner: Owner = ME, verb: str = "allocate") -> Entry:
+    return Entry(at, verb, parent, first, first, owner, 0, "actor", "reason", '{"pod":"a/b"}')
+
+
+def facts(store: Store) -> object:
+    """Everything there is to see."""
+    with store.reading() as tx:
+        spaces = tx.spaces()
+        return (
+            spaces,
+            [(list(tx.claims(n)), list(tx.gaps(n, 0, LINE_LAST)), tx.cursors(n), tx.fence(n, ME)) for n, _ in spaces],
+            tx.journal(),
+            tx.notes(""),
+        )
+
+
+@pytest.fixture
+def space(store: Store) -> int:
+    with store.transaction() as tx:
+        return tx.create_space("net", 5.0)
+
+
+# Spaces ------------------------------------------------------------------------------------------------------
+
+
+def test_spaces_have_names_and_numbers(store: Store) -> None:
+    with store.transaction() as tx:
+        assert tx.space("b") is None
+        b, a = tx.create_space("b", 1.0), tx.create_space("a", 2.0)
+        assert (tx.space("a"), tx.space("b")) == (a, b)
+        assert tx.spaces() == [(a, "a"), (b, "b")]
+        root = tx.claim(a)
+    assert root is not None
+    assert (root.parent, root.owner.holder, root.since, root.first, root.last) == (0, "a", 2.0, 0, LINE_LAST)
+
+
+def test_a_space_name_is_given_once(store: Store, space: int) -> None:
+    with pytest.raises(Overlap, match="net"), store.transaction() as tx:
+        tx.create_space("net", 6.0)
+
+
+def test_spaces_do_not_see_each_other(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        other = tx.create_space("other", 1.0)
+        tx.insert(lease(space, HERE))
+        tx.insert(lease(other, HERE))
+        tx.set_cursor(space, 0, HERE)
+        tx.set_fence(space, ME, 4.0)
+        assert tx.claim_at(space, HERE) != tx.claim_at(other, HERE)
+        assert tx.cursor(other, 0) is None
+        assert tx.fence(other, ME) == 0.0
+        assert len(tx.claims_by_holder("me")) == 2
+        assert len(tx.claims_of(space, "me")) == 1
+
+
+def test_a_dropped_space_leaves_its_journal_and_its_number_behind(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        tx.set_cursor(space, 0, HERE)
+        tx.set_fence(space, ME, 4.0)
+        tx.record(entry(space))
+        tx.drop_space(space)
+    with store.transaction() as tx:
+        assert tx.space("net") is None
+        assert tx.spaces() == []
+        assert list(tx.claims(space)) == []
+        assert tx.claims_by_holder("") == []
+        assert tx.cursors(space) == {}
+        assert tx.fence(space, ME) == 0.0
+        assert [e.parent for e in tx.journal(parent=space)] == [space]
+        again = tx.create_space("net", 9.0)
+        assert again != space
+        assert tx.gap(again, HERE, HERE) == HERE
+
+
+# Claims ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [0, V4_FIRST - 1, V4_FIRST, V4_LAST, V4_LAST + 1, LINE_LAST])
+def test_a_claim_is_kept_to_the_last_field(store: Store, space: int, address: int) -> None:
+    whole = Claim(
+        space, address, address, "ä kind", Owner("häftling\n", "\U0010ffff"), COOLING, 1.25, 2e9 + 0.125, 2**62, 7,
+        86400, "key", '{"a":"☃"}',
+    )  # fmt: skip
+    with store.transaction() as tx:
+        number = tx.insert(whole)
+    with store.reading() as tx:
+        assert tx.claim_at(space, address) == tx.claim(number) == whole._replace(id=number)
+
+
+def test_a_claim_brings_its_number_or_is_given_one(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        assert tx.insert(lease(space, HERE, id=77)) == 77
+        given_one = tx.insert(lease(space, HERE + 1))
+        assert given_one not in (0, 77, space)
+        tx.insert_all([lease(space, HERE + 5, id=80), lease(space, HERE + 4, id=90)])
+        assert [c.id for c in tx.claims(space)] == [77, given_one, 90, 80]
+        assert tx.claim(1234) is None
+
+
+def test_claims_are_found_by_place_and_by_holder_in_address_order(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        for offset, owner in ((9, ME), (3, Owner("me", "eth1")), (5, Owner("mean")), (1, Owner("you"))):
+            tx.insert(lease(space, HERE + offset, owner=owner))
+
+        def offsets(claims: object) -> list[int]:
+            return [c.first - HERE for c in claims]  # type: ignore[attr-defined]
+
+        assert offsets(tx.claims(space)) == [1, 3, 5, 9]
+        assert offsets(tx.claims(space, HERE + 3, HERE + 5)) == [3, 5]
+        assert offsets(tx.claims_of(space, "me")) == [3, 9]
+        assert offsets(tx.claims_by_holder("me")) == [3, 5, 9]
+        assert offsets(tx.claims_by_holder("mea")) == [5]
+        assert offsets(tx.claims_by_holder("")) == [1, 3, 5, 9]
+        assert tx.claim_at(space, HERE + 2) is None
+        assert (tx.count(space, HERE + 2, HERE + 9, HELD), tx.count(space, HERE, HERE + 9, COOLING)) == (3, 0)
+
+
+def test_an_update_changes_what_may_change(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        number = tx.insert(lease(space, HERE))
+        changed = Claim(
+            space, HERE, HERE, LEASE, Owner("you", "eth9"), COOLING, 3.0, 4.0, 5, 6, 7, "k", "{}", number
+        )  # fmt: skip
+        tx.update(changed)
+        assert list(tx.claims(space)) == [changed]
+        assert tx.claims_of(space, "me") == []
+        assert tx.claims_of(space, "you") == [changed]
+
+
+def test_a_removed_claim_s_addresses_are_free(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        tx.remove(next(iter(tx.claims(space))))
+        assert list(tx.claims(space)) == []
+        assert tx.gap(space, HERE, HERE) == HERE
+        tx.insert(lease(space, HERE))
+
+
+BLOCK = (HERE + 8, HERE + 15)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "refused"),
+    [
+        (8, 8, True), (15, 15, True), (10, 11, True), (8, 15, True), (0, 15, True), (0, 63, True), (12, 19, True),
+        (0, 7, False), (16, 16, False), (7, 7, False),
+    ],
+)  # fmt: skip
+def test_what_overlaps_is_refused_whatever_its_length(
+    store: Store, space: int, first: int, last: int, refused: bool
+) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, *BLOCK))
+    before = facts(store)
+    if not refused:
+        with store.transaction() as tx:
+            tx.insert(lease(space, HERE + first, HERE + last))
+            assert len(list(tx.claims(space))) == 2
+        return
+    with pytest.raises(Overlap) as refusal, store.transaction() as tx:
+        tx.insert(lease(space, HERE + first, HERE + last))
+    assert str(refusal.value.facts["prefix"]) in str(refusal.value)
+    assert facts(store) == before
+
+
+def test_a_refused_claim_leaves_the_transaction_as_it_was(store: Store, space: int) -> None:
+    """It overlaps one claim and touches the next one."""
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE + 4))
+        tx.insert(lease(space, HERE + 8, HERE + 9))
+        free = list(tx.gaps(space, HERE, HERE + 15))
+        with pytest.raises(Overlap):
+            tx.insert(lease(space, HERE + 4, HERE + 7))
+        assert list(tx.gaps(space, HERE, HERE + 15)) == free
+
+
+# Free space --------------------------------------------------------------------------------------------------
+
+pieces = st.builds(lambda offset, bits: (offset >> bits << bits, bits), st.integers(0, SPAN - 1), st.integers(0, 4))
+
+
+@pytest.mark.parametrize("made", BACKENDS.values(), ids=BACKENDS)
+@given(base=oracle.bases, steps=st.lists(st.tuples(st.booleans(), pieces), max_size=25), window=st.data())
+def test_free_space_is_what_the_claims_leave(
+    made: Callable[[Path], Backend], base: int, steps: list[tuple[bool, tuple[int, int]]], window: st.DataObject
+) -> None:
+    """After any insertions and removals of prefixes, some refused: gap and gaps tell what a set of addresses tells."""
+    with tempfile.TemporaryDirectory() as directory:
+        backend = made(Path(directory))
+        try:
+            with backend.open().transaction() as tx:
+                parent = tx.create_space("net", 0.0)
+                taken = _carry_out(tx, parent, base, steps)
+                assert list(tx.gaps(parent, base, base + SPAN - 1)) == runs(members([(base, base + SPAN - 1)]) - taken)
+                first, last = window.draw(oracle.spans(base))
+                missing = members([(first, last)]) - taken
+                assert tx.gap(parent, first, last) == min(missing, default=None)
+                assert list(tx.gaps(parent, first, last)) == runs(missing)
+        finally:
+            backend.close()
+
+
+def _carry_out(tx: Tx, parent: int, base: int, steps: list[tuple[bool, tuple[int, int]]]) -> set[int]:
+    claimed: dict[int, set[int]] = {}
+    for remove, (offset, bits) in steps:
+        whole = oracle.block(Prefix(base + offset, BITS - bits))
+        if remove and claimed:
+            first = min(claimed, key=lambda f: abs(f - base - offset))
+            there = tx.claim_at(parent, first)
+            assert there is not None
+            tx.remove(there)
+            del claimed[first]
+        elif any(whole & taken for taken in claimed.values()):
+            with pytest.raises(Overlap):
+                tx.insert(lease(parent, min(whole), max(whole)))
+        else:
+            tx.insert(lease(parent, min(whole), max(whole)))
+            claimed[min(whole)] = whole
+    assert [c.first for c in tx.claims(parent)] == sorted(claimed)
+    return {address for whole in claimed.values() for address in whole}
+
+
+def test_a_space_without_claims_is_all_free(store: Store, space: int) -> None:
+    with store.reading() as tx:
+        assert list(tx.gaps(space, 0, LINE_LAST)) == [Range(0, LINE_LAST)]
+        assert tx.gap(space, 0, LINE_LAST) == 0
+        assert tx.gap(space, 5, 4) is None
+        assert list(tx.gaps(space, 5, 4)) == []
+
+
+# Cooldowns ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resting(store: Store, space: int) -> int:
+    with store.transaction() as tx:
+        for offset, since in ((1, 30.0), (2, 10.0), (3, 20.0)):
+            tx.insert(lease(space, HERE + offset, state=COOLING, since=since, until=since + 100))
+        tx.insert(lease(space, HERE + 4, since=1.0))
+    return space
+
+
+@pytest.mark.parametrize(
+    ("now", "limit", "offsets"),
+    [
+        (109.0, 9, []),
+        (110.0, 9, [2]),
+        (125.0, 9, [2, 3]),
+        (500.0, 9, [2, 3, 1]),
+        (500.0, 2, [2, 3]),
+        (-30.0, 9, []),  # set back by no more than the slack
+        (-31.0, 9, [1]),
+        (-100.0, 9, [2, 3, 1]),
+    ],
+)
+def test_ended_cooldowns_are_found_oldest_first(
+    store: Store, resting: int, now: float, limit: int, offsets: list[int]
+) -> None:
+    with store.reading() as tx:
+        assert [c.first - HERE for c in tx.expired(resting, now, 60.0, limit)] == offsets
+
+
+def test_the_longest_cooling_claim_of_a_range_is_found(store: Store, resting: int) -> None:
+    with store.reading() as tx:
+
+        def oldest(first: int, last: int) -> int | None:
+            found = tx.cooling(resting, HERE + first, HERE + last)
+            return None if found is None else found.first - HERE
+
+        assert (oldest(0, 9), oldest(3, 9), oldest(1, 1), oldest(4, 9)) == (2, 3, 1, None)
+
+
+# Cursors, fences, notes --------------------------------------------------------------------------------------
+
+
+def test_cursors_are_kept_by_space_and_number(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        assert tx.cursor(space, 0) is None
+        for number, address in ((1, LINE_LAST), (0, HERE), (0, 0)):
+            tx.set_cursor(space, number, address)
+    with store.reading() as tx:
+        assert (tx.cursor(space, 0), tx.cursor(space, 1), tx.cursors(space)) == (0, LINE_LAST, {0: 0, 1: LINE_LAST})
+
+
+def test_fences_are_kept_by_owner_and_forgotten_by_age(store: Store, space: int) -> None:
+    you = Owner("me", "eth1")
+    with store.transaction() as tx:
+        tx.set_fence(space, ME, 3.0)
+        tx.set_fence(space, ME, 5.5)
+        tx.set_fence(space, you, 4.0)
+        assert (tx.fence(space, ME), tx.fence(space, you), tx.fence(space, Owner("me"))) == (5.5, 4.0, 0.0)
+        tx.drop_fences(5.5)
+        assert (tx.fence(space, ME), tx.fence(space, you)) == (5.5, 0.0)
+
+
+def test_notes_are_kept_by_key(store: Store) -> None:
+    with store.transaction() as tx:
+        assert tx.note("boot") == ""
+        for key, value in (("pools/2", "b"), ("boot", "1 x"), ("pools/10", "a"), ("boot", "2 y"), ("poolz", "")):
+            tx.set_note(key, value)
+        assert tx.note("boot") == "2 y"
+        assert tx.notes("pools/") == [("pools/10", "a"), ("pools/2", "b")]
+        tx.drop_note("pools/2")
+        tx.drop_note("never there")
+        assert [key for key, _ in tx.notes("")] == ["boot", "pools/10", "poolz"]
+
+
+# The journal -------------------------------------------------------------------------------------------------
+
+
+def test_journal_numbers_rise_and_entries_are_kept_whole(store: Store) -> None:
+    with store.transaction() as tx:
+        first = tx.record(entry(verb="allocate", first=LINE_LAST))
+        second, third = tx.record_all([entry(verb="release"), entry(verb="thaw")])
+        assert 0 < first < second < third
+        assert [e.id for e in tx.journal()] == [third, second, first]
+        assert tx.journal()[-1] == entry(verb="allocate", first=LINE_LAST)._replace(id=first)
+
+
+def test_the_journal_is_asked_by_space_address_and_holder(store: Store) -> None:
+    block = entry(2, HERE)._replace(last=HERE + 7, owner=Owner("meadow"))
+    with store.transaction() as tx:
+        one, two, three = tx.record_all([entry(1, HERE), block, entry(1, HERE + 8, owner=Owner("you"))])
+
+        def numbers(**asked: object) -> list[int]:
+            return [e.id for e in tx.journal(**asked)]  # type: ignore[arg-type]
+
+        assert numbers(parent=1) == [three, one]
+        assert numbers(address=HERE) == [two, one]
+        assert numbers(address=HERE + 7) == [two]
+        assert numbers(address=HERE, parent=1) == [one]
+        assert numbers(holder="me") == [two, one]
+        assert numbers(holder="me", parent=2, address=HERE + 3) == [two]
+        assert numbers(limit=2) == [three, two]
+        assert numbers(address=0) == []
+
+
+def test_entries_are_read_from_the_oldest_on(store: Store) -> None:
+    with store.transaction() as tx:
+        numbers = tx.record_all([entry(at=at) for at in (1.0, 5.0, 3.0, 9.0)])
+        assert [e.id for e in tx.entries(5.0)] == numbers[:3]
+        assert [e.id for e in tx.entries(9.0, after=numbers[1])] == numbers[2:]
+
+
+def test_forgetting_keeps_the_last_entry_and_no_number_comes_again(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.record_all([entry(at=at) for at in (1.0, 2.0, 3.0)])
+        last = tx.journal(limit=1)[0].id
+        assert tx.forget(2.0) == 1
+        assert tx.forget(99.0) == 1
+        assert [e.id for e in tx.journal()] == [last]
+        assert tx.forget(99.0) == 0
+    with store.transaction() as tx:
+        assert tx.record(entry()) > last
+
+
+def test_the_last_entry_stays_also_when_the_clock_was_set_back(store: Store) -> None:
+    with store.transaction() as tx:
+        _, last = tx.record_all([entry(at=100.0), entry(at=1.0)])
+        assert tx.forget(50.0) == 0
+        assert tx.journal(limit=1)[0].id == last
+
+
+# Transactions ------------------------------------------------------------------------------------------------
+
+
+def _everything(tx: Tx, space: int) -> None:
+    """One of each kind of change."""
+    there = tx.claim_at(space, HERE)
+    assert there is not None
+    tx.update(there._replace(owner=Owner("changed")))
+    tx.insert(lease(space, HERE + 1))
+    tx.remove(next(iter(tx.claims(space, HERE + 2))))
+    tx.set_cursor(space, 0, HERE + 1)
+    tx.set_fence(space, ME, 9.0)
+    tx.set_note("note", "changed")
+    tx.record(entry(space))
+    tx.drop_fences(1.0)
+    tx.forget(2.0)
+    tx.drop_space(tx.create_space("ephemeral", 1.0))
+    tx.create_space("another", 1.0)
+
+
+@pytest.fixture
+def settled(store: Store, space: int) -> int:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        tx.insert(lease(space, HERE + 2))
+        tx.record_all([entry(space, at=at) for at in (1.0, 2.0, 3.0)])
+        tx.set_note("note", "first")
+    return space
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, Overlap])
+def test_what_raises_leaves_no_trace(
+    backend: Backend, store: Store, settled: int, error: Callable[[str], BaseException]
+) -> None:
+    before = facts(store)
+
+    def fail() -> None:
+        with store.transaction() as tx:
+            _everything(tx, settled)
+            raise error("on purpose")
+
+    with pytest.raises(BaseException, match="on purpose"):
+        fail()
+    assert facts(store) == facts(backend.open()) == before
+
+
+def test_what_ends_is_there_for_everybody(backend: Backend, store: Store, settled: int) -> None:
+    before = facts(store)
+    with store.transaction() as tx:
+        _everything(tx, settled)
+    assert facts(store) == facts(backend.open()) != before
+
+
+def test_a_store_that_is_closed_comes_back_as_it_was(backend: Backend, store: Store, settled: int) -> None:
+    if not backend.durable:
+        pytest.skip("this store forgets by design")
+    before = facts(store)
+    store.close()
+    assert facts(backend.open()) == before
+
+
+def test_a_reader_sees_one_state_and_waits_for_no_writer(backend: Backend, store: Store, settled: int) -> None:
+    other = backend.open()
+    with other.reading() as reader:
+        before = list(reader.claims(settled))
+        with store.transaction() as tx:
+            tx.insert(lease(settled, HERE + 9))
+            assert len(list(tx.claims(settled))) == len(before) + 1
+            assert list(reader.claims(settled)) == before
+        assert list(reader.claims(settled)) == before
+    with other.reading() as reader:
+        assert len(list(reader.claims(settled))) == len(before) + 1
+
+
+def test_there_is_one_writer_at_a_time(backend: Backend, store: Store, settled: int) -> None:
+    other = backend.open()
+    with store.transaction() as tx:
+        tx.insert(lease(settled, HERE + 9))
+        with pytest.raises(StoreBusy) as refusal, other.transaction():
+            pass
+        assert refusal.value.temporary
+    with pytest.raises(Overlap), other.transaction() as tx:
+        tx.insert(lease(settled, HERE + 9, owner=Owner("you")))
+    with other.reading() as tx:
+        assert [c.owner for c in tx.claims(settled, HERE + 9)] == [ME]
+
+
+def test_of_two_writers_of_one_address_one_wins(backend: Backend, store: Store, settled: int) -> None:
+    winners, ready = [], threading.Barrier(4)
+
+    def write(name: str, handle: Store) -> None:
+        ready.wait()
+        for offset in range(10, 40):
+            try:
+                with handle.transaction() as tx:
+                    tx.insert(lease(settled, HERE + offset, owner=Owner(name)))
+                winners.append((offset, name))
+            except (Overlap, StoreBusy):
+                continue
+
+    threads = [threading.Thread(target=write, args=(f"w{n}", backend.open(patience=5.0))) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.reading() as tx:
+        assert sorted((c.first - HERE, c.owner.holder) for c in tx.claims(settled, HERE + 10)) == sorted(winners)
+    assert len({offset for offset, _ in winners}) == len(winners) > 0
+
+
+def test_a_used_store_is_sound(store: Store, settled: int) -> None:
+    store.settle()
+    assert store.check() == []
