@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.real import image
 from tests.real.cri import Runtime
@@ -46,10 +47,15 @@ class Containerd:
         self.socket = str(root / "c.sock")
         self._config = root / "config.toml"
         self._config.write_text(_CONFIG.format(root, node.bin_dir, PAUSE))
-        plugin = {"type": "bridge", "bridge": "cri0", "isGateway": True, "ipam": node.ipam("10.88.0.0/24", "fd88::/64")}
-        conf = {"cniVersion": "1.0.0", "name": "cri", "plugins": [plugin]}
+        self._ipam = node.ipam("10.88.0.0/24", "fd88::/64")
         (root / "net.d").mkdir()
-        (root / "net.d" / "10-cri.conflist").write_text(json.dumps(conf))
+        self.configure()
+
+    def configure(self, *further: dict[str, Any], **ipam: Any) -> None:
+        """Its network: a bridge, then `further` plugins. A containerd that runs takes notice by and by."""
+        bridge = {"type": "bridge", "bridge": "cri0", "isGateway": True, "ipam": self._ipam | ipam}
+        conf = {"cniVersion": "1.0.0", "name": "cri", "plugins": [bridge, *further]}
+        (self.root / "net.d" / "10-cri.conflist").write_text(json.dumps(conf))
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

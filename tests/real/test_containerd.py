@@ -68,9 +68,8 @@ def test_lists_the_sandboxes(containerd: Containerd, cri: Runtime) -> None:
 
 
 def test_a_full_pool_reaches_the_kubelet_in_words(node: Node, containerd: Containerd, cri: Runtime) -> None:
-    conf = next((containerd.root / "net.d").iterdir())
-    conf.write_text(conf.read_text().replace("10.88.0.0/24", "10.88.0.0/30"))
     containerd.stop()
+    containerd.configure(ranges=[[{"subnet": "10.88.0.0/30"}]])
     containerd.start()
     first = cri.run("first")
     with pytest.raises(Exception, match=r"no IP addresses available in range set: 10\.88\.0\.1-10\.88\.0\.2"):

@@ -61,7 +61,7 @@ class Sweeper:
 
     def round(self) -> None:
         """Look at every ledger once."""
-        listed, asked = self._ask(), time.time()
+        asked, listed = time.time(), self._ask()
         due = time.monotonic() - self._kept_house > _HOUSEKEEPING
         self._kept_house = time.monotonic() if due else self._kept_house
         for directory in sorted(set(self._directories())):

@@ -59,6 +59,8 @@ def _details(call: Call, pairs: list[tuple[str, str]], inode: int | None) -> str
         facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
     if "K8S_POD_UID" in given:
         facts["uid"] = given["K8S_POD_UID"]
+    if given.get("K8S_POD_INFRA_CONTAINER_ID") == call.env["CNI_CONTAINERID"]:
+        facts["sandbox"] = True  # only CRI runtimes say so
     facts["netns"] = call.env["CNI_NETNS"]
     if inode is not None:
         facts["inode"] = inode

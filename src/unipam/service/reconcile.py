@@ -5,9 +5,12 @@
 | handed out in boot n               | this is boot n+1 or later                          | gone: rebooted      |
 | a namespace that was seen          | its path leads nowhere                             | gone: no namespace  |
 | a namespace that was seen          | its path leads to another namespace                | gone: replaced      |
-| a pod                              | the runtime's list, asked after, has no such sandbox | gone: unknown there |
+| a CRI sandbox, older than STARTING | the runtime's list has no such sandbox             | gone: unknown there |
 | a namespace that was never seen, or none | nothing above applies                         | in doubt: shown     |
 | a namespace that was seen          | it is there                                        | alive               |
+
+A runtime lists a sandbox when it is complete, so absence says nothing while it may still be starting; and other
+runtimes' containers (podman's, a person's) are never on its list.
 
 In doubt means: a person may look, nobody frees it. A lease is released only when it was found gone twice, and still is
 at the moment of release (`Ledger.release_claim` checks its generation).
@@ -24,6 +27,9 @@ import msgspec
 from unipam.model.errors import Stale
 from unipam.model.records import HELD, Claim
 from unipam.service.ledger import Ledger
+
+STARTING = 300.0
+"""Seconds for which a sandbox may be on its way: a kubelet waits 4 minutes for it (spec cni-and-host-local §5.3)."""
 
 
 class World(NamedTuple):
@@ -77,8 +83,8 @@ def judge(claim: Claim, world: World) -> Verdict:
         return Verdict("gone", f"its network namespace {netns} is gone")
     if seen and now != seen:
         return Verdict("gone", f"its network namespace {netns} is another one now")
-    if "pod" in facts and world.sandboxes is not None and claim.since < world.asked:
-        if claim.owner.holder not in world.sandboxes:
+    if facts.get("sandbox") and world.sandboxes is not None:
+        if claim.owner.holder not in world.sandboxes and claim.since + STARTING < world.asked:
             return Verdict("gone", "the container runtime knows no such sandbox")
         return ALIVE
     if seen:
