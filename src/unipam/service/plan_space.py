@@ -1,0 +1,90 @@
+"""Free space under a parent, as the decisions of one transaction see it: what is stored, less what was decided since.
+
+A search begins at the floor that earlier searches left for its length, so that a full region is looked through once
+and not for every request. Floors only rise here; `plan.reopen` lowers them when something is freed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unipam.addr.prefix import Prefix, Range
+from unipam.addr.ranges import RangeSet
+from unipam.model.plan import choose
+from unipam.model.records import Claim
+from unipam.store.api import Tx
+
+WORTH_REMEMBERING = 16
+"""Stretches that a search may look through before it is worth a write to spare the next one the same."""
+
+
+class FreeSpace:
+    """Free prefixes under parents, within one transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._taken: dict[int, RangeSet] = {}
+        self._floors: dict[tuple[int, int], int] = {}
+        self._costly: set[tuple[int, int]] = set()
+
+    def gaps(self, parent: Claim, floor: int = 0) -> Iterator[Range]:
+        """The free stretches within the parent from `floor` on, lowest first."""
+        first = max(parent.first, floor)
+        if first > parent.last:
+            return
+        taken = self._taken.get(parent.id)
+        for gap in self._tx.gaps(parent.id, first, parent.last):
+            if taken is None:
+                yield gap
+            else:
+                yield from taken.gaps(gap.first, gap.last)
+
+    def find(self, parent: Claim, length: int, *, reverse: bool = False, smallest: bool = False) -> Prefix | None:
+        """A free prefix of `length` within the parent (see `model.plan.choose`); it is not taken yet."""
+        if reverse or smallest:
+            return choose(self.gaps(parent), length, reverse=reverse, smallest=smallest)
+        key = (parent.id, length)
+        if key not in self._floors:
+            self._floors[key] = self._tx.cursor(*key) or 0
+        looked = _Counted(self.gaps(parent, self._floors[key]))
+        found = choose(looked, length)
+        self._floors[key] = parent.last + 1 if found is None else found.first
+        if looked.count > WORTH_REMEMBERING and self._floors[key] <= parent.last:
+            self._costly.add(key)
+        return found
+
+    def is_free(self, parent: Claim, prefix: Prefix) -> bool:
+        """Whether no address of the prefix is taken."""
+        taken = self._taken.get(parent.id)
+        if taken is not None and taken.overlaps(prefix.first, prefix.last):
+            return False
+        return next(self._tx.gaps(parent.id, prefix.first, prefix.last), None) == (prefix.first, prefix.last)
+
+    def take(self, parent: Claim, prefix: Prefix) -> None:
+        """From now on the prefix is not free."""
+        self._taken.setdefault(parent.id, RangeSet()).add(prefix.first, prefix.last)
+
+    def give_back(self, parent: Claim, prefix: Prefix) -> None:
+        """What was taken is free again: the request that took it was refused after all."""
+        self._taken[parent.id].discard(prefix.first, prefix.last)
+        for key, floor in self._floors.items():
+            if key[0] == parent.id:
+                self._floors[key] = min(floor, prefix.first)
+
+    def remember(self) -> None:
+        """Leave the floors of long searches to those who come after."""
+        for parent, length in sorted(self._costly):
+            self._tx.set_cursor(parent, length, self._floors[parent, length])
+
+
+class _Counted:
+    """An iterable of stretches that knows how many were looked at."""
+
+    def __init__(self, gaps: Iterator[Range]) -> None:
+        self._gaps = gaps
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Range]:
+        for gap in self._gaps:
+            self.count += 1
+            yield gap
