@@ -15,6 +15,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -380,30 +381,52 @@ class SqliteStore:
             self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
-            self._prepare(flush)
+            self._prepare(patience, flush)
         except BaseException:
             self._connection.close()
             raise
         self._writing = _Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
         self._reading = _Transaction(self._connection, self.path, "BEGIN")
 
-    def _prepare(self, flush: bool) -> None:
+    def _prepare(self, patience: float, flush: bool) -> None:
         run = self._connection.execute
-        version = run("PRAGMA user_version").fetchone()[0]
+        version = self._recognise()
+        self._use_wal(patience)
+        run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        run("PRAGMA cache_size = -4096")
+        if version == 0:
+            self._create()
+
+    def _use_wal(self, patience: float) -> None:
+        """SQLite does not wait for others here: processes that make one ledger together would be turned away."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                mode = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                break
+            except sqlite3.OperationalError as error:
+                if not isinstance(translate(error, self.path), StoreBusy) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.002)
+        if mode != "wal":
+            raise StoreBroken(f"the ledger {self.path} cannot be kept in WAL mode", path=self.path)
+
+    def _recognise(self) -> int:
+        """The schema version; 0: the file is empty. Only looks, so that another's file stays as it is."""
+        run = self._connection.execute
+        with _Transaction(self._connection, self.path, "BEGIN"):
+            application = run("PRAGMA application_id").fetchone()[0]
+            version = int(run("PRAGMA user_version").fetchone()[0])
+            used = run("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+        if application != APPLICATION and (application or version or used):
+            raise self._foreign()
         if version not in (0, VERSION):
             raise StoreBroken(
                 f"the ledger {self.path} has schema version {version}; this unipam knows {VERSION}: use the unipam that"
                 " wrote it, or move the file away",
                 path=self.path,
             )
-        if run("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-            raise StoreBroken(f"the ledger {self.path} cannot be kept in WAL mode", path=self.path)
-        run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
-        run("PRAGMA cache_size = -4096")
-        if version == 0:
-            self._create()
-        elif run("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            raise self._foreign()
+        return version
 
     def _foreign(self) -> StoreBroken:
         return StoreBroken(f"{self.path} is an SQLite file, but not a unipam ledger: move it away", path=self.path)
@@ -452,7 +475,13 @@ class SqliteStore:
             ) from error
 
 
-_BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED"))
+_BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+_FULL = frozenset(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"))  # the second: no room for the shared memory file
+_DAMAGED = frozenset(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+_HINTS = {
+    "SQLITE_CANTOPEN": ": it must be a file, in a directory where files can be made",
+    "SQLITE_READONLY": ": make it writable (file system, permissions, attributes)",
+}
 
 
 def translate(error: sqlite3.Error, path: str) -> UnipamError:
@@ -461,11 +490,11 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     primary = "_".join(name.split("_")[:2])
     if primary in _BUSY:
         return StoreBusy(f"the ledger {path} is locked by another process: try again", path=path)
-    if primary == "SQLITE_FULL":
+    if primary in _FULL or name in _FULL:
         return StoreFull(f"no space left for the ledger {path}: free some space on that file system", path=path)
-    if primary in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+    if primary in _DAMAGED:
         hint = "stop the agent, move the file away (keep it), and adopt or restart the node's pods"
         return StoreBroken(f"the ledger {path} is damaged ({error}): {hint}", path=path)
     if primary == "SQLITE_CONSTRAINT":
         return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
-    return StoreBroken(f"cannot use the ledger {path}: {error}", path=path, sqlite=name)
+    return StoreBroken(f"cannot use the ledger {path}: {error}{_HINTS.get(primary, '')}", path=path, sqlite=name)
