@@ -177,7 +177,7 @@ class Node:
         assert answer == (3, b"cold\n", b"")
         assert self.recorded("stdin") == (self.conf if stdin is None else stdin)
         assert b"socket:" not in self.recorded("descriptors")
-        assert self.recorded("argv").split(b"\0") == [b"-I", b"-m", b"unipam.cni", os.fsencode(self.plugin), b""]
+        assert self.recorded("argv").split(b"\0") == [*map(os.fsencode, launcher.cold()), os.fsencode(self.plugin), b""]
 
 
 @pytest.fixture(scope="session")

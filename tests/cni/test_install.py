@@ -72,7 +72,7 @@ def test_an_installed_launcher_knows_its_socket_and_its_interpreter(bin_dir: Pat
         assert change.path.stat().st_mode & 0o7777 == 0o755
         told = launcher.settings(change.path)
         assert told.socket == str(SOCKET)
-        assert told.fallback == (sys.executable, "-I", "-m", "unipam.cni")
+        assert told.fallback == (sys.executable, *launcher.cold())
 
 
 def test_the_former_plugin_is_kept_as_the_file_it_was(bin_dir: Path) -> None:

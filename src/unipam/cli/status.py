@@ -66,7 +66,8 @@ def _ledger(directory: str) -> dict[str, object]:
         ledger = Ledgers().find(directory)
         if ledger is None:
             return {"directory": directory, "state": "none yet"}
-        gone, doubt = reconcile.survey(ledger, reconcile.World(ledger.boot, reconcile.inode))
+        world = reconcile.World(ledger.boot, reconcile.inode)
+        gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
         pools = reads.pools(ledger)
         wrong = ledger.store.check()
     except UnipamError as error:

@@ -21,6 +21,14 @@ def _stdin(verb: str) -> bytes:
     return sys.stdin.buffer.read() if verb and verb != "VERSION" else b""
 
 
+def _cwd() -> str:
+    """Where the caller is; empty when that directory was removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
 def _deliver(given: Answer, ledgers: Ledgers) -> None:
     """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
     try:
@@ -40,12 +48,12 @@ def main() -> None:
 
     env = {name: value for name, value in os.environ.items() if name.startswith(("CNI_", "UNIPAM_"))}
     plugin = os.path.basename(sys.argv[-1])
-    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), os.getcwd(), asked=_begun())
+    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=_begun())
     ledgers = Ledgers()
     result = answer(call, ledgers)
     _deliver(result, ledgers)
-    ledgers.close_all()
-    sys.exit(result.code)
+    # What was answered is committed; an orderly end would only make the caller wait for it.
+    os._exit(result.code)
 
 
 if __name__ == "__main__":

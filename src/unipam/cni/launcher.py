@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _BUILT = Path(__file__).with_name("launcher")
 _LARGEST = 1 << 20  # bytes; foreign plugins are larger, and need not be read
-_COLD = ("-I", "-m", "unipam.cni")  # -I: PYTHONPATH and the like are the runtime's, not ours
 
 
 class InstallError(Exception):
@@ -59,7 +58,7 @@ def told(socket: Path, python: str) -> bytes:
         message = f"{_BUILT} is missing: unipam was built without its launcher; install it again with a C compiler"
         raise InstallError(message)
     binary = _fill(_SOCKET, binary, [str(socket)], end=b"")
-    binary = _fill(_FALLBACK, binary, [python, *_COLD], end=b"\0")
+    binary = _fill(_FALLBACK, binary, [python, *cold()], end=b"\0")
     if not socket.is_absolute():
         message = f"{str(socket)!r} is relative, and plugins run in any directory: give the socket's absolute path"
         raise InstallError(message)
@@ -67,6 +66,21 @@ def told(socket: Path, python: str) -> bytes:
         message = f"{python!r} cannot be run: give the absolute path of the interpreter that has unipam"
         raise InstallError(message)
     return binary
+
+
+def cold() -> tuple[str, ...]:
+    """The interpreter's arguments on the cold path.
+
+    -I, because PYTHONPATH and the like are the runtime's and not ours; -S and the few paths that are needed, because
+    looking through site-packages would be a quarter of the whole call.
+    """
+    import msgspec
+
+    import unipam
+
+    roots = list(dict.fromkeys(str(Path(module.__path__[0]).parent) for module in (unipam, msgspec)))
+    code = f"import sys; sys.path += {roots}; from unipam.cni.__main__ import main; main()"
+    return "-I", "-S", "-c", code
 
 
 def _fill(slot: _Slot, binary: bytes, words: Sequence[str], end: bytes) -> bytes:

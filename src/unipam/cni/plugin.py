@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import version as installed
 from typing import NamedTuple, TypeVar, cast
 
 import msgspec
@@ -90,8 +89,9 @@ def answer(call: Call, ledgers: Ledgers) -> Answer:
         protocol.check_environment(call)
         if call.verb == "VERSION":
             return _version(chosen)
-        config = read(call.stdin)
+        config = _named(call.stdin)
         protocol.check_verb(call.verb)
+        config = read(call.stdin)
         protocol.check_version(call.verb, config.version, chosen.versions)
     except UnipamError as error:
         return failure(error, code_of(error, CODES), error.message, config)
@@ -111,6 +111,8 @@ def failure(error: UnipamError, code: int, message: str, config: Config) -> Answ
 
 
 def _about(chosen: Plugin) -> Answer:
+    from importlib.metadata import version as installed  # as slow to import as all the rest together
+
     text = f"CNI {chosen.name} plugin unipam {installed('unipam')}\nCNI protocol versions supported: "
     return Answer(0, stderr=(text + ", ".join(chosen.versions) + "\n").encode())
 
@@ -126,9 +128,6 @@ def remembering(load: Callable[[bytes], T]) -> Callable[[bytes], T]:
     return lambda stdin: remembered(stdin) if len(stdin) <= _CACHED_BYTES else load(stdin)
 
 
-def _read(stdin: bytes) -> Config:
-    return protocol.read_version(protocol.read_config(stdin))
-
-
-read = remembering(_read)
+_named = remembering(protocol.read_config)
+read = remembering(lambda stdin: protocol.read_version(_named(stdin)))
 """The configuration on stdin. Raises Undecodable or BadConfig."""

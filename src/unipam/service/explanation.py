@@ -97,7 +97,7 @@ def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanat
 
 def _network(ledger: Ledger, name: str, world: reconcile.World) -> Explanation:
     sentences = [_fill(pool) for pool in reads.pools(ledger, name)]
-    gone, doubt = reconcile.survey(ledger, world)
+    gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
     with ledger.store.reading() as tx:
         number = tx.space(name)
         claims = list(tx.claims(number)) if number else []

@@ -99,17 +99,15 @@ class Suspect(NamedTuple):
     reason: str
 
 
-def survey(ledger: Ledger, world: World) -> tuple[list[Suspect], list[Suspect]]:
-    """Every held lease that is gone, and every one in doubt."""
-    gone: list[Suspect] = []
-    doubt: list[Suspect] = []
+def suspects(ledger: Ledger, world: World, state: str) -> list[Suspect]:
+    """Every held lease on which the verdict is this one."""
     with ledger.store.reading() as tx:
-        for space, _ in tx.spaces():
-            for claim in tx.claims(space):
-                verdict = judge(claim, world) if claim.state == HELD else ALIVE
-                if verdict.state != "alive":
-                    (gone if verdict.state == "gone" else doubt).append(Suspect(claim, verdict.reason))
-    return gone, doubt
+        return [
+            Suspect(claim, verdict.reason)
+            for space, _ in tx.spaces()
+            for claim in tx.claims(space)
+            if claim.state == HELD and (verdict := judge(claim, world)).state == state
+        ]
 
 
 def reclaim(
@@ -120,7 +118,7 @@ def reclaim(
     Answers what is gone now, with the reasons, to be handed to the next round, and what was released. A lease is
     known from round to round by parent, address and generation, so one that changed hands begins anew.
     """
-    gone, _ = survey(ledger, world)
+    gone = suspects(ledger, world, "gone")
     released = []
     for suspect in gone:
         if key(suspect.claim) in before and judge(suspect.claim, world).state == "gone":
