@@ -17,18 +17,20 @@ from unipam.cni.result import Ip, Result, render
 from unipam.dialects.host_local import dialect as host_local
 from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.config import Network
-from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
+from unipam.model.errors import BadConfig, BadInput, Exhausted, StoreBusy, UnipamError
 from unipam.model.records import Owner, Request
 from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger
 from unipam.service.ledgers import Ledgers, started
 from unipam.service.pools import describe
 
+_typed = remembering(lambda stdin: host_local.typed(read(stdin).document))
+_network = remembering(lambda stdin: host_local.load(_typed(stdin)))
 
-def _load(stdin: bytes) -> Network:
-    return host_local.load(read(stdin).document)
 
-
-_network = remembering(_load)
+def _asked(call: Call) -> tuple[Network, tuple[int, ...]]:
+    """The configuration, and the addresses asked for: what is wrong with these host-local says before the ranges."""
+    wishes = host_local.wishes(_typed(call.stdin), protocol.parse_args(call.env.get("CNI_ARGS", "")))
+    return _network(call.stdin), wishes
 
 
 def _owner(call: Call) -> Owner:
@@ -36,7 +38,12 @@ def _owner(call: Call) -> Owner:
 
 
 def _directory(call: Call, data_dir: str) -> str:
-    return data_dir if data_dir.startswith("/") else os.path.normpath(os.path.join(call.cwd, data_dir))
+    """A data directory as the caller means it. Raises BadConfig when that cannot be told."""
+    if data_dir.startswith("/"):
+        return data_dir
+    if not call.cwd.startswith("/"):
+        raise BadConfig(f"dataDir {data_dir} is relative, and the caller's directory is gone: give an absolute path")
+    return os.path.normpath(os.path.join(call.cwd, data_dir))
 
 
 def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inherit:
@@ -51,9 +58,9 @@ def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inh
     return inherit
 
 
-def _details(call: Call, pairs: list[tuple[str, str]], inode: int | None) -> str:
+def _details(call: Call, inode: int | None) -> str:
     """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the sweep."""
-    given = dict(pairs)
+    given = dict(protocol.parse_args(call.env.get("CNI_ARGS", "")))
     facts: dict[str, object] = {}
     if "K8S_POD_NAME" in given:
         facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
@@ -68,16 +75,14 @@ def _details(call: Call, pairs: list[tuple[str, str]], inode: int | None) -> str
 
 
 def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-    network = _network(call.stdin)
-    pairs = protocol.parse_args(call.env.get("CNI_ARGS", ""))
-    wishes = host_local.wishes(network, pairs)
-    dns = host_local.dns(network)
+    network, wishes = _asked(call)
+    dns = host_local.dns(network, call.cwd)
     inode = protocol.check_namespace(call)
     data_dir = _directory(call, network.data_dir)
     ledger = ledgers.at(data_dir)
     request = Request(
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
-        _details(call, pairs, inode),
+        _details(call, inode),
     )  # fmt: skip
     inherit = _inherit(ledger, ledgers, data_dir, network.name)
     allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))
@@ -113,7 +118,7 @@ def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 
 def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-    _network(call.stdin)
+    _asked(call)
     ledger, data_dir = _ledger(call, config, ledgers)
     wanted = protocol.previous_addresses(config.document)
     owner = _owner(call)

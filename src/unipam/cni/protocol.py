@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import parse_interface
@@ -110,20 +111,30 @@ def check_version(verb: str, version: str, spoken: tuple[str, ...] = VERSIONS) -
     since = _SINCE.get(verb)
     if since and _ordered(version) < _ordered(since):
         raise UnsupportedVersion(f"config version does not allow {verb}", version=version)
+    if since and _ordered(version) > _ordered(spoken[-1]):
+        raise UnsupportedVersion(f"plugin version does not allow {verb}", version=version)
     if version not in spoken:
         supported = " ".join(map(golang.quote, spoken))
         raise UnsupportedVersion(
             "incompatible CNI versions",
-            details=f'config is "{version}", plugin supports [{supported}]',
+            details=f"config is {golang.quote(version)}, plugin supports [{supported}]",
             version=version,
         )
 
 
-def _ordered(version: str) -> tuple[int, ...]:
+def _ordered(version: str) -> list[int]:
+    """A version as numbers. Raises Undecodable in libcni's words."""
     parts = version.split(".")
-    if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise Undecodable(f"failed to parse version {version}: it must be up to three numbers joined by dots")
-    return tuple(int(part) for part in (*parts, "0", "0")[:3])
+    if len(parts) > 3:
+        raise Undecodable(f"invalid version {golang.quote(version)}: too many parts")
+    return [*map(_number, ("major", "minor", "micro"), parts), 0, 0][:3]
+
+
+def _number(which: str, part: str) -> int:
+    if re.fullmatch(r"[+-]?[0-9]{1,9}", part):
+        return int(part)
+    text = golang.quote(part)
+    raise Undecodable(f"failed to convert {which} version part {text}: strconv.Atoi: parsing {text}: invalid syntax")
 
 
 def check_namespace(call: Call) -> int | None:
@@ -152,15 +163,13 @@ def _is_own(namespace: os.stat_result, pid: int) -> bool:
     return (namespace.st_ino, namespace.st_dev) == (ours.st_ino, ours.st_dev)
 
 
-def parse_args(text: str) -> list[tuple[str, str]]:
-    """CNI_ARGS as pairs, in order. Raises BadConfig for a pair that is none, as libcni words it."""
-    pairs = []
+def parse_args(text: str) -> Iterator[tuple[str, str]]:
+    """CNI_ARGS pair by pair. Raises BadConfig on reaching one that is none, as libcni words it."""
     for pair in text.split(";") if text else ():
         parts = pair.split("=")
         if len(parts) != 2:
             raise BadConfig(f"ARGS: invalid pair {golang.quote(pair)}")
-        pairs.append((parts[0], parts[1]))
-    return pairs
+        yield parts[0], parts[1]
 
 
 def previous_addresses(document: dict[str, Any]) -> list[int] | None:
@@ -170,8 +179,8 @@ def previous_addresses(document: dict[str, Any]) -> list[int] | None:
         return None
     try:
         return [parse_interface(ip["address"])[0] for ip in previous.get("ips") or ()]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadConfig(f"cannot read prevResult: {error}: it must be the result of an ADD") from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise BadConfig("cannot read prevResult: it must be the result of an ADD") from None
 
 
 def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:

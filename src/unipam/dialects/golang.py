@@ -10,6 +10,7 @@ What does not belong here: what any key means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,12 +20,16 @@ from unipam.model.errors import BadConfig, Undecodable
 
 
 class Text(NamedTuple):
-    """A string, or with `parse` a value that parses itself out of one. `go` is the Go type's name."""
+    """A string, or with `parse` a value that parses itself out of one. `go` is the Go type's name.
+
+    An `opaque` one is read by its own decoder in Go, so a misfit ends the reading.
+    """
 
     go: str = "string"
     parse: Callable[[str], object] | None = None
     null: str | None = None
     """What the parser is given for JSON null; None: null leaves the value away."""
+    opaque: bool = False
 
 
 class Whole(NamedTuple):
@@ -55,7 +60,8 @@ class ListOf(NamedTuple):
 class Struct(NamedTuple):
     """An object. `name` is the Go type's bare name, as messages show it for its fields.
 
-    An `opaque` one is read by its own decoder in Go, so messages about its fields show the path to the struct only.
+    An `opaque` one is read by its own decoder in Go, so a misfit ends the reading, and messages about its fields show
+    the path to the struct only.
     """
 
     go: str
@@ -71,6 +77,13 @@ class _Reader:
         self.misfit = ""
 
     def value(self, shape: Any, value: object, owner: str, path: str) -> Any:
+        own = _Reader() if isinstance(shape, Text | Struct) and shape.opaque else self
+        found = own.plain(shape, value, owner, path)
+        if own is not self and own.misfit:
+            raise BadConfig(own.misfit)
+        return found
+
+    def plain(self, shape: Any, value: object, owner: str, path: str) -> Any:
         if isinstance(shape, Text):
             return self.text(shape, value, owner, path)
         if value is None or isinstance(shape, Anything):
@@ -133,26 +146,29 @@ def _kind(value: object) -> str:
 def parse(document: bytes) -> Any:
     """Any JSON document as plain values. Raises Undecodable.
 
-    Bytes that are not UTF-8 are read as U+FFFD, as Go does.
+    Bytes that are not UTF-8, and halves of surrogate pairs, are read as U+FFFD, as Go does.
     """
     try:
         return msgspec.json.decode(document)
-    except msgspec.DecodeError as error:
-        if "utf-8" not in str(error).lower():
-            raise Undecodable(_words(document, error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _parse_mended(document)
     except RecursionError:
         raise Undecodable("exceeded max depth") from None
-    except UnicodeDecodeError:
-        pass
+
+
+def _parse_mended(document: bytes) -> Any:
+    text = document.decode("utf-8", "replace").encode()
     try:
-        return msgspec.json.decode(document.decode("utf-8", "replace"))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Undecodable(_words(document, error)) from None
+        return msgspec.json.decode(_ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], text))
+    except msgspec.DecodeError as error:
+        truncated = not document.strip() or "truncated" in str(error)
+        raise Undecodable("unexpected end of JSON input" if truncated else str(error)) from None
+    except RecursionError:
+        raise Undecodable("exceeded max depth") from None
 
 
-def _words(document: bytes, error: Exception) -> str:
-    truncated = not document.strip() or "truncated" in str(error)
-    return "unexpected end of JSON input" if truncated else str(error)
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
+"""One escape sequence of a JSON string; group 1 is half a surrogate pair that stands alone."""
 
 
 def read(shape: Struct, value: object) -> dict[str, Any]:
@@ -164,6 +180,18 @@ def read(shape: Struct, value: object) -> dict[str, Any]:
     return found or {}
 
 
+_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(7 + at): f"\\{letter}" for at, letter in enumerate("abtnvfr")}
+
+
 def quote(text: str) -> str:
-    """A string as Go's %q prints it, for text without control characters."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A string as Go's %q prints it. A surrogate stands for the byte that was not UTF-8, as in `os.environ`."""
+    return '"' + "".join(_ESCAPES.get(character) or _escape(character) for character in text) + '"'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character.isprintable():
+        return character
+    if code < 0x80 or 0xDC80 <= code < 0xDD00:
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

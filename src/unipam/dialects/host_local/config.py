@@ -30,7 +30,8 @@ class Subnet(NamedTuple):
         return self.as_v6 and px.is_v4(self.address)
 
     def __str__(self) -> str:
-        return f"{px.format_address(self.address)}/{self.length - (0 if self.as_v6 else px.V4_OFFSET)}"
+        length = max(self.length - px.V4_OFFSET, 0) if px.is_v4(self.address) else self.length
+        return f"{px.format_address(self.address)}/{length}"
 
 
 def parse_subnet(text: str) -> Subnet:
@@ -51,17 +52,16 @@ def _parse_ip(text: str) -> int | None:
     return px.parse_address(text) if text else None
 
 
-def parse_wish(text: str) -> int:
-    """An address asked for, with or without a length, which is dropped."""
+def parse_wish(text: str) -> int | None:
+    """An address asked for, with or without a length, which is dropped. Nothing stands for no address."""
     try:
-        return px.parse_interface(text)[0] if "/" in text else px.parse_address(text)
+        return parse_subnet(text).address if "/" in text else _parse_ip(text)
     except ValueError:
-        problem = f"invalid IP address {text}" if text else "cannot understand ip: IP <nil> not v4 nor v6"
-        raise ValueError(problem) from None
+        raise ValueError(f"invalid IP address {text}") from None
 
 
 _IP = Text("net.IP", _parse_ip)
-_CIDR = Text("string", parse_subnet, null="")
+_CIDR = Text("string", parse_subnet, null="", opaque=True)
 _RANGE_FIELDS = {"rangeStart": _IP, "rangeEnd": _IP, "subnet": _CIDR, "gateway": _IP}
 _RANGES = ListOf(
     "[]allocator.RangeSet", ListOf("allocator.RangeSet", Struct("allocator.Range", "Range", _RANGE_FIELDS))
@@ -111,39 +111,45 @@ _NET = Struct(
 class Network(NamedTuple):
     """A configuration that makes sense: the pools in the order of their addresses in the result, and the rest.
 
-    `wishes` are the addresses asked for in the configuration (not those of CNI_ARGS). `again` says whether a second
-    ADD of an attachment is answered with what it holds (`"duplicateAdd": "return"`); `cooldown` is in seconds.
+    `again` says whether a second ADD of an attachment is answered with what it holds (`"duplicateAdd": "return"`);
+    `cooldown` is in seconds.
     """
 
     name: str
-    version: str
     data_dir: str
     pools: tuple[Pool, ...]
     routes: tuple[dict[str, object], ...]
     resolv_conf: str
-    wishes: tuple[int, ...]
     cooldown: int
     again: bool
 
 
-def load(document: object) -> Network:
-    """A configuration as a Network. Raises BadConfig in host-local's words."""
+def typed(document: object) -> dict[str, Any]:
+    """The values of a configuration in their types. Raises BadConfig in host-local's words."""
     net = read(_NET, document)
-    ipam = net.get("ipam")
-    if ipam is None:
+    if net.get("ipam") is None:
         raise BadConfig("IPAM config missing 'ipam' key")
+    return net
+
+
+def wishes(net: dict[str, Any]) -> tuple[int | None, ...]:
+    """The addresses that a typed configuration asks for."""
+    args = (net.get("args") or {}).get("cni") or {}
+    return (*(args.get("ips") or ()), *((net.get("runtimeConfig") or {}).get("ips") or ()))
+
+
+def load(net: dict[str, Any]) -> Network:
+    """A typed configuration as a Network. Raises BadConfig in host-local's words."""
+    ipam = net["ipam"]
     runtime = net.get("runtimeConfig") or {}
     legacy = [[ipam]] if ipam.get("subnet") is not None else []
     sets = [*(runtime.get("ipRanges") or []), *legacy, *(ipam.get("ranges") or [])]
-    version = net.get("cniVersion") or "0.1.0"
     return Network(
         net.get("name") or "",
-        version,
         ipam.get("dataDir") or DATA_DIR,
-        _pools(sets, version),
+        _pools(sets, net.get("cniVersion") or ""),
         tuple(map(_route, ipam.get("routes") or ())),
         ipam.get("resolvConf") or "",
-        (*(((net.get("args") or {}).get("cni") or {}).get("ips") or ()), *(runtime.get("ips") or ())),
         _cooldown(ipam.get("cooldown") or 0),
         _again(ipam.get("duplicateAdd") or "error"),
     )
@@ -183,7 +189,7 @@ def _pools(sets: Sequence[Sequence[dict[str, Any] | None] | None], version: str)
         except ValueError as error:
             raise BadConfig(f"invalid range set {number}: {error}", range_set=number) from None
     families = [px.family(pool.ranges[0].first) for pool in pools]
-    if version in {"0.1.0", "0.2.0"} and len(set(families)) < len(families):
+    if version in {"", "0.1.0", "0.2.0"} and len(set(families)) < len(families):
         raise BadConfig(f"CNI version {version} does not support more than 1 address per family")
     for (i, a), (j, b) in combinations(enumerate(pools), 2):
         if any(_overlap(r, s) for r in a.ranges for s in b.ranges):

@@ -6,6 +6,7 @@ Spec: cni-and-host-local §2. Identity is (network, container id, interface); th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from unipam.addr.prefix import V4_OFFSET, format_address, is_v4
@@ -26,9 +27,14 @@ CODES: dict[type[UnipamError], int] = {
 }
 
 
-def load(document: Any) -> Network:
-    """The configuration. Raises BadConfig."""
-    return config.load(document)
+def typed(document: Any) -> dict[str, Any]:
+    """The values of a configuration in their types. Raises BadConfig."""
+    return config.typed(document)
+
+
+def load(typed: dict[str, Any]) -> Network:
+    """What a typed configuration says. Raises BadConfig."""
+    return config.load(typed)
 
 
 def place(document: dict[str, Any]) -> str:
@@ -44,18 +50,19 @@ def flag(document: dict[str, Any], name: str) -> bool:
     return isinstance(ipam, dict) and ipam.get(name) is True
 
 
-def wishes(network: Network, pairs: list[tuple[str, str]]) -> tuple[int, ...]:
+def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int, ...]:
     """The addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
 
     All channels add up, as in host-local; unlike it, IP= takes a comma list, which multus sends (spec §1.10, §5.4).
     """
-    found = list(_args(pairs))
-    found += network.wishes
-    return tuple(dict.fromkeys(found))
+    found = (*_args(pairs), *config.wishes(typed))
+    if None in found:
+        raise BadConfig("cannot understand ip: IP <nil> not v4 nor v6")
+    return tuple(wish for wish in dict.fromkeys(found) if wish is not None)
 
 
-def _args(pairs: list[tuple[str, str]]) -> tuple[int, ...]:
-    asked: tuple[int, ...] = ()
+def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
+    asked: tuple[int | None, ...] = ()
     ignore = False
     unknown = []
     for key, value in pairs:
@@ -79,9 +86,9 @@ def _boolean(text: str) -> bool:
     return text.lower() in {"1", "true"}
 
 
-def dns(network: Network) -> dict[str, object]:
-    """The dns part of the result. Raises BadConfig when the file cannot be read."""
-    return resolv_conf.read(network.resolv_conf) if network.resolv_conf else {}
+def dns(network: Network, cwd: str) -> dict[str, object]:
+    """The dns part of the result for a caller in directory `cwd`. Raises BadConfig when the file cannot be read."""
+    return resolv_conf.read(network.resolv_conf, cwd) if network.resolv_conf else {}
 
 
 def addresses(network: Network, claims: tuple[Claim, ...]) -> list[tuple[int, str, str | None]]:

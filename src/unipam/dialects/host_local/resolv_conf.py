@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import os
+
 from unipam.model.errors import BadConfig
 
+LARGEST = 1 << 20
+"""Bytes; a file of more is not a resolver configuration."""
 
-def read(path: str) -> dict[str, object]:
-    """nameservers, domain, search and options as the file has them. Raises BadConfig when it cannot be read."""
+
+def read(path: str, cwd: str) -> dict[str, object]:
+    """nameservers, domain, search and options as the file has them. Raises BadConfig when it cannot be read.
+
+    A relative path is the caller's, who runs in `cwd`. Never waits: the path may name a pipe.
+    """
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return parse(file.read())
-    except IsADirectoryError:
-        raise BadConfig(f"read {path}: is a directory", path=path) from None
+        descriptor = os.open(os.path.join(cwd, path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadConfig(f"open {path}: {reason.lower()}", path=path) from None
+        raise BadConfig(f"open {path}: {_reason(error)}", path=path) from None
+    try:
+        content = os.read(descriptor, LARGEST + 1)
+    except OSError as error:
+        raise BadConfig(f"read {path}: {_reason(error)}", path=path) from None
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise BadConfig(f"read {path}: more than {LARGEST} bytes: name a resolver configuration file", path=path)
+    return parse(content.decode("utf-8", "replace"))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (strerror or "invalid argument").lower()
 
 
 def parse(text: str) -> dict[str, object]:
@@ -23,7 +41,7 @@ def parse(text: str) -> dict[str, object]:
     search: list[str] = []
     options: list[str] = []
     domain = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         fields = line.split()
         if len(fields) < 2 or fields[0][0] in "#;":
             continue
