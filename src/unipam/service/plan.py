@@ -122,7 +122,7 @@ def missing(kind: str, name: str) -> Missing:
     return Missing(f"there is no {kind} named {name!r}", kind=kind, value=name)
 
 
-def refuse_name(tx: Tx, parent: int, kind: type[Facts], name: str, but: int = 0) -> None:
+def refuse_name(tx: Tx, parent: int, kind: type[F], name: str, but: int = 0) -> None:
     """Raises NameTaken when another of the kind under the parent has this name."""
     try:
         found = find_child(tx, parent, kind, name)

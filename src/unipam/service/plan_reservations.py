@@ -15,7 +15,7 @@ import msgspec
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
 from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, Overlap, Refused, UnipamError
-from unipam.model.plan import Reservation
+from unipam.model.plan import F, Reservation
 from unipam.model.records import Claim, Owner
 from unipam.service import plan
 from unipam.service.plan import By, Draft, Node
@@ -159,9 +159,9 @@ def _find_blocks(batch: _Batch, wanted: Wanted) -> list[tuple[str, Node[model.Bl
 
 
 def next_free(
-    free: FreeSpace, block: Node[model.Block], bits: int, *, reverse: bool = False, smallest: bool = False
+    free: FreeSpace, block: Node[F], bits: int, *, reverse: bool = False, smallest: bool = False
 ) -> Prefix | None:
-    """A free prefix of the length in the block, not taken yet. Raises BadValue when it is no length at all."""
+    """A free prefix of the length under a parent, not taken yet. Raises BadValue when it is no length at all."""
     try:
         length = model.length_in(block.prefix, bits)
     except Exhausted:

@@ -1,0 +1,234 @@
+"""External networks, their subnets and endpoints: what no cloud tells of. Functions of one transaction.
+
+All three are named prefixes under a parent and share their rules; an endpoint is one address. See `service.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from unipam.addr.prefix import BITS, Prefix, format_address, parse_address
+from unipam.model import plan as model
+from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, NotEmpty
+from unipam.model.plan import Endpoint, External, F, Subnet
+from unipam.model.records import Owner
+from unipam.service import plan
+from unipam.service.plan import By, Draft, Node
+from unipam.service.plan_reservations import next_free
+from unipam.service.plan_space import FreeSpace
+from unipam.store.api import Tx
+
+N = TypeVar("N", External, Subnet, Endpoint)
+
+
+class Named(NamedTuple):
+    """A named prefix that is to be: `prefix` itself, or any free one of length `bits` as people write it."""
+
+    name: str
+    desc: str
+    prefix: Prefix | None = None
+    bits: int = 0
+
+
+class Change(NamedTuple):
+    """What is to be different; None: nothing."""
+
+    name: str | None = None
+    desc: str | None = None
+    prefix: Prefix | None = None
+
+
+def externals(tx: Tx, block: Node[model.Block]) -> list[Node[External]]:
+    """The external networks of a block."""
+    return plan.children(tx, block.id, External)
+
+
+def subnets(tx: Tx, external: Node[External]) -> list[Node[Subnet]]:
+    """The subnets of an external network."""
+    return plan.children(tx, external.id, Subnet)
+
+
+def endpoints(tx: Tx, subnet: Node[Subnet]) -> list[Node[Endpoint]]:
+    """The endpoints of an external subnet."""
+    return plan.children(tx, subnet.id, Endpoint)
+
+
+def find_external(tx: Tx, space: str, block: str, external: str) -> Node[External]:
+    """One external network. Raises Missing."""
+    found = plan.find_block(tx, plan.find_space(tx, space).id, block)
+    return plan.find_child(tx, found.id, External, external)
+
+
+def find_subnet(tx: Tx, space: str, block: str, external: str, subnet: str) -> Node[Subnet]:
+    """One external subnet. Raises Missing."""
+    return plan.find_child(tx, find_external(tx, space, block, external).id, Subnet, subnet)
+
+
+def create_external(tx: Tx, by: By, space: str, block: str, new: Named) -> Node[External]:
+    """A new external network. Raises Missing, BadValue, NameTaken, Outside, Overlap or Exhausted."""
+    parent = plan.find_block(tx, plan.find_space(tx, space).id, block)
+    return _create(tx, by, parent, External, new)
+
+
+def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[Subnet]:
+    """A new subnet of an external network. Raises as `create_external`."""
+    return _create(tx, by, external, Subnet, new)
+
+
+def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
+    tag = str(kind.__struct_config__.tag)
+    facts = kind(model.check_name(tag, new.name), model.check_text(tag, new.desc))
+    plan.refuse_name(tx, parent.id, kind, new.name)
+    prefix = new.prefix or _fit(tx, parent, new.bits)
+    plan.require_inside(prefix, parent.prefix, f"the {parent.claim.kind} {parent.claim.owner.holder}")
+    plan.refuse_overlap(tx, parent.id, prefix)
+    return Node(plan.create(tx, by, Draft(parent.id, prefix, Owner(model.fold(new.name)), facts)), facts)
+
+
+def _fit(tx: Tx, parent: Node[F], bits: int) -> Prefix:
+    prefix = next_free(FreeSpace(tx), parent, bits)
+    if prefix is None:
+        raise Exhausted(f"no free /{bits} in {parent.claim.owner.holder} ({parent.prefix})", size=bits)
+    return prefix
+
+
+def change(tx: Tx, by: By, found: Node[N], new: Change) -> Node[N]:
+    """Rename, resize or describe an external, subnet or endpoint anew.
+
+    Raises BadValue, NameTaken, Outside, Overlap or Stale.
+    """
+    tag, kind, facts = found.claim.kind, type(found.facts), found.facts
+    name = model.check_name(tag, facts.name if new.name is None else new.name)
+    desc = model.check_text(tag, facts.desc if new.desc is None else new.desc)
+    plan.refuse_name(tx, found.claim.parent, kind, name, but=found.id)
+    plan.refuse_stale(by, found.claim)
+    by, claim = by._replace(expect=None), found.claim
+    if new.prefix is not None and new.prefix != found.prefix:
+        _require_place(tx, found, new.prefix)
+        claim = plan.move(tx, by, claim, new.prefix)
+    changed = kind(name, desc)
+    if changed != facts:
+        claim = plan.change(tx, by, claim, changed, owner=Owner(model.fold(name)))
+    return Node(claim, changed)
+
+
+def _require_place(tx: Tx, found: Node[F], prefix: Prefix) -> None:
+    parent = tx.claim(found.claim.parent)
+    assert parent is not None
+    plan.require_inside(prefix, plan.prefix_of(parent), f"the {parent.kind} {parent.owner.holder}")
+    plan.refuse_overlap(tx, parent.id, prefix, but=found.id)
+
+
+def remove(tx: Tx, by: By, found: Node[F], *, force: bool = False) -> None:
+    """Remove an external or a subnet; with `force` with all it holds. Raises NotEmpty or Stale."""
+    held = next(tx.claims(found.id), None)
+    if held is not None and not force:
+        raise NotEmpty(
+            f"the {found.claim.kind} {found.claim.owner.holder} still holds the {held.kind} {held.owner.holder}:"
+            " remove it first, or use force",
+            kind=found.claim.kind,
+            value=found.claim.owner.holder,
+            holds=held.kind,
+        )
+    plan.remove_tree(tx, by, found.claim)
+
+
+class NewEndpoint(NamedTuple):
+    """An endpoint that is to be; without an address it gets the lowest free host address."""
+
+    name: str
+    desc: str
+    address: int | None = None
+
+
+def host_range(subnet: Prefix) -> tuple[int, int]:
+    """The addresses that endpoints get by themselves: in IPv4 neither the network's nor the broadcast address."""
+    if subnet.family == 4 and subnet.size > 2:
+        return subnet.first + 1, subnet.last - 1
+    return subnet.first, subnet.last
+
+
+def create_endpoint(tx: Tx, by: By, subnet: Node[Subnet], new: NewEndpoint) -> Node[Endpoint]:
+    """A new endpoint. Raises BadValue, NameTaken, Outside, Overlap or Exhausted."""
+    if new.address is None:
+        address = tx.gap(subnet.id, *host_range(subnet.prefix))
+        if address is None:
+            raise Exhausted(f"no host address is free in {subnet.facts.name} ({subnet.prefix})")
+    else:
+        address = new.address
+    return _create(tx, by, subnet, Endpoint, Named(new.name, new.desc, Prefix(address, BITS)))
+
+
+def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
+    """The subnet has exactly these endpoints from now on, in this order; those that stay the same are not touched.
+
+    Those without an address get one after the others have theirs. Raises Duplicate (fact `field`: name or ip),
+    BadValue, Exhausted or Outside.
+    """
+    _refuse_impossible(subnet, new)
+    kept = _drop_others(tx, by, subnet, new)
+    made: dict[str, Node[Endpoint]] = {}
+    for each in sorted(new, key=lambda e: e.address is None):
+        name = model.fold(each.name)
+        made[name] = kept.get(name) or create_endpoint(tx, by, subnet, each)
+    return [made[model.fold(each.name)] for each in new]
+
+
+def _refuse_impossible(subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> None:
+    names = [model.fold(each.name) for each in new]
+    if len(set(names)) != len(names):
+        raise Duplicate("an endpoint's name comes twice", field="name")
+    for each in new:
+        model.check_name(model.ENDPOINT, each.name)
+        model.check_text(model.ENDPOINT, each.desc)
+    first, last = host_range(subnet.prefix)
+    explicit = [each.address for each in new if each.address is not None]
+    if len(new) - len({a for a in explicit if not first <= a <= last}) > last - first + 1:
+        raise Exhausted(f"{len(new)} endpoints are more than {subnet.prefix} has addresses for")
+    if len(set(explicit)) != len(explicit):
+        raise Duplicate("an endpoint's address comes twice", field="ip")
+    for address in explicit:
+        plan.require_inside(Prefix(address, BITS), subnet.prefix, f"the subnet {subnet.facts.name}")
+
+
+def _drop_others(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> dict[str, Node[Endpoint]]:
+    """Remove the endpoints that do not stay exactly as they are; those that do, by name."""
+    wanted = {model.fold(each.name): each for each in new}
+    kept = {}
+    for there in endpoints(tx, subnet):
+        each = wanted.get(there.claim.owner.holder)
+        if each and (each.name, each.desc, each.address) == (there.facts.name, there.facts.desc, there.claim.first):
+            kept[there.claim.owner.holder] = there
+        else:
+            plan.remove(tx, by, there.claim)
+    return kept
+
+
+def remove_endpoints(tx: Tx, by: By, subnet: Node[Subnet], names: Sequence[str]) -> None:
+    """Remove endpoints by name, all or none. Raises Duplicate or Missing."""
+    if len({model.fold(name) for name in names}) != len(names):
+        raise Duplicate("an endpoint is named twice", field="name")
+    found, unknown = [], []
+    for name in names:
+        try:
+            found.append(plan.find_child(tx, subnet.id, Endpoint, name))
+        except Missing:
+            unknown.append(name)
+    if unknown:
+        raise Missing(f"no such endpoint: {', '.join(unknown)}", kind=model.ENDPOINT, value=unknown)
+    for node in found:
+        plan.remove(tx, by, node.claim)
+
+
+def parse_ip(text: str) -> int:
+    """An endpoint's address. Raises BadValue."""
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise BadValue(f"ip: {error}", field="ip", value=text) from None
+
+
+def address_text(node: Node[Endpoint]) -> str:
+    """An endpoint's address as people write it."""
+    return format_address(node.claim.first)

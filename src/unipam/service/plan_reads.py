@@ -1,0 +1,130 @@
+"""Questions about the plan: how full, what is free, what lies around a prefix. Functions of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unipam.addr.fit import prefixes
+from unipam.addr.prefix import Prefix
+from unipam.model import plan as model
+from unipam.model.records import SPACE, Entry
+from unipam.service import plan
+from unipam.service.plan import Node
+from unipam.service.plan_blocks import name_of
+from unipam.service.plan_space import FreeSpace
+from unipam.store.api import Tx
+
+COUNTED = (model.NETWORK, model.EXTERNAL, model.BLOCK)
+"""What uses a block up (spec azure-ipam-application §3.1; inner blocks are ours). Reservations do not count as used."""
+
+
+class Use(NamedTuple):
+    """How much there is and how much of it is used, in addresses; `reserved` is kept for what is to come."""
+
+    size: int
+    used: int
+    reserved: int
+    free: int
+
+
+def block_use(tx: Tx, block: Node[model.Block]) -> Use:
+    """How full a block is."""
+    used = reserved = 0
+    for claim in tx.claims(block.id):
+        if claim.kind in COUNTED:
+            used += claim.last - claim.first + 1
+        else:
+            reserved += claim.last - claim.first + 1
+    size = block.prefix.size
+    return Use(size, used, reserved, size - used - reserved)
+
+
+def space_use(tx: Tx, space: int) -> Use:
+    """How full a space's outermost blocks are, all together."""
+    rows = [block_use(tx, block) for block in plan.children(tx, space, model.Block)]
+    return Use(*(sum(row[i] for row in rows) for i in range(4)))
+
+
+class Candidate(NamedTuple):
+    """A free prefix and why it is offered."""
+
+    prefix: Prefix
+    reason: str
+
+
+def candidates(
+    tx: Tx, block: Node[model.Block], bits: int, limit: int, *, reverse: bool = False, smallest: bool = False
+) -> list[Candidate]:
+    """The next free prefixes of a length, in the order in which they would be given. Raises BadValue, Exhausted."""
+    free, length = FreeSpace(tx), model.length_in(block.prefix, bits)
+    found: list[Candidate] = []
+    reason = model.why(reverse, smallest)
+    while len(found) < limit:
+        prefix = free.find(block.claim, length, reverse=reverse, smallest=smallest)
+        if prefix is None:
+            break
+        free.take(block.claim, prefix)
+        found.append(Candidate(prefix, reason if not found else f"{reason}, after those before it"))
+    return found
+
+
+def free_prefixes(tx: Tx, block: Node[model.Block]) -> Iterator[Prefix]:
+    """The fewest prefixes that are exactly the free space of a block, lowest first."""
+    for gap in FreeSpace(tx).gaps(block.claim):
+        yield from prefixes(gap.first, gap.last)
+
+
+class Held(NamedTuple):
+    """An object that has to do with a prefix: what it is, where, and how it lies to the prefix."""
+
+    kind: str
+    name: str
+    prefix: str
+    path: tuple[str, ...]
+    relation: str
+    since: float
+    state: str
+
+
+def explain(tx: Tx, space: str, prefix: Prefix) -> list[Held]:
+    """Everything in the space that contains the prefix, is it, or lies within it, from the outermost inwards."""
+    root = plan.find_space(tx, space)
+    return list(_around(tx, root.id, prefix, (root.facts.name,)))
+
+
+def _around(tx: Tx, parent: int, prefix: Prefix, path: tuple[str, ...]) -> Iterator[Held]:
+    for claim in plan.overlaps(tx, parent, prefix):
+        node = plan.node(claim)
+        own = node.prefix
+        relation = "is" if own == prefix else "contains" if own.contains(prefix) else "within"
+        here = (*path, name_of(node))
+        yield Held(claim.kind, name_of(node), str(own), here, relation, claim.since, claim.state)
+        yield from _around(tx, claim.id, prefix, here)
+
+
+def everywhere(tx: Tx, prefix: Prefix) -> list[Held]:
+    """`explain` for every space."""
+    return [held for space in plan.spaces(tx) for held in _around(tx, space.id, prefix, (space.facts.name,))]
+
+
+def history(tx: Tx, *, prefix: Prefix | None = None, holder: str = "", limit: int = 100) -> list[Entry]:
+    """What happened to an address or prefix, or to what is called so, newest first."""
+    address = None if prefix is None else prefix.first
+    return tx.journal(address=address, holder=holder, limit=limit)
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How many objects of each kind there are."""
+    found = dict.fromkeys(model.KINDS, 0)
+    for space in plan.spaces(tx):
+        found[SPACE] += 1
+        _count(tx, space.id, found)
+    return found
+
+
+def _count(tx: Tx, parent: int, found: dict[str, int]) -> None:
+    for claim in tx.claims(parent):
+        found[claim.kind] += 1
+        if claim.kind in (model.BLOCK, model.EXTERNAL, model.SUBNET):
+            _count(tx, claim.id, found)

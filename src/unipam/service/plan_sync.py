@@ -1,0 +1,170 @@
+"""The plan follows the cloud: reservations are fulfilled by tag, networks keep up with their prefixes, or vanish.
+
+Only what changed is written (D10). What cannot be followed, because something else holds the place, is left as it is;
+`plan_findings` reports it.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+
+from unipam.addr.prefix import Prefix
+from unipam.model import plan as model
+from unipam.model.plan import Reservation
+from unipam.model.records import HELD, Claim
+from unipam.service import cloud, plan
+from unipam.service.plan import By, Node
+from unipam.service.plan_blocks import blocks, gone_key, space_of
+from unipam.service.plan_networks import claim_prefixes, inside
+from unipam.service.plan_reservations import expire_block, pending, settle
+from unipam.service.plan_space import FreeSpace
+from unipam.store.api import Tx
+
+GRACE = 300.0
+"""Seconds that a network may be out of sight before its prefixes are free: a cloud's listing lags behind."""
+
+VANISH = "vanish"
+SYSTEM = By("AzureIPAM", "system")
+"""The name under which the original settles reservations (spec azure-ipam-application §1.6)."""
+
+
+class Tags:
+    """Which networks say that they fulfil which reservation."""
+
+    def __init__(self, snapshot: cloud.Snapshot) -> None:
+        self._networks: dict[str, list[cloud.Network]] = {}
+        for network in snapshot.networks.values():
+            for reservation in network.reservations:
+                self._networks.setdefault(reservation, []).append(network)
+
+    def of(self, reservation: str) -> list[cloud.Network]:
+        """The networks that carry the reservation's id."""
+        return self._networks.get(reservation, [])
+
+
+def sync(tx: Tx, by: By, snapshot: cloud.Snapshot, grace: float = GRACE) -> int:
+    """Bring every block up to the snapshot, and end what has run out; how many objects changed."""
+    tags, changed = Tags(snapshot), 0
+    for space in plan.spaces(tx):
+        for block in blocks(tx, space.id):
+            changed += expire_block(tx, block, by.now)
+            if snapshot.taken:
+                changed += _sync_networks(tx, by, block, snapshot, grace)
+                changed += sum(_sync_reservation(tx, by, block, each, tags, snapshot) for each in pending(tx, block))
+    return changed
+
+
+def _sync_networks(tx: Tx, by: By, block: Node[model.Block], snapshot: cloud.Snapshot, grace: float) -> int:
+    held: dict[str, list[Claim]] = {}
+    for claim in tx.claims(block.id):
+        if claim.kind == model.NETWORK:
+            held.setdefault(claim.owner.holder, []).append(claim)
+    changed = 0
+    for resource_id, claims in held.items():
+        network = snapshot.network(resource_id)
+        if network is not None and inside(block.prefix, network):
+            changed += _follow(tx, by, block, network, claims)
+        elif network is not None or snapshot.sees(cloud.subscription_of(resource_id)):
+            changed += _miss(tx, by, block, claims, grace, gone=network is None)
+    return changed + _welcome_back(tx, by, block, snapshot)
+
+
+def _follow(tx: Tx, by: By, block: Node[model.Block], network: cloud.Network, claims: list[Claim]) -> int:
+    """The network is there: it gets the prefixes that it has now, as far as they are free, and loses the others."""
+    now = inside(block.prefix, network)
+    changed = 0
+    for claim in claims:
+        if plan.prefix_of(claim) not in now:
+            plan.remove(tx, by, claim)
+            changed += 1
+        elif claim.state != HELD:
+            plan.change(tx, by, claim, model.decode(claim.details), state=HELD)
+            changed += 1
+    had = {plan.prefix_of(claim) for claim in claims}
+    fresh = _free(tx, block, [prefix for prefix in now if prefix not in had])
+    if fresh:
+        claim_prefixes(tx, by, block, network, fresh)
+    return changed + len(fresh)
+
+
+def _free(tx: Tx, block: Node[model.Block], prefixes: list[Prefix]) -> list[Prefix]:
+    space, found = FreeSpace(tx), []
+    for prefix in prefixes:
+        if space.is_free(block.claim, prefix):
+            space.take(block.claim, prefix)
+            found.append(prefix)
+    return found
+
+
+def _miss(tx: Tx, by: By, block: Node[model.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
+    """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
+    facts = cast("model.Network", model.decode(claims[0].details))
+    changed = 0
+    for claim in claims:
+        if claim.state == HELD:
+            plan.change(tx, by, claim, facts, state=model.MISSING)
+            changed += 1
+        elif gone and claim.since + grace <= by.now:
+            plan.remove(tx, by._replace(reason="the network is gone"), claim, VANISH)
+            key = gone_key(space_of(block.claim), block.id, cloud.key(facts.id))
+            tx.set_note(key, msgspec.json.encode(facts).decode())
+            changed += 1
+    return changed
+
+
+def _welcome_back(tx: Tx, by: By, block: Node[model.Block], snapshot: cloud.Snapshot) -> int:
+    """A network that vanished is there again: it gets what is still free."""
+    changed = 0
+    start = gone_key(space_of(block.claim), block.id)
+    for key, _ in tx.notes(start):
+        network = snapshot.network(key.removeprefix(start))
+        fresh = _free(tx, block, inside(block.prefix, network)) if network else []
+        if network and fresh:
+            claim_prefixes(tx, by, block, network, fresh)
+            changed += 1
+    return changed
+
+
+def _sync_reservation(
+    tx: Tx, by: By, block: Node[model.Block], node: Node[Reservation], tags: Tags, snapshot: cloud.Snapshot
+) -> int:
+    tagged = tags.of(node.facts.id)
+    exact = next((network for network in tagged if node.prefix in network.prefixes), None)
+    status = _status(tx, block, node, tagged, exact, snapshot)
+    if status == model.FULFILLED and exact is not None:
+        _fulfil(tx, by, block, node, exact)
+        return 1
+    if status != node.facts.status:
+        plan.change(tx, by, node.claim, msgspec.structs.replace(node.facts, status=status))
+        return 1
+    return 0
+
+
+def _status(
+    tx: Tx,
+    block: Node[model.Block],
+    node: Node[Reservation],
+    tagged: list[cloud.Network],
+    exact: cloud.Network | None,
+    snapshot: cloud.Snapshot,
+) -> str:
+    if not tagged:
+        return model.WAIT
+    if exact is None:
+        return model.MISMATCH
+    others = {c.owner.holder for c in tx.claims(block.id) if c.kind == model.NETWORK} - {cloud.key(exact.id)}
+    for other in others:
+        network = snapshot.network(other)
+        if network and any(prefix.overlaps(node.prefix) for prefix in inside(block.prefix, network)):
+            return model.EXISTS  # also when it overlaps in part only (D9)
+    return model.FULFILLED
+
+
+def _fulfil(tx: Tx, by: By, block: Node[model.Block], node: Node[Reservation], network: cloud.Network) -> None:
+    """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
+    settle(tx, by, block, node, model.FULFILLED)
+    had = {plan.prefix_of(claim) for claim in tx.claims_of(block.id, cloud.key(network.id))}
+    fresh = _free(tx, block, [prefix for prefix in inside(block.prefix, network) if prefix not in had])
+    claim_prefixes(tx, by, block, network, fresh)
