@@ -68,6 +68,15 @@ def test_what_fits_no_range(make: Make) -> None:
     assert "fit no range, the largest is /16: split pools" in finding.message
 
 
+def test_what_fits_a_range_until_it_is_upgraded(make: Make) -> None:
+    """240 nodes hold 240 x 273 = 65,520 of the 65,531 addresses of a /16; their surge has no room anywhere."""
+    (finding,) = [
+        each for each in capacity.fits(make("pod-subnet", nodes(240, max_pods=250))) if "pods" in each.message
+    ]
+    assert told([finding]) == [("U11", "error")]
+    assert "(upgrade) fit no range" in finding.message
+
+
 def test_the_message_says_what_to_take(make: Make) -> None:
     cluster = make("node-subnet", nodes(10), networks={"subnets": {"nodes": "10.1.0.0/24"}})
     (finding,) = capacity.fits(cluster)

@@ -45,11 +45,16 @@ def fits(cluster: Cluster) -> Iterator[Finding]:
     for base in needs(cluster, planned(cluster)):
         for (moment, severity), at in zip(_moments(cluster), moments, strict=True):
             need = at[base.name]
-            if base.capacity is None or need.units > base.capacity:
+            if _overflows(base, need):
                 yield Finding(
                     _severity(base, moment, severity, cluster), _rule(moment, base), _too_small(base, need, moment)
                 )
                 break
+
+
+def _overflows(base: Need, need: Need) -> bool:
+    """Whether the need of a moment is more than the range holds, or if no range holds even the plan, than any does."""
+    return need.prefix is None if base.capacity is None else need.units > base.capacity
 
 
 def _moments(cluster: Cluster) -> tuple[tuple[Scenario, Severity], ...]:
@@ -71,7 +76,7 @@ def _severity(base: Need, moment: Scenario, severity: Severity, cluster: Cluster
 
 
 def _rule(moment: Scenario, base: Need) -> Rule:
-    if moment is STEADY or base.capacity is None:
+    if moment is STEADY:
         return base.parts[0].rule
     return {RECOMMENDED.name: limits.RECOMMENDED_SURGE, BLUE_GREEN.name: rules.U9}.get(moment.name, rules.U11)
 
