@@ -1,0 +1,110 @@
+"""The sweep in a real agent: a namespace that disappears takes its lease with it; metrics and logs say so."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import UNIPAM, Agent, Plugin
+
+CONFIG = {"cniVersion": "1.0.0", "name": "swept", "type": "bridge"}
+
+
+def config(data_dir: Path, **extra: object) -> dict[str, object]:
+    ipam = {"type": "host-local", "dataDir": str(data_dir), "ranges": [[{"subnet": "10.9.0.0/24"}]], **extra}
+    return {**CONFIG, "ipam": ipam}
+
+
+def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_namespace_that_is_gone_frees_its_lease(
+    start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path
+) -> None:
+    agent = start_agent("--sweep", "0.1")
+    call = installed(agent.socket)
+    namespaces = [tmp_path / name for name in ("dies", "lives")]
+    for namespace in namespaces:
+        namespace.touch()
+    for name, namespace in zip("ab", namespaces, strict=True):
+        assert call("ADD", config(tmp_path), name, netns=str(namespace)).code == 0
+    namespaces[0].unlink()
+    until(lambda: agent.said("reclaimed"))
+    (line,) = agent.said("reclaimed")
+    assert (line["container"], line["address"], "is gone" in line["reason"]) == ("a", "10.9.0.2", True)
+    assert call("CHECK", config(tmp_path), "b", netns=str(namespaces[1])).code == 0
+    assert call("CHECK", config(tmp_path), "a", netns=str(namespaces[0])).code == 1
+
+
+def test_an_address_that_was_reclaimed_still_cools(
+    start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path
+) -> None:
+    agent = start_agent("--sweep", "0.1")
+    call = installed(agent.socket)
+    namespace = tmp_path / "dies"
+    namespace.touch()
+    first = call("ADD", config(tmp_path, cooldown=600), "a", netns=str(namespace)).addresses
+    namespace.unlink()
+    until(lambda: agent.said("reclaimed"))
+    given = {call("ADD", config(tmp_path, cooldown=600), f"x{i}").addresses[0] for i in range(252)}
+    assert len(given) == 252
+    assert first[0] not in given
+
+
+def test_metrics_count_calls_and_addresses(
+    start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path, port: int
+) -> None:
+    agent = start_agent("--metrics", f"127.0.0.1:{port}")
+    call = installed(agent.socket)
+    for name in ("a", "b", "a"):
+        call("ADD", config(tmp_path), name)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 2.0' in text
+    assert 'unipam_call_seconds_count{outcome="error",plugin="host-local",verb="ADD"} 1.0' in text
+    for state, count in (("used", 2), ("free", 251), ("reserved", 1), ("cooling", 0)):
+        assert f'network="swept",pool="0",state="{state}"}} {count}.0' in text
+
+
+def test_a_call_is_one_line_of_log(
+    start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path
+) -> None:
+    agent = start_agent()
+    args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web"
+    installed(agent.socket)("ADD", config(tmp_path), "a", args=args)
+    until(lambda: agent.said("call"))  # it is written once the caller has its answer
+    (line,) = agent.said("call")
+    assert line["ms"] > 0
+    wanted = {"verb": "ADD", "network": "swept", "container": "a", "pod": "shop/web", "outcome": "ok"}
+    assert wanted.items() <= line.items()
+    assert json.dumps(line["addresses"]) == '["10.9.0.2/24"]'
+
+
+def test_metrics_at_a_taken_port_are_refused_in_one_line(tmp_path: Path, port: int) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        words = [UNIPAM, "agent", "--socket", tmp_path / "s", "--metrics", f"127.0.0.1:{port}"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"cannot serve metrics at 127.0.0.1:{port}" in line
+    assert "choose another" in line

@@ -1,0 +1,138 @@
+"""The commands on a real ledger: what they print, their formats, their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from tests.conftest import UNIPAM
+
+from unipam.cli.main import COMMANDS, unipam
+from unipam.cni.call import Call
+from unipam.cni.plugin import answer
+from unipam.service.ledgers import Ledgers
+
+
+def run(*words: object, typed: str = "") -> Result:
+    return CliRunner().invoke(unipam, [str(word) for word in words], input=typed)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A ledger with three leases of two networks, one of them released."""
+    for network, holder, verb in (
+        ("one", "c1", "ADD"),
+        ("one", "c2", "ADD"),
+        ("two", "c3", "ADD"),
+        ("one", "c1", "DEL"),
+    ):
+        ipam = {"type": "host-local", "dataDir": str(tmp_path), "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+        config = {"cniVersion": "1.0.0", "name": network, "ipam": ipam}
+        env = {
+            "CNI_COMMAND": verb,
+            "CNI_CONTAINERID": holder,
+            "CNI_NETNS": "/x",
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": "/x",
+        }
+        assert answer(Call("host-local", env, json.dumps(config).encode()), Ledgers()).code == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    told = run(name, "--help")
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith(f"Usage: unipam {name}")
+
+
+def test_leases_are_listed_in_every_format(data_dir: Path) -> None:
+    table = run("lease", "list", "--data-dir", data_dir).output.splitlines()
+    assert table[0].split() == ["NETWORK", "ADDRESS", "CONTAINER", "INTERFACE", "POD", "STATE", "SINCE"]
+    assert [line.split()[:3] for line in table[1:]] == [["one", "10.9.0.3", "c2"], ["two", "10.9.0.2", "c3"]]
+    as_json = json.loads(run("lease", "list", "--data-dir", data_dir, "-o", "json").output)
+    assert as_json == yaml.safe_load(run("lease", "list", "--data-dir", data_dir, "-o", "yaml").output)
+    assert [row["network"] for row in as_json] == ["one", "two"]
+    assert (
+        json.loads(run("lease", "list", "--network", "two", "--data-dir", data_dir, "-o", "json").output)[0][
+            "container"
+        ]
+        == "c3"
+    )
+
+
+def test_history_says_who_and_why(data_dir: Path) -> None:
+    rows = json.loads(run("lease", "history", "10.9.0.2", "--data-dir", data_dir, "-o", "json").output)
+    told = [(row["network"], row["verb"], row["container"], row["reason"]) for row in rows]
+    assert told == [("one", "release", "c1", "DEL"), ("two", "allocate", "c3", ""), ("one", "allocate", "c1", "")]
+
+
+def test_release_shows_asks_and_journals(data_dir: Path) -> None:
+    words = ("lease", "release", "c2", "--data-dir", data_dir)
+    assert run(*words, "--dry-run").exit_code == 0
+    assert run(*words, typed="n\n").exit_code == 1
+    assert "c2" in run("lease", "list", "--data-dir", data_dir).output
+    assert run(*words, "--yes").exit_code == 0
+    assert "c2" not in run("lease", "list", "--data-dir", data_dir).output
+    (entry, *_) = json.loads(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
+    assert (entry["reason"], entry["actor"].split()[0]) == ("released by hand", "cli")
+
+
+def test_what_is_not_there_is_said_with_the_way_on(data_dir: Path, tmp_path: Path) -> None:
+    missing = run("lease", "show", "c9", "--data-dir", data_dir)
+    assert missing.exit_code == 1
+    assert "unipam lease history c9" in missing.output
+    nowhere = run("lease", "list", "--data-dir", tmp_path / "nowhere")
+    assert nowhere.exit_code == 1
+    assert "--data-dir" in nowhere.output
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_pools_show_what_is_left(data_dir: Path) -> None:
+    (pool,) = json.loads(run("pool", "show", "one", "--data-dir", data_dir, "-o", "json").output)
+    assert (pool["used"], pool["free"], pool["reserved"], pool["next"]) == (1, 252, 1, "10.9.0.4")
+    assert len(json.loads(run("pool", "list", "--data-dir", data_dir, "-o", "json").output)) == 2
+
+
+def test_status_without_an_agent_fails_and_shows_the_ledger(data_dir: Path, tmp_path: Path) -> None:
+    told = run("status", "--socket", tmp_path / "none.sock", "--data-dir", data_dir)
+    assert told.exit_code == 1
+    assert "does not answer" in told.output
+    assert "one pool 0: 1 used, 252 free" in told.output
+
+
+def test_adoption_is_shown_done_and_taken_back(tmp_path: Path) -> None:
+    network = tmp_path / "net"
+    network.mkdir()
+    files = {"10.1.2.2": "c1\r\neth0", "10.1.2.3": "old", "10.1.2.4": "", "last_reserved_ip.0": "10.1.2.4", "lock": ""}
+    for name, content in files.items():
+        (network / name).write_bytes(content.encode())
+    words = ("adopt", "host-local", "--data-dir", tmp_path, "-o", "json")
+    wanted = {"network": "net", "leases": 2, "cursors": 1, "empty": 1, "odd": 0}
+    assert json.loads(run(*words, "--dry-run").output) == [{**wanted, "action": "would adopt"}]
+    assert not (tmp_path / "unipam.db").exists()
+    assert json.loads(run(*words).output) == [{**wanted, "action": "adopted"}]
+    assert {path.name for path in network.iterdir()} == {*files, "unipam.adopted"}
+    back = json.loads(run(*words, "--rollback").output)
+    assert back == [{**wanted, "empty": 0, "action": "gave back"}]
+    now = {path.name: path.read_bytes().decode() for path in network.iterdir()}
+    assert now == {name: content for name, content in files.items() if name != "10.1.2.4"}
+    assert run("lease", "list", "--data-dir", tmp_path).output == "no leases\n"
+
+
+def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
+    words = [UNIPAM, "run", "--state-dir", tmp_path / "s", "--metrics", ""]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert lines[0].startswith("ADD gave 10.77.0.2/24, CHECK found it, DEL released it")
+        assert "ready" in lines[1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert not os.path.exists(tmp_path / "s" / "agent.sock")
