@@ -16,6 +16,7 @@ from tests.real.cri import Runtime
 from tests.real.node import PATIENCE, Node, wait_until
 
 PAUSE = "docker.io/library/pause:1"
+_CACHE = Path("/var/lib/cni/results")  # containerd cannot be told to keep the results of ADD anywhere else
 
 _CONFIG = """
 version = 2
@@ -50,6 +51,7 @@ class Containerd:
         self._ipam = node.ipam("10.88.0.0/24", "fd88::/64")
         (root / "net.d").mkdir()
         self.configure()
+        self._foreign = set(_CACHE.glob("*"))
 
     def configure(self, *further: dict[str, Any], **ipam: Any) -> None:
         """Its network: a bridge, then `further` plugins. A containerd that runs takes notice by and by."""
@@ -93,6 +95,8 @@ class Containerd:
             kill(pid)
         for path in self.mounts():
             subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
+        for result in set(_CACHE.glob("c*-*")) - self._foreign:
+            result.unlink()
 
     def mounts(self) -> list[str]:
         """What is mounted below its root, the innermost first."""
