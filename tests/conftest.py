@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -220,3 +221,13 @@ def cni(request: pytest.FixtureRequest) -> Plugin:
     """host-local, each way."""
     plugin: Plugin = request.getfixturevalue(request.param)
     return plugin
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is promised to be there (CI), a test that leaves itself out has failed."""
+    report = yield
+    if report.skipped and os.environ.get("UNIPAM_EVERYTHING") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"left out, though everything must be met here: {item.nodeid}: {report.longrepr}"
+    return report

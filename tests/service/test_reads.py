@@ -95,7 +95,7 @@ def test_a_leaked_lease_is_called_so(ledger: Ledger) -> None:
 def test_a_container_that_is_gone_says_since_when(ledger: Ledger) -> None:
     ledger.release("net", Owner("abc0", "eth0"), "DEL")
     assert explain(ledger, "abc0", WORLD).sentences == (
-        "abc0/eth0 holds nothing since 1970-01-12T13:46:40Z: release (DEL).",
+        "abc0/eth0 holds nothing; last entry 1970-01-12T13:46:40Z: release (DEL).",
     )
     assert "Nothing is recorded of zzz" in explain(ledger, "zzz", WORLD).sentences[0]
 
