@@ -162,7 +162,7 @@ def test_what_is_no_plugin_name_is_refused(bin_dir: Path, name: str) -> None:
         ("/a", "", "'' cannot be run"),
         ("/a", "python", "'python' cannot be run"),
         ("/a", "/no/such/python", "'/no/such/python' cannot be run"),
-        ("/a", "/" + "p" * 4096, "not a path of at most 40.. bytes"),
+        ("/a", "/" + "p" * 4096, r"not a path of at most \d+ bytes"),
         ("/a", "/py\0thon", "not a path"),
     ],
 )
