@@ -21,7 +21,9 @@
     │   ├── Outside              the prefix does not lie where it must
     │   ├── NameTaken            a sibling has this name
     │   ├── NotEmpty             it still holds something
-    │   └── Forbidden            the caller may not do this
+    │   ├── Forbidden            the caller may not do this
+    │   ├── NotSignedIn          who the caller is could not be established
+    │   └── Throttled            the caller failed too often lately (temporary)
     └── Unavailable              the world did not do its part
         ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
         ├── StoreFull            no room to write
@@ -136,6 +138,16 @@ class NotEmpty(Refused):
 
 class Forbidden(Refused):
     """The caller is known, and may not do this. Facts: caller."""
+
+
+class NotSignedIn(Refused):
+    """Who the caller is could not be established."""
+
+
+class Throttled(Refused):
+    """The caller failed too often lately. Facts: seconds, after which it may try again."""
+
+    temporary = True
 
 
 class Unavailable(UnipamError):

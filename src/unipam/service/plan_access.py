@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from unipam.model.errors import BadValue, Duplicate, Missing
-from unipam.model.plan import fold, is_name
+from unipam.model.plan import Reservation, fold, is_name
 from unipam.model.records import Entry, Owner
 from unipam.service import plan
 from unipam.service.plan import By
@@ -224,3 +224,41 @@ def set_settings(tx: Tx, chosen: Settings) -> None:
     if unknown:
         raise BadValue(f"views: {', '.join(unknown)} is none of {', '.join(VIEWS)}", field="views")
     _note(tx, f"user/{chosen.id}", chosen)
+
+
+class Caller(NamedTuple):
+    """Who makes a request, and what that is good for.
+
+    `name` is shown and journalled, `subject` never changes. `plans` are the (folded) names of the spaces that the
+    caller may plan, "*" all of them; `reserves` says whether it may reserve everywhere. `credential` is its Entra
+    token, with which a cloud is asked what the caller may see; empty for local tokens.
+    """
+
+    name: str
+    subject: str
+    admin: bool = False
+    plans: frozenset[str] = frozenset()
+    reserves: bool = False
+    credential: str = ""
+
+    def may_plan(self, space: str) -> bool:
+        """Whether the caller may change blocks, networks and externals of this space."""
+        return self.admin or "*" in self.plans or fold(space) in self.plans
+
+    def may_reserve(self, space: str) -> bool:
+        """Whether the caller may reserve in this space."""
+        return self.reserves or self.may_plan(space)
+
+    def owns(self, reservation: Reservation) -> bool:
+        """Whether the reservation is the caller's own."""
+        return reservation.subject == self.subject
+
+    def by(self, *, reason: str = "", call: str = "", expect: int | None = None) -> By:
+        """The caller as the author of a change."""
+        return By(self.name, self.subject, 0.0, reason, call, expect)
+
+
+def caller_of(token: Token) -> Caller:
+    """Whom a local token stands for."""
+    plans = frozenset(map(fold, token.spaces))
+    return Caller(f"token:{token.name}", f"token:{token.id}", admin=token.role == ADMIN, plans=plans)

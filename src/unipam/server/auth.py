@@ -1,0 +1,88 @@
+"""Signing in: a bearer token, local or of Entra ID, becomes a Caller. Failures are counted by where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from unipam.model.errors import NotSignedIn
+from unipam.server.desk import Desk
+from unipam.server.entra import UNPARSABLE, Directory, Keys, verify
+from unipam.server.limit import FailureLimit
+from unipam.service.plan_access import PREFIX, Caller, caller_of, is_admin, recognise
+
+REMEMBERED = 2.0
+"""Seconds for which a token that was recognised is not looked up again: as long may a revoked one still serve."""
+MOST_REMEMBERED = 10_000
+PLANNER, READER = "planner", "reader"
+
+
+class _Known(NamedTuple):
+    caller: Caller
+    until: float
+
+
+class Authenticator:
+    """Recognises callers.
+
+    `everybody` is what a member of the tenant may do who is no administrator: a planner may reserve in every space,
+    as in the original; a reader may only look.
+    """
+
+    def __init__(self, desk: Desk, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER) -> None:
+        self._desk = desk
+        self._directory = directory
+        self._keys = Keys(directory, desk.clock) if directory else None
+        self._limit = limit
+        self._everybody = everybody
+        self._known: dict[bytes, _Known] = {}
+
+    async def caller(self, authorization: str, place: str) -> Caller:
+        """Who sent this Authorization header. Raises NotSignedIn, Throttled or SourceFailed."""
+        scheme, _, text = authorization.partition(" ")
+        digest = hashlib.sha256(text.encode(errors="replace")).digest()
+        known = self._known.get(digest)
+        if known is not None and scheme.lower() == "bearer" and self._desk.clock() < known.until:
+            return known.caller
+        self._limit.require_room(place)
+        try:
+            caller, until = await self._recognise(scheme, text.strip())
+        except NotSignedIn:
+            self._limit.failed(place)
+            raise
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[digest] = _Known(caller, min(until, self._desk.clock() + REMEMBERED))
+        return caller
+
+    async def _recognise(self, scheme: str, text: str) -> tuple[Caller, float]:
+        if scheme.lower() != "bearer" or not text:
+            raise NotSignedIn(UNPARSABLE)
+        if text.startswith(f"{PREFIX}_"):
+            return await self._local(text)
+        if self._directory is None:
+            raise NotSignedIn(UNPARSABLE)
+        return await self._member(text)
+
+    async def _local(self, text: str) -> tuple[Caller, float]:
+        token = await self._desk.read(lambda tx: recognise(tx, text, self._desk.clock()))
+        if token is None:
+            raise NotSignedIn("This token is not known, or has expired or been revoked.")
+        return caller_of(token), token.expires_on or float("inf")
+
+    async def _member(self, text: str) -> tuple[Caller, float]:
+        directory, keys = self._directory, self._keys
+        assert directory is not None
+        assert keys is not None
+        claims = await self._desk.call(lambda: verify(text, directory, keys))
+        object_id = str(claims["oid"]).lower()
+        admin = await self._desk.read(lambda tx: is_admin(tx, object_id))
+        caller = Caller(_name(claims), object_id, admin=admin, reserves=self._everybody == PLANNER, credential=text)
+        return caller, float(claims["exp"])
+
+
+def _name(claims: Mapping[str, Any]) -> str:
+    """How the original names a caller (spec azure-ipam-application §1.6)."""
+    name = str(claims.get("preferred_username") or "")[:256]
+    return name if name and name.isprintable() else f"spn:{claims['oid']}"

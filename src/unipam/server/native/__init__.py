@@ -1,0 +1,1 @@
+"""The register's own API under /api/v1: routes, shapes, preconditions."""
