@@ -126,7 +126,7 @@ class Agent:
             raise
 
     def _start(self, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        command = [UNIPAM, "agent", "--socket", self.socket, "--metrics", "", "--sweep", "0", *options]
+        command = (UNIPAM, "agent", "--socket", self.socket, "--metrics", "", "--sweep", "0", *options)
         with self._log.open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 

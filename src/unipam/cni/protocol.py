@@ -66,9 +66,9 @@ def _check_interface(value: str) -> None:
     if len(os.fsencode(value)) > 15:
         raise BadEnvironment("interface name is too long", details="interface name should be less than 16 characters")
     if value in {".", ".."}:
-        raise BadEnvironment("interface name is . or ..", details=value)
+        raise BadEnvironment("interface name is . or ..", interface=value)
     if _INTERFACE_WRONG(value):
-        raise BadEnvironment("interface name contains / or : or whitespace characters", details=value)
+        raise BadEnvironment("interface name contains / or : or whitespace characters", interface=value)
 
 
 _NAME_SHAPE = golang.Struct('struct { Name string "json:\\"name\\"" }', "", {"name": golang.Text()})

@@ -1,0 +1,165 @@
+"""Where host-local and we answer differently on purpose: one named rule each, with its reason.
+
+docs/host-local.md has a section of each name; a test holds the two together. A difference that no rule allows is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tests.dialects.host_local.generate import Op
+
+
+class Outcome(NamedTuple):
+    """What a plugin answered: exit code and document (None: nothing on its standard output)."""
+
+    exit: int
+    document: Any
+
+    @property
+    def message(self) -> str:
+        return str(self.document.get("msg", "")) if isinstance(self.document, dict) else ""
+
+    @property
+    def code(self) -> int:
+        return int(self.document.get("code", 0)) if isinstance(self.document, dict) else 0
+
+
+class Difference(NamedTuple):
+    """One call that was answered in two ways. `old` says that theirs is plugins 1.1.1, which knows no CNI 1.1.0."""
+
+    op: Op
+    theirs: Outcome
+    ours: Outcome
+    old: bool
+
+    @property
+    def both_fail(self) -> bool:
+        return self.theirs.exit == 1 and self.ours.exit == 1
+
+    @property
+    def wishes(self) -> list[Any]:
+        """Everything in the call that looks like an address asked for."""
+        document = self.op.document if isinstance(self.op.document, dict) else {}
+        args = document.get("args")
+        cni = args.get("cni") if isinstance(args, dict) else None
+        found: list[Any] = []
+        for pair in self.op.env.get("CNI_ARGS", "").split(";"):
+            found += pair[3:].split(",") if pair.startswith("IP=") else []
+        for holder in (cni, document.get("runtimeConfig")):
+            ips = holder.get("ips") if isinstance(holder, dict) else None
+            found += ips if isinstance(ips, list) else []
+        return found
+
+
+class Rule(NamedTuple):
+    """A difference that is meant."""
+
+    name: str
+    reason: str
+    allows: Callable[[Difference], bool]
+
+
+_UNMET = "failed to allocate all requested IPs: "
+_WISHED = ("requested ip ", "requested IP address ", _UNMET, "duplicate allocation", "no IP addresses available")
+_ENVIRONMENT = ("invalid characters in containerID", "interface name ")
+_UNDECODABLE = "error unmarshall network config: "
+
+
+def _json_words(d: Difference) -> bool:
+    messages = (d.theirs.message, d.ours.message)
+    if not d.both_fail or d.theirs.code != d.ours.code:
+        return False
+    unreadable = d.ours.code == 6 and all(m.startswith(_UNDECODABLE) for m in messages)
+    return unreadable or (not d.old and all(m.startswith("json: cannot unmarshal ") for m in messages))
+
+
+def _which_wish(d: Difference) -> bool:
+    messages = (d.theirs.message, d.ours.message)
+    if not d.both_fail or len(d.wishes) < 2:
+        return False
+    if all(m.startswith(_UNMET) for m in messages):
+        return len(messages[0].split()) == len(messages[1].split())
+    return all(any(kind in m for kind in _WISHED) for m in messages)
+
+
+RULES = (
+    Rule(
+        "json-words", "the parser's words for what is not JSON, or not of the type, are not ours to copy", _json_words
+    ),
+    Rule(
+        "which-wish",
+        "which of several requested addresses is named depends on a hash there; here the order",
+        _which_wish,
+    ),
+    Rule(
+        "validation-order",
+        "plugins 1.1.1 looks at the configuration before container id and interface; the present release after it",
+        lambda d: (
+            d.old
+            and d.both_fail
+            and d.ours.code == 4
+            and any(m.startswith(_ENVIRONMENT) for m in (d.ours.message, d.theirs.message))
+        ),
+    ),
+    Rule(
+        "newer-version",
+        "CNI 1.1.0 is spoken here; plugins 1.1.1 ends at 1.0.0",
+        lambda d: d.old and d.both_fail and d.theirs.message.startswith("plugin version does not allow"),
+    ),
+    Rule(
+        "routes-whole",
+        "plugins 1.1.1 drops mtu, advmss, priority, table and scope of a route unread",
+        lambda d: d.old and "ipam.routes of type int" in d.ours.message,
+    ),
+    Rule(
+        "route-without-dst",
+        "a route to nowhere is printed as <nil> there, which no consumer can read",
+        lambda d: d.theirs.exit == 0 and d.ours.message == "invalid route: dst is missing",
+    ),
+    Rule(
+        "comma-list",
+        "IP=a,b is what multus sends",
+        lambda d: "," in d.op.env.get("CNI_ARGS", "") and "invalid IP address" in d.theirs.message,
+    ),
+    Rule(
+        "bottom-of-space",
+        "host-local loses the leading zero bytes of addresses in 0.0.0.0/8 and ::/8",
+        lambda d: any(subnet in d.op.stdin for subnet in (b'"0.0.0.0/', b'"::/')),
+    ),
+    Rule(
+        "D3",
+        "a second ADD is refused, also when it asks for an address",
+        lambda d: d.op.verb == "ADD" and "duplicate allocation" in d.ours.message and bool(d.wishes),
+    ),
+    Rule(
+        "D9",
+        "a reversed range would hand out other people's addresses",
+        lambda d: "is after RangeEnd" in d.ours.message,
+    ),
+    Rule(
+        "D10",
+        "a container is its id, not a file name",
+        lambda d: (
+            d.op.verb == "CHECK" and (d.theirs.exit, d.ours.exit) == (0, 1) and d.op.owner[0].startswith("10.1.2.")
+        ),
+    ),
+    Rule(
+        "D13",
+        "a DEL releases whatever the configuration looks like by now",
+        lambda d: d.op.verb == "DEL" and (d.theirs.exit, d.ours.exit) == (1, 0) and d.theirs.code == 999,
+    ),
+    Rule(
+        "check-reads-prevResult",
+        "CNI asks CHECK to verify prevResult",
+        lambda d: d.op.verb == "CHECK" and d.ours.exit == 1 and not d.op.honest,
+    ),
+)
+
+LEVELLED = (
+    ("failed-add", "a failed ADD changes nothing here, not even the cursor (D1, D6, D7)"),
+    ("dns-omitted", "an empty dns is left out from 1.0.0 on, as the present release does"),
+    ("error-version", "errors carry cniVersion, as CNI says"),
+)
+"""Differences that are taken out of the answers, or out of the peer's state, before these are compared."""

@@ -1,0 +1,75 @@
+"""host-local and we, side by side: the same random calls, the same answers, but for the differences that have a name.
+
+`UNIPAM_LIVES` is how many sequences are run, `UNIPAM_SEED` the first one's number (`random` for a different one each
+time), `UNIPAM_HOST_LOCAL` another host-local to compare with, such as one of a later release.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.conftest import Plugin, environment
+from tests.dialects.host_local.differences import LEVELLED, RULES
+from tests.dialects.host_local.peers import Comparison, Peer
+
+REAL = Path(os.environ.get("UNIPAM_HOST_LOCAL", "/usr/lib/cni/host-local"))
+LIVES = int(os.environ.get("UNIPAM_LIVES", "2000"))
+BATCH = 100
+DOCS = Path(__file__).parents[3] / "docs" / "host-local.md"
+
+
+def first_seed() -> int:
+    wanted = os.environ.get("UNIPAM_SEED", "0")
+    return random.SystemRandom().randrange(10**9) if wanted == "random" else int(wanted)
+
+
+@pytest.fixture
+def real() -> Plugin:
+    if not REAL.exists():
+        pytest.skip("needs the Debian package containernetworking-plugins")
+    return Plugin(REAL)
+
+
+def is_old(real: Plugin) -> bool:
+    return "1.1.0" not in real.run(b"", environment("VERSION")).result["supportedVersions"]
+
+
+def compare(real: Plugin, ours: Plugin, directory: Path, seeds: range) -> Comparison:
+    """One batch in a directory of its own."""
+    directory.mkdir()
+    comparison = Comparison(Peer(real, directory / "theirs", is_old(real)), ours, directory / "ours")
+    for seed in seeds:
+        comparison.live(seed)
+    shutil.rmtree(directory)
+    return comparison
+
+
+@pytest.mark.real
+def test_random_lives_are_answered_as_host_local_answers_them(
+    real: Plugin, warm: Plugin, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    start = first_seed()
+    batches = [range(at, min(at + BATCH, start + LIVES)) for at in range(start, start + LIVES, BATCH)]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda seeds: compare(real, warm, tmp_path / str(seeds.start), seeds), batches))
+    counts = sum((each.counts for each in done), Counter[str]())
+    record_property("sequences", f"{LIVES} from {start}: {dict(sorted(counts.items()))}")
+    differences = [difference for each in done for difference in each.differences]
+    assert not differences, f"{len(differences)} differences; the first:\n" + "\n".join(differences[:5])
+    assert counts["ADD ok"] > LIVES
+    if LIVES >= 2000:
+        never = [rule.name for rule in RULES if not counts[f"rule {rule.name}"]]
+        assert not never, f"{never} allow what does not happen: remove them"
+
+
+@pytest.mark.parametrize("name", [*(rule.name for rule in RULES), *(name for name, _ in LEVELLED)])
+def test_every_difference_is_documented(name: str) -> None:
+    assert re.search(rf"^### `{name}`", DOCS.read_text(), re.MULTILINE), f"docs/host-local.md has no section `{name}`"
