@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from unipam.cni.install import Change
 
-_NAMES = ("host-local",)  # the plugins whose dialect there is
+_NAMES = ("host-local", "azure-vnet-ipam")  # the plugins whose dialect there is
 
 _bin_dir = click.option(
     "--bin-dir",

@@ -33,18 +33,26 @@ Codes = Mapping[type[UnipamError], int]
 
 
 class Plugin(NamedTuple):
-    """What a plugin adds to the protocol: its verbs, the codes of its errors, and its words for them."""
+    """What a plugin adds to the protocol: its verbs, the codes of its errors, and its words for them.
+
+    `dated` errors name the version of the configuration, as libcni since 1.1 prints them.
+    """
 
     name: str
     codes: Codes
     word: Callable[[UnipamError], str]
     verbs: Mapping[str, Verb]
     versions: tuple[str, ...] = protocol.VERSIONS
+    dated: bool = True
 
 
 T = TypeVar("T")
 
-_PLUGINS = {"host-local": "unipam.cni.host_local"}
+_PLUGINS = {
+    "host-local": "unipam.cni.host_local",
+    "azure-vnet-ipam": "unipam.cni.azure_vnet",
+    "azure-vnet-ipamv6": "unipam.cni.azure_vnet",
+}
 """Which module holds the Plugin of a name, under the name PLUGIN; imported when first called."""
 
 CODES: Codes = {
@@ -94,20 +102,20 @@ def answer(call: Call, ledgers: Ledgers) -> Answer:
         config = read(call.stdin)
         protocol.check_version(call.verb, config.version, chosen.versions)
     except UnipamError as error:
-        return failure(error, code_of(error, CODES), error.message, config)
+        return failure(error, code_of(error, CODES), error.message, config, dated=chosen.dated)
     try:
         return chosen.verbs[call.verb](call, config, ledgers)
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not ledgers.patient:
             raise
-        return failure(error, code_of(error, chosen.codes), chosen.word(error), config)
+        return failure(error, code_of(error, chosen.codes), chosen.word(error), config, dated=chosen.dated)
 
 
-def failure(error: UnipamError, code: int, message: str, config: Config) -> Answer:
-    """The answer that says what went wrong."""
+def failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
+    """The answer that says what went wrong; `dated` with the version of the configuration."""
     facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
     details = str(error.facts.get("details", ""))
-    return Answer(1, render_error(code, message, details, config.version), facts=facts)
+    return Answer(1, render_error(code, message, details, config.version if dated else ""), facts=facts)
 
 
 def _about(chosen: Plugin) -> Answer:

@@ -1,0 +1,172 @@
+"""Azure's wireserver: which addresses the fabric has given to the network interfaces of this machine.
+
+One GET, one XML document, read as it comes and within bounds of time, size and count, so that whatever is at the other
+end can neither hold a caller up nor fill its memory. What the answer means for anybody's pools is not known here.
+
+Source: spec azure-vnet-ipam §2.4.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from xml.parsers import expat
+
+from unipam.model.errors import SourceFailed
+
+URL = "http://168.63.129.16/machine/plugins?comp=nmagent&type=getinterfaceinfov1"
+TIMEOUT = 2.5
+"""Seconds for the whole exchange: a launcher gives an agent 4 in all."""
+LARGEST_ANSWER = 16 << 20
+MOST_ADDRESSES = 1 << 16
+"""A machine has at most 8 interfaces with 256 addresses each; this is a bound on nonsense."""
+_CHUNK = 1 << 16
+
+
+class Subnet(NamedTuple):
+    """A subnet of an interface as the answer has it; each address with whether it is the interface's own (primary)."""
+
+    prefix: str
+    addresses: tuple[tuple[str, bool], ...]
+
+
+class Interface(NamedTuple):
+    """A network interface as the answer has it. `mac` is not normalised."""
+
+    mac: str
+    primary: bool
+    subnets: tuple[Subnet, ...]
+
+
+def fetch(url: str = URL, timeout: float = TIMEOUT) -> tuple[Interface, ...]:
+    """Ask, and read the answer. Raises SourceFailed, within `timeout` seconds, with what was wrong.
+
+    An answer without any interface is an answer: ().
+    """
+    document = _Document()
+    try:
+        _receive(url, time.monotonic() + timeout, document.feed)
+    except TimeoutError:
+        raise _failed(url, f"no whole answer within {timeout:g} s") from None
+    except OSError as error:
+        raise _failed(url, (error.strerror or str(error)).lower()) from None
+    except http.client.HTTPException as error:
+        raise _failed(url, f"not an HTTP answer ({type(error).__name__})") from None
+    except (expat.ExpatError, ValueError) as error:
+        raise _failed(url, str(error)) from None
+    return document.interfaces()
+
+
+def _failed(url: str, problem: str) -> SourceFailed:
+    return SourceFailed(f"the wireserver at {urlsplit(url).netloc} gave no address list: {problem}", source=url)
+
+
+def _receive(url: str, deadline: float, feed: Callable[[bytes, bool], None]) -> None:
+    parts = urlsplit(url)
+    connection = _Connection(parts.hostname or "", parts.port or 80, deadline)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers={"Connection": "close"})
+        response = connection.getresponse()
+        if response.status != 200:
+            raise ValueError(f"wireserver http error {response.status} {response.reason}".rstrip())
+        size = 0
+        while chunk := response.read1(_CHUNK):
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise ValueError(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+            feed(chunk, False)
+        feed(b"", True)
+    finally:
+        connection.close()
+
+
+class _Socket(socket.socket):
+    """A socket whose every wait ends at one deadline, so that an answer that drips is late like any other."""
+
+    deadline: float
+
+    def _hurry(self) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.settimeout(left)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        self._hurry()
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _Connection(http.client.HTTPConnection):
+    """An HTTP connection with one deadline for everything; it knows no proxy, since the address means this machine."""
+
+    def __init__(self, host: str, port: int, deadline: float) -> None:
+        super().__init__(host, port)
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        self.sock = _Socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.sock.deadline = self._deadline
+        self.sock.settimeout(max(0.001, self._deadline - time.monotonic()))
+        self.sock.connect((self.host, self.port))
+
+
+class _Document:
+    """Reads the XML document piece by piece. Raises ExpatError or ValueError for anything that is not one of these."""
+
+    def __init__(self) -> None:
+        self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.StartDoctypeDeclHandler = _refuse_doctype
+        self._path: list[str] = []
+        self._interfaces: list[tuple[str, bool, list[Subnet]]] = []
+        self._prefix = ""
+        self._addresses: list[tuple[str, bool]] = []
+        self._parser.EndElementHandler = self._end
+        self._count = 0
+
+    def feed(self, data: bytes, last: bool) -> None:
+        """The next piece."""
+        self._parser.Parse(data, last)
+
+    def interfaces(self) -> tuple[Interface, ...]:
+        """What the whole document says."""
+        return tuple(Interface(mac, primary, tuple(subnets)) for mac, primary, subnets in self._interfaces)
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._path and name != "Interfaces":
+            raise ValueError(f"expected element type <Interfaces> but have <{name[:40]}>")
+        self._path.append(name)
+        match self._path:
+            case ["Interfaces", "Interface"]:
+                primary = _boolean(attributes.get("IsPrimary", ""))
+                self._interfaces.append((attributes.get("MacAddress", ""), primary, []))
+            case ["Interfaces", "Interface", "IPSubnet"]:
+                self._prefix, self._addresses = attributes.get("Prefix", ""), []
+            case ["Interfaces", "Interface", "IPSubnet", "IPAddress"]:
+                self._count += 1
+                if self._count > MOST_ADDRESSES:
+                    raise ValueError(f"the answer lists more than {MOST_ADDRESSES} addresses")
+                self._addresses.append((attributes.get("Address", ""), _boolean(attributes.get("IsPrimary", ""))))
+
+    def _end(self, _: str) -> None:
+        if self._path == ["Interfaces", "Interface", "IPSubnet"]:
+            self._interfaces[-1][2].append(Subnet(self._prefix, tuple(self._addresses)))
+        self._path.pop()
+
+
+def _refuse_doctype(*_: object) -> None:
+    """Nothing good comes with one: entities are how a small document becomes a large one."""
+    raise ValueError("the answer brings a document type, which the wireserver's do not")
+
+
+def _boolean(text: str) -> bool:
+    """A flag as Go's ParseBool reads it; absent means false."""
+    if text in {"1", "t", "T", "true", "TRUE", "True"}:
+        return True
+    if text in {"", "0", "f", "F", "false", "FALSE", "False"}:
+        return False
+    raise ValueError(f"IsPrimary is {text[:40]!r}, neither true nor false")

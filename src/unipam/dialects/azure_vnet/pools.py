@@ -1,0 +1,115 @@
+"""Which learned pools a request may be served from, in which order.
+
+The original goes through its pools in random order and lets capacity override priority or not, as it falls (spec
+azure-vnet-ipam §1.4). Here the order is fixed: priority, then capacity, then address.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+from unipam.addr.prefix import Range, parse_address
+from unipam.dialects.azure_vnet.config import Network
+from unipam.model import rules
+from unipam.model.errors import Missing, Unmet
+from unipam.model.records import Pool, PoolRange, Request
+from unipam.service.learned import Learned, LearnedPool, decode, settle
+from unipam.service.ledger import learned_note
+from unipam.service.refresh import recall
+from unipam.store.api import Tx
+
+
+class Wanted(NamedTuple):
+    """What a request asks of a space.
+
+    `parts` are the pools by preference, `pools` has them as one. `within` are the addresses where holding one counts.
+    """
+
+    pools: tuple[Pool, ...]
+    parts: tuple[Pool, ...]
+    wishes: tuple[int, ...]
+    within: tuple[Range, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def wanted(note: str, network: Network) -> Wanted:
+    """What a configuration asks of a space that has learned `note`.
+
+    Raises Missing in the words of the step that fails, Unmet when what is asked for is no address.
+    """
+    chosen = choose(note, network)
+    parts = tuple(pool.pool for pool in chosen)
+    merged = Pool(-1, tuple(r for part in parts for r in part.ranges))
+    if not network.address:
+        return Wanted((merged,), parts, (), tuple(pool.span for pool in chosen))
+    wish = _wish(network.address)
+    # An address that is in no pool (any more) is served by none, unless its holder asks for it again.
+    return Wanted((merged,) if merged.find(wish) else (), parts, (wish,), (Range(wish, wish),))
+
+
+def _wish(text: str) -> int:
+    """The address asked for. The original looks the text up among its addresses, so one with a length is none."""
+    try:
+        return parse_address(text)
+    except ValueError:
+        raise Unmet("Address not found", addresses=[text]) from None
+
+
+def choose(note: str, network: Network) -> tuple[LearnedPool, ...]:
+    """The pools that a configuration admits, by preference. Raises Missing."""
+    learned = decode(note)
+    if network.subnet:
+        named = learned.find(network.subnet)
+        if named is None:
+            raise unknown_pool(network.subnet, learned.pools)
+        return (named,)
+    found = ordered(learned.pools, network)
+    if not found:
+        raise Missing("no available address pools", pools=[pool.name for pool in learned.pools])
+    return found
+
+
+def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPool, ...]:
+    """The pools of the right family and interface, by preference."""
+    fit = [
+        pool for pool in pools if (pool.network.family == 6) == network.v6 and network.master in {"", pool.interface}
+    ]
+    return tuple(sorted(fit, key=lambda pool: (-pool.priority, -pool.capacity, pool.network)))
+
+
+def unknown_pool(name: str, known: tuple[LearnedPool, ...] = ()) -> Missing:
+    """The error for a pool id that nobody has."""
+    return Missing(f"Pool id {name} not found :Invalid address pool", pools=[pool.name for pool in known])
+
+
+class Plan:
+    """What one ADD asks, said once the ledger shows what it has learned; and how it chooses among free addresses.
+
+    `dice` is a random number from a wide range. After it was asked, `learned` is what the space knows.
+    """
+
+    def __init__(self, network: Network, request: Request, now: float, dice: int) -> None:
+        self._network = network
+        self._request = request
+        self._now = now
+        self._choose = rules.from_place(dice)
+        self._parts: tuple[Pool, ...] = ()
+        self.learned = Learned()
+
+    def __call__(self, tx: Tx, parent: int) -> Request:
+        """The request. Raises Missing or Unmet in the words of the step that fails."""
+        note = tx.note(learned_note(parent))
+        if decode(note).boot != self._request.boot:
+            settle(tx, parent, self._request.boot, self._now)
+            note = tx.note(learned_note(parent))
+        self.learned = decode(note)
+        if not self.learned.pools:
+            raise Missing("Invalid address space", details=recall(tx, parent).error)
+        asked = wanted(note, self._network)
+        self._parts = asked.parts
+        return self._request._replace(pools=asked.pools, wishes=asked.wishes, within=asked.within)
+
+    def choose(self, view: rules.View, pool: Pool) -> tuple[PoolRange, int] | None:
+        """The policy: any free address of the first pool that has one."""
+        return rules.preferring(self._parts, self._choose)(view, pool)

@@ -1,0 +1,96 @@
+"""A ledger that azure-vnet-ipam's calls work on: what it inherits, how it is kept fresh, the state file beside it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import NamedTuple
+
+from unipam.dialects.azure_vnet import source, state
+from unipam.dialects.azure_vnet.config import Origin
+from unipam.dialects.azure_vnet.source import Remark
+from unipam.model.errors import StoreBroken, StoreBusy
+from unipam.service import learned, refresh
+from unipam.service.ledger import Inheritance, Ledger
+from unipam.service.ledgers import Ledgers, started
+from unipam.service.refresh import Outcome
+
+
+class Refreshed(NamedTuple):
+    """How a refresh went, and what the original's log says about it."""
+
+    outcome: Outcome
+    remarks: list[Remark]
+
+
+class Site(NamedTuple):
+    """One ledger and where what it knows comes from. The space in it is called like the plugin."""
+
+    origin: Origin
+    ledgers: Ledgers
+    ledger: Ledger
+    directory: str
+
+    @property
+    def space(self) -> str:
+        """The name of the space in the ledger."""
+        return self.origin.plugin
+
+    def inherit(self) -> Inheritance:
+        """What the original left behind. Raises StoreBusy when reading it would keep others waiting, or StoreBroken."""
+        path = self.origin.state_file
+        if not os.path.exists(path):
+            return Inheritance()
+        if not self.ledgers.patient:
+            raise StoreBusy(f"first contact with the state file {path}", path=path)
+        return state.inherit(path, self.ledger.boot, started())
+
+    def is_due(self, *, needed: bool = False) -> bool:
+        """Whether it is time to ask the source again."""
+        latest = refresh.latest(self.ledger, self.space)
+        return self._asking([]).due(latest, self.ledger.boot, needed=needed)
+
+    def freshen(self, *, needed: bool = False) -> Refreshed:
+        """Ask the source if it is due; a failure is written down and leaves what is known. Raises the store's errors.
+
+        With `needed` an answer that somebody else is waiting for is waited for too.
+        """
+        remarks: list[Remark] = []
+        outcome = refresh.refresh(
+            self.ledger, self.directory, self.space, self._asking(remarks), inherit=self.inherit, needed=needed
+        )
+        if outcome.attempt.failures and outcome.asked:
+            remarks.append(("ipam", f"Source refresh failed, err:{outcome.attempt.error}."))
+        if outcome.learned is not None:
+            self.save()
+        return Refreshed(outcome, remarks)
+
+    def _asking(self, remarks: list[Remark]) -> refresh.Source:
+        fetch = functools.partial(source.fetch, self.origin.environment, remarks)
+        once = self.origin.environment == "ipv6NodeIpam"  # a node's ranges do not change (spec §1.9)
+        return refresh.Source(fetch, self.origin.interval, self.origin._asdict(), once)
+
+    def save(self) -> None:
+        """Write the state file, if it is wanted. Raises StoreBroken."""
+        if not self.origin.write_state:
+            return
+        path = self.origin.state_file
+        try:
+            state.write(path, self._text, f"{self.directory}/state.lock")
+        except OSError as error:
+            raise StoreBroken(
+                f"cannot write the state file {path}: {(error.strerror or '').lower()}", path=path, code=100
+            ) from error
+
+    def _text(self) -> str:
+        known, holders = learned.snapshot(self.ledger, self.space)
+        return state.render(known.pools, holders, version(), state.stamp(time.time_ns()))
+
+
+@functools.cache
+def version() -> str:
+    """What stands as the writer's version in files that others read."""
+    from importlib.metadata import version as installed  # slow to import, and seldom needed
+
+    return f"unipam-{installed('unipam')}"
