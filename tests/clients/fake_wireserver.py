@@ -45,7 +45,8 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     Handler.directory = Path(sys.argv[1])
     server = Server((sys.argv[2], int(sys.argv[3])), Handler)
-    print("listening", flush=True)
+    sys.stdout.write("listening\n")
+    sys.stdout.flush()
     server.serve_forever()
 
 

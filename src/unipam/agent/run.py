@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from unipam.agent.server import Responder, Server
 from unipam.agent.sweep import Sandboxes, Sweeper
+from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
 from unipam.model.errors import BadInput
 from unipam.service.ledgers import Ledgers
@@ -47,6 +49,8 @@ async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
     watch = Watch()
     server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
     sweeper = _watch_over(settings, server, watch)
+    warmer = Warmer(functools.partial(_directories, settings, server), watch)
+    warmer.start()
     listening = await _listen(server)
     watch.say("listening", socket=settings.socket)
     try:
@@ -55,6 +59,7 @@ async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
     finally:
         listening.close()
         await server.finish()
+        warmer.stop()
         if sweeper:
             sweeper.stop()
     watch.say("stopped", socket=settings.socket)
@@ -68,10 +73,13 @@ async def _listen(server: Server) -> asyncio.Server:
         raise BadInput(f"cannot listen at {server.path}: {error.strerror or error}: choose another --socket") from None
 
 
-def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
-    def directories() -> list[str]:
-        return sorted({*settings.data_dirs, *(directory for directory, _ in server.responder.ledgers.opened())})
+def _directories(settings: Settings, server: Server) -> list[str]:
+    """Where ledgers are, as far as the agent knows by now."""
+    return sorted({*settings.data_dirs, *(directory for directory, _ in server.responder.ledgers.opened())})
 
+
+def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
+    directories = functools.partial(_directories, settings, server)
     if settings.metrics:
         watch.serve_metrics(settings.metrics, lambda: Ledgers(patience=1.0), directories)
     if settings.sweep <= 0:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from unipam.addr.prefix import Range, parse_address, parse_interface
 from unipam.cni import attachment, protocol
 from unipam.cni.call import Answer, Call
-from unipam.cni.plugin import Plugin, failure, read, remembering
+from unipam.cni.plugin import Learnt, Plugin, failure, read, remembering
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
 from unipam.dialects.azure_vnet import config as azure
@@ -36,14 +36,14 @@ from unipam.model.records import Claim, Owner, Request
 from unipam.service import learned as learning
 from unipam.service import reconcile, refresh
 from unipam.service.learned import Learned, LearnedPool
-from unipam.service.ledger import Allocation
+from unipam.service.ledger import Allocation, Ledger
 from unipam.service.ledgers import Ledgers
 
 _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""
 
-_seen: dict[str, Origin] = {}
-"""For each data directory that was called for here, how the latest call wants its pools kept."""
+_seen: dict[tuple[str, str], Origin] = {}
+"""For each data directory and plugin that was called for here, how the latest call wants its pools kept."""
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def _owner(call: Call) -> Owner:
 def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     network = _network(call)
     directory = attachment.directory(call, network.data_dir)
-    _seen[directory] = network.origin
+    _seen[directory, network.origin.plugin] = network.origin
     site = Site(network.origin, ledgers, ledgers.at(directory), directory)
     if ledgers.patient and site.is_due():
         site.freshen()
@@ -276,22 +276,24 @@ def _learn_first(site: Site) -> Refreshed:
     return story
 
 
-def keep_warm(ledgers: Ledgers, directories: Iterable[str]) -> list[Refreshed]:
-    """Ask the sources that are due, of every ledger of this dialect in these directories and those called for here.
+def keep_warm(ledgers: Ledgers, directory: str) -> list[Learnt]:
+    """Ask the sources that are due of the ledger in a directory; what they said. Raises the store's errors."""
+    ledger = ledgers.find(directory)
+    sites = [_kept(ledgers, ledger, directory, name) for name in azure.NAMES] if ledger else []
+    return [_learnt(site, site.freshen()) for site in sites if site is not None and site.is_due()]
 
-    Raises the store's errors, after the other ledgers had their turn.
-    """
-    done = []
-    for directory in sorted({*_seen, *directories}):
-        ledger = ledgers.find(directory)
-        for name in azure.NAMES if ledger else ():
-            assert ledger is not None
-            latest = refresh.latest(ledger, name)
-            if latest.settings:
-                origin = _seen.get(directory) or Origin(**latest.settings)
-                site = Site(origin._replace(plugin=name), ledgers, ledger, directory)
-                done += [site.freshen()] if site.is_due() else []
-    return done
+
+def _kept(ledgers: Ledgers, ledger: Ledger, directory: str, name: str) -> Site | None:
+    """A space as the latest call wants it kept, or as it was kept before this process began."""
+    settings = refresh.latest(ledger, name).settings
+    if not settings:
+        return None
+    return Site(_seen.get((directory, name)) or Origin(**settings), ledgers, ledger, directory)
+
+
+def _learnt(site: Site, news: Refreshed) -> Learnt:
+    learned = news.outcome.learned or Learned()
+    return Learnt(site.space, tuple((p.name, p.capacity) for p in learned.pools), news.outcome.attempt.error)
 
 
 PLUGIN = Plugin(
@@ -301,4 +303,6 @@ PLUGIN = Plugin(
     {"ADD": _add, "DEL": _del, "CHECK": _check, "GC": _gc, "STATUS": _status},
     dialect.VERSIONS,
     dated=False,
+    warm=keep_warm,
+    places=tuple(map(azure.data_dir, azure.NAMES)),
 )

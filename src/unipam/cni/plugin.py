@@ -32,10 +32,23 @@ Verb = Callable[[Call, Config, Ledgers], Answer]
 Codes = Mapping[type[UnipamError], int]
 
 
+class Learnt(NamedTuple):
+    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong."""
+
+    space: str
+    pools: tuple[tuple[str, int], ...] = ()
+    error: str = ""
+
+
+Warm = Callable[[Ledgers, str], list[Learnt]]
+"""Asks the sources that are due of the ledger in a directory; what they said."""
+
+
 class Plugin(NamedTuple):
     """What a plugin adds to the protocol: its verbs, the codes of its errors, and its words for them.
 
-    `dated` errors name the version of the configuration, as libcni since 1.1 prints them.
+    `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
+    learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise.
     """
 
     name: str
@@ -44,6 +57,8 @@ class Plugin(NamedTuple):
     verbs: Mapping[str, Verb]
     versions: tuple[str, ...] = protocol.VERSIONS
     dated: bool = True
+    warm: Warm | None = None
+    places: tuple[str, ...] = ()
 
 
 T = TypeVar("T")

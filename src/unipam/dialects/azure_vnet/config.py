@@ -30,6 +30,11 @@ _NET = Struct(
 )
 
 
+def data_dir(plugin: str) -> str:
+    """Where a plugin's ledger is when nobody says otherwise."""
+    return f"/var/lib/unipam/{plugin}"
+
+
 class Origin(NamedTuple):
     """Where pools come from and where the state lies; all that is needed to keep them fresh without a call.
 
@@ -108,7 +113,7 @@ def _network(net: dict[str, Any], ipam: dict[str, Any], plugin: str) -> Network:
         ipam.get("ipAddress") or "",
         net.get("master") or "",
         kind == "azure-vnet-ipamv6",
-        ipam.get("dataDir") or f"/var/lib/unipam/{plugin}",
+        ipam.get("dataDir") or data_dir(plugin),
         ipam.get("log") or "",
         bool(ipam.get("strict")),
         origin,

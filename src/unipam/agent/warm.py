@@ -1,0 +1,69 @@
+"""Keeps what plugins learn from outside fresh, in a thread of its own, so that no call has to wait for it.
+
+What is asked, and when it is time to, the plugin knows (`Plugin.warm`); here is only the thread, and what it says.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from unipam.agent.watch import Watch
+from unipam.cni.plugin import Learnt, Warm, names, plugin
+from unipam.model.errors import UnipamError
+from unipam.service.ledgers import Ledgers
+
+_TICK = 1.0
+"""Seconds between two looks at whether anything is due; a look is one read of each ledger."""
+
+
+class Warmer:
+    """Keeps the ledgers fresh in the directories that `directories` names, and in those where plugins have theirs."""
+
+    def __init__(self, directories: Callable[[], Iterable[str]], watch: Watch) -> None:
+        self._directories = directories
+        self._watch = watch
+        self._ledgers = Ledgers(patience=2.0)
+        self._said: dict[tuple[str, str], Learnt | str] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="warm", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    def _work(self) -> None:
+        plugins = [plugin(name) for name in names()]
+        learning = dict.fromkeys((each.warm, each.places) for each in plugins if each.warm)
+        while not self._stop.is_set():
+            for warm, places in learning:
+                self.round(warm, {*self._directories(), *places})
+            self._stop.wait(_TICK)
+        self._ledgers.close_all()
+
+    def round(self, warm: Warm, directories: Iterable[str]) -> None:
+        """Look at every ledger of one plugin once."""
+        for directory in sorted(directories):
+            try:
+                for learnt in warm(self._ledgers, directory):
+                    self._say((directory, learnt.space), learnt)
+            except UnipamError as error:
+                self._say((directory, ""), error.message)
+
+    def _say(self, key: tuple[str, str], news: Learnt | str) -> None:
+        """Once for each change: an answer every few seconds that says the same is no news."""
+        if self._said.get(key) == news:
+            return
+        self._said[key] = news
+        directory, space = key
+        if isinstance(news, str):
+            self._watch.say("not kept warm", directory=directory, message=news)
+        elif news.error:
+            self._watch.say("source failed", directory=directory, space=space, message=news.error)
+        else:
+            self._watch.say("pools learned", directory=directory, space=space, pools=dict(news.pools))
