@@ -112,6 +112,19 @@ def environment(
     }
 
 
+def host_local(
+    data_dir: Path, version: str = "1.0.0", *sets: list[dict[str, Any]], name: str = "mynet", **ipam: Any
+) -> dict[str, Any]:
+    """A network configuration whose addresses come from these range sets, or from what `ipam` says otherwise."""
+    ranges = {"ranges": list(sets)} if sets else {}
+    return {
+        "cniVersion": version,
+        "name": name,
+        "type": "bridge",
+        "ipam": {"type": "host-local", "dataDir": str(data_dir), **ranges, **ipam},
+    }
+
+
 class Agent:
     """A real `unipam agent` at a socket of its own. It does not sweep: no test's containers exist."""
 
@@ -126,7 +139,17 @@ class Agent:
             raise
 
     def _start(self, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        command = (UNIPAM, "agent", "--socket", self.socket, "--metrics", "", "--sweep", "0", *options)
+        command: list[str | Path] = [
+            UNIPAM,
+            "agent",
+            "--socket",
+            self.socket,
+            "--metrics",
+            "",
+            "--sweep",
+            "0",
+            *options,
+        ]
         with self._log.open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
