@@ -25,6 +25,8 @@ from unipam.service.ledgers import Ledgers, uptime
 LARGEST_FRAME = 32 * 1024 * 1024
 _PEER = struct.Struct("3i")
 _WAITING_CALLS = 32
+_FAREWELL = 2.0
+"""Seconds that an ending agent gives those who are connected."""
 
 Observe = Callable[[Call, Answer, float], None]
 """Told of every call with its answer and how many seconds it took; for the log and the metrics."""
@@ -83,6 +85,7 @@ class Connection(asyncio.Protocol):
         connection = transport.get_extra_info("socket")
         self._descriptor = connection.fileno()
         self._pid, uid = _peer(connection)
+        self._server.connections.add(self)
         if uid not in self._server.admitted:
             self._transport.abort()
 
@@ -132,6 +135,7 @@ class Connection(asyncio.Protocol):
             return 0  # gone, or no room: the loop finds out which
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._server.connections.discard(self)
         if self._told is not None and not self._heard and self._told.undo:
             self._server.keep(self._server.responder.undo(self._told))
 
@@ -150,6 +154,7 @@ class Server:
         self.responder = responder
         self.observe = observe
         self.admitted = frozenset((0, os.getuid()))
+        self.connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._inode = 0
 
@@ -175,9 +180,15 @@ class Server:
         return server
 
     async def finish(self) -> None:
-        """Finish what is under way, and remove the socket unless another agent has taken the path over."""
+        """Finish what is under way, and remove the socket unless another agent has taken the path over.
+
+        A launcher that has its answer needs a moment to say so; who stays silent longer asks again, cold.
+        """
         with contextlib.suppress(FileNotFoundError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
+        deadline = asyncio.get_running_loop().time() + _FAREWELL
+        while self.connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
         while self._tasks:
             await asyncio.wait(self._tasks)

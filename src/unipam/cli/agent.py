@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from unipam.cni.call import SOCKET
+
 
 @click.command("agent")
-@click.option("--socket", default="/run/unipam/agent.sock", show_default=True, help="Where the launcher finds us.")
+@click.option("--socket", default=SOCKET, show_default=True, help="Where the launcher finds us.")
 @click.option(
     "--data-dir",
     "data_dirs",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unipam.cni.call import SOCKET
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ def command() -> None:
 @_bin_dir
 @click.option(
     "--socket",
-    default="/run/unipam/agent.sock",
+    default=SOCKET,
     show_default=True,
     type=click.Path(path_type=Path),
     help="The agent's socket.",

@@ -8,13 +8,14 @@ import time
 import click
 
 from unipam.cli.output import format_option, show_document, when
+from unipam.cni.call import SOCKET
 from unipam.model.errors import UnipamError
 from unipam.service import reads, reconcile
 from unipam.service.ledgers import FILE, Ledgers
 
 
 @click.command("status")
-@click.option("--socket", "path", default="/run/unipam/agent.sock", show_default=True, help="The agent's socket.")
+@click.option("--socket", "path", default=SOCKET, show_default=True, help="The agent's socket.")
 @click.option(
     "--data-dir",
     "data_dirs",

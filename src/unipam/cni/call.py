@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -11,6 +12,9 @@ from unipam.service.ledgers import Ledgers
 
 KEY = "UNIPAM_CALL"
 """The variable in which the launcher names a call: random, the same when the call is asked again cold."""
+
+SOCKET = "/run/unipam/agent.sock"
+"""Where the agent listens unless somebody says otherwise."""
 
 ACK = b"k"
 """What the launcher sends once the caller has the whole answer."""
@@ -67,12 +71,13 @@ def frame_size(data: bytes | bytearray) -> int:
 
 def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
     """The call in a whole frame. Raises ValueError when it is not one."""
-    head, found, stdin = frame[4:].partition(b"\0\0")
+    argv0, cwd, rest = frame[4:].split(b"\0", 2)  # either may be empty: a directory can be removed under its process
+    head, found, stdin = (b"\0" + rest).partition(b"\0\0")
     if not found:
         raise ValueError("the frame has no end of the environment")
-    argv0, cwd, *pairs = head.decode("utf-8", "surrogateescape").split("\0")
+    pairs = os.fsdecode(head).split("\0")
     env = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    return Call(argv0.rpartition("/")[2], env, stdin, cwd, pid, asked)
+    return Call(os.fsdecode(argv0).rpartition("/")[2], env, stdin, os.fsdecode(cwd), pid, asked)
 
 
 def encode_call(call: Call) -> bytes:
