@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unipam.model.errors import SourceFailed
 
-TIMEOUT = 2.5
+TIMEOUT = 3.0
 """Seconds for the whole exchange: a launcher gives an agent 4 in all."""
 
 

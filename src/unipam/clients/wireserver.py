@@ -19,7 +19,7 @@ from xml.parsers import expat
 from unipam.model.errors import SourceFailed
 
 URL = "http://168.63.129.16/machine/plugins?comp=nmagent&type=getinterfaceinfov1"
-TIMEOUT = 2.5
+TIMEOUT = 3.0
 """Seconds for the whole exchange: a launcher gives an agent 4 in all."""
 LARGEST_ANSWER = 16 << 20
 MOST_ADDRESSES = 1 << 16

@@ -9,19 +9,20 @@ from __future__ import annotations
 import functools
 import os
 import random
+import time
 from collections.abc import Callable
 
-from unipam.addr.prefix import Range, parse_address, parse_interface
 from unipam.cni import attachment, protocol
 from unipam.cni.call import Answer, Call
-from unipam.cni.plugin import Learnt, Plugin, failure, read, remembering
+from unipam.cni.plugin import Learnt, Plugin, Verb, failure, read, remembering
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
 from unipam.dialects.azure_vnet import config as azure
-from unipam.dialects.azure_vnet import dialect, pools
+from unipam.dialects.azure_vnet import dialect, pools, textlog
 from unipam.dialects.azure_vnet.config import Network, Origin
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
+from unipam.dialects.azure_vnet.textlog import Story
 from unipam.model.errors import (
     BadConfig,
     Exhausted,
@@ -64,30 +65,50 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"])
 
 
-def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
+    """A verb that leaves a trace in the original's log, where that is wanted."""
+
+    def verb(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+        story = Story(call.verb, call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
+        try:
+            answer = act(call, config, ledgers, story)
+        except UnipamError as error:
+            if not isinstance(error, StoreBusy) or ledgers.patient:  # the call begins anew in a moment otherwise
+                story.error = error.message
+                textlog.write(story)
+            raise
+        textlog.write(story)
+        return answer
+
+    return verb
+
+
+def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     network = _network(call)
     directory = attachment.directory(call, network.data_dir)
     _seen[directory, network.origin.plugin] = network.origin
     site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+    story.begin(network, site)
     if ledgers.patient and site.is_due():
-        site.freshen()
+        story.refreshed = site.freshen()
     try:
-        served = _serve(call, site, network)
+        served = _serve(call, site, network, story)
     except _CURABLE:
         if not site.is_due(needed=True):
             raise
         if not ledgers.patient:
             raise StoreBusy("the source must be asked first", path=directory) from None
-        site.freshen(needed=True)
-        served = _serve(call, site, network)
+        story.refreshed = site.freshen(needed=True)
+        served = _serve(call, site, network, story)
+    story.address, story.pool = served[0].claims[0].first, served[1]
     return _granted(config, network, site, *served)
 
 
-def _serve(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
+def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
     """One address. Raises Refused in the original's words."""
     try:
         if network.strict and not network.subnet:
-            return _serve_whole_pool(call, site, network)
+            return _serve_whole_pool(call, site, network, story)
         return _allocate(call, site, network)
     except Refused as error:
         step = dialect.ALLOCATE_ADDRESS if network.subnet or not isinstance(error, Missing) else dialect.ALLOCATE_POOL
@@ -108,7 +129,7 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
     return allocation, pool
 
 
-def _serve_whole_pool(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
+def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
     """As the original does it: a pool for whoever comes without one, which nobody else without one gets meanwhile."""
 
     def order(learned: Learned) -> tuple[LearnedPool, ...]:
@@ -119,6 +140,7 @@ def _serve_whole_pool(call: Call, site: Site, network: Network) -> tuple[Allocat
     taken = learning.reserve(site.ledger, site.space, order, inherit=site.inherit)
     if taken is None:
         raise Missing("no available address pools")
+    story.pool = taken
     try:
         return _allocate(call, site, network._replace(subnet=taken.name))
     except Refused:
@@ -164,12 +186,14 @@ def _site(call: Call, network: Network, ledgers: Ledgers) -> Site | None:
     return None if ledger is None else Site(network.origin, ledgers, ledger, directory)
 
 
-def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     network = _leniently(call, config)
     site = _site(call, network, ledgers)
+    story.begin(network, site)
     if network.strict:
         _check_pool(site, network)
     gone = _release(call, site, network) if site else []
+    story.released = tuple(claim.text for claim in gone)
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
 
 
@@ -181,7 +205,7 @@ def _check_pool(site: Site | None, network: Network) -> None:
 
 
 def _release(call: Call, site: Site, network: Network) -> list[Claim]:
-    within = _within(network)
+    within = pools.released(network)
     if within is None:
         return []
     try:
@@ -194,29 +218,6 @@ def _release(call: Call, site: Site, network: Network) -> list[Claim]:
             raise
         return []  # a state file that cannot be read or written is no reason to keep a container from ending
     return gone
-
-
-def _within(network: Network) -> tuple[Range, ...] | None:
-    """Where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
-
-    An address with a length means the address, except where the original is wanted exactly, which knows none such.
-    """
-    try:
-        if network.address and "/" in network.address and not network.strict:
-            return (_one(parse_interface(network.address)[0]),)
-        if network.address:
-            return (_one(parse_address(network.address)),)
-    except ValueError:
-        return None
-    try:
-        prefix = parse_interface(network.subnet)[1] if network.subnet else None
-    except ValueError:
-        prefix = None
-    return () if prefix is None else (Range(prefix.first, prefix.last),)
-
-
-def _one(address: int) -> Range:
-    return Range(address, address)
 
 
 def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
@@ -300,7 +301,7 @@ PLUGIN = Plugin(
     azure.NAMES[0],
     dialect.CODES,
     dialect.word,
-    {"ADD": _add, "DEL": _del, "CHECK": _check, "GC": _gc, "STATUS": _status},
+    {"ADD": _logged(_add), "DEL": _logged(_del), "CHECK": _check, "GC": _gc, "STATUS": _status},
     dialect.VERSIONS,
     dated=False,
     warm=keep_warm,

@@ -25,7 +25,7 @@ from unipam.store.api import Tx
 
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts, however many have failed."""
-WAIT = 3.0
+WAIT = 3.3
 """Seconds for which a call that needs the answer waits while somebody else asks."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from unipam.addr.prefix import Range, parse_address
+from unipam.addr.prefix import Range, parse_address, parse_interface
 from unipam.dialects.azure_vnet.config import Network
 from unipam.model import rules
 from unipam.model.errors import Missing, Unmet
@@ -81,6 +81,29 @@ def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPo
 def unknown_pool(name: str, known: tuple[LearnedPool, ...] = ()) -> Missing:
     """The error for a pool id that nobody has."""
     return Missing(f"Pool id {name} not found :Invalid address pool", pools=[pool.name for pool in known])
+
+
+def released(network: Network) -> tuple[Range, ...] | None:
+    """Where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
+
+    An address with a length means the address, except where the original is wanted exactly, which knows none such.
+    """
+    try:
+        if network.address and "/" in network.address and not network.strict:
+            return (_one(parse_interface(network.address)[0]),)
+        if network.address:
+            return (_one(parse_address(network.address)),)
+    except ValueError:
+        return None
+    try:
+        prefix = parse_interface(network.subnet)[1] if network.subnet else None
+    except ValueError:
+        prefix = None
+    return () if prefix is None else (Range(prefix.first, prefix.last),)
+
+
+def _one(address: int) -> Range:
+    return Range(address, address)
 
 
 class Plan:
