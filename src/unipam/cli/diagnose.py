@@ -1,0 +1,131 @@
+"""``unipam diagnose``: the command line of the diagnosis. What is said is made in ``unipam.diagnose``; here is how."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from unipam.diagnose.report import Report
+
+_EPILOG = """\b
+Examples:
+  unipam diagnose /var/log/azure-vnet-ipam.log /var/run/azure-vnet-ipam.json
+  unipam diagnose --node                        the usual places of this node
+  kubectl describe pod web-0 | unipam diagnose -
+  unipam diagnose logs/ -o json | jq '.findings[].title'
+  unipam diagnose bundle/ --html report.html    one page, with the timeline drawn
+
+\b
+Exit codes:
+  0  nothing wrong
+  1  findings
+  2  wrong usage, or an input that cannot be read
+"""
+
+
+@click.command(name="diagnose", epilog=_EPILOG)
+@click.argument("paths", nargs=-1, metavar="[PATH]... | -")
+@click.option("--node", is_flag=True, help="Read the usual places of this node.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How to answer.",
+)
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False), help="Also write one self-contained page to this file."
+)
+@click.pass_context
+def command(context: click.Context, paths: tuple[str, ...], node: bool, output: str, page: str | None) -> None:
+    """Say what is wrong with the addresses of a node, from its logs, states and dumps.
+
+    Reads conflists, logs of azure-vnet-ipam, azure-vnet, Calico, Cilium, Azure CNS, kubelet and containerd, Kubernetes
+    events, state files, IPAMBlock, CiliumNode and NodeNetworkConfig dumps, command output, host-local directories and
+    unipam's own ledger, in any mix: rotated, compressed, cut, or pasted together. Nothing is changed.
+    """
+    report = _read(paths, node)
+    if page is not None:
+        _write_page(report, page)
+    _print(report, output)
+    context.exit(1 if report.findings else 0)
+
+
+def _read(paths: tuple[str, ...], node: bool) -> Report:
+    from unipam.diagnose import Unreadable, diagnose, node_paths
+
+    files: list[str | Path] = [path for path in paths if path != "-"]
+    if node:
+        files += node_paths()
+    if not files and "-" not in paths:
+        _refuse(
+            "none of the usual places of a node exists here" if node else "name a path, --node, or - for standard input"
+        )
+    progress = _Progress()
+    try:
+        return diagnose(files, stdin="-" in paths, progress=progress)
+    except Unreadable as error:
+        _refuse(f"cannot read {error}")
+    finally:
+        progress.clear()
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo(f"unipam diagnose: {message} (see unipam diagnose --help)", err=True)
+    raise SystemExit(2)
+
+
+def _print(report: Report, output: str) -> None:
+    if output == "table":
+        from unipam.diagnose.render.text import Writer
+
+        terminal = sys.stdout.isatty()
+        writer = Writer(colour=terminal, width=shutil.get_terminal_size((110, 40)).columns if terminal else 110)
+        click.echo("\n".join(writer.lines(report)))
+        return
+    import msgspec
+
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        click.echo(msgspec.yaml.encode(report).decode(), nl=False)
+
+
+def _write_page(report: Report, page: str) -> None:
+    from unipam.diagnose.render.html import page_of
+
+    try:
+        Path(page).write_text(page_of(report), encoding="utf-8")
+    except OSError as error:
+        _refuse(f"cannot write {page}: {error.strerror}")
+
+
+class _Progress:
+    """One line on stderr, rewritten, when a person looks at it."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._next = 0.0
+        self._dirty = False
+
+    def __call__(self, name: str, done: int, size: int) -> None:
+        now = time.monotonic()
+        if not self._shown or now < self._next:
+            return
+        self._next = now + 0.2
+        self._dirty = True
+        part = f"{100 * done // size} %" if size else f"{done / 1e6:.0f} MB"
+        sys.stderr.write(f"\r\x1b[Kreading {name}: {part}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._dirty:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,169 @@
+"""What no log reader took: documents, tables, listings and messages, told apart by shape and handed to who knows them.
+
+A block is a run of lines. It may mix a prompt, a fragment of JSON, a table and prose; each part goes its own way.
+Every block is also read as prose, paragraph by paragraph, because an error message can stand anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from unipam.diagnose import rules
+from unipam.diagnose.case import Case
+from unipam.diagnose.documents import azure_state, known, tolerant, yamldoc
+from unipam.diagnose.documents.tree import Document, Obj
+from unipam.diagnose.passage import Passage
+from unipam.diagnose.tables import calicoctl, kubectl, listing, status
+
+Lines = list[tuple[int, bytes]]
+
+_PROMPT = re.compile(
+    rb"^[\s>]*(?:(?:[\w.-]+@)?(?P<host>[\w.-]+)?(?::[^\s#$]*)?\s?[#$]|\xe2\x9e\x9c)\s*(?:sudo )?(?P<verb>cat|ls"
+    rb"|cd|kubectl|k|calicoctl|journalctl|tail|curl)\b\s*(?P<rest>.*)$"
+)
+_JSON_OPENS = re.compile(rb'^\s*(?:[{\[]\s*(?:$|["{\[}\]])|-?"[^"\n]*"\s*:)')
+_JSON_GOES_ON = re.compile(rb'^\s*(?:[{}\[\],"]|-?\d[\d.eE+-]*\s*,?\s*$|(?:true|false|null)\s*,?\s*$|\.{3,}|$)')
+_PATH = re.compile(rb"(/[\w./*-]+)")
+_ENTRY = re.compile(rb"^\s*#?\s*(?:[*-] |Warning\s|Normal\s|Error\b|E\d{4} |>\s*[*-] )")
+_ASSIGNED = re.compile(rb"Successfully assigned ([\w.-]+/[\w.-]+) to ")
+_DESCRIBED = re.compile(rb"^Name:\s+\S")
+MAX_PARAGRAPH = 60
+MAX_LABEL = 48
+
+
+class Context(msgspec.Struct):
+    """What earlier lines of the file say about the next ones."""
+
+    file: str
+    origin: str = ""
+    node: str = ""
+    directory: str = ""
+    pod: str = ""
+    """The pod that a ``kubectl describe`` is about."""
+    label: str = ""
+    """The short line just before a fragment: what whoever pasted it called it."""
+    lines_taken: int = 0
+    """Lines of this file that log readers took: a file with some is not one document."""
+
+
+def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
+    """Read a block. *whole* tells that it is the whole file, so that a document in it should be complete."""
+    full = [line for _, line in lines]
+    if yamldoc.looks_like_yaml(full) and _read_yaml(case, context, lines):
+        return
+    start = 0
+    while start < len(lines):
+        start = _read_region(case, context, lines, start, whole=whole)
+
+
+def _read_yaml(case: Case, context: Context, lines: Lines) -> bool:
+    text = b"\n".join(line for _, line in lines).decode("utf-8", "replace")
+    documents = yamldoc.parse(context.file, text, lines[0][0], dict(lines))
+    taken = False
+    for document in documents:
+        document.origin, document.node = context.origin, context.node
+        taken = known.read(case, document, whole=False) or taken
+        taken = _read_inner_json(case, document, lines) or taken
+    return taken
+
+
+def _read_inner_json(case: Case, document: Document, lines: Lines) -> bool:
+    """JSON kept as text inside YAML, as a ConfigMap keeps a conflist."""
+    taken = False
+    for _, obj in document.objects():
+        for key, value in obj.items():
+            if isinstance(value, str) and value.lstrip().startswith("{"):
+                inner = tolerant.parse(document.file, value, obj.line_of(key) + 1, dict(lines))
+                taken = known.read(case, inner, whole=False) or taken
+    return taken
+
+
+def _read_region(case: Case, context: Context, lines: Lines, start: int, *, whole: bool) -> int:
+    line = lines[start][1]
+    if _JSON_OPENS.match(line):
+        end = start + 1
+        while end < len(lines) and _JSON_GOES_ON.match(lines[end][1]):
+            end += 1
+        _read_json(
+            case, context, lines[start:end], whole=whole and end == len(lines) and not _text_before(lines, start)
+        )
+        return end
+    end = start
+    while end < len(lines) and not (_JSON_OPENS.match(lines[end][1]) and end > start):
+        end += 1
+        if end < len(lines) and end > start and _PROMPT.match(lines[end][1]):
+            break
+    _read_text(case, context, lines[start:end])
+    return end
+
+
+def _text_before(lines: Lines, start: int) -> bool:
+    return any(line.strip() for _, line in lines[:start])
+
+
+def _read_json(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
+    text = b"\n".join(line for _, line in lines).decode("utf-8", "replace")
+    document = tolerant.parse(context.file, text, lines[0][0], dict(lines))
+    document.origin, document.node, document.label = context.origin, context.node, context.label
+    context.origin = context.node = context.label = ""  # the output of the command that a prompt showed is over
+    if not known.read(case, document, whole=whole and context.lines_taken == 0):
+        _read_prose(case, context, lines)
+    elif isinstance(document.root, Obj | list):
+        _apply(case, context, lines[:MAX_PARAGRAPH])
+
+
+def _read_text(case: Case, context: Context, lines: Lines) -> None:
+    _note_prompts(context, lines)
+    text = b"\n".join(line for _, line in lines)
+    if b"<IPSubnet" in text:
+        number, first = next((number, line) for number, line in lines if b"<I" in line)
+        azure_state.read_wireserver(case, context.file, number, text.decode("utf-8", "replace"), first)
+        return
+    numbered = [(number, line.decode("utf-8", "replace")) for number, line in lines]
+    listing.read(case, context.file, context.directory, numbered)
+    calicoctl.read(case, context.file, numbered)
+    kubectl.read(case, context.file, numbered)
+    status.read(case, context.file, numbered)
+    _read_prose(case, context, lines)
+
+
+def _note_prompts(context: Context, lines: Lines) -> None:
+    for _, line in lines:
+        match = _PROMPT.match(line)
+        if match is None:
+            context.label = line.strip().decode("utf-8", "replace")[:MAX_LABEL] or context.label
+            continue
+        path = _PATH.search(match["rest"])
+        verb = match["verb"]
+        context.node = (match["host"] or b"").decode() or context.node
+        if path and verb in {b"ls", b"cd"}:
+            context.directory = path[1].decode()
+        elif path:
+            context.origin = path[1].decode()
+
+
+def _read_prose(case: Case, context: Context, lines: Lines) -> None:
+    paragraph: Lines = []
+    for number, line in lines:
+        if not line.strip() or _ENTRY.match(line) or len(paragraph) >= MAX_PARAGRAPH:
+            _apply(case, context, paragraph)
+            paragraph = []
+        if line.strip():
+            paragraph.append((number, line))
+            _note_pod(context, line)
+    _apply(case, context, paragraph)
+
+
+def _note_pod(context: Context, line: bytes) -> None:
+    if _DESCRIBED.match(line):
+        context.pod = ""  # the description of the next one begins
+    elif (match := _ASSIGNED.search(line)) is not None:
+        context.pod = match[1].decode()
+
+
+def _apply(case: Case, context: Context, lines: Lines) -> None:
+    passage = Passage(context.file, lines, pod=context.pod)
+    if lines and rules.may_apply(passage.words) and not passage.is_heading:
+        rules.apply(case, passage)

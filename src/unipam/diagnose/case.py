@@ -1,0 +1,181 @@
+"""The case file: everything the readers hand in, kept within bounds however long the input is.
+
+Readers say what they saw (``signal``, ``fact``, ``event``, ``pod_of``); nothing here judges. What the signals mean is
+in ``catalogue``, what follows from several of them together is in ``conclude``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from unipam.diagnose.clocks import Clocks
+from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder, Pool, Source, Variant
+
+MAX_EVIDENCE = 5
+MAX_ENTITIES = 20
+MAX_SIGNALS = 2_000
+MAX_FACTS = 400
+MAX_TRACKS = 6_000
+MAX_EVENTS_PER_TRACK = 12
+MAX_PODS = 20_000
+_SAME_ACT_SECONDS = 3.0
+"""Two plugins log the same act (azure-vnet and azure-vnet-ipam, kubelet and Calico) within a moment of each other."""
+
+
+def evidence(file: str, line: int, text: bytes | str) -> Evidence:
+    """The evidence of one line, cut to a readable length."""
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    words = words.strip()
+    return Evidence(file, line, words if len(words) <= EXCERPT_LENGTH else words[: EXCERPT_LENGTH - 1] + "…")
+
+
+class Signal(msgspec.Struct):
+    """One kind of trouble about one subject, counted, with its first few lines and the names that appear in them."""
+
+    kind: str
+    subject: str
+    count: int = 0
+    first: float | None = None
+    last: float | None = None
+    evidence: list[Evidence] = []
+    entities: dict[str, dict[str, None]] = {}
+    values: dict[str, str | int | float] = {}
+
+    def add(self, where: Evidence, at: float | None, times: int) -> None:
+        self.count += times
+        if len(self.evidence) < MAX_EVIDENCE and where not in self.evidence:
+            self.evidence.append(where)
+        if at is not None:
+            self.first = at if self.first is None else min(self.first, at)
+            self.last = at if self.last is None else max(self.last, at)
+
+    def name(self, sort: str, names: Iterable[str]) -> None:
+        known = self.entities.setdefault(sort, {})
+        for name in names:
+            if name and len(known) < MAX_ENTITIES:
+                known[name] = None
+
+
+class Case:
+    """What one diagnosis has gathered so far."""
+
+    def __init__(self) -> None:
+        self.signals: dict[tuple[str, str], Signal] = {}
+        self.facts: dict[str, Fact] = {}
+        self.tracks: OrderedDict[str, deque[Event]] = OrderedDict()
+        self.dropped: Counter[str] = Counter()
+        self.tracks_dropped = 0
+        self.acts: Counter[str] = Counter()
+        self.pods: OrderedDict[str, str] = OrderedDict()
+        self.pools: dict[str, Pool] = {}
+        self.variants: dict[str, Variant] = {}
+        self.clocks = Clocks()
+        self.sources: list[Source] = []
+        self.live_containers: dict[str, Evidence] = {}
+        """Containers that some list of living things names (endpoints of azure-vnet.json, crictl, CNS)."""
+        self.live_addresses: dict[str, str] = {}
+        """Addresses of running pods as a pod listing names them: address to pod."""
+        self.pod_cidrs: dict[str, Evidence] = {}
+        self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
+        """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
+        self.resets: list[tuple[str, int]] = []
+        """Where (file, line) a plugin began with an empty store: what was given before it is forgotten, not doubled."""
+
+    def signal(
+        self,
+        kind: str,
+        subject: str,
+        where: Evidence,
+        *,
+        at: float | None = None,
+        times: int = 1,
+        values: dict[str, Any] | None = None,
+        **entities: Iterable[str],
+    ) -> None:
+        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``."""
+        signal = self.signals.get((kind, subject))
+        if signal is None:
+            if len(self.signals) >= MAX_SIGNALS:
+                subject = ""
+            signal = self.signals.setdefault((kind, subject), Signal(kind, subject))
+        signal.add(where, at, times)
+        signal.values.update({name: value for name, value in (values or {}).items() if value is not None})
+        for sort, names in entities.items():
+            signal.name(sort, names)
+
+    def has(self, *kinds: str) -> bool:
+        """Whether any of the kinds was seen."""
+        return any(kind in kinds for kind, _ in self.signals)
+
+    def fact(self, text: str, where: Evidence) -> None:
+        """Record something the input shows that is neither good nor bad."""
+        fact = self.facts.get(text)
+        if fact is not None:
+            fact.count += 1
+        elif len(self.facts) < MAX_FACTS:
+            self.facts[text] = Fact(text, [where])
+
+    def event(self, event: Event) -> None:
+        """Append to the history of the event's address, or of its container when it has no address."""
+        subject = event.address or event.container or event.pod or "unknown"
+        track = self.tracks.get(subject)
+        if track is None:
+            track = self._new_track(subject)
+        elif track and _same_act(track[-1], event):
+            _merge(track[-1], event)
+            return
+        if len(track) == MAX_EVENTS_PER_TRACK:
+            self.dropped[subject] += 1
+        track.append(event)
+        self.acts[event.verb] += 1
+
+    def _new_track(self, subject: str) -> deque[Event]:
+        if len(self.tracks) >= MAX_TRACKS:
+            oldest, _ = self.tracks.popitem(last=False)
+            self.dropped.pop(oldest, None)
+            self.tracks_dropped += 1
+        track = self.tracks[subject] = deque(maxlen=MAX_EVENTS_PER_TRACK)
+        return track
+
+    def pod_of(self, container: str, pod: str) -> None:
+        """Remember which pod (``namespace/name``) a container belongs to."""
+        if container not in self.pods and len(self.pods) >= MAX_PODS:
+            self.pods.popitem(last=False)
+        self.pods[container] = pod
+
+    def pool(self, name: str, kind: str) -> Pool:
+        """The pool of that name, new when it was not known."""
+        return self.pools.setdefault(name, Pool(name, kind))
+
+    def hold(self, pool: Pool, holder: Holder) -> None:
+        """Record that a dump names a holder of an address of the pool; the newest dump wins."""
+        pool.holders = [known for known in pool.holders if known.address != holder.address]
+        pool.holders.append(holder)
+
+    def is_live(self, container: str) -> bool:
+        """Whether a list of living things names the container; crictl shortens ids to 13 characters."""
+        return container in self.live_containers or container[:13] in self.live_containers
+
+    def source(self, path: str) -> Source:
+        """Open the account of one input."""
+        self.sources.append(Source(path))
+        return self.sources[-1]
+
+
+def _same_act(known: Event, event: Event) -> bool:
+    if known.verb != event.verb or (known.container and event.container and known.container != event.container):
+        return False
+    if known.pod and event.pod and known.pod != event.pod:
+        return False
+    return known.at is None or event.at is None or abs(known.at - event.at) <= _SAME_ACT_SECONDS
+
+
+def _merge(known: Event, event: Event) -> None:
+    known.pod = known.pod or event.pod
+    known.container = known.container or event.container
+    known.pool = known.pool or event.pool
+    known.by = f"{known.by}, {event.by}" if event.by not in known.by else known.by

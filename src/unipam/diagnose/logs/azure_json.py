@@ -1,0 +1,318 @@
+"""The JSON generation: azure-vnet.log, azure-vnet-ipam.log, azure-ipam.log, and CNS's JSON lines (spec §3.3).
+
+A line is known by component and message, never by caller. "Address release completed with" is logged as an error even
+when it succeeded: only the key ``error`` tells. The transitional form of 2023 has the component inside the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from unipam.diagnose import rules, stamps
+from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.documents import azure_state
+from unipam.diagnose.logs.azure_session import Session, Sessions
+from unipam.diagnose.logs.azure_text import AzureText, pod_of
+from unipam.diagnose.passage import Passage
+from unipam.diagnose.report import Evidence, Source
+
+_KEYS = {
+    "container": "ContainerId",
+    "args": "Args",
+    "netconf": "StdinData",
+    "count": "addressCount",
+    "interface": "ifName",
+}
+
+
+class ZapLine(msgspec.Struct, rename=_KEYS):
+    """The keys that matter; everything else is skipped unread. Objects stay raw until they are wanted."""
+
+    msg: str
+    ts: str = ""
+    level: str = ""
+    component: str = ""
+    pid: int | str = ""
+    error: msgspec.Raw = msgspec.Raw(b"")
+    address: msgspec.Raw = msgspec.Raw(b"")
+    options: msgspec.Raw = msgspec.Raw(b"")
+    am: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw = msgspec.Raw(b"")
+    container: str = ""
+    args: str = ""
+    netconf: msgspec.Raw = msgspec.Raw(b"")
+    version: msgspec.Raw = msgspec.Raw(b"")
+    name: msgspec.Raw = msgspec.Raw(b"")
+    subnet: msgspec.Raw = msgspec.Raw(b"")
+    count: msgspec.Raw = msgspec.Raw(b"")
+    interface: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decoder = msgspec.json.Decoder(ZapLine)
+_COMPONENTS = frozenset({"ipam", "cni-ipam", "cni-store", "cni-plugin"})
+_BORING = frozenset(
+    {
+        "Running on",
+        "Releasing address",
+        "Save succeeded",
+        "Plugin started",
+        "Plugin stopped",
+        "Read network configuration",
+        "Allocated address with subnet",
+        "Allocated address",
+        "Releasing pool",
+        "Starting source",
+        "Refreshing address source.",
+        "store key not found",
+        "Wireserver call to retrieve IP List",
+        "merging address space",
+        "saving ipam state",
+        "Requesting pool with",
+        "Checking pool",
+        "Pool is in use",
+        "Pool is of a different address family",
+        "store empty",
+        "Pool is not on the requested interface",
+        "Pool matches requirements",
+        "Pool is preferred because of priority",
+        "Pool is preferred because of capacity",
+        "Pool request completed with pool",
+        "Pool request completed with",
+        "Skip releasing pool with due to address being in use",
+        "Releasing pool as there are no allocations",
+        "Deleting Address record from address pool as metadata doesn't have this address",
+        "Unable to read empty file",
+        "http return error code for wireserver call",
+        "wireserver call failed",
+        "Failed to find interface with",
+        "Failed to parse subnet",
+        "Failed to create pool",
+        "Failed to create",
+        "Failed to start source",
+    }
+)
+
+Handler = Callable[["_Line"], None]
+
+
+class AzureJson:
+    """Reads the lines of one log group."""
+
+    format = "azure JSON log"
+
+    def __init__(self, case: Case, text: AzureText) -> None:
+        self.case = case
+        self.text = text
+        self.sessions = Sessions(case)
+        self.file = ""
+        self.source = Source("")
+        self.count = 0
+        self.saved_at: float | None = None
+        self._state: tuple[msgspec.Raw, bytes, int] | None = None
+
+    def begin(self, source: Source) -> None:
+        self.file = self.sessions.file = source.path
+        self.source = source
+        self.count = 0
+
+    def end(self) -> None:
+        if self.count:
+            self.source.formats[self.format] = self.source.formats.get(self.format, 0) + self.count
+        if self._state is not None:
+            azure_state.read_logged(self.case, self.file, self._state[2], self._state[1], bytes(self._state[0]))
+            self._state = None
+
+    def take(self, line: bytes, number: int) -> bool:
+        """Take a one-line JSON object that has a message; other JSON is a document and is left."""
+        if b'"msg"' not in line or line[-1:] != b"}":
+            return False
+        try:
+            zap = _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        self.count += 1
+        message = zap.msg
+        if message in _BORING:
+            return True
+        at = _at(zap.ts)
+        handler = _HANDLERS.get(message.rstrip("."))
+        if handler is not None:
+            handler(_Line(self, self.sessions.of(str(zap.pid), at, number), zap, line, number))
+        else:
+            self._other(zap, line, number, at)
+        return True
+
+    def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
+        if rules.apply(self.case, Passage(self.file, [(number, line)], at)):
+            return
+        if zap.component in _COMPONENTS and not zap.error:
+            self.source.unknown += 1
+            if len(self.source.unknown_examples) < 5:
+                self.source.unknown_examples.append(evidence(self.file, number, line))
+
+    def keep_state(self, state: msgspec.Raw, line: bytes, number: int) -> None:
+        """Only the last state of a log is wanted, and it is read once, at the end."""
+        self._state = (state, line, number)
+
+
+def _at(text: str) -> float | None:
+    stamp = stamps.rfc3339(text.encode())
+    return stamp[0] if stamp else None
+
+
+def _plain(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw) if raw else ""
+
+
+def _netconf(raw: msgspec.Raw) -> dict[str, Any]:
+    value = _plain(raw)
+    try:
+        value = msgspec.json.decode(value) if isinstance(value, str) and value else value
+    except msgspec.DecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+class _Line:
+    """One line of a call whose meaning matters, and what it does to the call."""
+
+    __slots__ = ("line", "log", "number", "session", "zap")
+
+    def __init__(self, log: AzureJson, session: Session, zap: ZapLine, line: bytes, number: int) -> None:
+        self.log, self.session, self.zap, self.line, self.number = log, session, zap, line, number
+
+    def where(self) -> Evidence:
+        return evidence(self.log.file, self.number, self.line)
+
+    def acquiring(self) -> None:
+        self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+
+    def acquired(self) -> None:
+        self.log.sessions.acquired(self.session, self.session.at)
+
+    def released(self) -> None:
+        self.log.sessions.end(self.session, self.line, self.number)
+
+    def version(self) -> None:
+        self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+        self.session.waiting = False
+        self.session.asked_at = None
+        self.session.by = str(_plain(self.zap.name))
+        self.log.case.fact(f"{self.session.by} {_plain(self.zap.version)}, JSON log generation.", self.where())
+
+    def processing(self) -> None:
+        self.session.verb = self.zap.msg[11:14]
+        self.session.container = self.zap.container
+        self.session.pod = pod_of(self.zap.args.encode())
+        if self.session.container and self.session.pod:
+            self.log.case.pod_of(self.session.container, self.session.pod)
+        netconf = _netconf(self.zap.netconf)
+        ipam = netconf.get("ipam")
+        ipam = ipam if isinstance(ipam, dict) else {}
+        self.session.pool, self.session.address = str(ipam.get("subnet") or ""), str(ipam.get("ipAddress") or "")
+        if netconf.get("type") == "azure-vnet":
+            self.log.case.fact(
+                f"The calls come from azure-vnet, mode {netconf.get('mode') or 'not named'}.",
+                self.where(),
+            )
+
+    def learn_container(self) -> None:
+        options = _plain(self.zap.options)
+        if isinstance(options, dict):
+            self.session.container = self.session.container or str(options.get("azure.address.id", ""))
+
+    def requesting(self) -> None:
+        self.session.verb = self.session.verb or "ADD"
+        self.learn_container()
+        self.log.case.acts["asked"] += 1
+
+    def releasing(self) -> None:
+        self.session.verb = self.session.verb or "DEL"
+        self.session.address = self.session.address or str(_plain(self.zap.address))
+        self.learn_container()
+
+    def request_completed(self) -> None:
+        self.session.result = str(_plain(self.zap.address))
+
+    def release_completed(self) -> None:
+        if self.zap.error:
+            self.fail()
+        elif not self.session.repeat:
+            self.session.result = str(_plain(self.zap.address)) or self.session.address
+
+    def repeat(self) -> None:
+        self.session.repeat = True
+
+    def completed(self) -> None:
+        self.session.verb = self.session.verb or self.zap.msg[:3]
+        if self.zap.error:
+            self.fail()
+        elif self.session.verb == "ADD":
+            result = _plain(self.zap.result)
+            ips = result.get("ips") if isinstance(result, dict) else None
+            if isinstance(ips, list) and ips and isinstance(ips[0], dict):
+                self.session.result = self.session.result or str(ips[0].get("address", ""))
+        elif self.session.address and not self.session.repeat:
+            self.session.result = self.session.result or self.session.address
+        if (
+            self.log.sessions.known(self.session.pid) is self.session
+            and self.session.asked_at is None
+            and self.session.started
+        ):
+            self.log.sessions.end(self.session, self.line, self.number)
+
+    def fail(self) -> None:
+        self.log.sessions.fail(self.session, str(_plain(self.zap.error)) or self.zap.msg, self.line, self.number)
+
+    def corrupt(self) -> None:
+        self.log.sessions.fail(self.session, f"{self.zap.msg}: {_plain(self.zap.error)}", self.line, self.number)
+        self.log.case.signal(
+            "state-corrupt", "", self.where(), at=self.session.at, values={"reason": str(_plain(self.zap.error))}
+        )
+
+    def refresh_failed(self) -> None:
+        self.session.refresh_error = str(_plain(self.zap.error))
+        if not self.session.error:
+            self.session.error_line = (self.number, self.line)
+
+    def got(self) -> None:
+        count, subnet = _plain(self.zap.count), _plain(self.zap.subnet)
+        if isinstance(count, int) and isinstance(subnet, str):
+            self.log.text.file = self.log.file
+            self.log.text.case_pool(subnet, count, str(_plain(self.zap.interface)), self.line, self.number)
+
+    def restored(self) -> None:
+        self.log.keep_state(self.zap.am, self.line, self.number)
+
+    def lock_failed(self) -> None:
+        self.log.sessions.fail(self.session, f"Failed to lock store: {_plain(self.zap.error)}", self.line, self.number)
+
+
+_HANDLERS: dict[str, Handler] = {
+    "Acquiring process lock": _Line.acquiring,
+    "Acquired process lock with timeout value of": _Line.acquired,
+    "Released process lock": _Line.released,
+    "Plugin version": _Line.version,
+    "Processing ADD command": _Line.processing,
+    "Processing DEL command": _Line.processing,
+    "Requesting address with": _Line.requesting,
+    "Releasing address with": _Line.releasing,
+    "Address request completed with": _Line.request_completed,
+    "Address request failed with": _Line.fail,
+    "Address release completed with": _Line.release_completed,
+    "Address not found. Not Returning error": _Line.repeat,
+    "Address not in use. Not Returning error": _Line.repeat,
+    "ADD command completed": _Line.completed,
+    "DEL command completed": _Line.completed,
+    "Source refresh failed": _Line.refresh_failed,
+    "got addresses from interface subnet": _Line.got,
+    "Restored state": _Line.restored,
+    "Failed to restore state": _Line.corrupt,
+    "Failed to initialize address manager": _Line.corrupt,
+    "error": _Line.fail,
+    "[cni] Failed to lock store": _Line.lock_failed,
+    "Recovered panic": _Line.fail,
+}

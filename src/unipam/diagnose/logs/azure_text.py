@@ -1,0 +1,338 @@
+"""The text generation of azure-vnet-ipam.log and azure-vnet.log, and azure-cns.log (spec azure-vnet-ipam §3.1, §4.8).
+
+``YYYY/MM/DD HH:MM:SS [pid] [component] message``; the oldest releases have no pid, and some lines no component.
+A message is known by its first bytes. Most lines of a call say nothing that a diagnosis needs: they are recognised
+and counted, and their time is not even read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from unipam.diagnose import rules, stamps
+from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.logs import cns
+from unipam.diagnose.logs.azure_session import Session, Sessions
+from unipam.diagnose.passage import Passage
+from unipam.diagnose.report import Evidence, Source
+from unipam.diagnose.words import words_of
+
+HEAD = 10
+_IP_IN_RESULT = re.compile(rb"Address:\{IP:([0-9a-fA-F.:]+) Mask")
+_GOT = re.compile(rb"got (\d+) addresses from interface (\S+), subnet (\S+?)\.?$")
+_FOUND = re.compile(rb"Number of IPAddress found in ipsubnet (\S+): (\d+)")
+_PLUGIN = re.compile(rb"Plugin (\S+) version (\S+?)\.?$")
+_POOL_LINE = re.compile(rb"Pool \S+ (?:is in use|matches requirements|is preferred)|Pool is |Pool request completed")
+_COMPLETED = re.compile(
+    rb"command completed (?:for pod \S+ )?with (?:result:(?P<result>.*?) |IPs:(?P<ips>.*?) )?err:(?P<error>.*?)\.?$"
+)
+_OWN = frozenset({b"ipam", b"cni-ipam", b"azure-vnet-ipam", b"azure-vnet-ipamv6"})
+
+Handler = Callable[["_Line"], None]
+
+
+def between(line: bytes, before: bytes, after: bytes, start: int = 0) -> str:
+    """The text between two marks, "" when the first is not there."""
+    begin = line.find(before, start)
+    if begin < 0:
+        return ""
+    begin += len(before)
+    end = line.find(after, begin)
+    return line[begin : end if end >= 0 else len(line)].decode("utf-8", "replace")
+
+
+def pod_of(args: bytes) -> str:
+    """``namespace/name`` from CNI_ARGS, which runtimes write in any order; "" when they name no pod."""
+    name = re.search(rb"K8S_POD_NAME=([^; \"]+)", args)
+    namespace = re.search(rb"K8S_POD_NAMESPACE=([^; \"]+)", args)
+    return f"{namespace[1].decode()}/{name[1].decode()}" if name and namespace else ""
+
+
+def _tags(brackets: bytes) -> tuple[str, bytes]:
+    """The process id and the component of ``[9152] [ipam] ``; either may be missing."""
+    words = [word[1:] for word in brackets.split(b"] ") if word]
+    pid = words.pop(0).decode() if words and words[0].isdigit() else ""
+    return pid, words[-1] if words else b""
+
+
+class AzureText:
+    """Reads the lines of one log group."""
+
+    format = "azure text log"
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.sessions = Sessions(case)
+        self.cns = cns.CnsText(case)
+        self.file = ""
+        self.source = Source("")
+        self.count = 0
+        self.found: dict[str, int] = {}
+        self.saved_at: float | None = None
+        self._stamp = b""
+        self._at: float | None = None
+
+    def begin(self, source: Source) -> None:
+        self.file = self.sessions.file = source.path
+        self.source = source
+        self.count = 0
+
+    def end(self) -> None:
+        if self.count:
+            self.source.formats[self.format] = self.source.formats.get(self.format, 0) + self.count
+
+    def at(self, line: bytes) -> float | None:
+        """The time of a line. Neighbours share their second, so the last answer is kept."""
+        stamp = line[:19]
+        if stamp != self._stamp:
+            self._stamp, self._at = stamp, stamps.plain(stamp)
+        return self._at
+
+    def take(self, line: bytes, number: int) -> bool:
+        """Take a line of this family. A wrong guess costs two comparisons."""
+        if line[4:5] != b"/" or line[13:14] != b":":
+            return False
+        self.count += 1
+        start = 20
+        while line[start : start + 1] == b"[" and (end := line.find(b"] ", start)) > 0:
+            start = end + 2
+        handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
+        if handler is None:  # most lines: known, and of no interest
+            return True
+        pid, component = _tags(line[20:start])
+        if handler is _UNLISTED:
+            self._unlisted(line, number, start, pid, component)
+        else:
+            handler(_Line(self, self.sessions.of(pid, self.at(line), number), line, number, start))
+        return True
+
+    def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> None:
+        if line.startswith(b"got ", start):
+            self._got(line, number, start)
+        elif b"ailed" in line[start : start + 60] and (session := self.sessions.known(pid)) is not None:
+            session.at = self.at(line)
+            _Line(self, session, line, number, start).failed()
+        elif component in cns.COMPONENTS:
+            self.cns.take(self.file, number, line, self.at(line), component)
+        elif component in _OWN and not _POOL_LINE.match(line, start):
+            self._unknown(line, number)
+        elif rules.may_apply(words_of(line)):
+            rules.apply(self.case, Passage(self.file, [(number, line)], self.at(line)))
+
+    def _unknown(self, line: bytes, number: int) -> None:
+        self.source.unknown += 1
+        if len(self.source.unknown_examples) < 5:
+            self.source.unknown_examples.append(evidence(self.file, number, line))
+
+    def _got(self, line: bytes, number: int, start: int) -> None:
+        match = _GOT.match(line, start)
+        if match is None:
+            self._unknown(line, number)
+            return
+        subnet, capacity = match[3].decode(), int(match[1])
+        self.case_pool(subnet, capacity, match[2].decode(), line, number)
+
+    def case_pool(self, subnet: str, capacity: int, interface: str, line: bytes, number: int) -> None:
+        """The wireserver's answer gave a pool its size; it comes with every call and seldom changes."""
+        pool = self.case.pool(subnet, "azure-vnet-ipam")
+        if pool.capacity == capacity:
+            return
+        pool.capacity = capacity
+        where = evidence(self.file, number, line)
+        pool.evidence = [*pool.evidence, where][-3:]
+        self.case.fact(
+            f"Pool {subnet} on {interface}: {capacity} usable addresses for pods (the wireserver's, without the "
+            "host's own).",
+            where,
+        )
+        listed = self.found.get(subnet)
+        if listed is not None and capacity < listed - 1:
+            self.case.signal(
+                "addresses-rejected", subnet, where, at=self.at(line), values={"found": listed, "capacity": capacity}
+            )
+
+
+class _Line:
+    """One line of a call whose meaning matters, and what it does to the call."""
+
+    __slots__ = ("line", "log", "number", "session", "start")
+
+    def __init__(self, log: AzureText, session: Session, line: bytes, number: int, start: int) -> None:
+        self.log, self.session, self.line, self.number, self.start = log, session, line, number, start
+
+    def where(self) -> Evidence:
+        return evidence(self.log.file, self.number, self.line)
+
+    def between(self, before: bytes, after: bytes) -> str:
+        return between(self.line, before, after, self.start)
+
+    def begins(self, text: bytes) -> bool:
+        return self.line.startswith(text, self.start)
+
+    def fail(self, text: str) -> None:
+        self.log.sessions.fail(self.session, text.rstrip(". "), self.line, self.number)
+
+    def acquiring(self) -> None:
+        self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+
+    def acquired(self) -> None:
+        self.log.sessions.acquired(self.session, self.session.at)
+
+    def released(self) -> None:
+        if self.log.saved_at is None:
+            self.log.saved_at = self.session.at
+        self.log.sessions.end(self.session, self.line, self.number)
+
+    def saved(self) -> None:
+        self.log.saved_at = self.session.at
+
+    def plugin(self) -> None:
+        match = _PLUGIN.match(self.line, self.start)
+        if match:
+            self.session.by = match[1].decode()
+            self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where())
+
+    def restored(self) -> None:
+        stored = stamps.go_time(self.between(b"TimeStamp:", b" AddrSpaces"))
+        if stored is None or self.session.at is None:
+            return
+        clocks, saved_at = self.log.case.clocks, self.log.saved_at
+        name = f"the stored TimeStamp ({'UTC' if stored[1] == 0 else 'local time'})"
+        if saved_at is not None:
+            clocks.compare_stored("the line clock", name, saved_at - stored[0], self.where())
+        elif stored[0] > self.session.at + 60:
+            clocks.compare("the line clock", name, self.session.at - stored[0], self.where())
+
+    def processing(self) -> None:
+        if (
+            self.session.verb or not self.session.pid
+        ):  # the oldest logs have no pid and no lock lines: a call begins here
+            self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+            self.session.waiting = False
+        session, args = self.session, self.line[self.start :]
+        session.verb = args[11:14].decode()
+        session.container = self.between(b"ContainerID:", b" ")
+        session.pod = pod_of(args)
+        session.pool = self.between(b'"subnet":"', b'"')
+        session.address = self.between(b'"ipAddress":"', b'"')
+        if session.container and session.pod:
+            self.log.case.pod_of(session.container, session.pod)
+        if b'"type":"azure-vnet"' in args:
+            mode = self.between(b'"mode":"', b'"') or "not named"
+            self.log.case.fact(f"The calls come from azure-vnet, mode {mode}.", self.where())
+
+    def _learn_container(self) -> None:
+        session = self.session
+        session.container = session.container or self.between(b"azure.address.id:", b"]").split(" ")[0]
+
+    def requesting(self) -> None:
+        if not self.begins(b"Requesting address"):
+            return
+        self._learn_container()
+        self.session.verb = self.session.verb or "ADD"
+        self.log.case.acts["asked"] += 1
+
+    def releasing(self) -> None:
+        if not self.begins(b"Releasing address"):
+            return
+        self._learn_container()
+        self.session.verb = self.session.verb or "DEL"
+        self.session.address = self.session.address or self.between(b"with address:", b" ")
+
+    def address(self) -> None:
+        if self.begins(b"Address request completed"):
+            address = self.between(b"address:", b" ").rstrip(".")
+            self.session.result = "" if address in {"", "<nil>"} else address
+        elif self.begins(b"Address request failed with "):
+            self.fail(self.line[self.start + 28 :].decode("utf-8", "replace"))
+        elif self.begins(b"Address release completed"):
+            if not self.session.repeat:
+                self.session.result = self.between(b"address:", b" ") or self.session.address
+        elif self.begins(b"Address not "):
+            self.session.repeat = True
+
+    def completed(self) -> None:
+        match = _COMPLETED.search(self.line, self.start)
+        self.session.verb = self.session.verb or self.line[self.start : self.start + 3].decode()
+        if match is None:
+            return
+        error = match["error"].decode("utf-8", "replace")
+        address = _IP_IN_RESULT.search(self.line, self.start)
+        if error != "<nil>":
+            self.fail(error)
+        elif address:
+            self.session.result = self.session.result or address[1].decode()
+        elif self.session.verb == "DEL" and self.session.address and not self.session.repeat:
+            self.session.result = self.session.result or self.session.address
+
+    def failed(self) -> None:
+        self.fail(self.line[self.start :].decode("utf-8", "replace"))
+
+    def refresh_failed(self) -> None:
+        self.session.refresh_error = self.between(b"err:", b"\n")
+        if not self.session.error:
+            self.session.error_line = (self.number, self.line)
+
+    def found(self) -> None:
+        match = _FOUND.match(self.line, self.start)
+        if match and len(self.log.found) < 64:
+            self.log.found[match[1].decode()] = int(match[2])
+
+    def reset(self) -> None:
+        if len(self.log.case.resets) < 1_000:
+            self.log.case.resets.append((self.log.file, self.number))
+
+    def pool_given(self) -> None:
+        self.session.pool = self.session.pool or self.between(b"with subnet ", b" ").rstrip(".")
+
+
+_UNLISTED: Handler = _Line.failed
+"""Stands for "not in the table": ``take`` looks further then."""
+
+_SHAPES: dict[bytes, Handler | None] = {
+    text[:HEAD]: handler
+    for text, handler in (
+        (b"Acquiring process lock", _Line.acquiring),
+        (b"Acquired process lock", _Line.acquired),
+        (b"Released process lock", _Line.released),
+        (b"Plugin azure-vnet", _Line.plugin),
+        (b"Restored state, &", _Line.restored),
+        (b"Processing ADD", _Line.processing),
+        (b"Processing DEL", _Line.processing),
+        (b"Requesting address", _Line.requesting),  # and "Requesting pool"
+        (b"Releasing address", _Line.releasing),  # and "Releasing pool"
+        (b"Address request", _Line.address),  # and "Address release"
+        (b"Address not found", _Line.address),  # and "Address not in use"
+        (b"ADD command completed", _Line.completed),
+        (b"DEL command completed", _Line.completed),
+        (b"Number of IPAddress", _Line.found),
+        (b"Source refresh failed", _Line.refresh_failed),
+        (b"Allocated address", _Line.pool_given),
+        (b"Save succeeded", _Line.saved),
+        (b"saving ipam state", None),
+        (b"merging address space", None),
+        (b"Plugin started", None),
+        (b"Plugin stopped", None),
+        (b"Running on", None),
+        (b"Read network configuration", None),
+        (b"Starting source", None),
+        (b"Refreshing address source", None),
+        (b"Initializing HTTP", None),
+        (b"Wireserver call", None),
+        (b"xml name received", None),
+        (b"processing interface", None),
+        (b"Checking pool", None),
+        (b"Skip releasing pool", None),
+        (b"Pool request completed", None),
+        (b"store key not found", _Line.reset),
+        (b"store empty", _Line.reset),
+        (b"Deleting Address record", None),
+        (b"http return error code", None),
+        (b"wireserver call failed", None),
+        (b"ip list retrieved", None),
+        (b"Unable to read file", None),
+        (b"reboot time", None),
+        (b"ipv6 source already loaded", None),
+    )
+}

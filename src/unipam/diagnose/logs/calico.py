@@ -1,0 +1,227 @@
+"""Calico's CNI plugin, IPAM and kube-controllers, from 2.x (logrus) to now (brackets) (spec calico-ipam §1, §2).
+
+Messages are known by their words: the source file and line in front of them change with every release.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+
+from unipam.diagnose.case import Case
+from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.passage import Passage
+from unipam.diagnose.report import Event, Evidence, Verb
+
+WORDS = frozenset(
+    b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
+    b"deleted".split()
+)
+_CONTAINER = re.compile(r"(?:CNI_CONTAINERID|ContainerID)=\"?([0-9a-f]{12,64})")
+_HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
+_HANDLE_CONTAINER = re.compile(r"\.([0-9a-f]{64})$")
+_WORKLOAD = re.compile(r"Workload=\"?([\w.-]+)")
+_CIDR = r"\"?([0-9a-fA-F:./]+)"
+_DUMMIES = {"0.0.0.0/0", "::/0"}
+
+
+def container_of(text: str) -> str:
+    """The container that a line names, directly or in its handle (``<network>.<container id>``)."""
+    if match := _CONTAINER.search(text):
+        return match[1]
+    handle = _HANDLE.search(text)
+    inside = _HANDLE_CONTAINER.search(handle[1]) if handle else None
+    return inside[1] if inside else ""
+
+
+class CalicoLog:
+    """Reads Calico's messages, whatever envelope they came in."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.holder: OrderedDict[str, str] = OrderedDict()  # workload name -> container that got its last address
+        self._locks: OrderedDict[str, float] = OrderedDict()
+
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+        if "host-wide IPAM lock" in text:
+            self._lock(peeled, text, passage)
+            return
+        for anchor, pattern, handler in _MESSAGES:
+            if anchor in text and (match := pattern.search(text)) is not None:
+                self._learn_pod(text, passage)
+                handler(_Message(self, match, peeled, text, passage))
+                return
+
+    def _learn_pod(self, text: str, passage: Passage) -> None:
+        container = container_of(text) if "Namespace=" in text else ""
+        pods = passage.pods if container else []
+        if pods and "/" in pods[0]:
+            self.case.pod_of(container, pods[0])
+
+    def _lock(self, peeled: Peeled, text: str, passage: Passage) -> None:
+        if peeled.at is None:
+            return
+        if text.startswith("About to"):
+            self._locks[peeled.pid] = peeled.at
+            if len(self._locks) > 512:
+                self._locks.popitem(last=False)
+        elif text.startswith("Acquired"):
+            waited = peeled.at - self._locks.pop(peeled.pid, peeled.at)
+            if waited >= 5.0:
+                values = {"longest": round(waited)}
+                self.case.signal("lock-wait", "host-wide IPAM lock", passage.where(), at=peeled.at, values=values)
+
+
+class _Message:
+    """One message whose meaning matters, and what it tells."""
+
+    __slots__ = ("case", "holder", "match", "passage", "peeled", "text")
+
+    def __init__(self, log: CalicoLog, match: re.Match[str], peeled: Peeled, text: str, passage: Passage) -> None:
+        self.case, self.holder = log.case, log.holder
+        self.match, self.peeled, self.text, self.passage = match, peeled, text, passage
+
+    def where(self) -> Evidence:
+        return self.passage.where()
+
+    def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "") -> None:
+        pods, where = self.passage.pods, self.where()
+        self.case.event(
+            Event(
+                verb,
+                where.file,
+                where.line,
+                self.peeled.at,
+                address.partition("/")[0],
+                container_of(self.text),
+                pods[0] if pods else _pod_of_workload(self.text),
+                pool,
+                "calico",
+                detail=detail,
+            )
+        )
+
+    def pod_cidr(self) -> None:
+        cidr = self.match[1]
+        if cidr in _DUMMIES:
+            self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at, containers=[container_of(self.text)])
+            return
+        self.case.pod_cidrs.setdefault(cidr, self.where())
+        self.case.fact(f"Calico passes the node's podCIDR {cidr} to host-local.", self.where())
+        self.event("asked", pool=cidr, detail="from host-local")
+
+    def dummy(self) -> None:
+        self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at)
+
+    def given(self) -> None:
+        for address in re.findall(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}", self.match["addresses"]):
+            self.event("given", address)
+        workload, container = _WORKLOAD.search(self.text), container_of(self.text)
+        if workload and container:
+            self.holder[workload[1]] = container
+            if len(self.holder) > 5_000:
+                self.holder.popitem(last=False)
+
+    def claimed(self) -> None:
+        block = re.search(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)", self.text)
+        for address in self.match["addresses"].split():
+            if block:
+                self.case.fact(f"{address.strip(',')} was given from block {block[1]}.", self.where())
+            self.event("given", address.strip(","), pool=block[1] if block else "")
+
+    def released_by_handle(self) -> None:
+        self.event("released", detail="by handle")
+
+    def released_from_block(self) -> None:
+        self.case.fact(f"Addresses were released from block {self.match[1]}.", self.where())
+
+    def released_by_workload(self) -> None:
+        workload = _WORKLOAD.search(self.text)
+        name = workload[1] if workload else ""
+        holder = self.holder.get(name, "")
+        self.case.signal(
+            "release-by-workload",
+            name,
+            self.where(),
+            at=self.peeled.at,
+            containers=[holder] if holder else [],
+            values={"holder": holder or None},
+        )
+        self.event("released", detail="by workload name")
+
+    def add_failed(self) -> None:
+        self.event("refused", detail=self.match[1][:160])
+
+    def owns_block(self) -> None:
+        host = re.search(r"host=\"?([\w.-]+)", self.text)
+        self.case.fact(
+            f"Host {host[1] if host else 'unnamed'} owns block {self.match[1]}: affinity confirmed, block loaded.",
+            self.where(),
+        )
+
+    def windows_block(self) -> None:
+        first, last = int(self.match["first"]), int(self.match["last"])
+        self.case.fact(
+            f"Windows host {self.match['host']}: each block keeps its first {first} and last {last} addresses for "
+            "the host, so a /26 has "
+            f"{64 - first - last} for pods.",
+            self.where(),
+        )
+
+    def node_cleaned(self) -> None:
+        self.case.fact(
+            f"Clean-up after the deleted node {self.match[1]}: its addresses and blocks are released.", self.where()
+        )
+
+    def no_affinity(self) -> None:
+        self.case.fact(
+            f"The affinity of block {self.match[1]} to the deleted node {self.match[2]} needs no release of its own.",
+            self.where(),
+        )
+
+    def in_sync(self) -> None:
+        self.case.fact("kube-controllers: nodes and IPAM data are in sync.", self.where())
+
+    def torn_down(self) -> None:
+        self.case.fact(
+            f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.", self.where()
+        )
+
+
+def _pod_of_workload(text: str) -> str:
+    workload = _WORKLOAD.search(text)
+    if workload is None or workload[1].count(".") != 1:
+        return ""
+    return workload[1].replace(".", "/")
+
+
+Handler = Callable[[_Message], None]
+_MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
+    (anchor, re.compile(pattern), handler)
+    for anchor, pattern, handler in (
+        ("podCidr", r"passing podCidr to host-local IPAM: (\S+)", _Message.pod_cidr),
+        ("dummy", r"Using dummy podCidrs", _Message.dummy),
+        ("assigned addr", r"assigned addresses\"?.*?IPv4=\"?\[(?P<addresses>[^\]\"]*)\]", _Message.given),
+        ("assigned", r"Auto-?assigned [1-9]\d* out of \d+ IPv[46]s?: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
+        ("claimed IPs", r"Successfully claimed IPs: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
+        ("workloadID", r"Released address using workloadID", _Message.released_by_workload),
+        ("handleID", r"Released address using handleID", _Message.released_by_handle),
+        ("from block", rf"Successfully released IPs from block cidr={_CIDR}", _Message.released_from_block),
+        ("Final result", r"Final result of CNI ADD was an error\.?\"? error=(.+)", _Message.add_failed),
+        ("is confirmed", rf"Affinity is confirmed and block has been loaded\"? cidr={_CIDR}", _Message.owns_block),
+        (
+            "Ensure block",
+            r"Ensure block for host (?P<host>[\w.-]+), .*?&\{(?P<first>\d+) (?P<last>\d+) windows-reserved",
+            _Message.windows_block,
+        ),
+        ("deleted node", r"Cleaning up IPAM resources for deleted node\"? node=\"?([\w.-]+)", _Message.node_cleaned),
+        (
+            "no need to release",
+            rf"Node doesn't exist, no need to release affinity\"? cidr={_CIDR}\"? host=\"?([\w.-]+)",
+            _Message.no_affinity,
+        ),
+        ("in sync", r"Node and IPAM data is in sync", _Message.in_sync),
+        ("Teardown", r"Teardown processing complete", _Message.torn_down),
+    )
+)

@@ -1,0 +1,73 @@
+"""The Cilium agent and operator: which IPAM mode runs, which ranges it has, and what the operator fills up."""
+
+from __future__ import annotations
+
+import re
+
+from unipam.diagnose import variants
+from unipam.diagnose.case import Case
+from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.passage import Passage
+
+WORDS = frozenset(b"subsys module clusterpool deficit deficits neededips".split())
+_MODE = re.compile(r"(?:Initializing IPAM\"?.*?mode=\"?|--ipam=['\"]?)([a-z-]+)")
+_CLUSTER_POOL = re.compile(r"Starting ClusterPool IP allocator.*?ipv4CIDRs=\"?\[([^\]]*)\].*?ipv6CIDRs=\"?\[([^\]]*)\]")
+_FIELD = re.compile(r"(\w[\w.-]*)=(\"[^\"]*\"|\S+)")
+_WIDE = re.compile(r"/(?:[0-9]|1[0-1])$")
+
+
+class CiliumLog:
+    """Reads Cilium's messages, whatever envelope they came in."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+        if match := _MODE.search(text):
+            variants.cilium_mode(self._case, match[1], passage.where())
+        elif match := _CLUSTER_POOL.search(text):
+            self._cluster_pool(match[1], match[2], passage)
+        elif "eficit" in text or "needed" in text:
+            self._deficit(peeled, text, passage)
+
+    def _cluster_pool(self, ipv4: str, ipv6: str, passage: Passage) -> None:
+        ranges = ", ".join(part for part in (ipv4, ipv6) if part)
+        wide = any(_WIDE.search(cidr) for cidr in ipv4.replace(",", " ").split())
+        check = (
+            " A range this wide may overlap the VNet or the service range: compare before blaming allocation."
+            if wide
+            else ""
+        )
+        self._case.fact(
+            f"Cilium hands out node ranges from {ranges} ({'no IPv6' if not ipv6 else 'dual stack'}).{check}",
+            passage.where(),
+        )
+
+    def _deficit(self, peeled: Peeled, text: str, passage: Passage) -> None:
+        fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
+        needed = next(
+            (
+                fields[name]
+                for name in ("neededIPs", "needed", "neededIPCount", "toAlloc")
+                if fields.get(name, "").isdigit()
+            ),
+            None,
+        )
+        if needed is None:
+            return
+        node = (
+            fields.get("name") or fields.get("nodeName") or fields.get("node") or fields.get("instanceID") or "a node"
+        )
+        counts = {
+            name: fields[name]
+            for name in ("available", "used", "availableForAllocation", "selectedInterface", "subnetID")
+            if name in fields
+        }
+        shown = ", ".join(f"{name} {value}" for name, value in counts.items())
+        self._case.fact(
+            f"Cilium operator: {node} needs {needed} address(es){f' ({shown})' if shown else ''}.", passage.where()
+        )
+        if int(needed) > 0:
+            self._case.signal(
+                "cilium-deficit", node, passage.where(), at=peeled.at, values={"needed": int(needed)}, nodes=[node]
+            )

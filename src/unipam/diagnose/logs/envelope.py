@@ -1,0 +1,102 @@
+"""What stands before a message: syslog, journald, CRI, klog, logrus and Calico's brackets, often one inside another.
+
+Peeling gives the message, its time and the names in front of it, and compares the clocks of two stamps of one line.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from unipam.diagnose import stamps
+
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+SYSLOG = re.compile(rb"(" + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d) (\S+) ([\w./@-]+)(?:\[(\d+)\])?: ?")
+RUN_TOGETHER = re.compile(rb"(?<=.)(?=" + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d \S+ [\w.-]+\[\d+\]: )")
+_ISO_SYSLOG = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)) (\S+) ([\w./-]+)(?:\[(\d+)\])?: ")
+_CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) [FP] ")
+_CALICO = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[([A-Z]+)\]\[(\w+)\] (?:[\w./-]+ \d+: )?")
+_KLOG = re.compile(rb"[IWEF](\d{4} \d\d:\d\d:\d\d\.\d+)\s+(\d+) [\w./-]+:\d+\] ")
+_LOGRUS = re.compile(rb"(?:time=\"?([\dT:.,+Z-]+)\"? )?level=\"?([a-z]+)\"? ")
+_FIRST = frozenset(b"0123456789JFMASONDIWEFtl")
+_YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
+
+
+class Peeled(msgspec.Struct):
+    """A message without what stood before it. ``clocks`` are the stamps that were peeled, by who wrote them."""
+
+    message: bytes
+    format: str
+    at: float | None = None
+    host: str = ""
+    program: str = ""
+    pid: str = ""
+    clocks: list[tuple[str, float, float | None]] = []
+    """Writer, wall time, and offset from UTC (None for a local time without a zone)."""
+
+
+def may_be_wrapped(line: bytes) -> bool:
+    """A cheap look at the first byte: whether any envelope can begin so."""
+    return line[0] in _FIRST
+
+
+def peel(line: bytes, year: int) -> Peeled | None:
+    """Take every envelope off; None when there is none. *year* is the one that syslog and klog leave out."""
+    peeled = Peeled(line, "")
+    while _peel_one(peeled, year):
+        pass
+    if not peeled.format:
+        return None
+    if peeled.clocks:
+        peeled.at = peeled.clocks[-1][1]
+    return peeled
+
+
+def year_of(data: bytes) -> int | None:
+    """The first year that a stretch of log names."""
+    match = _YEAR.search(data)
+    return int(match[1]) if match else None
+
+
+def _peel_one(peeled: Peeled, year: int) -> bool:
+    line = peeled.message
+    first = line[:1]
+    if first.isdigit():
+        return _peel_dated(peeled, line)
+    if first in {b"I", b"W", b"E", b"F"} and (match := _KLOG.match(line)):
+        return _took(peeled, match, "klog", "klog", stamps.klog(match[1], year), None)
+    if match := SYSLOG.match(line):
+        return _took(peeled, match, "syslog", "syslog", stamps.syslog(match[1], year), None)
+    if match := _LOGRUS.match(line):
+        return _took_zoned(peeled, match, "logrus", "the message's own stamp")
+    return False
+
+
+def _peel_dated(peeled: Peeled, line: bytes) -> bool:
+    if match := _CALICO.match(line):
+        peeled.pid = match[3].decode()
+        return _took(peeled, match, "calico log", "calico", stamps.plain(match[1]), None)
+    if match := _CRI.match(line):
+        return _took_zoned(peeled, match, "CRI log", "the CRI log")
+    if match := _ISO_SYSLOG.match(line):
+        return _took_zoned(peeled, match, "syslog", "syslog")
+    return False
+
+
+def _took(
+    peeled: Peeled, match: re.Match[bytes], format_: str, writer: str, at: float | None, zone: float | None
+) -> bool:
+    peeled.message = peeled.message[match.end() :]
+    peeled.format = format_ if not peeled.format else f"{peeled.format} > {format_}"
+    if at is not None:
+        peeled.clocks.append((writer, at, zone))
+    if format_ == "syslog":
+        peeled.host, peeled.program = match[2].decode("utf-8", "replace"), match[3].decode("utf-8", "replace")
+        peeled.pid = (match[4] or b"").decode()
+    return True
+
+
+def _took_zoned(peeled: Peeled, match: re.Match[bytes], format_: str, writer: str) -> bool:
+    stamp = stamps.rfc3339(match[1]) if match[1] else None
+    return _took(peeled, match, format_, writer, stamp[0] if stamp else None, stamp[1] if stamp else None)

@@ -1,0 +1,61 @@
+"""containerd and kubelet: which sandbox belongs to which pod, and when its network was set up and torn down."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+
+from unipam.diagnose.case import Case
+from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.passage import Passage
+from unipam.diagnose.report import Evidence
+
+WORDS = frozenset(b"podsandboxmetadata teardown pleg removepodsandbox".split())
+_STARTED = re.compile(
+    r"PodSandboxMetadata\{Name:([^,]+),Uid:([^,]+),Namespace:([^,]+),[^}]*\} returns sandbox id \"([0-9a-f]{64})"
+)
+_TORN_DOWN = re.compile(r"TearDown network for sandbox \"([0-9a-f]{64})\" successfully")
+_REMOVED = re.compile(r"RemovePodSandbox \"([0-9a-f]{64})\" returns successfully")
+_PLEG = re.compile(
+    r"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"(\w+)\",\"Data\":\"([0-9a-f]{64})\""
+)
+_MAX_SANDBOXES = 5_000
+
+
+class RuntimeLog:
+    """Reads runtime messages, whatever envelope they came in."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
+
+    def read(self, _: Peeled, text: str, passage: Passage) -> None:
+        if match := _STARTED.search(text):
+            name, namespace, sandbox = match[1], match[3], match[4]
+            self._case.pod_of(sandbox, f"{namespace}/{name}")
+            self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
+        elif match := _TORN_DOWN.search(text):
+            self._torn_down(match[1], passage.where())
+        elif match := _REMOVED.search(text):
+            pod = self._case.pods.get(match[1], "")
+            self._case.fact(
+                f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.", passage.where()
+            )
+        elif match := _PLEG.search(text):
+            self._case.pod_of(match[3], match[1])
+
+    def _torn_down(self, sandbox: str, where: Evidence) -> None:
+        times, first = self._teardowns.get(sandbox, (0, where))
+        self._teardowns[sandbox] = (times + 1, first)
+        if len(self._teardowns) > _MAX_SANDBOXES:
+            self._teardowns.popitem(last=False)
+
+    def flush(self) -> None:
+        """The file is over: say which sandboxes were torn down more than once (a habit of kubelet, not a fault)."""
+        for sandbox, (times, where) in self._teardowns.items():
+            if times > 1:
+                pod = self._case.pods.get(sandbox, "")
+                self._case.signal(
+                    "repeat-teardown", sandbox, where, values={"times_text": times}, containers=[sandbox], pods=[pod]
+                )
+        self._teardowns.clear()

@@ -1,0 +1,120 @@
+"""A passage: lines that say one thing together, joined and freed of quoting, that can still name the line of a word.
+
+Error messages reach us wrapped by terminals, quoted in Markdown, or as a string inside a string inside JSON. Rules
+match against ``text``; ``where`` leads back to the input.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+
+from unipam.diagnose.case import evidence
+from unipam.diagnose.report import Evidence
+from unipam.diagnose.words import words_of
+
+_MARKUP = re.compile(r"^[\s>#|*•-]+")
+_ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
+_SPACES = re.compile(r"\s+")
+_REPEATS = re.compile(r"\(x(\d+)(?: over [^)]*)?\)|\bx(\d+) over ")
+_SANDBOX = re.compile(
+    r"(?:sandbox|container(?:ID)?|ContainerID|InfraContainerID|reserved for)[\s=:\"'\[]{1,4}([0-9a-f]{64})\b"
+)
+_POD_ENDPOINT = re.compile(r"-k8s-([a-z0-9-]+)-(?:eth|net)\d+\"?")
+_POD_FORMS = (
+    ("pod=", re.compile(r"\bpod=\"?(?P<namespace>[a-z0-9.-]+)/(?P<name>[a-z0-9.-]+)")),
+    ("od/", re.compile(r"\b[Pp]od/(?P<name>[a-z0-9][a-z0-9.-]+)")),
+    (
+        "PodNamespace",
+        re.compile(
+            r"PodName['\"]?:\s*['\"](?P<name>[^'\"]+)['\"],\s*['\"]?PodNamespace['\"]?:\s*['\"](?P<namespace>[^'\"]+)"
+        ),
+    ),
+    ('pod "', re.compile(r"pod \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)\(")),
+    ('name "', re.compile(r"name \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)_[0-9a-f-]{36}_\d+\"")),
+    ("Namespace=", re.compile(r"Namespace=\"?(?P<namespace>[a-z0-9-]+)\"? .*?Pod=\"?(?P<name>[a-z0-9.-]+)")),
+)
+_PLUGIN = re.compile(r"plugin type=[\"']?([a-z0-9-]+)[\"']?")
+
+
+class Passage:
+    """One or more numbered lines as a single line of plain text."""
+
+    def __init__(self, file: str, lines: list[tuple[int, bytes]], at: float | None = None, pod: str = "") -> None:
+        self.file = file
+        self.at = at
+        self.pod = pod
+        self._lines = lines
+        # Made when first wanted; plain attributes, for functools.cached_property takes a lock each time.
+        self._text: str | None = None
+        self._pods: list[str] | None = None
+        self._starts: list[int] = []
+
+    @property
+    def text(self) -> str:
+        """The lines joined, quoting and line wrapping taken out."""
+        if self._text is None:
+            parts = [_plain(raw) for _, raw in self._lines]
+            self._starts = [0, *itertools.accumulate(len(part) + 1 for part in parts)][:-1]
+            self._text = " ".join(parts)
+        return self._text
+
+    @property
+    def words(self) -> list[bytes]:
+        """The words of the lines, folded as rules look for them."""
+        return words_of(b" ".join(raw for _, raw in self._lines))
+
+    def where(self, offset: int = 0) -> Evidence:
+        """The input line of a place in ``text``."""
+        if len(self._lines) == 1:
+            return evidence(self.file, *self._lines[0])
+        number, raw = self._lines[max(0, bisect.bisect_right(self._starts, offset) - 1)]
+        return evidence(self.file, number, raw)
+
+    @property
+    def is_heading(self) -> bool:
+        """Whether it is the title of something ("# error: ..."), which is no occurrence of it."""
+        return ":" not in self.text and all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
+
+    @property
+    def times(self) -> int:
+        """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
+        match = _REPEATS.search(self.text)
+        return int(match[1] or match[2]) if match else 1
+
+    def containers(self) -> list[str]:
+        return list(dict.fromkeys(_SANDBOX.findall(self.text)))
+
+    def plugins(self) -> list[str]:
+        return list(dict.fromkeys(_PLUGIN.findall(self.text)))
+
+    @property
+    def pods(self) -> list[str]:
+        """Pods that the passage names, as ``namespace/name`` where it says the namespace."""
+        if self._pods is None:
+            self._pods = self._find_pods()
+        return self._pods
+
+    def _find_pods(self) -> list[str]:
+        found = [self.pod] if self.pod else []
+        for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
+            if mark in self.text:
+                found += [_joined(match) for match in pattern.finditer(self.text)]
+        if not found and "-k8s-" in self.text:
+            found += [name.replace("--", "-") for name in _POD_ENDPOINT.findall(self.text)]
+        return list(dict.fromkeys(found))
+
+
+def _joined(match: re.Match[str]) -> str:
+    namespace = match.groupdict().get("namespace")
+    return f"{namespace}/{match['name']}" if namespace else match["name"]
+
+
+def _plain(raw: bytes) -> str:
+    text = _MARKUP.sub("", raw.decode("utf-8", "replace"))
+    if "\\" in text:
+        text = _ESCAPED_QUOTE.sub(r"\1", text).replace("\\n", " ").replace("\\t", " ")
+    if "  " in text or "\t" in text:
+        text = _SPACES.sub(" ", text)
+    return text.strip()

@@ -1,0 +1,220 @@
+"""The parts of a finding's text that depend on what else is known: sizes, holders, shares, names.
+
+Each function gives the phrases for one kind; the catalogue has their places in its texts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+from unipam.diagnose.case import Case, Signal
+from unipam.diagnose.report import Pool
+
+MAX_SHOWN = 10
+
+
+def of(case: Case, signal: Signal) -> dict[str, str]:
+    """The phrases for a signal, {} when its kind needs none."""
+    writer = _WRITERS.get(signal.kind)
+    return writer(_Phrases(case, signal)) if writer is not None else {}
+
+
+def _pool_holders(pool: Pool | None) -> str:
+    if pool is None or not pool.holders:
+        return ""
+    shown = [
+        f"{holder.address} by {holder.pod or holder.owner[:12] or 'no recorded owner'}"
+        + (f" since {holder.since}" if holder.since else "")
+        + (f" (looks leaked: {holder.leak})" if holder.leak else "")
+        for holder in sorted(pool.holders, key=lambda holder: (not holder.leak, holder.since))[:MAX_SHOWN]
+    ]
+    more = f" and {len(pool.holders) - MAX_SHOWN} more" if len(pool.holders) > MAX_SHOWN else ""
+    return f" Known holders: {'; '.join(shown)}{more}."
+
+
+def _range_size(text: str) -> int:
+    first, _, last = text.partition("-")
+    try:
+        return int(ipaddress.ip_address(last)) - int(ipaddress.ip_address(first)) + 1
+    except ValueError:
+        return 0
+
+
+def _is_pod_cidr(case: Case, text: str) -> bool:
+    try:
+        first = ipaddress.ip_address(text.partition("-")[0])
+        return any(first in ipaddress.ip_network(cidr, strict=False) for cidr in case.pod_cidrs)
+    except ValueError:
+        return False
+
+
+def _pool_size(text: str) -> int:
+    try:
+        return sum(ipaddress.ip_network(cidr, strict=False).num_addresses for cidr in text.replace(",", " ").split())
+    except ValueError:
+        return 0
+
+
+def _share(signal: Signal, total: str) -> str:
+    whole, part = signal.values.get(total), signal.values.get("leaked")
+    return f" ({round(100 * int(part) / int(whole))} % of {whole})" if whole and part else ""
+
+
+class _Phrases:
+    """The phrases of one signal, by the kinds that need some."""
+
+    def __init__(self, case: Case, signal: Signal) -> None:
+        self.case = case
+        self.signal = signal
+
+    def exhausted(self) -> dict[str, str]:
+        pool = self.case.pools.get(self.signal.subject)
+        size = f" ({pool.capacity} addresses)" if pool is not None and pool.capacity is not None else ""
+        return {
+            "of_pool": f" in {self.signal.subject}{size}" if self.signal.subject else "",
+            "holders": _pool_holders(pool),
+        }
+
+    def full(self) -> dict[str, str]:
+        return {"holders": _pool_holders(self.case.pools.get(self.signal.subject))}
+
+    def range(self) -> dict[str, str]:
+        size = sum(_range_size(part) for part in self.signal.subject.split(","))
+        text = f" ({size} address{'es' if size != 1 else ''})" if size else ""
+        why = ""
+        if size == 1:
+            why = (
+                ". A range of one address is held by one file: probably a stale one on some node, "
+                "for host-local knows only its own node"
+            )
+        elif self.case.has("chain-failed"):
+            why = (
+                ". A plugin of the chain fails after the reservation, so every retry may have left one "
+                "behind: that is the cause to remove first"
+            )
+        elif _is_pod_cidr(self.case, self.signal.subject):
+            why = (
+                ". The range is the node's whole podCIDR: if that many pods run, it is too small "
+                "for the node's max-pods and nothing leaked"
+            )
+        return {"size": text, "why": why}
+
+    def calico(self) -> dict[str, str]:
+        size = f" ({_pool_size(self.signal.subject)} addresses)" if _pool_size(self.signal.subject) else ""
+        return {"pools": f": no address is free in {self.signal.subject}{size}" if self.signal.subject else ""}
+
+    def block_limit(self) -> dict[str, str]:
+        limit = self.signal.values.get("limit")
+        return {"limit_text": f" ({limit} blocks)" if limit else ""}
+
+    def cilium(self) -> dict[str, str]:
+        pools = [
+            pool
+            for pool in self.case.pools.values()
+            if pool.kind == "Cilium pool" and pool.capacity and pool.in_use is not None
+        ]
+        shown = ", ".join(f"{pool.in_use} of {pool.capacity} in {pool.name}" for pool in pools)
+        return {"occupancy": f" ({shown})" if shown else ""}
+
+    def cns(self) -> dict[str, str]:
+        status = self.signal.values.get("status")
+        return {
+            "for_nc": f" for network container {self.signal.subject}" if self.signal.subject else "",
+            "status": str(status) if status else "not given",
+        }
+
+    def subnet(self) -> dict[str, str]:
+        wanted = int(self.signal.values.get("wanted", 0))
+        length = 32 - (wanted + 5 - 1).bit_length()
+        usable = (1 << (32 - length)) - 5
+        return {
+            "fits": f"; the smallest subnet that fits is a /{length} ({usable} usable)",
+            "fits_short": f" (/{length})",
+        }
+
+    def leaked(self) -> dict[str, str]:
+        why = self.signal.values.get("why")
+        pool = self.case.pools.get(self.signal.subject.removeprefix("pool "))
+        return {"share": _share(self.signal, "of"), "holders": f" {why}." if why else _pool_holders(pool)}
+
+    def check(self) -> dict[str, str]:
+        clean = self.signal.values.get("unallocated") == 0 and self.signal.values.get("handles", 0) == 0
+        return {
+            "share": _share(self.signal, "allocations"),
+            "and_else": "No address is in use without an allocation: a plain leak." if clean else "",
+        }
+
+    def orphan(self) -> dict[str, str]:
+        return {"addresses": ", ".join(list(self.signal.entities.get("addresses", {}))[:MAX_SHOWN])}
+
+    def stale_ranges(self) -> dict[str, str]:
+        return {"where": f" ({self.signal.subject}: {self.signal.values.get('shown')})"}
+
+    def release(self) -> dict[str, str]:
+        holder = self.signal.values.get("holder")
+        return {"next_holder": f" (here container {holder})" if holder else ""}
+
+    def reason(self) -> dict[str, str]:
+        reason = self.signal.values.get("reason")
+        return {"reason_text": f": {reason}" if reason else ""}
+
+    def reasons(self) -> dict[str, str]:
+        return {"reason": ", ".join(self.signal.entities.get("reasons", {}))}
+
+    def throttled(self) -> dict[str, str]:
+        values = self.signal.values
+        if "measured" not in values:
+            return {"group_text": " (429)"}
+        return {
+            "group_text": f": {values['measured']} {values['group']} requests, {values['allowed']} allowed",
+            "counts": f"The window runs from {values['start']} to {values['end']}. ",
+        }
+
+    def nodes(self) -> dict[str, str]:
+        nodes = list(self.signal.entities.get("nodes", {}))
+        return {"on_nodes": f" on {', '.join(nodes[:MAX_SHOWN])}" if nodes else ""}
+
+    def duplicate(self) -> dict[str, str]:
+        return {"subject_text": f": {self.signal.subject}" if self.signal.subject else ""}
+
+    def processes(self) -> dict[str, str]:
+        pids = [pid for pid in self.signal.entities.get("processes", {}) if pid]
+        return {"pids": f"process{'es' if len(pids) > 1 else ''} {', '.join(pids)}" if pids else "a process"}
+
+    def twice(self) -> dict[str, str]:
+        names = [
+            name for name in (self.signal.entities.get("pods") or self.signal.entities.get("containers") or {}) if name
+        ]
+        return {"who": f" First {' then '.join(names[:2])}." if len(names) > 1 else ""}
+
+    def lock(self) -> dict[str, str]:
+        stuck = [subject for kind, subject in self.case.signals if kind == "lock-stuck"]
+        return {"holder": f" Process {stuck[0]} held it at the end of the log." if stuck else ""}
+
+
+_WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
+    "azure-exhausted": _Phrases.exhausted,
+    "pool-full": _Phrases.full,
+    "range-exhausted": _Phrases.range,
+    "calico-exhausted": _Phrases.calico,
+    "calico-block-limit": _Phrases.block_limit,
+    "cilium-exhausted": _Phrases.cilium,
+    "cns-shortage": _Phrases.cns,
+    "cns-duplicate": _Phrases.duplicate,
+    "subnet-too-small": _Phrases.subnet,
+    "leaked": _Phrases.leaked,
+    "calico-leak": _Phrases.check,
+    "orphan-block": _Phrases.orphan,
+    "stale-reservations": _Phrases.stale_ranges,
+    "release-by-workload": _Phrases.release,
+    "state-corrupt": _Phrases.reason,
+    "refresh-failed": _Phrases.reason,
+    "datastore-timeout": _Phrases.reasons,
+    "api-refused": _Phrases.reasons,
+    "throttled": _Phrases.throttled,
+    "no-cni": _Phrases.nodes,
+    "partial-session": _Phrases.processes,
+    "given-twice": _Phrases.twice,
+    "lock-timeout": _Phrases.lock,
+}

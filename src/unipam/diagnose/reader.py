@@ -1,0 +1,172 @@
+"""Reading one input from end to end: chunks, lines, who takes each line, and an account of all of them.
+
+This is the hot loop. A line goes to the family that its first byte suggests; what no family takes is gathered into
+blocks. Nothing is kept but the block at hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from unipam.diagnose import blocks
+from unipam.diagnose.blocks import Context
+from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.logs.azure_json import AzureJson
+from unipam.diagnose.logs.azure_text import AzureText
+from unipam.diagnose.logs.wrapped import Wrapped
+from unipam.diagnose.report import Junk, Source
+from unipam.diagnose.source import Chunks, Reader
+
+MAX_BLOCK_BYTES = 4 << 20
+MAX_BLOCK_LINES = 60_000
+MAX_JUNK_LISTED = 50
+
+Take = Callable[[bytes, int], bool]
+
+
+class Families:
+    """The log readers of one group: a log and its rotated parts share them, so that a call cut by rotation is whole."""
+
+    def __init__(self, case: Case) -> None:
+        self.text = AzureText(case)
+        self.json = AzureJson(case, self.text)
+        self.wrapped = Wrapped(case)
+
+    def begin(self, source: Source) -> None:
+        self.text.begin(source)
+        self.json.begin(source)
+        self.wrapped.begin(source)
+
+    def look_at(self, chunk: bytes) -> None:
+        self.wrapped.look_at(chunk)
+
+    def by_first_byte(self) -> list[tuple[Take, ...]]:
+        """For each value of a first byte, who may take the line, likeliest first."""
+        table: list[tuple[Take, ...]] = [()] * 256
+        for byte in b"0123456789":
+            table[byte] = (self.text.take, self.wrapped.take)
+        for byte in b"JFMASONDIWEFtl":
+            table[byte] = (self.wrapped.take,)
+        table[ord("{")] = (self.json.take,)
+        return table
+
+    def end(self) -> None:
+        """A file is over."""
+        self.text.end()
+        self.json.end()
+        self.wrapped.end()
+
+    def close(self) -> None:
+        """The whole group is over: what is still open is cut."""
+        self.text.sessions.flush()
+        self.json.sessions.flush()
+
+
+class FileReader:
+    """Reads one input into the case."""
+
+    def __init__(self, case: Case, families: Families, source: Source) -> None:
+        self._case = case
+        self._families = families
+        self._source = source
+        self._context = Context(source.path)
+        self._block: blocks.Lines = []
+        self._block_bytes = 0
+        self._blocks_read = 0
+        self._taken = 0
+
+    def read(self, reader: Reader, progress: Callable[[], None]) -> None:
+        """Read to the end. ``progress`` is called after every chunk."""
+        chunks = Chunks(reader)
+        self._families.begin(self._source)
+        for chunk in chunks:
+            self._chunk(chunk)
+            progress()
+        self._flush_block(last=True)
+        self._families.end()
+        self._source.problem = chunks.problem
+        if self._source.junk_total:
+            self._report_junk()
+
+    def _chunk(self, chunk: bytes) -> None:
+        clean = self._without_junk(chunk)
+        if b"\r" in clean:
+            clean = clean.replace(b"\r\n", b"\n")
+        self._families.look_at(clean)
+        lines = clean.split(b"\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        self._lines(lines)
+        self._source.bytes += len(chunk)
+
+    def _lines(self, lines: list[bytes]) -> None:
+        table = self._families.by_first_byte()
+        number = self._source.lines
+        for line in lines:
+            number += 1
+            if line:
+                for take in table[line[0]]:
+                    if take(line, number):
+                        if self._block:
+                            self._flush_block(last=False)
+                        self._taken += 1
+                        break
+                else:
+                    self._keep(line, number)
+            elif self._block:
+                self._keep(line, number)
+        self._source.lines = number
+
+    def _keep(self, line: bytes, number: int) -> None:
+        self._block.append((number, line))
+        self._block_bytes += len(line)
+        if self._block_bytes > MAX_BLOCK_BYTES or len(self._block) > MAX_BLOCK_LINES:
+            self._flush_block(last=False)
+
+    def _flush_block(self, *, last: bool) -> None:
+        lines, self._block, self._block_bytes = self._block, [], 0
+        if not lines:
+            return
+        self._context.lines_taken = self._taken
+        whole = last and self._blocks_read == 0 and self._taken == 0
+        self._blocks_read += 1
+        formats = self._source.formats
+        formats["document or text"] = formats.get("document or text", 0) + len(lines)
+        blocks.read(self._case, self._context, lines, whole=whole)
+
+    def _without_junk(self, chunk: bytes) -> bytes:
+        """The chunk with every stretch of bytes that is no text taken out and put on record."""
+        if chunk.isascii() and b"\0" not in chunk and b"\x1b" not in chunk:
+            return chunk
+        kept, offset, line = [], self._source.bytes, self._source.lines
+        for piece in chunk.split(b"\n"):
+            line += 1
+            plain = _COLOUR.sub(b"", piece)
+            good = _text_of(plain)
+            if len(good) != len(plain):
+                self._junk(offset, line, len(plain) - len(good))
+            kept.append(good)
+            offset += len(piece) + 1
+        return b"\n".join(kept)
+
+    def _junk(self, offset: int, line: int, length: int) -> None:
+        self._source.junk_total += length
+        if len(self._source.junk) < MAX_JUNK_LISTED:
+            self._source.junk.append(Junk(offset, line, length))
+
+    def _report_junk(self) -> None:
+        first = self._source.junk[0]
+        where = evidence(self._source.path, first.line, f"{first.length} byte(s) from offset {first.offset}")
+        self._case.signal("binary-junk", self._source.path, where, values={"junk_bytes": self._source.junk_total})
+
+
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+_CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\r\f\v\n")
+
+
+def _text_of(piece: bytes) -> bytes:
+    """The piece without the bytes that are not text."""
+    if not piece.isascii():
+        piece = piece.decode("utf-8", "ignore").encode()
+    return piece.translate(None, _CONTROL)

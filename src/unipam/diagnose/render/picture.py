@@ -1,0 +1,119 @@
+"""The timeline drawn: one row an address, a bar while it is held, a mark for what happens at an instant. Inline SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+from unipam.diagnose.render.text import describe
+from unipam.diagnose.report import Event, Track
+from unipam.diagnose.stamps import show
+
+MAX_ROWS = 120
+ROW = 24
+LEFT = 190
+WIDTH = 1060
+RIGHT = 16
+TOP = 34
+_TICKS = 5
+
+
+def draw(timeline: list[Track]) -> str:
+    """The picture of the tracks that have times, "" when none has. Rows with trouble come first when there are many."""
+    rows = [track for track in timeline if any(event.at is not None for event in track.events)]
+    if not rows:
+        return '<p class="soft">No event has a time.</p>'
+    shown = _most_telling(rows)
+    scale = _Scale(shown)
+    height = TOP + ROW * len(shown) + 8
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        'aria-label="Timeline of addresses">'
+    ]
+    parts += scale.axis(height)
+    for index, track in enumerate(shown):
+        parts += _row(track, TOP + ROW * index, scale)
+    parts.append("</svg>")
+    if len(rows) > len(shown):
+        parts.append(
+            f'<p class="soft">{len(shown)} of {len(rows)} rows are drawn: '
+            "those with refusals and those with most events.</p>"
+        )
+    return "".join(parts)
+
+
+def _most_telling(rows: list[Track]) -> list[Track]:
+    if len(rows) <= MAX_ROWS:
+        return rows
+    ranked = sorted(
+        rows, key=lambda track: (not any(event.verb == "refused" for event in track.events), -len(track.events))
+    )
+    chosen = {id(track) for track in ranked[:MAX_ROWS]}
+    return [track for track in rows if id(track) in chosen]
+
+
+class _Scale:
+    """From a wall time to a place on the page."""
+
+    def __init__(self, tracks: list[Track]) -> None:
+        times = [event.at for track in tracks for event in track.events if event.at is not None]
+        self.first, last = min(times), max(times)
+        # A single instant still needs a width, or every bar would be as wide as nothing.
+        self.span = max(last - self.first, 1.0)
+        self.first -= self.span * 0.02
+        self.span *= 1.06
+
+    def x(self, at: float) -> float:
+        return LEFT + (at - self.first) / self.span * (WIDTH - LEFT - RIGHT)
+
+    def axis(self, height: int) -> list[str]:
+        parts, day = [], ""
+        for tick in range(_TICKS + 1):
+            at = self.first + self.span * tick / _TICKS
+            x = self.x(at)
+            date, clock = show(at).split(" ")
+            label = clock if date == day else f"{date} {clock}"
+            day = date
+            anchor = "start" if tick == 0 else "end" if tick == _TICKS else "middle"
+            parts.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - 8}" stroke="var(--line)"/>')
+            parts.append(f'<text class="soft" x="{x:.1f}" y="{TOP - 14}" text-anchor="{anchor}">{label}</text>')
+        return parts
+
+
+def _row(track: Track, y: int, scale: _Scale) -> list[str]:
+    name = track.subject if len(track.subject) <= 26 else f"{track.subject[:12]}…"
+    middle = y + ROW / 2
+    parts = [f'<text x="0" y="{middle + 4:.0f}">{escape(name)}</text>']
+    parts.append(f'<line x1="{LEFT}" y1="{middle}" x2="{WIDTH - RIGHT}" y2="{middle}" stroke="var(--line)"/>')
+    held: Event | None = None
+    for event in track.events:
+        if held is not None and event.verb in {"released", "given"}:
+            parts.append(_bar(held, event.at, middle, scale))
+            held = None
+        if event.verb == "given" and event.at is not None:
+            held = event
+        elif event.at is not None:
+            parts.append(_mark(event, middle, scale))
+    if held is not None:
+        parts.append(_bar(held, None, middle, scale))
+    return parts
+
+
+def _bar(given: Event, until: float | None, middle: float, scale: _Scale) -> str:
+    start = scale.x(given.at or 0.0)
+    end = WIDTH - RIGHT if until is None else max(scale.x(until), start + 3)
+    fade = ' opacity="0.75"' if until is None else ""
+    return (
+        f'<rect x="{start:.1f}" y="{middle - 7}" width="{end - start:.1f}" height="14" rx="4" '
+        f'fill="var(--given)"{fade}>'
+        f"<title>{escape(describe(given))}</title></rect>"
+    )
+
+
+def _mark(event: Event, middle: float, scale: _Scale) -> str:
+    x = scale.x(event.at or 0.0)
+    title = f"<title>{escape(describe(event))}</title>"
+    if event.verb == "refused":
+        cross = f"M{x - 5:.1f} {middle - 5} l10 10 m0 -10 l-10 10"
+        return f'<path d="{cross}" stroke="var(--refused)" stroke-width="2.5" fill="none">{title}</path>'
+    colour = {"released": "released", "asked": "asked"}.get(event.verb, "note")
+    return f'<circle cx="{x:.1f}" cy="{middle}" r="5" fill="var(--{colour})">{title}</circle>'

@@ -1,0 +1,73 @@
+"""One diagnosis from paths to report: every input in turn, a log and its rotated parts as one, then conclusions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from unipam.diagnose import hostlocal
+from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.conclude import conclude
+from unipam.diagnose.reader import Families, FileReader
+from unipam.diagnose.report import Report
+from unipam.diagnose.source import Unreadable, expand, log_group, opened
+
+Progress = Callable[[str, int, int], None]
+"""Called with the input's name, the bytes of it that are read, and its size (0 when unknown)."""
+
+
+def _no_progress(name: str, done: int, size: int) -> None:
+    """For callers that show none."""
+
+
+def diagnose(paths: list[str | Path], *, stdin: bool = False, progress: Progress = _no_progress) -> Report:
+    """Read every path (files, directories, rotated and compressed logs) and conclude.
+
+    Raises ``Unreadable`` when a path does not exist or cannot be opened.
+    """
+    case = Case()
+    files = expand([str(path) for path in paths])
+    group, families = "", Families(case)
+    for path in files:
+        if log_group(path) != group:
+            families.close()
+            group, families = log_group(path), Families(case)
+        _read_path(case, families, path, progress)
+    families.close()
+    if stdin:
+        families = Families(case)
+        _read_file(case, families, None, progress)
+        families.close()
+    return conclude(case)
+
+
+def diagnose_bytes(data: bytes, name: str = "-") -> Report:
+    """Diagnose a text that is already in memory."""
+    case = Case()
+    families = Families(case)
+    FileReader(case, families, case.source(name)).read(io.BytesIO(data), lambda: None)
+    families.close()
+    return conclude(case)
+
+
+def _read_path(case: Case, families: Families, path: Path, progress: Progress) -> None:
+    if path.is_dir():
+        source = case.source(str(path))
+        source.lines = hostlocal.read_directory(case, path)
+        source.formats = {"host-local reservation": source.lines}
+    else:
+        _read_file(case, families, path, progress)
+
+
+def _read_file(case: Case, families: Families, path: Path | None, progress: Progress) -> None:
+    name = "-" if path is None else str(path)
+    size = path.stat().st_size if path is not None else 0
+    source = case.source(name)
+    try:
+        with opened(path) as (reader, position):
+            FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
+    except OSError as error:
+        raise Unreadable(name, error.strerror or str(error)) from None
+    if path is not None and source.bytes == 0 and path.suffix == ".json":
+        case.signal("state-empty", name, evidence(name, 1, "(0 bytes)"))

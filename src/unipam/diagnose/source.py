@@ -1,0 +1,195 @@
+"""Inputs as they come: files, directories, rotated and compressed logs, standard input, told apart and opened.
+
+Gives byte chunks that end at a line end. What the bytes mean is not looked at, except for the magic of a compression
+and the byte-order mark of UTF-16 (what PowerShell's ``>`` writes on Windows nodes).
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+CHUNK = 1 << 20
+MAX_LINE = 1 << 20
+"""A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
+
+NODE_PLACES = (
+    "/etc/cni/net.d",
+    "/var/run/azure-vnet.json",
+    "/var/run/azure-vnet-ipam.json",
+    "/var/run/azure-vnet-ipamv6.json",
+    "/var/run/azure-cns/azure-endpoints.json",
+    "/var/lib/azure-network/azure-cns.json",
+    "/var/lib/cni/networks",
+    "/var/log/azure-vnet.log*",
+    "/var/log/azure-vnet-ipam.log*",
+    "/var/log/azure-vnet-ipamv6.log*",
+    "/var/log/azure-vnet-ipam-*.log*",
+    "/var/log/azure-vnet-2*.log*",
+    "/var/log/azure-ipam.log*",
+    "/var/log/azure-cns.log*",
+    "/var/log/calico/cni/cni*.log*",
+    "/var/log/cilium-cni.log*",
+    "/var/log/syslog",
+    "/var/log/messages",
+    "/var/lib/unipam/unipam.db",
+)
+"""Where the systems of ``spec`` keep what a diagnosis wants, on a Linux node."""
+
+_LEASE_NAME = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F_]*[:_][0-9a-fA-F:_.]+$")
+_ROTATED = re.compile(r"^(?P<stem>.+?\.log)(?:\.(?P<number>\d+))?(?P<packed>\.gz|\.bz2|\.xz)?$")
+_DATED = re.compile(r"^(?P<stem>.+?)-(?P<date>\d{4}-?\d\d-?\d\d[^/]*?)\.log(?P<packed>\.gz)?$")
+
+
+class Unreadable(Exception):
+    """An input that cannot be read: ``path`` and the system's reason."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class Reader(Protocol):
+    """What every opened input can do: a compressed one needs no more than this."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def is_lease_directory(path: Path) -> bool:
+    """Whether a directory is one host-local network: it holds files named like addresses, or host-local's own names."""
+    try:
+        names = [entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)]
+    except OSError as error:
+        raise Unreadable(str(path), error.strerror or "cannot be read") from None
+    return any(name == "lock" or name.startswith("last_reserved_ip.") or _LEASE_NAME.match(name) for name in names)
+
+
+def expand(paths: list[str]) -> list[Path]:
+    """Every file, and every host-local directory, under the given paths; rotated logs oldest first.
+
+    Raises ``Unreadable`` for a path that does not exist or cannot be listed.
+    """
+    found: list[Path] = []
+    for text in paths:
+        path = Path(text)
+        if not path.exists():
+            raise Unreadable(text, "no such file or directory")
+        found.extend(_under(path) if path.is_dir() else [path])
+    return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
+
+
+def _under(path: Path) -> Iterator[Path]:
+    if is_lease_directory(path):
+        yield path
+        return
+    for entry in sorted(path.iterdir()):
+        if entry.name.endswith(".meta.json"):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _under(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def node_paths(root: str = "/") -> list[Path]:
+    """The usual places of a node that exist, below *root*."""
+    base = Path(root)
+    found = [match for place in NODE_PLACES for match in sorted(base.glob(place.lstrip("/")))]
+    return expand([str(path) for path in found]) if found else []
+
+
+def log_group(path: Path) -> str:
+    """The name that a log and its rotated parts share."""
+    match = _ROTATED.match(path.name)
+    if match:
+        return str(path.parent / match["stem"])
+    dated = _DATED.match(path.name)
+    return str(path.parent / f"{dated['stem']}.log") if dated else str(path)
+
+
+def _reading_order(path: Path) -> tuple[str, int, str, int]:
+    # Oldest first within a group: dated backups by date, then .7 … .1, then the live file.
+    match, dated = _ROTATED.match(path.name), _DATED.match(path.name)
+    if dated:
+        return (log_group(path), 0, dated["date"], 0)
+    number = int(match["number"]) if match and match["number"] else 0
+    return (log_group(path), 1, "", -number)
+
+
+@contextlib.contextmanager
+def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
+    """The input as plain bytes, and a function that tells how far into the file it is. None is standard input.
+
+    Raises ``Unreadable`` when it cannot be opened.
+    """
+    if path is None:
+        yield _unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Unreadable(str(path), error.strerror or "cannot be opened") from None
+    with file:
+        yield _unpacked(file), file.tell
+
+
+def _unpacked(file: io.BufferedReader) -> Reader:
+    magic = file.peek(6)[:6]
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=file)
+    if magic.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if magic.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(file)
+    if magic[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return _Recoded(file)
+    return file
+
+
+class _Recoded:
+    """UTF-16 read as UTF-8."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._text = io.TextIOWrapper(file, "utf-16", errors="replace", newline="")
+
+    def read(self, size: int, /) -> bytes:
+        return self._text.read(size).encode()
+
+
+class Chunks:
+    """The input in pieces that end at a line end. ``problem`` tells, afterwards, why reading stopped early."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.problem = ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        while data := self._read():
+            data = rest + data if rest else data
+            cut = data.rfind(b"\n") + 1
+            if cut == 0 and len(data) < MAX_LINE:
+                rest = data
+                continue
+            cut = cut or len(data)
+            rest = data[cut:]
+            yield data[:cut]
+        if rest:
+            yield rest
+
+    def _read(self) -> bytes:
+        try:
+            return self._reader.read(CHUNK)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            self.problem = f"reading stopped: {error}"
+            return b""

@@ -1,0 +1,117 @@
+"""``calicoctl ipam show`` and ``calicoctl ipam check`` (spec calico-ipam §3.1, §3.2), whole or only their end."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.documents.calico import overlap_with_services
+from unipam.diagnose.report import Evidence
+
+Numbered = list[tuple[int, str]]
+
+_ROW = re.compile(
+    r"\|\s*(?P<grouping>IP Pool|Block)\s*\|\s*(?P<cidr>[0-9a-fA-F.:]+/\d+)\s*\|\s*(?P<total>[\d.e+]+)"
+    r"\s*\|\s*(?P<used>[\d.e+]+)\s*\(\s*(?P<share>\d+)\s*%\s*\)"
+)
+_BORROWED = re.compile(
+    r"\|\s*(?P<ip>[0-9a-fA-F.:]+)\s*\|\s*(?P<node>\S+)\s*\|\s*(?P<block>[0-9a-fA-F.:]+/\d+)\s*\|\s*(?P<owner>\S*)"
+    r"\s*\|\s*(?P<type>\w+)\s*\|"
+)
+_CHECK = {
+    "allocations": re.compile(r"IPAM blocks record (\d+) allocations"),
+    "leaked": re.compile(r"Found (\d+) IPs that are allocated in IPAM but not actually in use"),
+    "outside": re.compile(r"Found (\d+) in-use IPs that are not in active IP pools"),
+    "unallocated": re.compile(
+        r"Found (\d+) in-use IPs that are in active IP pools but have no corresponding IPAM allocation"
+    ),
+    "handles": re.compile(r"Found (\d+) handles with no matching IPs"),
+    "invalid": re.compile(r"Found (\d+) invalid IPAMBlocks"),
+    "problems": re.compile(r"Check complete; found (\d+) problems?"),
+}
+_LEAKED_ADDRESS = re.compile(r"^\s*([0-9a-fA-F.:]+) leaked; attrs")
+_OWNERS = re.compile(r"^\s*([0-9a-fA-F.:]+) has multiple owners")
+_NODE_COUNT = re.compile(r"^\s+(\S+) has (\d+) allocations$")
+_NEARLY_FULL = 0.9
+
+
+def read(case: Case, file: str, lines: Numbered) -> None:
+    """Read whatever of the two commands' output the lines hold."""
+    for number, text in lines:
+        if (row := _ROW.search(text)) is not None:
+            _row(case, file, number, text, row)
+        elif (borrowed := _BORROWED.search(text)) is not None:
+            owner = borrowed["owner"] or "no node"
+            case.fact(
+                f"{borrowed['ip']} is borrowed by {borrowed['node']} from block {borrowed['block']} of {owner}.",
+                evidence(file, number, text),
+            )
+        elif (owners := _OWNERS.search(text)) is not None:
+            case.signal("duplicate-holder", owners[1], evidence(file, number, text), addresses=[owners[1]])
+    _check(case, file, lines)
+
+
+def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:
+    where = evidence(file, number, text)
+    total = ipaddress.ip_network(row["cidr"], strict=False).num_addresses
+    used = round(float(row["used"]))
+    kind = "Pool" if row["grouping"] == "IP Pool" else "Block"
+    case.fact(f"{kind} {row['cidr']}: {used:,} of {total:,} addresses in use ({row['share']} %).", where)
+    pool = case.pool(row["cidr"], "Calico pool" if kind == "Pool" else "Calico block")
+    pool.capacity, pool.in_use = total, used
+    pool.evidence = [where]
+    if kind == "Pool":
+        overlap_with_services(case, row["cidr"], where)
+        if total and used >= _NEARLY_FULL * total:
+            case.signal(
+                "pool-full" if used >= total else "pool-nearly-full",
+                row["cidr"],
+                where,
+                values={"in_use": used, "capacity": total},
+            )
+
+
+def _check(case: Case, file: str, lines: Numbered) -> None:
+    counts: dict[str, int] = {}
+    where: dict[str, Evidence] = {}
+    leaked: list[str] = []
+    for number, text in lines:
+        for name, pattern in _CHECK.items():
+            if (match := pattern.search(text)) is not None:
+                counts[name] = int(match[1])
+                where[name] = evidence(file, number, text)
+        if (address := _LEAKED_ADDRESS.search(text)) is not None:
+            leaked.append(address[1])
+        if (node := _NODE_COUNT.search(text)) is not None:
+            case.fact(f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
+    if not counts.keys() & {"leaked", "unallocated", "handles", "problems"}:
+        return
+    _judge(case, counts, where, leaked)
+
+
+_KINDS = {
+    "leaked": "calico-leak",
+    "unallocated": "calico-unallocated",
+    "outside": "calico-outside-pools",
+    "handles": "calico-orphan-handles",
+    "invalid": "calico-invalid-blocks",
+}
+_CLEAN = {
+    "unallocated": "No address is in use without an allocation.",
+    "handles": "No orphan handles: it is a plain leak.",
+}
+
+
+def _judge(case: Case, counts: dict[str, int], where: dict[str, Evidence], leaked: list[str]) -> None:
+    for name, kind in _KINDS.items():
+        if counts.get(name):
+            addresses = leaked if name == "leaked" else []
+            case.signal(kind, "", where[name], values=dict(counts), addresses=addresses)
+    if counts.get("problems", 0) > sum(counts.get(name, 0) for name in _KINDS):
+        case.signal("calico-other-problems", "", where["problems"], values=dict(counts))
+    for name, words in _CLEAN.items():
+        if counts.get(name) == 0 and counts.get("leaked"):
+            case.fact(words, where[name])
+    if counts.get("problems") == 0:
+        case.fact("`calicoctl ipam check` found no problem.", where["problems"])

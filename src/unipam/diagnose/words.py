@@ -1,0 +1,28 @@
+"""A cheap look at a line: does it hold any word that matters? This decides the fate of most lines of a large log.
+
+A line is folded to lower-case words, which one set operation compares with all words wanted at once: the cost does not
+grow with their number, as it would if each were searched for.
+"""
+
+from __future__ import annotations
+
+_WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_FOLD = bytes(byte if byte in _WORD_BYTES else 32 for byte in range(256)).lower()
+_COMMON = frozenset(b"namespace failed runtime plugin state cluster address node with from have been system".split())
+"""Words of so many lines that they tell nothing."""
+
+
+def words_of(line: bytes) -> list[bytes]:
+    """The words of a line: runs of letters and digits, in lower case."""
+    return line.translate(_FOLD).split()
+
+
+def telling_word(phrase: str) -> bytes:
+    """The word of a phrase that is rarest in logs, taken to be the longest one that is not common.
+
+    Raises ValueError when the phrase holds no such word.
+    """
+    words = [word for word in words_of(phrase.encode()) if word not in _COMMON]
+    if not words:
+        raise ValueError(f"{phrase!r} holds only common words")
+    return max(words, key=len)
