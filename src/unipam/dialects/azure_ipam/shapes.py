@@ -1,0 +1,166 @@
+"""The plan's objects in the shapes of the Azure IPAM application (spec azure-ipam-application §1.6, §2, §3.1).
+
+Plain dictionaries, ready for JSON. Utilisation counts networks and externals (and inner blocks, which the original has
+not), never reservations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from unipam.addr.prefix import Prefix
+from unipam.model import plan as model
+from unipam.model.plan import Endpoint, External, Reservation, Subnet
+from unipam.service import cloud
+from unipam.service import plan_externals as externals
+from unipam.service.plan import Node
+from unipam.service.plan_access import Admin, Caller, Settings
+from unipam.service.plan_blocks import blocks
+from unipam.service.plan_networks import Associated, associated
+from unipam.service.plan_reads import block_use
+from unipam.service.plan_reservations import Reserved, pending, settled
+from unipam.store.api import Tx
+
+Shape = dict[str, Any]
+TAG = "X-IPAM-RES-ID"
+
+
+class View(NamedTuple):
+    """What of a space or block is shown, to whom, and what is known of the cloud."""
+
+    caller: Caller
+    expand: bool = False
+    utilization: bool = False
+    snapshot: cloud.Snapshot = cloud.Snapshot()
+
+
+def space(tx: Tx, node: Node[model.Space], view: View) -> Shape:
+    """A space with its blocks, those inside others included."""
+    inner = blocks(tx, node.id)
+    shape: Shape = {"name": node.facts.name, "desc": node.facts.desc, "blocks": [block(tx, b, view) for b in inner]}
+    if view.utilization:
+        outer = [row for b, row in zip(inner, shape["blocks"], strict=True) if b.claim.parent == node.id]
+        shape["size"] = sum(row["size"] for row in outer)
+        shape["used"] = sum(row["used"] for row in outer)
+    return shape
+
+
+def block(tx: Tx, node: Node[model.Block], view: View) -> Shape:
+    """A block with what it holds; of reservations only the caller's own, unless it plans."""
+    networks = associated(tx, node)
+    shape: Shape = {
+        "name": node.facts.name,
+        "cidr": str(node.prefix),
+        "vnets": [expanded(each, view) if view.expand else vnet(each) for each in networks],
+        "externals": [external(tx, each) for each in externals.externals(tx, node)],
+        "resv": [reservation(facts, cidr) for facts, cidr in _reservations(tx, node, view.caller)],
+    }
+    if view.utilization:
+        use = block_use(tx, node)
+        shape |= {"size": use.size, "used": use.used}
+    return shape
+
+
+def _reservations(tx: Tx, node: Node[model.Block], caller: Caller) -> list[tuple[Reservation, str]]:
+    rows = [(each.facts, str(each.prefix)) for each in pending(tx, node)]
+    rows += [(s.facts, s.cidr) for s in settled(tx, int(node.claim.owner.interface), node.id)]
+    if not caller.admin:
+        rows = [(facts, cidr) for facts, cidr in rows if caller.owns(facts)]
+    return sorted(rows, key=lambda row: row[0].created_on)
+
+
+def vnet(each: Associated) -> Shape:
+    """An associated network, by reference."""
+    return {"id": each.facts.id, "active": each.active}
+
+
+def reservation(facts: Reservation, cidr: str) -> Shape:
+    """A reservation inside its block."""
+    return {
+        "id": facts.id,
+        "cidr": cidr,
+        "desc": facts.desc,
+        "createdOn": facts.created_on,
+        "createdBy": facts.created_by,
+        "settledOn": facts.settled_on,
+        "settledBy": facts.settled_by,
+        "status": facts.status,
+    }
+
+
+def reserved(row: Reserved) -> Shape:
+    """A reservation by itself, with the tag that its network is to carry."""
+    place = {"space": row.space, "block": row.block}
+    return {"id": row.facts.id, **place, **reservation(row.facts, row.prefix), "tag": {TAG: row.facts.id}}
+
+
+def external(tx: Tx, node: Node[External]) -> Shape:
+    """An external network with its subnets."""
+    inner = [subnet(tx, each) for each in externals.subnets(tx, node)]
+    return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "subnets": inner}
+
+
+def subnet(tx: Tx, node: Node[Subnet]) -> Shape:
+    """An external subnet with its endpoints."""
+    inner = [endpoint(each) for each in externals.endpoints(tx, node)]
+    return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "endpoints": inner}
+
+
+def endpoint(node: Node[Endpoint]) -> Shape:
+    """An endpoint of an external subnet."""
+    return {"name": node.facts.name, "desc": node.facts.desc, "ip": externals.address_text(node)}
+
+
+def expanded(each: Associated, view: View) -> Shape:
+    """An associated network with what the cloud tells of it; measured by its prefixes inside the block.
+
+    One that is not seen now is shown by what the plan remembers, so that it never breaks a listing (D7).
+    """
+    network = view.snapshot.network(each.facts.id) or remembered(each.facts)
+    shape = network_expand(network, list(each.prefixes))
+    inner = [(s, p) for s in network.subnets for p in s.prefixes[:1]]
+    shape["subnets"] = [_subnet(s, p, view.utilization) for s, p in inner]
+    if view.utilization:
+        shape["size"] = sum(prefix.size for prefix in each.prefixes)
+        shape["used"] = sum(p.size for _, p in inner if any(prefix.contains(p) for prefix in each.prefixes))
+    return shape
+
+
+def remembered(facts: model.Network) -> cloud.Network:
+    """A network that is out of sight: what its id alone tells."""
+    parts = facts.id.split("/")
+    group = parts[4] if len(parts) > 4 else ""
+    kind = cloud.VHUB if "/virtualhubs/" in facts.id.lower() else cloud.VNET
+    return cloud.Network(facts.id, facts.name, kind, (), group, cloud.subscription_of(facts.id), "")
+
+
+def _subnet(each: cloud.Subnet, prefix: Prefix, utilization: bool) -> Shape:
+    shape: Shape = {"name": each.name, "prefix": str(prefix)}
+    return shape | {"size": prefix.size, "used": each.used or 0} if utilization else shape
+
+
+def network_expand(network: cloud.Network, prefixes: list[Prefix]) -> Shape:
+    """A network as listings of a block show it."""
+    return {
+        "name": network.name,
+        "id": network.id,
+        "prefixes": [str(prefix) for prefix in prefixes],
+        "resource_group": network.resource_group,
+        "subscription_id": network.subscription,
+        "tenant_id": network.tenant,
+    }
+
+
+def admin(each: Admin) -> Shape:
+    """An administrator."""
+    return {"type": each.type, "name": each.name, "email": each.email, "id": each.id}
+
+
+def user(chosen: Settings, is_admin: bool, expand: bool = False) -> Shape:
+    """A person's settings."""
+    shape = cast("Shape", msgspec.to_builtins(chosen))
+    views = shape.pop("views")
+    shape["isAdmin"] = is_admin
+    return shape | {"views": views} if expand else shape

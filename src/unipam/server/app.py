@@ -1,0 +1,157 @@
+"""The application: both APIs, health, metrics, documentation. What serves it is `server.run`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unipam.model.errors import UnipamError
+from unipam.server.azure import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
+from unipam.server.errors import install
+from unipam.server.native import routes as native
+from unipam.server.register import Here, Register, reply
+from unipam.service.plan_reads import counts
+
+MOST_BYTES = 4 << 20
+"""The largest request body that is read; an import of a large plan is the largest there is."""
+
+Start = Callable[[], AbstractAsyncContextManager[Register]]
+
+
+def create_app(start: Start) -> FastAPI:
+    """The application over the register that `start` opens and closes, inside the event loop that serves it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with start() as register:
+            app.state.register = register
+            yield
+
+    app = FastAPI(
+        title="unipam register",
+        description="The address plan: the API of the Azure IPAM application, and under /api/v1 unipam's own.",
+        docs_url="/api/docs",
+        redoc_url="/api/redoc",
+        openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )
+    install(app)
+    app.include_router(_azure())
+    app.include_router(native.router)
+    app.include_router(_operations)
+    app.add_middleware(Observed, state=app.state)
+    app.add_middleware(Bounded)
+    return app
+
+
+def _azure() -> APIRouter:
+    router = APIRouter(prefix="/api")
+    for each in (spaces, networks, externals, endpoints, reservations, admin, tools, clouds):
+        router.include_router(each.router)
+    router.include_router(clouds.status_router)
+    return router
+
+
+_operations = APIRouter(include_in_schema=False)
+
+
+@_operations.get("/healthz")
+async def healthy() -> Response:
+    """The process answers."""
+    return reply({"status": "ok"})
+
+
+@_operations.get("/readyz")
+async def ready(register: Here) -> Response:
+    """The database answers too."""
+    try:
+        await register.desk.read(lambda tx: tx.note("bootstrapped"))
+    except UnipamError as error:
+        return reply({"status": "unready", "reason": error.message}, 503)
+    return reply({"status": "ready"})
+
+
+@_operations.get("/metrics")
+async def metrics(register: Here) -> Response:
+    """Everything that is measured, for Prometheus."""
+    snapshot = await register.last_snapshot()
+    told = register.metrics
+    told.count(await register.desk.read(counts))
+    told.waiting.set(register.desk.waiting)
+    told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
+    return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Observed:
+    """Middleware: counts and times every answer, and adds the headers that keep browsers from guessing."""
+
+    def __init__(self, app: ASGIApp, state: object) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] += [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            register: Register | None = getattr(self._state, "register", None)
+            if register is not None:
+                register.metrics.observe(scope["method"], route, status, time.perf_counter() - begun)
+
+
+class Bounded:
+    """Middleware: refuses bodies that are larger than anything meaningful, before they are in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _announced(scope) > MOST_BYTES:
+            await _refuse(scope, receive, send)
+        else:
+            await self._app(scope, _counted(receive), send)
+
+
+def _announced(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _refuse(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    answer = reply({"error": f"The request body is larger than {MOST_BYTES} bytes."}, 413, {"Connection": "close"})
+    return answer(scope, receive, send)
+
+
+def _counted(receive: Receive) -> Receive:
+    """Reads on until too much has come; then the body just ends, and is misshapen."""
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MOST_BYTES:
+            return {"type": "http.disconnect"}
+        return message
+
+    return counted

@@ -1,0 +1,80 @@
+"""Networks of a block in the Azure IPAM API (spec azure-ipam-application §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.dialects.azure_ipam import messages as m
+from unipam.dialects.azure_ipam import shapes
+from unipam.model.errors import Missing
+from unipam.server.azure.bodies import Names, NetworkBody
+from unipam.server.azure.common import empty, require_planner, says
+from unipam.server.register import Here, Register, Signed, reply
+from unipam.service import cloud, plan
+from unipam.service import plan_networks as networks
+from unipam.store.api import Tx
+
+router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
+
+
+async def look_for(register: Register, ids: Sequence[str]) -> cloud.Snapshot:
+    """What is seen of the cloud; looked at anew when one of the networks is not in it yet."""
+    snapshot = await register.snapshot()
+    if all(snapshot.network(each) for each in ids):
+        return snapshot
+    return await register.snapshot(newer_than=register.clock())
+
+
+@router.get("")
+async def get_networks(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
+    """The networks of a block."""
+    require_planner(caller, space, m.ADMINS_ONLY)
+    view = shapes.View(caller, expand, snapshot=await register.last_snapshot())
+
+    def work(tx: Tx) -> list[shapes.Shape]:
+        rows = networks.associated(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))
+        return [shapes.expanded(each, view) if expand else shapes.vnet(each) for each in rows]
+
+    return reply(await register.desk.read(work))
+
+
+@router.post("", status_code=201)
+@says(m.NETWORK_ADD)
+async def create_network(register: Here, caller: Signed, space: str, block: str, body: NetworkBody) -> Response:
+    """Associate a network with a block."""
+    require_planner(caller, space, m.ADMINS_ONLY)
+    snapshot = await look_for(register, [body.id])
+
+    def work(tx: Tx, by: plan.By) -> shapes.Shape:
+        plan.find_block(tx, plan.find_space(tx, space).id, block)
+        network = snapshot.network(body.id)
+        if network is None:
+            raise Missing(f"there is no network {body.id!r}", kind="network", value=body.id)
+        return shapes.block(tx, networks.associate(tx, by, space, block, network), shapes.View(caller))
+
+    return reply(await register.desk.write(work, caller.by()), 201)
+
+
+@router.put("")
+@says(m.NETWORK_REPLACE)
+async def replace_networks(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
+    """The block has exactly these networks from now on."""
+    require_planner(caller, space, m.ADMINS_ONLY)
+    snapshot = await look_for(register, body)
+
+    def work(tx: Tx, by: plan.By) -> list[shapes.Shape]:
+        return [shapes.vnet(each) for each in networks.replace(tx, by, space, block, body, snapshot)]
+
+    return reply(await register.desk.write(work, caller.by()))
+
+
+@router.delete("")
+@says(m.NETWORK_REMOVE)
+async def delete_networks(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
+    """Dissociate networks from a block."""
+    require_planner(caller, space, m.ADMINS_ONLY)
+    await register.desk.write(lambda tx, by: networks.dissociate(tx, by, space, block, body), caller.by())
+    return empty()

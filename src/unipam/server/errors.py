@@ -1,0 +1,57 @@
+"""How errors leave the register: in the original's envelope on its API, as problem details on the native one."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from unipam.model.errors import UnipamError
+from unipam.server.azure.common import answer_error
+from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
+from unipam.server.register import reply
+
+log = structlog.get_logger()
+
+
+def _is_native(request: Request) -> bool:
+    return request.url.path.startswith(NATIVE)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UnipamError)
+    return problem(request, error) if _is_native(request) else answer_error(request, error)
+
+
+async def _misshapen(request: Request, error: Exception) -> Response:
+    """A body or query of the wrong shape: where and why, but never what was sent (it may not be text at all)."""
+    assert isinstance(error, RequestValidationError)
+    rows = [{"loc": [str(p) for p in e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    return invalid(rows) if _is_native(request) else reply({"detail": rows}, 422)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if _is_native(request):
+        return http_problem(error.status_code, str(error.detail), headers)
+    if error.status_code == 404:
+        return reply({"error": "Invalid API path."}, 404)
+    return reply({"detail": str(error.detail)}, error.status_code, headers)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """A defect of ours: logged with its traceback, told without."""
+    log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
+    text = "Internal error; it is in the server's log."
+    return http_problem(500, text, {}) if _is_native(request) else reply({"error": text}, 500)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer errors so."""
+    app.add_exception_handler(UnipamError, _refused)
+    app.add_exception_handler(RequestValidationError, _misshapen)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)

@@ -1,0 +1,42 @@
+"""What a register tells Prometheus. One registry for each register, so that several may live in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Requests, refusals, and how full the plan is."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("unipam_register_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "unipam_register_request_seconds", "Time to an answer.", ("method", "route"), buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self.waiting = Gauge("unipam_register_waiting_writes", "Writes that wait.", registry=self.registry)
+        self.objects = Gauge("unipam_register_objects", "Objects in the plan.", ("kind",), registry=self.registry)
+        self.cloud_age = Gauge(
+            "unipam_register_cloud_age_seconds", "Age of what is known of the cloud (-1: nothing).",
+            registry=self.registry,
+        )  # fmt: skip
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        self.requests.labels(method, route, status).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+    def count(self, objects: Mapping[str, int]) -> None:
+        """How many objects of each kind there are."""
+        for kind, number in objects.items():
+            self.objects.labels(kind).set(number)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,81 @@
+"""What every route works with: the parts of a running register, and who is asking."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, cast
+
+import msgspec
+from fastapi import Depends, Request
+from fastapi.responses import Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from unipam.model.errors import SourceFailed
+from unipam.server.auth import Authenticator
+from unipam.server.desk import Desk
+from unipam.server.metrics import Metrics
+from unipam.service.cloud import Cloud, Snapshot
+from unipam.service.plan_access import Caller
+
+
+@dataclass
+class Register:
+    """The parts of one running register."""
+
+    desk: Desk
+    cloud: Cloud
+    auth: Authenticator
+    clock: Callable[[], float]
+    metrics: Metrics = field(default_factory=Metrics)
+    stack: str = "Unknown"
+    environment: str = "AZURE_PUBLIC"
+    version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
+
+    async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
+        """What is seen of the cloud. Raises SourceFailed."""
+        return await self.desk.call(lambda: self.cloud.snapshot(newer_than=newer_than))
+
+    async def last_snapshot(self) -> Snapshot:
+        """What is seen of the cloud, or an empty one: for what can be answered without it."""
+        try:
+            return await self.snapshot()
+        except SourceFailed:
+            return Snapshot()
+
+    async def visible(self, caller: Caller) -> Snapshot:
+        """What this caller may see of the cloud: everything for an administrator, else by the cloud's own rules (D12).
+
+        A caller without an Entra token sees nothing.
+        """
+        if caller.admin:
+            return await self.snapshot()
+        if not caller.credential:
+            return Snapshot()
+        return await self.desk.call(lambda: self.cloud.visible_to(caller.credential))
+
+
+def register_of(request: Request) -> Register:
+    """The register that serves this request."""
+    return cast("Register", request.app.state.register)
+
+
+_bearer = HTTPBearer(auto_error=False, description="An Entra ID access token, or a local API token.")
+
+
+async def _signed_in(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    """Who is asking. Raises NotSignedIn or Throttled."""
+    place = request.client.host if request.client else "unknown"
+    return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
+
+
+Signed = Annotated[Caller, Depends(_signed_in)]
+Here = Annotated[Register, Depends(register_of)]
+
+_encoder = msgspec.json.Encoder()
+
+
+def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Anything of plain values as JSON."""
+    return Response(_encoder.encode(content), status, headers, media_type="application/json")

@@ -1,0 +1,136 @@
+"""The register's process: settings in, server up, background work, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from unipam.model.errors import StoreBroken, UnipamError
+from unipam.server.app import create_app
+from unipam.server.auth import PLANNER, Authenticator
+from unipam.server.desk import Desk
+from unipam.server.entra import Directory
+from unipam.server.limit import FailureLimit
+from unipam.server.register import Register
+from unipam.service.cloud import Cloud, Unconnected
+from unipam.service.plan import By, Plan
+from unipam.service.plan_access import bootstrap
+from unipam.service.plan_store import open_store
+from unipam.service.plan_sync import SYSTEM, sync
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Settings:
+    """How a register runs. `sync` is in seconds; `everybody` is the role of a tenant's members (see `server.auth`)."""
+
+    database: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin_token_file: str = ""
+    directory: Directory | None = None
+    everybody: str = PLANNER
+    certificate: str = ""
+    key: str = ""
+    sync: float = 60.0
+    failures: int = 20
+    cloud: Callable[[], Cloud] = field(default=Unconnected)
+    stack: str = "Unknown"
+    environment: str = "AZURE_PUBLIC"
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; what was begun is finished. Raises the store's errors."""
+    prepare(settings)
+    config = uvicorn.Config(
+        make_app(settings),
+        host=settings.host,
+        port=settings.port,
+        ssl_certfile=settings.certificate or None,
+        ssl_keyfile=settings.key or None,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=30,
+        server_header=False,
+    )
+    uvicorn.Server(config).run()
+
+
+def prepare(settings: Settings) -> None:
+    """Make the database if need be, and on the very first start the first administrator's token."""
+    store = open_store(settings.database)
+    try:
+        by = By("unipam", "system", reason="first start")
+        text = Plan(store).write(bootstrap, by)
+        if text:
+            hand_over(text, settings.admin_token_file)
+    finally:
+        store.close()
+
+
+def hand_over(token: str, path: str) -> None:
+    """Tell the first administrator's token once: in a file that only its owner may read, or on standard output."""
+    if not path:
+        print(f"first administrator's token (shown once): {token}", flush=True)  # noqa: T201 (this is what was asked)
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(token + "\n")
+    except OSError as error:
+        # It would be lost otherwise, and with it the way in.
+        print(f"first administrator's token (shown once): {token}", file=sys.stderr, flush=True)  # noqa: T201
+        raise StoreBroken(f"cannot write {path}: {error.strerror}; the token was printed instead") from error
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """The application for these settings."""
+
+    @contextlib.asynccontextmanager
+    async def start() -> AsyncIterator[Register]:
+        desk = Desk(lambda: open_store(settings.database), time.time)
+        limit = FailureLimit(time.monotonic, settings.failures)
+        auth = Authenticator(desk, settings.directory, limit, settings.everybody)
+        register = Register(
+            desk, settings.cloud(), auth, time.time, stack=settings.stack, environment=settings.environment
+        )
+        follower = asyncio.create_task(follow(register, settings.sync))
+        try:
+            yield register
+        finally:
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower
+            await asyncio.get_running_loop().run_in_executor(None, desk.close)
+
+    return create_app(start)
+
+
+async def follow(register: Register, seconds: float) -> None:
+    """Keep the plan up with the cloud, again and again; a failure is logged and the next round tries anew."""
+    while True:
+        try:
+            await follow_once(register)
+        except UnipamError as error:
+            log.warning("sync failed", error=error.message)
+        await asyncio.sleep(seconds)
+
+
+async def follow_once(register: Register) -> int:
+    """Bring the plan up to what is seen of the cloud now; how many objects changed."""
+    snapshot = await register.last_snapshot()
+    changed = await register.desk.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
+    if changed:
+        log.info("synced", changed=changed, problems=list(snapshot.problems))
+    return changed
