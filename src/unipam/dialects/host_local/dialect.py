@@ -64,7 +64,7 @@ def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int
 def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
     asked: tuple[int | None, ...] = ()
     ignore = False
-    unknown = []
+    unknown: list[str] = []
     for key, value in pairs:
         try:
             if key == "IP":
@@ -72,11 +72,11 @@ def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
             elif key == "IgnoreUnknown":
                 ignore = _boolean(value)
             else:
-                unknown.append(golang.quote(f"{key}={value}"))
+                unknown.append(f"{key}={value}")
         except ValueError as error:
             raise BadConfig(f"ARGS: error parsing value of pair {golang.quote(f'{key}={value}')}: {error}") from None
     if unknown and not ignore:
-        raise BadConfig(f"ARGS: unknown args [{' '.join(unknown)}]")
+        raise BadConfig(f"ARGS: unknown args [{' '.join(map(golang.quote, unknown))}]")
     return asked
 
 
