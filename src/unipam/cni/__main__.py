@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -15,6 +16,11 @@ def _begun() -> float:
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _environment() -> dict[str, str]:
+    ours = {name: value for name, value in os.environb.items() if name.startswith((b"CNI_", b"UNIPAM_"))}
+    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in ours.items()}
 
 
 def _stdin(verb: str) -> bytes:
@@ -31,8 +37,9 @@ def _cwd() -> str:
 
 def _deliver(given: Answer, ledgers: Ledgers) -> None:
     """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
-    try:
+    with contextlib.suppress(OSError):  # nobody listens to it who needs it
         os.write(2, given.stderr)
+    try:
         rest = memoryview(given.stdout)
         while rest:
             rest = rest[os.write(1, rest) :]
@@ -46,7 +53,7 @@ def main() -> None:
     """Answer one call and exit with its code."""
     from unipam.service.ledgers import Ledgers
 
-    env = {name: value for name, value in os.environ.items() if name.startswith(("CNI_", "UNIPAM_"))}
+    env = _environment()
     plugin = os.path.basename(sys.argv[-1])
     call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=_begun())
     ledgers = Ledgers()

@@ -21,7 +21,7 @@ ACK = b"k"
 
 
 class Call(NamedTuple):
-    """What a runtime says when it calls a plugin.
+    """What a runtime says when it calls a plugin. Bytes of the environment that are not UTF-8 are read as U+FFFD.
 
     `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds.
     """
@@ -75,7 +75,7 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
     head, found, stdin = (b"\0" + rest).partition(b"\0\0")
     if not found:
         raise ValueError("the frame has no end of the environment")
-    pairs = os.fsdecode(head).split("\0")
+    pairs = head.decode("utf-8", "replace").split("\0")
     env = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     return Call(os.fsdecode(argv0).rpartition("/")[2], env, stdin, os.fsdecode(cwd), pid, asked)
 

@@ -104,6 +104,23 @@ def code_of(error: UnipamError, codes: Codes) -> int:
 
 def answer(call: Call, ledgers: Ledgers) -> Answer:
     """What the plugin answers. Raises nothing but StoreBusy, and that only when the ledgers have no patience."""
+    try:
+        return _answer(call, ledgers)
+    except StoreBusy:
+        raise
+    except Exception as error:  # noqa: BLE001 (a fault of ours: all that a runtime can read is still a CNI error)
+        return _confess(error)
+
+
+def _confess(error: Exception) -> Answer:
+    import traceback
+
+    message = f"internal error: {type(error).__name__}: {error}: please report it; the agent's log has more"
+    given = failure(UnipamError(message), CODES[UnipamError], message, Config("", "", {}))
+    return given._replace(facts={**given.facts, "traceback": "".join(traceback.format_exception(error))})
+
+
+def _answer(call: Call, ledgers: Ledgers) -> Answer:
     chosen = plugin(call.plugin)
     config = Config("", "", {})
     try:
@@ -128,6 +145,7 @@ def answer(call: Call, ledgers: Ledgers) -> Answer:
 
 def failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
     """The answer that says what went wrong; `dated` with the version of the configuration."""
+    message = message.encode("utf-8", "replace").decode()  # a path need not be UTF-8, JSON must
     facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
     details = str(error.facts.get("details", ""))
     return Answer(1, render_error(code, message, details, config.version if dated else ""), facts=facts)

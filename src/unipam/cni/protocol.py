@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from unipam.addr.prefix import parse_interface
+import msgspec
+
+from unipam.addr.prefix import parse_address
 from unipam.cni.call import Call
 from unipam.dialects import golang
 from unipam.model.errors import BadConfig, BadEnvironment, Undecodable, UnsupportedVersion
@@ -178,9 +180,14 @@ def previous_addresses(document: dict[str, Any]) -> list[int] | None:
     if previous is None:
         return None
     try:
-        return [parse_interface(ip["address"])[0] for ip in previous.get("ips") or ()]
+        return [parse_address(ip["address"].partition("/")[0]) for ip in previous.get("ips") or ()]
     except (AttributeError, KeyError, TypeError, ValueError):
         raise BadConfig("cannot read prevResult: it must be the result of an ADD") from None
+
+
+class _Attachment(msgspec.Struct):
+    containerID: str  # noqa: N815 (as CNI spells it)
+    ifname: str
 
 
 def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
@@ -189,12 +196,12 @@ def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
     null is an empty list (spec §1.5). Raises BadConfig, so that a list that cannot be read frees nothing.
     """
     keys = ("cni.dev/valid-attachments", "cni.dev/attachments")
-    present = [key for key in keys if key in document]
-    if not present:
+    key = next((key for key in keys if key in document), None)
+    if key is None:
         return None
     try:
-        return {Owner(str(a["containerID"]), str(a["ifname"])) for a in document[present[0]] or ()}
-    except (KeyError, TypeError):
-        raise BadConfig(
-            f"cannot read {present[0]}: it must be a list of containerID and ifname; nothing freed"
-        ) from None
+        found = msgspec.convert(document[key], list[_Attachment] | None) or ()
+    except msgspec.ValidationError as error:
+        problem = f"cannot read {key}: {error}: it must be a list of containerID and ifname; nothing freed"
+        raise BadConfig(problem) from None
+    return {Owner(each.containerID, each.ifname) for each in found}

@@ -184,7 +184,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(7 + at): f"\\{letter}" for at, lett
 
 
 def quote(text: str) -> str:
-    """A string as Go's %q prints it. A surrogate stands for the byte that was not UTF-8, as in `os.environ`."""
+    """A string as Go's %q prints it."""
     return '"' + "".join(_ESCAPES.get(character) or _escape(character) for character in text) + '"'
 
 
@@ -192,6 +192,6 @@ def _escape(character: str) -> str:
     code = ord(character)
     if character.isprintable():
         return character
-    if code < 0x80 or 0xDC80 <= code < 0xDD00:
-        return f"\\x{code & 0xFF:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -129,6 +129,11 @@ RULES = (
         lambda d: any(subnet in d.op.stdin for subnet in (b'"0.0.0.0/', b'"::/')),
     ),
     Rule(
+        "panics",
+        "where host-local dies of a null address asked for, it is refused here",
+        lambda d: d.theirs == Outcome(2, None) and d.ours.message == "cannot understand ip: IP <nil> not v4 nor v6",
+    ),
+    Rule(
         "D3",
         "a second ADD is refused, also when it asks for an address",
         lambda d: d.op.verb == "ADD" and "duplicate allocation" in d.ours.message and bool(d.wishes),
