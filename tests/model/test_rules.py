@@ -28,7 +28,7 @@ class Facts:
     fences: dict[Owner, float] = field(default_factory=dict)
 
     def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        return [c for c in self.claims if c.owner == owner]
+        return [c for c in self.claims if c.owner == owner and c.state == HELD]
 
     def claim_at(self, first: int) -> Claim | None:
         return next((c for c in self.claims if c.first == first), None)

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from unipam.addr.fit import nth
 from unipam.addr.prefix import Range, format_address
 from unipam.model.errors import Duplicate, Exhausted, IsGateway, Superseded, Taken, Unmet
-from unipam.model.records import COOLING, HELD, Claim, Owner, Pool, PoolRange, Request
+from unipam.model.records import COOLING, Claim, Owner, Pool, PoolRange, Request
 
 CLOCK_SLACK = 60.0
 """Seconds by which a stamp may lie in the future before the clock is taken to have been set back."""
@@ -23,7 +23,7 @@ class View(Protocol):
     """What a decision may ask of the claims under one parent, cheaply whatever their number."""
 
     def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        """Every claim of the owner, whatever its state."""
+        """What the owner holds; nothing that cools."""
 
     def claim_at(self, first: int) -> Claim | None:
         """The claim that begins at this address."""
@@ -67,7 +67,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
     Unmet. Nothing has been written either way.
     """
-    held = tuple(c for c in view.claims_of(request.owner) if c.state == HELD and lies(c, request.within))
+    held = tuple(c for c in view.claims_of(request.owner) if lies(c, request.within))
     told = held if request.again else tuple(c for c in held if c.call == request.call != "")
     if told:
         return Decision(held=told)

@@ -58,7 +58,7 @@ class View:
         self._parent = parent
 
     def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        return _of_owner(self._tx.claims_of(self._parent, owner.holder), owner)
+        return _held(self._tx.claims_of(self._parent, owner.holder), owner)
 
     def claim_at(self, first: int) -> Claim | None:
         return self._tx.claim_at(self._parent, first)
@@ -76,13 +76,13 @@ class View:
         return self._tx.cooling(self._parent, first, last)
 
 
-def _of_owner(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
-    """The claims of exactly this owner; failing that, those whose record names the holder alone.
+def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
+    """What exactly this owner holds; failing that, what is held in the name of the holder alone.
 
     Such records stem from host-local before 0.8.0, and stand for any interface (spec cni-and-host-local §2.5).
     """
-    exact = [c for c in claims if c.owner.interface == owner.interface]
-    return exact or [c for c in claims if not c.owner.interface]
+    held = [c for c in claims if c.state == HELD]
+    return [c for c in held if c.owner.interface == owner.interface] or [c for c in held if not c.owner.interface]
 
 
 class Change:
@@ -150,19 +150,19 @@ class Ledger:
             request = request if isinstance(request, Request) else request(tx, parent)
             decision = rules.decide(View(tx, parent), request, choose)
             if decision.held:
-                return Allocation(tuple(self._repeat(tx, claim, request, now) for claim in decision.held), new=False)
-            self._remember(tx, parent, pools)
-            return Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
-
-    def _remember(self, tx: Tx, parent: int, pools: str) -> None:
-        if pools and self._pools.get(parent) != pools:
-            if tx.note(pools_note(parent)) != pools:
+                # The same call asks again because it heard nothing; another one's predecessor may have heard.
+                own = all(claim.call == request.call != "" for claim in decision.held)
+                return Allocation(tuple(_repeat(tx, claim, request, now) for claim in decision.held), new=own)
+            if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
-            self._pools[parent] = pools
+            allocation = Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
+        self._pools[parent] = pools
+        return allocation
 
     def _grant(self, tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
         if grant.broken is not None:
-            _thaw(tx, grant.broken, now)
+            why = "its last owner asked for it" if grant.broken.owner == request.owner else "no other address was free"
+            _thaw(tx, grant.broken, now, why)
         address, owner = grant.address, request.owner
         generation = tx.record(
             Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
@@ -175,17 +175,6 @@ class Ledger:
         if grant.pool.cursor >= 0:
             tx.set_cursor(parent, grant.pool.cursor, address)
         return claim._replace(id=number)
-
-    def _repeat(self, tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
-        """The owner is told again what it holds. A new generation, so that nobody undoes the first telling now."""
-        if claim.call != request.call:
-            return claim
-        generation = tx.record(
-            Entry(now, "repeat", claim.parent, claim.first, claim.last, claim.owner, claim.generation, request.call)
-        )
-        claim = claim._replace(generation=generation)
-        tx.update(claim)
-        return claim
 
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)
         self,
@@ -206,8 +195,7 @@ class Ledger:
         before then and is still waiting somewhere must not be served any more.
         """
         with Change(self, space, inherit) as (tx, parent, now):
-            found = _of_owner(tx.claims_of(parent, owner.holder), owner)
-            held = [c for c in found if c.state == HELD and rules.lies(c, within)]
+            held = [c for c in _held(tx.claims_of(parent, owner.holder), owner) if rules.lies(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
@@ -271,8 +259,8 @@ class Ledger:
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
         """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
         with Change(self, space, inherit) as (tx, parent, _):
-            held = _of_owner(tx.claims_of(parent, owner.holder), owner)
-        here = {c.first for c in held if c.state == HELD}
+            held = _held(tx.claims_of(parent, owner.holder), owner)
+        here = [c.first for c in held]
         if not here:
             raise Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
         for address in addresses or ():
@@ -325,7 +313,7 @@ class Ledger:
                     raise Exhausted(f"no IP addresses available in range set: {pool}", ranges=str(pool))
 
     def thaw(self) -> int:
-        """Clear away every cooldown that has ended; how many."""
+        """Clear away cooldowns that have ended, up to a thousand a space; how many."""
         now = self.clock()
         with self.store.transaction() as tx:
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
@@ -341,7 +329,7 @@ class Ledger:
 
 
 def _has_room(view: rules.View, span: PoolRange) -> bool:
-    return rules.free_in(view, span, span.first, span.last) is not None or bool(view.cooling(span.first, span.last))
+    return rules.free_in(view, span, span.first, span.last) is not None or bool(rules.cooling_in(view, span))
 
 
 def pools_note(parent: int) -> str:
@@ -367,23 +355,41 @@ def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
         tx.set_note(learned_note(parent), inheritance.learned)
 
 
+def _repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
+    """The owner is told again what it holds. A new generation, so that nobody undoes an earlier telling now."""
+    generation = tx.record(
+        Entry(now, "repeat", claim.parent, claim.first, claim.last, claim.owner, claim.generation, request.call)
+    )
+    claim = claim._replace(generation=generation)
+    tx.update(claim)
+    return claim
+
+
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
-    """A held claim becomes a cooling one, or none."""
+    """A held claim becomes a cooling one, or none. The journal says until when it cools (`service.history`)."""
+    details = ""
     if claim.cooldown > 0:
-        tx.update(claim._replace(state=COOLING, since=now, until=now + claim.cooldown))
+        until = now + claim.cooldown
+        tx.update(claim._replace(state=COOLING, since=now, until=until))
+        details = f'{{"until":{until}}}'
     else:
         tx.remove(claim)
-    _journal(tx, claim, now, "release", reason, actor)
+    tx.record(_entry(claim, now, "release", reason, actor)._replace(details=details))
 
 
-def _thaw(tx: Tx, claim: Claim, now: float) -> None:
+def _thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
+    """A cooling claim goes; `why` it had to when its cooldown is not over."""
     tx.remove(claim)
     if rules.is_cool(claim, now):
         _journal(tx, claim, now, "thaw", "cooldown over", "")
     else:
         left = (claim.until or now) - now
-        _journal(tx, claim, now, "break-glass", f"no other address was free; {left:.0f} s of cooldown were left", "")
+        _journal(tx, claim, now, "break-glass", f"{why}; {left:.0f} s of cooldown were left", "")
 
 
 def _journal(tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str) -> None:
-    tx.record(Entry(now, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, actor, reason))
+    tx.record(_entry(claim, now, verb, reason, actor))
+
+
+def _entry(claim: Claim, now: float, verb: str, reason: str, actor: str) -> Entry:
+    return Entry(now, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, actor, reason)
