@@ -8,11 +8,12 @@ import msgspec
 
 from unipam.cni.call import Call
 from unipam.model.errors import BadConfig
-from unipam.service.reconcile import inode
 
 
 def directory(call: Call, data_dir: str) -> str:
     """A data directory as the caller means it. Raises BadConfig when that cannot be told."""
+    if "\0" in data_dir:
+        raise BadConfig("dataDir holds a NUL character, which no path can: give another")
     if data_dir.startswith("/"):
         return data_dir
     if not call.cwd.startswith("/"):
@@ -25,15 +26,19 @@ def arguments(call: Call) -> dict[str, str]:
     return dict(pair for text in call.env.get("CNI_ARGS", "").split(";") if len(pair := text.split("=")) == 2)
 
 
-def details(call: Call, **more: object) -> str:
-    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the sweep."""
-    given, facts = arguments(call), dict(more)
+def details(call: Call, inode: int | None, **more: object) -> str:
+    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the sweep.
+
+    `inode` is that of the namespace, if there is one; `more` are facts of the plugin's own.
+    """
+    given, facts = arguments(call), more
     if "K8S_POD_NAME" in given:
         facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
     if "K8S_POD_UID" in given:
         facts["uid"] = given["K8S_POD_UID"]
+    if given.get("K8S_POD_INFRA_CONTAINER_ID") == call.env["CNI_CONTAINERID"]:
+        facts["sandbox"] = True  # only CRI runtimes say so
     facts["netns"] = call.env["CNI_NETNS"]
-    seen = inode(call.env["CNI_NETNS"])
-    if seen is not None:
-        facts["inode"] = seen
+    if inode is not None:
+        facts["inode"] = inode
     return msgspec.json.encode(facts).decode("utf-8", "replace")

@@ -5,11 +5,7 @@ A configuration that makes no sense stops an ADD; for DEL and GC it does not mat
 
 from __future__ import annotations
 
-import os
-
-import msgspec
-
-from unipam.cni import protocol
+from unipam.cni import attachment, protocol
 from unipam.cni.call import Answer, Call, Undo
 from unipam.cni.plugin import Plugin, failure, read, remembering
 from unipam.cni.protocol import Config
@@ -17,7 +13,7 @@ from unipam.cni.result import Ip, Result, render
 from unipam.dialects.host_local import dialect as host_local
 from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.config import Network
-from unipam.model.errors import BadConfig, BadInput, Exhausted, StoreBusy, UnipamError
+from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
 from unipam.model.records import Owner, Request
 from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger
 from unipam.service.ledgers import Ledgers, started
@@ -37,15 +33,6 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"], call.env["CNI_IFNAME"])
 
 
-def _directory(call: Call, data_dir: str) -> str:
-    """A data directory as the caller means it. Raises BadConfig when that cannot be told."""
-    if data_dir.startswith("/"):
-        return data_dir
-    if not call.cwd.startswith("/"):
-        raise BadConfig(f"dataDir {data_dir} is relative, and the caller's directory is gone: give an absolute path")
-    return os.path.normpath(os.path.join(call.cwd, data_dir))
-
-
 def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inherit:
     def inherit() -> Inheritance:
         path = f"{data_dir}/{space}"
@@ -58,31 +45,15 @@ def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inh
     return inherit
 
 
-def _details(call: Call, inode: int | None) -> str:
-    """Who the owner is, as far as the runtime says, and where its namespace is: for people and for the sweep."""
-    given = dict(protocol.parse_args(call.env.get("CNI_ARGS", "")))
-    facts: dict[str, object] = {}
-    if "K8S_POD_NAME" in given:
-        facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
-    if "K8S_POD_UID" in given:
-        facts["uid"] = given["K8S_POD_UID"]
-    if given.get("K8S_POD_INFRA_CONTAINER_ID") == call.env["CNI_CONTAINERID"]:
-        facts["sandbox"] = True  # only CRI runtimes say so
-    facts["netns"] = call.env["CNI_NETNS"]
-    if inode is not None:
-        facts["inode"] = inode
-    return msgspec.json.encode(facts).decode("utf-8", "replace")
-
-
 def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     network, wishes = _asked(call)
     dns = host_local.dns(network, call.cwd)
     inode = protocol.check_namespace(call)
-    data_dir = _directory(call, network.data_dir)
+    data_dir = attachment.directory(call, network.data_dir)
     ledger = ledgers.at(data_dir)
     request = Request(
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
-        _details(call, inode),
+        attachment.details(call, inode),
     )  # fmt: skip
     inherit = _inherit(ledger, ledgers, data_dir, network.name)
     allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))
@@ -101,7 +72,7 @@ def _granted(config: Config, network: Network, allocation: Allocation, dns: dict
 
 def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
     """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
-    data_dir = _directory(call, host_local.place(config.document))
+    data_dir = attachment.directory(call, host_local.place(config.document))
     found = ledgers.find(data_dir)
     if found is None and host_local.has_state(data_dir, config.name):
         return ledgers.at(data_dir), data_dir
@@ -142,7 +113,7 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
-        data_dir = _directory(call, host_local.place(config.document))
+        data_dir = attachment.directory(call, host_local.place(config.document))
         ledger = ledgers.at(data_dir)
         ledger.probe()
         if host_local.flag(config.document, "statusOnExhaustion"):
