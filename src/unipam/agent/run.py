@@ -75,7 +75,7 @@ async def _listen(server: Server) -> asyncio.Server:
 
 def _directories(settings: Settings, server: Server) -> list[str]:
     """Where ledgers are, as far as the agent knows by now."""
-    return sorted({*settings.data_dirs, *(directory for directory, _ in server.responder.ledgers.opened())})
+    return sorted({*settings.data_dirs, *list(server.responder.ledgers.directories)})
 
 
 def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:

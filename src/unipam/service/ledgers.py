@@ -10,6 +10,8 @@ from unipam.service.ledger import Ledger
 from unipam.store.sqlite import SqliteStore
 
 FILE = "unipam.db"
+MOST_OPEN = 64
+"""Ledgers kept open at once; a node has a handful, and whoever names more pays for opening them again."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -36,6 +38,8 @@ class Ledgers:
         self._patience = patience
         self._flush = flush
         self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}
+        self.directories: dict[str, None] = {}
+        """Every data directory that was ever opened, in order."""
 
     @property
     def patient(self) -> bool:
@@ -45,13 +49,25 @@ class Ledgers:
     def at(self, directory: str) -> Ledger:
         """The ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
         path = f"{directory}/{FILE}"
+        return self._current(path) or self._keep(path, self._make(directory, path))
+
+    def find(self, directory: str) -> Ledger | None:
+        """The ledger of a data directory, if there is one."""
+        path = f"{directory}/{FILE}"
+        return self._current(path) or (self.at(directory) if os.path.exists(path) else None)
+
+    def _current(self, path: str) -> Ledger | None:
         known = self._open.get(path)
-        if known is not None:
-            if known[0] == _identity(path):
-                return known[1]
-            self.close(directory)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
-        ledger = self._make(directory, path)
+        if known is None or known[0] == _identity(path):
+            return known and known[1]
+        self._let_go(path)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
+        return None
+
+    def _keep(self, path: str, ledger: Ledger) -> Ledger:
+        if len(self._open) >= MOST_OPEN:
+            self._let_go(next(iter(self._open)))
         self._open[path] = (_identity(path), ledger)
+        self.directories[os.path.dirname(path)] = None
         return ledger
 
     def _make(self, directory: str, path: str) -> Ledger:
@@ -66,23 +82,14 @@ class Ledgers:
             store.close()
             raise
 
-    def find(self, directory: str) -> Ledger | None:
-        """The ledger of a data directory, if there is one."""
-        return self.at(directory) if os.path.exists(f"{directory}/{FILE}") else None
-
-    def opened(self) -> list[tuple[str, Ledger]]:
-        """Every ledger that is open, with its data directory."""
-        return [(os.path.dirname(path), ledger) for path, (_, ledger) in list(self._open.items())]
-
-    def close(self, directory: str) -> None:
-        """Let go of one ledger."""
-        _, ledger = self._open.pop(f"{directory}/{FILE}")
-        ledger.store.close()
-
     def close_all(self) -> None:
         """Let go of every ledger."""
-        for directory, _ in self.opened():
-            self.close(directory)
+        for path in list(self._open):
+            self._let_go(path)
+
+    def _let_go(self, path: str) -> None:
+        _, ledger = self._open.pop(path)
+        ledger.store.close()
 
 
 def _identity(path: str) -> tuple[int, int]:
