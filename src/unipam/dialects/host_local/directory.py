@@ -61,8 +61,10 @@ def leave_note(path: str) -> None:
         "The leases of this directory were taken over by unipam and are kept in ../unipam.db now.\n"
         "What stands here is how it was at that moment. To go back: unipam adopt host-local --rollback\n"
     )
-    with contextlib.suppress(OSError):  # a note; a directory that takes none is no reason to refuse a pod
-        _write(path, NOTE, text, 0o644)
+    # A note: a directory that takes none is no reason to refuse a pod. It says what it says by being there, so a
+    # death in the middle of it does no harm, and no draft is needed that could be left behind.
+    with contextlib.suppress(OSError), open(f"{path}/{NOTE}", "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 @contextlib.contextmanager
