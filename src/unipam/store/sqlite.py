@@ -26,6 +26,9 @@ from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
 VERSION = 1
 """PRAGMA user_version of the schema below."""
 
+LATEST_CHECKPOINT = 4000
+"""Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
+
 APPLICATION = 0x756E6970  # "unip"
 
 _SCHEMA = (
@@ -393,6 +396,8 @@ class SqliteStore:
         version = self._recognise()
         self._use_wal(patience)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        if not patience:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
+            run(f"PRAGMA wal_autocheckpoint = {LATEST_CHECKPOINT}")
         run("PRAGMA cache_size = -4096")
         if version == 0:
             self._create()
