@@ -6,6 +6,7 @@ import os
 
 import click
 
+from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.dialects.host_local import directory
 from unipam.model.records import Claim
@@ -21,6 +22,9 @@ def command() -> None:
 
     It happens by itself at the first call for a network; this is for doing it now, seeing it before, or going back.
     """
+
+
+command.add_command(azure_vnet_ipam)
 
 
 @command.command("host-local")

@@ -21,15 +21,15 @@ THAW_BATCH = 64
 class Inheritance(NamedTuple):
     """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
 
-    `adopted` is called once all of it is safely written down here. `learned` is what it knew of its pools (see
-    `service.learned`).
+    `adopted` is called once all of it is safely written down here. `notes` are what it knew of its pools, each with the
+    beginning of its key (`learned_note`, `pools_note`).
     """
 
     claims: tuple[Claim, ...] = ()
     cursors: tuple[tuple[int, int], ...] = ()
     origin: str = ""
     adopted: Callable[[], None] | None = None
-    learned: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 class Allocation(NamedTuple):
@@ -351,8 +351,8 @@ def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
         tx.insert(claim._replace(parent=parent, generation=tx.record(entry)))
     for number, address in inheritance.cursors:
         tx.set_cursor(parent, number, address)
-    if inheritance.learned:
-        tx.set_note(learned_note(parent), inheritance.learned)
+    for key, text in inheritance.notes:
+        tx.set_note(f"{key}/{parent}", text)
 
 
 def _repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:

@@ -20,7 +20,7 @@ from unipam.addr.prefix import Prefix, format_address, parse_address, parse_inte
 from unipam.dialects.golang import parse
 from unipam.model.errors import StoreBroken, StoreBusy, Undecodable
 from unipam.model.records import HELD, LEASE, Claim, Owner
-from unipam.service.learned import Learned, LearnedPool, encode, ranges
+from unipam.service.learned import Learned, LearnedPool, notes, ranges
 from unipam.service.ledger import Inheritance
 
 UNKNOWN = "unknown"
@@ -53,7 +53,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
         raise StoreBroken(f"cannot read the state file {path}: {error.strerror}", path=path) from error
     of = boot - (written < booted)
     claims = tuple(Claim(0, a, a, LEASE, Owner(who), HELD, written, boot=of) for a, who in state.holders)
-    return Inheritance(claims, (), path, learned=encode(Learned(boot, state.pools)))
+    return Inheritance(claims, (), path, notes=notes(Learned(boot, state.pools)))
 
 
 @contextlib.contextmanager
@@ -243,3 +243,9 @@ def write(path: str, text: Callable[[], str], lock: str) -> None:
         except BaseException:
             os.unlink(draft)
             raise
+
+
+def hand_over(path: str, text: str, lock: str) -> None:
+    """Put the file in place for the original, while no original is at work. Raises OSError or StoreBusy."""
+    with _locked(path):
+        write(path, lambda: text, lock)
