@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -84,3 +85,10 @@ def copied(template: Path, to: Path) -> Path:
     if template.exists():
         shutil.copytree(template, to)
     return to
+
+
+def nobody() -> int:
+    """The writing end of a pipe that nobody reads from: the standard output of a call whose caller is gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing

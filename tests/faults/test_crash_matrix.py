@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.faults.aftermath import Held, ask, copied, environment, held
+from tests.faults.aftermath import Held, ask, copied, environment, held, nobody
 from tests.faults.strace import ALL, CHANGING, Step, Strace, steps
 from tests.real.node import Node, missing
 
@@ -127,7 +127,7 @@ class Stage:
         log = data_dir.with_suffix(".log")
         launcher = [str(self.node.bin_dir / "host-local")]
         with data_dir.with_suffix(".out").open("wb") as out:
-            stdout = _nobody() if self.scene.deaf else out.fileno()
+            stdout = nobody() if self.scene.deaf else out.fileno()
             died = self.strace(data_dir).run(launcher, log, step, stdin=network, stdout=stdout, env=env)
         if self.scene.deaf:
             os.close(stdout)
@@ -159,13 +159,6 @@ class Stage:
         adopted = {path.name for path in data_dir.glob("net/*")} - {path.name for path in self.template.glob("net/*")}
         assert adopted <= {"unipam.adopted"}
         shutil.rmtree(data_dir)
-
-
-def _nobody() -> int:
-    """The writing end of a pipe that nobody reads from."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    return writing
 
 
 @pytest.fixture
