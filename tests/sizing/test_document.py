@@ -195,6 +195,18 @@ def test_at_most_a_hundred_pools() -> None:
     assert problem(pools=pools).startswith("pools: a cluster has at most 100 pools (rule L6)")
 
 
+def test_at_most_three_thousand_subnets_and_five_hundred_peers() -> None:
+    subnets = {f"s{index}": f"10.{index >> 8}.{index & 255}.0/24" for index in range(3001)}
+    assert problem(networks={"subnets": subnets}) == "networks.subnets: 3001 subnets; give 0 to 3000 (rule L4)"
+    peered = [f"10.{index >> 8}.{index & 255}.0/24" for index in range(501)]
+    assert problem(networks={"peered": peered}) == "networks.peered: 501 prefixes are too many: give at most 500"
+
+
+def test_min_may_be_max() -> None:
+    cluster = read({"variant": "overlay", "pools": [{"name": "system", "min": 3, "nodes": 3, "max": 3}]})
+    assert cluster.pools[0].nodes == 3
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     found = problems(
         {"variant": "overlay", "pools": [{"name": "s", "nodes": -1, "max_pods": 0}], "growth": "x", "free": [1]}

@@ -33,6 +33,22 @@ def test_old_pages_and_soft_ground_are_to_be_verified() -> None:
     assert not limits.MAX_MAX_PODS.verify  # 2024
 
 
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        ("S1", {5}), ("S4", {29, 8, 64}), ("L1", {65_536}), ("L2", {128_000}), ("L3", {256}), ("L4", {3_000, 500}),
+        ("L5", {400}), ("L6", {5_000, 1_000, 100}), ("L7", {300}), ("L8", {1}), ("L9", {200_000, 50_000, 750}),
+        ("L10", {250, 20_000}), ("L11", {10}), ("M1", {250, 30, 110}), ("M2", {110}), ("M3", {10, 250}),
+        ("M4", {30, 20}), ("M7", {110}), ("M8", {110}), ("U4", {10}), ("U5", {33}), ("U6", {35}), ("X2", {8}),
+        ("X4", {9, 28}), ("X5", {250, 24}), ("O2", {13, 28}), ("O3", {33}), ("O14", {108, 64}), ("E5", {27}),
+        ("2.3", {2}), ("2.6", {16, 8, 1, 65_000}), ("2.7", {28, 1, 2, 12}), ("2.8", {24, 8, 63, 1_000}),
+        ("2.10", {26}), ("2.11", {6, 12}),
+    ],
+)  # fmt: skip
+def test_numbers_are_those_of_the_specification(rule: str, values: set[int]) -> None:
+    assert {limit.value for limit in limits.table() if limit.id == rule} == values
+
+
 def test_the_table_is_whole() -> None:
     assert len(limits.table()) == sum(isinstance(value, Limit) for value in vars(limits).values())
 

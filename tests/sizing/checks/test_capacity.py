@@ -110,6 +110,22 @@ def test_room_to_replace_a_pool(make: Make) -> None:
     assert finding.message == "node subnet nodes has no room to replace a pool side by side: system"
 
 
+def test_room_to_replace_a_pool_to_the_last_address(make: Make) -> None:
+    networks = {"subnets": {"nodes": {"prefix": "10.1.0.0/28", "used": 1}}}
+    assert told(capacity.replacement(make(pools=nodes(5), networks=networks))) == []
+    networks["subnets"]["nodes"]["used"] = 2
+    assert told(capacity.replacement(make(pools=nodes(5), networks=networks))) == [("M6", "note")]
+
+
+def test_guidance_on_pods(make: Make) -> None:
+    """800 x 250 pods are what Overlay is good for; 500 x 100 and 650 x 100 what dynamic pod subnets are."""
+    assert told(capacity.cluster_limits(make("overlay", nodes(800, max_pods=250)))) == []
+    assert told(capacity.cluster_limits(make("overlay", nodes(801, max_pods=250)))) == [("L9", "warning")]
+    for count, expected in ((500, []), (501, ["L9"]), (650, ["L9"]), (651, ["L9", "2.6"])):
+        found = told(capacity.cluster_limits(make("pod-subnet", nodes(count, max_pods=100))))
+        assert [rule for rule, _ in found] == expected
+
+
 def test_a_full_subnet_cannot_grow(make: Make) -> None:
     cluster = make(pools=nodes(8, max=20), networks={"subnets": {"nodes": "10.1.0.0/28"}})
     assert told(capacity.replacement(cluster)) == [("E1", "note"), ("P5", "note")]

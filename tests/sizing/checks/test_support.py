@@ -77,6 +77,7 @@ def test_wasted_addresses_of_static_blocks(make: Make) -> None:
         ("node-subnet", {"migrate_from": "kubenet"}, [("E5", "error")]),
         ("overlay", {"migrate_from": "kubenet", "network_policy": "calico"}, [("E5", "error")]),
         ("overlay", {"migrate_from": "kubenet", "kubernetes": "1.26"}, [("E5", "error")]),
+        ("overlay", {"migrate_from": "kubenet", "kubernetes": "1.27"}, []),
     ],
 )
 def test_migration(make: Make, variant: str, fields: dict[str, Any], expected: list[tuple[str, str]]) -> None:
@@ -119,6 +120,19 @@ def test_windows_and_ipv6_keep_a_pod_range_from_growing(make: Make) -> None:
 def test_dual_stack(make: Make, networks: dict[str, str], expected: list[str]) -> None:
     findings = [each for each in checks.run(make(dual_stack=True, networks=networks)) if each.severity.value == "error"]
     assert [each.rule.id for each in findings] == expected
+
+
+def test_only_linux_nodes_save_addresses(make: Make) -> None:
+    pools = [{"name": "system", "nodes": 3}, {"name": "win", "nodes": 9, "os": "windows"}]
+    (finding,) = support.variant(make("node-subnet", pools))
+    assert finding.message.startswith("Linux nodes likely reserve 2 fewer each, 6 in all")
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"), [("1.32", set()), ("1.33", {"O3"}), ("1.34", {"O3"}), ("1.35", {"O3", "U6"})]
+)
+def test_what_newer_versions_bring(make: Make, version: str, expected: set[str]) -> None:
+    assert {each.rule.id for each in checks.run(make(kubernetes=version))} & {"O3", "U6"} == expected
 
 
 def test_retirement(make: Make) -> None:
