@@ -17,7 +17,8 @@ import pytest
 from unipam.addr.prefix import V4_FIRST
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.store.sqlite import APPLICATION, VERSION, SqliteStore, translate
+from unipam.store.sqlite import SqliteStore, translate
+from unipam.store.sqlite_tx import APPLICATION, VERSION
 
 HERE = V4_FIRST + (10 << 24)
 

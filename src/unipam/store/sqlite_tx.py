@@ -1,0 +1,321 @@
+"""The claim tree and its journal as SQLite rows: one statement, or a few, for each promise of `store.api.Tx`.
+
+Addresses are 16 bytes, big end first, so that their order is SQLite's own. The free space is kept as data: `run` holds
+the claimed addresses of each parent as disjoint, coalesced stretches, so the next free address is one index look-up for
+the warm agent and the cold process alike, and neither needs a cache that the other could make stale.
+
+Every B-tree that a commit touches costs it a page, so there are few: the journal has no index, because questions about
+the past are rare and may take the tenth of a second that reading it whole costs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from unipam.addr.prefix import LINE_LAST, Range
+from unipam.model.errors import Overlap
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+
+VERSION = 1
+"""PRAGMA user_version of the schema below."""
+
+APPLICATION = 0x756E6970  # "unip"
+
+SCHEMA = (
+    f"PRAGMA application_id = {APPLICATION}",
+    """CREATE TABLE claim (
+        id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, first BLOB NOT NULL, last BLOB NOT NULL, kind TEXT NOT NULL,
+        holder TEXT NOT NULL, interface TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, until REAL,
+        generation INTEGER NOT NULL, boot INTEGER NOT NULL, cooldown INTEGER NOT NULL, call TEXT NOT NULL,
+        details TEXT NOT NULL)""",
+    f"CREATE UNIQUE INDEX claim_space ON claim (holder) WHERE kind = '{SPACE}'",
+    "CREATE UNIQUE INDEX claim_first ON claim (parent, first) WHERE parent > 0",
+    "CREATE INDEX claim_holder ON claim (holder)",
+    "CREATE INDEX claim_until ON claim (parent, since) WHERE until IS NOT NULL",
+    "CREATE TABLE run (parent INTEGER, first BLOB, last BLOB NOT NULL, PRIMARY KEY (parent, first)) WITHOUT ROWID",
+    """CREATE TABLE cursor (parent INTEGER, number INTEGER, address BLOB NOT NULL,
+        PRIMARY KEY (parent, number)) WITHOUT ROWID""",
+    """CREATE TABLE fence (parent INTEGER, holder TEXT, interface TEXT, at REAL NOT NULL,
+        PRIMARY KEY (parent, holder, interface)) WITHOUT ROWID""",
+    """CREATE TABLE journal (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, verb TEXT NOT NULL, parent INTEGER NOT NULL,
+        first BLOB NOT NULL, last BLOB NOT NULL, holder TEXT NOT NULL, interface TEXT NOT NULL,
+        generation INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, details TEXT NOT NULL)""",
+    "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+_CLAIM = (
+    "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
+)
+_ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
+
+
+def _key(address: int) -> bytes:
+    return address.to_bytes(16, "big")
+
+
+def _place(key: bytes) -> int:
+    return int.from_bytes(key, "big")
+
+
+def _claim(row: Any) -> Claim:
+    return Claim._make((row[1], _place(row[2]), _place(row[3]), row[4], Owner(row[5], row[6]), *row[7:], row[0]))
+
+
+def _entry(row: Any) -> Entry:
+    return Entry._make((*row[1:4], _place(row[4]), _place(row[5]), Owner(row[6], row[7]), *row[8:], row[0]))
+
+
+class SqliteTx:
+    """A transaction on one connection; see `store.api.Tx` for what each call means."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = connection.execute
+
+    def space(self, name: str) -> int | None:
+        row = self._run(f"SELECT id FROM claim WHERE holder = ? AND kind = '{SPACE}'", (name,)).fetchone()
+        return int(row[0]) if row else None
+
+    def spaces(self) -> list[tuple[int, str]]:
+        return self._run(f"SELECT id, holder FROM claim WHERE kind = '{SPACE}' ORDER BY holder").fetchall()
+
+    def create_space(self, name: str, now: float) -> int:
+        if self.space(name) is not None:
+            raise Overlap(f"there is a space named {name} already", space=name)
+        return self._write(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
+
+    def drop_space(self, number: int) -> None:
+        for table in ("claim", "run", "cursor", "fence"):
+            self._run(f"DELETE FROM {table} WHERE parent = ?", (number,))  # names from the line above
+        # The row stays, so that its number is never another space's: the journal still speaks of it.
+        self._run(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = ?", (number,))
+
+    def claims_of(self, parent: int, holder: str) -> list[Claim]:
+        rows = self._run(f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()
+        return sorted(map(_claim, rows)) if len(rows) > 1 else [_claim(row) for row in rows]
+
+    def claims_by_holder(self, holder: str) -> list[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE holder >= ? AND holder < ? AND parent > 0 ORDER BY parent, first",
+            (holder, holder + "\U0010ffff"),
+        )
+        return [_claim(row) for row in rows]
+
+    def claims_named(self, holder: str) -> list[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent > 0 ORDER BY parent, first", (holder,)
+        )
+        return [_claim(row) for row in rows]
+
+    def claim_at(self, parent: int, first: int) -> Claim | None:
+        row = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
+        ).fetchone()
+        return row and _claim(row)
+
+    def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",
+            (parent, _key(first), _key(last)),
+        )
+        return map(_claim, rows)
+
+    def count(self, parent: int, first: int, last: int, state: str) -> int:
+        row = self._run(
+            "SELECT count(*) FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? AND state = ?",
+            (parent, _key(first), _key(last), state),
+        ).fetchone()
+        return int(row[0])
+
+    def gap(self, parent: int, first: int, last: int) -> int | None:
+        row = self._run(
+            "SELECT last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1", (parent, _key(first))
+        ).fetchone()
+        if row:
+            first = max(first, _place(row[0]) + 1)  # runs are coalesced: what follows one is free
+        return first if first <= last else None
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        start = self.gap(parent, first, last)
+        if start is None:
+            return
+        rows = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first BETWEEN ? AND ? ORDER BY first",
+            (parent, _key(start), _key(last)),
+        )
+        for row in rows:
+            yield Range(start, _place(row[0]) - 1)
+            start = _place(row[1]) + 1
+        if start <= last:
+            yield Range(start, last)
+
+    def claim(self, number: int) -> Claim | None:
+        row = self._run(f"SELECT {_CLAIM} FROM claim WHERE id = ?", (number,)).fetchone()
+        return row and _claim(row)
+
+    def insert(self, claim: Claim) -> int:
+        if claim.parent:
+            self._occupy(claim)
+        return self._write(claim)
+
+    def insert_all(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self.insert(claim)
+
+    def _write(self, claim: Claim) -> int:
+        cursor = self._run(
+            f"INSERT INTO claim ({_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                claim.id or None,
+                claim.parent,
+                _key(claim.first),
+                _key(claim.last),
+                claim.kind,
+                *claim.owner,
+                *claim[5:-1],
+            ),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _occupy(self, claim: Claim) -> None:
+        first, last = claim.first, claim.last
+        near = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
+            (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
+        ).fetchall()
+        for low, high in ((_place(a), _place(b)) for a, b in near):
+            if low == claim.last + 1:  # the run behind: it becomes part of ours
+                last = high
+            elif high >= claim.first:
+                raise Overlap(f"{claim.text} overlaps what is claimed ({Range(low, high)})", prefix=claim.text)
+            elif high == claim.first - 1:  # the run before: ours becomes part of it
+                first = low
+        if last > claim.last:
+            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, _key(claim.last + 1)))
+        sql = (
+            "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
+            if first < claim.first
+            else "INSERT INTO run (last, parent, first) VALUES (?, ?, ?)"
+        )
+        self._run(sql, (_key(last), claim.parent, _key(first)))
+
+    def update(self, claim: Claim) -> None:
+        self._run(
+            "UPDATE claim SET holder = ?, interface = ?, state = ?, since = ?, until = ?, generation = ?, boot = ?,"
+            " cooldown = ?, call = ?, details = ? WHERE id = ?",
+            (*claim.owner, *claim[5:]),
+        )
+
+    def remove(self, claim: Claim) -> None:
+        self._run("DELETE FROM claim WHERE id = ?", (claim.id,))
+        if claim.parent:
+            self._vacate(claim)
+
+    def _vacate(self, claim: Claim) -> None:
+        run_first, run_last = self._run(
+            "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+            (claim.parent, _key(claim.first)),
+        ).fetchone()
+        low, high = _place(run_first), _place(run_last)
+        if low < claim.first:
+            self._run(
+                "UPDATE run SET last = ? WHERE parent = ? AND first = ?",
+                (_key(claim.first - 1), claim.parent, run_first),
+            )
+        else:
+            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, run_first))
+        if claim.last < high:
+            self._run(
+                "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)",
+                (claim.parent, _key(claim.last + 1), run_last),
+            )
+
+    def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
+        rows = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND (until <= ? OR since > ?)"
+            " ORDER BY since LIMIT ?",
+            (parent, now, now + slack, limit),
+        ).fetchall()
+        return [_claim(row) for row in rows]
+
+    def cooling(self, parent: int, first: int, last: int) -> Claim | None:
+        row = self._run(
+            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND first BETWEEN ? AND ?"
+            " ORDER BY since LIMIT 1",
+            (parent, _key(first), _key(last)),
+        ).fetchone()
+        return row and _claim(row)
+
+    def cursor(self, parent: int, number: int) -> int | None:
+        row = self._run("SELECT address FROM cursor WHERE parent = ? AND number = ?", (parent, number)).fetchone()
+        return row and _place(row[0])
+
+    def cursors(self, parent: int) -> dict[int, int]:
+        rows = self._run("SELECT number, address FROM cursor WHERE parent = ? ORDER BY number", (parent,))
+        return {number: _place(address) for number, address in rows}
+
+    def set_cursor(self, parent: int, number: int, address: int) -> None:
+        self._run("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (parent, number, _key(address)))
+
+    def fence(self, parent: int, owner: Owner) -> float:
+        row = self._run(
+            "SELECT at FROM fence WHERE parent = ? AND holder = ? AND interface = ?", (parent, *owner)
+        ).fetchone()
+        return row[0] if row else 0.0
+
+    def set_fence(self, parent: int, owner: Owner, at: float) -> None:
+        self._run("INSERT OR REPLACE INTO fence VALUES (?, ?, ?, ?)", (parent, *owner, at))
+
+    def drop_fences(self, before: float) -> None:
+        self._run("DELETE FROM fence WHERE at < ?", (before,))
+
+    def record(self, entry: Entry) -> int:
+        cursor = self._run(
+            f"INSERT INTO journal ({_ENTRY}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (entry.at, entry.verb, entry.parent, _key(entry.first), _key(entry.last), *entry.owner, *entry[6:-1]),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        return [self.record(entry) for entry in entries]
+
+    def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > ? AND at <= ? ORDER BY id", (after, until))
+        return map(_entry, rows)
+
+    def journal(
+        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        wanted = [
+            ("parent = ?", (parent,), parent > 0),
+            ("first <= ?1 AND last >= ?1", (_key(address or 0),), address is not None),
+            ("holder >= ? AND holder < ?", (holder, holder + "\U0010ffff"), bool(holder)),
+        ]
+        where = " AND ".join(sql.replace("?1", "?") for sql, _, given in wanted if given) or "1"
+        values = [v for sql, vs, given in wanted if given for v in (vs * 2 if "?1" in sql else vs)]
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
+        return [_entry(row) for row in rows]
+
+    def forget(self, before: float) -> int:
+        # The last entry stays: numbers rise from it, and a generation must never be given twice.
+        return self._run("DELETE FROM journal WHERE at < ? AND id < (SELECT max(id) FROM journal)", (before,)).rowcount
+
+    def note(self, key: str) -> str:
+        row = self._run("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
+
+    def set_note(self, key: str, value: str) -> None:
+        self._run("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
+
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        return self._run(
+            "SELECT key, value FROM note WHERE key >= ? AND key < ? ORDER BY key", (prefix, prefix + "\U0010ffff")
+        ).fetchall()
+
+    def drop_note(self, key: str) -> None:
+        self._run("DELETE FROM note WHERE key = ?", (key,))
