@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from unipam.model.errors import SourceFailed
 
-TIMEOUT = 3.0
-"""Seconds for the whole exchange: a launcher gives an agent 4 in all."""
+TIMEOUT = 1.0
+"""Seconds for each of connecting, sending and waiting: a launcher gives an agent 4 in all."""
 
 
 def pod_ranges(kubeconfig: str, name: str) -> tuple[str, ...]:
-    """`spec.podCIDRs` of the node `name`. Raises SourceFailed."""
+    """`spec.podCIDRs` of the node `name`, asked with the credentials in a kubeconfig file. Raises SourceFailed."""
     try:
-        import httpx
+        import httpx2
         import lightkube
-        from lightkube.core.exceptions import LightkubeException
+        from lightkube.core.exceptions import ConfigError
         from lightkube.resources.core_v1 import Node
     except ImportError:
         raise SourceFailed(
@@ -21,9 +21,16 @@ def pod_ranges(kubeconfig: str, name: str) -> tuple[str, ...]:
         ) from None
     try:
         config = lightkube.KubeConfig.from_file(kubeconfig)
-        client = lightkube.Client(config=config, timeout=httpx.Timeout(TIMEOUT), trust_env=False)
-        node = client.get(Node, name)
-    except (LightkubeException, httpx.HTTPError, OSError, ValueError) as error:
-        raise SourceFailed(f"cannot read node {name} with {kubeconfig}: {error}", source=kubeconfig) from None
-    spec = node.spec
+    except Exception as error:  # noqa: BLE001 (a file that is no kubeconfig makes the library raise anything)
+        raise _failed(kubeconfig, name, error) from None
+    try:
+        client = lightkube.Client(config=config, timeout=httpx2.Timeout(TIMEOUT), trust_env=False)
+        spec = client.get(Node, name).spec
+    except (ConfigError, httpx2.HTTPError, OSError, ValueError) as error:
+        raise _failed(kubeconfig, name, error) from None
     return tuple((spec.podCIDRs if spec else None) or ())
+
+
+def _failed(kubeconfig: str, name: str, error: Exception) -> SourceFailed:
+    problem = str(error) or type(error).__name__
+    return SourceFailed(f"cannot read node {name} with {kubeconfig}: {problem}", source=kubeconfig)
