@@ -143,6 +143,17 @@ def test_a_repeated_call_that_nobody_hears_is_undone_like_the_first(ledger: Ledg
     assert held(ledger) == {}
 
 
+def test_one_who_slept_over_a_call_takes_nothing_back(ledger: Ledger) -> None:
+    """The launcher gave up on the agent and had its answer cold; then the agent woke up and read the question."""
+    heard = add(ledger, call="k1")
+    late = add(ledger, call="k1", last=False)
+    assert texts(late) == texts(heard)
+    ledger.undo(late, "the caller went away")
+    assert held(ledger) == {"10.0.0.2": "me/eth0"}
+    ledger.undo(heard, "the caller went away")
+    assert held(ledger) == {}
+
+
 def test_the_first_telling_is_not_undone_once_there_was_a_second(ledger: Ledger) -> None:
     first = add(ledger, call="k1")
     add(ledger, call="k1")

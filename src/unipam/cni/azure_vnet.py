@@ -121,6 +121,7 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
     request = Request(
         _owner(call), (), again=True, call=call.key, asked=call.asked, boot=site.ledger.boot,
         details=attachment.details(call, reconcile.inode(call.env["CNI_NETNS"]), network=network.name),
+        last=call.last,
     )  # fmt: skip
     plan = Plan(network, request, site.ledger.clock(), random.getrandbits(32))
     allocation = site.ledger.allocate(site.space, plan, choose=plan.choose, inherit=site.inherit)

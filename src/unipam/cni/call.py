@@ -39,6 +39,11 @@ class Call(NamedTuple):
         return self.env.get("CNI_COMMAND", "")
 
     @property
+    def last(self) -> bool:
+        """Whether the caller asks nobody after us: after the agent it becomes the cold path, after that nothing."""
+        return self.pid == 0
+
+    @property
     def key(self) -> str:
         """What tells this call from every other, also when it is asked again; empty when nobody said."""
         return self.env.get(KEY, "")

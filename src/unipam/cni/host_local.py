@@ -53,7 +53,7 @@ def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     ledger = ledgers.at(data_dir)
     request = Request(
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
-        attachment.details(call, inode),
+        attachment.details(call, inode), last=call.last,
     )  # fmt: skip
     inherit = _inherit(ledger, ledgers, data_dir, network.name)
     allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))

@@ -116,7 +116,8 @@ class Request(NamedTuple):
 
     `wishes` are addresses asked for by name. `call` is the request's own key, `asked` when it was made (seconds on the
     clock that never stops, CLOCK_BOOTTIME). `again` answers a second request of the same owner with what it holds.
-    `within` are the addresses among which what the owner holds counts at all; none means all.
+    `within` are the addresses among which what the owner holds counts at all; none means all. `last` says that the
+    caller asks nobody else when it does not hear this answer.
     """
 
     owner: Owner
@@ -129,3 +130,4 @@ class Request(NamedTuple):
     boot: int = 0
     details: str = ""
     within: tuple[Range, ...] = ()
+    last: bool = True

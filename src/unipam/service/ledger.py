@@ -152,6 +152,8 @@ class Ledger:
             if decision.held:
                 # The same call asks again because it heard nothing; another one's predecessor may have heard.
                 own = all(claim.call == request.call != "" for claim in decision.held)
+                if own and not request.last:  # asked long ago, of one who slept: the caller has its answer from another
+                    return Allocation(decision.held, new=False)
                 return Allocation(tuple(_repeat(tx, claim, request, now) for claim in decision.held), new=own)
             if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
