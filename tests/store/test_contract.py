@@ -384,10 +384,17 @@ def test_forgetting_keeps_the_last_entry_and_no_number_comes_again(store: Store)
         assert tx.record(entry()) > last
 
 
+def test_what_is_left_of_a_journal_has_no_holes_whatever_clocks_did(store: Store) -> None:
+    with store.transaction() as tx:
+        numbers = tx.record_all([entry(at=at) for at in (1.0, 100.0, 2.0, 3.0)])
+        assert tx.forget(50.0) == 1
+        assert [e.id for e in tx.journal()] == numbers[:0:-1]
+
+
 def test_the_last_entry_stays_also_when_the_clock_was_set_back(store: Store) -> None:
     with store.transaction() as tx:
-        _, last = tx.record_all([entry(at=100.0), entry(at=1.0)])
-        assert tx.forget(50.0) == 0
+        first, last = tx.record_all([entry(at=2.0), entry(at=1.0)])
+        assert tx.forget(50.0) == last - first
         assert tx.journal(limit=1)[0].id == last
 
 

@@ -113,7 +113,10 @@ class Tx(Protocol):
         """Every entry made not later than `until` and numbered above `after`, oldest first."""
 
     def forget(self, before: float) -> int:
-        """Drop journal entries older than this, except the last of all; how many went."""
+        """Drop the journal's beginning, up to the first entry that is not older than this; how many went.
+
+        What is left has no holes, whatever clocks did. The last entry of all stays in any case.
+        """
 
     def note(self, key: str) -> str:
         """A remark about the ledger itself ("" when there is none)."""

@@ -152,7 +152,7 @@ class MemoryTx:
         return list(itertools.islice(wanted, limit))
 
     def forget(self, before: float) -> int:
-        kept = [e for e in self._journal if e.at >= before or e.id == self._last_entry]
+        kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]
         gone = len(self._journal) - len(kept)
         self._journal = kept
         return gone

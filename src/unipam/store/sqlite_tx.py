@@ -303,7 +303,8 @@ class SqliteTx:
 
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
-        return self._run("DELETE FROM journal WHERE at < ? AND id < (SELECT max(id) FROM journal)", (before,)).rowcount
+        kept = "SELECT min(id) AS id FROM journal WHERE at >= ? UNION ALL SELECT max(id) FROM journal"
+        return self._run(f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}))", (before,)).rowcount
 
     def note(self, key: str) -> str:
         row = self._run("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
