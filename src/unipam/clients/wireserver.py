@@ -8,6 +8,7 @@ Source: spec azure-vnet-ipam §2.4.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import time
@@ -21,7 +22,7 @@ from unipam.model.errors import SourceFailed
 URL = "http://168.63.129.16/machine/plugins?comp=nmagent&type=getinterfaceinfov1"
 TIMEOUT = 3.0
 """Seconds for the whole exchange: a launcher gives an agent 4 in all."""
-LARGEST_ANSWER = 16 << 20
+LARGEST_ANSWER = 8 << 20
 MOST_ADDRESSES = 1 << 16
 """A machine has at most 8 interfaces with 256 addresses each; this is a bound on nonsense."""
 _CHUNK = 1 << 16
@@ -67,10 +68,10 @@ def _failed(url: str, problem: str) -> SourceFailed:
 
 def _receive(url: str, deadline: float, feed: Callable[[bytes, bool], None]) -> None:
     parts = urlsplit(url)
-    connection = _Connection(parts.hostname or "", parts.port or 80, deadline)
-    try:
-        connection.request("GET", f"{parts.path}?{parts.query}", headers={"Connection": "close"})
-        response = connection.getresponse()
+    with (
+        contextlib.closing(_Connection(parts.hostname or "", parts.port or 80, deadline)) as connection,
+        contextlib.closing(_ask(connection, f"{parts.path}?{parts.query}")) as response,
+    ):
         if response.status != 200:
             raise ValueError(f"wireserver http error {response.status} {response.reason}".rstrip())
         size = 0
@@ -80,8 +81,11 @@ def _receive(url: str, deadline: float, feed: Callable[[bytes, bool], None]) -> 
                 raise ValueError(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
             feed(chunk, False)
         feed(b"", True)
-    finally:
-        connection.close()
+
+
+def _ask(connection: http.client.HTTPConnection, target: str) -> http.client.HTTPResponse:
+    connection.request("GET", target, headers={"Connection": "close"})
+    return connection.getresponse()
 
 
 class _Socket(socket.socket):
