@@ -22,6 +22,7 @@ MAX_FACTS = 400
 MAX_TRACKS = 6_000
 MAX_EVENTS_PER_TRACK = 12
 MAX_PODS = 20_000
+MAX_RESETS = 1_000
 _SAME_ACT_SECONDS = 3.0
 """Two plugins log the same act (azure-vnet and azure-vnet-ipam, kubelet and Calico) within a moment of each other."""
 
@@ -121,7 +122,7 @@ class Case:
 
     def event(self, event: Event) -> None:
         """Append to the history of the event's address, or of its container when it has no address."""
-        subject = event.address or event.container or event.pod or "unknown"
+        subject = event.address or event.container or event.pod or "(no address, no name)"
         track = self.tracks.get(subject)
         if track is None:
             track = self._new_track(subject)
@@ -155,6 +156,11 @@ class Case:
         """Record that a dump names a holder of an address of the pool; the newest dump wins."""
         pool.holders = [known for known in pool.holders if known.address != holder.address]
         pool.holders.append(holder)
+
+    def reset(self, file: str, line: int) -> None:
+        """A plugin began with an empty store here."""
+        if len(self.resets) < MAX_RESETS:
+            self.resets.append((file, line))
 
     def is_live(self, container: str) -> bool:
         """Whether a list of living things names the container; crictl shortens ids to 13 characters."""

@@ -49,7 +49,7 @@ def finding(signal: Signal, texts: dict[str, str]) -> Finding:
         signal.evidence,
         show(signal.first) or None,
         show(signal.last) or None,
-        {sort: list(found) for sort, found in signal.entities.items() if found},
+        {sort: list(found) for sort, found in signal.entities.items() if found and sort != "reasons"},
         signal.values,
     )
 

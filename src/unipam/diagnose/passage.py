@@ -31,7 +31,7 @@ _POD_FORMS = (
             r"PodName['\"]?:\s*['\"](?P<name>[^'\"]+)['\"],\s*['\"]?PodNamespace['\"]?:\s*['\"](?P<namespace>[^'\"]+)"
         ),
     ),
-    ('pod "', re.compile(r"pod \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)\(")),
+    ('pod "', re.compile(r"pod \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)[(\"]")),
     ('name "', re.compile(r"name \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)_[0-9a-f-]{36}_\d+\"")),
     ("Namespace=", re.compile(r"Namespace=\"?(?P<namespace>[a-z0-9-]+)\"? .*?Pod=\"?(?P<name>[a-z0-9.-]+)")),
 )

@@ -153,7 +153,9 @@ class _Phrases:
 
     def release(self) -> dict[str, str]:
         holder = self.signal.values.get("holder")
-        return {"next_holder": f" (here container {holder})" if holder else ""}
+        caller = self.signal.values.get("caller")
+        by = f", by a DEL of container {caller}" if caller else ""
+        return {"next_holder": f" (here container {holder}{by})" if holder else ""}
 
     def reason(self) -> dict[str, str]:
         reason = self.signal.values.get("reason")
@@ -214,6 +216,7 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "api-refused": _Phrases.reasons,
     "throttled": _Phrases.throttled,
     "no-cni": _Phrases.nodes,
+    "cluster-cidr-full": _Phrases.nodes,
     "partial-session": _Phrases.processes,
     "given-twice": _Phrases.twice,
     "lock-timeout": _Phrases.lock,

@@ -60,7 +60,6 @@ class Families:
     def close(self) -> None:
         """The whole group is over: what is still open is cut."""
         self.text.sessions.flush()
-        self.json.sessions.flush()
 
 
 class FileReader:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from unipam.diagnose import hostlocal
+from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
 from unipam.diagnose.reader import Families, FileReader
@@ -56,6 +56,10 @@ def _read_path(case: Case, families: Families, path: Path, progress: Progress) -
         source = case.source(str(path))
         source.lines = hostlocal.read_directory(case, path)
         source.formats = {"host-local reservation": source.lines}
+    elif ledger.is_database(path):
+        source = case.source(str(path))
+        source.lines = ledger.read(case, path)
+        source.formats = {"ledger entry": source.lines}
     else:
         _read_file(case, families, path, progress)
 
@@ -69,5 +73,5 @@ def _read_file(case: Case, families: Families, path: Path | None, progress: Prog
             FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
     except OSError as error:
         raise Unreadable(name, error.strerror or str(error)) from None
-    if path is not None and source.bytes == 0 and path.suffix == ".json":
-        case.signal("state-empty", name, evidence(name, 1, "(0 bytes)"))
+    if path is not None and not source.formats and path.suffix == ".json":
+        case.signal("state-empty", name, evidence(name, 1, f"({source.bytes} bytes, none of them text)"))

@@ -41,9 +41,12 @@ NODE_PLACES = (
     "/var/log/cilium-cni.log*",
     "/var/log/syslog",
     "/var/log/messages",
-    "/var/lib/unipam/unipam.db",
+    "/var/lib/unipam/*/unipam.db",
 )
 """Where the systems of ``spec`` keep what a diagnosis wants, on a Linux node."""
+
+_NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm")
+"""Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
 
 _LEASE_NAME = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F_]*[:_][0-9a-fA-F:_.]+$")
 _ROTATED = re.compile(r"^(?P<stem>.+?\.log)(?:\.(?P<number>\d+))?(?P<packed>\.gz|\.bz2|\.xz)?$")
@@ -93,7 +96,7 @@ def _under(path: Path) -> Iterator[Path]:
         yield path
         return
     for entry in sorted(path.iterdir()):
-        if entry.name.endswith(".meta.json"):
+        if entry.name.endswith(_NOT_SOURCES):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _under(entry)

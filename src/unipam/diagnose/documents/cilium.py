@@ -80,9 +80,8 @@ def _used(case: Case, document: Document, ipam: Obj, subject: str) -> None:
     where = document.where(ipam.line_of("used"))
     owners = {address: part.text("owner") for address, part in used.items() if isinstance(part, Obj)}
     own = sorted(set(owners.values()) & _OWN)
-    case.fact(
-        f"{subject} uses {len(owners)} addresses{f'; {chr(32).join(own)} are Cilium itself' if own else ''}.", where
-    )
+    itself = f"; {' and '.join(own)} are Cilium itself" if own else ""
+    case.fact(f"{subject} uses {len(owners)} addresses{itself}.", where)
     pool = case.pool(subject, "Cilium pool")
     pool.in_use = len(owners)
     pool.evidence = [*pool.evidence, where][-3:]

@@ -16,17 +16,23 @@ def read(case: Case, document: Document, *, whole: bool) -> bool:
     state = azure_state.read(case, document)
     config = conflist.read(case, document, whole=whole)
     other = [reader.read(case, document) for reader in (calico, cilium, network_config)]
+    if _is_broken_state(document, whole=whole):
+        values = {"reason": document.faults[0].text}
+        case.signal("state-corrupt", document.file, document.where(document.faults[0].line), values=values)
+        return True
     if state or (not config and any(other)):
-        _note_cut(case, document, whole=whole)
+        _note_cut(case, document)
     return state or config or any(other)
 
 
-def _note_cut(case: Case, document: Document, *, whole: bool) -> None:
+def _is_broken_state(document: Document, *, whole: bool) -> bool:
+    """A plugin's state file, under its own name, that is no JSON and was not cut by a person."""
+    named = _STATE_NAMES.search(document.file) is not None
+    return whole and named and bool(document.faults) and not document.elided and not document.fragment
+
+
+def _note_cut(case: Case, document: Document) -> None:
     if not (document.faults or document.elided or document.fragment):
-        return
-    if whole and not document.elided and not document.fragment and _STATE_NAMES.search(document.file):
-        where = document.where(document.faults[0].line)
-        case.signal("state-corrupt", document.file, where, values={"reason": document.faults[0].text})
         return
     reasons = []
     if document.fragment:

@@ -14,7 +14,7 @@ from unipam.diagnose.documents.tree import Document, Fault, Obj
 
 _TOKEN = re.compile(
     r"(?P<newline>\n)|(?P<space>[ \t\r\f\v\ufeff\x00]+)|(?P<mark>[{}\[\]:,])"
-    r'|(?P<string>"(?:[^"\\\n]|\\.)*"?)|(?P<bare>[^\s{}\[\]:,"]+)'
+    r'|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<open>"(?:[^"\\\n]|\\.)*)|(?P<bare>[^\s{}\[\]:,"]+)'
 )
 _ELISION = re.compile(r"^(?:\.{3,}|…+)$")
 _PLACEHOLDER = re.compile(r"^__\w+__$")
@@ -105,10 +105,11 @@ class _Reader:
 
     def string(self, token: str) -> None:
         self.flush()
-        closed = len(token) > 1 and token.endswith('"') and not token.endswith('\\"')
-        if not closed:
-            self.fault("a quote is not closed on its line")
-        self.waiting = (_unescaped(token if closed else token + '"'), self.line, True)
+        self.waiting = (_unescaped(token), self.line, True)
+
+    def unclosed(self, token: str) -> None:
+        self.fault("a quote is not closed on its line")
+        self.string(token + '"')
 
     def bare(self, token: str) -> None:
         self.flush()
@@ -153,6 +154,8 @@ def parse(file: str, text: str, first_line: int, raw_lines: dict[int, bytes]) ->
             reader.mark(match[0])
         elif sort == "string":
             reader.string(match[0])
+        elif sort == "open":
+            reader.unclosed(match[0])
         elif sort == "bare":
             reader.bare(match[0])
     reader.end()

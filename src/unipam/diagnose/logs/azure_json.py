@@ -14,7 +14,7 @@ import msgspec
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents import azure_state
-from unipam.diagnose.logs.azure_session import Session, Sessions
+from unipam.diagnose.logs.azure_session import Session
 from unipam.diagnose.logs.azure_text import AzureText, pod_of
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Evidence, Source
@@ -66,7 +66,6 @@ _BORING = frozenset(
         "Releasing pool",
         "Starting source",
         "Refreshing address source.",
-        "store key not found",
         "Wireserver call to retrieve IP List",
         "merging address space",
         "saving ipam state",
@@ -74,7 +73,6 @@ _BORING = frozenset(
         "Checking pool",
         "Pool is in use",
         "Pool is of a different address family",
-        "store empty",
         "Pool is not on the requested interface",
         "Pool matches requirements",
         "Pool is preferred because of priority",
@@ -106,7 +104,7 @@ class AzureJson:
     def __init__(self, case: Case, text: AzureText) -> None:
         self.case = case
         self.text = text
-        self.sessions = Sessions(case)
+        self.sessions = text.sessions
         self.file = ""
         self.source = Source("")
         self.count = 0
@@ -114,7 +112,7 @@ class AzureJson:
         self._state: tuple[msgspec.Raw, bytes, int] | None = None
 
     def begin(self, source: Source) -> None:
-        self.file = self.sessions.file = source.path
+        self.file = source.path
         self.source = source
         self.count = 0
 
@@ -137,6 +135,8 @@ class AzureJson:
         message = zap.msg
         if message in _BORING:
             return True
+        if message.startswith("["):
+            return self._as_text(zap, number)
         at = _at(zap.ts)
         handler = _HANDLERS.get(message.rstrip("."))
         if handler is not None:
@@ -144,6 +144,12 @@ class AzureJson:
         else:
             self._other(zap, line, number, at)
         return True
+
+    def _as_text(self, zap: ZapLine, number: int) -> bool:
+        """The transitional form carries a line of the text generation in its message."""
+        self.count -= 1
+        stamp = zap.ts[:19].replace("-", "/").replace("T", " ")
+        return self.text.take(f"{stamp} [{zap.pid}] {zap.msg}".encode(), number)
 
     def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
         if rules.apply(self.case, Passage(self.file, [(number, line)], at)):
@@ -187,6 +193,9 @@ class _Line:
     def where(self) -> Evidence:
         return evidence(self.log.file, self.number, self.line)
 
+    def answer(self, result: str) -> None:
+        self.log.sessions.answer(self.session, result, self.number)
+
     def acquiring(self) -> None:
         self.log.sessions.begin(self.session.pid, self.session.at, self.number)
 
@@ -197,9 +206,10 @@ class _Line:
         self.log.sessions.end(self.session, self.line, self.number)
 
     def version(self) -> None:
-        self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
-        self.session.waiting = False
-        self.session.asked_at = None
+        if self.session.asked_at is None:  # no lock lines in this file: a call begins here
+            self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+            self.session.waiting = False
+            self.session.asked_at = None
         self.session.by = str(_plain(self.zap.name))
         self.log.case.fact(f"{self.session.by} {_plain(self.zap.version)}, JSON log generation.", self.where())
 
@@ -235,13 +245,15 @@ class _Line:
         self.learn_container()
 
     def request_completed(self) -> None:
-        self.session.result = str(_plain(self.zap.address))
+        self.session.verb = self.session.verb or "ADD"
+        self.answer(str(_plain(self.zap.address)))
 
     def release_completed(self) -> None:
+        self.session.verb = self.session.verb or "DEL"
         if self.zap.error:
             self.fail()
         elif not self.session.repeat:
-            self.session.result = str(_plain(self.zap.address)) or self.session.address
+            self.answer(str(_plain(self.zap.address)) or self.session.address)
 
     def repeat(self) -> None:
         self.session.repeat = True
@@ -254,9 +266,9 @@ class _Line:
             result = _plain(self.zap.result)
             ips = result.get("ips") if isinstance(result, dict) else None
             if isinstance(ips, list) and ips and isinstance(ips[0], dict):
-                self.session.result = self.session.result or str(ips[0].get("address", ""))
+                self.answer(str(ips[0].get("address", "")))
         elif self.session.address and not self.session.repeat:
-            self.session.result = self.session.result or self.session.address
+            self.answer(self.session.address)
         if (
             self.log.sessions.known(self.session.pid) is self.session
             and self.session.asked_at is None
@@ -275,8 +287,7 @@ class _Line:
 
     def refresh_failed(self) -> None:
         self.session.refresh_error = str(_plain(self.zap.error))
-        if not self.session.error:
-            self.session.error_line = (self.number, self.line)
+        self.session.refresh_line = (self.number, self.line)
 
     def got(self) -> None:
         count, subnet = _plain(self.zap.count), _plain(self.zap.subnet)
@@ -286,6 +297,9 @@ class _Line:
 
     def restored(self) -> None:
         self.log.keep_state(self.zap.am, self.line, self.number)
+
+    def reset(self) -> None:
+        self.log.case.reset(self.log.file, self.number)
 
     def lock_failed(self) -> None:
         self.log.sessions.fail(self.session, f"Failed to lock store: {_plain(self.zap.error)}", self.line, self.number)
@@ -310,6 +324,8 @@ _HANDLERS: dict[str, Handler] = {
     "Source refresh failed": _Line.refresh_failed,
     "got addresses from interface subnet": _Line.got,
     "Restored state": _Line.restored,
+    "store key not found": _Line.reset,
+    "store empty": _Line.reset,
     "Failed to restore state": _Line.corrupt,
     "Failed to initialize address manager": _Line.corrupt,
     "error": _Line.fail,

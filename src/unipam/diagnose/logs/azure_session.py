@@ -39,8 +39,10 @@ class Session:
         "pod",
         "pool",
         "refresh_error",
+        "refresh_line",
         "repeat",
         "result",
+        "result_line",
         "started",
         "verb",
         "waiting",
@@ -55,7 +57,9 @@ class Session:
         self.started = self.ended = self.waiting = self.repeat = False
         self.verb = self.container = self.pod = self.pool = self.address = self.result = self.by = ""
         self.error = self.refresh_error = ""
+        self.result_line = 0
         self.error_line: tuple[int, bytes] = (0, b"")
+        self.refresh_line: tuple[int, bytes] = (0, b"")
 
     @property
     def lock_seconds(self) -> float | None:
@@ -117,6 +121,11 @@ class Sessions:
             session.error = text
             session.error_line = (line, raw)
 
+    def answer(self, session: Session, result: str, line: int) -> None:
+        """The address that the call was about; the first line that names it counts."""
+        if result and not session.result:
+            session.result, session.result_line = result, line
+
     def flush(self) -> None:
         """The log is over: judge what is still open."""
         self._find_stuck()
@@ -168,7 +177,7 @@ class Sessions:
             Event(
                 verb,  # type: ignore[arg-type]
                 self.file,
-                session.error_line[0] or session.line,
+                session.error_line[0] or session.result_line or session.line,
                 session.at,
                 (session.result or session.address).split("/")[0] if verb != "refused" else session.address,
                 session.container,
@@ -202,8 +211,8 @@ class Sessions:
         rules.apply(self._case, Passage(self.file, [(line, raw)], session.at, session.pod))
 
     def _refresh_failed(self, session: Session) -> None:
-        line, raw = session.error_line if not session.error else (session.line, session.refresh_error.encode())
-        where = evidence(self.file, line or session.line, raw or session.refresh_error)
+        line, raw = session.refresh_line
+        where = evidence(self.file, line, raw)
         self._case.signal("refresh-failed", "", where, at=session.at, values={"reason": session.refresh_error[:160]})
 
     def _waited(self, session: Session, wait: float) -> None:

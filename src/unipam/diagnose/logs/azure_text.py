@@ -173,6 +173,9 @@ class _Line:
     def fail(self, text: str) -> None:
         self.log.sessions.fail(self.session, text.rstrip(". "), self.line, self.number)
 
+    def answer(self, result: str) -> None:
+        self.log.sessions.answer(self.session, result, self.number)
+
     def acquiring(self) -> None:
         self.log.sessions.begin(self.session.pid, self.session.at, self.number)
 
@@ -241,16 +244,18 @@ class _Line:
         self.session.address = self.session.address or self.between(b"with address:", b" ")
 
     def address(self) -> None:
+        session = self.session
         if self.begins(b"Address request completed"):
             address = self.between(b"address:", b" ").rstrip(".")
-            self.session.result = "" if address in {"", "<nil>"} else address
+            session.verb = session.verb or "ADD"
+            self.answer("" if address == "<nil>" else address)
         elif self.begins(b"Address request failed with "):
             self.fail(self.line[self.start + 28 :].decode("utf-8", "replace"))
         elif self.begins(b"Address release completed"):
-            if not self.session.repeat:
-                self.session.result = self.between(b"address:", b" ") or self.session.address
+            session.verb = session.verb or "DEL"
+            self.answer("" if session.repeat else self.between(b"address:", b" ") or session.address)
         elif self.begins(b"Address not "):
-            self.session.repeat = True
+            session.repeat = True
 
     def completed(self) -> None:
         match = _COMPLETED.search(self.line, self.start)
@@ -262,17 +267,16 @@ class _Line:
         if error != "<nil>":
             self.fail(error)
         elif address:
-            self.session.result = self.session.result or address[1].decode()
+            self.answer(address[1].decode())
         elif self.session.verb == "DEL" and self.session.address and not self.session.repeat:
-            self.session.result = self.session.result or self.session.address
+            self.answer(self.session.address)
 
     def failed(self) -> None:
         self.fail(self.line[self.start :].decode("utf-8", "replace"))
 
     def refresh_failed(self) -> None:
         self.session.refresh_error = self.between(b"err:", b"\n")
-        if not self.session.error:
-            self.session.error_line = (self.number, self.line)
+        self.session.refresh_line = (self.number, self.line)
 
     def found(self) -> None:
         match = _FOUND.match(self.line, self.start)
@@ -280,8 +284,7 @@ class _Line:
             self.log.found[match[1].decode()] = int(match[2])
 
     def reset(self) -> None:
-        if len(self.log.case.resets) < 1_000:
-            self.log.case.resets.append((self.log.file, self.number))
+        self.log.case.reset(self.log.file, self.number)
 
     def pool_given(self) -> None:
         self.session.pool = self.session.pool or self.between(b"with subnet ", b" ").rstrip(".")

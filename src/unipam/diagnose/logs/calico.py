@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 
+from unipam.diagnose import variants
 from unipam.diagnose.case import Case
 from unipam.diagnose.logs.envelope import Peeled
 from unipam.diagnose.passage import Passage
@@ -16,7 +17,7 @@ from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
     b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
-    b"deleted".split()
+    b"deleted extracted environment".split()
 )
 _CONTAINER = re.compile(r"(?:CNI_CONTAINERID|ContainerID)=\"?([0-9a-f]{12,64})")
 _HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
@@ -41,9 +42,13 @@ class CalicoLog:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.holder: OrderedDict[str, str] = OrderedDict()  # workload name -> container that got its last address
+        self.calling = self.workload = ""
         self._locks: OrderedDict[str, float] = OrderedDict()
 
     def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+        if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
+            self._remember(text)
+            return
         if "host-wide IPAM lock" in text:
             self._lock(peeled, text, passage)
             return
@@ -52,6 +57,12 @@ class CalicoLog:
                 self._learn_pod(text, passage)
                 handler(_Message(self, match, peeled, text, passage))
                 return
+
+    def _remember(self, text: str) -> None:
+        """Releases of 2.x name container and workload once, at the start of a call; its later lines do not."""
+        container, workload = container_of(text), _WORKLOAD.search(text)
+        self.calling = container or self.calling
+        self.workload = workload[1] if workload else self.workload
 
     def _learn_pod(self, text: str, passage: Passage) -> None:
         container = container_of(text) if "Namespace=" in text else ""
@@ -76,31 +87,24 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("case", "holder", "match", "passage", "peeled", "text")
+    __slots__ = ("case", "log", "match", "passage", "peeled", "text")
 
     def __init__(self, log: CalicoLog, match: re.Match[str], peeled: Peeled, text: str, passage: Passage) -> None:
-        self.case, self.holder = log.case, log.holder
+        self.case, self.log = log.case, log
         self.match, self.peeled, self.text, self.passage = match, peeled, text, passage
 
     def where(self) -> Evidence:
         return self.passage.where()
 
-    def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "") -> None:
+    def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
+        """*old*: what the line does not say of container and workload was said when the call began."""
         pods, where = self.passage.pods, self.where()
-        self.case.event(
-            Event(
-                verb,
-                where.file,
-                where.line,
-                self.peeled.at,
-                address.partition("/")[0],
-                container_of(self.text),
-                pods[0] if pods else _pod_of_workload(self.text),
-                pool,
-                "calico",
-                detail=detail,
-            )
-        )
+        container, pod = container_of(self.text), pods[0] if pods else _pod_of_workload(self.text)
+        if old:
+            container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
+        event = Event(verb, where.file, where.line, self.peeled.at, address.partition("/")[0], container, pod, pool)
+        event.by, event.detail = "calico", detail
+        self.case.event(event)
 
     def pod_cidr(self) -> None:
         cidr = self.match[1]
@@ -108,6 +112,7 @@ class _Message:
             self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at, containers=[container_of(self.text)])
             return
         self.case.pod_cidrs.setdefault(cidr, self.where())
+        variants.seen(self.case, "kubenet-calico", self.where(), f"podCIDR {cidr}")
         self.case.fact(f"Calico passes the node's podCIDR {cidr} to host-local.", self.where())
         self.event("asked", pool=cidr, detail="from host-local")
 
@@ -115,13 +120,15 @@ class _Message:
         self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at)
 
     def given(self) -> None:
+        old = "ContainerID=" not in self.text  # 2.x
         for address in re.findall(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}", self.match["addresses"]):
-            self.event("given", address)
-        workload, container = _WORKLOAD.search(self.text), container_of(self.text)
-        if workload and container:
-            self.holder[workload[1]] = container
-            if len(self.holder) > 5_000:
-                self.holder.popitem(last=False)
+            self.event("given", address, old=old)
+        workload, container = _WORKLOAD.search(self.text), container_of(self.text) or (self.log.calling if old else "")
+        name = workload[1] if workload else self.log.workload if old else ""
+        if name and container:
+            self.log.holder[name] = container
+            if len(self.log.holder) > 5_000:
+                self.log.holder.popitem(last=False)
 
     def claimed(self) -> None:
         block = re.search(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)", self.text)
@@ -139,14 +146,14 @@ class _Message:
     def released_by_workload(self) -> None:
         workload = _WORKLOAD.search(self.text)
         name = workload[1] if workload else ""
-        holder = self.holder.get(name, "")
+        holder = self.log.holder.get(name, "")
         self.case.signal(
             "release-by-workload",
             name,
             self.where(),
             at=self.peeled.at,
             containers=[holder] if holder else [],
-            values={"holder": holder or None},
+            values={"holder": holder or None, "caller": self.log.calling if holder != self.log.calling else None},
         )
         self.event("released", detail="by workload name")
 

@@ -80,7 +80,7 @@ class _Scale:
 
 
 def _row(track: Track, y: int, scale: _Scale) -> list[str]:
-    name = track.subject if len(track.subject) <= 26 else f"{track.subject[:12]}…"
+    name = _label(track)
     middle = y + ROW / 2
     parts = [f'<text x="0" y="{middle + 4:.0f}">{escape(name)}</text>']
     parts.append(f'<line x1="{LEFT}" y1="{middle}" x2="{WIDTH - RIGHT}" y2="{middle}" stroke="var(--line)"/>')
@@ -98,6 +98,14 @@ def _row(track: Track, y: int, scale: _Scale) -> list[str]:
     return parts
 
 
+def _label(track: Track) -> str:
+    """The address; a container that never got one goes by its pod."""
+    name = track.subject
+    if track.events and not track.events[0].address:
+        name = track.events[0].pod or (name[:12] if len(name) > 40 else name)
+    return name if len(name) <= 30 else f"{name[:29]}…"
+
+
 def _bar(given: Event, until: float | None, middle: float, scale: _Scale) -> str:
     start = scale.x(given.at or 0.0)
     end = WIDTH - RIGHT if until is None else max(scale.x(until), start + 3)
@@ -105,8 +113,16 @@ def _bar(given: Event, until: float | None, middle: float, scale: _Scale) -> str
     return (
         f'<rect x="{start:.1f}" y="{middle - 7}" width="{end - start:.1f}" height="14" rx="4" '
         f'fill="var(--given)"{fade}>'
-        f"<title>{escape(describe(given))}</title></rect>"
+        f"<title>{escape(describe(given))}</title></rect>{_name_on(given, start, end - start, middle)}"
     )
+
+
+def _name_on(given: Event, start: float, width: float, middle: float) -> str:
+    """Who holds the address, written on the bar where there is room for it."""
+    name = given.pod or given.container[:12]
+    if not name or width < 7.0 * len(name):
+        return ""
+    return f'<text class="on" x="{start + 6:.1f}" y="{middle + 4}">{escape(name)}</text>'
 
 
 def _mark(event: Event, middle: float, scale: _Scale) -> str:

@@ -12,6 +12,7 @@ MAX_TRACKS = 60
 MAX_FACTS = 60
 MAX_POOLS = 40
 _COLOURS = {"fault": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[2m", "good": "\x1b[1;32m", "head": "\x1b[1m"}
+_NAMED = ("pods", "nodes", "addresses")
 _MARKS = {"fault": "✗", "warning": "!", "note": "·"}
 
 
@@ -122,7 +123,12 @@ class Writer:
         for note in report.notes:
             where = note.evidence[0]
             times = f" ({note.count} times)" if note.count > 1 else ""
-            yield from self._wrap(f"{note.title}{times}. {note.meaning}  [{where.file}:{where.line}]", "     ", "   ")
+            who = "".join(
+                f" {sort}: {', '.join(names[:4])}." for sort, names in note.entities.items() if sort in _NAMED
+            )
+            action = f" {note.action}" if note.action != "Nothing." else ""
+            text = f"{note.title}{times}. {note.meaning}{who}{action}  [{where.file}:{where.line}]"
+            yield from self._wrap(text, "     ", "   ")
 
     def _sources(self, report: Report) -> Iterator[str]:
         yield from self._head("Sources")

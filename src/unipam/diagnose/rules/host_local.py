@@ -55,11 +55,10 @@ RULES = (
     ),
     Rule("no-pod-cidr", r"no podCidr for node (?P<node>[\w.-]+)", "no podCidr", subject="{node}"),
     Rule(
-        "no-pod-cidr",
-        r"CIDRNotAvailable|Node (?P<node>[\w.-]+) status is now: CIDRNotAvailable|CIDR allocation failed; there "
-        r"are no remaining CIDRs",
-        "CIDRNotAvailable",
+        "cluster-cidr-full",
+        r"(?:for node (?P<node>[\w.-]+): )?CIDR allocation failed; there are no remaining CIDRs"
+        r"|Node (?P<other>[\w.-]+) status is now: CIDRNotAvailable",
         "no remaining CIDRs",
-        subject="{node}",
+        "CIDRNotAvailable",
     ),
 )

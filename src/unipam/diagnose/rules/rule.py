@@ -40,27 +40,28 @@ class Rule:
             return False
         if self.unless is not None and self.unless.search(passage.text):
             return False
-        found = False
+        told: set[str] = set()
         for match in self.pattern.finditer(passage.text):
-            found = True
-            self._signal(case, passage, match)
-        return found
+            self._signal(case, passage, match, told)
+        return bool(told)
 
-    def _signal(self, case: Case, passage: Passage, match: re.Match[str]) -> None:
+    def _signal(self, case: Case, passage: Passage, match: re.Match[str], told: set[str]) -> None:
         fields = {name: value.strip() for name, value in match.groupdict().items() if value}
         named = {sort: [fields[name]] for name, sort in _FIELDS_THAT_NAME.items() if name in fields}
         named.setdefault("containers", passage.containers())
         named.setdefault("pods", passage.pods)
+        subject = self.subject.format_map(_Blank(fields))
         case.signal(
             self.kind,
-            self.subject.format_map(_Blank(fields)),
+            subject,
             passage.where(match.start()),
             at=passage.at,
-            times=passage.times,
+            times=0 if subject in told else passage.times,  # one message often says the same thing twice
             values={name: _number(value) for name, value in fields.items()},
             plugins=passage.plugins(),
             **named,
         )
+        told.add(subject)
 
 
 class _Blank(dict[str, str]):
