@@ -1,0 +1,156 @@
+"""Azure Resource Manager over azure-core's pipeline: one answer, or every page of a list, decoded into typed rows.
+
+What goes wrong is SourceFailed, with the facts: status, Azure's code, what was asked. Importing this imports
+azure-core; whoever can do without does so lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from azure.core import PipelineClient
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.pipeline import policies
+from azure.core.pipeline.transport import RequestsTransport
+from azure.core.rest import HttpRequest, HttpResponse
+
+from unipam.clients.azure.pace import Pace, Time
+from unipam.clients.azure.settings import Settings
+from unipam.model.errors import SourceFailed
+
+T = TypeVar("T")
+
+CONNECT, READ = 10.0, 90.0
+"""Seconds to wait for a connection, and for each part of an answer; the Resource Manager itself gives up after 60."""
+REPEATS = 5
+MOST_PAGES = 10_000
+"""A bound on nonsense: ten million rows."""
+_READING = frozenset({"GET", "POST"})
+"""Repeated after a failure on the way. The only POST is Resource Graph's, which changes nothing."""
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    value: msgspec.Raw = msgspec.Raw(b"[]")
+    next_link: str | None = None
+
+
+def _transport(settings: Settings, clock: Time) -> Any:
+    """One whose pauses are those of the clock it was given."""
+    verify = settings.ca_file or True
+    transport = RequestsTransport(connection_timeout=CONNECT, read_timeout=READ, connection_verify=verify)
+    transport.sleep = clock.sleep
+    return transport
+
+
+class Arm:
+    """The Resource Manager, as one caller. May be used from several threads."""
+
+    def __init__(self, settings: Settings, credential: TokenCredential, clock: Time | None = None) -> None:
+        clock = clock or Time()
+        self._endpoint = settings.checked().arm
+        self._client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
+            self._endpoint,
+            transport=_transport(settings, clock),
+            policies=[
+                policies.RequestIdPolicy(),
+                policies.UserAgentPolicy(base_user_agent="unipam"),
+                policies.RetryPolicy(retry_total=2 * REPEATS, retry_status=REPEATS),
+                Pace(clock),
+                policies.BearerTokenCredentialPolicy(credential, settings.scope),
+            ],
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def get(self, path: str, version: str, into: type[T]) -> T:
+        """One resource. Raises SourceFailed."""
+        return self._ask(HttpRequest("GET", self._url(path), params={"api-version": version}), into)
+
+    def post(self, path: str, version: str, body: Mapping[str, Any], into: type[T]) -> T:
+        """The answer to a question that changes nothing. Raises SourceFailed."""
+        request = HttpRequest("POST", self._url(path), params={"api-version": version}, json=dict(body))
+        return self._ask(request, into)
+
+    def every(self, path: str, version: str, rows: type[list[T]]) -> list[T]:
+        """Every row of every page. Raises SourceFailed."""
+        page = self.get(path, version, _Page)
+        found = self._rows(page, path, rows)
+        for _ in range(MOST_PAGES):
+            if not page.next_link:
+                return found
+            page = self._ask(HttpRequest("GET", self._here(page.next_link)), _Page)
+            found += self._rows(page, path, rows)
+        raise SourceFailed(f"the list {path} does not end after {MOST_PAGES} pages", source="azure", asked=path)
+
+    def _rows(self, page: _Page, path: str, rows: type[list[T]]) -> list[T]:
+        return decoded(page.value, path, lambda raw: msgspec.json.decode(raw, type=rows))
+
+    def _url(self, path: str) -> str:
+        return self._endpoint + quote(path if path.startswith("/") else f"/{path}", safe="/(){}._-~!$&'*+,;=:@")
+
+    def _here(self, link: str) -> str:
+        """A link to a further page, which must lead to where the first came from: the token goes along."""
+        if urlsplit(link)[:2] != urlsplit(self._endpoint)[:2]:
+            raise SourceFailed(
+                f"Azure's list goes on at {urlsplit(link).netloc or link!r}, which is not {self._endpoint}; the token"
+                " is not sent there",
+                source="azure",
+                link=link,
+            )
+        return link
+
+    def _ask(self, request: HttpRequest, into: type[T]) -> T:
+        asked = f"{request.method} {urlsplit(request.url).path}"
+        try:
+            response = self._client.send_request(request, retry_on_methods=_READING)
+            body = response.read()
+        except ClientAuthenticationError as error:
+            raise SourceFailed(f"no token for Azure: {_line(error)}", source="entra", asked=asked) from error
+        except AzureError as error:
+            raise SourceFailed(f"Azure did not answer {asked}: {_line(error)}", source="azure", asked=asked) from error
+        if response.status_code != 200:
+            raise refusal(response.status_code, response.headers, body, asked)
+        return decoded(body, asked, lambda raw: msgspec.json.decode(raw, type=into))
+
+
+def decoded(body: bytes | msgspec.Raw, asked: str, decode: Callable[[Any], T]) -> T:
+    """An answer as what it should be. Raises SourceFailed."""
+    try:
+        return decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SourceFailed(
+            f"Azure's answer to {asked} is not what it should be: {error}", source="azure", asked=asked
+        ) from error
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> SourceFailed:
+    """What an answer that is not 200 means. Facts: status, code, asked, request; retry_after where it was said."""
+    code, message = _error(body)
+    facts: dict[str, Any] = {"source": "azure", "status": status, "code": code, "asked": asked}
+    facts["request"] = headers.get("x-ms-request-id", "")
+    if status in {429, 503} and headers.get("Retry-After"):
+        facts["retry_after"] = float(headers["Retry-After"])  # put there by Pace, always a number
+    return SourceFailed(f"Azure refused {asked}: {status} {code}: {message}".rstrip(": "), **facts)
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """Code and message of an error body: wrapped, bare, or not JSON at all (README of the fixtures, "Error bodies")."""
+    try:
+        read = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "", " ".join(body[:200].decode("utf-8", "replace").split())
+    inner = read.get("error", read)
+    if not isinstance(inner, dict):
+        return str(inner), str(read.get("error_description", ""))
+    return str(inner.get("code", "")), str(inner.get("message", ""))
+
+
+def _line(error: AzureError) -> str:
+    """The first line of an SDK's error, which otherwise goes on with advice on troubleshooting."""
+    return str(error.message).strip().partition("\n")[0]

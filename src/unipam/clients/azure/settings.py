@@ -1,0 +1,83 @@
+"""Which Azure, which tenant, and as whom: everything that has to be known to connect. Secrets are held, never shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from unipam.model.errors import BadConfig
+
+
+class Environment(NamedTuple):
+    """One Azure: where tokens come from, and where its Resource Manager is."""
+
+    authority: str
+    endpoint: str
+
+
+ENVIRONMENTS = {
+    "AZURE_PUBLIC": Environment("https://login.microsoftonline.com", "https://management.azure.com"),
+    "AZURE_US_GOV": Environment("https://login.microsoftonline.us", "https://management.usgovcloudapi.net"),
+    "AZURE_US_GOV_SECRET": Environment(
+        "https://login.microsoftonline.microsoft.scloud", "https://management.azure.microsoft.scloud"
+    ),
+    "AZURE_CHINA": Environment("https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn"),
+}
+"""The names are those of the Azure IPAM application (spec §5.1), without Germany's, which Microsoft closed in 2021."""
+
+
+class Settings(NamedTuple):
+    """How to connect.
+
+    With a `secret` it is `client` that signs in with it; with a `token_file` it is `client` with a federated token
+    (workload identity, read anew each time); with neither it is the machine's managed identity, `client` being which
+    one where it has several. `authority` and `endpoint` stand in for those of the `environment`; `audience` is for
+    whom tokens are, the endpoint unless said otherwise. `ca_file` is the only authority of certificates where given.
+    """
+
+    tenant: str = ""
+    client: str = ""
+    secret: str = ""
+    token_file: str = ""
+    environment: str = "AZURE_PUBLIC"
+    authority: str = ""
+    endpoint: str = ""
+    audience: str = ""
+    ca_file: str = ""
+
+    def __repr__(self) -> str:
+        return f"Settings(tenant={self.tenant!r}, client={self.client!r}, endpoint={self.arm!r})"
+
+    @property
+    def login(self) -> str:
+        """Where tokens come from."""
+        return (self.authority or _environment(self.environment).authority).rstrip("/")
+
+    @property
+    def arm(self) -> str:
+        """Where the Resource Manager is."""
+        return (self.endpoint or _environment(self.environment).endpoint).rstrip("/")
+
+    @property
+    def scope(self) -> str:
+        """What a token must be good for."""
+        return f"{(self.audience or self.arm).rstrip('/')}/.default"
+
+    def checked(self) -> Settings:
+        """The same, if they make sense. Raises BadConfig."""
+        for name, url in (("authority", self.login), ("endpoint", self.arm)):
+            if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+                raise BadConfig(f"{name} {url!r} is no https address: tokens are sent there", field=name, value=url)
+        if (self.secret or self.token_file) and not (self.tenant and self.client):
+            raise BadConfig("a client secret or a token file needs the tenant and the client it belongs to")
+        if self.secret and self.token_file:
+            raise BadConfig("give a client secret or a token file, not both")
+        return self
+
+
+def _environment(name: str) -> Environment:
+    try:
+        return ENVIRONMENTS[name]
+    except KeyError:
+        known = ", ".join(ENVIRONMENTS)
+        raise BadConfig(f"environment {name!r} is not one of {known}", field="environment", value=name) from None
