@@ -1,0 +1,111 @@
+"""64 callers at once, 20,000 calls, agents that die and are replaced meanwhile: every promise is kept.
+
+UNIPAM_STORM_CALLS sets another number of calls.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+from tests.faults.aftermath import Held, held
+from tests.faults.callers import Crowd, Network, started
+from tests.real.node import PATIENCE, Node, wait_until
+
+from unipam.cni.install import install
+from unipam.model.records import Entry
+
+CALLERS = 64
+CALLS = int(os.environ.get("UNIPAM_STORM_CALLS", "20000"))
+NETWORKS = [
+    Network("wide", ("10.2.0.0/16",)),
+    Network("resting", ("10.3.0.0/22",), cooldown=1),
+    Network("scarce", ("10.4.0.0/28",), scarce=True),
+    Network("dual", ("10.5.0.0/20", "fd05::/64")),
+]
+DEATHS = (0.15, 0.3, 0.7, 0.85)
+"""After which parts of all calls the agent is killed."""
+
+UPGRADES = (0.45, 0.6)
+"""After which parts another agent takes over, and the former is asked to end."""
+
+SWEEP = ("--sweep", "1")
+
+
+class Storm:
+    """The agent's fate while the callers call."""
+
+    def __init__(self, node: Node, crowd: Crowd) -> None:
+        self._node = node
+        self._crowd = crowd
+        self.agent = node.start_agent(*SWEEP)
+
+    def rage(self) -> None:
+        """Bring about every death and upgrade in its turn."""
+        for part in sorted(DEATHS + UPGRADES):
+            wait_until(lambda part=part: self._crowd.made >= part * CALLS, seconds=600)
+            (self._upgrade if part in UPGRADES else self._kill)()
+
+    def _kill(self) -> None:
+        self.agent.kill()
+        self.agent.wait()
+        self.agent = self._node.start_agent(*SWEEP)
+
+    def _upgrade(self) -> None:
+        former, self.agent = self.agent, self._node.start_agent(*SWEEP)
+        self.end(former)
+
+    def end(self, agent: subprocess.Popen[bytes]) -> None:
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(PATIENCE) == 0, "asked to end, it ends in good order"
+
+
+def expected(crowd: Crowd) -> Held:
+    """What the living hold, as they were told."""
+    return frozenset(
+        (network.name, address, f"{container}/eth0")
+        for container, (network, addresses) in crowd.acknowledged.items()
+        if container in crowd.living
+        for address in addresses
+    )
+
+
+def test_storm(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.install()
+    (tmp_path / "cold").mkdir()
+    install(tmp_path / "cold", tmp_path / "nobody.sock", ["host-local"])
+    (tmp_path / "netns").mkdir()
+    crowd = Crowd(node.bin_dir, tmp_path / "cold", tmp_path, NETWORKS, CALLS)
+    storm = Storm(node, crowd)
+    threads = list(started(crowd, CALLERS))
+    try:
+        storm.rage()
+    finally:
+        for thread in threads:
+            thread.join()
+    wait_until(lambda: node.held() == {address: owner.removesuffix("/eth0") for _, address, owner in expected(crowd)})
+    storm.end(storm.agent)
+    logging.getLogger(__name__).info("%s", dict(crowd.outcomes))
+
+    assert crowd.complaints == []
+    assert held(node.data_dir) == expected(crowd), "the journal is sound, and the living have what they were given"
+    assert (tmp_path / "stderr").read_bytes() == b""
+    assert "Traceback" not in node.log()
+    told_true(crowd, node.journal())
+    assert {"ADD", "ADD: exhausted", "ADD: nobody heard", "ADD: killed", "DEL", "CHECK"} <= set(crowd.outcomes)
+
+
+def told_true(crowd: Crowd, journal: list[Entry]) -> None:
+    """Every acknowledged lease was its owner's until the owner let go of it."""
+    lives: dict[str, list[str]] = defaultdict(list)
+    for entry in journal:
+        if entry.verb in {"allocate", "undo", "release", "break-glass"}:
+            lives[entry.owner.holder].append(entry.verb if entry.verb != "release" else f"{entry.verb}: {entry.reason}")
+    for container, (network, addresses) in crowd.acknowledged.items():
+        end = [] if container in crowd.living else ["release: DEL"] * len(addresses)
+        assert lives[container] == ["allocate"] * len(addresses) + end, (network.name, container)
