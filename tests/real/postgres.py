@@ -32,7 +32,8 @@ needs_postgres = pytest.mark.skipif(binaries() is None, reason="needs the Debian
 class Cluster:
     """A running server. `url(name)` addresses a database on it; `create` makes an empty one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, fsync: str = "off") -> None:
+        self._fsync = fsync
         self._directory = directory
         self._data = directory / "data"
         self.port = _free_port()
@@ -53,7 +54,8 @@ class Cluster:
         """Make the cluster if need be, and start it."""
         if not self._data.exists():
             _as_postgres(["initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "-N"], self._directory)
-        options = f"-p {self.port} -k {self._directory} -c listen_addresses=127.0.0.1 -c max_connections=60"
+        settings = {"listen_addresses": "127.0.0.1", "max_connections": "90", "fsync": self._fsync}
+        options = f"-p {self.port} -k {self._directory} " + " ".join(f"-c {k}={v}" for k, v in settings.items())
         command = ["pg_ctl", "-D", str(self._data), "-w", "-l", str(self._directory / "log"), "-o", options, "start"]
         _as_postgres(command, self._directory)
 
@@ -94,13 +96,13 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(fsync: str = "off") -> Iterator[Cluster]:
     """A server of one's own."""
     directory = Path(tempfile.mkdtemp(prefix="unipam-pg-"))
     directory.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(directory, "postgres", "postgres")
-    made = Cluster(directory)
+    made = Cluster(directory, fsync)
     made.start()
     try:
         yield made

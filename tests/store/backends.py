@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+import psycopg
+from tests.real.postgres import shared
 
 from unipam.store.api import Store
 from unipam.store.memory import MemoryStore
+from unipam.store.postgres import PostgresStore
 from unipam.store.sqlite import SqliteStore
 
 
@@ -56,4 +60,27 @@ class Sqlite:
             handle.close()
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": Memory, "sqlite": Sqlite}
+class Postgres:
+    """One schema on the server that tests share, emptied after use, and as many connections as are asked for."""
+
+    durable = True
+    _spare: ClassVar[list[str]] = []
+
+    def __init__(self, _: Path) -> None:
+        self._url = self._spare.pop() if self._spare else shared().schema()
+        self._handles: list[PostgresStore] = []
+
+    def open(self, patience: float = 0.0) -> Store:
+        self._handles.append(PostgresStore(self._url, patience=patience))
+        return self._handles[-1]
+
+    def close(self) -> None:
+        for handle in self._handles:
+            handle.close()
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            for table in ("claim", "run", "cursor", "fence", "journal", "note"):
+                connection.execute(f"DELETE FROM {table}" if self._handles else "SELECT 1")
+        self._spare.append(self._url)
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"memory": Memory, "sqlite": Sqlite, "postgres": Postgres}

@@ -1,0 +1,306 @@
+"""Transactions on the claim tree in PostgreSQL; `store.postgres` opens them.
+
+Overlap is refused by the runs, as everywhere, and beneath them by an exclusion constraint. A round trip costs more than
+the work at its end, so journal lines are numbered here, gathered, and sent together before anybody could miss them;
+claims that come together are sent together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Loader
+
+from unipam.addr.prefix import LINE_LAST, Range
+from unipam.addr.ranges import RangeSet
+from unipam.model.errors import Overlap
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+
+_CLAIM = (
+    "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
+)
+_ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
+_CLAIM_TYPES = (
+    "int8", "int8", "numeric", "numeric", "text", "text", "text", "text", "float8", "float8", "int8", "int8", "int8",
+    "text", "text",
+)  # fmt: skip
+_ENTRY_TYPES = (
+    "int8", "float8", "text", "int8", "numeric", "numeric", "text", "text", "int8", "text", "text", "text",
+)  # fmt: skip
+_FIRST_PAGE, _LARGEST_PAGE = 64, 4096
+_AFTER_ALL = "\U0010ffff"
+
+
+def _bulk(table: str, columns: str, types: Sequence[str]) -> str:
+    arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+    return f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})"
+
+
+_INSERT_CLAIMS = _bulk("claim", _CLAIM, _CLAIM_TYPES)
+_INSERT_ENTRIES = _bulk("journal", _ENTRY, _ENTRY_TYPES)
+
+
+_CHECK = """
+    WITH claimed AS (SELECT parent, range_agg(span) AS spans FROM claim WHERE parent > 0 GROUP BY parent),
+         kept AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM run GROUP BY parent),
+         whole AS (SELECT parent, range_agg(numrange(lower(s), upper(s) + 1)) AS spans
+                   FROM claimed, unnest(spans) AS s GROUP BY parent)
+    SELECT coalesce(whole.parent, kept.parent) FROM whole FULL JOIN kept USING (parent)
+    WHERE whole.spans IS DISTINCT FROM kept.spans
+"""
+
+
+class Whole(Loader):
+    """Loads numeric, of which all of ours are whole numbers, as int."""
+
+    def load(self, data: Any) -> int:
+        return int(bytes(data))
+
+
+_n = Decimal
+"""An address as a parameter: always numeric, so that a statement is planned once and not for every magnitude."""
+
+
+def _claim(row: Any) -> Claim:
+    return Claim._make((*row[1:5], Owner(row[5], row[6]), *row[7:], row[0]))
+
+
+def _entry(row: Any) -> Entry:
+    return Entry._make((*row[1:6], Owner(row[6], row[7]), *row[8:], row[0]))
+
+
+class PostgresTx:
+    """A transaction on one connection; see `store.api.Tx` for what each call means."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._entries: list[Entry] = []
+        self._last_entry: int | None = None
+
+    def _run(self, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
+        return self._connection.execute(sql, values)
+
+    def _claims(self, condition: str, *values: object) -> list[Claim]:
+        return [_claim(row) for row in self._run(f"SELECT {_CLAIM} FROM claim WHERE {condition}", values)]
+
+    def _value(self, sql: str, *values: object) -> Any:
+        row = self._run(sql, values).fetchone()
+        return row and row[0]
+
+    def space(self, name: str) -> int | None:
+        number: int | None = self._value(f"SELECT id FROM claim WHERE holder = %s AND kind = '{SPACE}'", name)
+        return number
+
+    def spaces(self) -> list[tuple[int, str]]:
+        return self._run(f"SELECT id, holder FROM claim WHERE kind = '{SPACE}' ORDER BY holder").fetchall()
+
+    def create_space(self, name: str, now: float) -> int:
+        if self.space(name) is not None:
+            raise Overlap(f"there is a space named {name} already", space=name)
+        return self.insert(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
+
+    def drop_space(self, number: int) -> None:
+        for table in ("claim", "run", "cursor", "fence"):
+            self._run(f"DELETE FROM {table} WHERE parent = %s", (number,))
+        # The row stays, so that its number is never another space's: the journal still speaks of it.
+        self._run(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = %s", (number,))
+
+    def claims_of(self, parent: int, holder: str) -> list[Claim]:
+        return self._claims("holder = %s AND parent = %s ORDER BY first", holder, parent)
+
+    def claims_by_holder(self, holder: str) -> list[Claim]:
+        condition = "holder >= %s AND holder < %s AND parent > 0 ORDER BY parent, first"
+        return self._claims(condition, holder, holder + _AFTER_ALL)
+
+    def claims_named(self, holder: str) -> list[Claim]:
+        return self._claims("holder = %s AND parent > 0 ORDER BY parent, first", holder)
+
+    def claim_at(self, parent: int, first: int) -> Claim | None:
+        return next(iter(self._claims("parent = %s AND first = %s AND parent > 0", parent, _n(first))), None)
+
+    def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
+        condition = "parent = %s AND parent > 0 AND first BETWEEN %s AND %s ORDER BY first"
+        return iter(self._claims(condition, parent, _n(first), _n(last)))
+
+    def count(self, parent: int, first: int, last: int, state: str) -> int:
+        sql = "SELECT count(*) FROM claim WHERE parent = %s AND parent > 0 AND first BETWEEN %s AND %s AND state = %s"
+        return int(self._value(sql, parent, _n(first), _n(last), state))
+
+    def gap(self, parent: int, first: int, last: int) -> int | None:
+        sql = "SELECT last FROM run WHERE parent = %s AND first <= %s ORDER BY first DESC LIMIT 1"
+        before = self._value(sql, parent, _n(first))
+        if before is not None:
+            first = max(first, before + 1)  # runs are coalesced: what follows one is free
+        return first if first <= last else None
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        start = self.gap(parent, first, last)
+        if start is None:
+            return
+        for run_first, run_last in self._runs(parent, start, last):
+            yield Range(start, run_first - 1)
+            start = run_last + 1
+        if start <= last:
+            yield Range(start, last)
+
+    def _runs(self, parent: int, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The runs that begin from `first` to `last`, fetched in pages that grow: most searches end early."""
+        size = _FIRST_PAGE
+        sql = "SELECT first, last FROM run WHERE parent = %s AND first BETWEEN %s AND %s ORDER BY first LIMIT %s"
+        while first <= last:
+            page = self._run(sql, (parent, _n(first), _n(last), size)).fetchall()
+            yield from page
+            if len(page) < size:
+                return
+            first, size = page[-1][1] + 1, min(size * 4, _LARGEST_PAGE)
+
+    def claim(self, number: int) -> Claim | None:
+        return next(iter(self._claims("id = %s", number)), None)
+
+    def insert(self, claim: Claim) -> int:
+        number: int = claim.id or self._value("SELECT coalesce(max(id), 0) + 1 FROM claim")
+        self.insert_all([claim._replace(id=number)])
+        return number
+
+    def insert_all(self, claims: Sequence[Claim]) -> None:
+        stretches = list(_stretches(claims))
+        columns = [list(column) for column in zip(*stretches, strict=True)] or [[], [], []]
+        taken = self._value(
+            "SELECT occupy_all(%s::int8[], %s::numeric[], %s::numeric[])",
+            columns[0],
+            [_n(first) for first in columns[1]],
+            [_n(last) for last in columns[2]],
+        )
+        if taken:
+            _, first, last = stretches[taken - 1]
+            raise Overlap(f"{Range(first, last)} overlaps what is claimed", prefix=str(Range(first, last)))
+        rows = [(c.id, c.parent, _n(c.first), _n(c.last), c.kind, *c.owner, *c[5:-1]) for c in claims]
+        self._run(_INSERT_CLAIMS, [list(column) for column in zip(*rows, strict=True)])
+
+    def update(self, claim: Claim) -> None:
+        self._run(
+            "UPDATE claim SET holder = %s, interface = %s, state = %s, since = %s, until = %s, generation = %s,"
+            " boot = %s, cooldown = %s, call = %s, details = %s WHERE id = %s",
+            (*claim.owner, *claim[5:]),
+        )
+
+    def remove(self, claim: Claim) -> None:
+        self._run("DELETE FROM claim WHERE id = %s", (claim.id,))
+        if claim.parent:
+            self._run("SELECT vacate(%s, %s, %s)", (claim.parent, _n(claim.first), _n(claim.last)))
+
+    def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
+        condition = "parent = %s AND until IS NOT NULL AND (until <= %s OR since > %s) ORDER BY since LIMIT %s"
+        return self._claims(condition, parent, now, now + slack, limit)
+
+    def cooling(self, parent: int, first: int, last: int) -> Claim | None:
+        condition = "parent = %s AND until IS NOT NULL AND first BETWEEN %s AND %s ORDER BY since LIMIT 1"
+        return next(iter(self._claims(condition, parent, _n(first), _n(last))), None)
+
+    def cursor(self, parent: int, number: int) -> int | None:
+        address: int | None = self._value(
+            "SELECT address FROM cursor WHERE parent = %s AND number = %s", parent, number
+        )
+        return address
+
+    def cursors(self, parent: int) -> dict[int, int]:
+        return dict(self._run("SELECT number, address FROM cursor WHERE parent = %s ORDER BY number", (parent,)))
+
+    def set_cursor(self, parent: int, number: int, address: int) -> None:
+        self._run(
+            "INSERT INTO cursor VALUES (%s, %s, %s)"
+            " ON CONFLICT (parent, number) DO UPDATE SET address = EXCLUDED.address",
+            (parent, number, _n(address)),
+        )
+
+    def fence(self, parent: int, owner: Owner) -> float:
+        sql = "SELECT at FROM fence WHERE parent = %s AND holder = %s AND interface = %s"
+        return float(self._value(sql, parent, *owner) or 0.0)
+
+    def set_fence(self, parent: int, owner: Owner, at: float) -> None:
+        self._run(
+            "INSERT INTO fence VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (parent, holder, interface) DO UPDATE SET at = EXCLUDED.at",
+            (parent, *owner, at),
+        )
+
+    def drop_fences(self, before: float) -> None:
+        self._run("DELETE FROM fence WHERE at < %s", (before,))
+
+    def record(self, entry: Entry) -> int:
+        return self.record_all([entry])[0]
+
+    def record_all(self, entries: Sequence[Entry]) -> list[int]:
+        if self._last_entry is None:
+            self._last_entry = int(self._value("SELECT coalesce(max(id), 0) FROM journal"))
+        start = self._last_entry + 1
+        self._last_entry += len(entries)
+        self._entries += [entry._replace(id=start + place) for place, entry in enumerate(entries)]
+        return list(range(start, self._last_entry + 1))
+
+    def unsound(self) -> list[int]:
+        """The parents whose runs are not exactly what is claimed."""
+        return [parent for (parent,) in self._run(_CHECK)]
+
+    def send(self) -> None:
+        """Write down the journal lines that were gathered."""
+        if self._entries:
+            rows = [(e.id, *e[:3], _n(e.first), _n(e.last), *e.owner, *e[6:-1]) for e in self._entries]
+            self._run(_INSERT_ENTRIES, [list(column) for column in zip(*rows, strict=True)])
+            self._entries = []
+
+    def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
+        self.send()
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > %s AND at <= %s ORDER BY id", (after, until))
+        return map(_entry, rows)
+
+    def journal(
+        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        self.send()
+        at = _n(address or 0)
+        wanted: list[tuple[str, tuple[object, ...], bool]] = [
+            ("parent = %s", (parent,), parent > 0),
+            ("first <= %s AND last >= %s", (at, at), address is not None),
+            ("holder >= %s AND holder < %s", (holder, holder + _AFTER_ALL), bool(holder)),
+        ]
+        where = " AND ".join(sql for sql, _, given in wanted if given) or "true"
+        values = [value for _, some, given in wanted if given for value in some]
+        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
+        return [_entry(row) for row in rows]
+
+    def forget(self, before: float) -> int:
+        self.send()
+        # The last entry stays: numbers rise from it, and a generation must never be given twice.
+        kept = "SELECT min(id) AS id FROM journal WHERE at >= %s UNION ALL SELECT max(id) FROM journal"
+        sql = f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}) AS kept)"
+        return self._run(sql, (before,)).rowcount
+
+    def note(self, key: str) -> str:
+        return self._value("SELECT value FROM note WHERE key = %s", key) or ""
+
+    def set_note(self, key: str, value: str) -> None:
+        sql = "INSERT INTO note VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value"
+        self._run(sql, (key, value))
+
+    def notes(self, prefix: str) -> list[tuple[str, str]]:
+        sql = "SELECT key, value FROM note WHERE key >= %s AND key < %s ORDER BY key"
+        return self._run(sql, (prefix, prefix + _AFTER_ALL)).fetchall()
+
+    def drop_note(self, key: str) -> None:
+        self._run("DELETE FROM note WHERE key = %s", (key,))
+
+
+def _stretches(claims: Sequence[Claim]) -> Iterator[tuple[int, int, int]]:
+    """The addresses of the claims under each parent as few stretches. Raises Overlap when two of them share any."""
+    under: dict[int, RangeSet] = {}
+    for claim in claims:
+        if claim.parent:
+            taken = under.setdefault(claim.parent, RangeSet())
+            if taken.overlaps(claim.first, claim.last):
+                raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
+            taken.add(claim.first, claim.last)
+    return ((parent, *stretch) for parent, taken in under.items() for stretch in taken)
