@@ -165,6 +165,14 @@ class Agent:
         lines = [json.loads(line) for line in self._log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
         return [line for line in lines if line["event"] == event]
 
+    def await_lines(self, event: str, count: int) -> list[dict[str, Any]]:
+        """The same, once there are that many: a line is written when the answer is already on its way."""
+        deadline = time.monotonic() + ANSWERED_WITHIN
+        while len(self.said(event)) < count:
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.01)
+        return self.said(event)
+
     def connect(self) -> socket.socket:
         """A connection as the launcher makes one."""
         connection = socket.socket(socket.AF_UNIX)

@@ -111,6 +111,7 @@ def test_check_believes_what_add_said(cni: Plugin, tmp_path: Path) -> None:
     config = host_local(tmp_path, "1.0.0", [POOL], [{"subnet": "fd00::/64"}])
     result = cni("ADD", config).result
     chain = {**result, "interfaces": [{"name": "eth0"}], "ips": [{**ip, "interface": 0} for ip in result["ips"]]}
+    previous: Any
     for previous in (result, chain, {**result, "ips": result["ips"][:1]}, {"ips": []}, {}, None):
         assert cni("CHECK", {**config, "prevResult": previous}).silent
 

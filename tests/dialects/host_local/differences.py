@@ -84,6 +84,15 @@ def _which_wish(d: Difference) -> bool:
     return all(any(kind in m for kind in _WISHED) for m in messages)
 
 
+def _validation_order(d: Difference) -> bool:
+    messages = (d.ours.message, d.theirs.message)
+    if not d.both_fail:
+        return False
+    if d.old:
+        return d.ours.code == 4 and any(m.startswith(_ENVIRONMENT) for m in messages)
+    return d.ours.code == 999 and all(" not in network " in m for m in messages)
+
+
 RULES = (
     Rule(
         "json-words", "the parser's words for what is not JSON, or not of the type, are not ours to copy", _json_words
@@ -95,13 +104,9 @@ RULES = (
     ),
     Rule(
         "validation-order",
-        "plugins 1.1.1 looks at the configuration before container id and interface; the present release after it",
-        lambda d: (
-            d.old
-            and d.both_fail
-            and d.ours.code == 4
-            and any(m.startswith(_ENVIRONMENT) for m in (d.ours.message, d.theirs.message))
-        ),
+        "plugins 1.1.1 looks at the configuration before container id and interface, the present release after it; and"
+        " of a range whose end is of the other family the present release names the other bound",
+        _validation_order,
     ),
     Rule(
         "newer-version",

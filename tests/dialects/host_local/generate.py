@@ -217,7 +217,9 @@ def _text(rng: Random, document: Json) -> bytes:
         lambda: text[:at] + rng.choice((b"\xff", b",", b'"', b"}", b"\\", b"\n", b"\0")) + text[at:],
         lambda: rng.choice((b"", b"null", b"[]", b"5", b'"x"', b"\xef\xbb\xbf" + text, b"{}", b"NaN", b"[" * 20000)),
     )
-    return rng.choice(edits)()
+    edited = rng.choice(edits)()
+    astray = b'"dataDir": ' in text and b'"dataDir": ' not in edited and _parsed(edited)
+    return text if astray else edited  # nobody's default data directory is a playground
 
 
 def _parsed(text: bytes) -> Json:
