@@ -132,13 +132,11 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
 
 def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
     """As the original does it: a pool for whoever comes without one, which nobody else without one gets meanwhile."""
-
-    def order(learned: Learned) -> tuple[LearnedPool, ...]:
-        if not learned.pools or network.space != azure.SPACE:
-            raise Missing("Invalid address space", details=refresh.latest(site.ledger, site.space).error)
-        return pools.ordered(learned.pools, network)
-
-    taken = learning.reserve(site.ledger, site.space, order, inherit=site.inherit)
+    if network.space != azure.SPACE or not learning.snapshot(site.ledger, site.space)[0].pools:
+        raise Missing("Invalid address space", details=refresh.latest(site.ledger, site.space).error)
+    taken = learning.reserve(
+        site.ledger, site.space, lambda known: pools.ordered(known.pools, network), inherit=site.inherit
+    )
     if taken is None:
         raise Missing("no available address pools")
     story.pool = taken
