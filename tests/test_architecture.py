@@ -1,0 +1,167 @@
+"""What no single module's test holds: the error tree is translated, imports point down, the cold path stays small."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import unipam
+from unipam.cni import plugin
+from unipam.model import errors
+from unipam.model.errors import UnipamError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+# The error tree ----------------------------------------------------------------------------------------------
+
+
+def tree(kind: type[UnipamError] = UnipamError) -> Iterator[type[UnipamError]]:
+    """The class and all below it."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from tree(child)
+
+
+EVERY_ERROR = [kind for kind in tree() if kind.__module__.startswith("unipam.")]
+TABLES = {"protocol": plugin.CODES} | {name: plugin.plugin(name).codes for name in plugin.names()}
+
+
+def test_every_error_stands_in_the_one_tree() -> None:
+    for found in pkgutil.walk_packages(unipam.__path__, "unipam."):
+        if ".diagnose" not in found.name and not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    assert {kind.__module__ for kind in tree() if kind.__module__.startswith("unipam.")} == {errors.__name__}
+
+
+def drawn() -> list[tuple[int, str]]:
+    """The depth and the name of every line of the drawing in the docstring."""
+    lines = re.findall(r"^    ((?:│   |    )*(?:├── |└── )?)(\w+)(?:  .*)?$", errors.__doc__ or "", re.MULTILINE)
+    return [(len(indent) // 4, name) for indent, name in lines]
+
+
+def depth(kind: type[UnipamError]) -> int:
+    return kind.__mro__.index(UnipamError)
+
+
+def test_the_drawing_shows_the_tree_as_it_is() -> None:
+    assert drawn() == [(depth(kind), kind.__name__) for kind in EVERY_ERROR]
+
+
+def test_every_error_has_its_own_name() -> None:
+    names = [kind.name for kind in EVERY_ERROR if kind is not UnipamError]
+    assert names == [kind.__name__ for kind in EVERY_ERROR if kind is not UnipamError]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("kind", EVERY_ERROR)
+@pytest.mark.parametrize("table", TABLES)
+def test_every_error_has_a_cni_code(kind: type[UnipamError], table: str) -> None:
+    code = plugin.code_of(kind("what happened", path="/x"), TABLES[table])
+    assert 1 <= code <= 999
+
+
+@pytest.mark.parametrize("kind", EVERY_ERROR)
+@pytest.mark.parametrize("name", plugin.names())
+def test_every_error_has_words(kind: type[UnipamError], name: str) -> None:
+    assert "what happened" in plugin.plugin(name).word(kind("what happened"))
+
+
+@pytest.mark.parametrize("name", plugin.names())
+def test_a_runtime_is_told_to_try_again_exactly_when_that_may_help(name: str) -> None:
+    """Code 11 is CNI's "try again later" (spec cni-and-host-local §1.4)."""
+    codes = plugin.plugin(name).codes
+    for kind in (errors.StoreBusy, errors.Superseded):
+        assert plugin.code_of(kind("x"), codes) == 11
+    assert {kind for kind in EVERY_ERROR if plugin.code_of(kind("x"), codes) == 11} <= {
+        kind for kind in EVERY_ERROR if kind.temporary
+    }
+
+
+def test_an_error_is_one_line_and_its_facts() -> None:
+    error = errors.Taken("the address is held", address="10.0.0.2")
+    assert (str(error), error.message, error.facts) == (
+        "the address is held", "the address is held", {"address": "10.0.0.2"},
+    )  # fmt: skip
+    assert (error.name, errors.StoreBusy.temporary, errors.StoreBroken.temporary) == ("Taken", True, False)
+
+
+# Imports -----------------------------------------------------------------------------------------------------
+
+
+def test_imports_point_down() -> None:
+    lint = Path(sys.executable).parent / "lint-imports"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [lint, "--no-cache"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+HEAVY = {
+    "argparse", "asyncio", "azure", "click", "concurrent", "dataclasses", "email", "fastapi", "grpc", "http",
+    "httpx", "lightkube", "logging", "multiprocessing", "pathlib", "pickle", "prometheus_client", "psycopg",
+    "pydantic", "rich", "ssl", "starlette", "subprocess", "tempfile", "unittest", "urllib", "uvloop", "yaml",
+}  # fmt: skip
+"""What the cold path cannot afford: any of it would be felt (design §5). msgspec brings inspect and decimal."""
+
+DRIVER = """
+import os, runpy, sys
+def end(code):
+    sys.stderr.write(repr((code, sorted(sys.modules))))
+    sys.stderr.flush()
+    leave(code)
+leave, os._exit = os._exit, end
+sys.argv = ["-m", "host-local"]
+runpy.run_module("unipam.cni", run_name="__main__")
+"""
+"""Runs the cold path as `-m` does, and says at its end what is in memory; runpy itself brings none of the above."""
+
+
+def cold(tmp_path: Path, verb: str) -> tuple[int, str, set[str]]:
+    """The exit code, what is printed, and the modules that one call of the cold path leaves in memory."""
+    ipam = {"type": "host-local", "dataDir": str(tmp_path / "state"), "subnet": "10.1.2.0/24"}
+    config = {"cniVersion": "1.0.0", "name": "net", "type": "bridge", "ipam": ipam}
+    environment = {
+        "CNI_COMMAND": verb,
+        "CNI_CONTAINERID": "c1",
+        "CNI_IFNAME": "eth0",
+        "CNI_NETNS": "/n",
+        "CNI_PATH": "/p",
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", DRIVER], input=json.dumps(config), env=environment, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    code, modules = ast.literal_eval(done.stderr)
+    return code, done.stdout, set(modules)
+
+
+@pytest.mark.parametrize("verb", ["VERSION", "ADD", "DEL"])
+def test_the_cold_path_imports_nothing_heavy(tmp_path: Path, verb: str) -> None:
+    code, printed, modules = cold(tmp_path, verb)
+    assert code == 0, printed
+    assert "10.1.2.2/24" in printed or verb != "ADD"
+    assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+    ours = {name for name in modules if name.startswith("unipam.")}
+    assert "unipam.cni.plugin" in ours
+    assert not {name for name in ours if name.split(".")[1] in {"agent", "server", "cli", "clients", "controllers"}}
+
+
+def test_the_cold_path_starts_as_the_launcher_starts_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "unipam.cni", "host-local"], env={"CNI_COMMAND": "VERSION"}, input=b"",
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["supportedVersions"][-1] == "1.1.0"
