@@ -49,6 +49,8 @@ class Story:
     known: Learned = field(default_factory=Learned)
     """What the space knows after the call."""
     holders: dict[int, str] = field(default_factory=dict)
+    before: dict[int, str] = field(default_factory=dict)
+    """Who held what, after the call and before it."""
 
     @property
     def container(self) -> str:
@@ -60,6 +62,7 @@ class Story:
         self.network, self.site = network, site
         if network.log:
             self.first = not self.look()
+            self.before = self.holders
 
     def look(self) -> bool:
         """See how things stand; whether any pool is known."""
@@ -191,15 +194,14 @@ def _pool_request(story: Story, network: Network) -> list[Line]:
     if story.pool is None:
         error = story.error.partition(": ")[2]
         return [*lines, ("ipam", f"Pool request completed with pool:<nil> err:{error}.")]
-    shown = gofmt.pool(story.pool, story.holders, taken=True)
+    shown = gofmt.pool(story.pool, story.before, taken=True)
     chosen = ("cni-ipam", f"Allocated address poolID {story.pool.name} with subnet {story.pool.name}.")
     return [*lines, ("ipam", f"Pool request completed with pool:{shown} err:<nil>."), *_SAVED, chosen, _REFRESHING]
 
 
 def _is_busy(pool: LearnedPool, story: Story) -> bool:
-    others = {a: who for a, who in story.holders.items() if a != story.address}
     ours = story.pool is not None and story.pool.network == pool.network
-    return pool.reserved and not ours and any(pool.network.first <= a <= pool.network.last for a in others)
+    return pool.reserved and not ours and any(pool.network.first <= a <= pool.network.last for a in story.before)
 
 
 def _considered(
