@@ -35,8 +35,9 @@ _TEXT_HEAD = (
     "[cni-ipam] Plugin started.\n"
     "[cni-ipam] Processing {verb} command with args {{ContainerID:{cid} Netns:/var/run/netns/cni-8d01d157 IfName:eth0 "
     "Args:K8S_POD_UID=0c2b7f49-4c67-425c-a90a-a665b564c5b4;IgnoreUnknown=1;K8S_POD_NAMESPACE=load;K8S_POD_NAME=pod-{n};"
-    'K8S_POD_INFRA_CONTAINER_ID={cid} Path:/opt/cni/bin StdinData:{{"cniVersion":"0.3.0","name":"azure","type":"azure-vnet",'
-    '"mode":"transparent","ipsToRouteViaHost":["169.254.20.10"],"ipam":{{"type":"azure-vnet-ipam","subnet":"10.224.0.0/16"{ask}}},'
+    'K8S_POD_INFRA_CONTAINER_ID={cid} Path:/opt/cni/bin StdinData:{{"cniVersion":"0.3.0","name":"azure",'
+    '"type":"azure-vnet","mode":"transparent",'
+    '"ipsToRouteViaHost":["169.254.20.10"],"ipam":{{"type":"azure-vnet-ipam","subnet":"10.224.0.0/16"{ask}}},'
     '"dns":{{}},"runtimeConfig":{{"dns":{{}}}},"windowsSettings":{{}}}}}}.\n'
     "[cni-ipam] Read network configuration &{{CNIVersion:0.3.0 Name:azure Type:azure-vnet Mode:transparent "
     "Master: AdapterName: "
@@ -97,7 +98,9 @@ def text_calls() -> Iterator[str]:
 
 def json_calls() -> Iterator[str]:
     """The same calls in the JSON generation, as azure-vnet.log has them, with a state of 30 addresses in each."""
-    addresses = {ip: {"ID": "", "Addr": ip, "InUse": False} for ip in (f"10.224.0.{last}" for last in range(5, 35))}
+    addresses: dict[str, object] = {
+        ip: {"ID": "", "Addr": ip, "InUse": False} for ip in (f"10.224.0.{last}" for last in range(5, 35))
+    }
     subnet = {"IP": "10.224.0.0", "Mask": "//8AAA=="}
     pool = {"Id": "10.224.0.0/16", "IfName": "eth0", "Subnet": subnet, "Addresses": addresses}
     space = {"Id": "local", "Scope": 0, "Pools": {"10.224.0.0/16": pool}}
@@ -117,10 +120,9 @@ def json_calls() -> Iterator[str]:
 
 def _verb(n: int) -> dict[str, dict[str, object]]:
     options = {"azure.address.id": _cid(n)}
+    asked: dict[str, object] = {"address": _ip(n) if n % 2 else "", "options": options}
     if n % 2:
-        asked = {"address": _ip(n), "options": options}
         return {"Releasing address with": asked, "Address release completed with": {"address": _ip(n)}}
-    asked = {"address": "", "options": options}
     return {"Requesting address with": asked, "Address request completed with": {"address": f"{_ip(n)}/16"}}
 
 

@@ -13,7 +13,7 @@ import msgspec
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents import azure_state, known, tolerant, yamldoc
-from unipam.diagnose.documents.tree import Document, Obj
+from unipam.diagnose.documents.tree import Document
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.tables import calicoctl, kubectl, listing, status
 
@@ -37,6 +37,8 @@ class Context(msgspec.Struct):
     """What earlier lines of the file say about the next ones."""
 
     file: str
+    too_long: bool = False
+    """More of this file came here than any document has: from here on it is read for messages only."""
     origin: str = ""
     node: str = ""
     directory: str = ""
@@ -51,11 +53,38 @@ class Context(msgspec.Struct):
 def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
     """Read a block. *whole* tells that it is the whole file, so that a document in it should be complete."""
     full = [line for _, line in lines]
+    if context.too_long:
+        _read_prose(case, context, lines)
+        return
     if yamldoc.looks_like_yaml(full) and _read_yaml(case, context, lines):
         return
+    text: Lines = []
     start = 0
     while start < len(lines):
-        start = _read_region(case, context, lines, start, whole=whole)
+        end = _end_of_json(lines, start)
+        if end > start and _read_json(case, context, text, lines[start:end], whole=whole and end == len(lines)):
+            _read_text(case, context, text)
+            text, start = [], end
+            continue
+        end = max(end, start + 1)  # what looked like JSON and is none is a part of the text around it
+        if text and _PROMPT.match(lines[start][1]):
+            _note_prompts(context, text)
+            _read_text(case, context, text)
+            text = []
+        text += lines[start:end]
+        start = end
+    _note_prompts(context, text)
+    _read_text(case, context, text)
+
+
+def _end_of_json(lines: Lines, start: int) -> int:
+    """Where the stretch ends that looks like JSON from *start* on; *start* itself when it does not."""
+    if not _JSON_OPENS.match(lines[start][1]):
+        return start
+    end = start + 1
+    while end < len(lines) and _JSON_GOES_ON.match(lines[end][1]):
+        end += 1
+    return end
 
 
 def _read_yaml(case: Case, context: Context, lines: Lines) -> bool:
@@ -80,42 +109,21 @@ def _read_inner_json(case: Case, document: Document, lines: Lines) -> bool:
     return taken
 
 
-def _read_region(case: Case, context: Context, lines: Lines, start: int, *, whole: bool) -> int:
-    line = lines[start][1]
-    if _JSON_OPENS.match(line):
-        end = start + 1
-        while end < len(lines) and _JSON_GOES_ON.match(lines[end][1]):
-            end += 1
-        _read_json(
-            case, context, lines[start:end], whole=whole and end == len(lines) and not _text_before(lines, start)
-        )
-        return end
-    end = start
-    while end < len(lines) and not (_JSON_OPENS.match(lines[end][1]) and end > start):
-        end += 1
-        if end < len(lines) and end > start and _PROMPT.match(lines[end][1]):
-            break
-    _read_text(case, context, lines[start:end])
-    return end
-
-
-def _text_before(lines: Lines, start: int) -> bool:
-    return any(line.strip() for _, line in lines[:start])
-
-
-def _read_json(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
+def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, whole: bool) -> bool:
+    """Read a stretch as JSON. False when it is no document that anyone knows; then nothing has been said of it."""
     text = b"\n".join(line for _, line in lines).decode("utf-8", "replace")
     document = tolerant.parse(context.file, text, lines[0][0], dict(lines))
+    _note_prompts(context, before)
     document.origin, document.node, document.label = context.origin, context.node, context.label
+    alone = whole and context.lines_taken == 0 and not any(line.strip() for _, line in before)
+    if not known.read(case, document, whole=alone):
+        return False
     context.origin = context.node = context.label = ""  # the output of the command that a prompt showed is over
-    if not known.read(case, document, whole=whole and context.lines_taken == 0):
-        _read_prose(case, context, lines)
-    elif isinstance(document.root, Obj | list):
-        _apply(case, context, lines[:MAX_PARAGRAPH])
+    _apply(case, context, lines[:MAX_PARAGRAPH])
+    return True
 
 
 def _read_text(case: Case, context: Context, lines: Lines) -> None:
-    _note_prompts(context, lines)
     text = b"\n".join(line for _, line in lines)
     if b"<IPSubnet" in text:
         number, first = next((number, line) for number, line in lines if b"<I" in line)

@@ -7,7 +7,7 @@ in ``catalogue``, what follows from several of them together is in ``conclude``.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -72,6 +72,7 @@ class Case:
         self.tracks_dropped = 0
         self.acts: Counter[str] = Counter()
         self.pods: OrderedDict[str, str] = OrderedDict()
+        self._held: OrderedDict[str, str] = OrderedDict()
         self.pools: dict[str, Pool] = {}
         self.variants: dict[str, Variant] = {}
         self.clocks = Clocks()
@@ -112,16 +113,17 @@ class Case:
         """Whether any of the kinds was seen."""
         return any(kind in kinds for kind, _ in self.signals)
 
-    def fact(self, text: str, where: Evidence) -> None:
-        """Record something the input shows that is neither good nor bad."""
+    def fact(self, text: str, where: Evidence | Callable[[], Evidence]) -> None:
+        """Record something the input shows that is neither good nor bad. *where* may be made only when it is new."""
         fact = self.facts.get(text)
         if fact is not None:
             fact.count += 1
         elif len(self.facts) < MAX_FACTS:
-            self.facts[text] = Fact(text, [where])
+            self.facts[text] = Fact(text, [where() if callable(where) else where])
 
     def event(self, event: Event) -> None:
         """Append to the history of the event's address, or of its container when it has no address."""
+        self._find_released(event)
         subject = event.address or event.container or event.pod or "(no address, no name)"
         track = self.tracks.get(subject)
         if track is None:
@@ -133,6 +135,15 @@ class Case:
             self.dropped[subject] += 1
         track.append(event)
         self.acts[event.verb] += 1
+
+    def _find_released(self, event: Event) -> None:
+        """A release by handle or container does not name the address: it is the one that the container got."""
+        if event.verb == "given" and event.address and event.container:
+            self._held[event.container] = event.address
+            if len(self._held) > MAX_PODS:
+                self._held.popitem(last=False)
+        elif event.verb == "released" and event.container:
+            event.address = event.address or self._held.pop(event.container, "")
 
     def _new_track(self, subject: str) -> deque[Event]:
         if len(self.tracks) >= MAX_TRACKS:

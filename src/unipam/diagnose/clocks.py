@@ -16,6 +16,7 @@ SKEW_SECONDS = 60.0
 """Below a minute, two clocks of one node count as the same: log lines are written after the fact."""
 
 QUARTER_HOUR = 900.0
+ENOUGH = 2_000
 _MAX_VALUES = 200
 
 
@@ -36,6 +37,10 @@ class Clocks:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], Counter[int]] = {}
         self._where: dict[tuple[str, str, int], list[Evidence]] = {}
+
+    def enough(self, one: str) -> bool:
+        """Whether a clock was compared so often that more would not change the verdict."""
+        return any(counts.total() >= ENOUGH for (first, _), counts in self._seen.items() if first == one)
 
     def compare(self, one: str, other: str, seconds: float, where: Evidence) -> None:
         """*one* read *seconds* more than *other* for the same moment."""

@@ -14,12 +14,16 @@ from unipam.diagnose.blocks import Context
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs.azure_json import AzureJson
 from unipam.diagnose.logs.azure_text import AzureText
+from unipam.diagnose.logs.envelope import unwrapped
 from unipam.diagnose.logs.wrapped import Wrapped
 from unipam.diagnose.report import Junk, Source
 from unipam.diagnose.source import Chunks, Reader
 
 MAX_BLOCK_BYTES = 4 << 20
 MAX_BLOCK_LINES = 60_000
+MAX_DOCUMENTS = 32 << 20
+"""How much of one file is looked at for documents and tables; dumps are far smaller, and reading them is slow work."""
+
 MAX_JUNK_LISTED = 50
 
 Take = Callable[[bytes, int], bool]
@@ -32,6 +36,7 @@ class Families:
         self.text = AzureText(case)
         self.json = AzureJson(case, self.text)
         self.wrapped = Wrapped(case)
+        self.takers = self.by_first_byte()
 
     def begin(self, source: Source) -> None:
         self.text.begin(source)
@@ -48,8 +53,15 @@ class Families:
             table[byte] = (self.text.take, self.wrapped.take)
         for byte in b"JFMASONDIWEFtl":
             table[byte] = (self.wrapped.take,)
-        table[ord("{")] = (self.json.take,)
+        table[ord("{")] = (self.json.take, self._unwrap)
         return table
+
+    def _unwrap(self, line: bytes, number: int) -> bool:
+        """A line of Docker's json-file log or of ``journalctl -o json``: the line inside goes to whoever takes it."""
+        inner = unwrapped(line)
+        if not inner:
+            return False
+        return any(take(inner, number) for take in self.takers[inner[0]])
 
     def end(self) -> None:
         """A file is over."""
@@ -73,6 +85,7 @@ class FileReader:
         self._block: blocks.Lines = []
         self._block_bytes = 0
         self._blocks_read = 0
+        self._document_bytes = 0
         self._taken = 0
 
     def read(self, reader: Reader, progress: Callable[[], None]) -> None:
@@ -84,9 +97,16 @@ class FileReader:
             progress()
         self._flush_block(last=True)
         self._families.end()
-        self._source.problem = chunks.problem
+        self._source.problem = chunks.problem or self._shortened()
         if self._source.junk_total:
             self._report_junk()
+
+    def _shortened(self) -> str:
+        if not self._context.too_long:
+            return ""
+        return (
+            f"documents and tables were looked for in the first {MAX_DOCUMENTS >> 20} MiB of text only, messages in all"
+        )
 
     def _chunk(self, chunk: bytes) -> None:
         clean = self._without_junk(chunk)
@@ -100,7 +120,7 @@ class FileReader:
         self._source.bytes += len(chunk)
 
     def _lines(self, lines: list[bytes]) -> None:
-        table = self._families.by_first_byte()
+        table = self._families.takers
         number = self._source.lines
         for line in lines:
             number += 1
@@ -124,10 +144,12 @@ class FileReader:
             self._flush_block(last=False)
 
     def _flush_block(self, *, last: bool) -> None:
+        self._document_bytes += self._block_bytes
         lines, self._block, self._block_bytes = self._block, [], 0
         if not lines:
             return
         self._context.lines_taken = self._taken
+        self._context.too_long = self._document_bytes > MAX_DOCUMENTS
         whole = last and self._blocks_read == 0 and self._taken == 0
         self._blocks_read += 1
         formats = self._source.formats

@@ -19,6 +19,7 @@ from unipam.diagnose.report import Evidence, Source
 from unipam.diagnose.words import words_of
 
 HEAD = 10
+_SLASH, _COLON, _BRACKET = b"/:["
 _IP_IN_RESULT = re.compile(rb"Address:\{IP:([0-9a-fA-F.:]+) Mask")
 _GOT = re.compile(rb"got (\d+) addresses from interface (\S+), subnet (\S+?)\.?$")
 _FOUND = re.compile(rb"Number of IPAddress found in ipsubnet (\S+): (\d+)")
@@ -91,15 +92,19 @@ class AzureText:
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a line of this family. A wrong guess costs two comparisons."""
-        if line[4:5] != b"/" or line[13:14] != b":":
+        if len(line) < 22 or line[4] != _SLASH or line[13] != _COLON:
             return False
         self.count += 1
-        start = 20
-        while line[start : start + 1] == b"[" and (end := line.find(b"] ", start)) > 0:
-            start = end + 2
+        start = line.find(b"] ", 20) + 2 if line[20] == _BRACKET else 20
+        if line[start : start + 1] == b"[":
+            start = line.find(b"] ", start) + 2
         handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
         if handler is None:  # most lines: known, and of no interest
             return True
+        if handler is _SAVED:
+            self.saved_at = self.at(line)
+            return True
+        start = max(start, 20)  # a bracket that is never closed
         pid, component = _tags(line[20:start])
         if handler is _UNLISTED:
             self._unlisted(line, number, start, pid, component)
@@ -188,19 +193,21 @@ class _Line:
         self.log.sessions.end(self.session, self.line, self.number)
 
     def saved(self) -> None:
-        self.log.saved_at = self.session.at
+        """Twice in every call, and only its time matters: ``take`` deals with it."""
 
     def plugin(self) -> None:
         match = _PLUGIN.match(self.line, self.start)
         if match:
             self.session.by = match[1].decode()
-            self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where())
+            self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where)
 
     def restored(self) -> None:
-        stored = stamps.go_time(self.between(b"TimeStamp:", b" AddrSpaces"))
-        if stored is None or self.session.at is None:
-            return
         clocks, saved_at = self.log.case.clocks, self.log.saved_at
+        if self.session.at is None or clocks.enough("the line clock"):
+            return
+        stored = stamps.go_time(self.between(b"TimeStamp:", b" AddrSpaces"))
+        if stored is None:
+            return
         name = f"the stored TimeStamp ({'UTC' if stored[1] == 0 else 'local time'})"
         if saved_at is not None:
             clocks.compare_stored("the line clock", name, saved_at - stored[0], self.where())
@@ -223,7 +230,7 @@ class _Line:
             self.log.case.pod_of(session.container, session.pod)
         if b'"type":"azure-vnet"' in args:
             mode = self.between(b'"mode":"', b'"') or "not named"
-            self.log.case.fact(f"The calls come from azure-vnet, mode {mode}.", self.where())
+            self.log.case.fact(f"The calls come from azure-vnet, mode {mode}.", self.where)
 
     def _learn_container(self) -> None:
         session = self.session
@@ -287,9 +294,11 @@ class _Line:
         self.log.case.reset(self.log.file, self.number)
 
     def pool_given(self) -> None:
-        self.session.pool = self.session.pool or self.between(b"with subnet ", b" ").rstrip(".")
+        if b"poolID" in self.line:
+            self.session.pool = self.session.pool or self.between(b"with subnet ", b" ").rstrip(".")
 
 
+_SAVED: Handler = _Line.saved
 _UNLISTED: Handler = _Line.failed
 """Stands for "not in the table": ``take`` looks further then."""
 

@@ -36,6 +36,27 @@ class Peeled(msgspec.Struct):
     """Writer, wall time, and offset from UTC (None for a local time without a zone)."""
 
 
+class _Boxed(msgspec.Struct, rename={"message": "MESSAGE"}):
+    """The keys of Docker's json-file (``log``) and of journald's export (``MESSAGE``)."""
+
+    log: str = ""
+    message: str = ""
+
+
+_boxed = msgspec.json.Decoder(_Boxed)
+
+
+def unwrapped(line: bytes) -> bytes:
+    """The log line inside a JSON object that some collector put around it, empty when there is none."""
+    if b'"log":"' not in line and b'"MESSAGE"' not in line:
+        return b""
+    try:
+        boxed = _boxed.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return b""
+    return (boxed.log or boxed.message).rstrip("\n").encode()
+
+
 def may_be_wrapped(line: bytes) -> bool:
     """A cheap look at the first byte: whether any envelope can begin so."""
     return line[0] in _FIRST

@@ -85,6 +85,7 @@ RULES = (
         "azure-forbidden",
         r"(?P<reason>LinkedAuthorizationFailed|AuthorizationFailed|InvalidAuthenticationToken|AADSTS)",
         "AuthorizationFailed",
+        "LinkedAuthorizationFailed",
         "InvalidAuthenticationToken",
         "AADSTS",
         subject="{reason}",

@@ -1,0 +1,98 @@
+"""host-local's directories on disk, and what can be said of them with and without other sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unipam.diagnose import diagnose
+from unipam.diagnose.report import Report
+
+ID = "a" * 63
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Callable[..., Path]:
+    def make(**files: str) -> Path:
+        directory = tmp_path / "networks" / "kubenet"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "lock").touch()
+        for name, content in files.items():
+            (directory / name.replace("_", ".")).write_text(content, newline="")
+        return directory
+
+    return make
+
+
+def lease(number: int) -> str:
+    return f"{ID}{number:x}\r\neth0"
+
+
+def kinds(report: Report) -> list[str]:
+    return [found.kind for found in report.findings]
+
+
+def test_a_healthy_directory(network: Callable[..., Path]) -> None:
+    report = diagnose([network(**{"10_244_0_2": lease(2), "10_244_0_3": lease(3), "last_reserved_ip_0": "10.244.0.3"})])
+    assert report.verdict == "Nothing wrong."
+    (pool,) = report.pools
+    assert [(holder.address, holder.owner) for holder in pool.holders] == [
+        ("10.244.0.2", f"{ID}2"),
+        ("10.244.0.3", f"{ID}3"),
+    ]
+    assert "2 reservation(s): 10.244.0.2, 10.244.0.3" in report.facts[0].text
+
+
+def test_it_is_found_below_the_directory_that_is_named(network: Callable[..., Path]) -> None:
+    directory = network(**{"10_244_0_2": lease(2)})
+    assert [source.path for source in diagnose([directory.parent.parent]).sources] == [str(directory)]
+
+
+def test_empty_files_are_taken_for_ever(network: Callable[..., Path]) -> None:
+    (found,) = diagnose([network(**{"10_244_0_2": "", "10_244_0_3": lease(3)})]).findings
+    assert (found.kind, found.entities["addresses"]) == ("empty-reservations", ["10.244.0.2"])
+
+
+def test_two_addresses_of_one_interface(network: Callable[..., Path]) -> None:
+    (found,) = diagnose([network(**{"10_244_0_2": lease(2), "10_244_0_3": lease(2)})]).findings
+    assert (found.kind, found.entities["addresses"]) == ("several-addresses", ["10.244.0.2", "10.244.0.3"])
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ("10_244_1_2", []),  # with .0 it may be one /23
+        ("10_244_2_2", ["stale-reservations"]),
+    ],
+)
+def test_ranges_that_cannot_be_one(network: Callable[..., Path], second: str, expected: list[str]) -> None:
+    assert kinds(diagnose([network(**{"10_244_0_2": lease(2), second: lease(3)})])) == expected
+
+
+def test_the_podcidr_says_which_range_is_stale(network: Callable[..., Path], tmp_path: Path) -> None:
+    directory = network(**{"10_244_0_2": lease(2), "10_244_2_2": lease(3)})
+    (tmp_path / "node.txt").write_text("PodCIDR:                      10.244.2.0/24\n")
+    (found,) = diagnose([directory, tmp_path / "node.txt"]).findings
+    assert found.values["stale"] == "10.244.0.0/24"
+    (tmp_path / "node.txt").write_text("PodCIDR:                      10.244.0.0/16\n")
+    assert not diagnose([directory, tmp_path / "node.txt"]).findings
+
+
+def test_reservations_without_a_live_sandbox_look_leaked(network: Callable[..., Path], tmp_path: Path) -> None:
+    directory = network(**{"10_244_0_2": lease(2), "10_244_0_3": "b" * 64 + "\r\neth0"})
+    head = "POD ID          CREATED       STATE   NAME   NAMESPACE  ATTEMPT  RUNTIME\n"
+    (tmp_path / "crictl.txt").write_text(f"{head}{ID[:13]}   2 hours ago   Ready   web-1   default   0   (default)\n")
+    (found,) = diagnose([directory, tmp_path / "crictl.txt"]).findings
+    assert (found.kind, found.entities["addresses"]) == ("leaked", ["10.244.0.3"])
+
+
+def test_reservations_beside_a_list_of_pods(network: Callable[..., Path], tmp_path: Path) -> None:
+    directory = network(**{"10_244_0_2": lease(2), "10_244_0_3": lease(3)})
+    row = "default   web-1   1/1   Running   0   2h   10.244.0.2   node-1   <none>   <none>\n"
+    (tmp_path / "pods.txt").write_text(row)
+    (found,) = diagnose([directory, tmp_path / "pods.txt"]).findings
+    assert (found.kind, found.entities["addresses"]) == ("reservations-without-pod", ["10.244.0.3"])
+    (tmp_path / "pods.txt").write_text(row + row.replace("web-1", "web-2").replace("0.2 ", "0.3 "))
+    assert not diagnose([directory, tmp_path / "pods.txt"]).findings
