@@ -1,0 +1,197 @@
+"""What the native routes share: the terms of a write (dry run, If-Match, idempotency key), paging, shapes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from fastapi import Depends, Header, Query, Request
+from fastapi.responses import Response
+
+from unipam.model import plan as model
+from unipam.model.errors import BadValue, Forbidden
+from unipam.model.records import Claim
+from unipam.server.native.models import Problem
+from unipam.server.native.problems import MEDIA_TYPE
+from unipam.server.register import Register, reply
+from unipam.service import plan, plan_calls
+from unipam.service.plan import By, Node
+from unipam.service.plan_access import Caller
+from unipam.service.plan_reservations import Reserved
+from unipam.store.api import Tx
+
+MOST_ITEMS = 1000
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that are problems, for its documentation."""
+    always = (400, 401, 403, 413, 422, 429, 503)
+    shape = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+    return dict.fromkeys(sorted({*always, *statuses}), shape)
+
+
+class Terms(NamedTuple):
+    """The terms of a write. `expect` is the generation that the caller saw, None for any."""
+
+    dry_run: bool
+    key: str
+    reason: str
+    expect: int | None
+    fingerprint: str
+
+    def by(self, caller: Caller) -> By:
+        """The caller as the author of the change, under these terms."""
+        return caller.by(reason=self.reason, call=self.key, expect=self.expect)
+
+
+Key = Annotated[str, Header(alias="Idempotency-Key", max_length=255, description="The same key, the same answer.")]
+Match = Annotated[str, Header(alias="If-Match", max_length=64, description="The ETag that the caller saw.")]
+Reason = Annotated[str, Header(alias="X-Reason", max_length=255, description="Why; it is written into the journal.")]
+
+
+async def _terms(
+    request: Request,
+    dry_run: Annotated[bool, Query(description="Do everything but change anything.")] = False,
+    idempotency_key: Key = "",
+    if_match: Match = "",
+    reason: Reason = "",
+) -> Terms:
+    """Raises BadValue when a header makes no sense."""
+    asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    asked.update(await request.body())
+    if not reason.isprintable():
+        raise BadValue("X-Reason: must be printable text", field="X-Reason")
+    return Terms(dry_run, idempotency_key, reason, _generation(if_match), asked.hexdigest())
+
+
+Writing = Annotated[Terms, Depends(_terms)]
+
+
+def _generation(etag: str) -> int | None:
+    if etag in ("", "*"):
+        return None
+    number = etag.removeprefix("W/").strip('"')
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise BadValue(f"If-Match: {etag!r} is no ETag of this API", field="If-Match", value=etag)
+    return int(number)
+
+
+def etag(generation: int) -> dict[str, str]:
+    """The header that tells an object's generation."""
+    return {"ETag": f'"{generation}"'}
+
+
+class Answer(NamedTuple):
+    """What a write leads to."""
+
+    content: Any = None
+    status: int = 200
+    generation: int = 0
+
+
+async def write(register: Register, caller: Caller, terms: Terms, work: Callable[[Tx, By], Answer]) -> Response:
+    """Do a write under its terms; a repeated one gets the answer that the first one got."""
+
+    def whole(tx: Tx, by: By) -> plan_calls.Kept:
+        known = plan_calls.recall(tx, by, terms.fingerprint)
+        if known is not None:
+            return known
+        answer = work(tx, by)
+        body = "" if answer.content is None else msgspec.json.encode(answer.content).decode()
+        tag = f'"{answer.generation}"' if answer.generation else ""
+        kept = plan_calls.Kept(by.now, terms.fingerprint, answer.status, body, tag)
+        plan_calls.keep(tx, by, kept)
+        return kept
+
+    kept = await register.desk.write(whole, terms.by(caller), rehearse=terms.dry_run)
+    headers = {"ETag": kept.etag} if kept.etag else {}
+    if terms.dry_run:
+        headers["Dry-Run"] = "true"
+    return Response(kept.body or None, kept.status, headers, media_type="application/json" if kept.body else None)
+
+
+class Paging(NamedTuple):
+    """Which part of a listing."""
+
+    limit: int
+    after: str
+
+
+def _paging(
+    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 100,
+    after: Annotated[str, Query(max_length=2048, description="The `next` of the part before.")] = "",
+) -> Paging:
+    return Paging(limit, after)
+
+
+Paged = Annotated[Paging, Depends(_paging)]
+
+
+def page(items: Sequence[Any], paging: Paging, name: Callable[[Any], str]) -> Response:
+    """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
+    start = 0
+    if paging.after:
+        places = [place for place, item in enumerate(items) if name(item) == paging.after]
+        if not places:
+            raise BadValue("after: there is no such item (any more): begin anew", field="after", value=paging.after)
+        start = places[0] + 1
+    part = items[start : start + paging.limit]
+    more = start + paging.limit < len(items)
+    return reply({"items": part, "next": name(part[-1]) if more else None})
+
+
+def require_admin(caller: Caller) -> None:
+    """Raises Forbidden unless the caller is an administrator."""
+    if not caller.admin:
+        raise Forbidden(f"{caller.name} is no administrator", caller=caller.name)
+
+
+def require_planner(caller: Caller, space: str) -> None:
+    """Raises Forbidden unless the caller may plan the space."""
+    if not caller.may_plan(space):
+        raise Forbidden(f"{caller.name} may not plan the space {space}", caller=caller.name)
+
+
+def space_shape(node: Node[model.Space]) -> dict[str, Any]:
+    """A space."""
+    return {"name": node.facts.name, "desc": node.facts.desc, "generation": node.claim.generation}
+
+
+def block_shape(tx: Tx, space: str, node: Node[model.Block]) -> dict[str, Any]:
+    """A block."""
+    around = tx.claim(node.claim.parent)
+    return {
+        "space": space,
+        "name": node.facts.name,
+        "cidr": str(node.prefix),
+        "desc": node.facts.desc,
+        "parent": _block_name(around),
+        "generation": node.claim.generation,
+    }
+
+
+def _block_name(claim: Claim | None) -> str | None:
+    facts = plan.node(claim).facts if claim is not None else None
+    return facts.name if isinstance(facts, model.Block) else None
+
+
+def reservation_shape(row: Reserved) -> dict[str, Any]:
+    """A reservation."""
+    facts = row.facts
+    return {
+        "id": facts.id,
+        "space": row.space,
+        "block": row.block,
+        "cidr": row.prefix,
+        "desc": facts.desc,
+        "status": facts.status,
+        "created_on": facts.created_on,
+        "created_by": facts.created_by,
+        "settled_on": facts.settled_on,
+        "settled_by": facts.settled_by,
+        "expires_on": row.until,
+        "generation": row.generation,
+        "tag": {"X-IPAM-RES-ID": facts.id},
+    }

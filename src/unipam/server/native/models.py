@@ -1,0 +1,240 @@
+"""Shapes of the native API: what comes in, checked; what goes out, described for clients to be generated from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+T = TypeVar("T")
+
+Cidr = Annotated[str, Field(max_length=64, examples=["10.0.0.0/16"])]
+Size = Annotated[int, Field(ge=0, le=128, description="A prefix length, as written in the block's family.")]
+Name = Annotated[str, Field(min_length=1, max_length=64, examples=["production"])]
+Text = Annotated[str, Field(max_length=128)]
+
+
+class Body(BaseModel):
+    """A request body; what it does not know is refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSpace(Body):
+    """A space to be."""
+
+    name: Name
+    desc: Text
+
+
+class SpaceChange(Body):
+    """What is to be different about a space."""
+
+    name: Name | None = None
+    desc: Text | None = None
+
+
+class NewBlock(Body):
+    """A block to be; inside another one when `parent` names it."""
+
+    name: Name
+    cidr: Cidr
+    parent: str | None = None
+    desc: Text = ""
+
+
+class BlockChange(Body):
+    """What is to be different about a block."""
+
+    name: Name | None = None
+    cidr: Cidr | None = None
+    desc: Text | None = None
+
+
+class NewReservations(Body):
+    """Prefixes wanted, all or none: either `cidr`, or `count` prefixes of `size` from the first block with room."""
+
+    blocks: Annotated[list[str], Field(min_length=1, max_length=100)]
+    cidr: Cidr | None = None
+    size: Size | None = None
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    desc: Annotated[str, Field(max_length=256)] | None = None
+    reverse: bool = False
+    smallest: bool = False
+    expires_in: Annotated[float, Field(gt=0, le=3.2e9, description="Seconds.", allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> NewReservations:
+        """Exactly one of size and cidr; a cidr is one prefix of one block."""
+        if (self.cidr is None) == (self.size is None):
+            raise ValueError("give either 'size' or 'cidr'")
+        if self.cidr is not None and (self.count != 1 or len(self.blocks) != 1):
+            raise ValueError("a 'cidr' is one prefix of one block")
+        return self
+
+
+class NetworkId(Body):
+    """The resource id of a network."""
+
+    id: Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class NewToken(Body):
+    """A local API token to be."""
+
+    name: Name
+    role: Literal["admin", "planner", "reader"]
+    spaces: Annotated[list[str], Field(max_length=100)] = []
+    expires_in: Annotated[float, Field(gt=0, le=3.2e9, description="Seconds.", allow_inf_nan=False)] | None = None
+
+
+class Page(BaseModel, Generic[T]):
+    """Part of a listing; `next` is the `after` of the next part, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+class Utilisation(BaseModel):
+    """How full it is, in addresses. Networks, externals and inner blocks use; reservations reserve."""
+
+    size: int
+    used: int
+    reserved: int
+    free: int
+
+
+class Space(BaseModel):
+    """A space."""
+
+    name: str
+    desc: str
+    generation: int
+
+
+class Block(BaseModel):
+    """A block; `parent` is the block around it."""
+
+    space: str
+    name: str
+    cidr: str
+    desc: str
+    parent: str | None
+    generation: int
+
+
+class Reservation(BaseModel):
+    """A prefix kept for a network to come, or one that was. Times in seconds since the epoch."""
+
+    id: str
+    space: str
+    block: str
+    cidr: str
+    desc: str | None
+    status: str
+    created_on: float
+    created_by: str
+    settled_on: float | None
+    settled_by: str | None
+    expires_on: float | None
+    generation: int
+    tag: dict[str, str]
+
+
+class Network(BaseModel):
+    """An associated network and the prefixes that it holds in the block; inactive: it was not there lately."""
+
+    id: str
+    name: str
+    prefixes: list[str]
+    active: bool
+
+
+class Candidate(BaseModel):
+    """A free prefix, and why it is this one."""
+
+    cidr: str
+    reason: str
+
+
+class Available(BaseModel):
+    """What would be given next, and what is free altogether (the largest first, at most 100)."""
+
+    candidates: list[Candidate]
+    free: list[str]
+
+
+class Entry(BaseModel):
+    """A line of the journal."""
+
+    number: int
+    at: float
+    verb: str
+    cidr: str
+    holder: str
+    actor: str
+    reason: str
+    details: str
+
+
+class Held(BaseModel):
+    """An object that has to do with a prefix: it contains it, is it, or lies within it."""
+
+    kind: str
+    name: str
+    cidr: str
+    path: list[str]
+    relation: str
+    since: float
+    state: str
+
+
+class Token(BaseModel):
+    """A local token, without its secret."""
+
+    id: str
+    name: str
+    role: str
+    spaces: list[str]
+    created_on: float
+    created_by: str
+    expires_on: float | None
+
+
+class FreshToken(Token):
+    """A local token with its secret, which is shown this once."""
+
+    token: str
+
+
+class Finding(BaseModel):
+    """A difference between the plan and the cloud."""
+
+    number: str
+    rule: str
+    severity: str
+    space: str
+    block: str
+    subject: str
+    prefixes: list[str]
+    other: str
+    message: str
+
+
+class Report(BaseModel):
+    """What an import did."""
+
+    created: int
+    present: int
+    conflicts: list[dict[str, str]]
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457); further members are the facts of the error."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str

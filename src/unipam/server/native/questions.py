@@ -1,0 +1,149 @@
+"""Questions to the plan by the native API: what is free, what lies where, what was, what differs from the cloud."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from unipam.addr.prefix import Prefix
+from unipam.model.plan import parse_cidr
+from unipam.model.records import Entry, prefix_text
+from unipam.server.native import models as m
+from unipam.server.native.common import Paged, page, problems, require_admin
+from unipam.server.register import Here, Signed, reply
+from unipam.service import plan, plan_reads
+from unipam.service.cloud_findings import drift
+from unipam.service.plan_blocks import name_of
+from unipam.service.plan_history import Moment, plan_at
+from unipam.store.api import Tx
+
+router = APIRouter(tags=["questions"])
+
+_MOST_FREE = 100
+
+
+class Search(NamedTuple):
+    """What is looked for, and in which order."""
+
+    size: int
+    how_many: int
+    reverse: bool
+    smallest: bool
+
+
+def _search(
+    size: Annotated[int, Query(ge=0, le=128, description="A prefix length, as written in the block's family.")],
+    count: Annotated[int, Query(ge=1, le=100, description="How many.")] = 1,
+    reverse: Annotated[bool, Query(description="From the end of the block.")] = False,
+    smallest: Annotated[bool, Query(description="Out of the smallest hole.")] = False,
+) -> Search:
+    return Search(size, count, reverse, smallest)
+
+
+Searching = Annotated[Search, Depends(_search)]
+
+
+@router.get("/spaces/{space}/blocks/{block}/available", response_model=m.Available, responses=problems(404, 409))
+async def what_is_free(register: Here, _: Signed, space: str, block: str, search: Searching) -> Response:
+    """The prefixes of a length that would be given next, with the reason, and what is free altogether."""
+
+    def work(tx: Tx) -> dict[str, Any]:
+        found = plan.find_block(tx, plan.find_space(tx, space).id, block)
+        rows = plan_reads.candidates(
+            tx, found, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest
+        )
+        free = sorted(plan_reads.free_prefixes(tx, found), key=lambda prefix: prefix.length)[:_MOST_FREE]
+        shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
+        return {"candidates": shapes, "free": [str(prefix) for prefix in free]}
+
+    return reply(await register.desk.read(work))
+
+
+@router.get("/explain", response_model=list[m.Held], responses=problems(404))
+async def explain(
+    register: Here,
+    _: Signed,
+    cidr: Annotated[str, Query(max_length=64)],
+    space: Annotated[str | None, Query(description="Only this space.")] = None,
+) -> Response:
+    """Everything in the plan that contains a prefix, is it, or lies within it, from the outermost inwards."""
+    prefix = parse_cidr(cidr)
+
+    def work(tx: Tx) -> list[plan_reads.Held]:
+        return plan_reads.everywhere(tx, prefix) if space is None else plan_reads.explain(tx, space, prefix)
+
+    rows = [{**held._asdict(), "cidr": held.prefix} for held in await register.desk.read(work)]
+    for row in rows:
+        del row["prefix"]
+    return reply(rows)
+
+
+@router.get("/history", response_model=list[m.Entry], responses=problems())
+async def history(
+    register: Here,
+    _: Signed,
+    cidr: Annotated[str | None, Query(max_length=64, description="What happened at this prefix.")] = None,
+    name: Annotated[str | None, Query(max_length=2048, description="What happened to this name or id.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The journal, newest first."""
+    prefix = None if cidr is None else parse_cidr(cidr)
+    rows = await register.desk.read(lambda tx: _lines(tx, prefix, name or "", limit))
+    return reply([_entry(row) for row in rows])
+
+
+def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
+    """Names are kept folded, reservation ids are not: both are looked for."""
+    rows = plan_reads.history(tx, prefix=prefix, holder=name, limit=limit)
+    if name and name.lower() != name:
+        rows += plan_reads.history(tx, prefix=prefix, holder=name.lower(), limit=limit)
+    return sorted(rows, key=lambda row: -row.id)[:limit]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "number": entry.id,
+        "at": entry.at,
+        "verb": entry.verb,
+        "cidr": prefix_text(entry.first, entry.last),
+        "holder": str(entry.owner),
+        "actor": entry.actor,
+        "reason": entry.reason,
+        "details": entry.details,
+    }
+
+
+@router.get("/plan", response_model=list[dict[str, Any]], responses=problems())
+async def plan_then(
+    register: Here,
+    _: Signed,
+    at: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds since the epoch.")],
+) -> Response:
+    """The whole plan as it was at a moment, as a tree."""
+    moment = await register.desk.read(lambda tx: plan_at(tx, at))
+    return reply(_tree(moment, 0))
+
+
+def _tree(moment: Moment, parent: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": node.claim.kind,
+            "name": name_of(node),
+            "cidr": None if parent == 0 else str(node.prefix),
+            "since": node.claim.since,
+            "items": _tree(moment, node.id),
+        }
+        for node in moment.under(parent)
+    ]
+
+
+@router.get("/findings", response_model=m.Page[m.Finding], responses=problems())
+async def differences(register: Here, caller: Signed, paging: Paged) -> Response:
+    """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
+    require_admin(caller)
+    snapshot = await register.last_snapshot()
+    found = await register.desk.read(lambda tx: drift(tx, snapshot))
+    rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
+    return page(rows, paging, lambda row: str(row["number"]))

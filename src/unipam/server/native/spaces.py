@@ -1,0 +1,176 @@
+"""Spaces and blocks of the native API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from unipam.model.plan import fold, parse_cidr
+from unipam.server.native import models as m
+from unipam.server.native.common import (
+    Answer,
+    Paged,
+    Writing,
+    block_shape,
+    etag,
+    page,
+    problems,
+    require_admin,
+    require_planner,
+    space_shape,
+    write,
+)
+from unipam.server.register import Here, Signed, reply
+from unipam.service import plan, plan_blocks
+from unipam.service.plan import By
+from unipam.service.plan_reads import block_use, space_use
+from unipam.store.api import Tx
+
+router = APIRouter(prefix="/spaces", tags=["plan"])
+
+Force = Annotated[bool, Query(description="Also when it holds something; that goes too.")]
+
+
+@router.get("", response_model=m.Page[m.Space], responses=problems())
+async def list_spaces(register: Here, _: Signed, paging: Paged) -> Response:
+    """The spaces, by name."""
+    rows = await register.desk.read(lambda tx: [space_shape(node) for node in plan.spaces(tx)])
+    return page(rows, paging, lambda row: str(row["name"]))
+
+
+@router.post("", status_code=201, response_model=m.Space, responses=problems(409))
+async def make_space(register: Here, caller: Signed, terms: Writing, body: m.NewSpace) -> Response:
+    """A new space."""
+    require_admin(caller)
+
+    def work(tx: Tx, by: By) -> Answer:
+        node = plan_blocks.create_space(tx, by, body.name, body.desc)
+        return Answer(space_shape(node), 201, node.claim.generation)
+
+    return await write(register, caller, terms, work)
+
+
+@router.get("/{space}", response_model=m.Space, responses=problems(404))
+async def read_space(register: Here, _: Signed, space: str) -> Response:
+    """One space."""
+    shape = await register.desk.read(lambda tx: space_shape(plan.find_space(tx, space)))
+    return reply(shape, headers=etag(shape["generation"]))
+
+
+@router.patch("/{space}", response_model=m.Space, responses=problems(404, 409, 412))
+async def change_space(register: Here, caller: Signed, terms: Writing, space: str, body: m.SpaceChange) -> Response:
+    """Rename or describe a space anew."""
+    require_admin(caller)
+
+    def work(tx: Tx, by: By) -> Answer:
+        node = plan_blocks.change_space(tx, by, space, name=body.name, desc=body.desc)
+        return Answer(space_shape(node), 200, node.claim.generation)
+
+    return await write(register, caller, terms, work)
+
+
+@router.delete("/{space}", status_code=204, responses=problems(404, 409, 412))
+async def remove_space(register: Here, caller: Signed, terms: Writing, space: str, force: Force = False) -> Response:
+    """Remove a space."""
+    require_admin(caller)
+
+    def work(tx: Tx, by: By) -> Answer:
+        plan_blocks.remove_space(tx, by, space, force=force)
+        return Answer(status=204)
+
+    return await write(register, caller, terms, work)
+
+
+@router.get("/{space}/utilisation", response_model=m.Utilisation, responses=problems(404))
+async def use_of_space(register: Here, _: Signed, space: str) -> Response:
+    """How full a space is."""
+    return reply((await register.desk.read(lambda tx: space_use(tx, plan.find_space(tx, space).id)))._asdict())
+
+
+@router.get("/{space}/blocks", response_model=m.Page[m.Block], responses=problems(404))
+async def list_blocks(
+    register: Here,
+    _: Signed,
+    space: str,
+    paging: Paged,
+    parent: Annotated[str | None, Query(description="Only those directly inside this block.")] = None,
+    overlaps: Annotated[str | None, Query(description="Only those that share addresses with this prefix.")] = None,
+) -> Response:
+    """The blocks of a space at any depth, each before those inside it, in address order."""
+    wanted = None if overlaps is None else parse_cidr(overlaps, "overlaps")
+
+    def work(tx: Tx) -> list[dict[str, object]]:
+        root = plan.find_space(tx, space)
+        found = plan_blocks.blocks(tx, root.id)
+        if wanted is not None:
+            found = [node for node in found if node.prefix.overlaps(wanted)]
+        shapes = [block_shape(tx, root.facts.name, node) for node in found]
+        return [s for s in shapes if parent is None or fold(s["parent"] or "") == fold(parent)]
+
+    return page(await register.desk.read(work), paging, lambda row: str(row["name"]))
+
+
+@router.post("/{space}/blocks", status_code=201, response_model=m.Block, responses=problems(404, 409))
+async def make_block(register: Here, caller: Signed, terms: Writing, space: str, body: m.NewBlock) -> Response:
+    """A new block."""
+    require_planner(caller, space)
+
+    def work(tx: Tx, by: By) -> Answer:
+        new = plan_blocks.NewBlock(body.name, parse_cidr(body.cidr), body.parent or "", body.desc)
+        node = plan_blocks.create_block(tx, by, space, new)
+        return Answer(block_shape(tx, plan.find_space(tx, space).facts.name, node), 201, node.claim.generation)
+
+    return await write(register, caller, terms, work)
+
+
+@router.get("/{space}/blocks/{block}", response_model=m.Block, responses=problems(404))
+async def read_block(register: Here, _: Signed, space: str, block: str) -> Response:
+    """One block."""
+
+    def work(tx: Tx) -> dict[str, object]:
+        root = plan.find_space(tx, space)
+        return block_shape(tx, root.facts.name, plan.find_block(tx, root.id, block))
+
+    shape = await register.desk.read(work)
+    return reply(shape, headers={"ETag": f'"{shape["generation"]}"'})
+
+
+@router.patch("/{space}/blocks/{block}", response_model=m.Block, responses=problems(404, 409, 412))
+async def change_block(
+    register: Here, caller: Signed, terms: Writing, space: str, block: str, body: m.BlockChange
+) -> Response:
+    """Rename, resize or describe a block anew."""
+    require_planner(caller, space)
+
+    def work(tx: Tx, by: By) -> Answer:
+        prefix = None if body.cidr is None else parse_cidr(body.cidr)
+        node = plan_blocks.change_block(tx, by, space, block, plan_blocks.BlockChange(body.name, prefix, body.desc))
+        return Answer(block_shape(tx, plan.find_space(tx, space).facts.name, node), 200, node.claim.generation)
+
+    return await write(register, caller, terms, work)
+
+
+@router.delete("/{space}/blocks/{block}", status_code=204, responses=problems(404, 409, 412))
+async def remove_block(
+    register: Here, caller: Signed, terms: Writing, space: str, block: str, force: Force = False
+) -> Response:
+    """Remove a block."""
+    require_planner(caller, space)
+
+    def work(tx: Tx, by: By) -> Answer:
+        plan_blocks.remove_block(tx, by, space, block, force=force)
+        return Answer(status=204)
+
+    return await write(register, caller, terms, work)
+
+
+@router.get("/{space}/blocks/{block}/utilisation", response_model=m.Utilisation, responses=problems(404))
+async def use_of_block(register: Here, _: Signed, space: str, block: str) -> Response:
+    """How full a block is."""
+
+    def work(tx: Tx) -> dict[str, int]:
+        return block_use(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))._asdict()
+
+    return reply(await register.desk.read(work))
