@@ -61,10 +61,10 @@ class Strace(NamedTuple):
         return ["strace", "-f", "-qq", "-e", "signal=none", "-o", str(log), *only, "-e", f"trace={self.calls}"]
 
     @contextmanager
-    def attached(self, thread: int, log: Path, step: Step | None = None) -> Iterator[None]:
-        """Watch one thread that runs already; when it comes to the step, if one is given, its process is killed."""
+    def attached(self, thread: int, log: Path, step: Step | None = None, fate: str = "KILL") -> Iterator[None]:
+        """Watch one thread that runs already; when it comes to the step, if one is given, it gets the signal `fate`."""
         said = log.with_suffix(".said")
-        options = ["-e", f"inject={step.name}:signal=KILL:when={step.ordinal}"] if step else []
+        options = ["-e", f"inject={step.name}:signal={fate}:when={step.ordinal}"] if step else []
         command = [word for word in self._command(log) if word not in {"-qq", "-f"}]
         with said.open("wb") as file:
             watcher = subprocess.Popen([*command, *options, "-p", str(thread)], stderr=file)

@@ -57,11 +57,27 @@ class Storm:
 
     def _upgrade(self) -> None:
         former, self.agent = self.agent, self._node.start_agent(*SWEEP)
-        self.end(former)
+        end(former)
 
-    def end(self, agent: subprocess.Popen[bytes]) -> None:
-        agent.send_signal(signal.SIGTERM)
-        assert agent.wait(PATIENCE) == 0, "asked to end, it ends in good order"
+    def end(self) -> None:
+        """Let the last agent end."""
+        end(self.agent)
+
+
+def end(agent: subprocess.Popen[bytes]) -> None:
+    """Ask an agent to end; it does so in good order."""
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(PATIENCE) == 0
+
+
+def weather(storm: Storm, crowd: Crowd) -> None:
+    """Let the callers call, and the agents die, until all is over."""
+    threads = list(started(crowd, CALLERS))
+    try:
+        storm.rage()
+    finally:
+        for thread in threads:
+            thread.join()
 
 
 def expected(crowd: Crowd) -> Held:
@@ -82,17 +98,13 @@ def test_storm(tmp_path: Path) -> None:
     (tmp_path / "netns").mkdir()
     crowd = Crowd(node.bin_dir, tmp_path / "cold", tmp_path, NETWORKS, CALLS)
     storm = Storm(node, crowd)
-    threads = list(started(crowd, CALLERS))
     try:
-        storm.rage()
+        weather(storm, crowd)
+        assert crowd.complaints == []
+        wait_until(lambda: node.held() == {at: owner.removesuffix("/eth0") for _, at, owner in expected(crowd)})
     finally:
-        for thread in threads:
-            thread.join()
-    wait_until(lambda: node.held() == {address: owner.removesuffix("/eth0") for _, address, owner in expected(crowd)})
-    storm.end(storm.agent)
+        storm.end()
     logging.getLogger(__name__).info("%s", dict(crowd.outcomes))
-
-    assert crowd.complaints == []
     assert held(node.data_dir) == expected(crowd), "the journal is sound, and the living have what they were given"
     assert (tmp_path / "stderr").read_bytes() == b""
     assert "Traceback" not in node.log()
@@ -107,5 +119,5 @@ def told_true(crowd: Crowd, journal: list[Entry]) -> None:
         if entry.verb in {"allocate", "undo", "release", "break-glass"}:
             lives[entry.owner.holder].append(entry.verb if entry.verb != "release" else f"{entry.verb}: {entry.reason}")
     for container, (network, addresses) in crowd.acknowledged.items():
-        end = [] if container in crowd.living else ["release: DEL"] * len(addresses)
-        assert lives[container] == ["allocate"] * len(addresses) + end, (network.name, container)
+        last = [] if container in crowd.living else ["release: DEL"] * len(addresses)
+        assert lives[container] == ["allocate"] * len(addresses) + last, (network.name, container)
