@@ -121,7 +121,7 @@ class Details:
                 lost.add((factory.subscription.lower(), "df"))
                 continue
             ends = [row.properties.private_endpoint for row in rows]
-            found += [msgspec.structs.replace(factory, endpoint=end.id) for end in ends if end]
+            found += [msgspec.structs.replace(factory, endpoint_id=end.id) for end in ends if end]
         return found
 
     def instances(self, scale_sets: Sequence[OwnerRow], lost: Lost) -> list[InstanceRow]:

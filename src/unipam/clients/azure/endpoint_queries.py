@@ -23,7 +23,7 @@ BALANCER = "microsoft.network/loadbalancers"
 class Bgp(msgspec.Struct):
     """The addresses with which a gateway's IP configuration speaks BGP."""
 
-    configuration: str = msgspec.field(default="", name="ipconfigurationId")
+    configuration_id: str = msgspec.field(default="", name="ipconfigurationId")
     addresses: list[str] = msgspec.field(default_factory=list, name="defaultBgpIpAddresses")
 
 
@@ -31,33 +31,33 @@ class ConfigurationRow(Resource):
     """One IP configuration of something; `type` in lower case."""
 
     type: str = ""
-    configuration: str | None = None
-    address: str | None = None
-    method: str | None = None
-    subnet: str | None = None
-    public: str | None = None
+    configuration_id: str | None = None
+    private_ip: str | None = None
+    alloc_method: str | None = None
+    subnet_id: str | None = None
+    public_id: str | None = None
     size: str | None = None
-    sku: str | None = None
-    gateway: str | None = None
-    bgp: list[Bgp] | None = None
-    endpoint: str | None = None
-    group: str | None = None
+    sku_name: str | None = None
+    gateway_type: str | None = None
+    bgp_peers: list[Bgp] | None = None
+    endpoint_id: str | None = None
+    group_id: str | None = None
 
 
 CONFIGURATIONS = f"""
 resources
 | where type in~ ('{NIC}', '{FIREWALL}', '{BASTION}', '{GATEWAY}', '{APP_GATEWAY}', '{BALANCER}')
-| extend frontends = type in~ ('{APP_GATEWAY}', '{BALANCER}')
-| extend all = iff(frontends, properties.frontendIPConfigurations, properties.ipConfigurations)
-| mv-expand one = all limit {EXPANDED}
-| where isnotempty(one.id)
-| extend is = one.properties
-| project {COMMON}, type = tolower(type), configuration = tostring(one.id), address = is.privateIPAddress,
-  method = is.privateIPAllocationMethod, subnet = is.subnet.id, public = is.publicIPAddress.id,
-  size = coalesce(tostring(properties.sku.tier), tostring(sku.name)), sku = properties.sku.name,
-  gateway = properties.gatewayType, bgp = properties.bgpSettings.bgpPeeringAddresses,
-  endpoint = properties.privateEndpoint.id, group = is.privateLinkConnectionProperties.groupId
-| order by id asc, configuration asc
+| extend has_frontends = type in~ ('{APP_GATEWAY}', '{BALANCER}')
+| extend configurations = iff(has_frontends, properties.frontendIPConfigurations, properties.ipConfigurations)
+| mv-expand item = configurations limit {EXPANDED}
+| where isnotempty(item.id)
+| extend facts = item.properties
+| project {COMMON}, type = tolower(type), configuration_id = tostring(item.id), private_ip = facts.privateIPAddress,
+  alloc_method = facts.privateIPAllocationMethod, subnet_id = facts.subnet.id, public_id = facts.publicIPAddress.id,
+  size = coalesce(tostring(properties.sku.tier), tostring(sku.name)), sku_name = properties.sku.name,
+  gateway_type = properties.gatewayType, bgp_peers = properties.bgpSettings.bgpPeeringAddresses,
+  endpoint_id = properties.privateEndpoint.id, group_id = facts.privateLinkConnectionProperties.groupId
+| order by id asc, configuration_id asc
 """
 
 
@@ -65,14 +65,14 @@ class PublicRow(msgspec.Struct):
     """A public address."""
 
     id: str
-    address: str | None = None
-    method: str | None = None
+    ip_address: str | None = None
+    alloc_method: str | None = None
 
 
 PUBLIC = """
 resources
 | where type =~ 'microsoft.network/publicipaddresses'
-| project id, address = properties.ipAddress, method = properties.publicIPAllocationMethod
+| project id, ip_address = properties.ipAddress, alloc_method = properties.publicIPAllocationMethod
 | order by id asc
 """
 
@@ -99,25 +99,26 @@ resources
 
 
 class InstanceRow(msgspec.Struct):
-    """One IP configuration of an instance of a scale set; `machine` is the instance's id."""
+    """One IP configuration of an instance of a scale set; `machine_id` is the instance's."""
 
     id: str = ""
-    machine: str | None = None
+    machine_id: str | None = None
     subscription: str = ""
     tenant: str = ""
-    address: str | None = None
-    subnet: str | None = None
-    configuration: str | None = None
+    private_ip: str | None = None
+    subnet_id: str | None = None
+    configuration_id: str | None = None
 
 
 INSTANCES = f"""
 computeresources
 | where type =~ 'microsoft.compute/virtualmachinescalesets/virtualmachines/networkinterfaces'
-| mv-expand one = properties.ipConfigurations limit {EXPANDED}
-| where isnotempty(one.id)
-| project id, machine = properties.virtualMachine.id, subscription = subscriptionId, tenant = tenantId,
-  address = one.properties.privateIPAddress, subnet = one.properties.subnet.id, configuration = tostring(one.id)
-| order by id asc, configuration asc
+| mv-expand item = properties.ipConfigurations limit {EXPANDED}
+| where isnotempty(item.id)
+| project id, machine_id = properties.virtualMachine.id, subscription = subscriptionId, tenant = tenantId,
+  private_ip = item.properties.privateIPAddress, subnet_id = item.properties.subnet.id,
+  configuration_id = tostring(item.id)
+| order by id asc, configuration_id asc
 """
 
 SCALE_SETS = f"""
@@ -132,9 +133,9 @@ resources
 class ServiceRow(Resource):
     """An API Management service inside a network."""
 
-    addresses: list[str] | None = None
-    public: list[str] | None = None
-    subnet: str | None = None
+    private_ips: list[str] | None = None
+    public_ips: list[str] | None = None
+    subnet_id: str | None = None
     vnet_type: str | None = None
 
 
@@ -142,8 +143,8 @@ SERVICES = f"""
 resources
 | where type =~ 'microsoft.apimanagement/service'
 | where properties.provisioningState =~ 'Succeeded' and isnotnull(properties.virtualNetworkConfiguration)
-| project {COMMON}, addresses = properties.privateIPAddresses, public = properties.publicIPAddresses,
-  subnet = properties.virtualNetworkConfiguration.subnetResourceId, vnet_type = properties.virtualNetworkType
+| project {COMMON}, private_ips = properties.privateIPAddresses, public_ips = properties.publicIPAddresses,
+  subnet_id = properties.virtualNetworkConfiguration.subnetResourceId, vnet_type = properties.virtualNetworkType
 | order by id asc
 """
 
@@ -151,15 +152,15 @@ resources
 class OwnerRow(Resource):
     """Something that a private endpoint leads to; one row for each connection."""
 
-    endpoint: str | None = None
+    endpoint_id: str | None = None
 
 
 OWNERS = f"""
 resources
 | where array_length(properties.privateEndpointConnections) > 0
-| mv-expand one = properties.privateEndpointConnections limit {EXPANDED}
-| project {COMMON}, endpoint = tostring(one.properties.privateEndpoint.id)
-| order by id asc, endpoint asc
+| mv-expand item = properties.privateEndpointConnections limit {EXPANDED}
+| project {COMMON}, endpoint_id = tostring(item.properties.privateEndpoint.id)
+| order by id asc, endpoint_id asc
 """
 
 FACTORIES = f"""
@@ -175,18 +176,18 @@ class HubThingRow(Resource):
     """A firewall or gateway inside a virtual hub; `configurations` as the resource has them."""
 
     type: str = ""
-    hub: str = ""
-    sku: str | None = None
-    address: str | None = None
-    public: list[dict[str, str | None]] | None = None
+    hub_id: str = ""
+    sku_name: str | None = None
+    private_ip: str | None = None
+    public_ips: list[dict[str, str | None]] | None = None
     configurations: list[dict[str, Any]] | None = None
 
 
 HUB_THINGS = f"""
 resources
 | where isnotempty(properties.virtualHub.id) and type !~ 'microsoft.network/virtualhubs'
-| project {COMMON}, type = tolower(type), hub = properties.virtualHub.id, sku = properties.sku.name,
-  address = properties.hubIPAddresses.privateIPAddress, public = properties.hubIPAddresses.publicIPs.addresses,
+| project {COMMON}, type = tolower(type), hub_id = properties.virtualHub.id, sku_name = properties.sku.name,
+  private_ip = properties.hubIPAddresses.privateIPAddress, public_ips = properties.hubIPAddresses.publicIPs.addresses,
   configurations = properties.ipConfigurations
 | order by id asc
 """

@@ -74,50 +74,50 @@ Public = Mapping[str, q.PublicRow]
 
 def _methods(row: q.ConfigurationRow, public: Public) -> dict[str, Any]:
     """What several kinds tell of an IP configuration: the public address next to it, and how both were chosen."""
-    there = public.get(key(row.public or ""))
+    there = public.get(key(row.public_id or ""))
     return {
-        "public_ip": there.address if there else None,
-        "public_ip_id": row.public or None,
-        "private_ip_alloc_method": row.method,
-        "public_ip_alloc_method": there.method if there else None,
+        "public_ip": there.ip_address if there else None,
+        "public_ip_id": row.public_id or None,
+        "private_ip_alloc_method": row.alloc_method,
+        "public_ip_alloc_method": there.alloc_method if there else None,
     }
 
 
 def _in_vnet(row: q.ConfigurationRow) -> bool:
-    return (row.sku or "").lower() == "azfw_vnet"
+    return (row.sku_name or "").lower() == "azfw_vnet"
 
 
 def _sized(source: str, kind: str, row: q.ConfigurationRow, public: Public) -> Endpoint:
     metadata = {"kind": kind, "size": row.size, **_methods(row, public)}
-    return _endpoint(source, row, row.address, row.subnet, metadata)
+    return _endpoint(source, row, row.private_ip, row.subnet_id, metadata)
 
 
 def _gateway(row: q.ConfigurationRow, public: Public) -> Endpoint:
     """A gateway's configuration; the address that shows is the one with which it speaks BGP."""
-    bgp = {key(each.configuration): each.addresses for each in row.bgp or ()}
-    addresses = bgp.get(key(row.configuration or ""), [])
-    metadata = {"kind": "Virtual Network Gateway", "type": row.gateway, **_methods(row, public)}
-    return _endpoint("vnetgw", row, addresses[0] if addresses else None, row.subnet, metadata)
+    bgp = {key(each.configuration_id): each.addresses for each in row.bgp_peers or ()}
+    addresses = bgp.get(key(row.configuration_id or ""), [])
+    metadata = {"kind": "Virtual Network Gateway", "type": row.gateway_type, **_methods(row, public)}
+    return _endpoint("vnetgw", row, addresses[0] if addresses else None, row.subnet_id, metadata)
 
 
 def _app_gateways(rows: Iterable[q.ConfigurationRow], public: Public) -> list[Endpoint]:
     """The private frontends of application gateways, each with the public address of the same gateway."""
     rows = list(rows)
-    outside = {key(row.id): row for row in rows if row.public}
+    outside = {key(row.id): row for row in rows if row.public_id}
     found = []
     for row in rows:
-        if row.address:
+        if row.private_ip:
             there = _methods(outside.get(key(row.id), row), public)
-            there["private_ip_alloc_method"] = row.method
+            there["private_ip_alloc_method"] = row.alloc_method
             metadata = {"kind": "Application Gateway", "size": row.size, **there}
-            found.append(_endpoint("appgw", row, row.address, row.subnet, metadata))
+            found.append(_endpoint("appgw", row, row.private_ip, row.subnet_id, metadata))
     return found
 
 
 def _balancer(row: q.ConfigurationRow, public: Public) -> Endpoint:
-    kind = "Private" if row.address else "Public"
+    kind = "Private" if row.private_ip else "Public"
     metadata = {"kind": "Load Balancer", "type": kind, **_methods(row, public)}
-    return _endpoint("lb", row, row.address, row.subnet, metadata)
+    return _endpoint("lb", row, row.private_ip, row.subnet_id, metadata)
 
 
 def _machines(
@@ -133,26 +133,26 @@ def _machines(
             for row in by_interface.get(key(reference.id)) or [q.ConfigurationRow()]:
                 there = {"nic_id": reference.id, **_methods(row, public)}
                 metadata = {"kind": "Virtual Machine", "size": machine.size, **there}
-                found.append(_endpoint("vm", machine, row.address, row.subnet, metadata))
+                found.append(_endpoint("vm", machine, row.private_ip, row.subnet_id, metadata))
     return found
 
 
 def _instance(row: q.InstanceRow) -> Endpoint:
     """An instance of a scale set; everything but its address is in its id."""
-    instance = row.machine or row.id.partition("/networkInterfaces/")[0]
+    instance = row.machine_id or row.id.partition("/networkInterfaces/")[0]
     set_id, _, number = instance.partition("/virtualMachines/")
     name, parts = set_id.rpartition("/")[2], instance.split("/")
     group = parts[4] if len(parts) > 4 else ""
     made = Resource(instance, f"{name}_{number}", group, row.subscription or subscription_of(instance), row.tenant)
     metadata = {"kind": "VM Scale Set", "vmss_name": name, "vmss_vm_num": number, "vmss_id": set_id}
-    return _endpoint("vmss", made, row.address, row.subnet, metadata)
+    return _endpoint("vmss", made, row.private_ip, row.subnet_id, metadata)
 
 
 def _service(row: q.ServiceRow) -> list[Endpoint]:
     """An API Management service: its private addresses, each with the public one in the same place of its list."""
-    pairs = list(zip_longest(row.addresses or (), row.public or ())) or [(None, None)]
+    pairs = list(zip_longest(row.private_ips or (), row.public_ips or ())) or [(None, None)]
     return [
-        _endpoint("apim", row, a, row.subnet, {"kind": "API Management", "vnet_type": row.vnet_type, "public_ip": p})
+        _endpoint("apim", row, a, row.subnet_id, {"kind": "API Management", "vnet_type": row.vnet_type, "public_ip": p})
         for a, p in pairs
     ]
 
@@ -164,14 +164,19 @@ def _private_endpoints(
     led: dict[str, list[tuple[str, Resource]]] = {}
     for source, rows in (("pe", owners), ("df", factories)):
         for owner in rows:
-            led.setdefault(key(owner.endpoint or ""), []).append((source, owner))
+            led.setdefault(key(owner.endpoint_id or ""), []).append((source, owner))
     found: list[Endpoint] = []
     for row in interfaces:
-        if row.endpoint:
-            known = led.get(key(row.endpoint), [])
-            said = {"kind": "Private Endpoint", "group_id": row.group, "pe_id": row.endpoint, "orphaned": not known}
-            alone = Resource(row.endpoint, row.name, row.resource_group, row.subscription, row.tenant)
-            found += [_endpoint(s, owner, row.address, row.subnet, said) for s, owner in known or [("pe", alone)]]
+        if row.endpoint_id:
+            known = led.get(key(row.endpoint_id), [])
+            said = {
+                "kind": "Private Endpoint",
+                "group_id": row.group_id,
+                "pe_id": row.endpoint_id,
+                "orphaned": not known,
+            }
+            alone = Resource(row.endpoint_id, row.name, row.resource_group, row.subscription, row.tenant)
+            found += [_endpoint(s, owner, row.private_ip, row.subnet_id, said) for s, owner in known or [("pe", alone)]]
     return found
 
 
@@ -185,8 +190,8 @@ _HUB_GATEWAYS = {
 def _hub_thing(row: q.HubThingRow) -> list[Endpoint]:
     """A firewall with its one address, or a gateway with one for each of its configurations. The hub is its network."""
     if row.type == q.FIREWALL:
-        public = [each.get("address") for each in row.public or ()]
-        return [_in_hub(row, row.address, {"kind": "vHub Firewall", "sku": row.sku, "public_ip": public})]
+        public = [each.get("address") for each in row.public_ips or ()]
+        return [_in_hub(row, row.private_ip, {"kind": "vHub Firewall", "sku": row.sku_name, "public_ip": public})]
     kind = {"kind": _HUB_GATEWAYS[row.type]} if row.type in _HUB_GATEWAYS else {}
     listed = [{name.lower(): value for name, value in each.items()} for each in row.configurations or ()]
     found = [(each.get("privateipaddress"), each.get("publicipaddress")) for each in listed]
@@ -195,4 +200,4 @@ def _hub_thing(row: q.HubThingRow) -> list[Endpoint]:
 
 def _in_hub(row: q.HubThingRow, address: str | None, metadata: Mapping[str, Any]) -> Endpoint:
     inside = _endpoint("vhub_ep", row, address, None, metadata)
-    return inside._replace(vnet_name=row.hub.rpartition("/")[2] or None, vnet_id=row.hub or None)
+    return inside._replace(vnet_name=row.hub_id.rpartition("/")[2] or None, vnet_id=row.hub_id or None)

@@ -25,10 +25,10 @@ def networks(
     """Every network by `key(id)`; a hub's connections are not in these rows."""
     inner: dict[str, list[Subnet]] = {}
     for row in subnets:
-        inner.setdefault(key(row.network), []).append(subnet(row))
+        inner.setdefault(key(row.network_id), []).append(subnet(row))
     ends: dict[str, list[Peering]] = {}
     for end in peerings:
-        ends.setdefault(key(end.network), []).append(_peering(end))
+        ends.setdefault(key(end.network_id), []).append(_peering(end))
     found = [_vnet(row, tuple(inner.get(key(row.id), ())), tuple(ends.get(key(row.id), ()))) for row in vnets]
     return {key(network.id): network for network in [*found, *map(_hub, hubs)]}
 
@@ -49,8 +49,8 @@ def _hub(row: HubRow) -> Network:
         row.subscription,
         row.tenant,
         tags=_tags(row.tags),
-        vwan_name=row.wan.rpartition("/")[2] if row.wan else None,
-        vwan_id=row.wan or None,
+        vwan_name=row.vwan_id.rpartition("/")[2] if row.vwan_id else None,
+        vwan_id=row.vwan_id or None,
     )
 
 
@@ -58,13 +58,13 @@ def subnet(row: SubnetRow) -> Subnet:
     """A subnet, whether Azure gives it one prefix or a list of them (README of the ARM fixtures, oddity 15)."""
     listed = row.prefixes or ([row.prefix] if row.prefix else [])
     name = row.name or row.id.rpartition("/")[2]
-    kind = KINDS.get(name.lower()) or (APP_GATEWAY if row.gateways else None)
-    return Subnet(row.id, name, prefixes(listed), (row.used or 0) + KEPT_BY_AZURE, kind)
+    kind = KINDS.get(name.lower()) or (APP_GATEWAY if row.gateway_count else None)
+    return Subnet(row.id, name, prefixes(listed), (row.used_count or 0) + KEPT_BY_AZURE, kind)
 
 
 def _peering(row: PeeringRow) -> Peering:
     name = row.name or row.id.rpartition("/")[2]
-    return Peering(name, row.remote or "", row.state or "", prefixes(row.prefixes))
+    return Peering(name, row.remote_id or "", row.peering_state or "", prefixes(row.prefixes))
 
 
 def prefixes(texts: Iterable[str] | None) -> tuple[Prefix, ...]:

@@ -30,45 +30,47 @@ class GroupRow(msgspec.Struct):
     """A subscription's management group."""
 
     subscription: str
-    group: str | None = None
-    group_name: str | None = None
+    management_group: str | None = None
+    management_group_name: str | None = None
 
 
 GROUPS = """
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
-| extend parent = properties.managementGroupAncestorsChain[0]
-| project id, subscription = subscriptionId, group = parent.name, group_name = parent.displayName
+| extend above = properties.managementGroupAncestorsChain[0]
+| project id, subscription = subscriptionId, management_group = above.name,
+  management_group_name = above.displayName
 | order by id asc
 """
 
 
 class VnetRow(Resource):
-    """A virtual network; `subnets` is how many it has."""
+    """A virtual network; `subnet_count` is how many subnets it has."""
 
     tags: dict[str, str | None] | None = None
     prefixes: list[str] | None = None
-    subnets: int | None = None
+    subnet_count: int | None = None
 
 
 VNETS = f"""
 resources
 | where type =~ 'microsoft.network/virtualnetworks'
-| project {COMMON}, tags, prefixes = properties.addressSpace.addressPrefixes, subnets = array_length(properties.subnets)
+| project {COMMON}, tags, prefixes = properties.addressSpace.addressPrefixes,
+  subnet_count = array_length(properties.subnets)
 | order by id asc
 """
 
 
 class SubnetRow(msgspec.Struct):
-    """A subnet; `network` is the id of its virtual network, `used` and `gateways` count its configurations."""
+    """A subnet; how many IP configurations it has, and how many are of application gateways."""
 
     id: str
-    network: str = ""
+    network_id: str = ""
     name: str | None = ""
     prefix: str | None = ""
     prefixes: list[str] | None = None
-    used: int | None = None
-    gateways: int | None = None
+    used_count: int | None = None
+    gateway_count: int | None = None
 
 
 SUBNETS = f"""
@@ -76,21 +78,21 @@ resources
 | where type =~ 'microsoft.network/virtualnetworks'
 | mv-expand subnet = properties.subnets limit {EXPANDED}
 | where isnotempty(subnet.id)
-| project id = tostring(subnet.id), network = id, name = subnet.name, prefix = subnet.properties.addressPrefix,
-  prefixes = subnet.properties.addressPrefixes, used = array_length(subnet.properties.ipConfigurations),
-  gateways = array_length(subnet.properties.applicationGatewayIPConfigurations)
+| project id = tostring(subnet.id), network_id = id, name = subnet.name, prefix = subnet.properties.addressPrefix,
+  prefixes = subnet.properties.addressPrefixes, used_count = array_length(subnet.properties.ipConfigurations),
+  gateway_count = array_length(subnet.properties.applicationGatewayIPConfigurations)
 | order by id asc
 """
 
 
 class PeeringRow(msgspec.Struct):
-    """One end of a peering; `network` is the id of the virtual network at this end, `remote` of that at the other."""
+    """One end of a peering; `network_id` is the virtual network at this end, `remote_id` the one at the other."""
 
     id: str
-    network: str = ""
+    network_id: str = ""
     name: str | None = ""
-    remote: str | None = ""
-    state: str | None = ""
+    remote_id: str | None = ""
+    peering_state: str | None = ""
     prefixes: list[str] | None = None
 
 
@@ -100,24 +102,24 @@ resources
 | mv-expand peering = properties.virtualNetworkPeerings limit {EXPANDED}
 | where isnotempty(peering.id)
 | extend far = peering.properties
-| project id = tostring(peering.id), network = id, name = peering.name, remote = far.remoteVirtualNetwork.id,
-  state = far.peeringState,
+| project id = tostring(peering.id), network_id = id, name = peering.name, remote_id = far.remoteVirtualNetwork.id,
+  peering_state = far.peeringState,
   prefixes = coalesce(far.remoteVirtualNetworkAddressSpace.addressPrefixes, far.remoteAddressSpace.addressPrefixes)
 | order by id asc
 """
 
 
 class HubRow(Resource):
-    """A virtual hub; `wan` is the id of its virtual WAN."""
+    """A virtual hub; `vwan_id` is its virtual WAN."""
 
     tags: dict[str, str | None] | None = None
     prefix: str | None = None
-    wan: str | None = None
+    vwan_id: str | None = None
 
 
 HUBS = f"""
 resources
 | where type =~ 'microsoft.network/virtualhubs' and isempty(kind)
-| project {COMMON}, tags, prefix = properties.addressPrefix, wan = properties.virtualWan.id
+| project {COMMON}, tags, prefix = properties.addressPrefix, vwan_id = properties.virtualWan.id
 | order by id asc
 """

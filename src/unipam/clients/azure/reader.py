@@ -146,7 +146,7 @@ class Reader:
         """What only the Resource Manager tells: connections of hubs, subnets of large networks, and the like."""
         rows = answers.rows
         found = networks(rows["vnets"], rows["subnets"], rows["peerings"], rows["hubs"])
-        counts = {row.id: row.subnets or 0 for row in rows["vnets"]}
+        counts = {row.id: row.subnet_count or 0 for row in rows["vnets"]}
         more = details.Details(self._arm, pool, answers.problems)
         more.all_subnets(found, counts)
         more.hub_connections(found, previous)

@@ -54,5 +54,5 @@ def subscriptions(rows: Iterable[SubscriptionRow], groups: Iterable[GroupRow]) -
 def _subscription(row: SubscriptionRow, group: GroupRow | None) -> Subscription:
     quota = row.policies.quota_id if row.policies else ""
     kind = KINDS.get(quota.partition("_")[0], "Unknown")
-    parent = (group.group, group.group_name) if group else (None, None)
+    parent = (group.management_group, group.management_group_name) if group else (None, None)
     return Subscription(row.id, row.name, row.tenant, kind, *parent)
