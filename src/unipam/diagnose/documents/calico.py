@@ -178,8 +178,8 @@ class _Block:
             problems.append("an ordinal is free twice")
         if "unallocated" in self.obj and not self.document.elided and len(set(free)) + len(taken) != size:
             problems.append(f"{len(set(free))} free and {len(taken)} allocated do not make {size}")
-        for problem in problems[:5]:
-            self.case.signal("block-inconsistent", self.cidr, self.where, values={"reason": problem})
+        if problems:
+            self.case.signal("block-inconsistent", self.cidr, self.where, values={"reason": "; ".join(problems[:5])})
 
     def _sequence_numbers(self) -> None:
         numbers = self.obj.get("sequenceNumberForAllocation")
