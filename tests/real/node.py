@@ -63,11 +63,12 @@ class Node:
         for name in others:
             (self.bin_dir / name).symlink_to(PLUGINS / name)
 
-    def start_agent(self, *options: str, socket: Path | None = None) -> subprocess.Popen[bytes]:
-        """An agent that listens already. Its log is a file below `root`."""
+    def start_agent(self, *options: str) -> subprocess.Popen[bytes]:
+        """An agent that listens already, and watches this node's ledger. Its log is a file below `root`."""
         log = self.root / f"agent-{len(self.logs)}.log"
         self.logs.append(str(log))
-        command = [UNIPAM, "agent", "--socket", str(socket or self.socket), "--metrics", "", *options]
+        where = ["--socket", str(self.socket), "--data-dir", str(self.data_dir)]
+        command = [UNIPAM, "agent", *where, "--metrics", "", *options]
         with log.open("wb") as file:
             agent = subprocess.Popen(command, stderr=file)
         wait_until(lambda: b'"listening"' in log.read_bytes() or agent.poll() is not None)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tests.real.containerd import Containerd, kill
 from tests.real.cri import Runtime
-from tests.real.node import Node, wait_until
+from tests.real.node import UNIPAM, Node, wait_until
 
+from unipam.cli.agent import command
 from unipam.clients.cri import sandboxes
 from unipam.service.reconcile import STARTING
 from unipam.store.sqlite import SqliteStore
@@ -65,7 +66,7 @@ def test_sandboxes_that_die_with_their_namespaces(
 ) -> None:
     dead, alive = [cri.run("one"), cri.run("two")], namespace()
     add(node, "alive", alive)
-    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+    with node.agent(*SWEEP):
         containerd.process.kill()
         containerd.process.wait()
         for pid in containerd.remnants():
@@ -80,7 +81,7 @@ def test_sandboxes_that_die_with_their_namespaces(
 def test_sandboxes_that_the_runtime_forgot(node: Node, containerd: Containerd, cri: Runtime) -> None:
     forgotten = cri.run("forgotten")
     grow_old(node)
-    with node.agent(*SWEEP, "--data-dir", str(node.data_dir), "--cri", containerd.socket):
+    with node.agent(*SWEEP, "--cri", containerd.socket):
         containerd.stop()
         wait_until(lambda: node.log().count('"runtime not asked"') > 3)
         assert set(node.held().values()) == {forgotten}, "a runtime that does not answer proves nothing"
@@ -168,7 +169,7 @@ def test_a_pod_that_the_runtime_never_knew_goes(
 def test_a_namespace_of_the_same_name_is_not_the_same(node: Node, namespace: Callable[[], str]) -> None:
     name, keeps_the_number = namespace(), namespace()
     add(node, "former", name)
-    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+    with node.agent(*SWEEP):
         subprocess.run(["mount", "--bind", f"/run/netns/{keeps_the_number}", f"/run/netns/{name}"], check=True)
         wait_until(lambda: node.held() == {})
     subprocess.run(["umount", f"/run/netns/{name}"], check=True)
@@ -182,7 +183,7 @@ def test_what_an_earlier_boot_left_goes(node: Node, namespace: Callable[[], str]
     with ledger.transaction() as tx:
         tx.set_note("boot", "1 another boot of this machine")
     ledger.close()
-    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+    with node.agent(*SWEEP):
         add(node, "now", there)
         wait_until(lambda: set(node.held().values()) == {"now"})
         sweeps_again(node, namespace)
@@ -193,6 +194,31 @@ def test_what_an_earlier_boot_left_goes(node: Node, namespace: Callable[[], str]
 def test_a_lease_in_doubt_stays(node: Node, namespace: Callable[[], str]) -> None:
     conf = CONF | {"ipam": node.ipam("10.99.0.0/24")}
     assert node.call("ADD", conf, "doubt", netns="/never/seen").code == 0
-    with node.agent(*SWEEP, "--data-dir", str(node.data_dir)):
+    with node.agent(*SWEEP):
         sweeps_again(node, namespace)
     assert set(node.held().values()) == {"doubt"}
+
+
+IN_THE_USUAL_PLACE = 'mkdir -p /var/lib/cni && mount --bind "$1" /var/lib/cni && shift && exec "$@"'
+
+
+def test_an_agent_that_nobody_has_called_yet_sweeps_the_usual_directory(node: Node) -> None:
+    netns = node.root / "netns"
+    netns.touch()
+    conf = CONF | {"ipam": node.ipam("10.99.0.0/24")}
+    assert node.call("ADD", conf, "gone", netns=str(netns)).code == 0
+    netns.unlink()
+    agent = [UNIPAM, "agent", "--socket", str(node.socket), "--metrics", "", *SWEEP]
+    argv = ["unshare", "--mount", "sh", "-c", IN_THE_USUAL_PLACE, "sh", str(node.root), *agent]
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: node.held() == {})
+        finally:
+            process.terminate()
+    assert reasons(node) == {"gone": f"its network namespace {netns} is gone"}
+
+
+def test_two_looks_take_less_than_a_minute() -> None:
+    """The promise for an agent as it is installed: found gone twice, and released, within 60 s of the death."""
+    sweep = next(option for option in command.params if option.name == "sweep")
+    assert 2 * sweep.default + 15 < 60
