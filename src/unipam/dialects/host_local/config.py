@@ -42,10 +42,11 @@ def parse_subnet(text: str) -> Subnet:
         value = px.parse_address(address)
     except ValueError:
         value = -1
-    limit = 128 if as_v6 else 32
-    if not slash or value < 0 or not (bits.isascii() and bits.isdigit()) or int(bits[:9]) > limit:
+    digits = bits.isascii() and bits.isdigit()
+    length = int(bits.lstrip("0")[:4] or "0") if digits else px.BITS + 1  # no more digits than decide it
+    if not slash or value < 0 or length > (128 if as_v6 else 32):
         raise ValueError(f"invalid CIDR address: {text}")
-    return Subnet(value, int(bits) + (0 if as_v6 else px.V4_OFFSET), as_v6)
+    return Subnet(value, length + (0 if as_v6 else px.V4_OFFSET), as_v6)
 
 
 def _parse_ip(text: str) -> int | None:
