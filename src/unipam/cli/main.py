@@ -11,13 +11,20 @@ import click
 COMMANDS = {
     "adopt": ("unipam.cli.adopt", "take over the state of another system, or give it back"),
     "agent": ("unipam.cli.agent", "answer the launcher's calls on this node"),
+    "block": ("unipam.cli.block", "the prefixes of a plan, to be shared out"),
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
     "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
     "lease": ("unipam.cli.lease", "list, show and release leases, and their history"),
+    "network": ("unipam.cli.network", "networks of the cloud as parts of a plan"),
+    "plan": ("unipam.cli.plan", "a plan's tree, past, holders and findings"),
     "pool": ("unipam.cli.pool", "how full the pools are, and what comes next"),
+    "register": ("unipam.cli.register", "move plans, keep copies, let people in"),
+    "reservation": ("unipam.cli.reservation", "prefixes kept for networks to come"),
     "run": ("unipam.cli.run", "start a node agent on a ledger of your own and prove that it works"),
+    "server": ("unipam.cli.server", "serve an address plan"),
     "sizing": ("unipam.cli.sizing", "plan the subnets of an AKS cluster"),
+    "space": ("unipam.cli.space", "the routing domains of a plan"),
     "status": ("unipam.cli.status", "one look at the node: agent, ledgers, leaks"),
 }
 """Module and summary of every command; the summary stands here so that `unipam --help` imports none of them."""

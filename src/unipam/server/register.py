@@ -64,13 +64,13 @@ def register_of(request: Request) -> Register:
 _bearer = HTTPBearer(auto_error=False, description="An Entra ID access token, or a local API token.")
 
 
-async def _signed_in(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def signed_in(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
     """Who is asking. Raises NotSignedIn or Throttled."""
     place = request.client.host if request.client else "unknown"
     return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
 
 
-Signed = Annotated[Caller, Depends(_signed_in)]
+Signed = Annotated[Caller, Depends(signed_in)]
 Here = Annotated[Register, Depends(register_of)]
 
 _encoder = msgspec.json.Encoder()

@@ -32,7 +32,10 @@ log = structlog.get_logger()
 
 @dataclass
 class Settings:
-    """How a register runs. `sync` is in seconds; `everybody` is the role of a tenant's members (see `server.auth`)."""
+    """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
+
+    `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
+    """
 
     database: str
     host: str = "127.0.0.1"
@@ -47,6 +50,7 @@ class Settings:
     cloud: Callable[[], Cloud] = field(default=Unconnected)
     stack: str = "Unknown"
     environment: str = "AZURE_PUBLIC"
+    follows: bool = True
 
 
 def run(settings: Settings) -> None:
@@ -105,13 +109,14 @@ def make_app(settings: Settings) -> FastAPI:
         register = Register(
             desk, settings.cloud(), auth, time.time, stack=settings.stack, environment=settings.environment
         )
-        follower = asyncio.create_task(follow(register, settings.sync))
+        follower = asyncio.create_task(follow(register, settings.sync)) if settings.follows else None
         try:
             yield register
         finally:
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+            if follower is not None:
+                follower.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await follower
             await asyncio.get_running_loop().run_in_executor(None, desk.close)
 
     return create_app(start)

@@ -43,3 +43,34 @@ def _make_directory(directory: str) -> None:
         os.makedirs(directory or ".", mode=0o700, exist_ok=True)
     except OSError as error:
         raise StoreBroken(f"mkdir {directory}: {error.strerror}", path=directory) from error
+
+
+def migrate(database: str) -> list[str]:
+    """Bring a database's schema up to date, if need be; the names of the steps that were taken."""
+    if is_postgres(database):
+        from unipam.store.postgres import migrate_database
+
+        return migrate_database(database)
+    open_store(database).close()  # an SQLite file is made with its schema, or refused
+    return []
+
+
+def backup(database: str, target: str) -> None:
+    """Copy a live SQLite register into a new file, and check the copy.
+
+    Raises BadValue for another kind of database, StoreBroken when the file exists or the copy is not sound.
+    """
+    if "://" in database:
+        raise BadValue("a PostgreSQL database is backed up by its own tools: pg_dump", field="database", value=database)
+    if not os.path.exists(database):
+        raise StoreBroken(f"there is no {database}", path=database)
+    from unipam.store.sqlite_backup import copy_file
+
+    copy_file(database, target)
+    copied = open_store(target)
+    try:
+        faults = copied.check()
+    finally:
+        copied.close()
+    if faults:
+        raise StoreBroken(f"the copy is not sound: {faults[0]}", path=target)

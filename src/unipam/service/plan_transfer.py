@@ -145,6 +145,9 @@ def _lines(items: list[Item], path: tuple[str, ...]) -> Iterator[tuple[str, ...]
         yield from _lines(item.items, (*path, item.name))
 
 
+_HOLDERS = (SPACE, model.BLOCK, model.EXTERNAL, model.SUBNET)
+
+
 def from_csv(text: str, now: float) -> Document:
     """A plan from such lines; a line's parent must come before it. Raises BadValue with the number of the line."""
     document = Document(FORMAT, now, [])
@@ -159,5 +162,6 @@ def from_csv(text: str, now: float) -> Document:
         given = {column: row.get(column) or "" for column in CSV_COLUMNS if column != "path"}
         item = Item(**given, created_on=now if given["kind"] == model.RESERVATION else 0.0)  # type: ignore[arg-type]
         known[path].items.append(item)
-        known["/".join(filter(None, (path, item.name)))] = item
+        if item.kind in _HOLDERS:
+            known["/".join(filter(None, (path, item.name)))] = item
     return document

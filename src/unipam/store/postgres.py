@@ -144,6 +144,15 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
     return done
 
 
+def migrate_database(database: str) -> list[str]:
+    """Bring the schema of a database up to date; the names of the steps that were taken. Raises the store's errors."""
+    try:
+        with psycopg.connect(database, autocommit=True, connect_timeout=10) as connection:
+            return migrate(connection)
+    except psycopg.Error as error:
+        raise translate(error) from error
+
+
 def translate(error: psycopg.Error) -> UnipamError:
     """A PostgreSQL error as one of ours, with the way out."""
     if isinstance(error, pg.ExclusionViolation | pg.UniqueViolation):

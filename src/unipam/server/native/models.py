@@ -105,15 +105,16 @@ class Utilisation(BaseModel):
 
 
 class Space(BaseModel):
-    """A space."""
+    """A space; `utilisation` only where it was asked for."""
 
     name: str
     desc: str
     generation: int
+    utilisation: Utilisation | None = None
 
 
 class Block(BaseModel):
-    """A block; `parent` is the block around it."""
+    """A block; `parent` is the block around it, `utilisation` is there only where it was asked for."""
 
     space: str
     name: str
@@ -121,6 +122,7 @@ class Block(BaseModel):
     desc: str
     parent: str | None
     generation: int
+    utilisation: Utilisation | None = None
 
 
 class Reservation(BaseModel):

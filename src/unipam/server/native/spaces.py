@@ -30,14 +30,21 @@ from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["plan"])
 
+WithUse = Annotated[bool, Query(description="Say how full each is.")]
 Force = Annotated[bool, Query(description="Also when it holds something; that goes too.")]
 
 
 @router.get("", response_model=m.Page[m.Space], responses=problems())
-async def list_spaces(register: Here, _: Signed, paging: Paged) -> Response:
+async def list_spaces(register: Here, _: Signed, paging: Paged, utilisation: WithUse = False) -> Response:
     """The spaces, by name."""
-    rows = await register.desk.read(lambda tx: [space_shape(node) for node in plan.spaces(tx)])
-    return page(rows, paging, lambda row: str(row["name"]))
+
+    def work(tx: Tx) -> list[dict[str, object]]:
+        rows = [space_shape(node) for node in plan.spaces(tx)]
+        for row, node in zip(rows, plan.spaces(tx) if utilisation else (), strict=False):
+            row["utilisation"] = space_use(tx, node.id)._asdict()
+        return rows
+
+    return page(await register.desk.read(work), paging, lambda row: str(row["name"]))
 
 
 @router.post("", status_code=201, response_model=m.Space, responses=problems(409))
@@ -97,6 +104,7 @@ async def list_blocks(
     paging: Paged,
     parent: Annotated[str | None, Query(description="Only those directly inside this block.")] = None,
     overlaps: Annotated[str | None, Query(description="Only those that share addresses with this prefix.")] = None,
+    utilisation: WithUse = False,
 ) -> Response:
     """The blocks of a space at any depth, each before those inside it, in address order."""
     wanted = None if overlaps is None else parse_cidr(overlaps, "overlaps")
@@ -107,6 +115,8 @@ async def list_blocks(
         if wanted is not None:
             found = [node for node in found if node.prefix.overlaps(wanted)]
         shapes = [block_shape(tx, root.facts.name, node) for node in found]
+        for shape, node in zip(shapes, found if utilisation else (), strict=False):
+            shape["utilisation"] = block_use(tx, node)._asdict()
         return [s for s in shapes if parent is None or fold(s["parent"] or "") == fold(parent)]
 
     return page(await register.desk.read(work), paging, lambda row: str(row["name"]))

@@ -1,0 +1,125 @@
+"""``unipam block``: prefixes that are given to a team or a region, at any depth."""
+
+from __future__ import annotations
+
+import click
+
+from unipam.cli.output import format_option, show, show_document
+from unipam.cli.register_api import Api, part, with_api, writing
+
+
+@click.group("block")
+def command() -> None:
+    """Blocks: prefixes of a space, and prefixes of other blocks, to be shared out."""
+
+
+def path(space: str, block: str = "") -> str:
+    """Where a space's blocks are, or one of them."""
+    return f"/spaces/{part(space)}/blocks" + (f"/{part(block)}" if block else "")
+
+
+@command.command("list")
+@click.argument("space")
+@click.option("--parent", help="Only those directly inside this block.")
+@click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
+@with_api
+@format_option
+def list_(api: Api, space: str, parent: str | None, overlaps: str | None, output: str) -> None:
+    """The blocks of a space, and how full they are."""
+    rows = api.all(path(space), {"parent": parent, "overlaps": overlaps, "utilisation": True})
+    rows = [row | row.pop("utilisation") for row in rows]
+    show(rows, output, ("name", "cidr", "parent", "size", "used", "reserved", "free"), "no blocks: unipam block add")
+
+
+@command.command()
+@click.argument("space")
+@click.argument("name")
+@click.argument("prefix")
+@click.option("--parent", help="The block to put it into.")
+@click.option("--desc", default="", help="What it is for.")
+@writing
+@with_api
+@format_option
+def add(  # noqa: PLR0913 (options)
+    *,
+    api: Api,
+    space: str,
+    name: str,
+    prefix: str,
+    parent: str | None,
+    desc: str,
+    dry_run: bool,
+    reason: str,
+    output: str,
+) -> None:
+    """Make a block."""
+    body = {"name": name, "cidr": prefix, "parent": parent, "desc": desc}
+    show([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output)
+
+
+@command.command("show")
+@click.argument("space")
+@click.argument("name")
+@with_api
+@format_option
+def show_(api: Api, space: str, name: str, output: str) -> None:
+    """One block."""
+    show([api.ask("GET", path(space, name))], output)
+
+
+@command.command()
+@click.argument("space")
+@click.argument("block")
+@click.option("--name", help="Its new name.")
+@click.option("--prefix", help="Its new prefix; what it holds must still lie within.")
+@click.option("--desc", help="Its new description.")
+@writing
+@with_api
+@format_option
+def change(  # noqa: PLR0913 (options)
+    *,
+    api: Api,
+    space: str,
+    block: str,
+    name: str | None,
+    prefix: str | None,
+    desc: str | None,
+    dry_run: bool,
+    reason: str,
+    output: str,
+) -> None:
+    """Rename, resize or describe a block anew."""
+    body = {"name": name, "cidr": prefix, "desc": desc}
+    show([api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output)
+
+
+@command.command()
+@click.argument("space")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="With all it holds.")
+@writing
+@with_api
+def remove(api: Api, space: str, name: str, force: bool, dry_run: bool, reason: str) -> None:
+    """Remove a block."""
+    api.ask("DELETE", path(space, name), query={"force": force, "dry_run": dry_run}, reason=reason)
+
+
+@command.command()
+@click.argument("space")
+@click.argument("name")
+@click.option("--size", type=int, required=True, help="The prefix length.")
+@click.option("--count", type=int, default=1, show_default=True, help="How many.")
+@click.option("--reverse", is_flag=True, help="From the end.")
+@click.option("--smallest", is_flag=True, help="Out of the smallest hole.")
+@with_api
+@format_option
+def free(  # noqa: PLR0913 (options)
+    *, api: Api, space: str, name: str, size: int, count: int, reverse: bool, smallest: bool, output: str
+) -> None:
+    """What would be given next, and why."""
+    query = {"size": size, "count": count, "reverse": reverse, "smallest": smallest}
+    found = api.ask("GET", path(space, name) + "/available", query=query)
+    if output == "table":
+        show(found["candidates"], output, (), f"no /{size} is free in {name}")
+    else:
+        show_document(found, output)

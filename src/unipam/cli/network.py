@@ -1,0 +1,53 @@
+"""``unipam network``: virtual networks and hubs of the cloud as parts of blocks."""
+
+from __future__ import annotations
+
+import click
+
+from unipam.cli.block import path
+from unipam.cli.output import format_option, show
+from unipam.cli.register_api import Api, with_api, writing
+
+
+@click.group("network")
+def command() -> None:
+    """Networks of the cloud, associated with blocks by their resource id."""
+
+
+@command.command("list")
+@click.argument("space")
+@click.argument("block")
+@with_api
+@format_option
+def list_(api: Api, space: str, block: str, output: str) -> None:
+    """The networks of a block."""
+    rows = api.all(f"{path(space, block)}/networks")
+    flat = [{**row, "prefixes": " ".join(row["prefixes"])} for row in rows] if output == "table" else rows
+    show(flat, output, ("name", "prefixes", "active", "id"), "no networks")
+
+
+@command.command()
+@click.argument("space")
+@click.argument("block")
+@click.argument("resource_id")
+@writing
+@with_api
+@format_option
+def add(  # noqa: PLR0913 (options)
+    *, api: Api, space: str, block: str, resource_id: str, dry_run: bool, reason: str, output: str
+) -> None:
+    """Associate a network; the register must see its cloud."""
+    where, query = f"{path(space, block)}/networks", {"dry_run": dry_run}
+    show([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
+
+
+@command.command()
+@click.argument("space")
+@click.argument("block")
+@click.argument("resource_id")
+@writing
+@with_api
+def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool, reason: str) -> None:
+    """Dissociate a network; its prefixes are free in the plan."""
+    query = {"id": resource_id, "dry_run": dry_run}
+    api.ask("DELETE", f"{path(space, block)}/networks", query=query, reason=reason)

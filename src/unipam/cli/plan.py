@@ -1,0 +1,87 @@
+"""``unipam plan``: questions to the whole plan, now and at a past moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from unipam.cli.output import format_option, show, show_document, when
+from unipam.cli.register_api import Api, with_api
+
+
+@click.group("plan")
+def command() -> None:
+    """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
+
+
+def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no moment: write 2026-01-31T12:00:00Z, or seconds") from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+@command.command()
+@click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@with_api
+@format_option
+def tree(api: Api, at: float | None, output: str) -> None:
+    """Everything, as a tree."""
+    found = api.ask("GET", "/plan", query={"at": at if at is not None else 4e9})
+    if output != "table":
+        show_document(found, output)
+        return
+    for line in _lines(found, ""):
+        click.echo(line)
+
+
+def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
+    lines = []
+    for item in items:
+        lines.append(f"{indent}{item['cidr'] or ''} {item['kind']} {item['name']}".replace(f"{indent} ", indent, 1))
+        lines += _lines(item["items"], indent + "  ")
+    return lines
+
+
+@command.command()
+@click.argument("prefix")
+@click.option("--space", help="Only this space.")
+@with_api
+@format_option
+def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
+    """Everything that contains PREFIX, is it, or lies within it."""
+    rows = api.ask("GET", "/explain", query={"cidr": prefix, "space": space})
+    flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
+    columns = ("relation", "cidr", "kind", "path", "since")
+    show(flat if output == "table" else rows, output, columns, f"nothing in the plan has to do with {prefix}")
+
+
+@command.command()
+@click.option("--prefix", help="What happened at this prefix.")
+@click.option("--name", help="What happened to this name or id.")
+@click.option("--limit", type=int, default=100, show_default=True)
+@with_api
+@format_option
+def history(api: Api, prefix: str | None, name: str | None, limit: int, output: str) -> None:
+    """The journal: who changed what, when and why; the newest first."""
+    rows = api.ask("GET", "/history", query={"cidr": prefix, "name": name, "limit": limit})
+    flat = [{**row, "at": when(row["at"])} for row in rows]
+    columns = ("number", "at", "verb", "cidr", "holder", "actor", "reason")
+    show(flat if output == "table" else rows, output, columns, "nothing happened")
+
+
+@command.command()
+@with_api
+@format_option
+def findings(api: Api, output: str) -> None:
+    """Where the plan and the cloud disagree, the worst first."""
+    show(api.all("/findings"), output, ("severity", "rule", "space", "block", "message"), "nothing: they agree")

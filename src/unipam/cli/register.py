@@ -1,0 +1,152 @@
+"""``unipam register``: move whole plans, keep copies, let people and pipelines in."""
+
+from __future__ import annotations
+
+import os
+from typing import IO
+
+import click
+
+from unipam.cli.output import format_option, show, when
+from unipam.cli.register_api import Api, part, with_api, writing
+
+
+@click.group("register")
+def command() -> None:
+    """The register itself: export and import, migration, backup, tokens."""
+
+
+@command.command("export")
+@click.argument("file", type=click.File("w", encoding="utf-8"), default="-")
+@click.option("--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True)
+@with_api
+def export_(api: Api, file: IO[str], form: str) -> None:
+    """Write the whole plan into FILE (standard output without one)."""
+    import msgspec
+
+    from unipam.service.plan_transfer import Document, to_csv
+
+    document = api.ask("GET", "/export")
+    if form == "csv":
+        file.write(to_csv(msgspec.convert(document, Document)))
+    else:
+        file.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+@command.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True)
+@click.option("--keep-going", is_flag=True, help="Leave out what conflicts, instead of refusing all.")
+@writing
+@with_api
+@format_option
+def import_(  # noqa: PLR0913 (options)
+    *, api: Api, file: IO[bytes], form: str, keep_going: bool, dry_run: bool, reason: str, output: str
+) -> None:
+    """Create everything of FILE that is not there yet; also of the Azure IPAM application's GET /api/spaces."""
+    from unipam.model.errors import Refused
+
+    data = _as_json(file.read()) if form == "csv" else file.read()
+    try:
+        report = api.ask("POST", "/import", data, query={"keep_going": keep_going, "dry_run": dry_run}, reason=reason)
+    except Refused as error:
+        document = error.facts.get("document")
+        if isinstance(document, dict) and "report" in document:
+            show([_conflict(row) for row in document["report"][2]], output)
+        raise
+    show(report["conflicts"], output, ("kind", "place", "name", "problem"), "")
+    click.echo(f"{report['created']} created, {report['present']} there already", err=True)
+
+
+def _conflict(row: list[str]) -> dict[str, str]:
+    return dict(zip(("kind", "place", "name", "problem"), row, strict=True))
+
+
+def _as_json(data: bytes) -> bytes:
+    import time
+
+    import msgspec
+
+    from unipam.service.plan_transfer import from_csv
+
+    try:
+        return msgspec.json.encode(from_csv(data.decode(), time.time()))
+    except UnicodeDecodeError:
+        raise click.ClickException("the file is not UTF-8 text") from None
+
+
+@command.command()
+@click.option("--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="The database.")
+@click.option("--to", "target", metavar="FILE|URL", help="Copy everything into this empty database.")
+def migrate(database: str, target: str | None) -> None:
+    """Bring a database's schema up to date; with --to move the whole register into another database."""
+    from unipam.service.plan_copy import copy
+    from unipam.service.plan_store import migrate as migrate_schema
+    from unipam.service.plan_store import open_store
+
+    for step in migrate_schema(database):
+        click.echo(f"applied {step}")
+    if target is None:
+        click.echo("the schema is up to date")
+        return
+    source, there = open_store(database), open_store(target)
+    try:
+        counts = copy(source, there)
+    finally:
+        source.close()
+        there.close()
+    click.echo(", ".join(f"{number} {what}" for what, number in counts.items()) + " copied")
+
+
+@command.command()
+@click.option("--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE", help="The SQLite file.")
+@click.argument("file", type=click.Path(dir_okay=False))
+def backup(database: str, file: str) -> None:
+    """Copy a live SQLite register into FILE (0600), while servers go on writing to it."""
+    from unipam.service.plan_store import backup as make_backup
+
+    make_backup(database, file)
+    click.echo(f"{os.path.getsize(file)} bytes written, and found sound")
+
+
+@command.group()
+def token() -> None:
+    """Local API tokens."""
+
+
+@token.command("list")
+@with_api
+@format_option
+def list_tokens(api: Api, output: str) -> None:
+    """The tokens, without their secrets."""
+    rows = api.all("/tokens")
+    flat = [{**r, "spaces": " ".join(r["spaces"]), "created": when(r["created_on"]),
+             "expires": when(r["expires_on"])} for r in rows]  # fmt: skip
+    show(flat if output == "table" else rows, output, ("name", "role", "spaces", "created", "created_by", "expires"))
+
+
+@token.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["reader", "planner", "admin"]), required=True)
+@click.option("--space", "spaces", multiple=True, help="A space that a planner may plan, or *; repeatable.")
+@click.option("--expires-in", type=float, metavar="SECONDS", help="It is worth nothing any more after that.")
+@with_api
+@format_option
+def add_token(
+    *, api: Api, name: str, role: str, spaces: tuple[str, ...], expires_in: float | None, output: str
+) -> None:
+    """Make a token. Its text is shown this once."""
+    body = {"name": name, "role": role, "spaces": list(spaces), "expires_in": expires_in}
+    made = api.ask("POST", "/tokens", body)
+    if output == "table":
+        click.echo(made["token"])
+    else:
+        show([made], output)
+
+
+@token.command("revoke")
+@click.argument("name")
+@with_api
+def revoke_token(api: Api, name: str) -> None:
+    """Make a token worthless, by its name or id."""
+    api.ask("DELETE", f"/tokens/{part(name)}")

@@ -1,0 +1,177 @@
+"""The commands' way to a register: over HTTP to a server, or in this process on a local database.
+
+Both speak the native API, so that a command does the same either way. Here: connecting and asking; not here: what the
+commands ask, and how they show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import getpass
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import click
+
+from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+BASE = "/api/v1"
+_TIMEOUT = 60.0
+
+
+class Answer(NamedTuple):
+    """What came back: its status and its body."""
+
+    status: int
+    body: bytes
+
+
+class Way(Protocol):
+    """Sends one request of the native API."""
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """The answer, whatever its status. Raises Unavailable when there is none."""
+
+
+class Remote:
+    """A server, as the bearer of a token."""
+
+    def __init__(self, server: str, token: str) -> None:
+        if not server.startswith(("http://", "https://")):
+            raise BadInput(f"--server: {server} must begin with https:// (or http:// on this machine)")
+        self._server = server.rstrip("/")
+        self._token = token
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        given = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **headers}
+        request = urllib.request.Request(self._server + path, body, given, method=method)  # noqa: S310 (checked above)
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+                return Answer(answer.status, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read())
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            raise Unavailable(f"no answer from {self._server}: {reason}") from error
+
+
+class Local:
+    """A database on which this process works itself, as its administrator."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        return asyncio.run(self._send(method, path, body, headers))
+
+    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        from unipam.server.local import ask, local_app
+
+        app = local_app(self._database, f"os:{_user()}")
+        return Answer(*await ask(app, method, path, body or b"", {"content-type": "application/json", **headers}))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+class Api:
+    """Asks a register, and turns its problems into errors."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, query: Mapping[str, object] | None = None, reason: str = ""
+    ) -> Any:
+        """The document of an answer (None: it was empty). Raises BadInput, Refused or Unavailable as it says."""
+        raw = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"X-Reason": reason} if reason else {}
+        answer = self._way.send(method, BASE + path + _query(query or {}), raw, headers)
+        document = json.loads(answer.body) if answer.body else None
+        if answer.status >= 400:
+            raise _error(answer.status, document)
+        return document
+
+    def all(self, path: str, query: Mapping[str, object] | None = None) -> list[Any]:
+        """Every item of a listing that comes in parts."""
+        items: list[Any] = []
+        after: object = None
+        while True:
+            part = self.ask("GET", path, query={**(query or {}), "limit": 1000, "after": after})
+            items += part["items"]
+            after = part["next"]
+            if after is None:
+                return items
+
+
+def _query(values: Mapping[str, object]) -> str:
+    given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in values.items() if v not in (None, False, "")}
+    return f"?{urllib.parse.urlencode(given)}" if given else ""
+
+
+def _error(status: int, document: Any) -> UnipamError:
+    detail = str(document.get("detail", document)) if isinstance(document, dict) else f"HTTP status {status}"
+    kind = BadInput if status in (400, 413, 422) else Unavailable if status >= 500 else Refused
+    return kind(detail, document=document)
+
+
+def part(name: str) -> str:
+    """A name as part of a path."""
+    return urllib.parse.quote(name, safe="")
+
+
+def register_options(command: F) -> F:
+    """How a command finds its register; it is handed over as `api`."""
+    options = (
+        click.option("--server", envvar="UNIPAM_SERVER", metavar="URL", help="A register's address."),
+        click.option("--token", envvar="UNIPAM_TOKEN", help="The token to sign in with (better by UNIPAM_TOKEN)."),
+        click.option("--token-file", envvar="UNIPAM_TOKEN_FILE", type=click.File(), help="A file with the token."),
+        click.option("--database", envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="A database, without a server."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def connect(server: str | None, token: str | None, token_file: Any, database: str | None) -> Api:
+    """The register that the options name. Raises UsageError when they name none or two."""
+    if bool(server) == bool(database):
+        raise click.UsageError("name a register: --server URL (or UNIPAM_SERVER), or --database FILE or URL")
+    if database:
+        return Api(Local(database))
+    assert server is not None
+    text = token or (token_file.read().strip() if token_file else "")
+    if not text:
+        raise click.UsageError("a server wants a token: --token-file FILE, or UNIPAM_TOKEN")
+    return Api(Remote(server, text))
+
+
+def with_api(command: F) -> F:
+    """Gives a command the register options, and in their place `api`."""
+
+    @functools.wraps(command)
+    def connected(
+        *args: Any, server: str | None, token: str | None, token_file: Any, database: str | None, **rest: Any
+    ) -> Any:
+        return command(*args, api=connect(server, token, token_file, database), **rest)
+
+    return register_options(connected)  # type: ignore[return-value]
+
+
+def writing(command: F) -> F:
+    """The options of every command that changes something."""
+    command = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(command)
+    return click.option("--reason", default="", metavar="TEXT", help="Why; it is written into the journal.")(command)

@@ -1,0 +1,79 @@
+"""``unipam reservation``: prefixes kept for networks to come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from unipam.cli.block import path
+from unipam.cli.output import format_option, show, when
+from unipam.cli.register_api import Api, part, with_api, writing
+
+_COLUMNS = ("cidr", "block", "id", "status", "created_by", "created", "desc")
+
+
+@click.group("reservation")
+def command() -> None:
+    """Reservations: a prefix that nobody else gets, until a network takes it up or it is given back."""
+
+
+def _shown(rows: list[Any], output: str, empty: str = "") -> None:
+    show([{**row, "created": when(row["created_on"])} for row in rows], output, _COLUMNS, empty)
+
+
+@command.command("list")
+@click.argument("space")
+@click.option("--block", help="Only those of this block.")
+@click.option("--settled", is_flag=True, help="Also those that are over.")
+@click.option("--status", help="Only those with this status.")
+@with_api
+@format_option
+def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str | None, output: str) -> None:
+    """The reservations of a space."""
+    query = {"block": block, "settled": settled, "status": status}
+    _shown(api.all(f"/spaces/{part(space)}/reservations", query), output, "no reservations")
+
+
+@command.command()
+@click.argument("space")
+@click.argument("blocks", nargs=-1, required=True)
+@click.option("--size", type=int, help="The prefix length.")
+@click.option("--prefix", help="Exactly this prefix.")
+@click.option("--count", type=int, default=1, show_default=True, help="How many; all or none.")
+@click.option("--desc", help="What it is for.")
+@click.option("--reverse", is_flag=True, help="From the end of the block.")
+@click.option("--smallest", is_flag=True, help="Out of the smallest hole.")
+@click.option("--expires-in", type=float, metavar="SECONDS", help="Give it back when no network came by then.")
+@writing
+@with_api
+@format_option
+def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: bool, reason: str, **wish: Any) -> None:
+    """Reserve prefixes in the first of the BLOCKS that has room."""
+    body = {"blocks": list(blocks), "cidr": wish.pop("prefix"), **wish}
+    rows = api.ask("POST", f"/spaces/{part(space)}/reservations", body, query={"dry_run": dry_run}, reason=reason)
+    _shown(rows, output)
+
+
+@command.command("show")
+@click.argument("space")
+@click.argument("block")
+@click.argument("id")
+@with_api
+@format_option
+def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> None:
+    """One reservation."""
+    _shown([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")], output)
+
+
+@command.command()
+@click.argument("space")
+@click.argument("block")
+@click.argument("ids", nargs=-1, required=True)
+@writing
+@with_api
+def cancel(*, api: Api, space: str, block: str, ids: tuple[str, ...], dry_run: bool, reason: str) -> None:
+    """Give reservations back; those that are over leave the listings."""
+    for each in ids:
+        where = f"{path(space, block)}/reservations/{part(each)}"
+        api.ask("DELETE", where, query={"dry_run": dry_run}, reason=reason)

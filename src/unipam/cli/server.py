@@ -1,0 +1,43 @@
+"""``unipam server``: the register as a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command("server")
+@click.option("--database", envvar="UNIPAM_DATABASE", default="register.db", show_default=True, metavar="FILE|URL",
+              help="An SQLite file, or postgresql://user@host/name for several servers.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--tls-certificate", default="", metavar="FILE", help="Serve HTTPS with this certificate chain (PEM).")
+@click.option("--tls-key", default="", metavar="FILE", help="Its key (PEM).")
+@click.option("--admin-token-file", default="", metavar="FILE",
+              help="Write the first administrator's token there (0600) instead of printing it.")  # fmt: skip
+@click.option("--tenant", default="", envvar="UNIPAM_TENANT", help="The Entra ID tenant whose members may sign in.")
+@click.option("--client-id", default="", envvar="UNIPAM_CLIENT_ID", help="The application their tokens are for.")
+@click.option("--authority", default="https://login.microsoftonline.com", show_default=True, help="Entra ID's address.")
+@click.option("--members", type=click.Choice(["planner", "reader"]), default="planner", show_default=True,
+              help="What a member may do who is no administrator: reserve everywhere, or only look.")  # fmt: skip
+@click.option("--failures", type=click.IntRange(1, 1000), default=20, show_default=True,
+              help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
+@click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
+              help="How often the plan follows the cloud.")  # fmt: skip
+def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any) -> None:
+    """Serve the address plan: the API of the Azure IPAM application, and unipam's own under /api/v1.
+
+    The first start makes the database and an administrator's token. Documentation is at /api/docs.
+    """
+    from unipam.server.entra import Directory
+    from unipam.server.run import Settings, run
+
+    if bool(given["tenant"]) != bool(client_id):
+        raise click.UsageError("--tenant and --client-id belong together")
+    if bool(tls_certificate) != bool(tls_key):
+        raise click.UsageError("--tls-certificate and --tls-key belong together")
+    tenant, authority = given.pop("tenant"), given.pop("authority").rstrip("/")
+    directory = Directory(tenant, client_id, authority) if tenant else None
+    members = given.pop("members")
+    run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))

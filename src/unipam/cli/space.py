@@ -1,0 +1,78 @@
+"""``unipam space``: the routing domains of the plan, within which nothing overlaps."""
+
+from __future__ import annotations
+
+import click
+
+from unipam.cli.output import format_option, show, show_document
+from unipam.cli.register_api import Api, part, with_api, writing
+
+
+@click.group("space")
+def command() -> None:
+    """Spaces: within one nothing overlaps, two may hold the same prefixes."""
+
+
+@command.command("list")
+@with_api
+@format_option
+def list_(api: Api, output: str) -> None:
+    """The spaces, and how full they are."""
+    rows = [row | row.pop("utilisation") for row in api.all("/spaces", {"utilisation": True})]
+    show(rows, output, ("name", "desc", "size", "used", "reserved", "free"), "no spaces yet: unipam space add")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--desc", required=True, help="What it is for.")
+@writing
+@with_api
+@format_option
+def add(api: Api, name: str, desc: str, dry_run: bool, reason: str, output: str) -> None:
+    """Make a space."""
+    made = api.ask("POST", "/spaces", {"name": name, "desc": desc}, query={"dry_run": dry_run}, reason=reason)
+    show([made], output)
+
+
+@command.command("show")
+@click.argument("name")
+@with_api
+@format_option
+def show_(api: Api, name: str, output: str) -> None:
+    """One space."""
+    show([api.ask("GET", f"/spaces/{part(name)}")], output)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--name", "new_name", help="Its new name.")
+@click.option("--desc", help="Its new description.")
+@writing
+@with_api
+@format_option
+def change(  # noqa: PLR0913 (options)
+    *, api: Api, name: str, new_name: str | None, desc: str | None, dry_run: bool, reason: str, output: str
+) -> None:
+    """Rename or describe a space anew."""
+    body = {"name": new_name, "desc": desc}
+    show([api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="With all it holds.")
+@writing
+@with_api
+def remove(api: Api, name: str, force: bool, dry_run: bool, reason: str) -> None:
+    """Remove a space."""
+    query = {"force": force, "dry_run": dry_run}
+    api.ask("DELETE", f"/spaces/{part(name)}", query=query, reason=reason)
+
+
+@command.command()
+@click.argument("name")
+@with_api
+@format_option
+def use(api: Api, name: str, output: str) -> None:
+    """How full a space is, in addresses."""
+    show_document(api.ask("GET", f"/spaces/{part(name)}/utilisation"), "json" if output == "table" else output)
