@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ settings.register_profile("unipam", deadline=None, max_examples=60, print_blob=T
 settings.load_profile("unipam")
 
 UNIPAM = Path(sys.executable).with_name("unipam")
+QUIET = ("--metrics", "", "--sweep", "0")
 ANSWERED_WITHIN = 10
 """Seconds: what is promised whatever is locked. A call that takes longer fails its test."""
 
@@ -72,7 +73,7 @@ class Plugin(NamedTuple):
     path: Path
 
     def run(
-        self, stdin: bytes, env: dict[str, Any], *, cwd: Path | None = None, within: float = ANSWERED_WITHIN
+        self, stdin: bytes, env: dict[Any, Any], *, cwd: Path | None = None, within: float = ANSWERED_WITHIN
     ) -> Reply:
         """Execute it in exactly this environment. Raises TimeoutExpired after `within` seconds."""
         done = subprocess.run(
@@ -126,30 +127,22 @@ def host_local(
 
 
 class Agent:
-    """A real `unipam agent` at a socket of its own. It does not sweep: no test's containers exist."""
+    """A real `unipam agent` at a socket of its own, started by the command `within` which it becomes.
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    It does not sweep: no test's containers exist.
+    """
+
+    def __init__(self, directory: Path, *options: str, within: Sequence[str] = ()) -> None:
         self.socket = directory / "agent.sock"
         self._log = directory / f"agent.{time.monotonic_ns()}.log"
-        self.process = self._start(options)
+        self.process = self._start([*within, str(UNIPAM), "agent", "--socket", str(self.socket), *QUIET, *options])
         try:
             self._await()
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        command: list[str | Path] = [
-            UNIPAM,
-            "agent",
-            "--socket",
-            self.socket,
-            "--metrics",
-            "",
-            "--sweep",
-            "0",
-            *options,
-        ]
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -214,11 +207,11 @@ def agent(short_dir: Callable[[], Path]) -> Iterator[Agent]:
 
 @pytest.fixture
 def start_agent(short_dir: Callable[[], Path]) -> Iterator[Callable[..., Agent]]:
-    """Agents of a test's own: `start_agent(*options, directory=None)`; what still runs afterwards is ended."""
+    """Agents of a test's own: `start_agent(*options, directory=None, within=())`; afterwards they are ended."""
     started: list[Agent] = []
 
-    def start(*options: str, directory: Path | None = None) -> Agent:
-        started.append(Agent(directory or short_dir(), *options))
+    def start(*options: str, directory: Path | None = None, within: Sequence[str] = ()) -> Agent:
+        started.append(Agent(directory or short_dir(), *options, within=within))
         return started[-1]
 
     yield start

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ANSWERED_WITHIN, UNIPAM, Agent, Plugin, Reply, environment, host_local
+from tests.conftest import ANSWERED_WITHIN, QUIET, UNIPAM, Agent, Plugin, Reply, environment, host_local
 
 from unipam.cni import launcher
 from unipam.cni.call import ACK, KEY, Call, encode_call
@@ -335,7 +335,7 @@ def test_a_socket_that_a_dead_agent_left_is_in_nobodys_way(
 def test_an_agent_that_cannot_listen_says_so(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("")
     where = path.format(tmp_path)
-    command: list[str | Path] = [UNIPAM, "agent", "--socket", where, "--metrics", "", "--sweep", "0"]
+    command: list[str | Path] = [UNIPAM, "agent", "--socket", where, *QUIET]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     assert done.returncode == 1
     last = done.stderr.decode().splitlines()[-1]

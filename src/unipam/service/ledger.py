@@ -300,8 +300,8 @@ class Ledger:
 
     def probe(self) -> None:
         """Whether anything could be written. Raises the store's errors."""
-        with self.store.transaction():
-            pass
+        with self.store.transaction() as tx:
+            tx.spaces()
 
     def check_room(self, space: str, pools: Iterable[Pool]) -> None:
         """Whether every pool could serve one more. Raises Exhausted."""

@@ -32,9 +32,13 @@ def boot_id() -> str:
 
 
 class Ledgers:
-    """The ledgers this process has open. `patience` and `flush` are the store's."""
+    """The ledgers this process has open. `patience` and `flush` are the store's.
 
-    def __init__(self, *, patience: float = 4.0, flush: bool = False) -> None:
+    `attended` ones are looked after by an agent: what they learn from outside is kept fresh without a call's doing.
+    """
+
+    def __init__(self, *, patience: float = 4.0, flush: bool = False, attended: bool = False) -> None:
+        self.attended = attended
         self._patience = patience
         self._flush = flush
         self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}
@@ -54,7 +58,7 @@ class Ledgers:
     def find(self, directory: str) -> Ledger | None:
         """The ledger of a data directory, if there is one."""
         path = f"{directory}/{FILE}"
-        return self._current(path) or (self.at(directory) if os.path.exists(path) else None)
+        return self._current(path) or (self.at(directory) if os.path.lexists(path) else None)
 
     def _current(self, path: str) -> Ledger | None:
         known = self._open.get(path)

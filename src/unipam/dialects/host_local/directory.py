@@ -9,6 +9,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -70,7 +72,7 @@ def leave_note(path: str) -> None:
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
     """host-local's own lock, waited for briefly, so that no original is in the middle of a lease."""
-    descriptor = os.open(f"{path}/lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o750)
+    descriptor = os.open(f"{path}/lock", os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o750)
     try:
         _take(descriptor, path)
         yield
@@ -127,11 +129,13 @@ def _content(path: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(descriptor, encoding="utf-8", errors="replace", newline="") as file:
-        try:
-            return file.read(64 * 1024)
-        except OSError:
-            return None
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, 64 * 1024).decode("utf-8", "replace") if regular else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _address(name: str) -> int | None:
@@ -143,7 +147,7 @@ def _address(name: str) -> int | None:
 
 def _cursor(name: str, text: str | None) -> tuple[int, int] | None:
     number, address = name.removeprefix(_CURSOR), _address((text or "").strip())
-    return (int(number), address) if number.isdecimal() and address is not None else None
+    return (int(number), address) if re.fullmatch("[0-9]{1,6}", number) and address is not None else None
 
 
 def write(path: str, claims: Sequence[Claim], cursors: dict[int, int]) -> None:
