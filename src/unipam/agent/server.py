@@ -36,7 +36,7 @@ class Responder:
     """Answers calls: at once in this thread, or patiently in another. `patience` is in seconds."""
 
     def __init__(self, *, flush: bool = False, patience: float = 3.5) -> None:
-        self.ledgers = Ledgers(patience=0, flush=flush)
+        self.ledgers = Ledgers(patience=0, flush=flush, attended=True)
         self._patience = patience
         self._flush = flush
         self._own = threading.local()
@@ -58,7 +58,7 @@ class Responder:
 
     def _ledgers_here(self) -> Ledgers:
         if not hasattr(self._own, "ledgers"):
-            self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush)
+            self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush, attended=True)
         return cast("Ledgers", self._own.ledgers)
 
     async def undo(self, given: Answer) -> None:

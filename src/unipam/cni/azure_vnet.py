@@ -12,14 +12,14 @@ import random
 import time
 from collections.abc import Callable
 
-from unipam.cni import attachment, protocol
+from unipam.cni import attachment, azure_warm, protocol
 from unipam.cni.call import Answer, Call
-from unipam.cni.plugin import Learnt, Plugin, Verb, failure, read, remembering
+from unipam.cni.plugin import Plugin, Verb, failure, read, remembering
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
 from unipam.dialects.azure_vnet import config as azure
 from unipam.dialects.azure_vnet import dialect, pools, textlog
-from unipam.dialects.azure_vnet.config import Network, Origin
+from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
@@ -37,14 +37,11 @@ from unipam.model.records import Claim, Owner, Request
 from unipam.service import learned as learning
 from unipam.service import reconcile, refresh
 from unipam.service.learned import Learned, LearnedPool
-from unipam.service.ledger import Allocation, Ledger
+from unipam.service.ledger import Allocation
 from unipam.service.ledgers import Ledgers
 
 _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""
-
-_seen: dict[tuple[str, str], Origin] = {}
-"""For each data directory and plugin that was called for here, how the latest call wants its pools kept."""
 
 
 @functools.cache
@@ -86,10 +83,11 @@ def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
 def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     network = _network(call)
     directory = attachment.directory(call, network.data_dir)
-    _seen[directory, network.origin.plugin] = network.origin
+    azure_warm.remember(directory, network.origin)
     site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+    _take_time(site, network)
     story.begin(network, site)
-    if ledgers.patient and site.is_due():
+    if not ledgers.attended and site.is_due():
         story.refreshed = site.freshen()
     try:
         served = _serve(call, site, network, story)
@@ -102,6 +100,12 @@ def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
         served = _serve(call, site, network, story)
     story.address, story.pool = served[0].claims[0].first, served[1]
     return _granted(config, network, site, *served)
+
+
+def _take_time(site: Site, network: Network) -> None:
+    """Raises StoreBusy where files are written besides the ledger: not in front of everybody else."""
+    if not site.ledgers.patient and (network.origin.write_state or network.log):
+        raise StoreBusy("the state file or the log is written too", path=site.directory)
 
 
 def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
@@ -188,6 +192,8 @@ def _site(call: Call, network: Network, ledgers: Ledgers) -> Site | None:
 def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     network = _leniently(call, config)
     site = _site(call, network, ledgers)
+    if site is not None:
+        _take_time(site, network)
     story.begin(network, site)
     if network.strict:
         _check_pool(site, network)
@@ -276,26 +282,6 @@ def _learn_first(site: Site) -> Refreshed:
     return story
 
 
-def keep_warm(ledgers: Ledgers, directory: str) -> list[Learnt]:
-    """Ask the sources that are due of the ledger in a directory; what they said. Raises the store's errors."""
-    ledger = ledgers.find(directory)
-    sites = [_kept(ledgers, ledger, directory, name) for name in azure.NAMES] if ledger else []
-    return [_learnt(site, site.freshen()) for site in sites if site is not None and site.is_due()]
-
-
-def _kept(ledgers: Ledgers, ledger: Ledger, directory: str, name: str) -> Site | None:
-    """A space as the latest call wants it kept, or as it was kept before this process began."""
-    settings = refresh.latest(ledger, name).settings
-    if not settings:
-        return None
-    return Site(_seen.get((directory, name)) or Origin(**settings), ledgers, ledger, directory)
-
-
-def _learnt(site: Site, news: Refreshed) -> Learnt:
-    learned = news.outcome.learned or Learned()
-    return Learnt(site.space, tuple((p.name, p.capacity) for p in learned.pools), news.outcome.attempt.error)
-
-
 PLUGIN = Plugin(
     azure.NAMES[0],
     dialect.CODES,
@@ -303,6 +289,6 @@ PLUGIN = Plugin(
     {"ADD": _logged(_add), "DEL": _logged(_del), "CHECK": _check, "GC": _gc, "STATUS": _status},
     dialect.VERSIONS,
     dated=False,
-    warm=keep_warm,
+    warm=azure_warm.keep_warm,
     places=tuple(map(azure.data_dir, azure.NAMES)),
 )

@@ -18,6 +18,7 @@ from unipam.addr.prefix import format_address
 from unipam.dialects.azure_vnet import dialect, gofmt, pools
 from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.site import Refreshed, Site, version
+from unipam.model.errors import UnipamError
 from unipam.service.learned import Learned, LearnedPool, snapshot
 
 Line = tuple[str, str]
@@ -76,7 +77,8 @@ def write(story: Story) -> None:
     network = story.network
     if network is None or not network.log:
         return
-    story.look()
+    with contextlib.suppress(UnipamError):  # what the call met itself, it has said
+        story.look()
     now = time.time()
     told = [(story.begun, line) for line in _head(story, network)] + [(now, line) for line in _tail(story, network)]
     text = "".join(_line(at, story.pid, line) for at, line in told)
