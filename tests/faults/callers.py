@@ -39,10 +39,12 @@ class Network:
 
 @dataclass
 class Crowd:
-    """What the callers share: where the plugins are, how many calls are left, and who was given what."""
+    """What the callers share: how many calls are left, and who was given what.
 
-    warm: Path
-    cold: Path
+    `plugins` are the directories in which plugins are found, with how often each is used.
+    """
+
+    plugins: dict[Path, float]
     root: Path
     networks: list[Network]
     calls: int
@@ -239,7 +241,8 @@ class Caller:
         return Said(self._finish(pid), stdout)
 
     def _spawn(self, verb: str, network: Network, container: str, stdout: int, **more: Any) -> int:
-        directory = self._crowd.cold if self._dice.random() < 0.01 else self._crowd.warm
+        plugins = self._crowd.plugins
+        (directory,) = self._dice.choices(list(plugins), list(plugins.values()))
         env = environment(verb, container) | {"CNI_NETNS": str(self._crowd.namespaces / container)}
         reading, writing = os.pipe()
         os.write(writing, network.conf(self._crowd.data_dir, **more))

@@ -1,5 +1,7 @@
 """64 callers at once, 20,000 calls, agents that die and are replaced meanwhile: every promise is kept.
 
+Most callers ask an agent that is killed again and again, some a second agent on the same ledger, some none.
+
 UNIPAM_STORM_CALLS sets another number of calls.
 """
 
@@ -16,7 +18,6 @@ from tests.faults.aftermath import Held, held
 from tests.faults.callers import Crowd, Network, started
 from tests.real.node import PATIENCE, Node, wait_until
 
-from unipam.cni.install import install
 from unipam.model.records import Entry
 
 CALLERS = 64
@@ -80,6 +81,15 @@ def weather(storm: Storm, crowd: Crowd) -> None:
             thread.join()
 
 
+def installed(root: Path, data_dir: Path) -> Node:
+    """A plugin directory with a socket of its own, on the ledger of them all."""
+    root.mkdir()
+    node = Node(root)
+    node.data_dir = data_dir
+    node.install()
+    return node
+
+
 def expected(crowd: Crowd) -> Held:
     """What the living hold, as they were told."""
     return frozenset(
@@ -91,15 +101,13 @@ def expected(crowd: Crowd) -> Held:
 
 
 def test_storm(tmp_path: Path) -> None:
-    node = Node(tmp_path)
-    node.install()
-    (tmp_path / "cold").mkdir()
-    install(tmp_path / "cold", tmp_path / "nobody.sock", ["host-local"])
+    node, other, agentless = (installed(tmp_path / name, tmp_path / "networks") for name in ("node", "other", "cold"))
     (tmp_path / "netns").mkdir()
-    crowd = Crowd(node.bin_dir, tmp_path / "cold", tmp_path, NETWORKS, CALLS)
+    crowd = Crowd({node.bin_dir: 0.9, other.bin_dir: 0.09, agentless.bin_dir: 0.01}, tmp_path, NETWORKS, CALLS)
     storm = Storm(node, crowd)
     try:
-        weather(storm, crowd)
+        with other.agent(*SWEEP):  # a second one by mistake, all the while
+            weather(storm, crowd)
         assert crowd.complaints == []
         wait_until(lambda: node.held() == {at: owner.removesuffix("/eth0") for _, at, owner in expected(crowd)})
     finally:
@@ -107,7 +115,7 @@ def test_storm(tmp_path: Path) -> None:
     logging.getLogger(__name__).info("%s", dict(crowd.outcomes))
     assert held(node.data_dir) == expected(crowd), "the journal is sound, and the living have what they were given"
     assert (tmp_path / "stderr").read_bytes() == b""
-    assert "Traceback" not in node.log()
+    assert "Traceback" not in node.log() + other.log()
     told_true(crowd, node.journal())
     assert {"ADD", "ADD: exhausted", "ADD: nobody heard", "ADD: killed", "DEL", "CHECK"} <= set(crowd.outcomes)
 
