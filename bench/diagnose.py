@@ -154,29 +154,60 @@ def syslog_lines() -> Iterator[str]:
 
 
 def calico_lines() -> Iterator[str]:
-    """Calico's own log at its densest: every line is of a pod that gets an address."""
+    """Calico's own log: the ADD and the DEL of one pod after the other, with the plugin's usual steps."""
     for n in range(10**9):
         clock = f"{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}.123"
         stamp = f"2025-03-{1 + n // 80000 % 28:02} {clock} [INFO][{n % 30000}]"
-        pod = f'ContainerID="{_cid(n)}" HandleID="k8s-pod-network.{_cid(n)}" Namespace="load" Pod="pod-{n}"'
+        pod = f'ContainerID="{_cid(n)}" Namespace="load" Pod="pod-{n}" WorkloadEndpoint="node1-k8s-pod--{n}-eth0"'
         handle = f'handle="k8s-pod-network.{_cid(n)}" host="node1"'
+        address = f"10.244.1.{n % 60}/26"
         yield "".join(
-            f"{stamp} {message}\n"
-            for message in (
-                f"plugin.go 325: Calico CNI found existing endpoint {pod}",
-                "ipam_plugin.go 353: About to acquire host-wide IPAM lock.",
-                "ipam_plugin.go 368: Acquired host-wide IPAM lock.",
-                f"ipam.go 660: Looking up existing affinities for host {handle}",
-                f"ipam.go 511: Trying affinity for 10.244.1.0/26 {handle}",
-                f"ipam.go 1180: Attempting to assign 1 addresses from block block=10.244.1.0/26 {handle}",
-                f"ipam.go 1216: Successfully claimed IPs: [10.244.1.{n % 60}/26] block=10.244.1.0/26 {handle}",
-                f"ipam.go 847: Auto-assigned 1 out of 1 IPv4s: [10.244.1.{n % 60}/26] {handle}",
-                f"ipam_plugin.go 283: Calico CNI IPAM assigned addresses IPv4=[10.244.1.{n % 60}/26] IPv6=[] {pod}",
-                f"dataplane_linux.go 69: Setting the host side veth name to cali{n} {pod}",
-                f"k8s.go 505: Wrote updated endpoint to datastore {pod}",
-                f"ipam_plugin.go 429: Released address using handleID {pod}",
-            )
+            f"{stamp} {message}\n" for message in (*_calico_add(pod, handle, address), *_calico_del(pod, handle))
         )
+
+
+def _calico_add(pod: str, handle: str, address: str) -> tuple[str, ...]:
+    return (
+        f"plugin.go 325: Calico CNI found existing endpoint {pod}",
+        f"k8s.go 74: Extracted identifiers for CmdAddK8s {pod}",
+        f"ipam_plugin.go 265: Auto assigning IP {pod}",
+        "ipam_plugin.go 353: About to acquire host-wide IPAM lock.",
+        "ipam_plugin.go 368: Acquired host-wide IPAM lock.",
+        f"ipam.go 107: Auto-assign 1 ipv4, 0 ipv6 addrs for host 'node1' {handle}",
+        f"ipam.go 660: Looking up existing affinities for host {handle}",
+        f"ipam.go 372: Looking up existing affinities for host {handle}",
+        f"ipam.go 511: Trying affinity for 10.244.1.0/26 {handle}",
+        f'ipam.go 155: Attempting to load block cidr=10.244.1.0/26 host="node1" {handle}',
+        'ipam.go 232: Affinity is confirmed and block has been loaded cidr=10.244.1.0/26 host="node1"',
+        f"ipam.go 1180: Attempting to assign 1 addresses from block block=10.244.1.0/26 {handle}",
+        f"ipam.go 1685: Creating new handle: {handle}",
+        f"ipam.go 1203: Writing block in order to claim IPs block=10.244.1.0/26 {handle}",
+        f"ipam.go 1216: Successfully claimed IPs: [{address}] block=10.244.1.0/26 {handle}",
+        f"ipam.go 847: Auto-assigned 1 out of 1 IPv4s: [{address}] {handle}",
+        "ipam_plugin.go 374: Released host-wide IPAM lock.",
+        f"ipam_plugin.go 283: Calico CNI IPAM assigned addresses IPv4=[{address}] IPv6=[] {pod}",
+        f"k8s.go 386: Populated endpoint {pod}",
+        f"k8s.go 387: Calico CNI using IPs: [{address}] {pod}",
+        f"dataplane_linux.go 69: Setting the host side veth name to cali123 {pod}",
+        f"dataplane_linux.go 508: Disabling IPv4 forwarding {pod}",
+        f"k8s.go 414: Added Mac, interface name, and active container ID to endpoint {pod}",
+        f"k8s.go 505: Wrote updated endpoint to datastore {pod}",
+    )
+
+
+def _calico_del(pod: str, handle: str) -> tuple[str, ...]:
+    return (
+        f"k8s.go 576: Cleaning up netns {pod}",
+        f"k8s.go 583: Releasing IP address(es) {pod}",
+        f"utils.go 188: Calico CNI releasing IP address {pod}",
+        "ipam_plugin.go 353: About to acquire host-wide IPAM lock.",
+        "ipam_plugin.go 368: Acquired host-wide IPAM lock.",
+        f"ipam_plugin.go 412: Releasing address using handleID {pod}",
+        f"ipam_plugin.go 429: Released address using handleID {pod}",
+        f"ipam_plugin.go 440: Releasing address using workloadID {pod} {handle}",
+        "ipam_plugin.go 374: Released host-wide IPAM lock.",
+        f"k8s.go 589: Teardown processing complete. {pod}",
+    )
 
 
 def _zap(component: str, message: str, n: int, keys: dict[str, object]) -> str:

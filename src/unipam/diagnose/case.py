@@ -19,6 +19,10 @@ MAX_EVIDENCE = 5
 MAX_ENTITIES = 20
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
+MAX_FACTS_OF_A_KIND = 25
+_KIND_LENGTH = 12
+"""Facts that begin alike are of one kind: a thousand sandboxes must not crowd out the one pool."""
+
 MAX_TRACKS = 6_000
 MAX_EVENTS_PER_TRACK = 12
 MAX_PODS = 20_000
@@ -67,6 +71,8 @@ class Case:
     def __init__(self) -> None:
         self.signals: dict[tuple[str, str], Signal] = {}
         self.facts: dict[str, Fact] = {}
+        self._fact_kinds: Counter[str] = Counter()
+        self.facts_left_out = 0
         self.tracks: OrderedDict[str, deque[Event]] = OrderedDict()
         self.dropped: Counter[str] = Counter()
         self.tracks_dropped = 0
@@ -109,6 +115,12 @@ class Case:
         for sort, names in entities.items():
             signal.name(sort, names)
 
+    def waited(self, subject: str, where: Evidence, at: float | None, seconds: float) -> None:
+        """Someone waited for a lock; the longest wait is what counts."""
+        known = self.signals.get(("lock-wait", subject))
+        longest = max(round(seconds), int(known.values.get("longest", 0)) if known else 0)
+        self.signal("lock-wait", subject, where, at=at, values={"longest": longest})
+
     def has(self, *kinds: str) -> bool:
         """Whether any of the kinds was seen."""
         return any(kind in kinds for kind, _ in self.signals)
@@ -118,8 +130,11 @@ class Case:
         fact = self.facts.get(text)
         if fact is not None:
             fact.count += 1
-        elif len(self.facts) < MAX_FACTS:
+        elif self._fact_kinds[text[:_KIND_LENGTH]] < MAX_FACTS_OF_A_KIND and len(self.facts) < MAX_FACTS:
+            self._fact_kinds[text[:_KIND_LENGTH]] += 1
             self.facts[text] = Fact(text, [where() if callable(where) else where])
+        else:
+            self.facts_left_out += 1
 
     def event(self, event: Event) -> None:
         """Append to the history of the event's address, or of its container when it has no address."""

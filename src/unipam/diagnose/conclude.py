@@ -43,6 +43,7 @@ def conclude(case: Case) -> Report:
         sorted(case.pools.values(), key=lambda pool: pool.name),
         _timeline(case),
         case.sources,
+        case.facts_left_out,
     )
 
 

@@ -144,4 +144,6 @@ class Report(msgspec.Struct):
     pools: list[Pool]
     timeline: list[Track]
     sources: list[Source]
+    facts_left_out: int = 0
+    """Facts of the same kinds that are not listed, to keep memory and page within bounds."""
     version: int = 1

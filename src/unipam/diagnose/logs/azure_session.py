@@ -217,6 +217,4 @@ class Sessions:
 
     def _waited(self, session: Session, wait: float) -> None:
         where = evidence(self.file, session.line, f"process {session.pid} waited {wait:.0f} s for the lock")
-        self._case.signal("lock-wait", "", where, at=session.at)
-        signal = self._case.signals[("lock-wait", "")]
-        signal.values["longest"] = max(int(signal.values.get("longest", 0)), round(wait))
+        self._case.waited("", where, session.at, wait)

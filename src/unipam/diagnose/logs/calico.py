@@ -9,8 +9,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 
-from unipam.diagnose import variants
-from unipam.diagnose.case import Case
+from unipam.diagnose import stamps, variants
+from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs.envelope import Peeled
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
@@ -25,6 +25,45 @@ _HANDLE_CONTAINER = re.compile(r"\.([0-9a-f]{64})$")
 _WORKLOAD = re.compile(r"Workload=\"?([\w.-]+)")
 _CIDR = r"\"?([0-9a-fA-F:./]+)"
 _DUMMIES = {"0.0.0.0/0", "::/0"}
+
+
+_HEAD = 20
+_STEPS = frozenset(
+    text[:_HEAD]
+    for text in (
+        b"Looking up existing affinities",
+        b"Trying affinity for ",
+        b"Attempting to load block",
+        b"Attempting to assign",
+        b"Attempting to confirm",
+        b"Auto-assign 1 ipv4, ",
+        b"Auto-assign 0 ipv4, ",
+        b"Writing block in order to claim",
+        b"Querying block so we can release",
+        b"Block has 1 IPs with the given handle",
+        b"Updating block to release",
+        b"Extracted identifiers",
+        b"Calico CNI found existing",
+        b"Calico CNI using IPs",
+        b"Calico CNI releasing IP",
+        b"Calico CNI IPAM request",
+        b"Calico CNI IPAM handle",
+        b"Releasing all IPs with handle",
+        b"Releasing address using",
+        b"Releasing IP address(es)",
+        b"Released host-wide IPAM lock",
+        b"Setting the host side veth",
+        b"Populated endpoint ContainerID",
+        b"Added Mac, interface",
+        b"Wrote updated endpoint",
+        b"Disabling IPv4 forwarding",
+        b"Cleaning up netns ContainerID",
+    )
+)
+"""Messages of the way to an address that say nothing by themselves: most lines of the plugin's own log."""
+
+_ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock"))
+LONG_WAIT_SECONDS = 5.0
 
 
 def container_of(text: str) -> str:
@@ -45,12 +84,25 @@ class CalicoLog:
         self.calling = self.workload = ""
         self._locks: OrderedDict[str, float] = OrderedDict()
 
+    def step(self, line: bytes, file: str, number: int) -> bool:
+        """Take a line of the bracket form that is only a step on the way, or one of the lock; most lines are."""
+        start = line.find(b": ", 28) + 2
+        head = line[start : start + _HEAD]
+        if head in _STEPS:
+            return True
+        if head not in {_ASKED, _GOT}:
+            return False
+        pid = line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
+        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
+        return True
+
     def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
             return
         if "host-wide IPAM lock" in text:
-            self._lock(peeled, text, passage)
+            if not text.startswith("Released"):
+                self._lock(peeled.pid, peeled.at, passage.where, asked=text.startswith("About"))
             return
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
@@ -70,18 +122,17 @@ class CalicoLog:
         if pods and "/" in pods[0]:
             self.case.pod_of(container, pods[0])
 
-    def _lock(self, peeled: Peeled, text: str, passage: Passage) -> None:
-        if peeled.at is None:
+    def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
+        if at is None:
             return
-        if text.startswith("About to"):
-            self._locks[peeled.pid] = peeled.at
+        if asked:
+            self._locks[pid] = at
             if len(self._locks) > 512:
                 self._locks.popitem(last=False)
-        elif text.startswith("Acquired"):
-            waited = peeled.at - self._locks.pop(peeled.pid, peeled.at)
-            if waited >= 5.0:
-                values = {"longest": round(waited)}
-                self.case.signal("lock-wait", "host-wide IPAM lock", passage.where(), at=peeled.at, values=values)
+            return
+        waited = at - self._locks.pop(pid, at)
+        if waited >= LONG_WAIT_SECONDS:
+            self.case.waited("host-wide IPAM lock", where(), at, waited)
 
 
 class _Message:

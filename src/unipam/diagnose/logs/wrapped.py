@@ -32,8 +32,9 @@ class Wrapped:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.runtime = runtime.RuntimeLog(case)
+        self._calico = calico.CalicoLog(case)
         self._readers: _Readers = (
-            (calico.WORDS, calico.CalicoLog(case).read),
+            (calico.WORDS, self._calico.read),
             (cilium.WORDS, cilium.CiliumLog(case).read),
             (runtime.WORDS, self.runtime.read),
         )
@@ -60,6 +61,9 @@ class Wrapped:
         """Take a line that has an envelope."""
         if not may_be_wrapped(line):
             return False
+        if line[24:25] == b"[" and line[19:20] == b"." and self._calico.step(line, self.file, number):
+            self.other += 1
+            return True
         words = words_of(line)
         interesting = not _WORDS.isdisjoint(words) or rules.may_apply(words)
         if not interesting and self._is_plain(line):

@@ -90,7 +90,8 @@ def _facts(report: Report) -> str:
         f'<span class="place code">{escape(fact.evidence[0].file)}:{fact.evidence[0].line}</span></li>'
         for fact in report.facts
     )
-    return f'<div class="card"><ul>{rows}</ul></div>'
+    more = f'<p class="soft">and {report.facts_left_out:,} more of the same kinds</p>' if report.facts_left_out else ""
+    return f'<div class="card"><ul>{rows}</ul>{more}</div>'
 
 
 def _pools(pools: list[Pool]) -> str:

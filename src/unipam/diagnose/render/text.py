@@ -93,6 +93,8 @@ class Writer:
             where = fact.evidence[0]
             yield from self._wrap(f"{fact.text}{times}  [{where.file}:{where.line}]", "     ", "   ")
         yield from self._more(len(report.facts), MAX_FACTS)
+        if report.facts_left_out:
+            yield f"   and {report.facts_left_out} more of the same kinds"
 
     def _pools(self, report: Report) -> Iterator[str]:
         if report.pools:

@@ -51,7 +51,11 @@ RULES = (
         subject="{bridge}",
     ),
     Rule(
-        "no-pod-cidr", r"[Nn]ode \"?(?P<node>[\w.-]+)\"? pod cidr not assigned", "cidr not assigned", subject="{node}"
+        "no-pod-cidr",
+        r"[Nn]ode \"?(?P<node>[\w.-]+)\"? pod cidr not assigned",
+        "acquire lease",
+        "registering network",
+        subject="{node}",
     ),
     Rule("no-pod-cidr", r"no podCidr for node (?P<node>[\w.-]+)", "no podCidr", subject="{node}"),
     Rule(
