@@ -304,15 +304,17 @@ def test_nobody_at_the_wireservers_address(node: AzureNode) -> None:
     assert failed["details"] == "the wireserver at 168.63.129.16 gave no address list: connection refused"
 
 
-def test_an_agent_serves_at_once_while_a_slow_wireserver_is_asked(node: AzureNode) -> None:
+@pytest.mark.parametrize("files", [False, True], ids=["ledger only", "state file and log too"])
+def test_an_agent_serves_at_once_while_a_slow_wireserver_is_asked(node: AzureNode, files: bool) -> None:
     """The refresh hangs for its three seconds; the calls come and go meanwhile."""
+    more = {"writeState": True, "log": str(node.log)} if files else {}
     with served(node, "agent"):
-        node.call("ADD", "pod-a", subnet=SUBNET, queryInterval="1")
+        node.call("ADD", "pod-a", subnet=SUBNET, queryInterval="1", **more)
         node.answer(one_pool(3), delay=30)
         asked = node.calls
         wait_until(lambda: node.calls > asked)
-        assert node.call("ADD", "pod-b", subnet=SUBNET, queryInterval="1").code == 0
-        assert node.call("DEL", "pod-b", subnet=SUBNET, queryInterval="1").code == 0
+        assert node.call("ADD", "pod-b", subnet=SUBNET, queryInterval="1", **more).code == 0
+        assert node.call("DEL", "pod-b", subnet=SUBNET, queryInterval="1", **more).code == 0
         assert "source failed" not in (node.root / "agent.log").read_text(), "the refresh was still under way"
 
 
