@@ -5,6 +5,7 @@ Spec cni-and-host-local §1.5, §1.9, §5.5, §5.6; the acceptance criteria B8 t
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def test_del_releases_whatever_else_is_wrong(
     assert cni("DEL", {**config, "ipam": {**config["ipam"], **change}}, args=args, netns=netns).silent
     assert held(cni, config, "dummy") == []
     assert [entry.verb for entry in journal(tmp_path)] == ["allocate", "release"]
+
+
+def test_del_finds_the_data_directory_that_add_found(warm: Plugin, tmp_path: Path) -> None:
+    one, other = (json.dumps(str(tmp_path / name)) for name in ("one", "other"))
+    ipam = f'"ipam": {{"subnet": "10.1.2.0/29", "dataDir": {one}, "DATADIR": {other}}}'
+    twice = f'{{"name": "n", "cniVersion": "1.0.0", "Ipam": {{"dataDir": {one}}}, {ipam}}}'.encode()
+    assert warm("ADD", twice).code == 0
+    assert not (tmp_path / "one").exists()
+    assert warm("CHECK", twice).silent
+    assert warm("DEL", twice).silent
+    assert warm("CHECK", twice).code == 1
 
 
 def test_del_of_nothing_makes_nothing(cni: Plugin, tmp_path: Path) -> None:

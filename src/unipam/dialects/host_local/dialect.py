@@ -39,15 +39,23 @@ def load(typed: dict[str, Any]) -> Network:
 
 def place(document: dict[str, Any]) -> str:
     """The data directory, as far as a configuration says one at all: DEL must work with a broken configuration."""
-    ipam = next((v for k, v in document.items() if k.casefold() == "ipam" and isinstance(v, dict)), {})
-    found = next((v for k, v in ipam.items() if k.casefold() == "datadir" and isinstance(v, str)), "")
-    return found or config.DATA_DIR
+    found = _ipam(document, "dataDir")
+    return found if found and isinstance(found, str) else config.DATA_DIR
 
 
 def flag(document: dict[str, Any], name: str) -> bool:
     """Whether a switch under `ipam` is on."""
-    ipam = document.get("ipam")
-    return isinstance(ipam, dict) and ipam.get(name) is True
+    return _ipam(document, name) is True
+
+
+def _ipam(document: dict[str, Any], key: str) -> object:
+    """The value of a key under `ipam`, however broken the rest; as everywhere in any case, and the last counts."""
+    ipam = _last(document, "ipam")
+    return _last(ipam, key) if isinstance(ipam, dict) else None
+
+
+def _last(document: dict[str, Any], key: str) -> object:
+    return next((v for k, v in reversed(document.items()) if k.casefold() == key.casefold()), None)
 
 
 def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int, ...]:
