@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from types import TracebackType
 
 import pytest
 from tests.service.conftest import Clock
@@ -462,6 +461,47 @@ def test_going_back_that_fails_leaves_all_as_it_was(ledger: Ledger) -> None:
     assert held(ledger) == {"10.0.0.2": "me/eth0"}
 
 
+# Time --------------------------------------------------------------------------------------------------------
+
+
+class Altered:
+    """A store that does something more within its transactions, as subclasses say."""
+
+    def __init__(self, store: Store) -> None:
+        self.inner = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+
+class Slow(Altered):
+    """One waits for another writer: time passes before a transaction begins."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        super().__init__(store)
+        self.clock = clock
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        with self.inner.transaction() as tx:
+            self.clock.now += 3
+            yield tx
+
+
+def test_what_waited_for_the_ledger_happened_when_its_turn_came(backend: Backend, clock: Clock) -> None:
+    ledger = Ledger(Slow(backend.open(), clock), clock)  # type: ignore[arg-type]
+    start = clock.now
+    (claim,) = add(ledger, cooldown=60).claims
+    ledger.release_claim(claim, "no namespace")
+    add(ledger, YOU, wishes=["10.0.0.3"])
+    ledger.undo(add(ledger, Owner("third")), "the caller went away")
+    ledger.release("net", YOU, "DEL")
+    assert [e.at - start for e in entries(ledger)] == [3, 6, 9, 12, 15, 18]
+    assert claims(ledger)[0].until == start + 6 + 60
+    clock.now = start + 6 + 60 - 3
+    assert ledger.thaw() == 1
+
+
 # Room and notes ----------------------------------------------------------------------------------------------
 
 
@@ -492,36 +532,17 @@ def test_a_ledger_that_can_be_written_answers_the_probe(ledger: Ledger) -> None:
     assert entries(ledger) == []
 
 
-class Full:
-    """A store whose commits fail while it is full."""
+class Full(Altered):
+    """Commits fail while it is full."""
 
-    def __init__(self, store: Store) -> None:
-        self.inner = store
-        self.full = True
+    full = True
 
-    def transaction(self) -> FullTransaction:
-        return FullTransaction(self)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
-
-
-class FullTransaction:
-    def __init__(self, store: Full) -> None:
-        self.store = store
-        self.inner = store.inner.transaction()
-
-    def __enter__(self) -> Tx:
-        return self.inner.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.store.full and kind is None:
-            full = StoreFull("no space left", path="/x")
-            self.inner.__exit__(StoreFull, full, None)
-            raise full
-        self.inner.__exit__(kind, error, trace)
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        with self.inner.transaction() as tx:
+            yield tx
+            if self.full:
+                raise StoreFull("no space left", path="/x")
 
 
 def test_pools_are_remembered_also_when_the_first_attempt_failed(backend: Backend, clock: Clock) -> None:

@@ -91,11 +91,11 @@ class Change:
     A class and not a generator, because it stands in the path of every call.
     """
 
-    __slots__ = ("_adopted", "_inherit", "_now", "_space", "_transaction")
+    __slots__ = ("_adopted", "_clock", "_inherit", "_space", "_transaction")
 
     def __init__(self, ledger: Ledger, space: str, inherit: Inherit) -> None:
         self._transaction = ledger.store.transaction()
-        self._now = ledger.clock()
+        self._clock = ledger.clock
         self._space = space
         self._inherit = inherit
         self._adopted: Callable[[], None] | None = None
@@ -103,16 +103,17 @@ class Change:
     def __enter__(self) -> tuple[Tx, int, float]:
         tx = self._transaction.__enter__()
         try:
+            now = self._clock()  # not before: it may have taken its time to get here
             parent = tx.space(self._space)
-            return tx, self._make(tx) if parent is None else parent, self._now
+            return tx, self._make(tx, now) if parent is None else parent, now
         except BaseException as error:
             self._transaction.__exit__(type(error), error, None)
             raise
 
-    def _make(self, tx: Tx) -> int:
-        parent = tx.create_space(self._space, self._now)
+    def _make(self, tx: Tx, now: float) -> int:
+        parent = tx.create_space(self._space, now)
         inheritance = self._inherit()
-        adopt(tx, parent, inheritance, self._now)
+        adopt(tx, parent, inheritance, now)
         self._adopted = inheritance.adopted
         return parent
 
@@ -221,8 +222,8 @@ class Ledger:
 
         Raises Missing when there is no such space. Nobody else can write meanwhile; when `write` fails all stays.
         """
-        now = self.clock()
         with self.store.transaction() as tx:
+            now = self.clock()
             parent = tx.space(space)
             if parent is None:
                 raise Missing(f"there is no network named {space} in this ledger", network=space)
@@ -237,8 +238,8 @@ class Ledger:
         """Take back an allocation that nobody was told of; one that has been handed out again meanwhile stays."""
         if not allocation.new:
             return
-        now = self.clock()
         with self.store.transaction() as tx:
+            now = self.clock()
             for claim in allocation.claims:
                 there = tx.claim_at(claim.parent, claim.first)
                 if there is not None and there.generation == claim.generation and there.state == HELD:
@@ -247,8 +248,8 @@ class Ledger:
 
     def release_claim(self, claim: Claim, reason: str, actor: str = "", *, force: bool = False) -> None:
         """Let go of one claim as the caller saw it. Raises Stale when it changed hands meanwhile."""
-        now = self.clock()
         with self.store.transaction() as tx:
+            now = self.clock()
             there = tx.claim_at(claim.parent, claim.first)
             if there is None or there.generation != claim.generation or there.state != HELD:
                 raise Stale(
@@ -316,8 +317,8 @@ class Ledger:
 
     def thaw(self) -> int:
         """Clear away cooldowns that have ended, up to a thousand a space; how many."""
-        now = self.clock()
         with self.store.transaction() as tx:
+            now = self.clock()
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
             for claim in ended:
                 _thaw(tx, claim, now)
