@@ -1,0 +1,245 @@
+"""The fake's Resource Manager: resources by id, lists in pages, writes that take their time.
+
+Manners are those of the ARM fixtures' README ("Paging", "Long-running operations", "ETag and If-Match", "Error
+bodies"). One write at a time in a virtual network. What is written is shown by Resource Graph at once, or, with
+`stale`, not before `catch_up`.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fakes.azure_http import Answer, Refused, Request
+
+FINAL = ("Succeeded", "Failed", "Canceled")
+_OPERATION = re.compile(r"/subscriptions/[^/]+/providers/Microsoft.Network/locations/fake/operations/([^/]+)")
+_INTERFACE = re.compile(r"(.+/virtualmachinescalesets/[^/]+)/virtualmachines/[^/]+/networkinterfaces/[^/]+")
+
+
+@dataclass
+class Operation:
+    """A write under way on `target`; it ends after so many more polls, with `error` where it is to fail."""
+
+    id: str
+    target: str
+    polls: int
+    removes: bool = False
+    error: tuple[str, str] | None = None
+    status: str = "InProgress"
+
+
+class Resources:
+    """What there is. `page` is how many rows a list gives at a time."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self.page = 100
+        self.polls = 2
+        self.retry_after = "0"
+        """Fast, which the real service is not: it says 10 or more."""
+        self.stale = False
+        self.empty_first_page = False
+        self.next_host = ""
+        """Where a list is said to go on, instead of here."""
+        self.fail_next: tuple[str, str] | None = None
+        self._all: dict[str, dict[str, Any]] = {}
+        self._graph: dict[str, dict[str, Any]] = {}
+        self._operations: dict[str, Operation] = {}
+        self._lock = threading.RLock()
+
+    # What a test does with its own hands
+
+    def put(self, resource_id: str, properties: dict[str, Any], **fields: Any) -> str:
+        """Make or replace a resource, done at once. `fields`: tags, sku, kind, location."""
+        self._store(resource_id, {"provisioningState": "Succeeded", **properties}, fields)
+        return resource_id
+
+    def put_example(self, example: dict[str, Any]) -> str:
+        """Make a resource as an example of the REST specifications has it."""
+        with self._lock:
+            self._all[example["id"].lower()] = copy.deepcopy(example)
+            self._publish()
+        return str(example["id"])
+
+    def drop(self, resource_id: str) -> None:
+        """A resource, and what is in it, is gone."""
+        with self._lock:
+            for key in [k for k in self._all if f"{k}/".startswith(f"{resource_id.lower()}/")]:
+                del self._all[key]
+            self._publish()
+
+    def catch_up(self) -> None:
+        """Resource Graph sees everything that was written."""
+        with self._lock:
+            self._graph = copy.deepcopy(self._all)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """What Resource Graph sees."""
+        with self._lock:
+            return list(self._graph.values())
+
+    def get(self, resource_id: str) -> dict[str, Any] | None:
+        """A resource as it is."""
+        with self._lock:
+            return copy.deepcopy(self._all.get(resource_id.lower()))
+
+    def _publish(self) -> None:
+        if not self.stale:
+            self.catch_up()
+
+    def _store(self, resource_id: str, properties: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        parts = resource_id.rpartition("/providers/")[2].split("/")
+        resource: dict[str, Any] = {
+            "id": resource_id,
+            "name": parts[-1],
+            "type": "/".join([parts[0], *parts[1::2]]),
+            "etag": f'W/"{uuid.uuid4()}"',
+            "properties": copy.deepcopy(properties),
+            **fields,
+        }
+        _name_children(resource)
+        with self._lock:
+            self._all[resource_id.lower()] = resource
+            self._publish()
+        return resource
+
+    # What is asked over HTTP
+
+    def serve(self, request: Request) -> Answer:
+        """Answer a request for anything under a subscription. Raises Refused."""
+        with self._lock:
+            operation = _OPERATION.fullmatch(request.path)
+            if operation:
+                return self._poll(operation[1], request.query.get("kind") == "location")
+            if request.method == "GET":
+                return self._get(request)
+            if request.method == "PUT":
+                return self._put(request)
+            if request.method == "DELETE":
+                return self._delete(request)
+        raise Refused(405, "HttpMethodNotSupported", f"{request.method} is not supported.")
+
+    def _get(self, request: Request) -> Answer:
+        found = self._all.get(request.path.lower())
+        if found is not None:
+            return Answer(200, found, {"ETag": found.get("etag", "")})
+        if len(request.path.rpartition("/providers/")[2].split("/")) % 2 == 0:
+            return self.listed(request, list(self._children(request.path)))
+        raise Refused(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
+
+    def _children(self, path: str) -> Iterator[dict[str, Any]]:
+        """What a list holds: parts of a virtual network, interfaces of a scale set, or resources by their ids."""
+        parent, _, kind = path.lower().rpartition("/")
+        inside = self._all.get(parent, {}).get("properties", {})
+        if kind == "subnets":
+            yield from inside.get("subnets", [])
+            return
+        for key, resource in self._all.items():
+            interface = _INTERFACE.fullmatch(key)
+            if key.rpartition("/")[0] == path.lower() or (interface and path.lower() == f"{interface[1]}/{kind}"):
+                yield resource
+
+    def listed(self, request: Request, rows: list[Any]) -> Answer:
+        """One page of a list."""
+        token = request.query.get("$skiptoken")
+        if token is None and self.empty_first_page:
+            return Answer(200, {"value": [], "nextLink": self._next(request, 0)})
+        start = int(token or 0)
+        page: dict[str, Any] = {"value": rows[start : start + self.page]}
+        if start + self.page < len(rows):
+            page["nextLink"] = self._next(request, start + self.page)
+        return Answer(200, page)
+
+    def _next(self, request: Request, start: int) -> str:
+        version = request.query["api-version"]
+        return f"{self.next_host or self.base}{request.path}?api-version={version}&$skiptoken={start}"
+
+    def _put(self, request: Request) -> Answer:
+        before = self._all.get(request.path.lower())
+        _check_match(request, before)
+        self._refuse_second_write(request.path)
+        body = request.json
+        state = body.get("properties", {}).get("provisioningState")
+        if before and state not in (None, before["properties"].get("provisioningState")):
+            raise Refused(400, "InvalidRequestContent", "provisioningState cannot be set.")
+        properties = {**body.get("properties", {}), "provisioningState": "Updating"}
+        fields = {name: body[name] for name in ("location", "tags", "sku", "kind") if name in body}
+        stored = self._store(request.path, properties, fields)
+        return Answer(200 if before else 201, copy.deepcopy(stored), self._begin(request.path, "Azure-AsyncOperation"))
+
+    def _delete(self, request: Request) -> Answer:
+        before = self._all.get(request.path.lower())
+        if before is None:
+            return Answer(204)
+        _check_match(request, before)
+        self._refuse_second_write(request.path)
+        before["properties"]["provisioningState"] = "Deleting"
+        return Answer(202, None, self._begin(request.path, "Location", removes=True))
+
+    def _begin(self, target: str, header: str, *, removes: bool = False) -> dict[str, str]:
+        operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next)
+        self.fail_next = None
+        self._operations[operation.id] = operation
+        return {header: self._link(operation, header.lower()), "Retry-After": self.retry_after}
+
+    def _link(self, operation: Operation, kind: str) -> str:
+        where = "/".join(operation.target.split("/")[:3])
+        path = f"{where}/providers/Microsoft.Network/locations/fake/operations/{operation.id}"
+        return f"{self.base}{path}?api-version=2025-07-01&kind={kind}"
+
+    def _refuse_second_write(self, path: str) -> None:
+        for other in self._operations.values():
+            if other.status not in FINAL and _network_of(other.target) == _network_of(path):
+                link = self._link(other, "azure-asyncoperation")
+                text = f"Another operation on this or dependent resource is in progress. To retrieve status: {link}"
+                raise Refused(429, "AnotherOperationInProgress", text, {"Retry-After": self.retry_after})
+
+    def _poll(self, number: str, by_location: bool) -> Answer:
+        operation = self._operations.get(number)
+        if operation is None:
+            raise Refused(404, "OperationNotFound", f"Operation {number} is not known.")
+        if operation.status not in FINAL:
+            self._step(operation)
+        if by_location:
+            done = operation.status in FINAL
+            again = {"Location": self._link(operation, "location"), "Retry-After": self.retry_after}
+            return Answer(200 if done else 202, None, {} if done else again)
+        body: dict[str, Any] = {"id": f"operations/{number}", "name": number, "status": operation.status}
+        if operation.status == "Failed" and operation.error:
+            body["error"] = {"code": operation.error[0], "message": operation.error[1], "details": []}
+        return Answer(200, body, {} if operation.status in FINAL else {"Retry-After": self.retry_after})
+
+    def _step(self, operation: Operation) -> None:
+        operation.polls -= 1
+        if operation.polls > 0:
+            return
+        operation.status = "Failed" if operation.error else "Succeeded"
+        if operation.removes and not operation.error:
+            self.drop(operation.target)
+        elif operation.target in self._all:
+            self._all[operation.target]["properties"]["provisioningState"] = operation.status
+            self._publish()
+
+
+def _check_match(request: Request, before: dict[str, Any] | None) -> None:
+    wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
+    stale = wanted is not None and (before is None or wanted not in ("*", before["etag"]))
+    if stale or (unwanted == "*" and before is not None):
+        raise Refused(412, "PreconditionFailed", "The condition of the request is not met.")
+
+
+def _network_of(path: str) -> str:
+    return "/".join(path.lower().split("/")[:9])
+
+
+def _name_children(resource: dict[str, Any]) -> None:
+    """Give subnets and peerings the ids that the service gives them."""
+    for kind in ("subnets", "virtualNetworkPeerings"):
+        for child in resource["properties"].get(kind) or []:
+            child.setdefault("id", f"{resource['id']}/{kind}/{child['name']}")
