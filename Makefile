@@ -22,8 +22,8 @@ $(STAMP): requirements.lock pyproject.toml hatch_build.py src/unipam/cni/launche
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
-run: setup ## start a node agent on an embedded ledger, and prove it with one real ADD, CHECK and DEL
-	@exec $(BIN)/unipam run
+run: setup ## start the register and a node agent, prove them with one real ADD, CHECK and DEL (SAMPLE=1: with a plan)
+	@exec $(BIN)/unipam run $(if $(SAMPLE),--sample)
 
 test: setup ## run every test that this machine allows; names what it left out and why
 	$(BIN)/python -m pytest -q -rs

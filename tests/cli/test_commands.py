@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -127,12 +128,23 @@ def test_adoption_is_shown_done_and_taken_back(tmp_path: Path) -> None:
 
 
 def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
-    words = [UNIPAM, "run", "--state-dir", tmp_path / "s", "--metrics", ""]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    state = tmp_path / "s"
+    words = [UNIPAM, "run", "--state-dir", state, "--metrics", "", "--register", str(port), "--sample"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
-        lines = [process.stdout.readline(), process.stdout.readline()]
-        assert lines[0].startswith("ADD gave 10.77.0.2/24, CHECK found it, DEL released it")
-        assert "ready" in lines[1]
+        told = [process.stdout.readline() for _ in range(8)]
+        assert told[0] == "a plan of 3 blocks and 4 reservations is in space sample\n"
+        assert told[1].startswith("ADD gave 10.77.0.2/24, CHECK found it, DEL released it")
+        assert told[2] == "unipam is ready. Pages:\n"
+        assert told[3].startswith(f"  register at http://127.0.0.1:{port} (documentation at /api/docs")
+        assert stat.S_IMODE((state / "admin-token").stat().st_mode) == 0o600
+        listed = run("space", "list", "--database", state / "register.db", "-o", "json")
+        assert [space["name"] for space in json.loads(listed.output)] == ["sample"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-    assert not os.path.exists(tmp_path / "s" / "agent.sock")
+        assert process.wait(20) == 0
+    assert not (state / "agent.sock").exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port))

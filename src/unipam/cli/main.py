@@ -21,7 +21,7 @@ COMMANDS = {
     "pool": ("unipam.cli.pool", "how full the pools are, and what comes next"),
     "register": ("unipam.cli.register", "move plans, keep copies, let people in"),
     "reservation": ("unipam.cli.reservation", "prefixes kept for networks to come"),
-    "run": ("unipam.cli.run", "start a node agent on a ledger of your own and prove that it works"),
+    "run": ("unipam.cli.run", "start agent and register on stores of your own, and prove that they work"),
     "server": ("unipam.cli.server", "serve an address plan"),
     "sizing": ("unipam.cli.sizing", "plan the subnets of an AKS cluster"),
     "space": ("unipam.cli.space", "the routing domains of a plan"),

@@ -1,30 +1,35 @@
-"""`unipam run`: an agent on a ledger of the user's own, proven with one real ADD, CHECK and DEL."""
+"""`unipam run`: an agent and a register on stores of the user's own, proven with one real ADD, CHECK and DEL."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
+from unipam.cli import run_register
 from unipam.cni import install
 
 
 @click.command("run")
 @click.option("--state-dir", default="", help="Where everything goes; default: unipam in the user's state directory.")
 @click.option("--metrics", default="127.0.0.1:9517", show_default=True, help="HOST:PORT for Prometheus; '' for none.")
-def command(state_dir: str, metrics: str) -> None:
-    """Start a node agent on a ledger of your own, prove that it works with one real ADD, CHECK and DEL, and stay.
+@click.option("--register", "port", default=8080, show_default=True, help="The register's port; 0 for no register.")
+@click.option("--sample", is_flag=True, help="Put a small plan into the register to look at.")
+def command(state_dir: str, metrics: str, port: int, sample: bool) -> None:
+    """Start a node agent and the register on stores of your own, prove them with one real ADD, CHECK and DEL, and stay.
 
     Nothing outside the state directory is touched. Stop it with Ctrl-C.
 
     \b
-    Example:
+    Examples:
       unipam run --state-dir ./state
+      unipam run --sample --register 8090
     """
     from unipam.agent.run import Settings, run
 
@@ -33,7 +38,28 @@ def command(state_dir: str, metrics: str) -> None:
     for directory in (bin_dir, data_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     install.install(bin_dir, socket, ("host-local",))
-    run(Settings(str(socket), (str(data_dir),), metrics=metrics), lambda: _prove(bin_dir, data_dir, metrics))
+    with _register(state, port, sample=sample) as pages:
+        settings = Settings(str(socket), (str(data_dir),), metrics=metrics)
+        run(settings, lambda: _prove(bin_dir, data_dir, [*pages, *_metrics(metrics)]))
+
+
+@contextlib.contextmanager
+def _register(state: Path, port: int, *, sample: bool) -> Iterator[list[str]]:
+    """The register, where one is wanted; the pages it has."""
+    if not port:
+        yield []
+        return
+    if not run_register.is_installed():
+        yield ["no register: it comes with pip install 'unipam[server]'"]
+        return
+    with run_register.serving(state, port) as address:
+        if sample:
+            click.echo(run_register.make_sample(state, address))
+        yield [f"register at {address} (documentation at /api/docs, token in {state}/admin-token)"]
+
+
+def _metrics(address: str) -> list[str]:
+    return [f"metrics at http://{address}/metrics"] if address else []
 
 
 def _default_state() -> str:
@@ -41,7 +67,7 @@ def _default_state() -> str:
     return os.path.join(base, "unipam")
 
 
-def _prove(bin_dir: Path, data_dir: Path, metrics: str) -> None:
+def _prove(bin_dir: Path, data_dir: Path, pages: list[str]) -> None:
     config = {
         "cniVersion": "1.0.0",
         "name": "unipam-run",
@@ -52,13 +78,18 @@ def _prove(bin_dir: Path, data_dir: Path, metrics: str) -> None:
     _call(bin_dir, "CHECK", {**config, "prevResult": result})
     _call(bin_dir, "DEL", {**config, "prevResult": result})
     click.echo(f"ADD gave {result['ips'][0]['address']}, CHECK found it, DEL released it, through {bin_dir}/host-local")
-    pages = f"metrics at http://{metrics}/metrics; " if metrics else ""
-    click.echo(
-        f"unipam is ready. {pages}next, in another terminal:\n"
-        f"  {sys.argv[0]} lease history unipam-run --data-dir {data_dir}\n"
-        f"  {sys.argv[0]} status --socket {bin_dir.parent}/agent.sock --data-dir {data_dir}\n"
-        f"  on a node: unipam agent, then unipam cni install --bin-dir /opt/cni/bin (README)"
-    )
+    program = Path(sys.executable).with_name("unipam")
+    state = bin_dir.parent
+    click.echo("unipam is ready. Pages:")
+    for page in pages:
+        click.echo(f"  {page}")
+    click.echo("Next, in another terminal:")
+    for words in (
+        f"lease history unipam-run --data-dir {data_dir}",
+        f"status --socket {state}/agent.sock --data-dir {data_dir}",
+        f"space list --database {state}/register.db",
+    ):
+        click.echo(f"  {program} {words}")
 
 
 def _call(bin_dir: Path, verb: str, config: Mapping[str, object]) -> bytes:
