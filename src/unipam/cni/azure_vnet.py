@@ -204,6 +204,8 @@ def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
 
 def _check_pool(site: Site | None, network: Network) -> None:
     """Raises Missing when the pool is not named or not known, as the original does."""
+    if network.space != azure.SPACE:
+        raise dialect.during(dialect.RELEASE_ADDRESS, Missing("Invalid address space"))
     known = learning.snapshot(site.ledger, site.space)[0] if site else Learned()
     if known.find(network.subnet) is None:
         raise dialect.during(dialect.RELEASE_ADDRESS, pools.unknown_pool(network.subnet, known.pools))

@@ -64,6 +64,11 @@ def test_the_query_interval_is_a_string_of_seconds(text: str, seconds: float) ->
             "Failed to parse network configuration: json: cannot unmarshal number into Go struct field"
             " IPAM.ipam.queryInterval of type string",
         ),
+        (
+            {"stateFile": "s.json"},
+            "Failed to parse network configuration: stateFile 's.json' is not an absolute path",
+        ),
+        ({"log": "/a\0b"}, "Failed to parse network configuration: log '/a\\x00b' is not an absolute path"),
         ({"environment": "Azure"}, "Failed to parse network configuration: Invalid configuration"),
         (
             {"strict": "yes"},
@@ -86,7 +91,8 @@ def test_an_unknown_environment_is_named_with_those_that_are_known() -> None:
 
 
 def test_a_del_takes_what_makes_sense() -> None:
-    ipam = {"queryInterval": 10, "environment": "gcp", "SUBNET": "10.0.0.0/8", "ipAddress": ["x"], "dataDir": "/d"}
+    ipam = {"queryInterval": 10, "environment": "gcp", "SUBNET": "10.0.0.0/8", "ipAddress": ["x"], "dataDir": "/d",
+            "stateFile": "x", "log": "\0"}  # fmt: skip
     network = config.load_leniently({"name": 7, "ipam": ipam}, PLUGIN)
     assert (network.subnet, network.address, network.data_dir) == ("10.0.0.0/8", "", "/d")
     assert network.origin == config.Origin(PLUGIN, "azure", 10.0, "/var/run/azure-vnet-ipam.json", False)

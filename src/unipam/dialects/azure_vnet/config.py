@@ -21,6 +21,7 @@ _TEXTS = (
     "type", "mode", "environment", "addressSpace", "subnet", "ipAddress", "queryInterval",
     "dataDir", "stateFile", "log",
 )  # fmt: skip
+_PATHS = ("dataDir", "stateFile", "log")
 _FLAGS = ("writeState", "strict")
 _IPAM = Struct("cni.IPAM", "IPAM", {**{key: Text() for key in _TEXTS}, **{key: Flag() for key in _FLAGS}})
 _NET = Struct(
@@ -73,7 +74,10 @@ def load(document: Any, plugin: str) -> Network:
     """A configuration as a Network. Raises BadConfig in the original's words."""
     try:
         net = read(_NET, document)
-        network = _network(net, net.get("ipam") or {}, plugin)
+        ipam = net.get("ipam") or {}
+        for key in _bad_paths(ipam):
+            raise BadConfig(f"{key} {ipam[key]!r} is not an absolute path")
+        network = _network(net, ipam, plugin)
     except BadConfig as error:
         raise BadConfig(f"Failed to parse network configuration: {error.message}") from None
     if network.origin.environment not in ENVIRONMENTS:
@@ -85,12 +89,20 @@ def load(document: Any, plugin: str) -> Network:
     return network
 
 
+def _bad_paths(ipam: dict[str, Any]) -> list[str]:
+    """The keys whose path nobody can open, or whose place depends on who opens it."""
+    found = {key: ipam.get(key) or "/" for key in _PATHS}
+    return [key for key, path in found.items() if "\0" in path or not (path.startswith("/") or key == "dataDir")]
+
+
 def load_leniently(document: dict[str, Any], plugin: str) -> Network:
     """As `load`, leaving away what makes no sense: a container is let go of whatever became of its configuration."""
     ipam = next((v for k, v in document.items() if k.casefold() == "ipam" and isinstance(v, dict)), {})
     shapes = {key.casefold(): str for key in _TEXTS} | {key.casefold(): bool for key in _FLAGS}
-    sound = {k: v for k, v in ipam.items() if isinstance(v, shapes.get(k.casefold(), object))}
-    network = _network({"name": str(document.get("name") or "")}, read(_IPAM, sound), plugin)
+    sound = read(_IPAM, {k: v for k, v in ipam.items() if isinstance(v, shapes.get(k.casefold(), object))})
+    for key in _bad_paths(sound):
+        del sound[key]
+    network = _network({"name": str(document.get("name") or "")}, sound, plugin)
     known = network.origin.environment in ENVIRONMENTS
     return network if known else network._replace(origin=network.origin._replace(environment="azure"))
 
