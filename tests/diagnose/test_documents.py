@@ -223,3 +223,11 @@ def test_yaml_that_would_unfold_without_end_is_left(read: Read) -> None:
         for last, name in zip("abcdefghijk", "bcdefghijkl", strict=True)
     )
     assert read(f"kind: IPAMBlock\n{bomb}end:\n").verdict == "Nothing wrong."
+
+
+def test_calicos_pods_beside_azure_cni_make_it_azure_cni_with_calico(read: Read) -> None:
+    conflist = json.dumps({"name": "azure", "plugins": [{"type": "azure-vnet", "ipam": {"type": "azure-vnet-ipam"}}]})
+    pod = "calico-system   calico-node-x7k2p   1/1   Running   0   2h   10.224.0.4   aks-1   <none>   <none>"
+    assert [found.name for found in read(conflist).variants] == ["azure-cni"]
+    (variant,) = read(f"{conflist}\n{pod}\n").variants
+    assert (variant.name, len(variant.evidence)) == ("azure-cni-calico", 2)

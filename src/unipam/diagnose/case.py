@@ -88,6 +88,8 @@ class Case:
         self.live_addresses: dict[str, str] = {}
         """Addresses of running pods as a pod listing names them: address to pod."""
         self.pod_cidrs: dict[str, Evidence] = {}
+        self.calico_sign: Evidence | None = None
+        """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
         """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
         self.resets: list[tuple[str, int]] = []

@@ -32,6 +32,7 @@ def conclude(case: Case) -> Report:
     _drop_consequences(case)
     _clocks(case)
     _no_cni(case)
+    variants.with_calico(case)
     findings = sorted((finding(signal, phrases.of(case, signal)) for signal in case.signals.values()), key=rank)
     wrong = [found for found in findings if found.severity != "note"]
     return Report(

@@ -6,6 +6,7 @@ configuration of the latter, so it takes a sign of Calico to tell the two apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from unipam.diagnose.case import Case
@@ -19,6 +20,8 @@ class Kind(NamedTuple):
     ipam: str
     look_at: str
 
+
+_CALICO_PODS = ("calico-system/", "kube-system/calico-", "calico-apiserver/", "tigera-operator/")
 
 KINDS: dict[str, Kind] = {
     "kubenet": Kind(
@@ -102,6 +105,28 @@ def seen(case: Case, name: str, where: Evidence, *details: str, certain: bool = 
     variant.details.extend(
         detail for detail in details if detail and detail not in variant.details and len(variant.details) < 12
     )
+
+
+def azure_call(case: Case, ipam: str, mode: str, pod: str, where: Callable[[], Evidence]) -> None:
+    """A call of azure-vnet shows which IPAM it was told to use. It comes with every pod, so it is looked at once."""
+    if pod.startswith(_CALICO_PODS) and case.calico_sign is None:
+        case.calico_sign = where()
+    text = f"The calls come from azure-vnet, mode {mode or 'not named'}, IPAM {ipam}."
+    new = text not in case.facts
+    case.fact(text, where)
+    name = {"azure-vnet-ipam": "azure-cni", "azure-cns": "azure-cns"}.get(ipam)
+    if new and name:
+        seen(case, name, where(), f"mode {mode}" if mode else "")
+
+
+def with_calico(case: Case) -> None:
+    """Azure CNI beside a sign of Calico is Azure CNI with Calico, whose configuration is the same."""
+    plain = case.variants.get("azure-cni")
+    if plain is None or case.calico_sign is None:
+        return
+    del case.variants["azure-cni"]
+    for where in (*plain.evidence, case.calico_sign):
+        seen(case, "azure-cni-calico", where, *plain.details, certain=plain.certain)
 
 
 def cilium_mode(case: Case, mode: str, where: Evidence) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.tree import Document, Obj
 from unipam.diagnose.report import Evidence, Holder, Pool
@@ -132,6 +133,7 @@ def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, 
     for record in in_use if not whole or len(records) <= 8 else ():
         case.fact(f"{record.address} is in use by container {record.owner or '(no owner recorded)'}.", record.where)
     tagged = [record for record in records if record.owner and not record.in_use]
+    variants.seen(case, "azure-cni", where)
     pool = case.pool(name, "azure-vnet-ipam")
     pool.evidence = [*pool.evidence, where][-3:]
     for record in in_use:
@@ -223,12 +225,15 @@ def _prefix(subnet: Obj) -> Obj:
 
 def _overlay(case: Case, interface: Obj, subnets: list[str], gateways: list[str], where: Evidence) -> None:
     nic = [str(subnet) for subnet in interface.items_of("Subnets")]
-    if "169.254.1.1" in gateways:
-        case.fact(
-            "Overlay node: its pods' addresses come from Azure CNS; there is no azure-vnet-ipam.json here.", where
-        )
-        if nic and subnets and set(nic).isdisjoint(subnets):
-            case.signal("overlay-subnets", subnets[0], where, values={"nic": ", ".join(nic)})
+    apart = bool(nic and subnets and set(nic).isdisjoint(subnets))
+    if "169.254.1.1" not in gateways:
+        if not apart:  # pods share the NIC's subnet, as with azure-vnet-ipam; the file does not name the IPAM
+            variants.seen(case, "azure-cni", where, certain=False)
+        return
+    variants.seen(case, "azure-cni-overlay", where)
+    case.fact("Overlay node: its pods' addresses come from Azure CNS; there is no azure-vnet-ipam.json here.", where)
+    if apart:
+        case.signal("overlay-subnets", subnets[0], where, values={"nic": ", ".join(nic)})
 
 
 def _endpoints(case: Case, document: Document, endpoints: Obj) -> None:

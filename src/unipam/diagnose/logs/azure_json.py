@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from unipam.diagnose import rules, stamps
+from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents import azure_state
 from unipam.diagnose.logs.azure_session import Session
@@ -224,10 +224,8 @@ class _Line:
         ipam = ipam if isinstance(ipam, dict) else {}
         self.session.pool, self.session.address = str(ipam.get("subnet") or ""), str(ipam.get("ipAddress") or "")
         if netconf.get("type") == "azure-vnet":
-            self.log.case.fact(
-                f"The calls come from azure-vnet, mode {netconf.get('mode') or 'not named'}.",
-                self.where(),
-            )
+            mode, kind = str(netconf.get("mode") or ""), str(ipam.get("type") or "")
+            variants.azure_call(self.log.case, kind, mode, self.session.pod, self.where)
 
     def learn_container(self) -> None:
         options = _plain(self.zap.options)

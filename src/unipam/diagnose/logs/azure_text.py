@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from unipam.diagnose import rules, stamps
+from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs import cns
 from unipam.diagnose.logs.azure_session import Session, Sessions
@@ -229,8 +229,14 @@ class _Line:
         if session.container and session.pod:
             self.log.case.pod_of(session.container, session.pod)
         if b'"type":"azure-vnet"' in args:
-            mode = self.between(b'"mode":"', b'"') or "not named"
-            self.log.case.fact(f"The calls come from azure-vnet, mode {mode}.", self.where)
+            kind = (
+                "azure-vnet-ipam"
+                if b'"azure-vnet-ipam"' in args
+                else "azure-cns"
+                if b'"azure-cns"' in args
+                else "not named"
+            )
+            variants.azure_call(self.log.case, kind, self.between(b'"mode":"', b'"'), session.pod, self.where)
 
     def _learn_container(self) -> None:
         session = self.session

@@ -13,7 +13,7 @@ ROW = 24
 LEFT = 190
 WIDTH = 1060
 RIGHT = 16
-TOP = 34
+TOP = 46
 _TICKS = 5
 
 
@@ -66,16 +66,18 @@ class _Scale:
         return LEFT + (at - self.first) / self.span * (WIDTH - LEFT - RIGHT)
 
     def axis(self, height: int) -> list[str]:
+        """Lines and labels: the clock at every tick, the date above it where the day is a new one."""
         parts, day = [], ""
         for tick in range(_TICKS + 1):
             at = self.first + self.span * tick / _TICKS
             x = self.x(at)
             date, clock = show(at).split(" ")
-            label = clock if date == day else f"{date} {clock}"
-            day = date
             anchor = "start" if tick == 0 else "end" if tick == _TICKS else "middle"
             parts.append(f'<line x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{height - 8}" stroke="var(--line)"/>')
-            parts.append(f'<text class="soft" x="{x:.1f}" y="{TOP - 14}" text-anchor="{anchor}">{label}</text>')
+            for text, y in ((clock, TOP - 12), (date if date != day else "", TOP - 28)):
+                if text:
+                    parts.append(f'<text class="soft" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{text}</text>')
+            day = date
         return parts
 
 

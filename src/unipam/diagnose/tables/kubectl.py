@@ -30,13 +30,12 @@ _NODE_NOT_READY = re.compile(r"^\s*(?P<node>[\w.-]+)\s.*NetworkPluginNotReady")
 def read(case: Case, file: str, lines: Numbered) -> None:
     """Read whatever of these the lines hold."""
     in_nnc = False
-    pods: list[re.Match[str]] = []
     for number, text in lines:
         in_nnc = in_nnc or _NNC_HEAD.search(text) is not None
         if in_nnc and (row := _NNC_ROW.match(text) or _NNC_SHORT.match(text)) is not None:
             _network_config(case, file, number, text, row)
         elif (pod := _POD_ROW.match(text)) is not None:
-            pods.append(pod)
+            _calico_sign(case, file, number, text, pod)
             case.live_addresses[pod["ip"]] = f"{pod['namespace']}/{pod['name']}"
         elif (sandbox := _CRICTL_ROW.match(text)) is not None:
             case.live_containers[sandbox["id"]] = evidence(file, number, text)
@@ -45,6 +44,11 @@ def read(case: Case, file: str, lines: Numbered) -> None:
         elif (node := _NODE_NOT_READY.match(text)) is not None:
             case.signal("no-cni", "", evidence(file, number, text), times=0, nodes=[node["node"]])
             variants.seen(case, "none", evidence(file, number, text), f"node {node['node']}")
+
+
+def _calico_sign(case: Case, file: str, number: int, text: str, pod: re.Match[str]) -> None:
+    if case.calico_sign is None and (pod["namespace"] == "calico-system" or pod["name"].startswith("calico-")):
+        case.calico_sign = evidence(file, number, text)
 
 
 def _network_config(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:
