@@ -82,6 +82,22 @@ def test_a_held_address_that_vanished_stays_with_its_holder_and_is_nobodys_after
     assert [p.name for p in merge(ledger, pool("10.0.0.0/24", "10.0.0.5")).pools] == ["10.0.0.0/24"]
 
 
+def test_a_network_that_was_resized_takes_over_what_is_held_in_it(ledger: Ledger) -> None:
+    merge(ledger, FOUR)
+    assert take(ledger, "c1", [FOUR]) == "10.0.0.5"
+    smaller = pool("10.0.0.0/25", "10.0.0.5", "10.0.0.6")
+    known = merge(ledger, smaller)
+    assert known.pools == (smaller,)
+    assert known.holding(parse_address("10.0.0.5")) == smaller
+
+
+def test_an_address_is_of_the_pool_that_lists_it(ledger: Ledger) -> None:
+    inner = pool("10.0.0.0/28", "10.0.0.7")
+    known = merge(ledger, FOUR, inner)
+    assert known.holding(parse_address("10.0.0.7")) == inner
+    assert known.holding(parse_address("10.0.0.5")) == FOUR
+
+
 def test_an_address_that_comes_back_can_be_handed_out_again(ledger: Ledger) -> None:
     for pools in ([OTHER], [FOUR], [FOUR, OTHER]):
         merge(ledger, *pools)

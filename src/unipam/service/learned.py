@@ -69,8 +69,10 @@ class Learned(NamedTuple):
         return next((pool for pool in self.pools if pool.name == name), None)
 
     def holding(self, address: int) -> LearnedPool | None:
-        """The pool in whose network an address lies."""
-        return next((p for p in self.pools if p.network.first <= address <= p.network.last), None)
+        """The pool that an address is of; of one that vanished, the pool in whose network it lies."""
+        near = [p for p in self.pools if p.network.first <= address <= p.network.last]
+        own = (p for p in near if any(r.first <= address <= r.last for r in p.addresses))
+        return next(own, near[0] if near else None)
 
 
 def encode(learned: Learned) -> str:
@@ -137,7 +139,8 @@ def notes(learned: Learned) -> tuple[tuple[str, str], ...]:
 def merge(tx: Tx, parent: int, found: Sequence[LearnedPool], boot: int) -> Learned:
     """Take over what was learned now, which replaces what was known, except that
 
-    - a pool that is not there any more stays, without addresses, as long as any of its addresses is held;
+    - a pool that is not there any more stays, without addresses, as long as any of its addresses is held and in no
+      network that is there;
     - an answer without one usable address of a family says nothing about that family: its pools stay as they are.
     """
     known = recall(tx, parent)
@@ -150,11 +153,15 @@ def merge(tx: Tx, parent: int, found: Sequence[LearnedPool], boot: int) -> Learn
             merged[old.network] = old
         elif new is not None:
             merged[old.network] = new._replace(reserved=old.reserved)
-        elif held(tx, parent, old):
+        elif any(_homeless(claim, found) for claim in held(tx, parent, old)):
             merged[old.network] = old._replace(addresses=())
     learned = Learned(boot, tuple(merged[network] for network in sorted(merged)))
     remember(tx, parent, learned)
     return learned
+
+
+def _homeless(claim: Claim, pools: Sequence[LearnedPool]) -> bool:
+    return not any(pool.network.first <= claim.first <= pool.network.last for pool in pools)
 
 
 def settle(tx: Tx, parent: int, boot: int, now: float) -> Learned:
