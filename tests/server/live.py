@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-
 from tests.service.clouds import MemoryCloud
+
 from unipam.server.run import Settings, follow_once, make_app, prepare
 
 

@@ -133,7 +133,7 @@ class NameTaken(Refused):
 
 
 class NotEmpty(Refused):
-    """It cannot go while it holds something. Facts: kind, value, holds."""
+    """It cannot go while it holds something. Facts: of (its kind), value, holds."""
 
 
 class Forbidden(Refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
@@ -15,6 +15,7 @@ from unipam.model.errors import UnipamError
 from unipam.server.azure import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
 from unipam.server.errors import install
 from unipam.server.native import routes as native
+from unipam.server.native.problems import NATIVE, http_problem
 from unipam.server.register import Here, Register, reply
 from unipam.service.plan_reads import counts
 
@@ -137,9 +138,14 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
-def _refuse(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    answer = reply({"error": f"The request body is larger than {MOST_BYTES} bytes."}, 413, {"Connection": "close"})
-    return answer(scope, receive, send)
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Let the body run past before answering: a client that is still sending would not hear the answer."""
+    while (await receive()).get("more_body"):
+        pass
+    text = f"the request body is larger than {MOST_BYTES} bytes"
+    native = scope["path"].startswith(NATIVE)
+    answer = http_problem(413, text, {}) if native else reply({"error": text}, 413)
+    await answer(scope, receive, send)
 
 
 def _counted(receive: Receive) -> Receive:

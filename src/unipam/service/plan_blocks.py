@@ -48,7 +48,7 @@ def remove_space(tx: Tx, by: By, space: str, *, force: bool = False) -> None:
     if held is not None and not force:
         raise NotEmpty(
             f"the space {space} still holds blocks ({held.text} ...): remove them first, or use force",
-            kind=SPACE,
+            of=SPACE,
             value=space,
             holds=model.BLOCK,
         )
@@ -163,7 +163,7 @@ def remove_block(tx: Tx, by: By, space: str, block: str, *, force: bool = False)
     if held is not None and not force:
         raise NotEmpty(
             f"the block {block} still holds the {held.kind} {held.text}: remove what it holds first, or use force",
-            kind=model.BLOCK,
+            of=model.BLOCK,
             value=block,
             holds=held.kind,
         )

@@ -127,7 +127,7 @@ def remove(tx: Tx, by: By, found: Node[F], *, force: bool = False) -> None:
         raise NotEmpty(
             f"the {found.claim.kind} {found.claim.owner.holder} still holds the {held.kind} {held.owner.holder}:"
             " remove it first, or use force",
-            kind=found.claim.kind,
+            of=found.claim.kind,
             value=found.claim.owner.holder,
             holds=held.kind,
         )
