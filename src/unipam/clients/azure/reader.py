@@ -49,6 +49,7 @@ class Listing(NamedTuple):
     serves: tuple[str, ...]
 
 
+_PRIVATE = ("pe", "df")
 _ADDRESSED = ("vm", "fwvnet", "bastion", "vnetgw", "appgw", "lb")
 
 LISTINGS = {
@@ -57,13 +58,13 @@ LISTINGS = {
     "peerings": Listing(PEERINGS, list[PeeringRow], (NETWORKS,)),
     "hubs": Listing(HUBS, list[HubRow], (NETWORKS,)),
     "groups": Listing(GROUPS, list[GroupRow], ()),
-    "configurations": Listing(q.CONFIGURATIONS, list[q.ConfigurationRow], ("pe", "df", *_ADDRESSED)),
+    "configurations": Listing(q.CONFIGURATIONS, list[q.ConfigurationRow], (*_PRIVATE, *_ADDRESSED)),
     "public": Listing(q.PUBLIC, list[q.PublicRow], _ADDRESSED),
     "machines": Listing(q.MACHINES, list[q.MachineRow], ("vm",)),
     "instances": Listing(q.INSTANCES, list[q.InstanceRow], ("vmss",)),
     "services": Listing(q.SERVICES, list[q.ServiceRow], ("apim",)),
-    "owners": Listing(q.OWNERS, list[q.OwnerRow], ("pe",)),
-    "factories": Listing(q.FACTORIES, list[q.OwnerRow], ("df",)),
+    "owners": Listing(q.OWNERS, list[q.OwnerRow], _PRIVATE),
+    "factories": Listing(q.FACTORIES, list[q.OwnerRow], _PRIVATE),
     "hub_things": Listing(q.HUB_THINGS, list[q.HubThingRow], ("vhub_ep",)),
 }
 SCALE_SETS = Listing(q.SCALE_SETS, list[q.OwnerRow], ("vmss",))
@@ -167,10 +168,14 @@ def _kept_networks(fresh: dict[str, Network], previous: Snapshot, lost: set[tupl
 
 
 def _kept_endpoints(answers: Answers, previous: Snapshot) -> Iterator[Endpoint]:
-    """The endpoints read now, and those of before where a listing that they need could not be read."""
+    """The endpoints read now, and those of before where a listing that they need could not be read.
+
+    What a private endpoint leads to may be anywhere: without all answers none can be told from an orphaned one.
+    """
+    unsure = _PRIVATE if any(source in _PRIVATE for _, source in answers.lost) else ()
 
     def is_lost(each: Endpoint) -> bool:
-        return (each.subscription.lower(), each.source) in answers.lost
+        return each.source in unsure or (each.subscription.lower(), each.source) in answers.lost
 
     kinds = {name: answers.rows[name] for name in Rows._fields}
     yield from (each for each in endpoints(Rows(**kinds)) if not is_lost(each))

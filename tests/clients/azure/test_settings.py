@@ -1,0 +1,55 @@
+"""Which Azure, and what makes no sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from unipam.clients.azure.settings import ENVIRONMENTS, Settings
+from unipam.model.errors import BadConfig
+
+
+@pytest.mark.parametrize(
+    ("environment", "login", "scope"),
+    [
+        ("AZURE_PUBLIC", "https://login.microsoftonline.com", "https://management.azure.com/.default"),
+        ("AZURE_US_GOV", "https://login.microsoftonline.us", "https://management.usgovcloudapi.net/.default"),
+        ("AZURE_CHINA", "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"),
+    ],
+)
+def test_an_environment_says_where_everything_is(environment: str, login: str, scope: str) -> None:
+    settings = Settings("t", "c", "s", environment=environment).checked()
+    assert (settings.login, settings.scope) == (login, scope)
+
+
+def test_addresses_of_ones_own_stand_in_for_the_environments() -> None:
+    settings = Settings(
+        "t", "c", "s", authority="https://login.local/", endpoint="https://arm.local/", audience="api://x"
+    )
+    assert (settings.login, settings.arm, settings.scope) == (
+        "https://login.local", "https://arm.local", "api://x/.default",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (Settings(environment="AZURE_MOON"), "AZURE_MOON"),
+        (Settings(authority="http://login.local"), "authority 'http://login.local'"),
+        (Settings(endpoint="management.azure.com"), "endpoint 'management.azure.com'"),
+        (Settings(tenant="t", secret="s"), "needs the tenant and the client"),
+        (Settings("t", "c", "s", token_file="f"), "not both"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(settings: Settings, says: str) -> None:
+    with pytest.raises(BadConfig, match=says):
+        settings.checked()
+
+
+def test_the_secret_does_not_show() -> None:
+    shown = repr(Settings("t", "c", "hush-hush", token_file="federated"))
+    assert "hush" not in shown
+    assert "federated" not in shown
+
+
+def test_every_environment_is_reached_over_tls() -> None:
+    assert all(url.startswith("https://") for environment in ENVIRONMENTS.values() for url in environment)
