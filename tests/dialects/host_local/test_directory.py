@@ -230,6 +230,14 @@ def test_files_are_host_local_s_to_the_byte(path: Path) -> None:
     assert sorted(os.listdir(path)) == ["10.1.2.3", "2001:db8::2", "last_reserved_ip.1", "lock"]
 
 
+def test_garbage_does_not_stop_the_way_back(path: Path) -> None:
+    garbage(path)
+    there = parse_address("10.1.2.3")
+    directory.write(str(path), [claim(there, Owner("c1", "eth0"))], {0: there})
+    assert owners(path) == {"10.1.2.3": Owner("c1", "eth0")}
+    assert (path / "10.1.2.4").is_dir()
+
+
 def test_what_cools_is_not_written_and_what_is_not_a_lease_stays(path: Path) -> None:
     put(path, "10.1.2.9", "gone\r\neth0")
     put(path, "notes.txt", "hello")

@@ -159,7 +159,7 @@ def write(path: str, claims: Sequence[Claim], cursors: dict[int, int]) -> None:
     with _locked(path):
         held = {format_address(c.first): c.owner for c in claims if c.state == HELD}
         for name in os.listdir(path):
-            if _address(name) is not None and name not in held:
+            if _address(name) is not None and name not in held and not os.path.isdir(f"{path}/{name}"):
                 os.unlink(f"{path}/{name}")
         for name, owner in held.items():
             _write(path, name, f"{owner.holder}\r\n{owner.interface}" if owner.interface else owner.holder, 0o600)
