@@ -101,10 +101,10 @@ class Live:
 
 
 @contextlib.contextmanager
-def serve(database: str, directory: Path, **more: Any) -> Iterator[Live]:
+def serve(database: str, place: Path, **more: Any) -> Iterator[Live]:
     """A register on this database, with an administrator's client; it is gone at the end."""
     cloud = more.pop("cloud", None) or MemoryCloud()
-    token_file = directory / "admin-token"
+    token_file = place / "admin-token"
     settings = Settings(
         database, admin_token_file=str(token_file), cloud=lambda: cloud, sync=3600.0, stack="AppContainer", **more
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -67,6 +68,9 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=30,
         server_header=False,
     )
+    # uvicorn ends in good order, then sends the signal on to whoever was there before: that is us, and we are done.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run()
 
 

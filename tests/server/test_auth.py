@@ -1,0 +1,188 @@
+"""Signing in: local tokens, Entra ID's against a directory of our own, and how often one may fail."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.server.live import Live, serve
+from tests.service.clouds import MemoryCloud, some_uuid
+
+from unipam.server.entra import Directory
+
+TENANT, CLIENT = some_uuid(1), some_uuid(2)
+OLD, NEW, FOREIGN = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(3))
+
+
+class Entra:
+    """A directory that publishes its signing keys on loopback."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Any] = {"old": OLD}
+        self.asked = 0
+        entra = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version: ClassVar[str] = "HTTP/1.0"
+
+            def do_GET(self) -> None:
+                entra.asked += 1
+                rows = [
+                    {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid}
+                    for kid, key in entra.keys.items()
+                ]
+                body = json.dumps({"keys": rows}).encode()
+                found = self.path == f"/{TENANT}/discovery/v2.0/keys"
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def token(self, key: Any = OLD, kid: str | None = "old", **claims: Any) -> str:
+        now = int(time.time())
+        given = {
+            "aud": CLIENT, "iss": f"{self.url}/{TENANT}/v2.0", "tid": TENANT, "oid": some_uuid(3), "ver": "2.0",
+            "iat": now, "exp": now + 600, "preferred_username": "ann@example.org", **claims,
+        }  # fmt: skip
+        given = {name: value for name, value in given.items() if value is not None}
+        return jwt.encode(given, key, algorithm="RS256", headers={} if kid is None else {"kid": kid})
+
+
+@pytest.fixture
+def entra() -> Iterator[Entra]:
+    made = Entra()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def live(tmp_path: Path, entra: Entra) -> Iterator[Live]:
+    directory = Directory(TENANT, CLIENT, entra.url)
+    with serve(str(tmp_path / "r.db"), tmp_path, directory=directory, cloud=MemoryCloud(), failures=30) as running:
+        yield running
+
+
+def told(live: Live, token: str) -> str:
+    answer = live.admin.as_(token).get("/spaces")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    return answer.error
+
+
+def test_a_member_signs_in_and_may_reserve(live: Live, entra: Entra) -> None:
+    live.admin.post("/spaces", {"name": "S", "desc": "d"})
+    live.admin.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"})
+    ann = live.admin.as_(entra.token())
+    made = ann.post("/spaces/S/blocks/B/reservations", {"size": 24})
+    assert (made.status, made.json["createdBy"]) == (201, "ann@example.org")
+    assert ann.post("/spaces", {"name": "T", "desc": "d"}).status == 403
+    app = live.admin.as_(entra.token(preferred_username=None, oid=some_uuid(4)))
+    assert app.get("/spaces/S/reservations").json == []
+    assert app.post("/spaces/S/blocks/B/reservations", {"size": 24}).json["createdBy"] == f"spn:{some_uuid(4)}"
+    path = f"/spaces/S/blocks/B/reservations/{made.json['id']}"
+    assert app.delete(path).error == "Users can only delete their own reservations."
+    assert app.get(path).error == "Users can only view their own reservations."
+    assert ann.delete(path).status == 204
+
+
+def test_nobody_is_admin_until_an_admin_says_so(live: Live, entra: Entra) -> None:
+    assert live.admin.get("/admin/admins").json == []
+    ann = live.admin.as_(entra.token())
+    assert ann.get("/admin/admins").status == 403
+    body = {"type": "User", "name": "Ann", "email": "ann@example.org", "id": some_uuid(3)}
+    assert live.admin.post("/admin/admins", body).status == 201
+    fresh = live.admin.as_(entra.token(nonce="another text, so that it is not remembered"))
+    assert fresh.get("/admin/admins").status == 200
+    assert fresh.delete(f"/admin/admins/{some_uuid(3)}").status == 200  # the last one leaves: nobody becomes one
+    assert live.admin.as_(entra.token(nonce="a third")).get("/admin/admins").status == 403
+
+
+def test_a_member_sees_of_the_cloud_what_it_may(live: Live, entra: Entra) -> None:
+    live.cloud.put("net", "10.0.0.0/24")
+    token = entra.token()
+    ann = live.admin.as_(token)
+    assert ann.get("/azure/vnet").json == []
+    live.cloud.may_see(token, live.cloud.subscriptions[0].id)
+    assert [n["name"] for n in ann.get("/azure/vnet").json] == ["net"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "text"),
+    [
+        ({"exp": 1}, "Token has expired."),
+        ({"aud": "another"}, "Incorrect token claims, please check the audience and issuer."),
+        ({"iss": "https://evil.example/v2.0"}, "Incorrect token claims, please check the audience and issuer."),
+        ({"tid": some_uuid(8)}, "Incorrect token claims, please check the audience and issuer."),
+        ({"oid": None}, "Incorrect token claims, please check the audience and issuer."),
+        ({"exp": None}, "Incorrect token claims, please check the audience and issuer."),
+        ({"ver": "1.0"}, "Microsoft Identity v1.0 access tokens are not supported."),
+        ({"ver": None}, "Unable to decode token version."),
+        ({"ver": "x"}, "Unable to decode token version."),
+    ],
+)
+def test_a_token_that_is_not_for_us_is_refused(live: Live, entra: Entra, claims: dict[str, Any], text: str) -> None:
+    assert told(live, entra.token(**claims)) == text
+
+
+def test_a_token_that_nobody_here_signed_is_refused(live: Live, entra: Entra) -> None:
+    assert told(live, entra.token(key=FOREIGN)) == "Invalid token signature."
+    assert told(live, entra.token(kid="unknown")) == "Unable to find appropriate signing key."
+    assert told(live, entra.token(kid=None)) == "Unable to find appropriate signing key."
+    unsigned = jwt.encode({"ver": "2.0"}, "", algorithm="none", headers={"kid": "old"})
+    assert told(live, unsigned) == "Unable to decode authorization token."
+    public = jwt.encode({"ver": "2.0"}, "x" * 64, algorithm="HS256", headers={"kid": "old"})
+    assert told(live, public) == "Unable to decode authorization token."
+    for text in ("", "x", "a.b.c", "unipam_x_y", "unipam_", "unipam_\u00e9_x"):
+        assert live.admin.as_("").ask("GET", "/spaces", None, {"Authorization": f"Bearer {text}"}).status == 401
+    assert live.admin.as_("").ask("GET", "/spaces", None, {"Authorization": "Basic eDp5"}).status == 401
+
+
+def test_keys_are_fetched_once_and_made_up_ids_do_not_make_us_ask(live: Live, entra: Entra) -> None:
+    assert live.admin.as_(entra.token()).get("/spaces").status == 200
+    for number in range(5):
+        told(live, entra.token(kid=f"made-up-{number}"))
+    assert live.admin.as_(entra.token(nonce="2")).get("/spaces").status == 200
+    assert entra.asked == 1
+
+
+def test_who_fails_too_often_waits(tmp_path: Path) -> None:
+    with serve(str(tmp_path / "r.db"), tmp_path, failures=3) as live:
+        assert live.admin.get("/spaces").status == 200
+        for _ in range(3):
+            told(live, "nonsense")
+        answer = live.admin.as_("nonsense").get("/spaces")
+        assert answer.status == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= 60
+        assert live.admin.get("/status").status == 200
+
+
+def test_the_first_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    with serve(str(tmp_path / "r.db"), tmp_path) as live:
+        first = live.admin.token
+    file = tmp_path / "admin-token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert first.encode() not in (tmp_path / "r.db").read_bytes()
+    with serve(str(tmp_path / "r.db"), tmp_path) as live:
+        assert file.read_text().strip() == first  # no second one
+        assert live.admin.get("/spaces").status == 200
