@@ -499,9 +499,11 @@ def test_a_lease_directory_that_cannot_be_locked_is_not_taken_over(
     assert not (network / "unipam.adopted").exists()
 
 
-@pytest.mark.parametrize("verb", ["ADD", "DEL", "CHECK"])
-def test_a_lease_directory_that_stays_locked(cni: Plugin, tmp_path: Path, network: Path, verb: str) -> None:
-    config = host_local(tmp_path, "1.1.0", [POOL])
+@pytest.mark.parametrize("verb", ["ADD", "DEL"])
+def test_a_lease_directory_that_stays_locked(
+    warm: Plugin, cold: Plugin, tmp_path: Path, network: Path, verb: str
+) -> None:
+    config, cni = host_local(tmp_path, "1.1.0", [POOL]), warm if verb == "ADD" else cold
     with (network / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         error = judged(cni(verb, config, "c")).error

@@ -140,9 +140,9 @@ def test_check_refuses_an_address_that_is_not_the_containers(cni: Plugin, config
 @pytest.mark.parametrize(
     "previous", [5, "x", [1], {"ips": 5}, {"ips": [5]}, {"ips": [{}]}, {"ips": [{"address": "x"}]}]
 )
-def test_check_refuses_a_previous_result_that_is_none(cni: Plugin, config: dict[str, Any], previous: Any) -> None:
-    assert cni("ADD", config).code == 0
-    error = cni("CHECK", {**config, "prevResult": previous}).error
+def test_check_refuses_a_previous_result_that_is_none(warm: Plugin, config: dict[str, Any], previous: Any) -> None:
+    assert warm("ADD", config).code == 0
+    error = warm("CHECK", {**config, "prevResult": previous}).error
     assert error["msg"] == "cannot read prevResult: it must be the result of an ADD"
 
 
@@ -174,14 +174,21 @@ def attachments(*names: str) -> list[dict[str, str]]:
     ],
     ids=["array", "other interface", "empty", "null", "former name", "former null", "both", "absent"],
 )
-def test_gc_spares_what_is_valid(cni: Plugin, config: dict[str, Any], given: dict[str, Any], left: list[str]) -> None:
+def test_gc_spares_what_is_valid(warm: Plugin, config: dict[str, Any], given: dict[str, Any], left: list[str]) -> None:
     other = {**config, "name": "other"}
     for container in "abc":
-        assert cni("ADD", config, container).code == 0
-    assert cni("ADD", other, "stranger").code == 0
-    assert cni("GC", {**config, **given}, "", "", netns="").silent
-    assert held(cni, config, *"abc") == left
-    assert held(cni, other, "stranger") == ["stranger"], "another network is none of its business"
+        assert warm("ADD", config, container).code == 0
+    assert warm("ADD", other, "stranger").code == 0
+    assert warm("GC", {**config, **given}, "", "", netns="").silent
+    assert held(warm, config, *"abc") == left
+    assert held(warm, other, "stranger") == ["stranger"], "another network is none of its business"
+
+
+def test_gc_cold(cold: Plugin, config: dict[str, Any]) -> None:
+    for container in "ab":
+        assert cold("ADD", config, container).code == 0
+    assert cold("GC", {**config, VALID: attachments("b/eth0")}).silent
+    assert held(cold, config, *"ab") == ["b"]
 
 
 def test_gc_without_a_list_frees_all_where_that_is_wanted(cni: Plugin, config: dict[str, Any]) -> None:
@@ -196,12 +203,12 @@ def test_gc_without_a_list_frees_all_where_that_is_wanted(cni: Plugin, config: d
     "listed",
     [{}, "", "x", 0, False, 5, [5], [None], [{}], [{"containerID": "a"}], [{"containerID": 5, "ifname": "eth0"}]],
 )
-def test_gc_frees_nothing_by_a_list_that_is_none(cni: Plugin, config: dict[str, Any], key: str, listed: Any) -> None:
-    assert cni("ADD", config, "a").code == 0
+def test_gc_frees_nothing_by_a_list_that_is_none(warm: Plugin, config: dict[str, Any], key: str, listed: Any) -> None:
+    assert warm("ADD", config, "a").code == 0
     config["ipam"]["gcWithoutList"] = True
-    error = cni("GC", {**config, key: listed}).error
+    error = warm("GC", {**config, key: listed}).error
     assert error["msg"].startswith(f"cannot read {key}: ")
-    assert held(cni, config, "a") == ["a"]
+    assert held(warm, config, "a") == ["a"]
 
 
 def test_gc_works_with_a_broken_configuration(cni: Plugin, config: dict[str, Any]) -> None:
