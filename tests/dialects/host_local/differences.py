@@ -63,7 +63,7 @@ class Rule(NamedTuple):
 
 _UNMET = "failed to allocate all requested IPs: "
 _WISHED = ("requested ip ", "requested IP address ", _UNMET, "duplicate allocation", "no IP addresses available")
-_ENVIRONMENT = ("invalid characters in containerID", "interface name ")
+_ENVIRONMENT = ("invalid characters in containerID", "missing containerID", "interface name ")
 _UNDECODABLE = "error unmarshall network config: "
 
 
@@ -121,7 +121,7 @@ RULES = (
     Rule(
         "route-without-dst",
         "a route to nowhere is printed as <nil> there, which no consumer can read",
-        lambda d: d.theirs.exit == 0 and d.ours.message == "invalid route: dst is missing",
+        lambda d: d.ours.message == "invalid route: dst is missing",
     ),
     Rule(
         "comma-list",
