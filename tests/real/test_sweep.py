@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -121,16 +121,23 @@ echo "$conf" | "{1}" -c 'import json, sys; print(json.dumps(json.load(sys.stdin)
 """
 
 
-def test_a_sandbox_still_being_made_stays(
-    node: Node, containerd: Containerd, cri: Runtime, namespace: Callable[[], str]
-) -> None:
-    """The runtime lists a sandbox only when it is complete, which may take as long as a kubelet waits: 4 minutes."""
-    opened, gate = containerd.root / "opened", node.bin_dir / "gate"
-    gate.write_text(GATE.format(opened, sys.executable))
+@pytest.fixture
+def opened(node: Node, containerd: Containerd) -> Iterator[Path]:
+    """Sandboxes are held up at the end of their network's making until this file exists."""
+    path, gate = containerd.root / "opened", node.bin_dir / "gate"
+    gate.write_text(GATE.format(path, sys.executable))
     gate.chmod(0o755)
     containerd.stop()
     containerd.configure({"type": "gate"})
     containerd.start()
+    yield path
+    path.touch()
+
+
+def test_a_sandbox_still_being_made_stays(
+    node: Node, containerd: Containerd, cri: Runtime, opened: Path, namespace: Callable[[], str]
+) -> None:
+    """The runtime lists a sandbox only when it is complete, which may take as long as a kubelet waits: 4 minutes."""
     with node.agent(*SWEEP, "--cri", containerd.socket), ThreadPoolExecutor(1) as kubelet:
         try:
             begun = kubelet.submit(cri.run, "slow")
@@ -141,6 +148,26 @@ def test_a_sandbox_still_being_made_stays(
         finally:
             opened.touch()
         assert set(held.values()) == {begun.result()}
+
+
+def test_a_sandbox_whose_making_died_with_the_runtime_is_the_runtimes_to_remove(
+    node: Node, containerd: Containerd, cri: Runtime, opened: Path, namespace: Callable[[], str]
+) -> None:
+    with node.agent(*SWEEP, "--cri", containerd.socket), ThreadPoolExecutor(1) as kubelet:
+        begun = kubelet.submit(cri.run, "doomed")
+        wait_until(lambda: node.data_dir.exists() and len(node.held()) == 2)
+        containerd.process.kill()
+        containerd.process.wait()
+        assert begun.exception() is not None
+        opened.touch()
+        containerd.start()
+        grow_old(node)
+        sweeps_again(node, namespace)
+        (doomed,) = sandboxes(containerd.socket, 10)
+        assert (doomed.name, doomed.ready) == ("doomed", False)
+        assert set(node.held().values()) == {doomed.id}, "the runtime knows of it, and a kubelet will clean up"
+        cri.stop(doomed.id)
+        assert node.held() == {}
 
 
 @pytest.mark.parametrize("args", ["", "IgnoreUnknown=1;K8S_POD_NAME=web"], ids=["anybody", "podman"])

@@ -10,7 +10,7 @@ from unipam.addr.prefix import parse_address
 from unipam.model.records import LEASE, Claim, Owner
 from unipam.service import reconcile
 from unipam.service.ledger import Inheritance, Ledger
-from unipam.service.reconcile import World, judge, reclaim
+from unipam.service.reconcile import STARTING, World, judge, reclaim
 from unipam.store.memory import MemoryStore
 
 A = parse_address("10.0.0.2")
@@ -20,6 +20,10 @@ THERE = {"/run/netns/a": 7}
 def lease(boot: int = 2, holder: str = "c1", **facts: object) -> Claim:
     details = json.dumps(facts) if facts else ""
     return Claim(0, A, A, LEASE, Owner(holder, "eth0"), since=100.0, boot=boot, details=details)
+
+
+def sandbox() -> Claim:
+    return lease(pod="d/p", sandbox=True, netns="/run/netns/a", inode=7)
 
 
 def world(boot: int = 2, sandboxes: set[str] | None = None, asked: float = 200.0) -> World:
@@ -36,8 +40,12 @@ def world(boot: int = 2, sandboxes: set[str] | None = None, asked: float = 200.0
         (lease(netns="/run/netns/b"), world(), "doubt"),
         (lease(), world(), "doubt"),
         (lease(boot=0), world(), "doubt"),
-        (lease(pod="d/p", netns="/run/netns/a", inode=7), world(sandboxes={"c1"}), "alive"),
-        (lease(pod="d/p", netns="/run/netns/a", inode=7), world(sandboxes=set(), asked=50.0), "alive"),
+        (sandbox(), world(asked=1000.0), "alive"),
+        (sandbox(), world(sandboxes={"c1"}, asked=1000.0), "alive"),
+        (sandbox(), world(sandboxes=set(), asked=1000.0), "gone"),
+        (sandbox(), world(sandboxes=set(), asked=100.0 + STARTING), "alive"),
+        (sandbox(), world(sandboxes=set(), asked=50.0), "alive"),
+        (lease(pod="/podman", netns="/run/netns/a", inode=7), world(sandboxes=set(), asked=1000.0), "alive"),
     ],
 )
 def test_each_case_has_its_verdict(claim: Claim, seen: World, state: str) -> None:
