@@ -224,6 +224,12 @@ def test_it_is_kept_fresh_in_the_background(source: Source, clock: Clock) -> Non
     assert source.looks == looks
 
 
+def test_who_is_asked_is_told_when_it_is_over(source: Source) -> None:
+    done: list[bool] = []
+    CachedCloud(source.look, source.look_as, done=lambda: done.append(True)).close()
+    assert done == [True]
+
+
 def test_a_fault_of_ours_does_not_end_the_background(
     source: Source, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -88,7 +88,7 @@ class Kept:
 class CachedCloud:
     """A cloud (`service.cloud.Cloud`) seen through snapshots that are kept. May be used from any thread.
 
-    `own` looks as the register, `visitor` as the bearer of an access token.
+    `own` looks as the register, `visitor` as the bearer of an access token; `done` is called when it is closed.
     """
 
     def __init__(
@@ -97,11 +97,13 @@ class CachedCloud:
         visitor: Callable[[str, Snapshot], Snapshot],
         *,
         every: float = EVERY,
+        done: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._own = Kept(own, clock)
         self._visitor = visitor
         self._every = every
+        self._done = done
         self._clock = clock
         self._lock = threading.Lock()
         self._people: OrderedDict[str, Kept] = OrderedDict()
@@ -118,6 +120,7 @@ class CachedCloud:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._done()
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """As `service.cloud.Cloud.snapshot`. One that failed to be renewed says so among its problems."""

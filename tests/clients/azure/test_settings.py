@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipam.clients.azure.settings import ENVIRONMENTS, Settings
+from unipam.clients.azure.settings import ENVIRONMENTS, Settings, from_environment
 from unipam.model.errors import BadConfig
 
 
@@ -53,3 +53,26 @@ def test_the_secret_does_not_show() -> None:
 
 def test_every_environment_is_reached_over_tls() -> None:
     assert all(url.startswith("https://") for environment in ENVIRONMENTS.values() for url in environment)
+
+
+def test_what_a_cluster_tells_its_workloads_is_understood() -> None:
+    variables = {
+        "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "/var/run/token",
+        "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/", "AZURE_CLIENT_SECRET": "", "HOME": "/",
+    }  # fmt: skip
+    settings = from_environment(variables)
+    assert settings == Settings("t", "c", token_file="/var/run/token", authority="https://login.microsoftonline.com/")
+    assert not settings.is_own_authority
+    with_secret = from_environment(variables | {"AZURE_CLIENT_SECRET": "s"})
+    assert (with_secret.secret, with_secret.token_file) == ("s", "")
+
+
+def test_a_cloud_of_ones_own_by_environment_variables() -> None:
+    settings = from_environment(
+        {"AZURE_AUTHORITY_HOST": "https://login.local", "UNIPAM_AZURE_ENDPOINT": "https://arm.local",
+         "UNIPAM_AZURE_AUDIENCE": "https://audience.local", "UNIPAM_AZURE_CA_FILE": "/ca.pem"}
+    )  # fmt: skip
+    assert (settings.is_own_authority, settings.arm, settings.ca_file) == (True, "https://arm.local", "/ca.pem")
+    assert settings.scope == "https://audience.local/.default"
+    with pytest.raises(BadConfig, match="AZURE_MOON"):
+        from_environment({"UNIPAM_AZURE_ENVIRONMENT": "AZURE_MOON"})

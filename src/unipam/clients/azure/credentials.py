@@ -68,7 +68,7 @@ def _reader(path: str) -> Callable[[], str]:
 def _connection(settings: Settings) -> dict[str, Any]:
     """An authority of one's own is not asked about at Microsoft's, which would not know it."""
     options: dict[str, Any] = {"authority": settings.login}
-    if settings.authority:
+    if settings.is_own_authority:
         options["disable_instance_discovery"] = True
     if settings.ca_file:
         options["connection_verify"] = settings.ca_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -54,6 +55,11 @@ class Settings(NamedTuple):
         return (self.authority or _environment(self.environment).authority).rstrip("/")
 
     @property
+    def is_own_authority(self) -> bool:
+        """Whether tokens come from a place that Microsoft would not know."""
+        return self.login not in {each.authority for each in ENVIRONMENTS.values()}
+
+    @property
     def arm(self) -> str:
         """Where the Resource Manager is."""
         return (self.endpoint or _environment(self.environment).endpoint).rstrip("/")
@@ -73,6 +79,31 @@ class Settings(NamedTuple):
         if self.secret and self.token_file:
             raise BadConfig("give a client secret or a token file, not both")
         return self
+
+
+VARIABLES = {
+    "tenant": "AZURE_TENANT_ID",
+    "client": "AZURE_CLIENT_ID",
+    "secret": "AZURE_CLIENT_SECRET",
+    "token_file": "AZURE_FEDERATED_TOKEN_FILE",
+    "authority": "AZURE_AUTHORITY_HOST",
+    "environment": "UNIPAM_AZURE_ENVIRONMENT",
+    "endpoint": "UNIPAM_AZURE_ENDPOINT",
+    "audience": "UNIPAM_AZURE_AUDIENCE",
+    "ca_file": "UNIPAM_AZURE_CA_FILE",
+}
+"""The names of the first five are Microsoft's: on AKS they are there of themselves (workload identity)."""
+
+
+def from_environment(variables: Mapping[str, str]) -> Settings:
+    """The settings that environment variables tell; what is empty is not told. Raises BadConfig.
+
+    With a secret the federated token is left alone, as azure-identity does.
+    """
+    told = {field: variables[name] for field, name in VARIABLES.items() if variables.get(name)}
+    if "secret" in told:
+        told.pop("token_file", None)
+    return Settings(**told).checked()
 
 
 def _environment(name: str) -> Environment:
