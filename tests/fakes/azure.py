@@ -149,6 +149,7 @@ class FakeAzure:
         subnets: Mapping[str, str] = {},
         peers: Mapping[str, tuple[str, str]] = {},
         tags: Mapping[str, str] = {},
+        group: str = "rg1",
     ) -> str:
         """A virtual network; `subnets` by name, `peers` as remote id and its prefix by name."""
         properties = {
@@ -156,7 +157,7 @@ class FakeAzure:
             "subnets": [{"name": n, "properties": {"addressPrefix": p}} for n, p in subnets.items()],
             "virtualNetworkPeerings": [_peering(n, *remote) for n, remote in peers.items()],
         }
-        return self.arm.put(self.vnet_id(subscription, name), properties, tags=dict(tags), location="westeurope")
+        return self.arm.put(self.vnet_id(subscription, name, group), properties, tags=dict(tags), location="westeurope")
 
 
 def resource_id(subscription: str, what: str, group: str = "rg1") -> str:
