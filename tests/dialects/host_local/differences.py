@@ -136,7 +136,10 @@ RULES = (
     Rule(
         "panics",
         "where host-local dies of a null address asked for, it is refused here",
-        lambda d: d.theirs == Outcome(2, None) and d.ours.message == "cannot understand ip: IP <nil> not v4 nor v6",
+        lambda d: (
+            d.theirs == Outcome(2, None)
+            and (d.op.verb == "DEL" or d.ours.message == "cannot understand ip: IP <nil> not v4 nor v6")
+        ),
     ),
     Rule(
         "D3",

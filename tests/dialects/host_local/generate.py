@@ -120,6 +120,8 @@ def _route(rng: Random) -> Json:
     made: dict[str, Json] = {"dst": rng.choice((*_V4, *_V6, "0.0.0.0/0", "::/0", "10.1.2.77/16", "2001:db8::7/32"))}
     if rng.random() < 0.1:
         made["dst"] = rng.choice(_ODD_SUBNETS)
+    if rng.random() < 0.02:
+        del made["dst"]
     if rng.random() < 0.4:
         made["gw"] = address(rng, rng.choice(_V4 + _V6))
     for key in ("mtu", "advmss", "priority", "table", "scope"):
@@ -130,7 +132,8 @@ def _route(rng: Random) -> Json:
 
 def _ips(rng: Random) -> list[Json]:
     wanted = [address(rng, rng.choice(_V4[:4] + _V6[:3])) for _ in range(rng.choices((0, 1, 2, 3), (1, 12, 2, 0.5))[0])]
-    return [ip + "/24" if rng.random() < 0.15 else ip for ip in wanted]
+    wanted = [ip + "/24" if rng.random() < 0.15 else ip for ip in wanted]
+    return [*wanted, None] if rng.random() < 0.02 else wanted
 
 
 def _ipam(rng: Random) -> dict[str, Json]:
@@ -149,7 +152,7 @@ def _ipam(rng: Random) -> dict[str, Json]:
 def config(rng: Random, name: str) -> dict[str, Json]:
     """A configuration that means well."""
     made: dict[str, Json] = {"cniVersion": rng.choice(_VERSIONS), "name": name, "type": "bridge", "ipam": _ipam(rng)}
-    if rng.random() < 0.03:
+    if rng.random() < 0.05:
         made["cniVersion"] = rng.choice(_ODD_VERSIONS)
     if rng.random() < 0.03:
         del made["cniVersion"]
@@ -274,7 +277,7 @@ class Life:
         container, ifname = rng.choice(_CONTAINERS), rng.choice(("eth0", "eth0", "eth0", "eth1"))
         if verb in ("CHECK", "DEL") and self._results and rng.random() < 0.7:
             container, ifname = rng.choice(sorted(owner for _, owner in self._results))
-        if rng.random() < 0.02:
+        if rng.random() < 0.04:
             container = rng.choice((*_ODD_IDS, "10.1.2.2", "10.1.2.3", "x" * 5000))
         if rng.random() < 0.01:
             ifname = rng.choice(_ODD_NAMES)
