@@ -119,6 +119,12 @@ def test_del_fails_when_the_lease_stays(cni: Plugin, tmp_path: Path, config: dic
 # ---- CHECK
 
 
+def test_check_of_nothing_makes_nothing(cni: Plugin, tmp_path: Path) -> None:
+    config = host_local(tmp_path / "never", "1.0.0", [POOL])
+    assert cni("CHECK", config).error["msg"] == "host-local: Failed to find address added by container dummy"
+    assert not list(tmp_path.iterdir())
+
+
 def test_check_believes_what_add_said(cni: Plugin, tmp_path: Path) -> None:
     config = host_local(tmp_path, "1.0.0", [POOL], [{"subnet": "fd00::/64"}])
     result = cni("ADD", config).result

@@ -15,7 +15,7 @@ from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.config import Network
 from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
 from unipam.model.records import Owner, Request
-from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger
+from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger, missing
 from unipam.service.ledgers import Ledgers, started
 from unipam.service.pools import describe
 
@@ -91,10 +91,10 @@ def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     _asked(call)
     ledger, data_dir = _ledger(call, config, ledgers)
-    wanted = protocol.previous_addresses(config.document)
     owner = _owner(call)
     if ledger is None:
-        ledger = ledgers.at(data_dir)
+        raise missing(owner)
+    wanted = protocol.previous_addresses(config.document)
     ledger.check(config.name, owner, wanted, inherit=_inherit(ledger, ledgers, data_dir, config.name))
     return Answer(0, facts={"network": config.name})
 

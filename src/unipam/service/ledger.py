@@ -265,7 +265,7 @@ class Ledger:
             held = _held(tx.claims_of(parent, owner.holder), owner)
         here = [c.first for c in held]
         if not here:
-            raise Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
+            raise missing(owner)
         for address in addresses or ():
             if address not in here:
                 text = format_address(address)
@@ -333,6 +333,11 @@ class Ledger:
 
 def _has_room(view: rules.View, span: PoolRange) -> bool:
     return rules.free_in(view, span, span.first, span.last) is not None or bool(rules.cooling_in(view, span))
+
+
+def missing(owner: Owner) -> Missing:
+    """The error of one who holds nothing."""
+    return Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
 
 
 def pools_note(parent: int) -> str:
