@@ -24,7 +24,7 @@ class Bgp(msgspec.Struct):
     """The addresses with which a gateway's IP configuration speaks BGP."""
 
     configuration_id: str = msgspec.field(default="", name="ipconfigurationId")
-    addresses: list[str] = msgspec.field(default_factory=list, name="defaultBgpIpAddresses")
+    addresses: list[str] | None = msgspec.field(default=None, name="defaultBgpIpAddresses")
 
 
 class ConfigurationRow(Resource):

@@ -95,7 +95,7 @@ def _sized(source: str, kind: str, row: q.ConfigurationRow, public: Public) -> E
 def _gateway(row: q.ConfigurationRow, public: Public) -> Endpoint:
     """A gateway's configuration; the address that shows is the one with which it speaks BGP."""
     bgp = {key(each.configuration_id): each.addresses for each in row.bgp_peers or ()}
-    addresses = bgp.get(key(row.configuration_id or ""), [])
+    addresses = bgp.get(key(row.configuration_id or "")) or ()
     metadata = {"kind": "Virtual Network Gateway", "type": row.gateway_type, **_methods(row, public)}
     return _endpoint("vnetgw", row, addresses[0] if addresses else None, row.subnet_id, metadata)
 
