@@ -397,3 +397,19 @@ def test_a_ledger_that_stays_locked_is_reported_as_temporary(
             assert (reply.error["code"], reply.error["msg"]) == (11, message)
     locked.execute("ROLLBACK")
     assert cni("CHECK", config, "before").silent, "a DEL that failed released nothing"
+
+
+def test_a_hung_agent_and_a_locked_ledger_together_are_not_waited_for_without_end(
+    start_agent: StartAgent, installed: Installed, config: dict[str, Any], locked: sqlite3.Connection
+) -> None:
+    agent = start_agent()
+    plugin = installed(agent.socket)
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    try:
+        assert plugin("ADD", config, "late").error["code"] == 11
+    finally:
+        os.kill(agent.process.pid, signal.SIGCONT)
+    locked.execute("ROLLBACK")
+    assert plugin("CHECK", config, "before").silent, "the agent is through with what it slept over"
+    await_verb(config, "undo")
+    assert plugin("CHECK", config, "late").code == 1
