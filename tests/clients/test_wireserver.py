@@ -101,8 +101,8 @@ FOREIGN_ENTITY = b"""<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><Inte
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
-        (saying(b"oops", "500 Internal Server Error"), "wireserver http error 500 Internal Server Error"),
-        (saying(b"", "302 Found"), "wireserver http error 302"),
+        (saying(b"oops", "500 Internal Server Error"), "http error 500 Internal Server Error"),
+        (saying(b"", "302 Found"), "http error 302"),
         (saying(b"<html><body>Sign in</body></html>"), "expected element type <Interfaces> but have <html>"),
         (saying(b"<!DOCTYPE html><html></html>"), "document type"),
         (saying(BOMB), "document type"),

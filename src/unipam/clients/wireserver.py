@@ -1,20 +1,14 @@
 """Azure's wireserver: which addresses the fabric has given to the network interfaces of this machine.
 
-One GET, one XML document, read as it comes and within bounds of time, size and count, so that whatever is at the other
-end can neither hold a caller up nor fill its memory. What the answer means for anybody's pools is not known here.
+One GET, one XML document, read as it comes and within bounds of time, size and count. What the answer means for
+anybody's pools is not known here.
 
 Source: spec azure-vnet-ipam §2.4.
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import socket
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 from xml.parsers import expat
 
 from unipam.model.errors import SourceFailed
@@ -25,7 +19,6 @@ TIMEOUT = 3.0
 LARGEST_ANSWER = 8 << 20
 MOST_ADDRESSES = 1 << 16
 """A machine has at most 8 interfaces with 256 addresses each; this is a bound on nonsense."""
-_CHUNK = 1 << 16
 
 
 class Subnet(NamedTuple):
@@ -48,74 +41,23 @@ def fetch(url: str = URL, timeout: float = TIMEOUT) -> tuple[Interface, ...]:
 
     An answer without any interface is an answer: ().
     """
+    from unipam.clients import bounded  # HTTP is slow to import, and most calls need not ask
+
     document = _Document()
     try:
-        _receive(url, time.monotonic() + timeout, document.feed)
+        bounded.receive(url, timeout, LARGEST_ANSWER, document.feed)
+        return document.interfaces()
     except TimeoutError:
         raise _failed(url, f"no whole answer within {timeout:g} s") from None
     except OSError as error:
         raise _failed(url, (error.strerror or str(error)).lower()) from None
-    except http.client.HTTPException as error:
-        raise _failed(url, f"not an HTTP answer ({type(error).__name__})") from None
     except (expat.ExpatError, ValueError) as error:
         raise _failed(url, str(error)) from None
-    return document.interfaces()
 
 
 def _failed(url: str, problem: str) -> SourceFailed:
-    return SourceFailed(f"the wireserver at {urlsplit(url).netloc} gave no address list: {problem}", source=url)
-
-
-def _receive(url: str, deadline: float, feed: Callable[[bytes, bool], None]) -> None:
-    parts = urlsplit(url)
-    with (
-        contextlib.closing(_Connection(parts.hostname or "", parts.port or 80, deadline)) as connection,
-        contextlib.closing(_ask(connection, f"{parts.path}?{parts.query}")) as response,
-    ):
-        if response.status != 200:
-            raise ValueError(f"wireserver http error {response.status} {response.reason}".rstrip())
-        size = 0
-        while chunk := response.read1(_CHUNK):
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                raise ValueError(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
-            feed(chunk, False)
-        feed(b"", True)
-
-
-def _ask(connection: http.client.HTTPConnection, target: str) -> http.client.HTTPResponse:
-    connection.request("GET", target, headers={"Connection": "close"})
-    return connection.getresponse()
-
-
-class _Socket(socket.socket):
-    """A socket whose every wait ends at one deadline, so that an answer that drips is late like any other."""
-
-    deadline: float
-
-    def _hurry(self) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.settimeout(left)
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        self._hurry()
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class _Connection(http.client.HTTPConnection):
-    """An HTTP connection with one deadline for everything; it knows no proxy, since the address means this machine."""
-
-    def __init__(self, host: str, port: int, deadline: float) -> None:
-        super().__init__(host, port)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        self.sock = _Socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.sock.deadline = self._deadline
-        self.sock.settimeout(max(0.001, self._deadline - time.monotonic()))
-        self.sock.connect((self.host, self.port))
+    server = url.split("/")[2]
+    return SourceFailed(f"the wireserver at {server} gave no address list: {problem}", source=url)
 
 
 class _Document:
@@ -132,12 +74,13 @@ class _Document:
         self._parser.EndElementHandler = self._end
         self._count = 0
 
-    def feed(self, data: bytes, last: bool) -> None:
+    def feed(self, data: bytes) -> None:
         """The next piece."""
-        self._parser.Parse(data, last)
+        self._parser.Parse(data, False)
 
     def interfaces(self) -> tuple[Interface, ...]:
-        """What the whole document says."""
+        """What the document says, all of which has come."""
+        self._parser.Parse(b"", True)
         return tuple(Interface(mac, primary, tuple(subnets)) for mac, primary, subnets in self._interfaces)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

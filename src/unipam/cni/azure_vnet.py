@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import random
 import time
 from collections.abc import Callable
 
@@ -66,7 +65,7 @@ def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
     """A verb that leaves a trace in the original's log, where that is wanted."""
 
     def verb(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-        story = Story(call.verb, call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
+        story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
         try:
             answer = act(call, config, ledgers, story)
         except UnipamError as error:
@@ -127,7 +126,7 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
         details=attachment.details(call, reconcile.inode(call.env["CNI_NETNS"]), network=network.name),
         last=call.last,
     )  # fmt: skip
-    plan = Plan(network, request, site.ledger.clock(), random.getrandbits(32))
+    plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
     allocation = site.ledger.allocate(site.space, plan, choose=plan.choose, inherit=site.inherit)
     pool = plan.learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held

@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
-import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -183,6 +181,8 @@ def _number(found: dict[str, Any], name: str) -> int:
 
 def render(pools: Sequence[LearnedPool], holders: dict[int, str], version: str, stamp: str) -> str:
     """The file's text. Addresses of `holders` that vanished from their pool are in it as long as they are held."""
+    import json  # slow to import, and seldom needed
+
     named = {pool.name: _shown(pool, holders) for pool in pools}
     space = {"Id": "local", "Scope": 0, "Pools": dict(sorted(named.items()))}
     document = {"IPAM": {"Version": version, "TimeStamp": stamp, "AddressSpaces": {"local": space}}}
@@ -233,15 +233,16 @@ def write(path: str, text: Callable[[], str], lock: str) -> None:
     """
     with open(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        descriptor, draft = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path))
+        draft = f"{path}{os.getpid()}"
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(text())
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(text().encode())
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(draft, path)
         except BaseException:
-            os.unlink(draft)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
             raise
 
 

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from unipam.addr.prefix import format_address
@@ -28,30 +27,35 @@ _SAVED: list[Line] = [("ipam", "saving ipam state."), ("ipam", "Save succeeded."
 _REFRESHING: Line = ("ipam", "Refreshing address source.")
 
 
-@dataclass
 class Story:
-    """What happened in one call, as it is found out."""
+    """What happened in one call, as it is found out.
 
-    verb: str
-    env: dict[str, str]
-    stdin: bytes
-    document: dict[str, Any]
-    pid: int
-    begun: float
-    network: Network | None = None
-    site: Site | None = None
-    refreshed: Refreshed | None = None
-    first: bool = False
-    """Whether nothing was known before this call."""
-    pool: LearnedPool | None = None
-    address: int | None = None
-    released: tuple[str, ...] = ()
-    error: str = ""
-    known: Learned = field(default_factory=Learned)
-    """What the space knows after the call."""
-    holders: dict[int, str] = field(default_factory=dict)
-    before: dict[int, str] = field(default_factory=dict)
-    """Who held what, after the call and before it."""
+    `first` says that nothing was known before it. `known` is what the space knows after the call; `holders` who holds
+    what then, and `before` before it.
+    """
+
+    def __init__(self, env: dict[str, str], stdin: bytes, document: dict[str, Any], pid: int, begun: float) -> None:
+        self.env = env
+        self.stdin = stdin
+        self.document = document
+        self.pid = pid
+        self.begun = begun
+        self.network: Network | None = None
+        self.site: Site | None = None
+        self.refreshed: Refreshed | None = None
+        self.first = False
+        self.pool: LearnedPool | None = None
+        self.address: int | None = None
+        self.released: tuple[str, ...] = ()
+        self.error = ""
+        self.known = Learned()
+        self.holders: dict[int, str] = {}
+        self.before: dict[int, str] = {}
+
+    @property
+    def verb(self) -> str:
+        """ADD or DEL."""
+        return self.env["CNI_COMMAND"]
 
     @property
     def container(self) -> str:
