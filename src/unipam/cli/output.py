@@ -68,7 +68,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
     if not rows:
         click.echo(empty, err=True)
         return
-    texts = [[str(row.get(column, "")) for column in columns] for row in rows]
+    texts = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
     if sys.stdout.isatty():
         _rich(columns, texts)
         return
