@@ -60,13 +60,6 @@ class Resources:
         self._store(resource_id, {"provisioningState": "Succeeded", **properties}, fields)
         return resource_id
 
-    def put_example(self, example: dict[str, Any]) -> str:
-        """Make a resource as an example of the REST specifications has it."""
-        with self._lock:
-            self._all[example["id"].lower()] = copy.deepcopy(example)
-            self._publish()
-        return str(example["id"])
-
     def drop(self, resource_id: str) -> None:
         """A resource, and what is in it, is gone."""
         with self._lock:

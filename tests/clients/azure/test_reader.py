@@ -11,6 +11,7 @@ from tests.clients.azure.conftest import HandedToken, SetClock
 from tests.fakes.azure import FakeAzure, resource_id
 
 from unipam.addr.prefix import parse_prefix
+from unipam.clients.azure.networks import prefixes
 from unipam.clients.azure.reader import Reader
 from unipam.clients.azure.settings import Settings
 from unipam.model.cloud import Network, Peering, Snapshot
@@ -150,6 +151,41 @@ def test_what_could_not_be_read_is_as_it_was_and_out_of_sight(fake: FakeAzure, r
     assert after.sees(ids[0])
     assert not after.sees(ids[-1])
     assert any("20 subscriptions" in problem for problem in after.problems)
+
+
+def test_what_is_kept_is_kept_for_as_long_as_it_takes(fake: FakeAzure, reader: Reader) -> None:
+    ids = [fake.subscribe(f"s{n}") for n in range(101)]
+    fake.vnet(ids[-1], "last", "10.1.0.0/16")
+    snapshot = reader.read(Snapshot())
+    fake.say(f'"subscriptions": ["{ids[100]}"', 500, times=10_000)
+    for _ in range(3):
+        snapshot = reader.read(snapshot)
+        assert [n.name for n in snapshot.networks.values()] == ["last"]
+        assert not snapshot.sees(ids[-1])
+
+
+@pytest.mark.parametrize("row", [{"id": 7}, {"name": "no id", "prefixes": "10.0.0.0/8"}, "text", None])
+def test_one_row_that_makes_no_sense_takes_nothing_away(fake: FakeAzure, reader: Reader, row: object) -> None:
+    s = fake.subscribe()
+    fake.vnet(fake.subscribe("second"), "v", "10.0.0.0/16")
+    before = reader.read(Snapshot())
+    fake.say("subnet_count", 200, {"data": [row], "count": 1, "totalRecords": 1})
+    with pytest.raises(SourceFailed, match="is not what it should be"):
+        reader.read(before)
+    assert reader.read(before).sees(s)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (None, []),
+        (["10.0.0.0/8", "fd00::/48"], ["10.0.0.0/8", "fd00::/48"]),
+        (["10.0.0.5/24"], ["10.0.0.0/24"]),
+        (["", "Internet", "10.0.0.0/33", "10.0.0.0/24"], ["10.0.0.0/24"]),
+    ],
+)
+def test_prefixes_as_azure_writes_them(texts: list[str] | None, expected: list[str]) -> None:
+    assert [str(prefix) for prefix in prefixes(texts)] == expected
 
 
 def test_when_nothing_can_be_read_there_is_no_snapshot(fake: FakeAzure, reader: Reader) -> None:
