@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unipam.model.errors import UnipamError
 from unipam.server.azure import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
+from unipam.server.azure.bodies import refusals
 from unipam.server.errors import install
 from unipam.server.native import routes as native
 from unipam.server.native.problems import NATIVE, http_problem
@@ -54,7 +55,7 @@ def create_app(start: Start) -> FastAPI:
 def _azure() -> APIRouter:
     router = APIRouter(prefix="/api")
     for each in (spaces, networks, externals, endpoints, reservations, admin, tools, clouds):
-        router.include_router(each.router)
+        router.include_router(each.router, responses=refusals())
     router.include_router(clouds.status_router)
     return router
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from unipam.model.errors import UnipamError
 from unipam.server.azure.common import answer_error
@@ -35,11 +36,24 @@ async def _misshapen(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
     if _is_native(request):
         return http_problem(error.status_code, str(error.detail), headers)
-    if error.status_code == 404:
-        return reply({"error": "Invalid API path."}, 404)
-    return reply({"detail": str(error.detail)}, error.status_code, headers)
+    if error.status_code == 405:
+        return reply({"detail": str(error.detail)}, 405, headers)
+    text = "Invalid API path." if error.status_code == 404 else str(error.detail)
+    return reply({"error": text}, error.status_code, headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Every method that this path knows, whichever route serves it."""
+    found: set[str] = set()
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            found.add(method)
+    return found
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -39,7 +39,7 @@ async def get_admins(register: Here, caller: Signed) -> Response:
     return reply([shapes.admin(each) for each in await register.desk.read(access.admins)])
 
 
-@router.post("/admin/admins", status_code=201, tags=["admin"])
+@router.post("/admin/admins", status_code=201, tags=["admin"], response_class=Response)
 @says(m.ADMIN)
 async def create_admin(register: Here, caller: Signed, body: AdminBody) -> Response:
     """One administrator more."""
@@ -48,7 +48,7 @@ async def create_admin(register: Here, caller: Signed, body: AdminBody) -> Respo
     return empty(201)
 
 
-@router.put("/admin/admins", tags=["admin"])
+@router.put("/admin/admins", tags=["admin"], response_class=Response)
 @says(m.ADMINS_REPLACE)
 async def replace_admins(register: Here, caller: Signed, body: Admins) -> Response:
     """Exactly these are administrators from now on."""
@@ -66,7 +66,7 @@ async def get_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Res
     return reply(shapes.admin(await register.desk.read(lambda tx: access.find_admin(tx, str(object_id)))))
 
 
-@router.delete("/admin/admins/{object_id}", tags=["admin"])
+@router.delete("/admin/admins/{object_id}", tags=["admin"], response_class=Response)
 @says(m.ADMIN_REMOVE)
 async def delete_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
     """One administrator less."""
@@ -75,7 +75,7 @@ async def delete_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> 
     return empty()
 
 
-@router.get("/admin/exclusions", tags=["admin"])
+@router.get("/admin/exclusions", tags=["admin"], response_class=Response)
 async def get_exclusions(register: Here, caller: Signed) -> Response:
     """The excluded subscriptions."""
     require_admin(caller, m.ADMINS_ONLY)
@@ -99,19 +99,19 @@ async def _exclude(register: Register, caller: Caller, body: Sequence[uuid.UUID]
     return empty()
 
 
-@router.post("/admin/exclusions", tags=["admin"])
+@router.post("/admin/exclusions", tags=["admin"], response_class=Response)
 async def add_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
     """Exclude these subscriptions too."""
     return await _exclude(register, caller, body, replace=False)
 
 
-@router.put("/admin/exclusions", tags=["admin"])
+@router.put("/admin/exclusions", tags=["admin"], response_class=Response)
 async def replace_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
     """Exclude exactly these subscriptions."""
     return await _exclude(register, caller, body, replace=True)
 
 
-@router.delete("/admin/exclusions/{subscription_id}", tags=["admin"])
+@router.delete("/admin/exclusions/{subscription_id}", tags=["admin"], response_class=Response)
 @says(m.EXCLUSION_REMOVE)
 async def delete_exclusion(register: Here, caller: Signed, subscription_id: str) -> Response:
     """Show a subscription again."""

@@ -33,6 +33,17 @@ Size = Annotated[int, Field(ge=0, le=128, examples=[24])]
 Names = Annotated[list[str], Field(max_length=1000)]
 
 
+class ErrorBody(BaseModel):
+    """What is said when a request is refused."""
+
+    error: str
+
+
+def refusals() -> dict[int | str, dict[str, Any]]:
+    """The answers of every route that refuse, for its documentation."""
+    return {status: {"model": ErrorBody} for status in (400, 401, 403, 404, 409, 413, 429, 503)}
+
+
 class SpaceBody(BaseModel):
     """A new space."""
 

@@ -66,7 +66,7 @@ async def replace_endpoints(
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("")
+@router.delete("", response_class=Response)
 @says(m.ENDPOINT_REMOVE_MANY)
 async def delete_endpoints(register: Here, caller: Signed, place: Place, body: Names) -> Response:
     """Remove endpoints by name."""
@@ -101,7 +101,7 @@ async def update_endpoint(
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("/{endpoint}")
+@router.delete("/{endpoint}", response_class=Response)
 @says(m.ENDPOINT_REMOVE)
 async def delete_endpoint(register: Here, caller: Signed, place: Place, endpoint: str) -> Response:
     """Remove one endpoint."""

@@ -85,7 +85,7 @@ async def update_external(
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("/{external}")
+@router.delete("/{external}", response_class=Response)
 @says(m.EXTERNAL_REMOVE)
 async def delete_external(
     register: Here, caller: Signed, space: str, block: str, external: str, force: bool = False
@@ -156,7 +156,7 @@ async def update_subnet(register: Here, caller: Signed, place: Place, body: list
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("/{external}/subnets/{subnet}")
+@router.delete("/{external}/subnets/{subnet}", response_class=Response)
 @says(m.SUBNET_REMOVE)
 async def delete_subnet(register: Here, caller: Signed, place: Place, force: bool = False) -> Response:
     """Remove an external subnet; with `force` with its endpoints."""

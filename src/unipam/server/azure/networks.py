@@ -71,7 +71,7 @@ async def replace_networks(register: Here, caller: Signed, space: str, block: st
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("")
+@router.delete("", response_class=Response)
 @says(m.NETWORK_REMOVE)
 async def delete_networks(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
     """Dissociate networks from a block."""

@@ -85,7 +85,7 @@ async def create_reservation(
     return reply(shapes.reserved((await register.desk.reserve(wanted))[0]), 201)
 
 
-@router.delete("/blocks/{block}/reservations", status_code=NO_CONTENT)
+@router.delete("/blocks/{block}/reservations", status_code=NO_CONTENT, response_class=Response)
 @says(m.CANCEL_MANY)
 async def delete_reservations(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
     """Give reservations up."""
@@ -103,7 +103,7 @@ async def get_reservation(register: Here, caller: Signed, space: str, block: str
     return reply(shapes.reserved(row))
 
 
-@router.delete("/blocks/{block}/reservations/{reservation}", status_code=NO_CONTENT)
+@router.delete("/blocks/{block}/reservations/{reservation}", status_code=NO_CONTENT, response_class=Response)
 async def delete_reservation(register: Here, caller: Signed, space: str, block: str, reservation: str) -> Response:
     """Give one reservation up; one that is settled stays as it is."""
     require_reserving(caller, space)

@@ -71,7 +71,7 @@ async def update_space(register: Here, caller: Signed, space: str, body: list[Pa
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("/{space}")
+@router.delete("/{space}", response_class=Response)
 @says(m.SPACE_REMOVE)
 async def delete_space(register: Here, caller: Signed, space: str, force: bool = False) -> Response:
     """Remove a space; with `force` with all it holds."""
@@ -130,7 +130,7 @@ async def update_block(register: Here, caller: Signed, space: str, block: str, b
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.delete("/{space}/blocks/{block}")
+@router.delete("/{space}/blocks/{block}", response_class=Response)
 @says(m.BLOCK_REMOVE)
 async def delete_block(register: Here, caller: Signed, space: str, block: str, force: bool = False) -> Response:
     """Remove a block; with `force` with all it holds."""

@@ -21,7 +21,7 @@ from unipam.store.api import Tx
 router = APIRouter(tags=["administration"])
 
 
-@router.get("/me")
+@router.get("/me", responses=problems())
 async def who_am_i(caller: Signed) -> dict[str, Any]:
     """Who the caller is, and what it may do."""
     spaces = sorted(caller.plans)
@@ -57,7 +57,7 @@ async def make_token(register: Here, caller: Signed, terms: Writing, body: m.New
     return await write(register, caller, terms, work)
 
 
-@router.delete("/tokens/{name}", status_code=204, responses=problems(404))
+@router.delete("/tokens/{name}", status_code=204, response_class=Response, responses=problems(404))
 async def drop_token(register: Here, caller: Signed, terms: Writing, name: str) -> Response:
     """Revoke a token by its name or id."""
     require_admin(caller)

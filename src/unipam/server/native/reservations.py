@@ -92,7 +92,12 @@ async def read_reservation(register: Here, _: Signed, space: str, block: str, re
     return reply(reservation_shape(row), headers=etag(row.generation) if row.generation else {})
 
 
-@router.delete("/blocks/{block}/reservations/{reservation}", status_code=204, responses=problems(404, 409, 412))
+@router.delete(
+    "/blocks/{block}/reservations/{reservation}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409, 412),
+)
 async def cancel_reservation(
     register: Here, caller: Signed, terms: Writing, space: str, block: str, reservation: str
 ) -> Response:
@@ -149,7 +154,7 @@ async def add_network(
     return await write(register, caller, terms, work)
 
 
-@router.delete("/blocks/{block}/networks", status_code=204, responses=problems(404, 409))
+@router.delete("/blocks/{block}/networks", status_code=204, response_class=Response, responses=problems(404, 409))
 async def drop_network(
     register: Here,
     caller: Signed,

@@ -78,7 +78,7 @@ async def change_space(register: Here, caller: Signed, terms: Writing, space: st
     return await write(register, caller, terms, work)
 
 
-@router.delete("/{space}", status_code=204, responses=problems(404, 409, 412))
+@router.delete("/{space}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
 async def remove_space(register: Here, caller: Signed, terms: Writing, space: str, force: Force = False) -> Response:
     """Remove a space."""
     require_admin(caller)
@@ -162,7 +162,7 @@ async def change_block(
     return await write(register, caller, terms, work)
 
 
-@router.delete("/{space}/blocks/{block}", status_code=204, responses=problems(404, 409, 412))
+@router.delete("/{space}/blocks/{block}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
 async def remove_block(
     register: Here, caller: Signed, terms: Writing, space: str, block: str, force: Force = False
 ) -> Response:
