@@ -190,6 +190,8 @@ def broken(rng: Random, document: dict[str, Json]) -> dict[str, Json]:
         _break(rng, holder, key)
     if rng.random() < 0.01 and isinstance(made.get("ipam"), dict):
         made["ipam"]["dataDir"] = rng.choice((5, [], {"a": "b"}))
+    for ipam in _ipams(made):
+        ipam.setdefault("dataDir", "state")
     if isinstance(made.get("name"), str) and made["name"].isprintable():
         made["name"] = document["name"]  # another's network is not this life's business
     return made
@@ -221,8 +223,14 @@ def _text(rng: Random, document: Json) -> bytes:
         lambda: rng.choice((b"", b"null", b"[]", b"5", b'"x"', b"\xef\xbb\xbf" + text, b"{}", b"NaN", b"[" * 20000)),
     )
     edited = rng.choice(edits)()
-    astray = b'"dataDir": ' in text and b'"dataDir": ' not in edited and _parsed(edited)
+    astray = any("dataDir" not in ipam for ipam in _ipams(_parsed(edited)))
     return text if astray else edited  # nobody's default data directory is a playground
+
+
+def _ipams(document: Json) -> list[dict[str, Json]]:
+    """What a document has under `ipam`, in any case."""
+    items = document.items() if isinstance(document, dict) else ()
+    return [value for key, value in items if key.lower() == "ipam" and isinstance(value, dict)]
 
 
 def _parsed(text: bytes) -> Json:

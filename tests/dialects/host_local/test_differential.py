@@ -20,6 +20,8 @@ from tests.conftest import Plugin, environment
 from tests.dialects.host_local.differences import LEVELLED, RULES
 from tests.dialects.host_local.peers import Comparison, Peer
 
+from unipam.dialects.host_local.config import DATA_DIR
+
 REAL = Path(os.environ.get("UNIPAM_HOST_LOCAL", "/usr/lib/cni/host-local"))
 LIVES = int(os.environ.get("UNIPAM_LIVES", "2000"))
 BATCH = 100
@@ -65,6 +67,7 @@ def test_random_lives_are_answered_as_host_local_answers_them(
     differences = [difference for each in done for difference in each.differences]
     assert not differences, f"{len(differences)} differences; the first:\n" + "\n".join(differences[:5])
     assert counts["ADD ok"] > LIVES
+    assert not list(Path(DATA_DIR).glob("n*-[0-9]")), "a life strayed into the default data directory"
     if LIVES >= 2000:
         never = [rule.name for rule in RULES if not counts[f"rule {rule.name}"]]
         assert not never, f"{never} allow what does not happen: remove them"
