@@ -143,6 +143,22 @@ def test_leases_of_an_earlier_boot_go_with_the_first_add(place: Place, monkeypat
     assert list(place.held().values()) == ["c"]
 
 
+def test_a_pool_without_addresses_is_told_from_one_that_is_full(place: Place) -> None:
+    place.found = listing(0)
+    empty = json.loads(place.call("ADD", "a").stdout)
+    assert empty["msg"] == "Failed to allocate address: No available addresses"
+    assert "was given none but its own" in empty["details"]
+
+
+def test_a_list_of_other_machines_interfaces_is_named_as_the_cause(place: Place) -> None:
+    place.found = (Interface("00112233AABB", True, listing(1)[0].subnets),)
+    failed = json.loads(place.call("ADD", "a").stdout)
+    assert failed["msg"] == "Failed to allocate address: Invalid address space"
+    assert failed["details"] == (
+        "no subnet was listed for a network interface of this machine (listed were: 00112233AABB)"
+    )
+
+
 def test_keeping_warm(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert azure_warm.keep_warm(place.ledgers, str(place.directory)) == [], "no ledger, nothing to keep"
     place.call("ADD", "a")

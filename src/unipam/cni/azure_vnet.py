@@ -127,7 +127,12 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
         last=call.last,
     )  # fmt: skip
     plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
-    allocation = site.ledger.allocate(site.space, plan, choose=plan.choose, inherit=site.inherit)
+    try:
+        allocation = site.ledger.allocate(site.space, plan, choose=plan.choose, inherit=site.inherit)
+    except Exhausted as error:
+        if plan.hopeless:
+            error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
+        raise
     pool = plan.learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held
     return allocation, pool

@@ -133,6 +133,11 @@ class Plan:
         self._parts = asked.parts
         return self._request._replace(pools=asked.pools, wishes=asked.wishes, within=asked.within)
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether the pools it asks have no addresses at all, held or free."""
+        return not any(part.ranges for part in self._parts)
+
     def choose(self, view: rules.View, pool: Pool) -> tuple[PoolRange, int] | None:
         """The policy: any free address of the first pool that has one."""
         return rules.preferring(self._parts, self._choose)(view, pool)

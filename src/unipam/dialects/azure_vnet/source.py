@@ -31,9 +31,12 @@ def fetch(environment: str, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
         return (LearnedPool(Prefix(V4_FIRST, V4_OFFSET), None, "", 0, ()),)
     if environment == "ipv6NodeIpam":
         return node.pools()
-    if environment == "azure":
-        return pools(_ask(remarks), nics.local(), remarks)
-    return pools(read_file(FILE), nics.local(), remarks)
+    listed = _ask(remarks) if environment == "azure" else read_file(FILE)
+    found = pools(listed, nics.local(), remarks)
+    if not found:
+        named = ", ".join(interface.mac or '""' for interface in listed[:8])
+        raise SourceFailed(f"no subnet was listed for a network interface of this machine (listed were: {named})")
+    return found
 
 
 def _ask(remarks: list[Remark]) -> tuple[Interface, ...]:
