@@ -12,7 +12,13 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.network import NetworkManagementClient
-from azure.mgmt.network.models import AddressSpace, Subnet, VirtualNetwork
+from azure.mgmt.network.models import (
+    AddressSpace,
+    Subnet,
+    SubnetPropertiesFormat,
+    VirtualNetwork,
+    VirtualNetworkPropertiesFormat,
+)
 from tests.fakes.azure import FakeAzure, azure
 from tests.fakes.kql import BadQuery, run
 
@@ -54,11 +60,17 @@ def sdk(fake: FakeAzure, subscription: str) -> Iterator[NetworkManagementClient]
         yield client
 
 
-def vnet(*prefixes: str, **subnets: str) -> VirtualNetwork:
-    inner = [Subnet(name=name, address_prefix=prefix) for name, prefix in subnets.items()]
-    return VirtualNetwork(
-        location="westeurope", address_space=AddressSpace(address_prefixes=list(prefixes)), subnets=inner
-    )
+def vnet(*prefixes: str, tags: dict[str, str] | None = None, **subnets: str) -> VirtualNetwork:
+    inner = [Subnet(name=n, properties=SubnetPropertiesFormat(address_prefix=p)) for n, p in subnets.items()]
+    space = AddressSpace(address_prefixes=list(prefixes))
+    properties = VirtualNetworkPropertiesFormat(address_space=space, subnets=inner)
+    return VirtualNetwork(location="westeurope", tags=tags, properties=properties)
+
+
+def code(error: HttpResponseError) -> tuple[int | None, str | None]:
+    """Status and Azure's own code."""
+    assert error.error is not None
+    return error.status_code, error.error.code
 
 
 def make(sdk: NetworkManagementClient, name: str, network: VirtualNetwork) -> Any:
@@ -101,7 +113,7 @@ def test_one_write_at_a_time_in_a_network(fake: FakeAzure, sdk: NetworkManagemen
     sdk.virtual_networks.begin_create_or_update("rg1", "v1", vnet("10.0.0.0/16"), polling=False)
     with pytest.raises(HttpResponseError) as caught:
         sdk.virtual_networks.begin_create_or_update("rg1", "v1", vnet("10.0.0.0/15"), polling=False, retry_total=0)
-    assert (caught.value.status_code, caught.value.error.code) == (429, "AnotherOperationInProgress")
+    assert code(caught.value) == (429, "AnotherOperationInProgress")
     sdk.virtual_networks.begin_create_or_update("rg1", "v2", vnet("10.9.0.0/16"), polling=False)
 
 
@@ -111,7 +123,7 @@ def test_an_etag_that_is_no_longer_it_is_refused(sdk: NetworkManagementClient) -
     stale = {"If-Match": first.etag}
     with pytest.raises(HttpResponseError) as caught:
         sdk.virtual_networks.begin_create_or_update("rg1", "v1", vnet("10.0.0.0/14"), headers=stale, polling=False)
-    assert (caught.value.status_code, caught.value.error.code) == (412, "PreconditionFailed")
+    assert code(caught.value) == (412, "PreconditionFailed")
 
 
 def test_lists_come_in_pages(fake: FakeAzure, sdk: NetworkManagementClient, subscription: str) -> None:
@@ -137,9 +149,7 @@ def test_a_subscription_of_somebody_else_is_not_shown(fake: FakeAzure, sdk: Netw
 
 def test_what_the_sdk_made_is_what_the_register_sees(fake: FakeAzure, sdk: NetworkManagementClient) -> None:
     fake.arm.stale = True
-    network = vnet("10.0.0.0/16", a="10.0.0.0/24")
-    network.tags = {"X-IPAM-RES-ID": "r1"}
-    made = make(sdk, "v1", network).result()
+    made = make(sdk, "v1", vnet("10.0.0.0/16", tags={"X-IPAM-RES-ID": "r1"}, a="10.0.0.0/24")).result()
     entra = fake.entra
     settings = Settings(
         entra.tenant, entra.client, entra.secret, authority=fake.base, endpoint=fake.base, ca_file=fake.ca
@@ -159,7 +169,7 @@ def test_what_the_sdk_made_is_what_the_register_sees(fake: FakeAzure, sdk: Netwo
         machine.look_as(entra.user_token("bob"), Snapshot())
 
 
-ROWS = {
+ROWS: dict[str, list[dict[str, Any]]] = {
     "resources": [{"id": "/b", "kind": "", "n": 2, "list": [1, 2]}, {"id": "/a", "kind": None, "n": None, "list": None}]
 }
 

@@ -210,7 +210,12 @@ def test_views_are_made_of_the_records_that_are_there_already(cloud: CachedCloud
 
 def test_it_is_kept_fresh_in_the_background(source: Source, clock: Clock) -> None:
     looked = threading.Semaphore(0)
-    source.meanwhile = lambda: (looked.release(), setattr(clock, "now", clock.now + 1))
+
+    def meanwhile() -> None:
+        looked.release()
+        clock.now += 1
+
+    source.meanwhile = meanwhile
     with_background = CachedCloud(source.look, source.look_as, every=0.001, clock=clock).start()
     try:
         assert looked.acquire(timeout=30)

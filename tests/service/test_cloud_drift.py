@@ -78,8 +78,8 @@ def test_a_reservation_overlaps_a_peered_network(cloud: MemoryCloud, seen: bool)
         far = cloud.put("far", "10.0.8.0/22")
     peering = Peering("p", far.upper(), "Connected", () if seen else (P("10.0.8.0/22"),))
     near = cloud.put("near", "10.0.0.0/24", peerings=[peering])
-    rest = {"pending": (reserved("r1", "10.0.9.0/24"), reserved("r2", "10.0.12.0/24"))}
-    found = look(cloud, block("10.0.0.0/16", planned(near, "10.0.0.0/24"), **rest))
+    pending = (reserved("r1", "10.0.9.0/24"), reserved("r2", "10.0.12.0/24"))
+    found = look(cloud, block("10.0.0.0/16", planned(near, "10.0.0.0/24"), pending=pending))
     overlaps = [f for f in found.all if f.rule == drift.PEER_OVERLAP]
     assert [(f.severity, f.block, f.subject, f.prefixes, f.other) for f in overlaps] == [
         (drift.ERROR, "b", "r1", ("10.0.9.0/24",), far.upper())
