@@ -105,3 +105,24 @@ def test_a_token_for_somebody_else_is_not_taken(fake: FakeAzure, settings: Setti
 def test_a_managed_identity_cannot_act_for_people(settings: Settings) -> None:
     with pytest.raises(BadConfig, match="a managed identity cannot"):
         credentials.on_behalf_of(settings._replace(secret=""), "token")
+
+
+def test_a_token_file_that_is_not_there_is_named(settings: Settings, tmp_path: Path) -> None:
+    missing = settings._replace(secret="", token_file=str(tmp_path / "missing"))
+    for user in ("", "a person's token"):
+        with pytest.raises(SourceFailed, match=r"no token for Azure.*missing") as caught, seen_by(missing, user):
+            pass
+        assert caught.value.facts["source"] == "entra"
+
+
+def test_a_tenant_that_there_is_not(settings: Settings) -> None:
+    nowhere = settings._replace(tenant="00000000-0000-4000-8000-000000000000")
+    for user in ("", "a person's token"):
+        with pytest.raises(SourceFailed, match="no token for Azure"), seen_by(nowhere, user):
+            pass
+
+
+def test_a_token_endpoint_that_talks_nonsense(fake: FakeAzure, settings: Settings) -> None:
+    fake.say("oauth2/v2.0/token", 200, b"<html>", times=10)
+    with pytest.raises(SourceFailed, match="no token for Azure"), seen_by(settings):
+        pass

@@ -38,6 +38,7 @@ def test_addresses_of_ones_own_stand_in_for_the_environments() -> None:
         (Settings(endpoint="management.azure.com"), "endpoint 'management.azure.com'"),
         (Settings(tenant="t", secret="s"), "needs the tenant and the client"),
         (Settings("t", "c", "s", token_file="f"), "not both"),
+        (Settings("no/tenant", "c", "s"), "tenant 'no/tenant'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: Settings, says: str) -> None:

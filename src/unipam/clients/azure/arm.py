@@ -110,7 +110,7 @@ class Arm:
         try:
             response = self._client.send_request(request, retry_on_methods=_READING)
             body = response.read()
-        except ClientAuthenticationError as error:
+        except (ClientAuthenticationError, OSError) as error:  # OSError: the file of a federated token
             raise SourceFailed(f"no token for Azure: {_line(error)}", source="entra", asked=asked) from error
         except AzureError as error:
             raise SourceFailed(f"Azure did not answer {asked}: {_line(error)}", source="azure", asked=asked) from error
@@ -151,6 +151,6 @@ def _error(body: bytes) -> tuple[str, str]:
     return str(inner.get("code", "")), str(inner.get("message", ""))
 
 
-def _line(error: AzureError) -> str:
+def _line(error: Exception) -> str:
     """The first line of an SDK's error, which otherwise goes on with advice on troubleshooting."""
-    return str(error.message).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0]

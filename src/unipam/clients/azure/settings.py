@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from unipam.model.errors import BadConfig
+
+_TENANT = re.compile(r"[A-Za-z0-9.-]*")
 
 
 class Environment(NamedTuple):
@@ -76,6 +79,8 @@ class Settings(NamedTuple):
                 raise BadConfig(f"{name} {url!r} is no https address: tokens are sent there", field=name, value=url)
         if (self.secret or self.token_file) and not (self.tenant and self.client):
             raise BadConfig("a client secret or a token file needs the tenant and the client it belongs to")
+        if not _TENANT.fullmatch(self.tenant):
+            raise BadConfig(f"tenant {self.tenant!r} is no tenant's id or domain", field="tenant", value=self.tenant)
         if self.secret and self.token_file:
             raise BadConfig("give a client secret or a token file, not both")
         return self
