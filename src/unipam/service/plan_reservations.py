@@ -29,6 +29,8 @@ MOST = 1000
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ID_LENGTH = 22
+_LETTERS = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+_SURPLUS = bytes(range(256 // len(_ALPHABET) * len(_ALPHABET), 256))
 _SWEEP = 1000
 
 
@@ -64,11 +66,11 @@ class Reserved(NamedTuple):
 
 def new_id() -> str:
     """A new reservation id: 22 characters that cannot be mistaken for one another, as those of the original."""
-    number, text = int.from_bytes(secrets.token_bytes(16), "big"), ""
-    for _ in range(_ID_LENGTH):
-        number, digit = divmod(number, len(_ALPHABET))
-        text += _ALPHABET[digit]
-    return text
+    text = ""
+    while len(text) < _ID_LENGTH:
+        # Bytes beyond the last whole multiple of the alphabet's length would favour its beginning.
+        text += secrets.token_bytes(2 * _ID_LENGTH).translate(_LETTERS, _SURPLUS).decode()
+    return text[:_ID_LENGTH]
 
 
 class _Batch:

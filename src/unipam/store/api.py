@@ -66,7 +66,7 @@ class Tx(Protocol):
         """
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        """Write down claims that bring their numbers; raises Overlap as `insert` does."""
+        """Write down claims that bring their numbers. Raises Overlap; then the transaction must be given up."""
 
     def update(self, claim: Claim) -> None:
         """Write down the state, owner, times, generation, call and details of a claim that is there (by `id`)."""

@@ -15,9 +15,9 @@ import psycopg
 from psycopg.adapt import Loader
 
 from unipam.addr.prefix import LINE_LAST, Range
-from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+from unipam.store.stretches import stretches
 
 _CLAIM = (
     "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
@@ -166,8 +166,8 @@ class PostgresTx:
         return number
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        stretches = list(_stretches(claims))
-        columns = [list(column) for column in zip(*stretches, strict=True)] or [[], [], []]
+        spans = list(stretches(claims))
+        columns = [list(column) for column in zip(*spans, strict=True)] or [[], [], []]
         taken = self._value(
             "SELECT occupy_all(%s::int8[], %s::numeric[], %s::numeric[])",
             columns[0],
@@ -175,7 +175,7 @@ class PostgresTx:
             [_n(last) for last in columns[2]],
         )
         if taken:
-            _, first, last = stretches[taken - 1]
+            _, first, last = spans[taken - 1]
             raise Overlap(f"{Range(first, last)} overlaps what is claimed", prefix=str(Range(first, last)))
         rows = [(c.id, c.parent, _n(c.first), _n(c.last), c.kind, *c.owner, *c[5:-1]) for c in claims]
         self._run(_INSERT_CLAIMS, [list(column) for column in zip(*rows, strict=True)])
@@ -292,15 +292,3 @@ class PostgresTx:
 
     def drop_note(self, key: str) -> None:
         self._run("DELETE FROM note WHERE key = %s", (key,))
-
-
-def _stretches(claims: Sequence[Claim]) -> Iterator[tuple[int, int, int]]:
-    """The addresses of the claims under each parent as few stretches. Raises Overlap when two of them share any."""
-    under: dict[int, RangeSet] = {}
-    for claim in claims:
-        if claim.parent:
-            taken = under.setdefault(claim.parent, RangeSet())
-            if taken.overlaps(claim.first, claim.last):
-                raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
-            taken.add(claim.first, claim.last)
-    return ((parent, *stretch) for parent, taken in under.items() for stretch in taken)

@@ -17,6 +17,7 @@ from typing import Any
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+from unipam.store.stretches import stretches
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -74,6 +75,7 @@ class SqliteTx:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
+        self._many = connection.executemany
 
     def space(self, name: str) -> int | None:
         row = self._run(f"SELECT id FROM claim WHERE holder = ? AND kind = '{SPACE}'", (name,)).fetchone()
@@ -162,8 +164,10 @@ class SqliteTx:
         return self._write(claim)
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
-            self.insert(claim)
+        for parent, first, last in stretches(claims):
+            self._occupy(claims[0]._replace(parent=parent, first=first, last=last))
+        rows = [(c.id, c.parent, _key(c.first), _key(c.last), c.kind, *c.owner, *c[5:-1]) for c in claims]
+        self._many(f"INSERT INTO claim ({_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _write(self, claim: Claim) -> int:
         cursor = self._run(
@@ -282,7 +286,13 @@ class SqliteTx:
         return cursor.lastrowid
 
     def record_all(self, entries: Sequence[Entry]) -> list[int]:
-        return [self.record(entry) for entry in entries]
+        start = self._run("SELECT coalesce(max(id), 0) + 1 FROM journal").fetchone()[0]
+        rows = [
+            (n, e.at, e.verb, e.parent, _key(e.first), _key(e.last), *e.owner, *e[6:-1])
+            for n, e in enumerate(entries, start)
+        ]
+        self._many(f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return list(range(start, start + len(rows)))
 
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > ? AND at <= ? ORDER BY id", (after, until))
