@@ -72,6 +72,7 @@ def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
         ledger = Ledgers().at(data_dir)
         if not ledger.adopt(network, lambda: directory.inherit(path, ledger.boot, started())):
             action = "kept: the ledger has this network already"
+            directory.leave_note(path)  # missing when the process died just before it would have left it
     return _row(network, action, len(found.inheritance.claims), len(found.inheritance.cursors), found)
 
 
