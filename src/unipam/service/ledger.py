@@ -21,8 +21,7 @@ THAW_BATCH = 64
 class Inheritance(NamedTuple):
     """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
 
-    `adopted` is called once all of it is safely written down here. `notes` are what it knew of its pools, each with the
-    beginning of its key (`learned_note`, `pools_note`).
+    `adopted` is called once all of it is safely written down here. `notes` are on its pools, by beginning of the key.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -190,9 +189,7 @@ class Ledger:
         inherit: Inherit = nothing,
         within: Sequence[Range] = (),
     ) -> list[Claim]:
-        """Let go of everything the owner holds in the space; what that was. Nothing held is no error.
-
-        With `within` only of what lies in these ranges.
+        """Let go of everything the owner holds in the space (`within` these ranges); what that was, if anything.
 
         When nothing is held, `asked` (CLOCK_BOOTTIME seconds) is remembered: an ADD of this owner that was asked
         before then and is still waiting somewhere must not be served any more.
