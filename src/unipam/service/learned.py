@@ -18,7 +18,7 @@ import msgspec
 from unipam.addr.prefix import Prefix, Range, format_address, parse_address, parse_prefix
 from unipam.addr.ranges import RangeSet
 from unipam.model.records import HELD, Claim, Pool, PoolRange
-from unipam.service.ledger import Change, Inherit, Ledger, learned_note, let_go
+from unipam.service.ledger import Change, Inherit, Ledger, learned_note, let_go, pools_note
 from unipam.service.pools import describe
 from unipam.store.api import Tx
 
@@ -127,13 +127,13 @@ def remember(tx: Tx, parent: int, learned: Learned) -> None:
     """Write down what the space knows."""
     if tx.note(learned_note(parent)) != encode(learned):
         for key, text in notes(learned):
-            tx.set_note(f"{key}/{parent}", text)
+            tx.set_note(key(parent), text)
 
 
-def notes(learned: Learned) -> tuple[tuple[str, str], ...]:
+def notes(learned: Learned) -> tuple[tuple[Callable[[int], str], str], ...]:
     """What is written down of it: all of it, and its pools where everybody looks for pools."""
     pools = describe(tuple(pool.pool for pool in learned.pools))
-    return ("learned", encode(learned)), ("pools", pools)
+    return (learned_note, encode(learned)), (pools_note, pools)
 
 
 def merge(tx: Tx, parent: int, found: Sequence[LearnedPool], boot: int) -> Learned:

@@ -21,14 +21,14 @@ THAW_BATCH = 64
 class Inheritance(NamedTuple):
     """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
 
-    `adopted` is called once all of it is safely written down here. `notes` are on its pools, by beginning of the key.
+    `adopted` is called once all of it is safely written down here. `notes` are on its pools (`learned_note` ...).
     """
 
     claims: tuple[Claim, ...] = ()
     cursors: tuple[tuple[int, int], ...] = ()
     origin: str = ""
     adopted: Callable[[], None] | None = None
-    notes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[Callable[[int], str], str], ...] = ()
 
 
 class Allocation(NamedTuple):
@@ -357,7 +357,7 @@ def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
     for number, address in inheritance.cursors:
         tx.set_cursor(parent, number, address)
     for key, text in inheritance.notes:
-        tx.set_note(f"{key}/{parent}", text)
+        tx.set_note(key(parent), text)
 
 
 def _repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:

@@ -16,6 +16,7 @@ from unipam.addr.prefix import Prefix, format_address, parse_address
 from unipam.dialects.azure_vnet import state
 from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.service.learned import LearnedPool, decode, ranges
+from unipam.service.ledger import learned_note
 
 CAPTURED = Path(__file__).parent / "captured"
 
@@ -139,7 +140,7 @@ def test_what_is_inherited(tmp_path: Path) -> None:
     assert inherited(path)[0] == ("10.224.0.5", "3e23e8", 5)
     assert inherited(path, booted=path.stat().st_mtime + 1)[0] == ("10.224.0.5", "3e23e8", 4)
     notes = dict(state.inherit(str(path), 5, 0.0).notes)
-    assert [p.name for p in decode(notes["learned"]).pools] == ["10.224.0.0/16", "10.225.0.0/24"]
+    assert [p.name for p in decode(notes[learned_note]).pools] == ["10.224.0.0/16", "10.225.0.0/24"]
 
 
 def test_no_file_is_nothing_to_inherit(tmp_path: Path) -> None:
