@@ -20,7 +20,7 @@ from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import install
 from unipam.cni.host_local import PLUGIN
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.service.ledger import Inheritance
+from unipam.service.change import Inheritance
 from unipam.service.ledgers import Ledgers
 
 PEER = "/usr/lib/cni/host-local"
@@ -107,9 +107,7 @@ def pair(argv: list[str], stdin: bytes, n: int, offset: int) -> tuple[float, flo
 
 def compare(node: Node, ours: bytes, peer: bytes, n: int, peer_n: int) -> tuple[float, float, float, float]:
     """Ours and the peer's ADD and DEL, taken in turns so that both meet the same noise."""
-    rounds = []
-    for i in range(ROUNDS):
-        rounds.append((*pair(node.ours, ours, n, i * n), *pair([PEER], peer, peer_n, i * n)))
+    rounds = [(*pair(node.ours, ours, n, i * n), *pair([PEER], peer, peer_n, i * n)) for i in range(ROUNDS)]
     a, b, c, d = (statistics.median(column) for column in zip(*rounds, strict=True))
     return a, b, c, d
 
@@ -135,9 +133,7 @@ def us(nanoseconds: float) -> str:
 def flat(node: Node, label: str, ranges: list[list[dict[str, str]]], first: str) -> Row:
     """Our own ADD at 60,000 leases against our own at none, in turns."""
     full, empty = node.fill(f"full-{label}", 60_000, first), node.fill(f"empty-{label}", 0, first)
-    rounds = []
-    for i in range(ROUNDS):
-        rounds.append([pair(node.ours, config(d, ranges), 400, i * 400)[0] for d in (full, empty)])
+    rounds = [[pair(node.ours, config(d, ranges), 400, i * 400)[0] for d in (full, empty)] for i in range(ROUNDS)]
     a, b = (statistics.median(column) for column in zip(*rounds, strict=True))
     return Row(f"our ADD at 60,000 leases / at 0, {label}", us(a), us(b), a / b, 1.15)
 

@@ -12,8 +12,9 @@ from unipam.addr.prefix import Prefix, Range, parse_address, parse_prefix
 from unipam.model.errors import Exhausted
 from unipam.model.records import Owner, Request
 from unipam.service import learned
+from unipam.service.change import Change, nothing
 from unipam.service.learned import Learned, LearnedPool
-from unipam.service.ledger import Change, Ledger, nothing
+from unipam.service.ledger import Ledger
 from unipam.service.pools import recall as recall_pools
 from unipam.store.memory import MemoryStore
 

@@ -12,8 +12,9 @@ from tests.store.backends import Backend
 from unipam.addr.prefix import Range, format_address, parse_address
 from unipam.model.errors import Duplicate, Exhausted, Mismatch, Missing, Overlap, Refused, Stale, StoreFull, Taken
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.service.change import Inheritance
 from unipam.service.history import verify
-from unipam.service.ledger import THAW_BATCH, Allocation, Inheritance, Ledger, pools_note
+from unipam.service.ledger import THAW_BATCH, Allocation, Ledger, pools_note
 from unipam.store.api import Store, Tx
 
 ME, YOU = Owner("me", "eth0"), Owner("you", "eth0")

@@ -25,8 +25,9 @@ from tests.store.backends import BACKENDS
 from unipam.addr.prefix import parse_address
 from unipam.model.errors import Exhausted, Refused, Stale, StoreBusy
 from unipam.model.records import LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.service.change import Inheritance
 from unipam.service.history import Replay
-from unipam.service.ledger import Allocation, Inheritance, Ledger
+from unipam.service.ledger import Allocation, Ledger
 
 T = TypeVar("T")
 

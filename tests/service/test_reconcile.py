@@ -9,7 +9,8 @@ import pytest
 from unipam.addr.prefix import parse_address
 from unipam.model.records import LEASE, Claim, Owner
 from unipam.service import reconcile
-from unipam.service.ledger import Inheritance, Ledger
+from unipam.service.change import Inheritance
+from unipam.service.ledger import Ledger
 from unipam.service.reconcile import STARTING, World, judge, reclaim
 from unipam.store.memory import MemoryStore
 

@@ -15,8 +15,9 @@ import pytest
 from unipam.addr.prefix import parse_address, parse_prefix
 from unipam.model.errors import SourceFailed, StoreBroken
 from unipam.service import learned, refresh
+from unipam.service.change import nothing
 from unipam.service.learned import LearnedPool, ranges
-from unipam.service.ledger import Ledger, nothing
+from unipam.service.ledger import Ledger
 from unipam.service.ledgers import Ledgers
 from unipam.service.refresh import Attempt, Outcome, Source
 

@@ -15,7 +15,8 @@ from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.config import Network
 from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
 from unipam.model.records import Owner, Request
-from unipam.service.ledger import Allocation, Inherit, Inheritance, Ledger, missing
+from unipam.service.change import Inherit, Inheritance
+from unipam.service.ledger import Allocation, Ledger, missing
 from unipam.service.ledgers import Ledgers, started
 from unipam.service.pools import describe
 

@@ -18,7 +18,8 @@ import msgspec
 from unipam.addr.prefix import Prefix, Range, format_address, parse_address, parse_prefix
 from unipam.addr.ranges import RangeSet
 from unipam.model.records import HELD, Claim, Pool, PoolRange
-from unipam.service.ledger import Change, Inherit, Ledger, learned_note, let_go, pools_note
+from unipam.service.change import Change, Inherit, let_go
+from unipam.service.ledger import Ledger, learned_note, pools_note
 from unipam.service.pools import describe
 from unipam.store.api import Tx
 

@@ -11,24 +11,12 @@ from typing import NamedTuple
 from unipam.addr.prefix import Range, format_address
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
-from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.service.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, thaw
 from unipam.store.api import Store, Tx
 
 THAW_BATCH = 64
 """How many ended cooldowns one allocation clears away at the most, so that none pays for all."""
-
-
-class Inheritance(NamedTuple):
-    """What a foreign system left behind: its leases, where its pools' cursors stand, and where it came from.
-
-    `adopted` is called once all of it is safely written down here. `notes` are on its pools (`learned_note` ...).
-    """
-
-    claims: tuple[Claim, ...] = ()
-    cursors: tuple[tuple[int, int], ...] = ()
-    origin: str = ""
-    adopted: Callable[[], None] | None = None
-    notes: tuple[tuple[Callable[[int], str], str], ...] = ()
 
 
 class Allocation(NamedTuple):
@@ -38,15 +26,8 @@ class Allocation(NamedTuple):
     new: bool = True
 
 
-Inherit = Callable[[], Inheritance]
-
 Plan = Callable[[Tx, int], Request]
 """What to ask of a space, for a dialect that must look at the space first to say so."""
-
-
-def nothing() -> Inheritance:
-    """There is nothing to inherit."""
-    return Inheritance()
 
 
 class View:
@@ -84,44 +65,6 @@ def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
     return [c for c in held if c.owner.interface == owner.interface] or [c for c in held if not c.owner.interface]
 
 
-class Change:
-    """One transaction on one space, which is made, with what there is to inherit, when it is not there yet.
-
-    A class and not a generator, because it stands in the path of every call.
-    """
-
-    __slots__ = ("_adopted", "_clock", "_inherit", "_space", "_transaction")
-
-    def __init__(self, ledger: Ledger, space: str, inherit: Inherit) -> None:
-        self._transaction = ledger.store.transaction()
-        self._clock = ledger.clock
-        self._space = space
-        self._inherit = inherit
-        self._adopted: Callable[[], None] | None = None
-
-    def __enter__(self) -> tuple[Tx, int, float]:
-        tx = self._transaction.__enter__()
-        try:
-            now = self._clock()  # not before: it may have taken its time to get here
-            parent = tx.space(self._space)
-            return tx, self._make(tx, now) if parent is None else parent, now
-        except BaseException as error:
-            self._transaction.__exit__(type(error), error, None)
-            raise
-
-    def _make(self, tx: Tx, now: float) -> int:
-        parent = tx.create_space(self._space, now)
-        inheritance = self._inherit()
-        adopt(tx, parent, inheritance, now)
-        self._adopted = inheritance.adopted
-        return parent
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._transaction.__exit__(kind, error, trace)  # type: ignore[arg-type]
-        if kind is None and self._adopted:
-            self._adopted()
-
-
 class Ledger:
     """The use cases over one store. `clock` gives seconds since the epoch; `boot` numbers this boot of the machine."""
 
@@ -146,7 +89,7 @@ class Ledger:
         """
         with Change(self, space, inherit) as (tx, parent, now):
             for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
-                _thaw(tx, claim, now)
+                thaw(tx, claim, now)
             request = request if isinstance(request, Request) else request(tx, parent)
             decision = rules.decide(View(tx, parent), request, choose)
             if decision.held:
@@ -154,7 +97,7 @@ class Ledger:
                 own = all(claim.call == request.call != "" for claim in decision.held)
                 if own and not request.last:  # asked long ago, of one who slept: the caller has its answer from another
                     return Allocation(decision.held, new=False)
-                return Allocation(tuple(_repeat(tx, claim, request, now) for claim in decision.held), new=own)
+                return Allocation(tuple(repeat(tx, claim, request, now) for claim in decision.held), new=own)
             if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
             allocation = Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
@@ -164,7 +107,7 @@ class Ledger:
     def _grant(self, tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
         if grant.broken is not None:
             why = "its last owner asked for it" if grant.broken.owner == request.owner else "no other address was free"
-            _thaw(tx, grant.broken, now, why)
+            thaw(tx, grant.broken, now, why)
         address, owner = grant.address, request.owner
         generation = tx.record(
             Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
@@ -227,7 +170,7 @@ class Ledger:
             held = [claim for claim in tx.claims(parent) if claim.state == HELD]
             write(held, tx.cursors(parent))
             for claim in held:
-                _journal(tx, claim, now, "give-back", "rolled back to the system it came from", "cli")
+                journal(tx, claim, now, "give-back", "rolled back to the system it came from", "cli")
             tx.drop_space(parent)
         return held
 
@@ -241,7 +184,7 @@ class Ledger:
                 there = tx.claim_at(claim.parent, claim.first)
                 if there is not None and there.generation == claim.generation and there.state == HELD:
                     tx.remove(there)
-                    _journal(tx, there, now, "undo", reason, "")
+                    journal(tx, there, now, "undo", reason, "")
 
     def release_claim(self, claim: Claim, reason: str, actor: str = "", *, force: bool = False) -> None:
         """Let go of one claim as the caller saw it. Raises Stale when it changed hands meanwhile."""
@@ -318,7 +261,7 @@ class Ledger:
             now = self.clock()
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
             for claim in ended:
-                _thaw(tx, claim, now)
+                thaw(tx, claim, now)
         return len(ended)
 
     def forget(self, journal_before: float, fences_before: float) -> int:
@@ -345,56 +288,3 @@ def pools_note(parent: int) -> str:
 def learned_note(parent: int) -> str:
     """The key under which stands what a space has learned of its pools from outside."""
     return f"learned/{parent}"
-
-
-def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
-    """Write down what a foreign system left behind, as if it had been handed out here."""
-    for claim in inheritance.claims:
-        entry = Entry(
-            now, "adopt", parent, claim.first, claim.last, claim.owner, 0, "adopt", inheritance.origin, claim.details
-        )
-        tx.insert(claim._replace(parent=parent, generation=tx.record(entry)))
-    for number, address in inheritance.cursors:
-        tx.set_cursor(parent, number, address)
-    for key, text in inheritance.notes:
-        tx.set_note(key(parent), text)
-
-
-def _repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
-    """The owner is told again what it holds. A new generation, so that nobody undoes an earlier telling now."""
-    generation = tx.record(
-        Entry(now, "repeat", claim.parent, claim.first, claim.last, claim.owner, claim.generation, request.call)
-    )
-    claim = claim._replace(generation=generation)
-    tx.update(claim)
-    return claim
-
-
-def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
-    """A held claim becomes a cooling one, or none. The journal says until when it cools (`service.history`)."""
-    details = ""
-    if claim.cooldown > 0:
-        until = now + claim.cooldown
-        tx.update(claim._replace(state=COOLING, since=now, until=until))
-        details = f'{{"until":{until}}}'
-    else:
-        tx.remove(claim)
-    tx.record(_entry(claim, now, "release", reason, actor)._replace(details=details))
-
-
-def _thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
-    """A cooling claim goes; `why` it had to when its cooldown is not over."""
-    tx.remove(claim)
-    if rules.is_cool(claim, now):
-        _journal(tx, claim, now, "thaw", "cooldown over", "")
-    else:
-        left = (claim.until or now) - now
-        _journal(tx, claim, now, "break-glass", f"{why}; {left:.0f} s of cooldown were left", "")
-
-
-def _journal(tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str) -> None:
-    tx.record(_entry(claim, now, verb, reason, actor))
-
-
-def _entry(claim: Claim, now: float, verb: str, reason: str, actor: str) -> Entry:
-    return Entry(now, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, actor, reason)

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from unipam.model.errors import SourceFailed, StoreBroken
+from unipam.service.change import Change, Inherit
 from unipam.service.learned import Learned, LearnedPool, merge
-from unipam.service.ledger import Change, Inherit, Ledger
+from unipam.service.ledger import Ledger
 from unipam.service.ledgers import uptime
 from unipam.store.api import Tx
 

@@ -12,7 +12,8 @@ from unipam.dialects.azure_vnet.config import Origin
 from unipam.dialects.azure_vnet.source import Remark
 from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.service import learned, refresh
-from unipam.service.ledger import Inheritance, Ledger
+from unipam.service.change import Inheritance
+from unipam.service.ledger import Ledger
 from unipam.service.ledgers import Ledgers, started
 from unipam.service.refresh import Outcome
 

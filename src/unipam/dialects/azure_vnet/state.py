@@ -18,8 +18,8 @@ from unipam.addr.prefix import Prefix, format_address, parse_address, parse_inte
 from unipam.dialects.golang import parse
 from unipam.model.errors import StoreBroken, StoreBusy, Undecodable
 from unipam.model.records import HELD, LEASE, Claim, Owner
+from unipam.service.change import Inheritance
 from unipam.service.learned import Learned, LearnedPool, notes, ranges
-from unipam.service.ledger import Inheritance
 
 UNKNOWN = "unknown"
 """Whose an address is that is in use by nobody named (written before container ids were, spec §6)."""

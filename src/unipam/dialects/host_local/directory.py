@@ -18,7 +18,7 @@ from typing import NamedTuple
 from unipam.addr.prefix import format_address, parse_address
 from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.model.records import HELD, LEASE, Claim, Owner
-from unipam.service.ledger import Inheritance
+from unipam.service.change import Inheritance
 
 NOTE = "unipam.adopted"
 _CURSOR = "last_reserved_ip."
