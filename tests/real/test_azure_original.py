@@ -27,7 +27,7 @@ _WHY = (
     if os.getuid()
     else missing({"iproute2": "ip", "util-linux": "nsenter"})
 )
-pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(_WHY), reason=_WHY)]
+pytestmark = [pytest.mark.real, pytest.mark.brought, pytest.mark.skipif(bool(_WHY), reason=_WHY)]
 
 SUBNET = "10.224.0.0/16"
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
