@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
 from unipam.store.sqlite_tx import APPLICATION, SCHEMA, VERSION, SqliteTx
 
-LATEST_CHECKPOINT = 4000
+PAGE = 1024
+"""Bytes. A commit writes whole pages, and ours changes a little in each of half a dozen."""
+
+LATEST_CHECKPOINT = 16_000
 """Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
 
 
@@ -84,6 +87,7 @@ class SqliteStore:
     def _prepare(self, patience: float, flush: bool) -> None:
         run = self._connection.execute
         version = self._recognise()
+        run(f"PRAGMA page_size = {PAGE}")  # of a file that is there it changes nothing
         self._use_wal(patience)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
         if not patience:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
