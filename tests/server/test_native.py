@@ -76,7 +76,7 @@ def test_listings_come_in_parts(api: Client) -> None:
 
 def test_free_space_is_told_with_the_reason(api: Client) -> None:
     api.post("/spaces/S/reservations", {"blocks": ["B"], "cidr": "10.0.0.0/17"})
-    found = api.get("/spaces/S/blocks/B/available?size=18&count=3").json
+    found = api.get("/spaces/S/blocks/B/available?size=18&count=3&free=true").json
     assert [c["cidr"] for c in found["candidates"]] == ["10.0.128.0/18", "10.0.192.0/18"]
     assert "lowest" in found["candidates"][0]["reason"]
     assert found["free"] == ["10.0.128.0/17"]

@@ -6,8 +6,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,21 +45,36 @@ def create_app(start: Start) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     install(app)
-    app.include_router(_azure())
-    app.include_router(native.router)
+    # Routes are tried in this order, one after the other: what pipelines ask for most comes first.
+    for each in (reservations, networks, tools, spaces, externals, endpoints, admin, clouds):
+        app.include_router(each.router, prefix="/api", responses=refusals())
+    app.include_router(clouds.status_router, prefix="/api")
+    for router in native.ROUTERS:
+        app.include_router(router, prefix=NATIVE)
     app.include_router(_operations)
     app.add_middleware(Observed, state=app.state)
     app.add_middleware(Bounded)
     return app
 
 
-def _azure() -> APIRouter:
-    router = APIRouter(prefix="/api")
-    for each in (spaces, networks, externals, endpoints, reservations, admin, tools, clouds):
-        router.include_router(each.router, responses=refusals())
-    router.include_router(clouds.status_router)
-    return router
+_OPEN = ("/api/status",)
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """The application's description, with the one way to sign in. (As a dependency of every route it would cost each
+    request more than signing in itself.)
+    """
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        bearer = {"type": "http", "scheme": "bearer", "description": "An Entra ID access token, or a local API token."}
+        document.setdefault("components", {})["securitySchemes"] = {"bearer": bearer}
+        for path, operations in document["paths"].items():
+            for operation in operations.values() if path not in _OPEN else ():
+                operation["security"] = [{"bearer": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
 
 
 _operations = APIRouter(include_in_schema=False)

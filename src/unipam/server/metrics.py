@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,11 +10,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
+def resident() -> int:
+    """The process's memory that is really there, in bytes; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 0
+
+
 class Metrics:
     """Requests, refusals, and how full the plan is."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         labels = ("method", "route", "status")
         self.requests = Counter("unipam_register_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
@@ -22,6 +33,7 @@ class Metrics:
         )  # fmt: skip
         self.waiting = Gauge("unipam_register_waiting_writes", "Writes that wait.", registry=self.registry)
         self.objects = Gauge("unipam_register_objects", "Objects in the plan.", ("kind",), registry=self.registry)
+        self.memory = Gauge("unipam_register_resident_bytes", "Memory in use.", registry=self.registry)
         self.cloud_age = Gauge(
             "unipam_register_cloud_age_seconds", "Age of what is known of the cloud (-1: nothing).",
             registry=self.registry,
@@ -29,8 +41,12 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        self.requests.labels(method, route, status).inc()
-        self.seconds.labels(method, route).observe(seconds)
+        key = (method, route, status)
+        if key not in self._known:
+            self._known[key] = (self.requests.labels(*key), self.seconds.labels(method, route))
+        count, time = self._known[key]
+        count.inc()
+        time.observe(seconds)
 
     def count(self, objects: Mapping[str, int]) -> None:
         """How many objects of each kind there are."""
@@ -39,4 +55,5 @@ class Metrics:
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
+        self.memory.set(resident())
         return generate_latest(self.registry)

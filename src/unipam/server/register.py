@@ -10,7 +10,6 @@ from typing import Annotated, Any, cast
 import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from unipam.model.errors import SourceFailed
 from unipam.server.auth import Authenticator
@@ -61,17 +60,19 @@ def register_of(request: Request) -> Register:
     return cast("Register", request.app.state.register)
 
 
-_bearer = HTTPBearer(auto_error=False, description="An Entra ID access token, or a local API token.")
+async def _here(request: Request) -> Register:
+    """The same as a dependency; a coroutine, because the framework sends anything else to a thread."""
+    return register_of(request)
 
 
-async def signed_in(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def signed_in(request: Request) -> Caller:
     """Who is asking. Raises NotSignedIn or Throttled."""
     place = request.client.host if request.client else "unknown"
     return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
 
 
 Signed = Annotated[Caller, Depends(signed_in)]
-Here = Annotated[Register, Depends(register_of)]
+Here = Annotated[Register, Depends(_here)]
 
 _encoder = msgspec.json.Encoder()
 

@@ -31,6 +31,11 @@ from unipam.service.plan_sync import SYSTEM, sync
 log = structlog.get_logger()
 
 
+SWITCH = 0.0005
+"""Seconds after which a thread must let another one run. The writer gives way at every statement, and with Python's
+usual 5 ms it would wait for the event loop ten times in one transaction."""
+
+
 @dataclass
 class Settings:
     """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
@@ -57,6 +62,7 @@ class Settings:
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished. Raises the store's errors."""
     prepare(settings)
+    sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(
         make_app(settings),
         host=settings.host,

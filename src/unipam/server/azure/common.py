@@ -97,7 +97,11 @@ class _Place:
         return plan.find_child(tx, self.find(tx).id, Endpoint, name)
 
 
-Place = Annotated[_Place, Depends()]
+async def _place(space: str, block: str, external: str, subnet: str) -> _Place:
+    return _Place(space, block, external, subnet)
+
+
+Place = Annotated[_Place, Depends(_place)]
 
 NO_CONTENT = 204
 

@@ -119,7 +119,7 @@ class Paging(NamedTuple):
     after: str
 
 
-def _paging(
+async def _paging(
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 100,
     after: Annotated[str, Query(max_length=2048, description="The `next` of the part before.")] = "",
 ) -> Paging:

@@ -160,7 +160,7 @@ class Candidate(BaseModel):
 
 
 class Available(BaseModel):
-    """What would be given next, and what is free altogether (the largest first, at most 100)."""
+    """What would be given next, and, where asked for, what is free altogether: the largest first, at most 100."""
 
     candidates: list[Candidate]
     free: list[str]

@@ -31,15 +31,17 @@ class Search(NamedTuple):
     how_many: int
     reverse: bool
     smallest: bool
+    all_free: bool
 
 
-def _search(
+async def _search(
     size: Annotated[int, Query(ge=0, le=128, description="A prefix length, as written in the block's family.")],
     count: Annotated[int, Query(ge=1, le=100, description="How many.")] = 1,
     reverse: Annotated[bool, Query(description="From the end of the block.")] = False,
     smallest: Annotated[bool, Query(description="Out of the smallest hole.")] = False,
+    free: Annotated[bool, Query(description="Also what is free altogether, which takes a look at everything.")] = False,
 ) -> Search:
-    return Search(size, count, reverse, smallest)
+    return Search(size, count, reverse, smallest, free)
 
 
 Searching = Annotated[Search, Depends(_search)]
@@ -54,9 +56,10 @@ async def what_is_free(register: Here, _: Signed, space: str, block: str, search
         rows = plan_reads.candidates(
             tx, found, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest
         )
-        free = sorted(plan_reads.free_prefixes(tx, found), key=lambda prefix: prefix.length)[:_MOST_FREE]
+        free = plan_reads.free_prefixes(tx, found) if search.all_free else ()
+        largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
         shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
-        return {"candidates": shapes, "free": [str(prefix) for prefix in free]}
+        return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
 
     return reply(await register.desk.read(work))
 

@@ -1,12 +1,7 @@
-"""The native API's routes, put together."""
+"""The native API's routers, those first that are asked for most."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from unipam.server.native import access, questions, reservations, spaces
-from unipam.server.native.problems import NATIVE
 
-router = APIRouter(prefix=NATIVE)
-for _each in (spaces, reservations, questions, access):
-    router.include_router(_each.router)
+ROUTERS = (reservations.router, spaces.router, questions.router, access.router)
