@@ -262,7 +262,8 @@ class Life:
         env = self._environment()
         honest = self._add_previous(env, document)
         text = _text(rng, document)
-        return Op(env, text, _parsed(text), honest)
+        said = _parsed(text)
+        return Op(env, text, said, honest and said == document)
 
     def learn(self, op: Op, result: Json) -> None:
         """An ADD was answered with this result."""
