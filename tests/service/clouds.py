@@ -36,6 +36,9 @@ class MemoryCloud:
             endpoints=tuple(e for e in everything.endpoints if e.subscription in seen),
         )
 
+    def close(self) -> None:
+        self.looks = -1
+
     def put(
         self,
         name: str,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from unipam.service.cloud import Cloud
 
 
 @click.command("server")
@@ -25,6 +30,11 @@ import click
               help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
 @click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
               help="How often the plan follows the cloud.")  # fmt: skip
+@click.option("--azure", is_flag=True, help="See Azure's networks: as the application, else as the machine.")
+@click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
+@click.option("--client-secret-file", type=click.File(), help="The application's secret (or UNIPAM_CLIENT_SECRET).")
+@click.option("--federated-token-file", default="", envvar="AZURE_FEDERATED_TOKEN_FILE", metavar="FILE",
+              help="Instead of a secret: workload identity's token.")  # fmt: skip
 def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any) -> None:
     """Serve the address plan: the API of the Azure IPAM application, and unipam's own under /api/v1.
 
@@ -38,6 +48,21 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     if bool(tls_certificate) != bool(tls_key):
         raise click.UsageError("--tls-certificate and --tls-key belong together")
     tenant, authority = given.pop("tenant"), given.pop("authority").rstrip("/")
+    secret, token_file = given.pop("client_secret_file"), given.pop("federated_token_file")
+    if given.pop("azure"):
+        text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
+        given["cloud"] = _azure(tenant, client_id, text, token_file, given["environment"], given["sync"])
     directory = Directory(tenant, client_id, authority) if tenant else None
     members = given.pop("members")
     run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
+
+
+def _azure(
+    tenant: str, client_id: str, secret: str, token_file: str, environment: str, every: float
+) -> Callable[[], Cloud]:
+    """How to connect to Azure. Raises BadConfig when that makes no sense."""
+    from unipam.clients.azure.settings import Settings
+    from unipam.server.source import connect
+
+    settings = Settings(tenant, client_id, secret, "" if secret else token_file, environment).checked()
+    return lambda: connect(settings, every)

@@ -16,12 +16,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from unipam.model.errors import StoreBroken, UnipamError
+from unipam.server import logs
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
 from unipam.server.desk import Desk
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
 from unipam.server.register import Register
+from unipam.service import plan_calls
 from unipam.service.cloud import Cloud, Unconnected
 from unipam.service.plan import By, Plan
 from unipam.service.plan_access import bootstrap
@@ -63,6 +65,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished. Raises the store's errors."""
     prepare(settings)
     sys.setswitchinterval(SWITCH)
+    logs.configure()
     config = uvicorn.Config(
         make_app(settings),
         host=settings.host,
@@ -116,9 +119,8 @@ def make_app(settings: Settings) -> FastAPI:
         desk = Desk(lambda: open_store(settings.database), time.time)
         limit = FailureLimit(time.monotonic, settings.failures)
         auth = Authenticator(desk, settings.directory, limit, settings.everybody)
-        register = Register(
-            desk, settings.cloud(), auth, time.time, stack=settings.stack, environment=settings.environment
-        )
+        cloud = settings.cloud()
+        register = Register(desk, cloud, auth, time.time, stack=settings.stack, environment=settings.environment)
         follower = asyncio.create_task(follow(register, settings.sync)) if settings.follows else None
         try:
             yield register
@@ -127,6 +129,7 @@ def make_app(settings: Settings) -> FastAPI:
                 follower.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await follower
+            await asyncio.get_running_loop().run_in_executor(None, cloud.close)
             await asyncio.get_running_loop().run_in_executor(None, desk.close)
 
     return create_app(start)
@@ -146,6 +149,7 @@ async def follow_once(register: Register) -> int:
     """Bring the plan up to what is seen of the cloud now; how many objects changed."""
     snapshot = await register.last_snapshot()
     changed = await register.desk.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
+    await register.desk.write(lambda tx, by: plan_calls.forget(tx, by.now - plan_calls.KEPT), SYSTEM)
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

@@ -53,6 +53,9 @@ class Cloud(Protocol):
     def visible_to(self, credential: str) -> Snapshot:
         """What the bearer of this access token may see by the cloud's own rules. Raises SourceFailed."""
 
+    def close(self) -> None:
+        """Look no more, and let go of everything."""
+
 
 class Unconnected:
     """No cloud: nothing is ever seen, and nothing is missed."""
@@ -64,3 +67,6 @@ class Unconnected:
     def visible_to(self, credential: str) -> Snapshot:  # noqa: ARG002 (the protocol's)
         """An empty snapshot."""
         return Snapshot()
+
+    def close(self) -> None:
+        """Nothing was held."""
