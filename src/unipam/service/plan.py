@@ -8,7 +8,7 @@ the generation that it replaces: so the journal alone gives the plan at any past
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from unipam.addr.prefix import BITS, Prefix, truncate
@@ -80,8 +80,13 @@ def node(claim: Claim) -> Node[Facts]:
 
 def children(tx: Tx, parent: int, kind: type[F]) -> list[Node[F]]:
     """The objects of one kind directly under another, in address order."""
+    return of_kind(tx.claims(parent), kind)
+
+
+def of_kind(claims: Iterable[Claim], kind: type[F]) -> list[Node[F]]:
+    """The objects of one kind among claims."""
     name = kind.__struct_config__.tag
-    return [cast("Node[F]", node(claim)) for claim in tx.claims(parent) if claim.kind == name]
+    return [cast("Node[F]", node(claim)) for claim in claims if claim.kind == name]
 
 
 def spaces(tx: Tx) -> list[Node[model.Space]]:

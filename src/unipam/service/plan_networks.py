@@ -6,7 +6,7 @@ them in time (`plan_sync`), but stays listed, as inactive, until somebody dissoc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -34,10 +34,10 @@ class Associated(NamedTuple):
 _facts = msgspec.json.Decoder(model.Network)
 
 
-def associated(tx: Tx, block: Node[model.Block]) -> list[Associated]:
-    """The networks of a block, in the order in which they came."""
+def associated(tx: Tx, block: Node[model.Block], claims: Iterable[Claim] | None = None) -> list[Associated]:
+    """The networks of a block, in the order in which they came. `claims` are all it holds, if they are known."""
     held: dict[str, list[Claim]] = {}
-    for claim in tx.claims(block.id):
+    for claim in tx.claims(block.id) if claims is None else claims:
         if claim.kind == model.NETWORK:
             held.setdefault(claim.owner.holder, []).append(claim)
     found = [_associated(claims) for claims in sorted(held.values(), key=lambda claims: min(c.id for c in claims))]

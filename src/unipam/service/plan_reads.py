@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
-from unipam.model.records import SPACE, Entry
+from unipam.model.records import SPACE, Claim, Entry
 from unipam.service import plan
 from unipam.service.plan import Node
 from unipam.service.plan_blocks import name_of
@@ -28,10 +28,10 @@ class Use(NamedTuple):
     free: int
 
 
-def block_use(tx: Tx, block: Node[model.Block]) -> Use:
-    """How full a block is."""
+def block_use(tx: Tx, block: Node[model.Block], claims: Iterable[Claim] | None = None) -> Use:
+    """How full a block is. `claims` are all it holds, if they are known."""
     used = reserved = 0
-    for claim in tx.claims(block.id):
+    for claim in tx.claims(block.id) if claims is None else claims:
         if claim.kind in COUNTED:
             used += claim.last - claim.first + 1
         else:

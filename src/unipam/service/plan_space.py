@@ -19,25 +19,35 @@ WORTH_REMEMBERING = 16
 
 
 class FreeSpace:
-    """Free prefixes under parents, within one transaction."""
+    """Free prefixes under parents, within one transaction that writes only after all is decided."""
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
         self._taken: dict[int, RangeSet] = {}
+        self._looked_at: dict[int, Range] = {}
         self._floors: dict[tuple[int, int], int] = {}
         self._costly: set[tuple[int, int]] = set()
 
     def gaps(self, parent: Claim, floor: int = 0) -> Iterator[Range]:
         """The free stretches within the parent from `floor` on, lowest first."""
         first = max(parent.first, floor)
-        if first > parent.last:
-            return
         taken = self._taken.get(parent.id)
-        for gap in self._tx.gaps(parent.id, first, parent.last):
+        for gap in self._stored(parent, first):
             if taken is None:
                 yield gap
             else:
                 yield from taken.gaps(gap.first, gap.last)
+
+    def _stored(self, parent: Claim, first: int) -> Iterator[Range]:
+        """What is free in the store from `first` on. The stretch looked at last needs no second question."""
+        known = self._looked_at.get(parent.id)
+        if known is not None and known.first <= first <= known.last:
+            yield Range(first, known.last)
+            first = known.last + 1
+        if first <= parent.last:
+            for gap in self._tx.gaps(parent.id, first, parent.last):
+                self._looked_at[parent.id] = gap
+                yield gap
 
     def find(self, parent: Claim, length: int, *, reverse: bool = False, smallest: bool = False) -> Prefix | None:
         """A free prefix of `length` within the parent (see `model.plan.choose`); it is not taken yet."""

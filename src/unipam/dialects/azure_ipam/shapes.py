@@ -6,6 +6,7 @@ not), never reservations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -13,14 +14,14 @@ import msgspec
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
 from unipam.model.plan import Endpoint, External, Reservation, Subnet
+from unipam.model.records import Claim
 from unipam.service import cloud
 from unipam.service import plan_externals as externals
-from unipam.service.plan import Node
+from unipam.service.plan import Node, of_kind
 from unipam.service.plan_access import Admin, Caller, Settings
-from unipam.service.plan_blocks import blocks
 from unipam.service.plan_networks import Associated, associated
 from unipam.service.plan_reads import block_use
-from unipam.service.plan_reservations import Reserved, pending, settled
+from unipam.service.plan_reservations import Reserved, settled
 from unipam.store.api import Tx
 
 Shape = dict[str, Any]
@@ -37,34 +38,47 @@ class View(NamedTuple):
 
 
 def space(tx: Tx, node: Node[model.Space], view: View) -> Shape:
-    """A space with its blocks, those inside others included."""
-    inner = blocks(tx, node.id)
-    shape: Shape = {"name": node.facts.name, "desc": node.facts.desc, "blocks": [block(tx, b, view) for b in inner]}
+    """A space with its blocks, each followed by those inside it."""
+    rows = list(_blocks(tx, list(tx.claims(node.id)), view))
+    shape: Shape = {"name": node.facts.name, "desc": node.facts.desc, "blocks": [row for _, row in rows]}
     if view.utilization:
-        outer = [row for b, row in zip(inner, shape["blocks"], strict=True) if b.claim.parent == node.id]
+        outer = [row for each, row in rows if each.claim.parent == node.id]
         shape["size"] = sum(row["size"] for row in outer)
         shape["used"] = sum(row["used"] for row in outer)
     return shape
 
 
+def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[model.Block], Shape]]:
+    """The blocks among the claims and those inside them; what each holds is read once, for it may be much."""
+    for each in of_kind(claims, model.Block):
+        held = list(tx.claims(each.id))
+        yield each, _block(tx, each, held, view)
+        yield from _blocks(tx, held, view)
+
+
 def block(tx: Tx, node: Node[model.Block], view: View) -> Shape:
-    """A block with what it holds; of reservations only the caller's own, unless it plans."""
-    networks = associated(tx, node)
+    """A block with what it holds; of reservations only the caller's own, unless it is an administrator's view."""
+    return _block(tx, node, list(tx.claims(node.id)), view)
+
+
+def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> Shape:
+    networks = associated(tx, node, claims)
     shape: Shape = {
         "name": node.facts.name,
         "cidr": str(node.prefix),
         "vnets": [expanded(each, view) if view.expand else vnet(each) for each in networks],
-        "externals": [external(tx, each) for each in externals.externals(tx, node)],
-        "resv": [reservation(facts, cidr) for facts, cidr in _reservations(tx, node, view.caller)],
+        "externals": [external(tx, each) for each in of_kind(claims, External)],
+        "resv": [reservation(facts, cidr) for facts, cidr in _reservations(tx, node, claims, view)],
     }
     if view.utilization:
-        use = block_use(tx, node)
+        use = block_use(tx, node, claims)
         shape |= {"size": use.size, "used": use.used}
     return shape
 
 
-def _reservations(tx: Tx, node: Node[model.Block], caller: Caller) -> list[tuple[Reservation, str]]:
-    rows = [(each.facts, str(each.prefix)) for each in pending(tx, node)]
+def _reservations(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> list[tuple[Reservation, str]]:
+    caller = view.caller
+    rows = [(each.facts, str(each.prefix)) for each in of_kind(claims, Reservation)]
     rows += [(s.facts, s.cidr) for s in settled(tx, int(node.claim.owner.interface), node.id)]
     if not caller.admin:
         rows = [(facts, cidr) for facts, cidr in rows if caller.owns(facts)]
