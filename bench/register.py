@@ -91,7 +91,8 @@ def _server(database: str, directory: Path, *more: str) -> Iterator[tuple[int, s
         port = int(listening.getsockname()[1])
     token_file = directory / f"token.{port}"
     command = [sys.executable, "-m", "bench.register", database, str(port), str(token_file), *more]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         try:
             _await(port)
             yield port, token_file.read_text().strip()

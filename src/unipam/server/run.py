@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -38,6 +39,11 @@ SWITCH = 0.0005
 usual 5 ms it would wait for the event loop ten times in one transaction."""
 
 
+COLLECT = (50_000, 20, 100)
+"""When garbage is looked for. A listing of a large plan makes a hundred thousand objects and no garbage; Python's usual
+700 would look for some a hundred times meanwhile."""
+
+
 @dataclass
 class Settings:
     """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
@@ -65,6 +71,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished. Raises the store's errors."""
     prepare(settings)
     sys.setswitchinterval(SWITCH)
+    gc.set_threshold(*COLLECT)
     logs.configure()
     config = uvicorn.Config(
         make_app(settings),
