@@ -1,0 +1,261 @@
+"""What `deploy/` says against what unipam is: command lines, routes, ports, names; and against Kubernetes' own schema.
+
+The pages' command lines are checked here too, since they are copied just as the manifests are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from lightkube import codecs
+from tests.deploy.command_lines import Line, check, lines_of
+from tests.server.live import Live, serve
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+KUSTOMIZATIONS = sorted(KUBERNETES.rglob("kustomization.yaml"))
+TEXTS = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(path for path in (ROOT / "deploy").rglob("*") if path.is_file()),
+    ]
+)
+POD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+SETS = ("containers", "env", "volumes")
+"""Lists whose items a patch finds by name (Kubernetes' strategic merge)."""
+
+
+def read(path: Path) -> Any:
+    """A file of one YAML document."""
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def merged(base: Any, patch: Any, key: str = "") -> Any:
+    """What a strategic merge patch makes of its base."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return base | {k: merged(base[k], v, k) if k in base else v for k, v in patch.items()}
+    if key in SETS:
+        ours = {item["name"]: item for item in base}
+        theirs = {item["name"]: item for item in patch}
+        return list((ours | {name: merged(ours.get(name, {}), item) for name, item in theirs.items()}).values())
+    return patch
+
+
+def built(kustomization: Path) -> list[dict[str, Any]]:
+    """The objects that `kubectl apply -k` would send."""
+    document = read(kustomization)
+    objects: list[dict[str, Any]] = []
+    for name in document["resources"]:
+        path = kustomization.parent / name
+        objects += built(path / "kustomization.yaml") if path.is_dir() else yaml.safe_load_all(path.read_text("utf-8"))
+    for each in document.get("patches", ()):
+        places = [
+            n
+            for n, one in enumerate(objects)
+            if each["target"].items() <= {"kind": one["kind"], **one["metadata"]}.items()
+        ]
+        assert len(places) == 1, each["target"]
+        objects[places[0]] = merged(objects[places[0]], read(kustomization.parent / each["path"]))
+    return objects
+
+
+BUILT = {path.parent.relative_to(ROOT).as_posix(): built(path) for path in KUSTOMIZATIONS}
+OBJECTS = [
+    pytest.param(one, id=f"{name}:{one['kind']}/{one['metadata']['name']}")
+    for name, all_ in BUILT.items()
+    for one in all_
+]
+WORKLOADS = [
+    pytest.param(name, one, id=f"{name}:{one['metadata']['name']}")
+    for name, all_ in BUILT.items() for one in all_ if one["kind"] in POD_KINDS
+]  # fmt: skip
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    return dict(workload["spec"]["template"]["spec"])
+
+
+def main_container(workload: dict[str, Any]) -> dict[str, Any]:
+    return dict(pod(workload)["containers"][0])
+
+
+def http_port(workload: dict[str, Any]) -> int:
+    """Where the process listens, by its own command line."""
+    words = main_container(workload)["command"]
+    if "--metrics" in words:
+        return int(words[words.index("--metrics") + 1].rpartition(":")[2])
+    return int(words[words.index("--port") + 1])
+
+
+def http_probes(workload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, probe in main_container(workload).items():
+        if name.endswith("Probe") and "httpGet" in probe:
+            yield probe["httpGet"]
+
+
+# ---- command lines
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_line_is_one_that_unipam_takes(path: Path) -> None:
+    for line in lines_of(path):
+        try:
+            check(line)
+        except click.UsageError as error:
+            pytest.fail(f"{path.relative_to(ROOT)}: unipam {' '.join(line.words)}: {error.format_message()}")
+
+
+def test_the_places_that_matter_have_command_lines() -> None:
+    """So that a reader that finds nothing does not pass for pages without mistakes."""
+    counts = {path.relative_to(ROOT).as_posix(): len(lines_of(path)) for path in TEXTS}
+    expected = {
+        "README.md": 15, "docs/register.md": 10, "deploy/Dockerfile": 1, "deploy/README.md": 5,
+        "deploy/kubernetes/register.yaml": 1, "deploy/kubernetes/sqlite/register.yaml": 2,
+        "deploy/kubernetes/agent/agent.yaml": 7, "deploy/systemd/unipam-agent.service": 2,
+        "deploy/systemd/unipam-server.service": 1,
+    }  # fmt: skip
+    assert {path: count for path, count in expected.items() if counts[path] < count} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server --databse x.db", "serve", "server extra", "server --port 70000", "server --members boss", "space add",
+        "space", "register token add x --role king", "agent --sweep soon", "cni install --nmae host-local",
+        "register backup",
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_is_found(text: str) -> None:
+    with pytest.raises(click.UsageError):
+        check(Line("here", tuple(text.split())))
+
+
+# ---- manifests
+
+
+def understood(document: dict[str, Any]) -> object:
+    """What remains of a document after a pass through Kubernetes' types: all of it, or something is misspelt."""
+    return codecs.from_dict(document).to_dict()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("document", OBJECTS)
+def test_every_field_is_one_that_kubernetes_knows(document: dict[str, Any]) -> None:
+    assert understood(document) == document
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
+    service = next(one for one in BUILT["deploy/kubernetes"] if one["kind"] == "Service")
+    wrong = merged(service, {"spec": {"selectr": {"app": "x"}}})
+    assert understood(wrong) != wrong
+
+
+def test_no_manifest_is_left_out_of_every_kustomization() -> None:
+    named = {
+        (path.parent / name).resolve()
+        for path in KUSTOMIZATIONS
+        for name in [*read(path)["resources"], *(each["path"] for each in read(path).get("patches", ()))]
+    }
+    assert {p for p in KUBERNETES.rglob("*.yaml") if p.name != "kustomization.yaml"} <= named
+
+
+@pytest.mark.parametrize(("_", "workload"), WORKLOADS)
+def test_ports_agree(_: str, workload: dict[str, Any]) -> None:
+    port = http_port(workload)
+    names = {p["name"]: p["containerPort"] for p in main_container(workload).get("ports", ())}
+    annotations = workload["spec"]["template"]["metadata"]["annotations"]
+    probed = {probe["port"] for probe in http_probes(workload)}
+    assert probed
+    assert {names.get(each, each) for each in probed} == {port}
+    assert set(names.values()) <= {port}
+    assert int(annotations["prometheus.io/port"]) == port
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    place = tmp_path_factory.mktemp("register")
+    with serve(str(place / "register.db"), place) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("_", "workload"), [each for each in WORKLOADS if "agent" not in str(each.id)])
+def test_the_register_answers_at_what_is_probed_and_scraped(_: str, workload: dict[str, Any], register: Live) -> None:
+    anybody = register.admin.as_("").at("")
+    scraped = workload["spec"]["template"]["metadata"]["annotations"]["prometheus.io/path"]
+    for path in {scraped, *(probe["path"] for probe in http_probes(workload))}:
+        assert anybody.get(path).status == 200, path
+    assert b"unipam_register_requests" in anybody.get(scraped).body
+
+
+@pytest.mark.parametrize("place", [name for name in BUILT if not name.endswith("/access")])
+def test_names_lead_somewhere(place: str) -> None:
+    """Selectors, accounts, volumes, services and ports that are named exist among the objects sent with them."""
+    objects = BUILT[place]
+    workload = next(one for one in objects if one["kind"] in POD_KINDS)
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    of = {kind: [one for one in objects if one["kind"] == kind] for kind in {one["kind"] for one in objects}}
+    selectors = [one["spec"]["selector"] for one in of.get("Service", ())]
+    selectors += [one["spec"]["selector"]["matchLabels"] for one in [workload, *of.get("PodDisruptionBudget", ())]]
+    selectors += [one["spec"]["podSelector"]["matchLabels"] for one in of.get("NetworkPolicy", ())]
+    assert all(selector.items() <= labels.items() for selector in selectors)
+    assert pod(workload)["serviceAccountName"] in {one["metadata"]["name"] for one in of["ServiceAccount"]}
+    volumes = {each["name"] for each in pod(workload).get("volumes", ())}
+    volumes |= {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", ())}
+    assert {m["name"] for c in pod(workload)["containers"] for m in c.get("volumeMounts", ())} == volumes
+    assert set(_named_ports(objects)) <= {p["name"] for p in main_container(workload).get("ports", ())}
+
+
+def _named_ports(objects: list[dict[str, Any]]) -> set[str]:
+    services = {p["targetPort"] for one in objects if one["kind"] == "Service" for p in one["spec"]["ports"]}
+    policies = {
+        port["port"] for one in objects if one["kind"] == "NetworkPolicy"
+        for rule in one["spec"]["ingress"] for port in rule["ports"]
+    }  # fmt: skip
+    return services | policies
+
+
+@pytest.mark.parametrize(("_", "workload"), WORKLOADS)
+def test_no_container_may_more_than_it_needs(_: str, workload: dict[str, Any]) -> None:
+    for container in pod(workload)["containers"]:
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"]
+        assert not security["allowPrivilegeEscalation"]
+        assert security["capabilities"]["drop"] == ["ALL"]
+    assert pod(workload)["automountServiceAccountToken"] is False
+    assert pod(workload)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_several_replicas_need_postgresql_and_one_file_one_replica() -> None:
+    several, one = (
+        next(each for each in BUILT[place] if each["kind"] in POD_KINDS)
+        for place in ("deploy/kubernetes", "deploy/kubernetes/sqlite")
+    )
+    assert several["spec"]["replicas"] > 1
+    (database,) = (each for each in main_container(several)["env"] if each["name"] == "UNIPAM_DATABASE")
+    assert "secretKeyRef" in database["valueFrom"]
+    assert one["spec"]["replicas"] == 1
+    assert one["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"] == ["ReadWriteOncePod"]
+
+
+def test_the_agent_sees_namespaces_come_and_go() -> None:
+    """Without this the sweep would take live leases for leaked ones."""
+    (agent,) = (each for each in BUILT["deploy/kubernetes/agent"] if each["kind"] == "DaemonSet")
+    (run,) = (each for each in main_container(agent)["volumeMounts"] if each["name"] == "run")
+    assert run == {"name": "run", "mountPath": "/run", "mountPropagation": "HostToContainer"}
+    assert pod(agent)["hostPID"]
+    assert main_container(agent)["securityContext"]["capabilities"]["add"] == ["SYS_PTRACE"]
+
+
+def test_the_image_is_the_one_that_the_manifests_run() -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    assert {int(found) for found in re.findall(r"^EXPOSE (\d+)", text, re.MULTILINE)} == {8080}
+    (user,) = re.findall(r"^USER (\d+)", text, re.MULTILINE)
+    for place in ("deploy/kubernetes", "deploy/kubernetes/sqlite"):
+        workload = next(each for each in BUILT[place] if each["kind"] in POD_KINDS)
+        assert pod(workload)["securityContext"]["runAsUser"] == int(user)
