@@ -136,6 +136,6 @@ def _check_value(parameter: click.Parameter, value: Any, context: click.Context)
 
 
 def _texts(value: object) -> list[str]:
-    """What was given for a parameter: nothing, one text or several (click marks what is missing by objects of its own)."""
+    """What was given for a parameter: nothing, one text or several (click has objects for what is missing)."""
     several = value if isinstance(value, list | tuple) else [value]
     return [each for each in several if isinstance(each, str)]
