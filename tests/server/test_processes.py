@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -85,7 +86,7 @@ def reserve(client: Client) -> Any:
     """What was reserved; None when the server died before it answered."""
     try:
         answer = client.post("/spaces/S/blocks/B/reservations", {"size": 24})
-    except OSError:
+    except (OSError, http.client.HTTPException):  # the connection was cut, perhaps in the middle of an answer
         return None
     return answer.json if answer.status == 201 else answer.status
 
