@@ -148,3 +148,10 @@ def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
     assert not (state / "agent.sock").exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port))
+
+
+def test_what_is_typed_counts_before_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNIPAM_SERVER", "http://127.0.0.1:1")
+    assert run("space", "list", "--database", tmp_path / "register.db").exit_code == 0
+    monkeypatch.setenv("UNIPAM_DATABASE", str(tmp_path / "register.db"))
+    assert run("space", "list").exit_code == 2

@@ -101,5 +101,14 @@ def test_an_address_that_changed_hands_begins_anew(ledger: Ledger) -> None:
     assert (released, len(again), held(ledger)) == ([], 1, [A, A + 1])
 
 
+def test_what_may_not_be_looked_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(reconcile.os, "stat", refuse)
+    hidden = World(2, reconcile.inode, frozenset(), 1000.0)
+    assert judge(lease(netns="/proc/1/ns/net", inode=7), hidden).state == "doubt"
+
+
 def test_a_path_with_a_null_byte_leads_nowhere() -> None:
     assert reconcile.inode("a\0b") is None

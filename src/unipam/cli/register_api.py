@@ -166,9 +166,17 @@ def with_api(command: F) -> F:
     def connected(
         *args: Any, server: str | None, token: str | None, token_file: Any, database: str | None, **rest: Any
     ) -> Any:
+        if server and database:
+            server, database = _typed(server, "server"), _typed(database, "database")
         return command(*args, api=connect(server, token, token_file, database), **rest)
 
     return register_options(connected)  # type: ignore[return-value]
+
+
+def _typed(value: str, name: str) -> str | None:
+    """An option's value if it was typed; where two contend, the environment's does not count."""
+    source = click.get_current_context().get_parameter_source(name)
+    return None if source is click.core.ParameterSource.ENVIRONMENT else value
 
 
 def writing(command: F) -> F:

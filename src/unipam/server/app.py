@@ -44,6 +44,7 @@ def create_app(start: Start) -> FastAPI:
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
+        strict_content_type=False,  # clients written for the original send JSON without saying so
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     install(app)

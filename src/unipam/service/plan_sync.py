@@ -1,7 +1,7 @@
 """The plan follows the cloud: reservations are fulfilled by tag, networks keep up with their prefixes, or vanish.
 
 Only what changed is written (D10). What cannot be followed, because something else holds the place, is left as it is;
-`plan_findings` reports it.
+`cloud_findings` reports it.
 """
 
 from __future__ import annotations

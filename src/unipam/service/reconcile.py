@@ -7,6 +7,7 @@
 | a namespace that was seen          | its path leads to another namespace                | gone: replaced      |
 | a CRI sandbox, older than STARTING | the runtime's list has no such sandbox             | gone: unknown there |
 | a namespace that was never seen, or none | nothing above applies                         | in doubt: shown     |
+| a namespace that was seen          | we may not look whether it is there                | in doubt: shown     |
 | a namespace that was seen          | it is there                                        | alive               |
 
 A runtime lists a sandbox when it is complete, so absence says nothing while it may still be starting; and other
@@ -35,7 +36,8 @@ STARTING = 300.0
 class World(NamedTuple):
     """What is known from outside the ledger.
 
-    `boot` is this boot's number in the ledger. `inode` gives the inode that a path leads to, None for nowhere.
+    `boot` is this boot's number in the ledger. `inode` gives the inode that a path leads to, None for nowhere, HIDDEN
+    where we may not look.
     `sandboxes` are the ids that the runtime lists, asked at `asked` (epoch seconds); None when it was not asked.
     """
 
@@ -55,12 +57,18 @@ class Verdict(NamedTuple):
 ALIVE = Verdict("alive")
 
 
+HIDDEN = -1
+"""Stands for an inode that may not be looked at."""
+
+
 def inode(path: str) -> int | None:
-    """The inode that a path leads to; None when it leads nowhere."""
+    """The inode that a path leads to; None when it leads nowhere, HIDDEN when we may not look."""
     try:
         return os.stat(path).st_ino
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError, ValueError):
         return None
+    except OSError:
+        return HIDDEN
 
 
 def details(claim: Claim) -> dict[str, object]:
@@ -79,6 +87,8 @@ def judge(claim: Claim, world: World) -> Verdict:
     facts = details(claim)
     netns, seen = str(facts.get("netns") or ""), facts.get("inode")
     now = world.inode(netns) if netns else None
+    if seen and now == HIDDEN:
+        return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
     if seen and now is None:
         return Verdict("gone", f"its network namespace {netns} is gone")
     if seen and now != seen:
