@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unipam.model.errors import UnipamError
@@ -37,11 +38,12 @@ def create_app(start: Start) -> FastAPI:
             app.state.register = register
             yield
 
-    app = FastAPI(
+    app: FastAPI = FastAPIOffline(  # its pages' scripts come from here, and not from anybody else's server
         title="unipam register",
         description="The address plan: the API of the Azure IPAM application, and under /api/v1 unipam's own.",
         docs_url="/api/docs",
         redoc_url="/api/redoc",
+        static_url="/api/assets",
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
         strict_content_type=False,  # clients written for the original send JSON without saying so
