@@ -51,8 +51,6 @@ def _deliver(given: Answer, ledgers: Ledgers) -> None:
 
 def main() -> None:
     """Answer one call and exit with its code."""
-    from unipam.service.ledgers import Ledgers
-
     env = _environment()
     plugin = os.path.basename(sys.argv[-1])
     call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=_begun())

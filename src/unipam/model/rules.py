@@ -214,10 +214,3 @@ def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, 
 def is_cool(claim: Claim, now: float) -> bool:
     """Whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
     return claim.until is not None and (claim.until <= now or claim.since > now + CLOCK_SLACK)
-
-
-def free_ranges(pool: Pool, taken: Callable[[int, int], Iterator[Range]]) -> Iterator[Range]:
-    """What `taken`'s complement leaves of the pool, for showing; the gateways count as taken."""
-    for span in pool.ranges:
-        for stretch in taken(span.first, span.last):
-            yield from usable(span, *stretch)
