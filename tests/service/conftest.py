@@ -1,4 +1,4 @@
-"""A ledger over every store, and a clock that is set by hand."""
+"""A store of every kind, a plan on it, and a clock that is set by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.service.plans import World
 from tests.store.backends import BACKENDS, Backend
+
+from unipam.service import plan_blocks
 
 
 @dataclass
@@ -30,3 +33,13 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
     made = BACKENDS[request.param](tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def world(backend: Backend) -> Iterator[World]:
+    """A plan with the space S, which holds the block B of 10.0.0.0/16; its store is sound at the end."""
+    made = World(backend.open())
+    made.do(plan_blocks.create_space, "S", "a space")
+    made.block("B", "10.0.0.0/16")
+    yield made
+    assert made.plan.store.check() == []

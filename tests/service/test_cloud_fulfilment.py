@@ -22,7 +22,7 @@ from unipam.model.cloud import Snapshot
 from unipam.service import cloud_drift, plan_blocks, plan_networks, plan_reservations
 from unipam.service.cloud_findings import drift
 from unipam.service.plan import By, Plan, find_block, find_space
-from unipam.service.plan_reads import block_use
+from unipam.service.plan_reads import use_of
 from unipam.service.plan_reservations import Reserved, Wanted, reserve
 from unipam.service.plan_sync import GRACE, SYSTEM, sync
 from unipam.store.memory import MemoryStore
@@ -80,7 +80,7 @@ class Register:
         return {row.facts.name: (sorted(map(str, row.prefixes)), row.active) for row in rows}
 
     def used(self) -> int:
-        return self.plan.read(lambda tx: block_use(tx, find_block(tx, find_space(tx, "s").id, "b"))).used
+        return self.plan.read(lambda tx: use_of(tx, find_block(tx, find_space(tx, "s").id, "b"))).used
 
     def findings(self) -> set[str]:
         return {finding.rule for finding in self.plan.read(lambda tx: drift(tx, self.snapshot))}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.clouds import SUBSCRIPTION, MemoryCloud, some_uuid
+from tests.service.clouds import some_uuid
+from tests.service.plans import ME, World
 from tests.store.backends import BACKENDS
 
 from unipam.addr.prefix import parse_prefix
@@ -27,67 +28,12 @@ from unipam.model.errors import (
     UnipamError,
 )
 from unipam.service import plan_access, plan_blocks, plan_externals, plan_networks, plan_reads, plan_reservations
-from unipam.service.plan import By, Plan, find_block, find_space
+from unipam.service.plan import Plan, find_block, find_space
 from unipam.service.plan_copy import copy
 from unipam.service.plan_history import plan_at
 from unipam.service.plan_import import move_in
-from unipam.service.plan_reservations import Reserved, Wanted
-from unipam.service.plan_sync import sync
+from unipam.service.plan_reservations import Wanted
 from unipam.service.plan_transfer import export, from_csv, read_document, to_csv
-from unipam.store.api import Store
-
-ME = By("me@example.org", "me")
-
-
-class World:
-    """A plan, a cloud, and a clock that stands still until it is moved."""
-
-    def __init__(self, store: Store) -> None:
-        self.now = 1_000_000.0
-        self.plan = Plan(store, lambda: self.now)
-        self.cloud = MemoryCloud((SUBSCRIPTION, some_uuid(2)))
-
-    def do(self, work: Callable[..., Any], *args: Any, by: By = ME, **rest: Any) -> Any:
-        return self.plan.write(lambda tx, b: work(tx, b, *args, **rest), by)
-
-    def ask(self, work: Callable[..., Any], *args: Any, **rest: Any) -> Any:
-        return self.plan.read(lambda tx: work(tx, *args, **rest))
-
-    def block(self, name: str, prefix: str, parent: str = "", space: str = "S") -> Any:
-        new = plan_blocks.NewBlock(name, parse_prefix(prefix), parent)
-        return self.do(plan_blocks.create_block, space, new)
-
-    def reserve(self, *blocks: str, **wish: Any) -> list[Reserved]:
-        wanted = Wanted(ME, "S", blocks or ("B",), **wish)
-        return self.plan.write(lambda tx, b: plan_reservations.reserve(tx, wanted._replace(by=b), b.now), ME)
-
-    def sync(self) -> int:
-        return int(self.do(lambda tx, by: sync(tx, by, self.cloud.snapshot(), grace=300), by=By("AzureIPAM")))
-
-    def associate(self, resource_id: str, block: str = "B") -> None:
-        network = self.cloud.snapshot().network(resource_id)
-        self.do(plan_networks.associate, "S", block, network)
-
-    def networks(self, block: str = "B") -> dict[str, tuple[list[str], bool]]:
-        rows = self.ask(lambda tx: plan_networks.associated(tx, find_block(tx, find_space(tx, "S").id, block)))
-        return {each.facts.name: (list(map(str, each.prefixes)), each.active) for each in rows}
-
-    def status(self, reservation: str) -> str:
-        return str(self.ask(plan_reservations.find, "S", "B", reservation).facts.status)
-
-    def prefixes(self) -> list[str]:
-        return sorted(row.prefix for row in self.ask(plan_reservations.reservations, "S", "B"))
-
-
-@pytest.fixture(params=BACKENDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    backend = BACKENDS[request.param](tmp_path)
-    made = World(backend.open())
-    made.do(plan_blocks.create_space, "S", "a space")
-    made.block("B", "10.0.0.0/16")
-    yield made
-    assert made.plan.store.check() == []
-    backend.close()
 
 
 def test_names_are_unique_whatever_their_case(world: World) -> None:
@@ -227,23 +173,6 @@ def test_settled_reservations_do_not_keep_a_block(world: World) -> None:
         world.status(row.facts.id)
 
 
-def test_externals_hold_their_place_at_every_level(world: World) -> None:
-    made = world.do(plan_externals.create_external, "S", "B", plan_externals.Named("dc", "data centre", bits=24))
-    assert str(made.prefix) == "10.0.0.0/24"
-    assert world.reserve(bits=24)[0].prefix == "10.0.1.0/24"
-    subnet = world.do(plan_externals.create_subnet, made, plan_externals.Named("web", "web", bits=30))
-    first = world.do(plan_externals.create_endpoint, subnet, plan_externals.NewEndpoint("a", "a"))
-    world.do(plan_externals.create_endpoint, subnet, plan_externals.NewEndpoint("net", "n", subnet.prefix.first))
-    second = world.do(plan_externals.create_endpoint, subnet, plan_externals.NewEndpoint("b", "b"))
-    assert [plan_externals.address_text(e) for e in (first, second)] == ["10.0.0.1", "10.0.0.2"]  # D3
-    with pytest.raises(Exhausted):
-        world.do(plan_externals.create_endpoint, subnet, plan_externals.NewEndpoint("c", "c"))
-    with pytest.raises(NotEmpty):
-        world.do(plan_externals.remove, made)
-    with pytest.raises(Outside):
-        world.do(plan_externals.change, subnet, plan_externals.Change(prefix=parse_prefix("10.0.0.4/30")))
-
-
 def test_a_tagged_network_fulfils_its_reservation(world: World) -> None:
     (row,) = world.reserve(bits=24)
     world.cloud.put("net", "10.0.0.0/23", tags={"ipam-res-id": f" {row.facts.id} ,other"})
@@ -263,7 +192,7 @@ def test_a_network_with_two_ids_is_associated_once(world: World) -> None:
     world.sync()
     assert [world.status(r.facts.id) for r in rows] == [model.FULFILLED] * 2
     assert world.networks() == {"net": (["10.0.0.0/24", "10.0.1.0/24"], True)}
-    use = world.ask(lambda tx: plan_reads.block_use(tx, find_block(tx, find_space(tx, "S").id, "B")))
+    use = world.ask(lambda tx: plan_reads.use_of(tx, find_block(tx, find_space(tx, "S").id, "B")))
     assert use == (65536, 512, 0, 65024)
 
 

@@ -265,6 +265,8 @@ def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:
 
 def refuse_overlap(tx: Tx, parent: int, prefix: Prefix, but: int = 0) -> None:
     """Raises Overlap, with what is in the way, when any address of the prefix is claimed under the parent."""
+    if next(tx.gaps(parent, prefix.first, prefix.last), None) == (prefix.first, prefix.last):
+        return  # one look instead of one for each prefix that might lie around
     for claim in overlaps(tx, parent, prefix):
         if claim.id != but:
             raise Overlap(

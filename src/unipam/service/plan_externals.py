@@ -5,7 +5,8 @@ All three are named prefixes under a parent and share their rules; an endpoint i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from unipam.addr.prefix import BITS, Prefix, format_address, parse_address
@@ -20,15 +21,22 @@ from unipam.service.plan_space import FreeSpace
 from unipam.store.api import Tx
 
 N = TypeVar("N", External, Subnet, Endpoint)
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Named(NamedTuple):
-    """A named prefix that is to be: `prefix` itself, or any free one of length `bits` as people write it."""
+    """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
+
+    `reverse` and `smallest` say which free one (`model.plan.choose`).
+    """
 
     name: str
     desc: str
     prefix: Prefix | None = None
     bits: int = 0
+    reverse: bool = False
+    smallest: bool = False
 
 
 class Change(NamedTuple):
@@ -65,6 +73,27 @@ def find_subnet(tx: Tx, space: str, block: str, external: str, subnet: str) -> N
     return plan.find_child(tx, find_external(tx, space, block, external).id, Subnet, subnet)
 
 
+def create_externals(tx: Tx, by: By, block: Node[model.Block], new: Sequence[Named]) -> list[Node[External]]:
+    """New external networks, all or none, those that name their prefix first. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, block, External, each))
+
+
+def create_subnets(tx: Tx, by: By, external: Node[External], new: Sequence[Named]) -> list[Node[Subnet]]:
+    """New subnets of an external network, all or none. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, external, Subnet, each))
+
+
+def create_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
+    """New endpoints of a subnet, all or none. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.address is None, lambda each: create_endpoint(tx, by, subnet, each))
+
+
+def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T], R]) -> list[R]:
+    """Make each, and those that take any free place after those that name theirs; what was made, in the given order."""
+    made = {turn: make(new[turn]) for turn in sorted(range(len(new)), key=lambda turn: takes_any(new[turn]))}
+    return [made[turn] for turn in range(len(new))]
+
+
 def create_external(tx: Tx, by: By, space: str, block: str, new: Named) -> Node[External]:
     """A new external network. Raises Missing, BadValue, NameTaken, Outside, Overlap or Exhausted."""
     parent = plan.find_block(tx, plan.find_space(tx, space).id, block)
@@ -80,16 +109,16 @@ def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[
     tag = str(kind.__struct_config__.tag)
     facts = kind(model.check_name(tag, new.name), model.check_text(tag, new.desc))
     plan.refuse_name(tx, parent.id, kind, new.name)
-    prefix = new.prefix or _fit(tx, parent, new.bits)
+    prefix = _fit(tx, parent, new) if new.prefix is None else new.prefix
     plan.require_inside(prefix, parent.prefix, f"the {parent.claim.kind} {parent.claim.owner.holder}")
     plan.refuse_overlap(tx, parent.id, prefix)
     return Node(plan.create(tx, by, Draft(parent.id, prefix, Owner(model.fold(new.name)), facts)), facts)
 
 
-def _fit(tx: Tx, parent: Node[F], bits: int) -> Prefix:
-    prefix = next_free(FreeSpace(tx), parent, bits)
+def _fit(tx: Tx, parent: Node[F], new: Named) -> Prefix:
+    prefix = next_free(FreeSpace(tx), parent, new.bits, reverse=new.reverse, smallest=new.smallest)
     if prefix is None:
-        raise Exhausted(f"no free /{bits} in {parent.claim.owner.holder} ({parent.prefix})", size=bits)
+        raise Exhausted(f"no free /{new.bits} in {parent.claim.owner.holder} ({parent.prefix})", size=new.bits)
     return prefix
 
 
@@ -149,6 +178,12 @@ def host_range(subnet: Prefix) -> tuple[int, int]:
     return subnet.first, subnet.last
 
 
+def free_addresses(tx: Tx, subnet: Node[Subnet], limit: int) -> list[int]:
+    """The addresses that endpoints would get next, in this order, at most `limit`."""
+    gaps = tx.gaps(subnet.id, *host_range(subnet.prefix))
+    return list(islice((address for gap in gaps for address in range(gap.first, gap.last + 1)), limit))
+
+
 def create_endpoint(tx: Tx, by: By, subnet: Node[Subnet], new: NewEndpoint) -> Node[Endpoint]:
     """A new endpoint. Raises BadValue, NameTaken, Outside, Overlap or Exhausted."""
     if new.address is None:
@@ -168,11 +203,11 @@ def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEnd
     """
     _refuse_impossible(subnet, new)
     kept = _drop_others(tx, by, subnet, new)
-    made: dict[str, Node[Endpoint]] = {}
-    for each in sorted(new, key=lambda e: e.address is None):
-        name = model.fold(each.name)
-        made[name] = kept.get(name) or create_endpoint(tx, by, subnet, each)
-    return [made[model.fold(each.name)] for each in new]
+    return _in_turn(
+        new,
+        lambda each: each.address is None,
+        lambda each: kept.get(model.fold(each.name)) or create_endpoint(tx, by, subnet, each),
+    )
 
 
 def _refuse_impossible(subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> None:

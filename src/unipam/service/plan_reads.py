@@ -8,15 +8,13 @@ from typing import NamedTuple
 from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
+from unipam.model.plan import F
 from unipam.model.records import SPACE, Claim, Entry
 from unipam.service import plan
 from unipam.service.plan import Node
 from unipam.service.plan_blocks import name_of
 from unipam.service.plan_space import FreeSpace
 from unipam.store.api import Tx
-
-COUNTED = (model.NETWORK, model.EXTERNAL, model.BLOCK)
-"""What uses a block up (spec azure-ipam-application §3.1; inner blocks are ours). Reservations do not count as used."""
 
 
 class Use(NamedTuple):
@@ -28,21 +26,24 @@ class Use(NamedTuple):
     free: int
 
 
-def block_use(tx: Tx, block: Node[model.Block], claims: Iterable[Claim] | None = None) -> Use:
-    """How full a block is. `claims` are all it holds, if they are known."""
+def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Use:
+    """How full a block, an external network or its subnet is. `claims` are all it holds, if they are known.
+
+    Whatever it holds uses it up, but for reservations (spec azure-ipam-application §3.1).
+    """
     used = reserved = 0
-    for claim in tx.claims(block.id) if claims is None else claims:
-        if claim.kind in COUNTED:
-            used += claim.last - claim.first + 1
-        else:
+    for claim in tx.claims(holder.id) if claims is None else claims:
+        if claim.kind == model.RESERVATION:
             reserved += claim.last - claim.first + 1
-    size = block.prefix.size
+        else:
+            used += claim.last - claim.first + 1
+    size = holder.prefix.size
     return Use(size, used, reserved, size - used - reserved)
 
 
 def space_use(tx: Tx, space: int) -> Use:
     """How full a space's outermost blocks are, all together."""
-    rows = [block_use(tx, block) for block in plan.children(tx, space, model.Block)]
+    rows = [use_of(tx, block) for block in plan.children(tx, space, model.Block)]
     return Use(*(sum(row[i] for row in rows) for i in range(4)))
 
 
@@ -54,24 +55,24 @@ class Candidate(NamedTuple):
 
 
 def candidates(
-    tx: Tx, block: Node[model.Block], bits: int, limit: int, *, reverse: bool = False, smallest: bool = False
+    tx: Tx, holder: Node[F], bits: int, limit: int, *, reverse: bool = False, smallest: bool = False
 ) -> list[Candidate]:
     """The next free prefixes of a length, in the order in which they would be given. Raises BadValue, Exhausted."""
-    free, length = FreeSpace(tx), model.length_in(block.prefix, bits)
+    free, length = FreeSpace(tx), model.length_in(holder.prefix, bits)
     found: list[Candidate] = []
     reason = model.why(reverse, smallest)
     while len(found) < limit:
-        prefix = free.find(block.claim, length, reverse=reverse, smallest=smallest)
+        prefix = free.find(holder.claim, length, reverse=reverse, smallest=smallest)
         if prefix is None:
             break
-        free.take(block.claim, prefix)
+        free.take(holder.claim, prefix)
         found.append(Candidate(prefix, reason if not found else f"{reason}, after those before it"))
     return found
 
 
-def free_prefixes(tx: Tx, block: Node[model.Block]) -> Iterator[Prefix]:
-    """The fewest prefixes that are exactly the free space of a block, lowest first."""
-    for gap in FreeSpace(tx).gaps(block.claim):
+def free_prefixes(tx: Tx, holder: Node[F]) -> Iterator[Prefix]:
+    """The fewest prefixes that are exactly the free space of what holds them, lowest first."""
+    for gap in FreeSpace(tx).gaps(holder.claim):
         yield from prefixes(gap.first, gap.last)
 
 

@@ -20,7 +20,7 @@ from unipam.service import plan_externals as externals
 from unipam.service.plan import Node, of_kind
 from unipam.service.plan_access import Admin, Caller, Settings
 from unipam.service.plan_networks import Associated, associated
-from unipam.service.plan_reads import block_use
+from unipam.service.plan_reads import use_of
 from unipam.service.plan_reservations import Reserved, settled
 from unipam.store.api import Tx
 
@@ -71,7 +71,7 @@ def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> 
         "resv": [reservation(facts, cidr) for facts, cidr in _reservations(tx, node, claims, view)],
     }
     if view.utilization:
-        use = block_use(tx, node, claims)
+        use = use_of(tx, node, claims)
         shape |= {"size": use.size, "used": use.used}
     return shape
 

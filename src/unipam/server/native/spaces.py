@@ -25,7 +25,7 @@ from unipam.server.native.common import (
 from unipam.server.register import Here, Signed, reply
 from unipam.service import plan, plan_blocks
 from unipam.service.plan import By
-from unipam.service.plan_reads import block_use, space_use
+from unipam.service.plan_reads import space_use, use_of
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["plan"])
@@ -116,7 +116,7 @@ async def list_blocks(
             found = [node for node in found if node.prefix.overlaps(wanted)]
         shapes = [block_shape(tx, root.facts.name, node) for node in found]
         for shape, node in zip(shapes, found if utilisation else (), strict=False):
-            shape["utilisation"] = block_use(tx, node)._asdict()
+            shape["utilisation"] = use_of(tx, node)._asdict()
         return [s for s in shapes if parent is None or fold(s["parent"] or "") == fold(parent)]
 
     return page(await register.desk.read(work), paging, lambda row: str(row["name"]))
@@ -181,6 +181,6 @@ async def use_of_block(register: Here, _: Signed, space: str, block: str) -> Res
     """How full a block is."""
 
     def work(tx: Tx) -> dict[str, int]:
-        return block_use(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))._asdict()
+        return use_of(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))._asdict()
 
     return reply(await register.desk.read(work))
