@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,7 +59,8 @@ def create_app(start: Start) -> FastAPI:
     for router in native.ROUTERS:
         app.include_router(router, prefix=NATIVE)
     app.include_router(_operations)
-    app.add_middleware(Observed, state=app.state)
+    templates = {route.endpoint: str(route.path) for route in iter_route_contexts(app.routes) if route.endpoint}
+    app.add_middleware(Observed, state=app.state, templates=templates)
     app.add_middleware(Bounded)
     return app
 
@@ -99,23 +102,35 @@ async def ready(register: Here) -> Response:
     return reply({"status": "ready"})
 
 
+SCRAPE = 5.0
+"""Seconds for which a scrape waits for the database and the cloud; Prometheus gives up after ten."""
+
+
 @_operations.get("/metrics")
 async def metrics(register: Here) -> Response:
-    """Everything that is measured, for Prometheus."""
-    snapshot = await register.last_snapshot()
+    """Everything that is measured, for Prometheus; while the database is away, what needs none."""
     told = register.metrics
-    told.count(await register.desk.read(counts))
     told.waiting.set(register.desk.waiting)
-    told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
+    try:
+        async with asyncio.timeout(SCRAPE):
+            snapshot = await register.last_snapshot()
+            told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
+            told.count(await register.desk.read(counts))
+    except (UnipamError, TimeoutError):
+        told.count(None)
     return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class Observed:
-    """Middleware: counts and times every answer, and adds the headers that keep browsers from guessing."""
+    """Middleware: counts and times every answer, and adds the headers that keep browsers from guessing.
 
-    def __init__(self, app: ASGIApp, state: object) -> None:
+    `templates` are the whole paths of the endpoints: a route itself knows only its part of it.
+    """
+
+    def __init__(self, app: ASGIApp, state: object, templates: Mapping[Any, str]) -> None:
         self._app = app
         self._state = state
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -133,7 +148,7 @@ class Observed:
         try:
             await self._app(scope, receive, observed)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = self._templates.get(scope.get("endpoint"), "unknown")
             register: Register | None = getattr(self._state, "register", None)
             if register is not None:
                 register.metrics.observe(scope["method"], route, status, time.perf_counter() - begun)

@@ -31,6 +31,7 @@ class Metrics:
             "unipam_register_request_seconds", "Time to an answer.", ("method", "route"), buckets=_SECONDS,
             registry=self.registry,
         )  # fmt: skip
+        self.up = Gauge("unipam_register_up", "Whether the database answers.", registry=self.registry)
         self.waiting = Gauge("unipam_register_waiting_writes", "Writes that wait.", registry=self.registry)
         self.objects = Gauge("unipam_register_objects", "Objects in the plan.", ("kind",), registry=self.registry)
         self.memory = Gauge("unipam_register_resident_bytes", "Memory in use.", registry=self.registry)
@@ -48,9 +49,11 @@ class Metrics:
         count.inc()
         time.observe(seconds)
 
-    def count(self, objects: Mapping[str, int]) -> None:
-        """How many objects of each kind there are."""
-        for kind, number in objects.items():
+    def count(self, objects: Mapping[str, int] | None) -> None:
+        """How many objects of each kind there are; None: the database does not answer, so nobody knows."""
+        self.up.set(objects is not None)
+        self.objects.clear()
+        for kind, number in (objects or {}).items():
             self.objects.labels(kind).set(number)
 
     def text(self) -> bytes:
