@@ -105,6 +105,17 @@ def test_history_explanation_and_the_past(api: Client) -> None:
     problem(api.get(f"/spaces/S/blocks/B/reservations/{made['id']}"), 404, "Missing")
 
 
+@pytest.mark.parametrize("address", ["10.0.0.9", "2001:db8::9"])
+def test_a_bare_address_may_be_asked_about(api: Client, address: str) -> None:
+    api.post("/spaces/S/blocks", {"name": "six", "cidr": "2001:db8::/32"})
+    whole = f"{address}/{'128' if ':' in address else '32'}"
+    for question in ("explain", "history"):
+        found = api.get(f"/{question}?cidr={address}").json
+        assert found
+        assert found == api.get(f"/{question}?cidr={whole}").json
+    assert "write it as" in problem(api.get("/explain?cidr=10.0.0"), 400, "BadValue")
+
+
 def test_networks(live: Live, api: Client) -> None:
     network = live.cloud.put("net", "10.0.0.0/24")
     assert api.post("/spaces/S/blocks/B/networks", {"id": network}).json["prefixes"] == ["10.0.0.0/24"]

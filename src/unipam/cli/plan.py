@@ -58,7 +58,7 @@ def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
 @with_api
 @format_option
 def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
-    """Everything that contains PREFIX, is it, or lies within it."""
+    """Everything that contains PREFIX (or an address), is it, or lies within it."""
     rows = api.ask("GET", "/explain", query={"cidr": prefix, "space": space})
     flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
     columns = ("relation", "cidr", "kind", "path", "since")
@@ -66,7 +66,7 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
 
 
 @command.command()
-@click.option("--prefix", help="What happened at this prefix.")
+@click.option("--prefix", help="What happened at this prefix or address.")
 @click.option("--name", help="What happened to this name or id.")
 @click.option("--limit", type=int, default=100, show_default=True)
 @with_api

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from unipam.addr.fit import best_fit, first_fit, last_fit
-from unipam.addr.prefix import Prefix, Range, line_length, parse_interface
+from unipam.addr.prefix import BITS, Prefix, Range, line_length, parse_address, parse_interface
 from unipam.model.errors import BadValue, Exhausted
 from unipam.model.records import SPACE
 
@@ -179,6 +179,14 @@ def parse_cidr(text: str, field: str = "cidr") -> Prefix:
             suggestion=str(prefix),
         )
     return prefix
+
+
+def parse_place(text: str, field: str = "cidr") -> Prefix:
+    """What a question is about: a prefix, or a bare address. Raises BadValue, as `parse_cidr` does."""
+    try:
+        return Prefix(parse_address(text), BITS)
+    except ValueError:
+        return parse_cidr(text, field)
 
 
 def length_in(parent: Prefix, bits: int) -> int:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
-from unipam.model.plan import parse_cidr
+from unipam.model.plan import parse_place
 from unipam.model.records import Entry, prefix_text
 from unipam.server.native import models as m
 from unipam.server.native.common import Paged, page, problems, require_admin
@@ -68,11 +68,11 @@ async def what_is_free(register: Here, _: Signed, space: str, block: str, search
 async def explain(
     register: Here,
     _: Signed,
-    cidr: Annotated[str, Query(max_length=64)],
+    cidr: Annotated[str, Query(max_length=64, description="A prefix, or an address.")],
     space: Annotated[str | None, Query(description="Only this space.")] = None,
 ) -> Response:
     """Everything in the plan that contains a prefix, is it, or lies within it, from the outermost inwards."""
-    prefix = parse_cidr(cidr)
+    prefix = parse_place(cidr)
 
     def work(tx: Tx) -> list[plan_reads.Held]:
         return plan_reads.everywhere(tx, prefix) if space is None else plan_reads.explain(tx, space, prefix)
@@ -87,12 +87,12 @@ async def explain(
 async def history(
     register: Here,
     _: Signed,
-    cidr: Annotated[str | None, Query(max_length=64, description="What happened at this prefix.")] = None,
+    cidr: Annotated[str | None, Query(max_length=64, description="What happened at this prefix or address.")] = None,
     name: Annotated[str | None, Query(max_length=2048, description="What happened to this name or id.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The journal, newest first."""
-    prefix = None if cidr is None else parse_cidr(cidr)
+    prefix = None if cidr is None else parse_place(cidr)
     rows = await register.desk.read(lambda tx: _lines(tx, prefix, name or "", limit))
     return reply([_entry(row) for row in rows])
 
