@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.server.live import Live, serve
+from tests.server.live import Client, Live, serve
 
 
 @pytest.fixture
@@ -14,3 +14,12 @@ def live(tmp_path: Path) -> Iterator[Live]:
     """A register on a fresh SQLite file."""
     with serve(str(tmp_path / "register.db"), tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def api(live: Live) -> Client:
+    """Its administrator, with a space S and in it a block B."""
+    api = live.admin
+    assert api.post("/spaces", {"name": "S", "desc": "a space"}).status == 201
+    assert api.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 201
+    return api

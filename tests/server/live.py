@@ -82,6 +82,18 @@ class Client:
         return self.patch(path, [{"op": "replace", "path": f"/{k}", "value": v} for k, v in values.items()])
 
 
+def refused(answer: Answer, status: int, text: str) -> None:
+    """The answer is this refusal of the Azure IPAM API."""
+    assert (answer.status, answer.error) == (status, text), answer.body
+
+
+def token(api: Client, name: str, role: str, *spaces: str) -> Client:
+    """A caller with a new local token of this role."""
+    made = api.at("/api/v1").post("/tokens", {"name": name, "role": role, "spaces": list(spaces)})
+    assert made.status == 201, made.body
+    return api.as_(made.json["token"])
+
+
 @dataclass
 class Live:
     """One running register."""

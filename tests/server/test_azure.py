@@ -6,29 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.server.live import Answer, Client, Live
+from tests.server.live import Client, Live, refused, token
 from tests.service.clouds import SUBSCRIPTION, some_uuid
 
 B = "/spaces/S/blocks/B"
 RESERVATIONS = f"{B}/reservations"
-
-
-@pytest.fixture
-def api(live: Live) -> Client:
-    api = live.admin
-    assert api.post("/spaces", {"name": "S", "desc": "a space"}).status == 201
-    assert api.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 201
-    return api
-
-
-def token(api: Client, name: str, role: str, *spaces: str) -> Client:
-    made = api.at("/api/v1").post("/tokens", {"name": name, "role": role, "spaces": list(spaces)})
-    assert made.status == 201, made.body
-    return api.as_(made.json["token"])
-
-
-def refused(answer: Answer, status: int, text: str) -> None:
-    assert (answer.status, answer.error) == (status, text), answer.body
 
 
 def test_fifty_parallel_reservations_all_succeed(api: Client) -> None:
@@ -150,36 +132,6 @@ def test_utilisation_counts_networks_and_externals_once(live: Live, api: Client)
     (shown,) = space["blocks"][0]["vnets"]
     assert (shown["prefixes"], shown["size"], shown["used"]) == (["10.0.0.0/24"], 256, 64)
     assert [s["name"] for s in shown["subnets"]] == ["a", "b"]
-
-
-def test_hubs_and_lost_networks_never_break_a_listing(live: Live, api: Client) -> None:
-    hub = live.cloud.put("hub", "10.0.4.0/24", hub=True)
-    lost = live.cloud.put("lost", "10.0.5.0/24")
-    for each in (hub, lost):
-        assert api.post(f"{B}/networks", {"id": each}).status == 201
-    live.cloud.drop(lost)
-    names = [v["name"] for v in api.get(f"{B}?expand=true&utilization=true").json["vnets"]]
-    assert names == ["hub", "lost"]
-    assert api.get("/azure/vhub").json[0]["parent_block"] == ["B"]
-    live.follow()
-    assert [n["active"] for n in api.get(f"{B}/networks").json] == [True, False]
-
-
-def test_network_refusals_speak_as_the_original_does(live: Live, api: Client) -> None:
-    inside, outside = live.cloud.put("in", "10.0.0.0/24"), live.cloud.put("out", "11.0.0.0/24")
-    api.post(f"{B}/networks", {"id": inside})
-    refused(api.post(f"{B}/networks", {"id": inside.upper()}), 400, "Network already exists in block.")
-    refused(api.post(f"{B}/networks", {"id": "/nope"}), 400, "Invalid network ID.")
-    refused(api.post(f"{B}/networks", {"id": outside}), 400, "Network CIDR not within block CIDR.")
-    refused(
-        api.post(f"{B}/networks", {"id": live.cloud.put("half", "10.0.0.128/25")}), 400,
-        "Block already contains network(s) and/or reservation(s) within the CIDR range of target network.",
-    )  # fmt: skip
-    refused(api.put(f"{B}/networks", [inside, inside]), 400, "List contains duplicate networks.")
-    refused(api.put(f"{B}/networks", ["/nope"]), 400, "Invalid network ID(s): ['/nope']")
-    refused(api.delete(f"{B}/networks", ["/nope"]), 400, "List contains one or more invalid network id's.")
-    refused(api.delete(B), 400, "Cannot delete block while it contains vNets or reservations.")
-    assert api.get(f"{B}/available").json == [inside]
 
 
 def test_a_block_with_externals_goes_only_by_force(api: Client) -> None:

@@ -247,6 +247,20 @@ def test_ids_are_compared_whatever_their_case(world: World) -> None:
     assert world.networks() == {}
 
 
+def test_a_network_that_comes_back_has_the_id_that_it_had(world: World) -> None:
+    network = world.cloud.put("net", "10.0.0.0/24")
+    world.do(plan_networks.replace, "S", "B", [network.upper()], world.cloud.snapshot())
+    world.cloud.drop(network)
+    world.sync()
+    world.now += 301
+    world.sync()
+    world.do(plan_networks.replace, "S", "B", [network.swapcase()], world.cloud.snapshot())  # gone, and renamed
+    world.cloud.put("net", "10.0.3.0/24")
+    world.sync()
+    rows = world.ask(lambda tx: plan_networks.associated(tx, find_block(tx, find_space(tx, "S").id, "B")))
+    assert [(row.facts.id, list(map(str, row.prefixes))) for row in rows] == [(network.swapcase(), ["10.0.3.0/24"])]
+
+
 def test_the_networks_of_a_block_are_replaced_all_or_none(world: World) -> None:
     ids = [world.cloud.put(f"n{i}", f"10.0.{i}.0/24") for i in range(3)]
     half = world.cloud.put("half", "10.0.1.0/25")

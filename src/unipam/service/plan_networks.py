@@ -6,7 +6,7 @@ them in time (`plan_sync`), but stays listed, as inactive, until somebody dissoc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -41,8 +41,12 @@ def associated(tx: Tx, block: Node[model.Block], claims: Iterable[Claim] | None 
         if claim.kind == model.NETWORK:
             held.setdefault(claim.owner.holder, []).append(claim)
     found = [_associated(claims) for claims in sorted(held.values(), key=lambda claims: min(c.id for c in claims))]
-    gone = tx.notes(gone_key(space_of(block.claim), block.id))
-    return found + [Associated(_facts.decode(text), (), active=False) for _, text in gone]
+    return found + [Associated(facts, (), active=False) for facts in gone(tx, block)]
+
+
+def gone(tx: Tx, block: Node[model.Block]) -> list[model.Network]:
+    """The networks of a block that vanished, and were not dissociated."""
+    return [_facts.decode(text) for _, text in tx.notes(gone_key(space_of(block.claim), block.id))]
 
 
 def _associated(claims: Sequence[Claim]) -> Associated:
@@ -72,6 +76,17 @@ def is_associated(tx: Tx, block: Node[model.Block], resource_id: str) -> bool:
 
 def _gone(block: Node[model.Block], resource_id: str) -> str:
     return gone_key(space_of(block.claim), block.id, _key(resource_id))
+
+
+def find_network(snapshot: cloud.Snapshot, resource_id: str) -> cloud.Network:
+    """The network of this id, which it keeps as it is written here. Raises Missing.
+
+    Clients look for the very text that they gave; the original lists it so too (spec azure-ipam-application §3.5).
+    """
+    network = snapshot.network(resource_id)
+    if network is None:
+        raise Missing(f"there is no network {resource_id!r}", kind=model.NETWORK, value=resource_id)
+    return network._replace(id=resource_id)
 
 
 def associate(tx: Tx, by: By, space: str, block: str, network: cloud.Network) -> Node[model.Block]:
@@ -135,7 +150,7 @@ def drop(tx: Tx, by: By, block: Node[model.Block], resource_id: str) -> None:
 
 
 def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot: cloud.Snapshot) -> list[Associated]:
-    """A block has exactly these networks from now on; those that stay are not touched.
+    """A block has exactly these networks from now on, by the ids as they are written here.
 
     A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
     with the fact `among` on an Overlap that says what overlaps: networks, reservations or externals.
@@ -143,7 +158,7 @@ def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot
     found = plan.find_block(tx, plan.find_space(tx, space).id, block)
     _refuse_twice(ids)
     new = _newcomers(tx, found, ids, snapshot)
-    wanted = {_key(each) for each in ids}
+    wanted = {_key(each): each for each in ids}
     _refuse_overlap_among(tx, found, wanted, new)
     outside = [network.id for network in new if not inside(found.prefix, network)]
     if outside:
@@ -151,22 +166,41 @@ def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot
     for each in associated(tx, found):
         if _key(each.facts.id) not in wanted:
             drop(tx, by, found, each.facts.id)
+        else:
+            _spell(tx, by, found, each, wanted[_key(each.facts.id)])
     for network in new:
         add(tx, by, found, network)
-    order = [_key(each) for each in ids]
+    order = list(wanted)
     return sorted(associated(tx, found), key=lambda each: order.index(_key(each.facts.id)))
 
 
 def _newcomers(tx: Tx, block: Node[model.Block], ids: Sequence[str], snapshot: cloud.Snapshot) -> list[cloud.Network]:
     new = [each for each in ids if not is_associated(tx, block, each)]
-    networks = [snapshot.network(each) for each in new]
-    unknown = [each for each, network in zip(new, networks, strict=True) if network is None]
+    unknown = [each for each in new if snapshot.network(each) is None]
     if unknown:
         raise Missing(f"no such network: {', '.join(unknown)}", kind=model.NETWORK, value=unknown)
-    return [network for network in networks if network is not None]
+    return [find_network(snapshot, each) for each in new]
 
 
-def _refuse_overlap_among(tx: Tx, block: Node[model.Block], wanted: set[str], new: Sequence[cloud.Network]) -> None:
+def _spell(tx: Tx, by: By, block: Node[model.Block], each: Associated, resource_id: str) -> None:
+    """A network that is in the block keeps its place, and gets its id written so."""
+    if each.facts.id == resource_id:
+        return
+    facts = model.Network(resource_id, each.facts.name)
+    for claim in each.claims:
+        plan.change(tx, by, claim, facts)
+    if not each.claims:
+        note_gone(tx, block, facts)
+
+
+def note_gone(tx: Tx, block: Node[model.Block], facts: model.Network) -> None:
+    """Remember a network of the block that vanished."""
+    tx.set_note(_gone(block, facts.id), msgspec.json.encode(facts).decode())
+
+
+def _refuse_overlap_among(
+    tx: Tx, block: Node[model.Block], wanted: Container[str], new: Sequence[cloud.Network]
+) -> None:
     """Raises Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
     claims = list(tx.claims(block.id))
     staying = [c for c in claims if c.kind == model.NETWORK and c.owner.holder in wanted]

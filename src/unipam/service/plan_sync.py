@@ -16,8 +16,8 @@ from unipam.model.plan import Reservation
 from unipam.model.records import HELD, Claim
 from unipam.service import cloud, plan
 from unipam.service.plan import By, Node
-from unipam.service.plan_blocks import blocks, gone_key, space_of
-from unipam.service.plan_networks import claim_prefixes, inside
+from unipam.service.plan_blocks import blocks
+from unipam.service.plan_networks import claim_prefixes, claims_of, gone, inside, note_gone
 from unipam.service.plan_reservations import expire_block, pending, settle
 from unipam.service.plan_space import FreeSpace
 from unipam.store.api import Tx
@@ -85,8 +85,17 @@ def _follow(tx: Tx, by: By, block: Node[model.Block], network: cloud.Network, cl
     had = {plan.prefix_of(claim) for claim in claims}
     fresh = _free(tx, block, [prefix for prefix in now if prefix not in had])
     if fresh:
-        claim_prefixes(tx, by, block, network, fresh)
+        claim_prefixes(tx, by, block, _as_known(network, claims), fresh)
     return changed + len(fresh)
+
+
+def _as_known(network: cloud.Network, claims: list[Claim]) -> cloud.Network:
+    """The network, its id written as it is in its claims."""
+    return network._replace(id=_facts(claims[0]).id) if claims else network
+
+
+def _facts(claim: Claim) -> model.Network:
+    return cast("model.Network", model.decode(claim.details))
 
 
 def _free(tx: Tx, block: Node[model.Block], prefixes: list[Prefix]) -> list[Prefix]:
@@ -100,7 +109,7 @@ def _free(tx: Tx, block: Node[model.Block], prefixes: list[Prefix]) -> list[Pref
 
 def _miss(tx: Tx, by: By, block: Node[model.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
     """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
-    facts = cast("model.Network", model.decode(claims[0].details))
+    facts = _facts(claims[0])
     changed = 0
     for claim in claims:
         if claim.state == HELD:
@@ -108,8 +117,7 @@ def _miss(tx: Tx, by: By, block: Node[model.Block], claims: list[Claim], grace: 
             changed += 1
         elif gone and claim.since + grace <= by.now:
             plan.remove(tx, by._replace(reason="the network is gone"), claim, VANISH)
-            key = gone_key(space_of(block.claim), block.id, cloud.key(facts.id))
-            tx.set_note(key, msgspec.json.encode(facts).decode())
+            note_gone(tx, block, facts)
             changed += 1
     return changed
 
@@ -117,12 +125,11 @@ def _miss(tx: Tx, by: By, block: Node[model.Block], claims: list[Claim], grace: 
 def _welcome_back(tx: Tx, by: By, block: Node[model.Block], snapshot: cloud.Snapshot) -> int:
     """A network that vanished is there again: it gets what is still free."""
     changed = 0
-    start = gone_key(space_of(block.claim), block.id)
-    for key, _ in tx.notes(start):
-        network = snapshot.network(key.removeprefix(start))
+    for facts in gone(tx, block):
+        network = snapshot.network(facts.id)
         fresh = _free(tx, block, inside(block.prefix, network)) if network else []
         if network and fresh:
-            claim_prefixes(tx, by, block, network, fresh)
+            claim_prefixes(tx, by, block, network._replace(id=facts.id), fresh)
             changed += 1
     return changed
 
@@ -165,6 +172,7 @@ def _status(
 def _fulfil(tx: Tx, by: By, block: Node[model.Block], node: Node[Reservation], network: cloud.Network) -> None:
     """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, model.FULFILLED)
-    had = {plan.prefix_of(claim) for claim in tx.claims_of(block.id, cloud.key(network.id))}
+    claims = claims_of(tx, block.id, network.id)
+    had = {plan.prefix_of(claim) for claim in claims}
     fresh = _free(tx, block, [prefix for prefix in inside(block.prefix, network) if prefix not in had])
-    claim_prefixes(tx, by, block, network, fresh)
+    claim_prefixes(tx, by, block, _as_known(network, claims), fresh)

@@ -128,12 +128,13 @@ def endpoint(node: Node[Endpoint]) -> Shape:
 
 
 def expanded(each: Associated, view: View) -> Shape:
-    """An associated network with what the cloud tells of it; measured by its prefixes inside the block.
+    """An associated network with what the cloud tells of it, under its id as it was written; measured by its prefixes
+    inside the block.
 
     One that is not seen now is shown by what the plan remembers, so that it never breaks a listing (D7).
     """
     network = view.snapshot.network(each.facts.id) or remembered(each.facts)
-    shape = network_expand(network, list(each.prefixes))
+    shape = network_expand(network._replace(id=each.facts.id), list(each.prefixes))
     inner = [(s, p) for s in network.subnets for p in s.prefixes[:1]]
     shape["subnets"] = [_subnet(s, p, view.utilization) for s, p in inner]
     if view.utilization:

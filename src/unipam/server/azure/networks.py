@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.model.errors import Missing
 from unipam.server.azure.bodies import Names, NetworkBody
 from unipam.server.azure.common import empty, require_planner, says
 from unipam.server.register import Here, Register, Signed, reply
@@ -50,9 +49,7 @@ async def create_network(register: Here, caller: Signed, space: str, block: str,
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
         plan.find_block(tx, plan.find_space(tx, space).id, block)
-        network = snapshot.network(body.id)
-        if network is None:
-            raise Missing(f"there is no network {body.id!r}", kind="network", value=body.id)
+        network = networks.find_network(snapshot, body.id)
         return shapes.block(tx, networks.associate(tx, by, space, block, network), shapes.View(caller))
 
     return reply(await register.desk.write(work, caller.by()), 201)

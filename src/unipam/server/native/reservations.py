@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from unipam.model import plan as model
-from unipam.model.errors import Forbidden, Missing
+from unipam.model.errors import Forbidden
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.networks import look_for
 from unipam.server.native import models as m
@@ -144,9 +143,7 @@ async def add_network(
     snapshot = await look_for(register, [body.id])
 
     def work(tx: Tx, by: By) -> Answer:
-        network = snapshot.network(body.id)
-        if network is None:
-            raise Missing(f"there is no network {body.id!r}", kind=model.NETWORK, value=body.id)
+        network = plan_networks.find_network(snapshot, body.id)
         found = plan_networks.associate(tx, by, space, block, network)
         rows = plan_networks.associated(tx, found)
         return Answer(next(_network(each) for each in rows if each.facts.id == network.id), 201)
