@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,49 +15,10 @@ from typing import Any
 import pytest
 from tests.real.postgres import needs_postgres, shared
 from tests.server.live import Client
+from tests.server.process import UNIPAM, Process, clean_environment
 
 from unipam.service.plan import Plan
 from unipam.service.plan_store import open_store
-
-UNIPAM = Path(sys.executable).with_name("unipam")
-
-
-class Process:
-    """One `unipam server`."""
-
-    def __init__(self, database: str, directory: Path) -> None:
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            self.port = int(listening.getsockname()[1])
-        self.token_file = directory / "token"
-        command = [
-            UNIPAM, "server", "--database", database, "--port", str(self.port), "--admin-token-file", self.token_file,
-        ]  # fmt: skip
-        self._log = (directory / f"log.{self.port}").open("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        self._await()
-
-    def _await(self) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if Client(self.port, base="").get("/readyz").status == 200:
-                    return
-            except OSError:
-                pass
-            assert self.process.poll() is None, Path(self._log.name).read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    @property
-    def client(self) -> Client:
-        return Client(self.port, self.token_file.read_text().strip())
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        code = self.process.wait(60)
-        self._log.close()
-        return code
 
 
 @pytest.fixture
@@ -150,9 +108,13 @@ def test_two_servers_on_one_database_and_one_of_them_killed(start: Callable[[str
 
 
 def cli(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("UNIPAM_")}
     return subprocess.run(
-        [UNIPAM, *args], env={**clean, **env}, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [UNIPAM, *args],
+        env=clean_environment() | env,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from unipam.clients.azure.settings import Settings as Azure
     from unipam.service.cloud import Cloud
 
 
@@ -23,23 +24,26 @@ if TYPE_CHECKING:
               help="Write the first administrator's token there (0600) instead of printing it.")  # fmt: skip
 @click.option("--tenant", default="", envvar="UNIPAM_TENANT", help="The Entra ID tenant whose members may sign in.")
 @click.option("--client-id", default="", envvar="UNIPAM_CLIENT_ID", help="The application their tokens are for.")
-@click.option("--authority", default="https://login.microsoftonline.com", show_default=True, help="Entra ID's address.")
+@click.option("--authority", default="", metavar="URL", help="Entra ID's address. [default: that of the environment]")
 @click.option("--members", type=click.Choice(["planner", "reader"]), default="planner", show_default=True,
               help="What a member may do who is no administrator: reserve everywhere, or only look.")  # fmt: skip
 @click.option("--failures", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
 @click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
               help="How often the plan follows the cloud.")  # fmt: skip
-@click.option("--azure", is_flag=True, help="See Azure's networks: as the application, else as the machine.")
+@click.option("--azure", is_flag=True,
+              help="See Azure's networks: as the application, as AZURE_* variables tell, else as the machine.")  # fmt: skip
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
 @click.option("--client-secret-file", type=click.File(), help="The application's secret (or UNIPAM_CLIENT_SECRET).")
-@click.option("--federated-token-file", default="", envvar="AZURE_FEDERATED_TOKEN_FILE", metavar="FILE",
-              help="Instead of a secret: workload identity's token.")  # fmt: skip
+@click.option("--federated-token-file", default="", metavar="FILE",
+              help="Instead of a secret: workload identity's token (or AZURE_FEDERATED_TOKEN_FILE).")  # fmt: skip
 def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any) -> None:
     """Serve the address plan: the API of the Azure IPAM application, and unipam's own under /api/v1.
 
     The first start makes the database and an administrator's token. Documentation is at /api/docs.
     """
+    from unipam.clients.azure.settings import Settings as Azure
+    from unipam.clients.azure.settings import from_environment
     from unipam.server.entra import Directory
     from unipam.server.run import Settings, run
 
@@ -47,22 +51,24 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):
         raise click.UsageError("--tls-certificate and --tls-key belong together")
-    tenant, authority = given.pop("tenant"), given.pop("authority").rstrip("/")
-    secret, token_file = given.pop("client_secret_file"), given.pop("federated_token_file")
+    tenant, authority, environment = given.pop("tenant"), given.pop("authority"), given["environment"]
+    identity = _identity(tenant, client_id, given.pop("client_secret_file"), given.pop("federated_token_file"))
+    azure = Azure(environment=environment)
     if given.pop("azure"):
-        text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
-        given["cloud"] = _azure(tenant, client_id, text, token_file, given["environment"], given["sync"])
-    directory = Directory(tenant, client_id, authority) if tenant else None
+        azure = from_environment(os.environ, environment=environment, **identity)
+        given["cloud"] = _cloud(azure, given["sync"])
+    directory = Directory(tenant, client_id, authority.rstrip("/") or azure.login, azure.ca_file) if tenant else None
     members = given.pop("members")
     run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
 
 
-def _azure(
-    tenant: str, client_id: str, secret: str, token_file: str, environment: str, every: float
-) -> Callable[[], Cloud]:
-    """How to connect to Azure. Raises BadConfig when that makes no sense."""
-    from unipam.clients.azure.settings import Settings
+def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: str) -> dict[str, str]:
+    """As whom Azure is looked at, as far as the options tell."""
+    text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
+    return {"tenant": tenant, "client": client_id, "secret": text, "token_file": token_file}
+
+
+def _cloud(azure: Azure, every: float) -> Callable[[], Cloud]:
     from unipam.server.source import connect
 
-    settings = Settings(tenant, client_id, secret, "" if secret else token_file, environment).checked()
-    return lambda: connect(settings, every)
+    return lambda: connect(azure, every)

@@ -68,6 +68,17 @@ def test_what_a_cluster_tells_its_workloads_is_understood() -> None:
     assert (with_secret.secret, with_secret.token_file) == ("s", "")
 
 
+def test_what_is_given_counts_more_than_what_variables_tell() -> None:
+    variables = {
+        "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s",
+        "AZURE_FEDERATED_TOKEN_FILE": "told",
+    }  # fmt: skip
+    assert from_environment(variables, client="mine", tenant="") == Settings("t", "mine", "s")
+    assert from_environment(variables, token_file="given") == Settings("t", "c", token_file="given")
+    del variables["AZURE_CLIENT_SECRET"]
+    assert from_environment(variables, secret="given") == Settings("t", "c", "given")
+
+
 def test_a_cloud_of_ones_own_by_environment_variables() -> None:
     settings = from_environment(
         {"AZURE_AUTHORITY_HOST": "https://login.local", "UNIPAM_AZURE_ENDPOINT": "https://arm.local",
@@ -76,4 +87,4 @@ def test_a_cloud_of_ones_own_by_environment_variables() -> None:
     assert (settings.is_own_authority, settings.arm, settings.ca_file) == (True, "https://arm.local", "/ca.pem")
     assert settings.scope == "https://audience.local/.default"
     with pytest.raises(BadConfig, match="AZURE_MOON"):
-        from_environment({"UNIPAM_AZURE_ENVIRONMENT": "AZURE_MOON"})
+        from_environment({"AZURE_ENV": "AZURE_MOON"})

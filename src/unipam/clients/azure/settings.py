@@ -92,23 +92,27 @@ VARIABLES = {
     "secret": "AZURE_CLIENT_SECRET",
     "token_file": "AZURE_FEDERATED_TOKEN_FILE",
     "authority": "AZURE_AUTHORITY_HOST",
-    "environment": "UNIPAM_AZURE_ENVIRONMENT",
+    "environment": "AZURE_ENV",
     "endpoint": "UNIPAM_AZURE_ENDPOINT",
     "audience": "UNIPAM_AZURE_AUDIENCE",
     "ca_file": "UNIPAM_AZURE_CA_FILE",
 }
-"""The names of the first five are Microsoft's: on AKS they are there of themselves (workload identity)."""
+"""The names of the first five are Microsoft's: on AKS they are there of themselves (workload identity). `AZURE_ENV` is
+the Azure IPAM application's."""
 
 
-def from_environment(variables: Mapping[str, str]) -> Settings:
-    """The settings that environment variables tell; what is empty is not told. Raises BadConfig.
+def from_environment(variables: Mapping[str, str], **given: str) -> Settings:
+    """The settings that environment variables tell, where they are not `given`; what is empty is not told.
 
-    With a secret the federated token is left alone, as azure-identity does.
+    A variable with a secret counts more than one with a federated token, as for azure-identity. Raises BadConfig.
     """
     told = {field: variables[name] for field, name in VARIABLES.items() if variables.get(name)}
-    if "secret" in told:
+    given = {field: value for field, value in given.items() if value}
+    if "secret" in given or ("secret" in told and "token_file" not in given):
         told.pop("token_file", None)
-    return Settings(**told).checked()
+    if "token_file" in given:
+        told.pop("secret", None)
+    return Settings(**{**told, **given}).checked()
 
 
 def _environment(name: str) -> Environment:
