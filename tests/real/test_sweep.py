@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from tests.real.node import UNIPAM, Node, wait_until
 
 from unipam.cli.agent import command as agent_command
 from unipam.clients.cri import sandboxes
-from unipam.service.reconcile import STARTING
+from unipam.service.reconcile import STARTING, details
 from unipam.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.real
@@ -38,11 +39,14 @@ def add(node: Node, container: str, namespace: str, args: str = "") -> None:
 
 
 def grow_old(node: Node) -> None:
-    """Every lease is as old as if its sandbox's start could take no longer."""
+    """Every sandbox was begun so long ago that its start could take no longer."""
     ledger = SqliteStore(str(node.data_dir / "unipam.db"))
     with ledger.transaction() as tx:
         for claim in node.claims():
-            tx.update(claim._replace(since=claim.since - STARTING))
+            facts = details(claim)
+            if isinstance(asked := facts.get("sandbox"), float):
+                older = json.dumps(facts | {"sandbox": asked - STARTING})
+                tx.update(claim._replace(details=older))
     ledger.close()
 
 
@@ -78,22 +82,31 @@ def test_sandboxes_that_die_with_their_namespaces(
         assert any(reason == f"its network namespace {path} is gone" for path in gone)
 
 
-def test_sandboxes_that_the_runtime_forgot(node: Node, containerd: Containerd, cri: Runtime) -> None:
+def forget(containerd: Containerd) -> None:
+    """A containerd that has ended will know nothing of its sandboxes."""
+    for part in ("io.containerd.metadata.v1.bolt", "io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task"):
+        shutil.rmtree(containerd.root / "root" / part)
+
+
+def test_sandboxes_that_the_runtime_forgot(
+    node: Node, containerd: Containerd, cri: Runtime, namespace: Callable[[], str]
+) -> None:
+    """However young they are: the runtime that might still be making them has ended."""
     forgotten = cri.run("forgotten")
-    grow_old(node)
     with node.agent(*SWEEP, "--cri", containerd.socket):
         containerd.stop()
         wait_until(lambda: node.log().count('"runtime not asked"') > 3)
         assert set(node.held().values()) == {forgotten}, "a runtime that does not answer proves nothing"
 
-        for pid in containerd.remnants():
-            kill(pid)
-        for part in ("io.containerd.metadata.v1.bolt", "io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task"):
-            shutil.rmtree(containerd.root / "root" / part)
+        forget(containerd)
         containerd.start()
         assert sandboxes(containerd.socket, 10) == []
+        sweeps_again(node, namespace)
+        assert set(node.held().values()) == {forgotten}, "it lives on"
+        for pid in containerd.remnants():
+            kill(pid)
         wait_until(lambda: node.held() == {})
-    assert reasons(node) == {forgotten: "the container runtime knows no such sandbox"}
+    assert reasons(node)[forgotten] == "the container runtime knows no such sandbox"
 
 
 def test_what_is_listed_stays(node: Node, containerd: Containerd, cri: Runtime, namespace: Callable[[], str]) -> None:
@@ -137,7 +150,7 @@ def opened(node: Node, containerd: Containerd) -> Iterator[Path]:
 def test_a_sandbox_still_being_made_stays(
     node: Node, containerd: Containerd, cri: Runtime, opened: Path, namespace: Callable[[], str]
 ) -> None:
-    """The runtime lists a sandbox only when it is complete, which may take as long as a kubelet waits: 4 minutes."""
+    """The runtime lists a sandbox only when it is complete, which may take as long as a kubelet waits."""
     with node.agent(*SWEEP, "--cri", containerd.socket), ThreadPoolExecutor(1) as kubelet:
         try:
             begun = kubelet.submit(cri.run, "slow")
@@ -168,6 +181,33 @@ def test_a_sandbox_whose_making_died_with_the_runtime_is_the_runtimes_to_remove(
         assert set(node.held().values()) == {doomed.id}, "the runtime knows of it, and a kubelet will clean up"
         cri.stop(doomed.id)
         assert node.held() == {}
+
+
+def test_what_a_runtime_that_was_killed_was_making_goes_and_what_the_next_one_makes_stays(
+    node: Node, containerd: Containerd, cri: Runtime, opened: Path
+) -> None:
+    """When what it had noted of it is lost as well; else it lists it, and a kubelet cleans up (as above)."""
+    with node.agent(*SWEEP, "--cri", containerd.socket), ThreadPoolExecutor(2) as kubelet:
+        try:
+            lost = kubelet.submit(cri.run, "lost")
+            wait_until(lambda: node.data_dir.exists() and len(node.held()) == 2)
+            (former,) = set(node.held().values())
+            containerd.process.kill()
+            containerd.process.wait()
+            assert lost.exception() is not None
+            forget(containerd)
+            containerd.start()
+            containerd.import_image()
+            begun = kubelet.submit(cri.run, "begun")
+            wait_until(lambda: len(set(node.held().values()) - {former}) == 1)
+            wait_until(lambda: former not in node.held().values())
+            (latter,) = set(node.held().values())
+            assert sandboxes(containerd.socket, 10) == []
+        finally:
+            opened.touch()
+        assert begun.result() == latter
+        assert set(node.held().values()) == {latter}
+    assert reasons(node) == {former: "the container runtime knows no such sandbox"}
 
 
 @pytest.mark.parametrize("args", ["", "IgnoreUnknown=1;K8S_POD_NAME=web"], ids=["anybody", "podman"])

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +16,7 @@ from unipam.model.records import LEASE, Claim, Owner
 from unipam.service import reconcile
 from unipam.service.change import Inheritance
 from unipam.service.ledger import Ledger
-from unipam.service.reconcile import STARTING, World, judge, reclaim
+from unipam.service.reconcile import HIDDEN, STARTING, Runtime, World, judge, reclaim
 from unipam.store.memory import MemoryStore
 
 A = parse_address("10.0.0.2")
@@ -23,12 +28,18 @@ def lease(boot: int = 2, holder: str = "c1", **facts: object) -> Claim:
     return Claim(0, A, A, LEASE, Owner(holder, "eth0"), since=100.0, boot=boot, details=details)
 
 
-def sandbox() -> Claim:
-    return lease(pod="d/p", sandbox=True, netns="/run/netns/a", inode=7)
+def sandbox(**facts: object) -> Claim:
+    """A CRI sandbox's, asked for at 100 s."""
+    return lease(**{"pod": "d/p", "sandbox": 100.0, "netns": "/run/netns/a", "inode": 7, **facts})
 
 
-def world(boot: int = 2, sandboxes: set[str] | None = None, asked: float = 200.0) -> World:
-    return World(boot, THERE.get, None if sandboxes is None else frozenset(sandboxes), asked)
+def world(boot: int = 2) -> World:
+    return World(boot, THERE.get)
+
+
+def told(*sandboxes: str, asked: float = 200.0, began: float = 0.0, inhabited: tuple[int, ...] = ()) -> World:
+    """The runtime was asked."""
+    return World(2, THERE.get, Runtime(frozenset(sandboxes), asked, began), lambda: frozenset(inhabited))
 
 
 @pytest.mark.parametrize(
@@ -41,12 +52,21 @@ def world(boot: int = 2, sandboxes: set[str] | None = None, asked: float = 200.0
         (lease(netns="/run/netns/b"), world(), "doubt"),
         (lease(), world(), "doubt"),
         (lease(boot=0), world(), "doubt"),
-        (sandbox(), world(asked=1000.0), "alive"),
-        (sandbox(), world(sandboxes={"c1"}, asked=1000.0), "alive"),
-        (sandbox(), world(sandboxes=set(), asked=1000.0), "gone"),
-        (sandbox(), world(sandboxes=set(), asked=100.0 + STARTING), "alive"),
-        (sandbox(), world(sandboxes=set(), asked=50.0), "alive"),
-        (lease(pod="/podman", netns="/run/netns/a", inode=7), world(sandboxes=set(), asked=1000.0), "alive"),
+        (sandbox(), world(), "alive"),
+        (sandbox(), told("c1", asked=9000.0), "alive"),
+        (sandbox(), told("c2", asked=9000.0), "gone"),
+        (sandbox(), told(asked=101.0 + STARTING), "gone"),
+        (sandbox(), told(asked=100.0 + STARTING), "alive"),
+        (sandbox(), told(asked=50.0), "alive"),
+        (sandbox(), told(began=100.5), "gone"),
+        (sandbox(), told("c1", began=100.5), "alive"),
+        (sandbox(), told(began=99.5), "alive"),
+        (sandbox()._replace(since=-1e6), told(began=99.5), "alive"),
+        (sandbox(), told(began=100.5, inhabited=(8,)), "gone"),
+        (sandbox(), told(began=100.5, inhabited=(7, 8)), "doubt"),
+        (sandbox(), told(began=100.5, inhabited=(8, HIDDEN)), "doubt"),
+        (sandbox(netns="/proc/1/ns/net", inode=None), told(began=100.5, inhabited=(7,)), "gone"),
+        (lease(pod="/podman", netns="/run/netns/a", inode=7), told(asked=9000.0, began=100.5), "alive"),
     ],
 )
 def test_each_case_has_its_verdict(claim: Claim, seen: World, state: str) -> None:
@@ -106,9 +126,33 @@ def test_what_may_not_be_looked_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(path)
 
     monkeypatch.setattr(reconcile.os, "stat", refuse)
-    hidden = World(2, reconcile.inode, frozenset(), 1000.0)
+    hidden = World(2, reconcile.inode, Runtime(frozenset(), 9000.0))
     assert judge(lease(netns="/proc/1/ns/net", inode=7), hidden).state == "doubt"
 
 
 def test_a_path_with_a_null_byte_leads_nowhere() -> None:
     assert reconcile.inode("a\0b") is None
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[int]:
+    """The inode of a network namespace that a process is in, and it alone."""
+    if os.getuid() or not shutil.which("unshare") or not shutil.which("setpriv"):
+        pytest.skip("a network namespace takes root and util-linux")
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; read forever"], stdin=-1, stdout=-1) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        process.kill()
+
+
+def test_a_namespace_is_inhabited_as_long_as_somebody_is_in_it(elsewhere: int) -> None:
+    ours = os.stat("/proc/self/ns/net").st_ino
+    assert {ours, elsewhere} <= reconcile.inhabited()
+    assert HIDDEN not in reconcile.inhabited()
+
+
+def test_who_may_not_trace_sees_that_somebody_is_elsewhere(elsewhere: int) -> None:
+    command = "from unipam.service.reconcile import HIDDEN, inhabited; print(HIDDEN in inhabited())"
+    nobody = ["setpriv", "--reuid=nobody", "--clear-groups", sys.executable, "-c", command]
+    assert subprocess.run(nobody, capture_output=True, text=True, check=True).stdout == "True\n"

@@ -6,6 +6,7 @@ ledger, so that no call has to.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -20,7 +21,8 @@ from unipam.service.ledgers import FILE, Ledgers, uptime
 _FENCES_KEPT = 3600.0
 _HOUSEKEEPING = 3600.0
 
-Sandboxes = Callable[[], frozenset[str]]
+Ask = Callable[[], reconcile.Runtime]
+"""Asks the container runtime. Raises SourceFailed."""
 
 
 class Sweeper:
@@ -33,13 +35,13 @@ class Sweeper:
         *,
         interval: float,
         keep: float,
-        sandboxes: Sandboxes | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self._directories = directories
         self._watch = watch
         self._interval = interval
         self._keep = keep
-        self._sandboxes = sandboxes
+        self._ask = ask
         self._ledgers = Ledgers(patience=2.0)
         self._suspects: dict[str, dict[tuple[int, int, int], str]] = {}
         self._stop = threading.Event()
@@ -61,28 +63,28 @@ class Sweeper:
 
     def round(self) -> None:
         """Look at every ledger once."""
-        asked, listed = time.time(), self._ask()
+        runtime = self._runtime()
         due = time.monotonic() - self._kept_house > _HOUSEKEEPING
         self._kept_house = time.monotonic() if due else self._kept_house
         for directory in sorted(set(self._directories())):
             if not os.path.exists(f"{directory}/{FILE}"):
                 continue
             try:
-                ledger = self._sweep(directory, listed, asked)
+                ledger = self._sweep(directory, runtime)
                 self._keep_house(ledger, due)
             except UnipamError as error:
                 self._watch.say("sweep failed", directory=directory, error=error.name, message=error.message)
 
-    def _ask(self) -> frozenset[str] | None:
+    def _runtime(self) -> reconcile.Runtime | None:
         try:
-            return self._sandboxes() if self._sandboxes else None
+            return self._ask() if self._ask else None
         except UnipamError as error:  # a runtime that does not answer proves nothing about its containers
             self._watch.say("runtime not asked", error=error.name, message=error.message)
             return None
 
-    def _sweep(self, directory: str, listed: frozenset[str] | None, asked: float) -> Ledger:
+    def _sweep(self, directory: str, runtime: reconcile.Runtime | None) -> Ledger:
         ledger = self._ledgers.at(directory)
-        world = reconcile.World(ledger.boot, reconcile.inode, listed, asked)
+        world = reconcile.World(ledger.boot, reconcile.inode, runtime, functools.cache(reconcile.inhabited))
         suspects, released = reconcile.reclaim(ledger, world, self._suspects.get(directory, {}))
         self._suspects[directory] = suspects
         for suspect in released:

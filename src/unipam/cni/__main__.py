@@ -8,14 +8,7 @@ import sys
 
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import answer
-from unipam.service.ledgers import Ledgers
-
-
-def _begun() -> float:
-    """When this process began, in CLOCK_BOOTTIME seconds: with the launcher, whose process it still is."""
-    with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+from unipam.service.ledgers import Ledgers, began
 
 
 def _environment() -> dict[str, str]:
@@ -53,7 +46,7 @@ def main() -> None:
     """Answer one call and exit with its code."""
     env = _environment()
     plugin = os.path.basename(sys.argv[-1])
-    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=_begun())
+    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
     ledgers = Ledgers()
     result = answer(call, ledgers)
     _deliver(result, ledgers)

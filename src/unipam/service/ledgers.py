@@ -20,6 +20,13 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def began(pid: int | str) -> float:
+    """When a process began, on the same clock (`self` is this one). Raises OSError when there is none."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def started() -> float:
     """When the machine was started, in seconds since the epoch."""
     return time.time() - uptime()

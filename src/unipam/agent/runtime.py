@@ -1,0 +1,45 @@
+"""The container runtime, as the sweep asks it: which sandboxes it lists, and since when its process runs."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+
+from unipam.clients import cri
+from unipam.service.ledgers import began, uptime
+from unipam.service.reconcile import Runtime
+
+_PATIENCE = 5.0
+"""Seconds for each of the two questions."""
+
+_PEER = struct.Struct("3i")
+
+
+def ask(path: str) -> Runtime:
+    """What the runtime at this socket says. Raises SourceFailed."""
+    # The process first: one that is replaced before it is asked for its list only looks older than it is.
+    process, asked = listening_since(path), uptime()
+    return Runtime(frozenset(sandbox.id for sandbox in cri.sandboxes(path, _PATIENCE)), asked, process)
+
+
+def listening_since(path: str) -> float:
+    """When the process began that listens at this socket, in CLOCK_BOOTTIME seconds; 0.0 when that cannot be told.
+
+    It is the one that called listen(2). Where that was not the runtime but systemd, for it, it began earlier.
+    """
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        connection.connect(path)
+        pid, _, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        found = began(pid)
+        if not _hung_up(connection):  # else it has ended, and another process may have its number by now
+            return found
+    return 0.0
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))
