@@ -204,6 +204,21 @@ def test_a_refused_claim_leaves_the_transaction_as_it_was(store: Store, space: i
         assert list(tx.gaps(space, HERE, HERE + 15)) == free
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [[(0, 3), (4, 7), (8, 8)], [(16, 19), (18, 23)], [(16, 19), (16, 19)], [(18, 23), (16, 19)], [(32, 33), (0, 31)]],
+)
+def test_claims_that_come_together_overlap_neither_others_nor_one_another(
+    store: Store, space: int, claims: list[tuple[int, int]]
+) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, *BLOCK))
+    before = facts(store)
+    with pytest.raises(Overlap), store.transaction() as tx:
+        tx.insert_all([lease(space, HERE + a, HERE + z, id=100 + n) for n, (a, z) in enumerate(claims)])
+    assert facts(store) == before
+
+
 # Free space --------------------------------------------------------------------------------------------------
 
 pieces = st.builds(lambda offset, bits: (offset >> bits << bits, bits), st.integers(0, SPAN - 1), st.integers(0, 4))

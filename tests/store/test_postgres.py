@@ -10,9 +10,9 @@ import pytest
 from tests.real.postgres import Cluster, cluster, needs_postgres, shared
 
 from unipam.addr.prefix import V4_FIRST
-from unipam.model.errors import BadValue, StoreBroken, StoreBusy
+from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.store.postgres import PostgresStore
+from unipam.store.postgres import PostgresStore, _migrations, migrate_database
 
 pytestmark = [pytest.mark.real, needs_postgres]
 
@@ -52,19 +52,85 @@ def test_a_schema_from_the_future_is_left_alone(url: str) -> None:
         PostgresStore(url)
 
 
-def test_the_database_itself_refuses_overlap(url: str) -> None:
+def _made_by_the_first_schema(url: str) -> None:
+    """A space with a claim of a /24 and two leases behind it, written as the first version wrote."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE migration (number int PRIMARY KEY, name text, at timestamptz)")
+        connection.execute(_migrations()[0][1])
+        connection.execute("INSERT INTO migration VALUES (1, '0001_claims.sql', now())")
+        connection.execute("SELECT occupy_all('{1, 1, 1}', '{0, 256, 512}', '{255, 256, 512}')")
+        connection.execute(
+            "INSERT INTO claim (id, parent, first, last, kind, holder, interface, state, since, generation, boot,"
+            " cooldown, call, details) SELECT id, parent, first, last, kind, 'me', '', 'held', 1, id, 0, 0, '', ''"
+            " FROM (VALUES (1, 0, 0, 0, 'space'), (2, 1, 0, 255, 'lease'), (3, 1, 256, 256, 'lease'),"
+            " (4, 1, 512, 512, 'lease')) AS old (id, parent, first, last, kind)"
+        )
+
+
+def test_a_database_of_the_first_schema_is_moved_when_asked(url: str) -> None:
+    _made_by_the_first_schema(url)
+    with pytest.raises(StoreBroken, match=r"schema version 1.*unipam register migrate"):
+        PostgresStore(url)
+    assert migrate_database(url) == [name for name, _ in _migrations()[1:]]
     store = PostgresStore(url)
     with store.transaction() as tx:
-        number = tx.insert(lease(tx.create_space("here", 1.0), 0, 255))
-    with psycopg.connect(url, autocommit=True) as connection:
-        duplicate = (
-            "INSERT INTO claim (id, parent, first, last, kind, holder, interface, state, since, generation, boot,"
-            " cooldown, call, details) SELECT id + 1, parent, first + 7, last, kind, holder, interface, state, since,"
-            " generation, boot, cooldown, call, details FROM claim WHERE id = %s"
-        )
-        with pytest.raises(psycopg.errors.ExclusionViolation):
-            connection.execute(duplicate, (number,))
+        assert [(c.first, c.last) for c in tx.claims(1)] == [(0, 255), (256, 256), (512, 512)]
+        assert list(tx.gaps(1, 0, 600)) == [(257, 511), (513, 600)]
+        tx.insert(Claim(1, 257, 257, LEASE, Owner("you")))
+        with pytest.raises(Overlap):
+            tx.insert(Claim(1, 200, 300, LEASE, Owner("you")))
+        tx.remove(next(tx.claims(1)))
+        assert list(tx.gaps(1, 0, 600)) == [(0, 255), (258, 511), (513, 600)]
     assert store.check() == []
+    store.close()
+
+
+_TWIN = (
+    "INSERT INTO claim (id, parent, first, last, kind, holder, interface, state, since, generation, boot, cooldown, call,"
+    " details) SELECT id + %s + n, parent, first + %s, last + %s, kind, holder, interface, state, since, generation, boot,"
+    " cooldown, call, details FROM claim, generate_series(1, %s) AS n WHERE parent > 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("of_first", "of_last", "times"),
+    [(0, 0, 1), (7, 0, 1), (7, -7, 1), (-7, 7, 1), (-7, -7, 1), (255, 255, 1), (256, 256, 2), (512, 512, 2)],
+    ids=["same", "end", "inside", "around", "before", "one address", "twice beside", "twice apart"],
+)
+def test_the_database_itself_refuses_overlap(url: str, of_first: int, of_last: int, times: int) -> None:
+    """Also among the claims of one statement (`times`), which overlap nothing else then."""
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        tx.insert(lease(tx.create_space("here", 1.0), 0, 255))
+    with psycopg.connect(url, autocommit=True) as connection:
+        with pytest.raises((psycopg.errors.ExclusionViolation, psycopg.errors.UniqueViolation)):
+            connection.execute(_TWIN, (0, of_first, of_last, times))
+        connection.execute(_TWIN, (0, 256, 256, 1))  # what overlaps nothing is welcome
+    assert store.check() == []
+    store.close()
+
+
+def test_writers_that_forget_the_lock_cannot_overlap_either(url: str) -> None:
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        tx.insert(lease(tx.create_space("here", 1.0), 0, 255))
+    store.close()
+    with psycopg.connect(url) as one, psycopg.connect(url, autocommit=True) as other:
+        one.execute(_TWIN, (0, 512, 512, 1))
+        other.execute("SET lock_timeout = 50")
+        with pytest.raises(psycopg.errors.LockNotAvailable):  # it waits for how the first one ends
+            other.execute(_TWIN, (10, 600, 600, 1))
+        one.commit()
+        with pytest.raises(psycopg.errors.ExclusionViolation):
+            other.execute(_TWIN, (10, 600, 600, 1))
+
+
+def test_a_claim_stays_where_it_is(url: str) -> None:
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        tx.insert(lease(tx.create_space("here", 1.0), 0, 255))
+    with psycopg.connect(url, autocommit=True) as connection, pytest.raises(psycopg.Error, match="stays where it is"):
+        connection.execute("UPDATE claim SET first = first + 1 WHERE parent > 0")
     store.close()
 
 

@@ -1,8 +1,8 @@
 """Transactions on the claim tree in PostgreSQL; `store.postgres` opens them.
 
-Overlap is refused by the runs, as everywhere, and beneath them by an exclusion constraint. A round trip costs more than
-the work at its end, so journal lines are numbered here, gathered, and sent together before anybody could miss them;
-claims that come together are sent together.
+The database itself keeps the runs in step with the claims, and an exclusion constraint among them refuses overlap. A
+round trip costs more than the work at its end, so journal lines are numbered here, gathered, and sent together before
+anybody could miss them; claims that come together are sent together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from psycopg.adapt import Loader
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
-from unipam.store.stretches import stretches
 
 _CLAIM = (
     "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
@@ -28,12 +27,10 @@ _AFTER_ALL = "\U0010ffff"
 
 
 _CHECK = """
-    WITH claimed AS (SELECT parent, range_agg(span) AS spans FROM claim WHERE parent > 0 GROUP BY parent),
-         kept AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM run GROUP BY parent),
-         whole AS (SELECT parent, range_agg(numrange(lower(s), upper(s) + 1)) AS spans
-                   FROM claimed, unnest(spans) AS s GROUP BY parent)
-    SELECT coalesce(whole.parent, kept.parent) FROM whole FULL JOIN kept USING (parent)
-    WHERE whole.spans IS DISTINCT FROM kept.spans
+    WITH claimed AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM claim WHERE parent > 0 GROUP BY 1),
+         kept AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM run GROUP BY 1)
+    SELECT coalesce(claimed.parent, kept.parent) FROM claimed FULL JOIN kept USING (parent)
+    WHERE claimed.spans IS DISTINCT FROM kept.spans
 """
 
 
@@ -93,7 +90,7 @@ class PostgresTx:
         return self.insert(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
 
     def drop_space(self, number: int) -> None:
-        for table in ("claim", "run", "cursor", "fence"):
+        for table in ("claim", "cursor", "fence"):
             self._run(f"DELETE FROM {table} WHERE parent = %s", (number,))
         # The row stays, so that its number is never another space's: the journal still speaks of it.
         self._run(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = %s", (number,))
@@ -120,11 +117,16 @@ class PostgresTx:
         return int(self._value(sql, parent, _n(first), _n(last), state))
 
     def gap(self, parent: int, first: int, last: int) -> int | None:
-        sql = "SELECT last FROM run WHERE parent = %s AND first <= %s ORDER BY first DESC LIMIT 1"
-        before = self._value(sql, parent, _n(first))
+        before = self._claimed_before(parent, first)
         if before is not None:
             first = max(first, before + 1)  # runs are coalesced: what follows one is free
         return first if first <= last else None
+
+    def _claimed_before(self, parent: int, address: int) -> int | None:
+        """The end of the run that the address is in; else, of the last one below it."""
+        sql = "SELECT last FROM run WHERE parent = %s AND first <= %s ORDER BY first DESC LIMIT 1"
+        last: int | None = self._value(sql, parent, _n(address))
+        return last
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
         start = self.gap(parent, first, last)
@@ -151,22 +153,14 @@ class PostgresTx:
         return next(iter(self._claims("id = %s", number)), None)
 
     def insert(self, claim: Claim) -> int:
+        before = self._claimed_before(claim.parent, claim.last)
+        if before is not None and before >= claim.first:
+            raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
         number: int = claim.id or self._value("SELECT coalesce(max(id), 0) + 1 FROM claim")
         self.insert_all([claim._replace(id=number)])
         return number
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        spans = list(stretches(claims))
-        columns = [list(column) for column in zip(*spans, strict=True)] or [[], [], []]
-        taken = self._value(
-            "SELECT occupy_all(%s::int8[], %s::numeric[], %s::numeric[])",
-            columns[0],
-            [_n(first) for first in columns[1]],
-            [_n(last) for last in columns[2]],
-        )
-        if taken:
-            _, first, last = spans[taken - 1]
-            raise Overlap(f"{Range(first, last)} overlaps what is claimed", prefix=str(Range(first, last)))
         rows = ((c.id, c.parent, _n(c.first), _n(c.last), c.kind, *c.owner, *c[5:-1]) for c in claims)
         self._copy(f"COPY claim ({_CLAIM}) FROM STDIN", rows)
 
@@ -179,8 +173,6 @@ class PostgresTx:
 
     def remove(self, claim: Claim) -> None:
         self._run("DELETE FROM claim WHERE id = %s", (claim.id,))
-        if claim.parent:
-            self._run("SELECT vacate(%s, %s, %s)", (claim.parent, _n(claim.first), _n(claim.last)))
 
     def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
         condition = "parent = %s AND until IS NOT NULL AND (until <= %s OR since > %s) ORDER BY since LIMIT %s"
