@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.fakes.azure import azure
 from tests.server.live import Client
-from tests.server.process import Process
+from tests.server.process import UNIPAM, Process, clean_environment
 
 Start = Callable[..., Process]
 
@@ -61,3 +62,31 @@ def test_people_sign_in_where_azure_does_unless_told_otherwise(start: Start, tmp
         )  # fmt: skip
         assert names(register.client.as_(entra.user_token("ann"))) == ["net"]
         assert names(register.client.as_(entra.user_token("bob"))) == []
+
+
+def fail(register: Process, forwarded: str) -> int:
+    """The status of a sign-in that fails, by a proxy that says for whom it asks."""
+    return register.client.as_("wrong").ask("GET", "/spaces", None, {"X-Forwarded-For": forwarded}).status
+
+
+def test_callers_behind_a_proxy_are_told_apart(start: Start) -> None:
+    register = start("--failures", "2")
+    assert [fail(register, "192.0.2.1") for _ in range(3)] == [401, 401, 429]
+    assert fail(register, "192.0.2.2") == 401
+    assert fail(register, "made-up, 192.0.2.1") == 429  # a proxy that appends: what the caller wrote does not count
+    assert "too many failed sign-ins from 192.0.2.1" in register.client.as_("wrong").ask(
+        "GET", "/spaces", None, {"X-Forwarded-For": "192.0.2.1"}
+    ).error  # fmt: skip
+
+
+def test_who_is_no_proxy_speaks_for_itself(start: Start) -> None:
+    register = start("--failures", "2", FORWARDED_ALLOW_IPS="192.0.2.0/24, 2001:db8::1")
+    assert [fail(register, f"192.0.2.{n}") for n in range(3)] == [401, 401, 429]
+
+
+def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path) -> None:
+    for wrong, hint in (("10.0.0.1/8", "did you mean 10.0.0.0/8?"), ("ingress", "invalid CIDR address: ingress")):
+        command = [UNIPAM, "server", "--database", str(tmp_path / "r.db"), "--trusted-proxies", wrong]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(), timeout=60)
+        assert (done.returncode, hint in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
+        assert not (tmp_path / "r.db").exists()

@@ -243,6 +243,14 @@ def test_several_replicas_need_postgresql_and_one_file_one_replica() -> None:
     assert one["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"] == ["ReadWriteOncePod"]
 
 
+def test_the_register_believes_its_ingress_however_it_is_applied() -> None:
+    """Else every caller has the Ingress's address, and one who guesses tokens locks everybody out."""
+    plain = list(yaml.safe_load_all((KUBERNETES / "register.yaml").read_text("utf-8")))
+    for objects in (plain, BUILT["deploy/kubernetes"], BUILT["deploy/kubernetes/sqlite"]):
+        workload = next(one for one in objects if one["kind"] in POD_KINDS)
+        assert {"name": "FORWARDED_ALLOW_IPS", "value": "*"} in main_container(workload)["env"]
+
+
 def test_the_agent_sees_namespaces_come_and_go() -> None:
     """Without this the sweep would take live leases for leaked ones."""
     (agent,) = (each for each in BUILT["deploy/kubernetes/agent"] if each["kind"] == "DaemonSet")

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
               help="What a member may do who is no administrator: reserve everywhere, or only look.")  # fmt: skip
 @click.option("--failures", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
+@click.option("--trusted-proxies", "proxies", default="127.0.0.1", show_default=True, envvar="FORWARDED_ALLOW_IPS",
+              metavar="ADDRESSES", help="Whose X-Forwarded-For is believed: addresses and networks, a comma between,"
+              " or * for everybody's.")  # fmt: skip
 @click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
               help="How often the plan follows the cloud.")  # fmt: skip
 @click.option("--azure", is_flag=True,
-              help="See Azure's networks: as the application, as AZURE_* variables tell, else as the machine.")  # fmt: skip
+              help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
 @click.option("--client-secret-file", type=click.File(), help="The application's secret (or UNIPAM_CLIENT_SECRET).")
 @click.option("--federated-token-file", default="", metavar="FILE",
@@ -51,6 +54,7 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):
         raise click.UsageError("--tls-certificate and --tls-key belong together")
+    _check_proxies(given["proxies"])
     tenant, authority, environment = given.pop("tenant"), given.pop("authority"), given["environment"]
     identity = _identity(tenant, client_id, given.pop("client_secret_file"), given.pop("federated_token_file"))
     azure = Azure(environment=environment)
@@ -60,6 +64,14 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     directory = Directory(tenant, client_id, authority.rstrip("/") or azure.login, azure.ca_file) if tenant else None
     members = given.pop("members")
     run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
+
+
+def _check_proxies(text: str) -> None:
+    """Raises BadValue: what is no address would just never be believed."""
+    from unipam.model.plan import parse_place
+
+    for each in text.split(",") if text != "*" else ():
+        parse_place(each.strip(), "--trusted-proxies")
 
 
 def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: str) -> dict[str, str]:

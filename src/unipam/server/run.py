@@ -48,6 +48,7 @@ COLLECT = (50_000, 20, 100)
 class Settings:
     """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
 
+    `proxies` are the addresses whose X-Forwarded-For is believed, with commas between, or "*".
     `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     everybody: str = PLANNER
     certificate: str = ""
     key: str = ""
+    proxies: str = "127.0.0.1"
     sync: float = 60.0
     failures: int = 20
     cloud: Callable[[], Cloud] = field(default=Unconnected)
@@ -79,6 +81,7 @@ def run(settings: Settings) -> None:
         port=settings.port,
         ssl_certfile=settings.certificate or None,
         ssl_keyfile=settings.key or None,
+        forwarded_allow_ips=settings.proxies,
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=30,
