@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -18,50 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agent.conftest import POOL
+from tests.agent.talk import encoded, hung_up, question, receive
 from tests.conftest import ANSWERED_WITHIN, QUIET, UNIPAM, Agent, Plugin, Reply, environment, host_local
 
 from unipam.cni import launcher
-from unipam.cni.call import ACK, KEY, Call, encode_call
+from unipam.cni.call import ACK, KEY
 from unipam.model.records import Entry
 from unipam.store.sqlite import SqliteStore
 
-POOL = {"subnet": "10.1.2.0/24"}
 NOBODY = 65534
 LARGEST_FRAME = 32 * 1024 * 1024
 
 StartAgent = Callable[..., Agent]
 Installed = Callable[[Path], Plugin]
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> dict[str, Any]:
-    """A network whose ledger lies in the test's directory."""
-    return host_local(tmp_path / "data", "1.0.0", [POOL])
-
-
-def encoded(config: dict[str, Any]) -> bytes:
-    return json.dumps(config).encode()
-
-
-def question(verb: str, config: dict[str, Any], container: str = "dummy", key: str = "a" * 32) -> bytes:
-    """The frame that a launcher sends."""
-    return encode_call(Call("host-local", environment(verb, container) | {KEY: key}, encoded(config), cwd="/"))
-
-
-def receive(connection: socket.socket) -> Reply:
-    """A whole answer, not acknowledged."""
-    with connection.makefile("rb") as stream:
-        size, code, out = struct.unpack("<IBI", stream.read(9))
-        rest = stream.read(size - 5)
-    return Reply(code, rest[:out], rest[out:])
-
-
-def hung_up(connection: socket.socket) -> bool:
-    """Whether the agent closes the connection without a word."""
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
 
 
 def journal(config: dict[str, Any]) -> list[Entry]:

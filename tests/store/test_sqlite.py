@@ -17,7 +17,7 @@ import pytest
 from unipam.addr.prefix import V4_FIRST
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.store.sqlite import PAGE, SqliteStore, translate
+from unipam.store.sqlite import FLUSHED_CHECKPOINT, PAGE, SqliteStore, translate
 from unipam.store.sqlite_tx import APPLICATION, VERSION
 
 HERE = V4_FIRST + (10 << 24)
@@ -409,3 +409,14 @@ def test_what_others_raise_within_a_transaction_is_not_the_ledger_s_fault(path: 
         fail((path.parent / "missing").read_bytes)
     with store.reading() as tx:
         assert tx.note("a") == ""
+
+
+@pytest.mark.parametrize("patience", [0, 4.0])
+def test_a_flushed_log_is_written_over_rather_than_grown(path: Path, patience: float) -> None:
+    store = SqliteStore(str(path), patience=patience, flush=True)
+    for n in range(600):
+        with store.transaction() as tx:
+            tx.create_space(f"net-{n}", 1.0)
+    log = Path(f"{path}-wal").stat().st_size
+    store.close()
+    assert log < 2 * FLUSHED_CHECKPOINT * PAGE

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from unipam.agent import runtime
-from unipam.agent.server import Responder, Server
-from unipam.agent.sweep import Sweeper
+from unipam.agent.responder import Responder
+from unipam.agent.server import Server
+from unipam.agent.sweep import Sandboxes, Sweeper
 from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
 from unipam.model.errors import BadInput
@@ -35,41 +35,37 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
 
     Raises BadInput when it cannot begin, and what `ready` raises.
     """
-    try:
-        import uvloop  # faster where it is installed, not needed
-    except ImportError:
-        asyncio.run(_serve(settings, ready))
-    else:
-        uvloop.run(_serve(settings, ready))
-
-
-async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watch = Watch()
     server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
     sweeper = _watch_over(settings, server, watch)
     warmer = Warmer(functools.partial(_directories, settings, server), watch)
     warmer.start()
-    listening = await _listen(server)
+    _listen(server)
     watch.say("listening", socket=settings.socket)
     try:
-        await asyncio.to_thread(ready)
-        await stop.wait()
+        _serve(server, ready)
     finally:
-        listening.close()
-        await server.finish()
         warmer.stop()
         if sweeper:
             sweeper.stop()
     watch.say("stopped", socket=settings.socket)
 
 
-async def _listen(server: Server) -> asyncio.Server:
+def _serve(server: Server, ready: Callable[[], None]) -> None:
+    """Serve in this thread, and be ready in another; what `ready` raises ends the service."""
+    with ThreadPoolExecutor(1) as thread:
+        announced = thread.submit(ready)
+        announced.add_done_callback(lambda future: server.stop() if future.exception() else None)
+        server.serve()
+        announced.result()
+
+
+def _listen(server: Server) -> None:
     try:
         os.makedirs(os.path.dirname(server.path) or ".", mode=0o700, exist_ok=True)
-        return await server.listen()
+        server.listen()
     except OSError as error:
         raise BadInput(f"cannot listen at {server.path}: {error.strerror or error}: choose another --socket") from None
 
@@ -90,7 +86,13 @@ def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | N
         watch,
         interval=settings.sweep,
         keep=settings.journal_days * 86_400.0,
-        ask=functools.partial(runtime.ask, settings.cri) if settings.cri else None,
+        sandboxes=_runtime(settings.cri) if settings.cri else None,
     )
     sweeper.start()
     return sweeper
+
+
+def _runtime(socket: str) -> Sandboxes:
+    from unipam.clients import cri
+
+    return lambda: frozenset(sandbox.id for sandbox in cri.sandboxes(socket, timeout=5.0))

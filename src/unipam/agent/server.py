@@ -2,148 +2,55 @@
 
 A call is answered at once in the loop's own thread. Only one that would wait (a locked ledger, a first contact with a
 directory of leases) goes to a thread of its own, so that no network waits for another's trouble.
+
+The loop is a dozen lines over epoll and not asyncio's: a launcher has usually said all by the time it is accepted, so
+most calls need no callback, and a transport with its protocol cost a fifth of the whole call (docs/design.md).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+import select
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 
+from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
-from unipam.cni.plugin import answer
-from unipam.model.errors import StoreBusy
-from unipam.service.ledgers import Ledgers, uptime
+from unipam.service.ledgers import uptime
 
 LARGEST_FRAME = 32 * 1024 * 1024
+_CHUNK = 64 * 1024
 _PEER = struct.Struct("3i")
-_WAITING_CALLS = 32
 _FAREWELL = 2.0
 """Seconds that an ending agent gives those who are connected."""
+_BREATH = 0.005
+"""Seconds to wait where there is nothing else to wait for."""
 
 Observe = Callable[[Call, Answer, float], None]
 """Told of every call with its answer and how many seconds it took; for the log and the metrics."""
 
 
-class Responder:
-    """Answers calls: at once in this thread, or patiently in another. `patience` is in seconds."""
+class Connection:
+    """One launcher: what it has said so far, what it was told and what of that is still to be sent."""
 
-    def __init__(self, *, flush: bool = False, patience: float = 3.5) -> None:
-        self.ledgers = Ledgers(patience=0, flush=flush, attended=True)
-        self._patience = patience
-        self._flush = flush
-        self._own = threading.local()
-        self._threads = ThreadPoolExecutor(_WAITING_CALLS, "waiting-call")
+    __slots__ = ("begun", "call", "data", "descriptor", "pid", "socket", "told", "unsent", "watched")
 
-    def at_once(self, call: Call) -> Answer | None:
-        """The answer, or None when giving it would mean to wait."""
-        try:
-            return answer(call, self.ledgers)
-        except StoreBusy:
-            return None
-
-    async def patiently(self, call: Call) -> Answer:
-        """The answer, waiting for other writers as long as patience lasts."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_here, call)
-
-    def _answer_here(self, call: Call) -> Answer:
-        return answer(call, self._ledgers_here())
-
-    def _ledgers_here(self) -> Ledgers:
-        if not hasattr(self._own, "ledgers"):
-            self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush, attended=True)
-        return cast("Ledgers", self._own.ledgers)
-
-    async def undo(self, given: Answer) -> None:
-        """Take back what nobody heard of, in a thread: the ledger may be busy."""
-        if given.undo:
-            undo = given.undo
-            await asyncio.get_running_loop().run_in_executor(self._threads, lambda: undo(self._ledgers_here()))
-
-
-class Connection(asyncio.Protocol):
-    """One launcher: its frame is read, answered, acknowledged. Gone before it acknowledged, its call is undone."""
-
-    __slots__ = ("_begun", "_data", "_descriptor", "_heard", "_pid", "_server", "_told", "_transport")
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._data = b""
-        self._told: Answer | None = None
-        self._heard = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._begun = time.perf_counter()
-        self._transport = cast("asyncio.Transport", transport)
-        connection = transport.get_extra_info("socket")
-        self._descriptor = connection.fileno()
-        self._pid, uid = _peer(connection)
-        self._server.connections.add(self)
-        if uid not in self._server.admitted:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if self._told is not None:
-            self._heard = data == ACK
-            return
-        self._data = self._data + data if self._data else data
-        size = frame_size(self._data)
-        if size > LARGEST_FRAME:
-            self._transport.abort()
-        elif size and len(self._data) >= size:
-            self._respond(self._data[:size])
-
-    def _respond(self, frame: bytes) -> None:
-        try:
-            call = decode_call(frame, self._pid, uptime())
-        except ValueError:
-            self._transport.abort()
-            return
-        given = self._server.responder.at_once(call)
-        if given is None:
-            self._server.keep(self._respond_later(call))
-        else:
-            self._tell(call, given)
-
-    async def _respond_later(self, call: Call) -> None:
-        given = await self._server.responder.patiently(call)
-        if self._transport.is_closing():
-            await self._server.responder.undo(given)
-        else:
-            self._tell(call, given)
-
-    def _tell(self, call: Call, given: Answer) -> None:
-        self._told = given
-        frame = encode_answer(given)
-        sent = self._send(frame)
-        if sent < len(frame):
-            self._transport.write(frame[sent:])
-        self._server.observe(call, given, time.perf_counter() - self._begun)
-
-    def _send(self, frame: bytes) -> int:
-        """How much went at once: past the loop's queue, straight to the socket, since the launcher waits for it."""
-        try:
-            return os.write(self._descriptor, frame)
-        except OSError:
-            return 0  # gone, or no room: the loop finds out which
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._server.connections.discard(self)
-        if self._told is not None and not self._heard and self._told.undo:
-            self._server.keep(self._server.responder.undo(self._told))
-
-
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """Process and user at the other end."""
-    pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return pid, uid
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self.begun = time.perf_counter()
+        self.socket = connection
+        self.descriptor = connection.fileno()
+        self.pid = pid
+        self.data = bytearray()
+        self.call: Call | None = None
+        self.told: Answer | None = None
+        self.unsent = b""
+        self.watched = 0
 
 
 class Server:
@@ -152,34 +59,55 @@ class Server:
     def __init__(self, path: str, responder: Responder, observe: Observe) -> None:
         self.path = path
         self.responder = responder
-        self.observe = observe
-        self.admitted = frozenset((0, os.getuid()))
-        self.connections: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._observe = observe
+        self._admitted = frozenset((0, os.getuid()))
+        self._connections: dict[int, Connection] = {}
+        self._poll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._wake, select.EPOLLIN)
+        self._ready: deque[tuple[Connection, Answer]] = deque()
+        self._stopped = threading.Event()
         self._inode = 0
 
-    def keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Carry on with work that outlives its connection."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    # ---- the loop
 
-    async def listen(self) -> asyncio.Server:
-        """Begin to answer. The socket takes its path by rename, so that an agent is replaced without a gap."""
+    def listen(self) -> None:
+        """Take the path, by rename, so that an agent is replaced without a gap. Raises OSError."""
         draft = f"{self.path}.{os.getpid()}"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(draft)
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listening.bind(draft)
         os.chmod(draft, 0o600)
-        server = await asyncio.get_running_loop().create_unix_server(
-            lambda: Connection(self), sock=listening, backlog=4096
-        )
+        self._listening.setblocking(False)
+        self._listening.listen(4096)
         os.rename(draft, self.path)
         self._inode = os.stat(self.path).st_ino
-        return server
+        self._poll.register(self._listening, select.EPOLLIN)
 
-    async def finish(self) -> None:
+    def serve(self) -> None:
+        """Answer until `stop` is called, then finish what is under way."""
+        while not self._stopped.is_set():
+            self._turn(-1)
+        self._finish()
+
+    def stop(self) -> None:
+        """Let `serve` come to its end; from any thread or signal handler."""
+        self._stopped.set()
+        os.eventfd_write(self._wake, 1)
+
+    def _turn(self, timeout: float) -> None:
+        """Wait for whatever happens, up to so many seconds (-1: for ever), and do what it takes."""
+        for descriptor, _ in self._poll.poll(timeout):
+            if descriptor == self._listening.fileno():
+                self._accept()
+            elif descriptor == self._wake:
+                self._tell_ready()
+            elif connection := self._connections.get(descriptor):
+                self._send(connection) if connection.unsent else self._hear(connection)
+                self._watch(connection)
+
+    def _finish(self) -> None:
         """Finish what is under way, and remove the socket unless another agent has taken the path over.
 
         A launcher that has its answer needs a moment to say so; who stays silent longer asks again, cold.
@@ -187,8 +115,119 @@ class Server:
         with contextlib.suppress(FileNotFoundError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
-        deadline = asyncio.get_running_loop().time() + _FAREWELL
-        while self.connections and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        self._listening.close()
+        deadline = time.monotonic() + _FAREWELL
+        while self._connections and time.monotonic() < deadline:
+            self._turn(_BREATH)
+        self.responder.finish()
+        self._tell_ready()  # those who waited longer than that, and are told before the process ends
+        self.responder.finish()
+
+    # ---- one launcher
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._listening.accept()
+        except BlockingIOError:
+            return  # it went away, or another thread's child was faster
+        except OSError:  # no descriptor free: one is as soon as a call is over
+            time.sleep(_BREATH)
+            return
+        pid, uid = _peer(accepted)
+        if uid not in self._admitted:
+            accepted.close()
+            return
+        connection = Connection(accepted, pid)
+        self._connections[connection.descriptor] = connection
+        self._hear(connection)  # it has usually said all by now
+        self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        """Wait for what this launcher is to do next: to say something, or to take the rest of its answer."""
+        wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
+        if connection.watched == wanted or self._connections.get(connection.descriptor) is not connection:
+            return
+        (self._poll.modify if connection.watched else self._poll.register)(connection.descriptor, wanted)
+        connection.watched = wanted
+
+    def _hear(self, connection: Connection) -> None:
+        try:
+            data = connection.socket.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if connection.told is not None:
+            self._part(connection, heard=data == ACK)
+        elif not data or connection.call is not None:  # it has gone, or speaks before it is told
+            self._part(connection, heard=False)
+        else:
+            self._collect(connection, data)
+
+    def _collect(self, connection: Connection, data: bytes) -> None:
+        if connection.data:  # more of a call that is larger than one reading
+            connection.data += data
+        size = frame_size(connection.data or data)
+        if size > LARGEST_FRAME:
+            self._part(connection, heard=False)
+        elif size and len(connection.data or data) >= size:
+            self._answer(connection, bytes(connection.data or data)[:size])
+        elif not connection.data:
+            connection.data += data
+
+    def _answer(self, connection: Connection, frame: bytes) -> None:
+        try:
+            call = connection.call = decode_call(frame, connection.pid, uptime())
+        except ValueError:
+            self._part(connection, heard=False)
+            return
+        given = self.responder.at_once(call)
+        if given is None:
+            self.responder.patiently(call, partial(self._hand_over, connection))
+        else:
+            self._tell(connection, call, given)
+
+    def _hand_over(self, connection: Connection, given: Answer) -> None:
+        """In the thread that was patient: give its answer to the loop."""
+        self._ready.append((connection, given))
+        os.eventfd_write(self._wake, 1)
+
+    def _tell_ready(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        while self._ready:
+            connection, given = self._ready.popleft()
+            if self._connections.get(connection.descriptor) is connection and connection.call is not None:
+                self._tell(connection, connection.call, given)
+                self._watch(connection)
+            else:
+                self.responder.undo(given)
+
+    def _tell(self, connection: Connection, call: Call, given: Answer) -> None:
+        connection.told = given
+        connection.unsent = encode_answer(given)
+        self._send(connection)
+        self._observe(call, given, time.perf_counter() - connection.begun)
+
+    def _send(self, connection: Connection) -> None:
+        """What goes at once; the rest when there is room again."""
+        try:
+            sent = connection.socket.send(connection.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            sent = len(connection.unsent)  # it has gone, and will be heard to be
+        connection.unsent = connection.unsent[sent:]
+
+    def _part(self, connection: Connection, *, heard: bool) -> None:
+        """The end of a connection; what it was told without hearing of it is undone."""
+        del self._connections[connection.descriptor]
+        connection.socket.close()
+        if connection.told is not None and not heard:
+            self.responder.undo(connection.told)
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end."""
+    pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return pid, uid

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
 from unipam.model.errors import BadInput, UnipamError
 from unipam.service.reads import pools
@@ -31,22 +33,22 @@ class Watch:
 
     def observe(self, call: Call, given: Answer, seconds: float) -> None:
         """One call was answered after so many seconds."""
-        outcome = "ok" if given.code == 0 else "error"
-        self._count(call.plugin, call.verb, outcome, seconds)
-        self._write(
-            {
-                "time": time.time(),
-                "event": "call",
-                "verb": call.verb,
-                "plugin": call.plugin,
-                "container": call.env.get("CNI_CONTAINERID", ""),
-                "interface": call.env.get("CNI_IFNAME", ""),
-                "outcome": outcome,
-                "ms": round(seconds * 1000, 3),
-                **_pod(call),
-                **given.facts,
-            }
-        )
+        outcome, verb = "ok" if given.code == 0 else "error", call.verb
+        self._count(call.plugin, verb, outcome, seconds)
+        line: dict[str, object] = {
+            "time": time.time(),
+            "event": "call",
+            "verb": verb,
+            "plugin": call.plugin,
+            "container": call.env.get("CNI_CONTAINERID", ""),
+            "interface": call.env.get("CNI_IFNAME", ""),
+            "outcome": outcome,
+            "ms": round(seconds * 1000, 3),
+        }
+        if pod := attachment.pod(attachment.arguments(call)):
+            line["pod"] = pod
+        line.update(given.facts)
+        self._write(line)
 
     def reclaimed(self, directory: str, suspect: Suspect) -> None:
         """A leaked lease was released."""
@@ -66,8 +68,8 @@ class Watch:
         self._write({"time": time.time(), "event": event, **facts})
 
     def _write(self, line: dict[str, object]) -> None:
-        sys.stderr.buffer.write(msgspec.json.encode(line) + b"\n")
-        sys.stderr.buffer.flush()
+        with contextlib.suppress(OSError):  # who reads the log has gone; pods need their addresses all the same
+            os.write(2, msgspec.json.encode(line) + b"\n")
 
     def serve_metrics(
         self, address: str, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]
@@ -89,14 +91,6 @@ class Watch:
             start_http_server(int(port), host or "127.0.0.1", registry)
         except (OSError, ValueError, OverflowError) as error:
             raise BadInput(f"cannot serve metrics at {address}: {error}: choose another --metrics HOST:PORT") from None
-
-
-def _pod(call: Call) -> dict[str, str]:
-    args = call.env.get("CNI_ARGS", "")
-    if "K8S_POD_NAME=" not in args:
-        return {}
-    given = dict(pair.partition("=")[::2] for pair in args.split(";"))
-    return {"pod": f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"}
 
 
 class _Pools:

@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from unipam.cni.call import Call
+from unipam.cni.protocol import split_args
 from unipam.model.errors import BadConfig
 
 
@@ -23,7 +24,12 @@ def directory(call: Call, data_dir: str) -> str:
 
 def arguments(call: Call) -> dict[str, str]:
     """CNI_ARGS as far as it is made of pairs."""
-    return dict(pair for text in call.env.get("CNI_ARGS", "").split(";") if len(pair := text.split("=")) == 2)
+    return {pair[0]: pair[1] for pair in split_args(call.env.get("CNI_ARGS", "")) if len(pair) == 2}
+
+
+def pod(given: dict[str, str]) -> str:
+    """The pod that arguments name, as namespace and name; empty where they name none."""
+    return f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}" if "K8S_POD_NAME" in given else ""
 
 
 def details(call: Call, inode: int | None, **more: object) -> str:
@@ -32,8 +38,8 @@ def details(call: Call, inode: int | None, **more: object) -> str:
     `inode` is that of the namespace, if there is one; `more` are facts of the plugin's own.
     """
     given, facts = arguments(call), more
-    if "K8S_POD_NAME" in given:
-        facts["pod"] = f"{given.get('K8S_POD_NAMESPACE', '')}/{given['K8S_POD_NAME']}"
+    if name := pod(given):
+        facts["pod"] = name
     if "K8S_POD_UID" in given:
         facts["uid"] = given["K8S_POD_UID"]
     if given.get("K8S_POD_INFRA_CONTAINER_ID") == call.env["CNI_CONTAINERID"]:

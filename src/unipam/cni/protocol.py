@@ -5,6 +5,7 @@ Source: spec cni-and-host-local §1.2, §1.3 (skel of libcni 1.3), §1.7. Nothin
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -167,11 +168,16 @@ def _is_own(namespace: os.stat_result, pid: int) -> bool:
 
 def parse_args(text: str) -> Iterator[tuple[str, str]]:
     """CNI_ARGS pair by pair. Raises BadConfig on reaching one that is none, as libcni words it."""
-    for pair in text.split(";") if text else ():
-        parts = pair.split("=")
+    for parts in split_args(text):
         if len(parts) != 2:
-            raise BadConfig(f"ARGS: invalid pair {golang.quote(pair)}")
+            raise BadConfig(f"ARGS: invalid pair {golang.quote('='.join(parts))}")
         yield parts[0], parts[1]
+
+
+@functools.lru_cache(maxsize=16)
+def split_args(text: str) -> list[list[str]]:
+    """CNI_ARGS in its parts, pairs or not; remembered, because one call asks for it several times."""
+    return [pair.split("=") for pair in text.split(";")] if text else []
 
 
 def previous_addresses(document: dict[str, Any]) -> list[int] | None:

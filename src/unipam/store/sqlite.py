@@ -21,6 +21,10 @@ PAGE = 1024
 LATEST_CHECKPOINT = 16_000
 """Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
 
+FLUSHED_CHECKPOINT = 1_000
+"""The same where every commit is flushed (1 MB): to flush what overwrites old pages of the log takes two thirds of what
+it takes to flush what makes the file grow, and that is worth a checkpoint now and then."""
+
 
 class _Transaction:
     """A transaction of the one connection, from BEGIN to COMMIT or ROLLBACK; SQLite's errors leave it as ours.
@@ -90,7 +94,9 @@ class SqliteStore:
         run(f"PRAGMA page_size = {PAGE}")  # of a file that is there it changes nothing
         self._use_wal(patience)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
-        if not patience:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
+        if flush:
+            run(f"PRAGMA wal_autocheckpoint = {FLUSHED_CHECKPOINT}")
+        elif not patience:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
             run(f"PRAGMA wal_autocheckpoint = {LATEST_CHECKPOINT}")
         run("PRAGMA cache_size = -4096")
         if version == 0:

@@ -1,0 +1,59 @@
+"""Who answers calls for the agent: the loop's own thread at once, or a thread that may wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, cast
+
+from unipam.cni.call import Answer, Call
+from unipam.cni.plugin import answer
+from unipam.model.errors import StoreBusy
+from unipam.service.ledgers import Ledgers
+
+_WAITING_CALLS = 32
+
+
+class Responder:
+    """Answers calls: at once in this thread, or patiently in another. `patience` is in seconds."""
+
+    def __init__(self, *, flush: bool = False, patience: float = 3.5) -> None:
+        self.ledgers = Ledgers(patience=0, flush=flush, attended=True)
+        self._patience = patience
+        self._flush = flush
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(_WAITING_CALLS, "waiting-call")
+        self._running: set[Future[Any]] = set()
+
+    def at_once(self, call: Call) -> Answer | None:
+        """The answer, or None when giving it would mean to wait."""
+        try:
+            return answer(call, self.ledgers)
+        except StoreBusy:
+            return None
+
+    def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
+        """Answer, waiting for other writers as long as patience lasts; `then` is told in a thread of its own."""
+        self._start(lambda: then(answer(call, self._ledgers_here())))
+
+    def undo(self, given: Answer) -> None:
+        """Take back what nobody heard of, in a thread: the ledger may be busy."""
+        if given.undo:
+            undo = given.undo
+            self._start(lambda: undo(self._ledgers_here()))
+
+    def finish(self) -> None:
+        """Wait until all that was started is done."""
+        while self._running:
+            wait(self._running)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        future = self._threads.submit(work)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+
+    def _ledgers_here(self) -> Ledgers:
+        if not hasattr(self._own, "ledgers"):
+            self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush, attended=True)
+        return cast("Ledgers", self._own.ledgers)
