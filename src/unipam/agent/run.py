@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from unipam.agent import runtime
 from unipam.agent.responder import Responder
 from unipam.agent.server import Server
-from unipam.agent.sweep import Sandboxes, Sweeper
+from unipam.agent.sweep import Sweeper
 from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
 from unipam.model.errors import BadInput
@@ -86,13 +87,7 @@ def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | N
         watch,
         interval=settings.sweep,
         keep=settings.journal_days * 86_400.0,
-        sandboxes=_runtime(settings.cri) if settings.cri else None,
+        ask=functools.partial(runtime.ask, settings.cri) if settings.cri else None,
     )
     sweeper.start()
     return sweeper
-
-
-def _runtime(socket: str) -> Sandboxes:
-    from unipam.clients import cri
-
-    return lambda: frozenset(sandbox.id for sandbox in cri.sandboxes(socket, timeout=5.0))
