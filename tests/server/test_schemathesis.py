@@ -17,6 +17,10 @@ def test_nothing_is_found_on_either_api(tmp_path: Path) -> None:
     with serve(str(tmp_path / "register.db"), tmp_path, failures=10**6) as live:
         live.admin.post("/spaces", {"name": "0", "desc": "0"})
         live.admin.post("/spaces/0/blocks", {"name": "0", "cidr": "10.0.0.0/16"})
+        external = "/spaces/0/blocks/0/externals"
+        for path in (external, f"{external}/0/subnets"):
+            live.admin.post(path, {"name": "0", "desc": "0", "size": 24})
+        live.admin.post(f"{external}/0/subnets/0/endpoints", {"name": "0", "desc": "0", "ip": None})
         command = [
             SCHEMATHESIS, "run", f"http://127.0.0.1:{live.admin.port}/api/openapi.json",
             "-H", f"Authorization: Bearer {live.admin.token}", "--checks", "all", "--exclude-checks", LEFT_OUT,

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam.patch import replacements
 from unipam.model.errors import BadValue, Forbidden, UnipamError
-from unipam.model.plan import Endpoint, Subnet, parse_cidr
+from unipam.model.plan import parse_cidr
 from unipam.server.azure.bodies import PatchBody
 from unipam.server.register import reply
-from unipam.service import plan
-from unipam.service import plan_externals as externals
 from unipam.service.plan_access import Caller
-from unipam.store.api import Tx
 
 E = TypeVar("E", bound=Callable[..., object])
 _TABLES: dict[object, m.Table] = {}
@@ -78,30 +74,6 @@ def patched_prefix(text: str | None) -> Prefix | None:
             raise
         raise BadValue(error.message, field="notation", value=text) from None
 
-
-@dataclass
-class _Place:
-    """The subnet that a path names."""
-
-    space: str
-    block: str
-    external: str
-    subnet: str
-
-    def find(self, tx: Tx) -> plan.Node[Subnet]:
-        """The subnet itself. Raises Missing."""
-        return externals.find_subnet(tx, self.space, self.block, self.external, self.subnet)
-
-    def endpoint(self, tx: Tx, name: str) -> plan.Node[Endpoint]:
-        """One of its endpoints. Raises Missing."""
-        return plan.find_child(tx, self.find(tx).id, Endpoint, name)
-
-
-async def _place(space: str, block: str, external: str, subnet: str) -> _Place:
-    return _Place(space, block, external, subnet)
-
-
-Place = Annotated[_Place, Depends(_place)]
 
 NO_CONTENT = 204
 

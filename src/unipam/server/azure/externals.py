@@ -9,7 +9,8 @@ from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
 from unipam.model.plan import External, Subnet, parse_cidr
 from unipam.server.azure.bodies import ExternalBody, PatchBody
-from unipam.server.azure.common import Place, empty, patched, patched_prefix, require_planner, says
+from unipam.server.azure.common import empty, patched, patched_prefix, require_planner, says
+from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed, reply
 from unipam.service import plan
 from unipam.service import plan_externals as externals
@@ -133,24 +134,24 @@ def _name(node: plan.Node[External]) -> str:
 
 
 @router.get("/{external}/subnets/{subnet}")
-async def get_subnet(register: Here, caller: Signed, place: Place) -> Response:
+async def get_subnet(register: Here, caller: Signed, place: SubnetPlace) -> Response:
     """One subnet of an external network."""
     require_planner(caller, place.space, m.ADMINS_ONLY)
 
     def work(tx: Tx) -> shapes.Shape:
-        return shapes.subnet(tx, place.find(tx))
+        return shapes.subnet(tx, place.find_subnet(tx))
 
     return reply(await register.desk.read(work))
 
 
 @router.patch("/{external}/subnets/{subnet}")
 @says(m.SUBNET_CHANGE)
-async def update_subnet(register: Here, caller: Signed, place: Place, body: list[PatchBody]) -> Response:
+async def update_subnet(register: Here, caller: Signed, place: SubnetPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external subnet anew."""
     require_planner(caller, place.space, m.ADMIN_RESTRICTED)
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
-        found = place.find(tx)
+        found = place.find_subnet(tx)
         return shapes.subnet(tx, externals.change(tx, by, found, _change(body)))
 
     return reply(await register.desk.write(work, caller.by()))
@@ -158,12 +159,12 @@ async def update_subnet(register: Here, caller: Signed, place: Place, body: list
 
 @router.delete("/{external}/subnets/{subnet}", response_class=Response)
 @says(m.SUBNET_REMOVE)
-async def delete_subnet(register: Here, caller: Signed, place: Place, force: bool = False) -> Response:
+async def delete_subnet(register: Here, caller: Signed, place: SubnetPlace, force: bool = False) -> Response:
     """Remove an external subnet; with `force` with its endpoints."""
     require_planner(caller, place.space, m.ADMIN_RESTRICTED)
 
     def work(tx: Tx, by: plan.By) -> None:
-        externals.remove(tx, by, place.find(tx), force=force)
+        externals.remove(tx, by, place.find_subnet(tx), force=force)
 
     await register.desk.write(work, caller.by())
     return empty()

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import Depends, Header, Query, Request
 from fastapi.responses import Response
 
+from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
 from unipam.model.errors import BadValue, Forbidden
 from unipam.model.records import Claim
@@ -140,6 +141,21 @@ def page(items: Sequence[Any], paging: Paging, name: Callable[[Any], str]) -> Re
     part = items[start : start + paging.limit]
     more = start + paging.limit < len(items)
     return reply({"items": part, "next": name(part[-1]) if more else None})
+
+
+WithUse = Annotated[bool, Query(description="Say how full each is.")]
+Force = Annotated[bool, Query(description="Also when it holds something; that goes too.")]
+
+
+async def _overlaps(
+    overlaps: Annotated[
+        str | None, Query(max_length=64, description="Only those that share addresses with this prefix or address.")
+    ] = None,
+) -> Prefix | None:
+    return None if overlaps is None else model.parse_place(overlaps, "overlaps")
+
+
+Overlaps = Annotated[Prefix | None, Depends(_overlaps)]
 
 
 def require_admin(caller: Caller) -> None:

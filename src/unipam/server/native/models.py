@@ -96,7 +96,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class Utilisation(BaseModel):
-    """How full it is, in addresses. Networks, externals and inner blocks use; reservations reserve."""
+    """How full it is, in addresses. Reservations reserve; whatever else it holds uses."""
 
     size: int
     used: int

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
-from unipam.model.plan import parse_place
+from unipam.model.plan import F, parse_place
 from unipam.model.records import Entry, prefix_text
 from unipam.server.native import models as m
 from unipam.server.native.common import Paged, page, problems, require_admin
@@ -35,9 +35,11 @@ class Search(NamedTuple):
 
 
 async def _search(
-    size: Annotated[int, Query(ge=0, le=128, description="A prefix length, as written in the block's family.")],
+    size: Annotated[
+        int, Query(ge=0, le=128, description="A prefix length, as written in the family of what is searched.")
+    ],
     count: Annotated[int, Query(ge=1, le=100, description="How many.")] = 1,
-    reverse: Annotated[bool, Query(description="From the end of the block.")] = False,
+    reverse: Annotated[bool, Query(description="From the end.")] = False,
     smallest: Annotated[bool, Query(description="Out of the smallest hole.")] = False,
     free: Annotated[bool, Query(description="Also what is free altogether, which takes a look at everything.")] = False,
 ) -> Search:
@@ -52,16 +54,20 @@ async def what_is_free(register: Here, _: Signed, space: str, block: str, search
     """The prefixes of a length that would be given next, with the reason, and what is free altogether."""
 
     def work(tx: Tx) -> dict[str, Any]:
-        found = plan.find_block(tx, plan.find_space(tx, space).id, block)
-        rows = plan_reads.candidates(
-            tx, found, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest
-        )
-        free = plan_reads.free_prefixes(tx, found) if search.all_free else ()
-        largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
-        shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
-        return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
+        return available(tx, plan.find_block(tx, plan.find_space(tx, space).id, block), search)
 
     return reply(await register.desk.read(work))
+
+
+def available(tx: Tx, holder: plan.Node[F], search: Search) -> dict[str, Any]:
+    """What is free in a block or an external network. Raises BadValue or Exhausted."""
+    rows = plan_reads.candidates(
+        tx, holder, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest
+    )
+    free = plan_reads.free_prefixes(tx, holder) if search.all_free else ()
+    largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
+    shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
+    return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
 
 
 @router.get("/explain", response_model=list[m.Held], responses=problems(404))

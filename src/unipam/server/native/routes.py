@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from unipam.server.native import access, questions, reservations, spaces
+from unipam.server.native import (
+    access,
+    external_endpoints,
+    external_subnets,
+    externals,
+    questions,
+    reservations,
+    spaces,
+)
 
-ROUTERS = (reservations.router, spaces.router, questions.router, access.router)
+ROUTERS = (
+    reservations.router,
+    spaces.router,
+    questions.router,
+    externals.router,
+    external_subnets.router,
+    external_endpoints.router,
+    access.router,
+)

@@ -11,7 +11,10 @@ from unipam.model.plan import fold, parse_cidr
 from unipam.server.native import models as m
 from unipam.server.native.common import (
     Answer,
+    Force,
+    Overlaps,
     Paged,
+    WithUse,
     Writing,
     block_shape,
     etag,
@@ -29,9 +32,6 @@ from unipam.service.plan_reads import space_use, use_of
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["plan"])
-
-WithUse = Annotated[bool, Query(description="Say how full each is.")]
-Force = Annotated[bool, Query(description="Also when it holds something; that goes too.")]
 
 
 @router.get("", response_model=m.Page[m.Space], responses=problems())
@@ -102,18 +102,17 @@ async def list_blocks(
     _: Signed,
     space: str,
     paging: Paged,
+    overlaps: Overlaps,
     parent: Annotated[str | None, Query(description="Only those directly inside this block.")] = None,
-    overlaps: Annotated[str | None, Query(description="Only those that share addresses with this prefix.")] = None,
     utilisation: WithUse = False,
 ) -> Response:
     """The blocks of a space at any depth, each before those inside it, in address order."""
-    wanted = None if overlaps is None else parse_cidr(overlaps, "overlaps")
 
     def work(tx: Tx) -> list[dict[str, object]]:
         root = plan.find_space(tx, space)
         found = plan_blocks.blocks(tx, root.id)
-        if wanted is not None:
-            found = [node for node in found if node.prefix.overlaps(wanted)]
+        if overlaps is not None:
+            found = [node for node in found if node.prefix.overlaps(overlaps)]
         shapes = [block_shape(tx, root.facts.name, node) for node in found]
         for shape, node in zip(shapes, found if utilisation else (), strict=False):
             shape["utilisation"] = use_of(tx, node)._asdict()
