@@ -13,10 +13,12 @@ from typing import Any, ClassVar
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.server.live import Live, serve
+from tests.server.live import Live, serve, token
 from tests.service.clouds import MemoryCloud, some_uuid
 
+from unipam.server import auth
 from unipam.server.entra import Directory
+from unipam.service.plan_store import open_store
 
 TENANT, CLIENT = some_uuid(1), some_uuid(2)
 OLD, NEW, FOREIGN = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(3))
@@ -186,3 +188,27 @@ def test_the_first_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
     with serve(str(tmp_path / "r.db"), tmp_path) as live:
         assert file.read_text().strip() == first  # no second one
         assert live.admin.get("/spaces").status == 200
+
+
+def test_a_token_of_before_works_and_follows_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
+    database = str(tmp_path / "r.db")
+    with serve(database, tmp_path) as live:
+        live.admin.post("/spaces", {"name": "S", "desc": "d"})
+        live.admin.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"})
+        text = token(live.admin, "ci", "planner", "S").token
+    store = open_store(database)
+    with store.transaction() as tx:
+        key = f"token/{text.split('_')[1]}"
+        tx.set_note(key, json.dumps({**json.loads(tx.note(key)), "spaces": ["S"]}))  # as it was kept in earlier times
+    store.close()
+    with serve(database, tmp_path) as live:
+        planner = live.admin.as_(text)
+        assert planner.post("/spaces/S/blocks/B/reservations", {"size": 24}).status == 201
+        assert live.admin.change("/spaces/S", name="Renamed").status == 200
+        live.admin.post("/spaces", {"name": "S", "desc": "another"})
+        assert planner.post("/spaces/Renamed/blocks/B/reservations", {"size": 24}).status == 201
+        assert planner.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 403
+        assert planner.at("/api/v1").get("/me").json["plans"] == ["renamed"]
+        listed = live.admin.at("/api/v1").get("/tokens").json["items"]
+        assert [each["spaces"] for each in listed] == [[], ["Renamed"]]

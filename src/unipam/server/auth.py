@@ -10,10 +10,13 @@ from unipam.model.errors import NotSignedIn
 from unipam.server.desk import Desk
 from unipam.server.entra import UNPARSABLE, Directory, Keys, verify
 from unipam.server.limit import FailureLimit
-from unipam.service.plan_access import PREFIX, Caller, caller_of, is_admin, recognise
+from unipam.service.plan_access import Caller, is_admin
+from unipam.service.plan_tokens import PREFIX, caller_of, recognise
+from unipam.store.api import Tx
 
 REMEMBERED = 2.0
-"""Seconds for which a token that was recognised is not looked up again: as long may a revoked one still serve."""
+"""Seconds for which a token that was recognised is not looked up again: as long may a revoked one still serve, and a
+planner's space be known by the name it had."""
 MOST_REMEMBERED = 10_000
 PLANNER, READER = "planner", "reader"
 
@@ -66,10 +69,13 @@ class Authenticator:
         return await self._member(text)
 
     async def _local(self, text: str) -> tuple[Caller, float]:
-        token = await self._desk.read(lambda tx: recognise(tx, text, self._desk.clock()))
-        if token is None:
-            raise NotSignedIn("This token is not known, or has expired or been revoked.")
-        return caller_of(token), token.expires_on or float("inf")
+        def work(tx: Tx) -> tuple[Caller, float]:
+            token = recognise(tx, text, self._desk.clock())
+            if token is None:
+                raise NotSignedIn("This token is not known, or has expired or been revoked.")
+            return caller_of(tx, token), token.expires_on or float("inf")
+
+        return await self._desk.read(work)
 
     async def _member(self, text: str) -> tuple[Caller, float]:
         directory, keys = self._directory, self._keys

@@ -27,9 +27,9 @@ from unipam.server.register import Register
 from unipam.service import plan_calls
 from unipam.service.cloud import Cloud, Unconnected
 from unipam.service.plan import By, Plan
-from unipam.service.plan_access import bootstrap
 from unipam.service.plan_store import open_store
 from unipam.service.plan_sync import SYSTEM, sync
+from unipam.service.plan_tokens import bootstrap, follow_spaces
 
 log = structlog.get_logger()
 
@@ -94,11 +94,12 @@ def run(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the database if need be, and on the very first start the first administrator's token."""
+    """Make the database if need be, on the very first start the first administrator's token, and old tokens new."""
     store = open_store(settings.database)
     try:
-        by = By("unipam", "system", reason="first start")
-        text = Plan(store).write(bootstrap, by)
+        plan = Plan(store)
+        text = plan.write(bootstrap, By("unipam", "system", reason="first start"))
+        plan.write(follow_spaces, SYSTEM)
         if text:
             hand_over(text, settings.admin_token_file)
     finally:

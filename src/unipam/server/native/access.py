@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -12,7 +11,7 @@ from unipam.model.errors import Forbidden
 from unipam.server.native import models as m
 from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan_access as access
+from unipam.service import plan_tokens
 from unipam.service.plan import By
 from unipam.service.plan_import import move_in
 from unipam.service.plan_transfer import export, read_document
@@ -28,17 +27,11 @@ async def who_am_i(caller: Signed) -> dict[str, Any]:
     return {"name": caller.name, "admin": caller.admin, "plans": spaces, "reserves_everywhere": caller.reserves}
 
 
-def _token(token: access.Token) -> dict[str, Any]:
-    shape: dict[str, Any] = msgspec.to_builtins(token)
-    del shape["digest"]
-    return shape
-
-
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())
 async def list_tokens(register: Here, caller: Signed, paging: Paged) -> Response:
     """The local tokens, without their secrets."""
     require_admin(caller)
-    rows = [_token(each) for each in await register.desk.read(access.tokens)]
+    rows = await register.desk.read(lambda tx: [plan_tokens.shown(tx, each) for each in plan_tokens.tokens(tx)])
     return page(rows, paging, lambda row: str(row["id"]))
 
 
@@ -51,8 +44,8 @@ async def make_token(register: Here, caller: Signed, terms: Writing, body: m.New
 
     def work(tx: Tx, by: By) -> Answer:
         until = None if body.expires_in is None else by.now + body.expires_in
-        token, text = access.create_token(tx, by, body.name, body.role, body.spaces, until)
-        return Answer({**_token(token), "token": text}, 201)
+        token, text = plan_tokens.create_token(tx, by, body.name, body.role, body.spaces, until)
+        return Answer({**plan_tokens.shown(tx, token), "token": text}, 201)
 
     return await write(register, caller, terms, work)
 
@@ -63,7 +56,7 @@ async def drop_token(register: Here, caller: Signed, terms: Writing, name: str) 
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        access.revoke_token(tx, by, name)
+        plan_tokens.revoke_token(tx, by, name)
         return Answer(status=204)
 
     return await write(register, caller, terms, work)
