@@ -6,7 +6,7 @@ without regard to letter case (spec azure-ipam-application §3.5, D8): `key` is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -129,6 +129,14 @@ class Snapshot(NamedTuple):
     def sees(self, subscription: str) -> bool:
         """Whether this subscription's networks are in it."""
         return any(s.id.lower() == subscription.lower() for s in self.subscriptions)
+
+    def without(self, excluded: Collection[str]) -> Snapshot:
+        """What is left to show when subscriptions are excluded (spec azure-ipam-application P12)."""
+        hidden = {each.lower() for each in excluded}
+        return self._replace(
+            networks={k: n for k, n in self.networks.items() if n.subscription.lower() not in hidden},
+            endpoints=tuple(e for e in self.endpoints if e.subscription.lower() not in hidden),
+        )
 
 
 def subscription_of(resource_id: str) -> str:

@@ -16,7 +16,7 @@ from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
 from unipam.service.cloud import Cloud, Snapshot
-from unipam.service.plan_access import Caller
+from unipam.service.plan_access import Caller, exclusions
 
 
 @dataclass
@@ -53,6 +53,15 @@ class Register:
         if not caller.credential:
             return Snapshot()
         return await self.desk.call(lambda: self.cloud.visible_to(caller.credential))
+
+    async def shown(self, caller: Caller) -> Snapshot:
+        """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""
+        snapshot, hidden = await self.visible(caller), await self.desk.read(exclusions)
+        return snapshot.without(hidden) if hidden else snapshot
+
+    def age(self, snapshot: Snapshot) -> dict[str, str]:
+        """The header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
+        return {"Age": str(max(0, round(self.clock() - snapshot.taken)))} if snapshot.taken else {}
 
 
 def register_of(request: Request) -> Register:

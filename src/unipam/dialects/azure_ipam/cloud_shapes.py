@@ -15,17 +15,6 @@ Parents = Mapping[str, list[tuple[str, str]]]
 MULTI = ("pe", "df", "vm", "vmss", "fwvnet", "bastion", "vnetgw", "appgw", "apim", "lb", "vhub_ep")
 
 
-def without(snapshot: Snapshot, excluded: Collection[str]) -> Snapshot:
-    """What is left to show when subscriptions are excluded (P12)."""
-    if not excluded:
-        return snapshot
-    hidden = {each.lower() for each in excluded}
-    return snapshot._replace(
-        networks={k: n for k, n in snapshot.networks.items() if n.subscription.lower() not in hidden},
-        endpoints=tuple(e for e in snapshot.endpoints if e.subscription.lower() not in hidden),
-    )
-
-
 def subscription(each: Subscription) -> Shape:
     """A subscription."""
     return {

@@ -15,7 +15,7 @@ from unipam.model.records import SPACE
 from unipam.server.register import Here, Register, Signed, reply
 from unipam.service import plan
 from unipam.service.cloud import Snapshot, key
-from unipam.service.plan_access import Caller, exclusions
+from unipam.service.plan_access import Caller
 from unipam.service.plan_blocks import blocks
 from unipam.service.plan_networks import associated
 from unipam.store.api import Tx
@@ -27,12 +27,10 @@ Render = Callable[[Snapshot, shapes.Parents], Any]
 
 
 async def _shown(register: Register, caller: Caller, render: Render) -> Response:
-    """A listing of what the caller may see, without the excluded subscriptions, and how old it is."""
-    snapshot = await register.visible(caller)
-    hidden = await register.desk.read(exclusions)
+    """A listing of what the caller may see, and how old it is."""
+    snapshot = await register.shown(caller)
     parents = await register.desk.read(_parents)
-    age = str(max(0, round(register.clock() - snapshot.taken))) if snapshot.taken else "unknown"
-    return reply(render(shapes.without(snapshot, hidden), parents), headers={"Age": age} if age.isdigit() else {})
+    return reply(render(snapshot, parents), headers=register.age(snapshot))
 
 
 def _parents(tx: Tx) -> shapes.Parents:

@@ -7,7 +7,6 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.dialects.azure_ipam.cloud_shapes import without
 from unipam.model.errors import Forbidden
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.bodies import BlockBody, PatchBody, SpaceBody
@@ -16,7 +15,7 @@ from unipam.server.register import Here, Register, Signed, reply
 from unipam.service import plan, plan_networks
 from unipam.service import plan_blocks as blocks
 from unipam.service.cloud import Snapshot
-from unipam.service.plan_access import Caller, exclusions
+from unipam.service.plan_access import Caller
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["spaces"])
@@ -142,10 +141,10 @@ async def delete_block(register: Here, caller: Signed, space: str, block: str, f
 @router.get("/{space}/blocks/{block}/available")
 async def get_available(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
     """The networks that the block could take, as far as the caller may see them."""
-    snapshot = await register.visible(caller)
+    snapshot = await register.shown(caller)
 
     def work(tx: Tx) -> list[object]:
-        rows = plan_networks.available(tx, space, block, without(snapshot, exclusions(tx)))
+        rows = plan_networks.available(tx, space, block, snapshot)
         return [shapes.network_expand(network, found) if expand else network.id for network, found in rows]
 
     return reply(await register.desk.read(work))

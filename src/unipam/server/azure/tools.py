@@ -9,14 +9,12 @@ from unipam.addr.prefix import Prefix
 from unipam.addr.ranges import RangeSet
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.dialects.azure_ipam.cloud_shapes import without
 from unipam.model.errors import BadValue, Exhausted, Missing
 from unipam.model.plan import Block, choose, length_in, parse_cidr
 from unipam.server.azure.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
 from unipam.server.azure.common import says
 from unipam.server.register import Here, Signed, reply
 from unipam.service import cloud, plan
-from unipam.service.plan_access import exclusions
 from unipam.service.plan_networks import containers
 from unipam.service.plan_reservations import next_free
 from unipam.service.plan_space import FreeSpace
@@ -94,10 +92,9 @@ def _next_subnet(network: cloud.Network, body: NextSubnetBody) -> Prefix:
 async def cidr_check(register: Here, caller: Signed, body: CidrCheckBody) -> Response:
     """The networks that the caller may see and that overlap a prefix, with the blocks they are in."""
     wanted = parse_cidr(body.cidr)
-    snapshot = await register.visible(caller)
+    shown = (await register.shown(caller)).networks.values()
 
     def work(tx: Tx) -> list[shapes.Shape]:
-        shown = without(snapshot, exclusions(tx)).networks.values()
         return [_overlapping(tx, n, hit) for n in shown if (hit := [p for p in n.prefixes if p.overlaps(wanted)])]
 
     return reply(await register.desk.read(work))

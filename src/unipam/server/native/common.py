@@ -130,7 +130,9 @@ async def _paging(
 Paged = Annotated[Paging, Depends(_paging)]
 
 
-def page(items: Sequence[Any], paging: Paging, name: Callable[[Any], str]) -> Response:
+def page(
+    items: Sequence[Any], paging: Paging, name: Callable[[Any], str], headers: dict[str, str] | None = None
+) -> Response:
     """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
     start = 0
     if paging.after:
@@ -140,7 +142,7 @@ def page(items: Sequence[Any], paging: Paging, name: Callable[[Any], str]) -> Re
         start = places[0] + 1
     part = items[start : start + paging.limit]
     more = start + paging.limit < len(items)
-    return reply({"items": part, "next": name(part[-1]) if more else None})
+    return reply({"items": part, "next": name(part[-1]) if more else None}, headers=headers)
 
 
 WithUse = Annotated[bool, Query(description="Say how full each is.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unipam.server.native import (
     access,
+    cloud_subnets,
     external_endpoints,
     external_subnets,
     externals,
@@ -16,6 +17,7 @@ ROUTERS = (
     reservations.router,
     spaces.router,
     questions.router,
+    cloud_subnets.router,
     externals.router,
     external_subnets.router,
     external_endpoints.router,

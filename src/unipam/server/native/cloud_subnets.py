@@ -1,0 +1,104 @@
+"""Subnets of networks that are associated with a block, in the native API: as the cloud has them, only to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from unipam.addr.prefix import Prefix
+from unipam.model import plan as model
+from unipam.model.errors import Missing
+from unipam.server.native import models as m
+from unipam.server.native.common import Overlaps, Paged, page, problems
+from unipam.server.register import Here, Signed
+from unipam.service import plan, plan_networks
+from unipam.service.cloud import Network, Snapshot, Subnet, key
+from unipam.store.api import Tx
+
+router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan"])
+
+
+class NetworkSubnet(BaseModel):
+    """A subnet of an associated network, as the cloud had it at `seen_on` (seconds since the epoch).
+
+    `used` counts the addresses in use, those that the cloud keeps for itself included; null: it is not known.
+    `kind` is AFW, VGW, BAS or AGW for the subnets of gateways and firewalls.
+    """
+
+    id: str
+    name: str
+    network: str
+    network_name: str
+    prefixes: list[str]
+    size: int
+    used: int | None
+    kind: str | None
+    seen_on: float
+
+
+class _Wanted(NamedTuple):
+    """Which subnets: of one network, and those that overlap a prefix; None: all."""
+
+    network: str | None
+    overlaps: Prefix | None
+
+
+async def _wanted(
+    overlaps: Overlaps,
+    network: Annotated[
+        str | None, Query(max_length=2048, description="Only those of this network, by its resource id.")
+    ] = None,
+) -> _Wanted:
+    return _Wanted(network, overlaps)
+
+
+@router.get("/subnets", response_model=m.Page[NetworkSubnet], responses=problems(404))
+async def list_network_subnets(
+    register: Here,
+    caller: Signed,
+    space: str,
+    block: str,
+    paging: Paged,
+    wanted: Annotated[_Wanted, Depends(_wanted)],
+) -> Response:
+    """The subnets of a block's networks that the caller may see, with the age of what is shown in the `Age` header."""
+    snapshot = await register.shown(caller)
+    networks = await register.desk.read(lambda tx: _networks(tx, space, block, wanted.network))
+    seen = [found for each in networks if (found := snapshot.network(each)) is not None]
+    rows = [row for each in seen for row in _rows(each, wanted.overlaps, snapshot)]
+    return page(rows, paging, lambda row: str(row["id"]), register.age(snapshot))
+
+
+def _networks(tx: Tx, space: str, block: str, wanted: str | None) -> list[str]:
+    """The ids of a block's networks, or the one that is wanted. Raises Missing."""
+    found = plan.find_block(tx, plan.find_space(tx, space).id, block)
+    ids = [each.facts.id for each in plan_networks.associated(tx, found)]
+    if wanted is None:
+        return ids
+    if key(wanted) not in map(key, ids):
+        raise Missing(f"not in the block {block}: {wanted}", kind=model.NETWORK, value=wanted)
+    return [wanted]
+
+
+def _rows(network: Network, overlaps: Prefix | None, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    for subnet in network.subnets:
+        if overlaps is None or any(prefix.overlaps(overlaps) for prefix in subnet.prefixes):
+            yield _row(network, subnet, snapshot.taken)
+
+
+def _row(network: Network, subnet: Subnet, seen_on: float) -> dict[str, Any]:
+    return {
+        "id": subnet.id,
+        "name": subnet.name,
+        "network": network.id,
+        "network_name": network.name,
+        "prefixes": [str(prefix) for prefix in subnet.prefixes],
+        "size": sum(prefix.size for prefix in subnet.prefixes),
+        "used": subnet.used,
+        "kind": subnet.kind,
+        "seen_on": seen_on,
+    }
