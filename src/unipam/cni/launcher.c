@@ -74,10 +74,11 @@ struct sockaddr_un { uint16_t family; char path[108]; };
 
 /* ---- what installation patches ---------------------------------------------------------------------------- */
 
-/* Not const and not static, so that the compiler cannot take the empty values for granted. install.py finds a slot
- * by its marker; a value is NUL-terminated. `fallback` is an argv: NUL-terminated strings, ended by an empty one. */
-struct { char marker[20]; char value[108]; } socket_slot = {"<unipam:socket:108>", ""};
-struct { char marker[23]; char value[4096]; } fallback_slot = {"<unipam:fallback:4096>", ""};
+/* Weak, so that the compiler cannot take the empty values for granted. install.py finds a slot by its marker; a value
+ * is NUL-terminated. `fallback` is an argv: NUL-terminated strings, ended by an empty one. */
+#define PATCHED __attribute__((weak)) const
+PATCHED struct { char marker[20]; char value[108]; } socket_slot = {"<unipam:socket:108>", ""};
+PATCHED struct { char marker[23]; char value[4096]; } fallback_slot = {"<unipam:fallback:4096>", ""};
 
 /* ---- bytes ------------------------------------------------------------------------------------------------ */
 
@@ -85,10 +86,19 @@ enum { FIRST = 1 << 16, MAX_STDIN = 16 << 20, MAX_ANSWER = 64 << 20, ANSWER_HEAD
 
 struct bytes { char *at; size_t used, size; };
 
-static char question_store[FIRST], answer_store[FIRST], message_store[2 * FIRST];
-static struct bytes question = {question_store, 0, FIRST};
-static struct bytes answer = {answer_store, 0, FIRST};
-static struct bytes message = {message_store, 0, sizeof message_store};
+static const char call_variable[] = "UNIPAM_CALL=";
+
+/* All that changes stands side by side, the question first and the answer behind it, so that an ordinary call touches
+ * one page: giving a process a page takes the kernel as long as a system call. Nothing is initialised in the file, for
+ * the same reason. */
+static struct {
+    struct bytes question, answer, message;
+    const char *trouble; /* why the agent gave no answer, for the message of last resort */
+    long trouble_error;
+    struct timespec patience;
+    char call_id[sizeof call_variable + 32];
+    char calls[2 * FIRST], messages[2 * FIRST];
+} own __attribute__((aligned(4096)));
 
 /* Compilers call these two by themselves; the empty asm keeps them from turning a loop into a call of itself. */
 void *memcpy(void *to, const void *from, size_t n)
@@ -162,8 +172,8 @@ static _Noreturn void leave(int code)
 /* A message that cannot hold more is cut: its store is larger than any sane path, and a failure must not fail. */
 static void put(char byte)
 {
-    if (message.used < message.size)
-        message.at[message.used++] = byte;
+    if (own.message.used < own.message.size)
+        own.message.at[own.message.used++] = byte;
 }
 
 static void say(const char *text)
@@ -212,12 +222,16 @@ static void say_error(long error)
 }
 
 /* A CNI error document (code 5: input or output failed) is begun, worded by say(), then ended; SPEC.md, "Error". */
-static void begin_error(void) { say("{\n    \"code\": 5,\n    \"msg\": \""); }
+static void begin_error(void)
+{
+    own.message = (struct bytes){own.messages, 0, sizeof own.messages};
+    say("{\n    \"code\": 5,\n    \"msg\": \"");
+}
 
 static _Noreturn void end_error(void)
 {
     say("\"\n}");
-    write_all(1, message.at, message.used);
+    write_all(1, own.message.at, own.message.used);
     leave(1);
 }
 
@@ -270,8 +284,6 @@ static void add_cwd(struct bytes *b)
 }
 
 /* The kernel gave this process 16 random bytes: unique in every PID namespace and boot, and no system call. */
-static char call_id[] = "UNIPAM_CALL=00000000000000000000000000000000";
-
 static void name_call(const unsigned long *auxv)
 {
     while (auxv[0] && auxv[0] != AT_RANDOM)
@@ -279,7 +291,8 @@ static void name_call(const unsigned long *auxv)
     if (!auxv[0])
         fail("unipam launcher: the kernel passed no AT_RANDOM to name this call by", 0);
     const unsigned char *random = (const unsigned char *)auxv[1];
-    char *digit = call_id + sizeof "UNIPAM_CALL=" - 1;
+    memcpy(own.call_id, call_variable, sizeof call_variable);
+    char *digit = own.call_id + sizeof call_variable - 1;
     for (int i = 0; i < 16; i++) {
         *digit++ = "0123456789abcdef"[random[i] >> 4];
         *digit++ = "0123456789abcdef"[random[i] & 15];
@@ -323,43 +336,38 @@ static void add_stdin(struct bytes *b)
 /* Composes the frame in place, so that one send carries it; returns where in it stdin begins. */
 static size_t compose_question(const char *name, char **env)
 {
-    question.used = sizeof(uint32_t);
-    add_string(&question, name);
-    add_cwd(&question);
+    struct bytes *question = &own.question;
+    *question = (struct bytes){own.calls, sizeof(uint32_t), sizeof own.calls / 2};
+    add_string(question, name);
+    add_cwd(question);
     for (char **entry = env; *entry; entry++)
         if (after("CNI_", *entry))
-            add_string(&question, *entry);
-    add_string(&question, call_id);
-    add_string(&question, "");
-    size_t start = question.used;
+            add_string(question, *entry);
+    add_string(question, own.call_id);
+    add_string(question, "");
+    size_t start = question->used;
     if (wants_stdin(env))
-        add_stdin(&question);
-    uint32_t rest = (uint32_t)(question.used - sizeof(uint32_t));
-    memcpy(question.at, &rest, sizeof rest);
+        add_stdin(question);
+    uint32_t rest = (uint32_t)(question->used - sizeof(uint32_t));
+    memcpy(question->at, &rest, sizeof rest);
     return start;
 }
 
 /* ---- the agent -------------------------------------------------------------------------------------------- */
 
-/* Why the agent gave no answer, for the message of last resort. */
-static const char *trouble;
-static long trouble_error;
-
 static long troubled(const char *what, long error)
 {
-    trouble = what;
-    trouble_error = error;
+    own.trouble = what;
+    own.trouble_error = error;
     return -1;
 }
 
-/* What is left of the 4 s that an agent may take; ppoll(2) itself counts it down. */
-static struct timespec patience = {4, 0};
-
+/* The 4 s that an agent may take are `patience`; ppoll(2) itself counts down what is left. */
 static long wait_for(int fd, short events)
 {
     struct pollfd ready = {fd, events, 0};
     for (;;) {
-        long n = SYS6(ppoll, &ready, 1, &patience, 0, 0, 0);
+        long n = SYS6(ppoll, &ready, 1, &own.patience, 0, 0, 0);
         if (n > 0)
             return 0;
         if (n == 0)
@@ -381,19 +389,21 @@ static long above_standard(long fd)
 
 static long connect_agent(void)
 {
-    static struct sockaddr_un address = {AF_UNIX, ""};
+    struct sockaddr_un address;
+    address.family = AF_UNIX;
     memcpy(address.path, socket_slot.value, sizeof address.path);
     long fd = above_standard(SYS3(socket, AF_UNIX, SOCK_STREAM_NONBLOCK_CLOEXEC, 0));
     if (fd < 0)
         return troubled("could not be given a socket", fd);
+    own.patience.seconds = 4;
     long error = SYS3(connect, fd, &address, sizeof address);
     return error ? troubled("could not be reached", error) : fd;
 }
 
 static long send_question(int fd)
 {
-    for (size_t sent = 0; sent < question.used;) {
-        long n = SYS6(sendto, fd, question.at + sent, question.used - sent, MSG_NOSIGNAL, 0, 0);
+    for (size_t sent = 0; sent < own.question.used;) {
+        long n = SYS6(sendto, fd, own.question.at + sent, own.question.used - sent, MSG_NOSIGNAL, 0, 0);
         if (n > 0)
             sent += (size_t)n;
         else if (n == -EAGAIN && wait_for(fd, POLLOUT))
@@ -404,27 +414,31 @@ static long send_question(int fd)
     return 0;
 }
 
-/* Reads until `answer` holds `wanted` bytes. */
+/* Reads until the answer holds `wanted` bytes. */
 static long receive(int fd, size_t wanted)
 {
-    reserve(&answer, wanted > answer.used ? wanted - answer.used : 0);
-    while (answer.used < wanted) {
+    struct bytes *answer = &own.answer;
+    reserve(answer, wanted > answer->used ? wanted - answer->used : 0);
+    while (answer->used < wanted) {
         if (wait_for(fd, POLLIN))
             return -1;
-        long n = SYS3(read, fd, answer.at + answer.used, answer.size - answer.used);
+        long n = SYS3(read, fd, answer->at + answer->used, answer->size - answer->used);
         if (n > 0)
-            answer.used += (size_t)n;
+            answer->used += (size_t)n;
         else if (n != -EAGAIN && n != -EINTR)
             return troubled("went away before its answer", n);
     }
     return 0;
 }
 
+/* The answer stands behind a question that found room in the first half of the store, or else at its beginning. */
 static long receive_answer(int fd)
 {
+    size_t taken = own.question.at == own.calls ? own.question.used : 0;
+    own.answer = (struct bytes){own.calls + taken, 0, sizeof own.calls - taken};
     if (receive(fd, ANSWER_HEAD))
         return -1;
-    size_t rest = u32_at(answer.at), out = u32_at(answer.at + 5);
+    size_t rest = u32_at(own.answer.at), out = u32_at(own.answer.at + 5);
     if (rest > MAX_ANSWER || out + 5 > rest)
         return troubled("sent an answer that is not one of unipam's", 0);
     return receive(fd, 4 + rest);
@@ -436,15 +450,15 @@ static _Noreturn void relay(int fd)
 {
     const struct { long handler, flags, restorer, mask; } ignore = {SIG_IGN, 0, 0, 0};
     SYS6(rt_sigaction, SIGPIPE, &ignore, 0, sizeof ignore.mask, 0, 0);
-    const char *out = answer.at + ANSWER_HEAD;
-    size_t out_size = u32_at(answer.at + 5), err_size = 4 + u32_at(answer.at) - ANSWER_HEAD - out_size;
+    const char *out = own.answer.at + ANSWER_HEAD;
+    size_t out_size = u32_at(own.answer.at + 5), err_size = 4 + u32_at(own.answer.at) - ANSWER_HEAD - out_size;
     if (write_all(1, out, out_size))
         leave(1);
     write_all(2, out + out_size, err_size);
     long acknowledged = SYS6(sendto, fd, "k", 1, MSG_NOSIGNAL, 0, 0);
     if (out_size && acknowledged != 1)
         leave(1);
-    leave((unsigned char)answer.at[4]);
+    leave((unsigned char)own.answer.at[4]);
 }
 
 /* ---- without an agent ------------------------------------------------------------------------------------- */
@@ -453,8 +467,8 @@ static _Noreturn void relay(int fd)
 static void restore_stdin(size_t start)
 {
     long fd = SYS3(memfd_create, "unipam-stdin", MFD_CLOEXEC, 0), n = 1;
-    for (size_t done = start; n > 0 && done < question.used; done += (size_t)n)
-        n = SYS6(pwrite64, fd, question.at + done, question.used - done, done - start, 0, 0);
+    for (size_t done = start; n > 0 && done < own.question.used; done += (size_t)n)
+        n = SYS6(pwrite64, fd, own.question.at + done, own.question.used - done, done - start, 0, 0);
     if (n > 0)
         n = SYS3(dup3, fd, 0, 0) < 0 ? -EPERM : 1;
     if (n <= 0)
@@ -469,9 +483,9 @@ static char **environment(char **env)
         n++;
     char **all = (char **)map((n + 2) * sizeof *all);
     for (size_t i = 0; i < n; i++)
-        if (!after("UNIPAM_CALL=", env[i]))
+        if (!after(call_variable, env[i]))
             all[kept++] = env[i];
-    all[kept++] = call_id;
+    all[kept++] = own.call_id;
     all[kept] = NULL;
     return all;
 }
@@ -481,8 +495,8 @@ static char **command(char *name)
 {
     static char *words[sizeof fallback_slot.value / 2 + 2];
     size_t n = 0;
-    for (char *word = fallback_slot.value; *word; word += length(word) + 1)
-        words[n++] = word;
+    for (const char *word = fallback_slot.value; *word; word += length(word) + 1)
+        words[n++] = (char *)word;
     words[n++] = name;
     return words;
 }
@@ -494,10 +508,10 @@ static _Noreturn void become_interpreter(char *name, char **env)
     say("unipam: the agent at ");
     say_quoted(socket_slot.value);
     say(" ");
-    say(trouble);
-    if (trouble_error) {
+    say(own.trouble);
+    if (own.trouble_error) {
         say(" (");
-        say_error(trouble_error);
+        say_error(own.trouble_error);
         say(")");
     }
     say(", and ");
