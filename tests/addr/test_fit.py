@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests import oracle
 from tests.oracle import SPAN
 
-from unipam.addr.fit import best_fit, first_fit, last_fit, nth, prefixes
+from unipam.addr.fit import best_fit, first_fit, last_fit, lowest, nth, prefixes
 from unipam.addr.prefix import BITS, LINE_LAST, V4_FIRST, V4_OFFSET, Prefix, Range, format_address, parse_prefix
 from unipam.addr.ranges import RangeSet
 
@@ -49,6 +49,16 @@ def test_first_and_last_fit_are_the_ends_of_all_fits(drawn: tuple[int, set[int]]
     every = oracle.fits(free, base, length)
     assert first_fit(oracle.runs(free), length) == (every[0] if every else None)
     assert last_fit(oracle.runs(free), length) == (every[-1] if every else None)
+
+
+@given(frees(), oracle.lengths, st.integers(1, SPAN))
+def test_lowest_is_room_for_the_first_of_all_fits(drawn: tuple[int, set[int]], length: int, amount: int) -> None:
+    base, free = drawn
+    size = 1 << (BITS - length)
+    found = lowest(oracle.runs(free), length, amount)
+    starts = [start for first, last in found for start in range(first, last + 1, size)]
+    assert [Prefix(start, length) for start in starts] == oracle.fits(free, base, length)[:amount]
+    assert all((last + 1 - first) % size == 0 for first, last in found)
 
 
 @given(frees(), oracle.lengths, st.randoms())

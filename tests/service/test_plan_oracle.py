@@ -13,7 +13,7 @@ from unipam.model import plan as model
 from unipam.model.errors import Exhausted, Overlap
 from unipam.service import plan_blocks
 from unipam.service.plan import By, Plan
-from unipam.service.plan_reservations import Reserved, Wanted, cancel, reserve
+from unipam.service.plan_reservations import Wanted, cancel, reserve
 from unipam.store.memory import MemoryStore
 from unipam.store.sqlite import SqliteStore
 
@@ -75,7 +75,7 @@ def test_one_long_life_on_a_file(tmp_path: object) -> None:
 def live(plan: Plan, dice: random.Random, steps: int, bits: int) -> None:
     """Some reservations and cancellations in one block; after each, plan and oracle agree."""
     block = Prefix(BASE, BITS - bits)
-    oracle, held = Oracle(block), {}
+    oracle, held = Oracle(block), dict[str, Prefix]()
     plan.write(lambda tx, by: plan_blocks.create_space(tx, by, "S", "s"), ME)
     plan.write(lambda tx, by: plan_blocks.create_block(tx, by, "S", plan_blocks.NewBlock("B", block)), ME)
     for _ in range(steps):
@@ -84,26 +84,34 @@ def live(plan: Plan, dice: random.Random, steps: int, bits: int) -> None:
             plan.write(lambda tx, by, n=name: cancel(tx, by, "S", "B", [n], lambda _: None), ME)  # type: ignore[misc]
             oracle.give(held.pop(name))
         else:
-            row = step(plan, oracle, dice, bits)
-            if row is not None:
-                held[row.facts.id] = model.parse_cidr(row.prefix)
-                oracle.take(held[row.facts.id])
+            held |= step(plan, oracle, dice, bits)
 
 
-def step(plan: Plan, oracle: Oracle, dice: random.Random, bits: int) -> Reserved | None:
-    """One reservation, if it is possible: by size or by prefix."""
-    length = BITS - dice.randrange(bits)
-    wanted = Wanted(ME, "S", ("B",), length - 96, reverse=dice.random() < 0.5, smallest=dice.random() < 0.5)
-    expected = oracle.find(length, wanted.reverse, wanted.smallest)
+def step(plan: Plan, oracle: Oracle, dice: random.Random, bits: int) -> dict[str, Prefix]:
+    """One reservation, or a few at once, if they are possible: by size or by prefix. What is reserved, by its id."""
+    length, amount = BITS - dice.randrange(bits), dice.choice((1, 1, 2, 3))
+    wanted = Wanted(ME, "S", ("B",), length - 96, None, amount, None, dice.random() < 0.5, dice.random() < 0.5)
     if dice.random() < 0.3:
         place = oracle.block.first + (dice.randrange(1 << bits) >> (BITS - length) << (BITS - length))
-        prefix = Prefix(place, length)
-        wanted = wanted._replace(prefix=prefix)
-        expected = prefix if set(range(prefix.first, prefix.last + 1)) <= oracle.free else None
+        wanted = wanted._replace(prefix=Prefix(place, length), amount=1)
+    expected = choose(oracle, wanted, length)
     try:
-        (row,) = plan.write(lambda tx, by: reserve(tx, wanted, by.now), ME)
+        rows = plan.write(lambda tx, by: reserve(tx, wanted, by.now), ME)
     except (Exhausted, Overlap):
-        assert expected is None, (wanted, expected)
-        return None
-    assert row.prefix == str(expected), (wanted, row.prefix, str(expected))
-    return row
+        rows = []
+    assert [row.prefix for row in rows] == [str(prefix) for prefix in expected], wanted
+    return dict(zip([row.facts.id for row in rows], expected, strict=True))
+
+
+def choose(oracle: Oracle, wanted: Wanted, length: int) -> list[Prefix]:
+    """What a request must get, one after the other, all or none; it is taken then."""
+    found: list[Prefix] = []
+    for _ in range(wanted.amount):
+        prefix = wanted.prefix or oracle.find(length, wanted.reverse, wanted.smallest)
+        if prefix is None or not set(range(prefix.first, prefix.last + 1)) <= oracle.free:
+            for each in found:
+                oracle.give(each)
+            return []
+        oracle.take(prefix)
+        found.append(prefix)
+    return found

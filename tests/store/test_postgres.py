@@ -86,9 +86,9 @@ def test_a_database_of_the_first_schema_is_moved_when_asked(url: str) -> None:
 
 
 _TWIN = (
-    "INSERT INTO claim (id, parent, first, last, kind, holder, interface, state, since, generation, boot, cooldown, call,"
-    " details) SELECT id + %s + n, parent, first + %s, last + %s, kind, holder, interface, state, since, generation, boot,"
-    " cooldown, call, details FROM claim, generate_series(1, %s) AS n WHERE parent > 0"
+    "INSERT INTO claim (id, parent, first, last, kind, holder, interface, state, since, generation, boot, cooldown,"
+    " call, details) SELECT id + %s + n, parent, first + %s, last + %s, kind, holder, interface, state, since,"
+    " generation, boot, cooldown, call, details FROM claim, generate_series(1, %s) AS n WHERE parent > 0"
 )
 
 

@@ -18,14 +18,24 @@ def prefixes(first: int, last: int) -> Iterator[Prefix]:
         first += 1 << (BITS - length)
 
 
-def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """The lowest aligned prefix of `length` within the free stretches."""
+def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
+    """The lowest room within the free stretches for up to `amount` aligned prefixes of `length`."""
     size = 1 << (BITS - length)
+    found = []
     for first, last in free:
         start = -(-first // size) * size
         if start + size - 1 <= last:
-            return Prefix(start, length)
-    return None
+            count = min(amount, (last + 1 - start) // size)
+            found.append(Range(start, start + count * size - 1))
+            amount -= count
+            if not amount:
+                break
+    return found
+
+
+def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
+    """The lowest aligned prefix of `length` within the free stretches."""
+    return next((Prefix(first, length) for first, _ in lowest(free, length, 1)), None)
 
 
 def last_fit(free: Iterable[Range], length: int) -> Prefix | None:

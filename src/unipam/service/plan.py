@@ -150,17 +150,22 @@ def create(tx: Tx, by: By, draft: Draft) -> Claim:
 
 def create_all(tx: Tx, by: Sequence[By], drafts: Sequence[Draft]) -> list[Claim]:
     """Make objects, each by its own caller. Raises Overlap, as `create` does."""
-    claims = [_drafted(b, d) for b, d in zip(by, drafts, strict=True)]
-    numbers = tx.record_all([_entry(b, CREATE, claim) for b, claim in zip(by, claims, strict=True)])
-    claims = [claim._replace(generation=n, id=n) for claim, n in zip(claims, numbers, strict=True)]
+    details = [model.encode(draft.facts) for draft in drafts]
+    numbers = tx.record_all(list(map(_creation, by, drafts, details)))
+    claims = list(map(_drafted, by, drafts, details, numbers))
     tx.insert_all(claims)
     return claims
 
 
-def _drafted(by: By, draft: Draft) -> Claim:
-    first, last = draft.prefix.first, draft.prefix.last
-    kind, details = str(draft.facts.__struct_config__.tag), model.encode(draft.facts)
-    return Claim(draft.parent, first, last, kind, draft.owner, HELD, by.now, draft.until, 0, 0, 0, by.call, details)
+def _creation(by: By, draft: Draft, details: str) -> Entry:
+    parent, prefix, owner = draft.parent, draft.prefix, draft.owner
+    return Entry(by.now, CREATE, parent, prefix.first, prefix.last, owner, 0, by.actor, by.reason, details)
+
+
+def _drafted(by: By, draft: Draft, details: str, number: int) -> Claim:
+    parent, prefix, owner, facts, until = draft
+    kind, place = str(facts.__struct_config__.tag), (prefix.first, prefix.last)
+    return Claim(parent, *place, kind, owner, HELD, by.now, until, number, 0, 0, by.call, details, number)
 
 
 def _entry(by: By, verb: str, after: Claim) -> Entry:

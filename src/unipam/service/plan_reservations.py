@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple, cast
 
 import msgspec
@@ -16,7 +17,7 @@ from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
 from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, Overlap, Refused, UnipamError
 from unipam.model.plan import F, Reservation
-from unipam.model.records import Claim, Owner
+from unipam.model.records import Owner
 from unipam.service import plan
 from unipam.service.plan import By, Draft, Node
 from unipam.service.plan_blocks import settled_key, space_of
@@ -73,6 +74,23 @@ def new_id() -> str:
     return text[:_ID_LENGTH]
 
 
+Place = tuple[str, Node[model.Block]]
+"""A block, and the name of its space."""
+
+
+class _Decided(NamedTuple):
+    """A reservation that is to be written down."""
+
+    by: By
+    place: Place
+    draft: Draft
+
+    def as_reserved(self, generation: int) -> Reserved:
+        """The same once that is done."""
+        _, (space, block), (_, prefix, _, facts, until) = self
+        return Reserved(space, block.facts.name, str(prefix), cast("Reservation", facts), generation, until)
+
+
 class _Batch:
     """The reservations of one transaction while they are being decided."""
 
@@ -81,11 +99,10 @@ class _Batch:
         self.now = now
         self.ids = ids
         self.free = FreeSpace(tx)
-        self.drafts: list[tuple[By, Draft]] = []
-        self._blocks: dict[tuple[str, str], tuple[str, Node[model.Block]]] = {}
+        self._blocks: dict[tuple[str, str], Place] = {}
 
-    def block(self, space: str, name: str) -> tuple[str, Node[model.Block]]:
-        """The name of the space and the block, looked up once; what has run out in it is cleared away first."""
+    def block(self, space: str, name: str) -> Place:
+        """The block, looked up once; what has run out in it is cleared away first."""
         key = (space, name)
         if key not in self._blocks:
             root = plan.find_space(self.tx, space)
@@ -94,57 +111,51 @@ class _Batch:
             self._blocks[key] = (root.facts.name, found)
         return self._blocks[key]
 
-    def serve(self, wanted: Wanted) -> list[Reserved]:
-        """Decide one request; what it took is given back when it is refused half-way."""
+    def serve(self, wanted: Wanted) -> list[_Decided]:
+        """Decide one request."""
         model.check_remark(wanted.desc)
         if not 1 <= wanted.amount <= MOST:
             raise BadValue(f"amount: {wanted.amount} is not from 1 to {MOST}", field="amount", value=wanted.amount)
-        blocks = _find_blocks(self, wanted)
-        begun = len(self.drafts)
-        try:
-            return [self._one(wanted, blocks) for _ in range(wanted.amount)]
-        except UnipamError:
-            self._undo(begun, blocks)
-            raise
+        blocks, by = _find_blocks(self, wanted), wanted.by._replace(now=self.now)
+        decided = []
+        for place, prefix in self._named(wanted.prefix, blocks) if wanted.prefix else self._sized(wanted, blocks):
+            facts = Reservation(self.ids(), self.now, by.actor, by.subject, desc=wanted.desc)
+            decided.append(_Decided(by, place, Draft(place[1].id, prefix, Owner(facts.id), facts, wanted.until)))
+        return decided
 
-    def _undo(self, begun: int, blocks: list[tuple[str, Node[model.Block]]]) -> None:
-        claims = {block.id: block.claim for _, block in blocks}
-        for _, draft in self.drafts[begun:]:
-            self.free.give_back(claims[draft.parent], draft.prefix)
-        del self.drafts[begun:]
-
-    def _one(self, wanted: Wanted, blocks: list[tuple[str, Node[model.Block]]]) -> Reserved:
-        space, block, prefix = self._named(wanted, blocks) if wanted.prefix else self._sized(wanted, blocks)
-        facts = Reservation(self.ids(), self.now, wanted.by.actor, wanted.by.subject, desc=wanted.desc)
-        self.free.take(block.claim, prefix)
-        by = wanted.by._replace(now=self.now)
-        self.drafts.append((by, Draft(block.id, prefix, Owner(facts.id), facts, wanted.until)))
-        return Reserved(space, block.facts.name, str(prefix), facts, until=wanted.until)
-
-    def _named(
-        self, wanted: Wanted, blocks: list[tuple[str, Node[model.Block]]]
-    ) -> tuple[str, Node[model.Block], Prefix]:
-        space, block = blocks[0]
-        prefix = wanted.prefix
-        assert prefix is not None
+    def _named(self, prefix: Prefix, blocks: list[Place]) -> list[tuple[Place, Prefix]]:
+        block = blocks[0][1]
         plan.require_inside(prefix, block.prefix, f"the block {block.facts.name}")
         plan.refuse_overlap(self.tx, block.id, prefix)
         if not self.free.is_free(block.claim, prefix):
             raise Overlap(f"{prefix} overlaps a reservation made a moment ago", prefix=str(prefix))
-        return space, block, prefix
+        self.free.take(block.claim, prefix)
+        return [(blocks[0], prefix)]
 
-    def _sized(
-        self, wanted: Wanted, blocks: list[tuple[str, Node[model.Block]]]
-    ) -> tuple[str, Node[model.Block], Prefix]:
-        for space, block in blocks:
-            prefix = next_free(self.free, block, wanted.bits, reverse=wanted.reverse, smallest=wanted.smallest)
-            if prefix is not None:
-                return space, block, prefix
-        names = ", ".join(block.facts.name for _, block in blocks) or "an empty list"
-        raise Exhausted(f"no free /{wanted.bits} in {names}", size=wanted.bits, blocks=list(wanted.blocks))
+    def _sized(self, wanted: Wanted, blocks: list[Place]) -> list[tuple[Place, Prefix]]:
+        """Prefixes from the first blocks that have room; they are given back when there are not enough."""
+        found: list[tuple[Place, Prefix]] = []
+        try:
+            for place in blocks:
+                found += [(place, prefix) for prefix in self._some(wanted, place[1], wanted.amount - len(found))]
+                if len(found) == wanted.amount:
+                    return found
+            names = ", ".join(block.facts.name for _, block in blocks) or "an empty list"
+            raise Exhausted(f"no free /{wanted.bits} in {names}", size=wanted.bits, blocks=list(wanted.blocks))
+        except UnipamError:
+            for (_, block), prefix in found:
+                self.free.give_back(block.claim, prefix)
+            raise
+
+    def _some(self, wanted: Wanted, block: Node[model.Block], amount: int) -> list[Prefix]:
+        try:
+            length = model.length_in(block.prefix, wanted.bits)
+        except Exhausted:
+            return []
+        return self.free.draw(block.claim, length, amount, reverse=wanted.reverse, smallest=wanted.smallest)
 
 
-def _find_blocks(batch: _Batch, wanted: Wanted) -> list[tuple[str, Node[model.Block]]]:
+def _find_blocks(batch: _Batch, wanted: Wanted) -> list[Place]:
     """Every block of the request. Raises Missing with all the names that are none."""
     plan.find_space(batch.tx, wanted.space) if not wanted.blocks else None
     found, unknown = [], []
@@ -176,24 +187,20 @@ def reserve_all(
 ) -> list[list[Reserved] | UnipamError]:
     """Serve requests in this order, each all or none; of each what was reserved, or the error that refused it."""
     batch = _Batch(tx, now, ids)
-    outcomes: list[list[Reserved] | UnipamError] = []
-    for request in wanted:
-        try:
-            outcomes.append(batch.serve(request))
-        except (Refused, BadValue) as error:
-            outcomes.append(error)
-    if batch.drafts:
-        claims = plan.create_all(tx, [by for by, _ in batch.drafts], [draft for _, draft in batch.drafts])
-        _number(outcomes, claims)
+    outcomes = [_decide(batch, request) for request in wanted]
+    decided = [each for outcome in outcomes if isinstance(outcome, list) for each in outcome]
+    by, drafts = [each.by for each in decided], [each.draft for each in decided]
+    claims = plan.create_all(tx, by, drafts) if decided else []
     batch.free.remember()
-    return outcomes
+    done = iter([each.as_reserved(claim.generation) for each, claim in zip(decided, claims, strict=True)])
+    return [list(islice(done, len(each))) if isinstance(each, list) else each for each in outcomes]
 
 
-def _number(outcomes: list[list[Reserved] | UnipamError], claims: Sequence[Claim]) -> None:
-    numbers = iter(claims)
-    for place, outcome in enumerate(outcomes):
-        if isinstance(outcome, list):
-            outcomes[place] = [r._replace(generation=next(numbers).generation) for r in outcome]
+def _decide(batch: _Batch, wanted: Wanted) -> list[_Decided] | UnipamError:
+    try:
+        return batch.serve(wanted)
+    except (Refused, BadValue) as error:
+        return error
 
 
 def reserve(tx: Tx, wanted: Wanted, now: float, ids: Callable[[], str] = new_id) -> list[Reserved]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unipam.addr.prefix import Prefix, Range
+from unipam.addr.fit import lowest
+from unipam.addr.prefix import BITS, Prefix, Range, truncate
 from unipam.addr.ranges import RangeSet
 from unipam.model.plan import choose
 from unipam.model.records import Claim
@@ -53,13 +54,38 @@ class FreeSpace:
         """A free prefix of `length` within the parent (see `model.plan.choose`); it is not taken yet."""
         if reverse or smallest:
             return choose(self.gaps(parent), length, reverse=reverse, smallest=smallest)
+        return next((Prefix(first, length) for first, _ in self._lowest(parent, length, 1)), None)
+
+    def draw(self, parent: Claim, length: int, amount: int, *, reverse: bool, smallest: bool) -> list[Prefix]:
+        """Take up to `amount` prefixes, each of which is what `find` would find then."""
+        if not (reverse or smallest):
+            return self._draw_lowest(parent, length, amount)
+        drawn: list[Prefix] = []
+        while len(drawn) < amount:
+            prefix = self.find(parent, length, reverse=reverse, smallest=smallest)
+            if prefix is None:
+                break
+            self.take(parent, prefix)
+            drawn.append(prefix)
+        return drawn
+
+    def _draw_lowest(self, parent: Claim, length: int, amount: int) -> list[Prefix]:
+        """All at once, since a hundred prefixes side by side are one stretch."""
+        drawn: list[Prefix] = []
+        for first, last in self._lowest(parent, length, amount):
+            self._take(parent, first, last)
+            drawn += [Prefix(start, length) for start in range(first, last + 1, 1 << (BITS - length))]
+        return drawn
+
+    def _lowest(self, parent: Claim, length: int, amount: int) -> list[Range]:
+        """The lowest free room for up to `amount` prefixes; from there on the next search goes."""
         key = (parent.id, length)
         if key not in self._floors:
             self._floors[key] = self._tx.cursor(*key) or 0
         looked = _Counted(self.gaps(parent, self._floors[key]))
-        found = choose(looked, length)
-        self._floors[key] = parent.last + 1 if found is None else found.first
-        if looked.count > WORTH_REMEMBERING and self._floors[key] <= parent.last:
+        found = lowest(looked, length, amount)
+        self._floors[key] = truncate(found[-1].last, length).first if found else parent.last + 1
+        if looked.count > WORTH_REMEMBERING and found:
             self._costly.add(key)
         return found
 
@@ -72,7 +98,10 @@ class FreeSpace:
 
     def take(self, parent: Claim, prefix: Prefix) -> None:
         """From now on the prefix is not free."""
-        self._taken.setdefault(parent.id, RangeSet()).add(prefix.first, prefix.last)
+        self._take(parent, prefix.first, prefix.last)
+
+    def _take(self, parent: Claim, first: int, last: int) -> None:
+        self._taken.setdefault(parent.id, RangeSet()).add(first, last)
 
     def give_back(self, parent: Claim, prefix: Prefix) -> None:
         """What was taken is free again: the request that took it was refused after all."""

@@ -58,7 +58,7 @@ class PostgresTx:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._entries: list[Entry] = []
+        self._entries: list[tuple[int, Entry]] = []
         self._last_entry: int | None = None
 
     def _run(self, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
@@ -161,7 +161,7 @@ class PostgresTx:
         return number
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        rows = ((c.id, c.parent, _n(c.first), _n(c.last), c.kind, *c.owner, *c[5:-1]) for c in claims)
+        rows = ((c.id, *c[:4], *c.owner, *c[5:-1]) for c in claims)
         self._copy(f"COPY claim ({_CLAIM}) FROM STDIN", rows)
 
     def update(self, claim: Claim) -> None:
@@ -218,10 +218,10 @@ class PostgresTx:
     def record_all(self, entries: Sequence[Entry]) -> list[int]:
         if self._last_entry is None:
             self._last_entry = int(self._value("SELECT coalesce(max(id), 0) FROM journal"))
-        start = self._last_entry + 1
+        numbers = list(range(self._last_entry + 1, self._last_entry + 1 + len(entries)))
         self._last_entry += len(entries)
-        self._entries += [entry._replace(id=start + place) for place, entry in enumerate(entries)]
-        return list(range(start, self._last_entry + 1))
+        self._entries += zip(numbers, entries, strict=True)
+        return numbers
 
     def unsound(self) -> list[int]:
         """The parents whose runs are not exactly what is claimed."""
@@ -230,7 +230,7 @@ class PostgresTx:
     def send(self) -> None:
         """Write down the journal lines that were gathered."""
         if self._entries:
-            rows = ((e.id, *e[:3], _n(e.first), _n(e.last), *e.owner, *e[6:-1]) for e in self._entries)
+            rows = ((n, *e[:5], *e.owner, *e[6:-1]) for n, e in self._entries)
             self._copy(f"COPY journal ({_ENTRY}) FROM STDIN", rows)
             self._entries = []
 
