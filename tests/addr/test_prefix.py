@@ -52,6 +52,13 @@ def test_text_is_what_ipaddress_writes(value: int) -> None:
     assert int(peer) == (value - V4_FIRST if peer.version == 4 else value)
 
 
+@given(st.lists(st.sampled_from((0, 0, 1, 0xABC, 0xFFFF)), min_size=8, max_size=8))
+def test_the_longest_zeros_are_left_out(hextets: list[int]) -> None:
+    peer = ipaddress.IPv6Address(b"".join(each.to_bytes(2, "big") for each in hextets))
+    if not is_v4(int(peer)):
+        assert format_address(int(peer)) == str(peer)
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_a_mapped_address_is_the_ipv4_one(value: int) -> None:
     dotted = str(ipaddress.IPv4Address(value))

@@ -9,7 +9,6 @@ import os
 import random
 
 from unipam.addr.prefix import BITS, V4_FIRST, Prefix
-from unipam.model import plan as model
 from unipam.model.errors import Exhausted, Overlap
 from unipam.service import plan_blocks
 from unipam.service.plan import By, Plan
