@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.server.directory import Entra
 from tests.server.live import Client, Live, serve
 
 
@@ -23,3 +24,11 @@ def api(live: Live) -> Client:
     assert api.post("/spaces", {"name": "S", "desc": "a space"}).status == 201
     assert api.post("/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 201
     return api
+
+
+@pytest.fixture
+def entra() -> Iterator[Entra]:
+    """A directory whose people may sign in where a test says so."""
+    made = Entra()
+    yield made
+    made.close()

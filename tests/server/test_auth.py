@@ -2,86 +2,24 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.server.directory import FOREIGN, Entra, signing_in
 from tests.server.live import Live, serve, token
-from tests.service.clouds import MemoryCloud, some_uuid
+from tests.service.clouds import some_uuid
 
 from unipam.server import auth
-from unipam.server.entra import Directory
 from unipam.service.plan_store import open_store
-
-TENANT, CLIENT = some_uuid(1), some_uuid(2)
-OLD, NEW, FOREIGN = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(3))
-
-
-class Entra:
-    """A directory that publishes its signing keys on loopback."""
-
-    def __init__(self) -> None:
-        self.keys: dict[str, Any] = {"old": OLD}
-        self.asked = 0
-        entra = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version: ClassVar[str] = "HTTP/1.0"
-
-            def do_GET(self) -> None:
-                entra.asked += 1
-                rows = [
-                    {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid}
-                    for kid, key in entra.keys.items()
-                ]
-                body = json.dumps({"keys": rows}).encode()
-                found = self.path == f"/{TENANT}/discovery/v2.0/keys"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def token(self, key: Any = OLD, kid: str | None = "old", **claims: Any) -> str:
-        now = int(time.time())
-        given = {
-            "aud": CLIENT, "iss": f"{self.url}/{TENANT}/v2.0", "tid": TENANT, "oid": some_uuid(3), "ver": "2.0",
-            "iat": now, "exp": now + 600, "preferred_username": "ann@example.org", **claims,
-        }  # fmt: skip
-        given = {name: value for name, value in given.items() if value is not None}
-        return jwt.encode(given, key, algorithm="RS256", headers={} if kid is None else {"kid": kid})
-
-
-@pytest.fixture
-def entra() -> Iterator[Entra]:
-    made = Entra()
-    yield made
-    made.close()
 
 
 @pytest.fixture
 def live(tmp_path: Path, entra: Entra) -> Iterator[Live]:
-    directory = Directory(TENANT, CLIENT, entra.url)
-    with serve(str(tmp_path / "r.db"), tmp_path, directory=directory, cloud=MemoryCloud(), failures=30) as running:
+    with signing_in(tmp_path, entra) as running:
         yield running
 
 

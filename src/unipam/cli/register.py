@@ -7,13 +7,17 @@ from typing import IO
 
 import click
 
+from unipam.cli.grant import grant
 from unipam.cli.output import format_option, show, when
 from unipam.cli.register_api import Api, part, with_api, writing
 
 
 @click.group("register")
 def command() -> None:
-    """The register itself: export and import, migration, backup, tokens."""
+    """The register itself: export and import, migration, backup, tokens and grants."""
+
+
+command.add_command(grant)
 
 
 @command.command("export")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option("--tenant", default="", envvar="UNIPAM_TENANT", help="The Entra ID tenant whose members may sign in.")
 @click.option("--client-id", default="", envvar="UNIPAM_CLIENT_ID", help="The application their tokens are for.")
 @click.option("--authority", default="", metavar="URL", help="Entra ID's address. [default: that of the environment]")
-@click.option("--members", type=click.Choice(["planner", "reader"]), default="planner", show_default=True,
-              help="What a member may do who is no administrator: reserve everywhere, or only look.")  # fmt: skip
+@click.option("--members", type=click.Choice(["planner", "reader", "none"]), default="planner", show_default=True,
+              help="What every member may do: reserve everywhere, only look, or nothing without a grant.")  # fmt: skip
 @click.option("--failures", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
 @click.option("--trusted-proxies", "proxies", default="127.0.0.1", show_default=True, envvar="FORWARDED_ALLOW_IPS",

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import structlog
+
 from unipam.model.errors import NotSignedIn
 from unipam.server.desk import Desk
-from unipam.server.entra import UNPARSABLE, Directory, Keys, verify
+from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, lacks_groups, verify
 from unipam.server.limit import FailureLimit
 from unipam.service.plan_access import Caller, is_admin
+from unipam.service.plan_grants import rights
 from unipam.service.plan_tokens import PREFIX, caller_of, recognise
 from unipam.store.api import Tx
 
@@ -18,7 +21,14 @@ REMEMBERED = 2.0
 """Seconds for which a token that was recognised is not looked up again: as long may a revoked one still serve, and a
 planner's space be known by the name it had."""
 MOST_REMEMBERED = 10_000
-PLANNER, READER = "planner", "reader"
+PLANNER, READER, NOBODY = "planner", "reader", "none"
+
+GROUPS_MISSING = (
+    "the token does not name its bearer's groups, because they are too many for it (200; 5 in the implicit flow): let"
+    " the registration emit only groups assigned to the application, or grant to an app role instead of a group"
+)
+
+log = structlog.get_logger()
 
 
 class _Known(NamedTuple):
@@ -29,8 +39,8 @@ class _Known(NamedTuple):
 class Authenticator:
     """Recognises callers.
 
-    `everybody` is what a member of the tenant may do who is no administrator: a planner may reserve in every space,
-    as in the original; a reader may only look.
+    `everybody` is what every member of the tenant may do: a planner may reserve in every space, as in the original; a
+    reader may only look; none must be named by a grant. Grants add to it.
     """
 
     def __init__(self, desk: Desk, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER) -> None:
@@ -40,9 +50,10 @@ class Authenticator:
         self._limit = limit
         self._everybody = everybody
         self._known: dict[bytes, _Known] = {}
+        self._hinted: set[str] = set()
 
     async def caller(self, authorization: str, place: str) -> Caller:
-        """Who sent this Authorization header. Raises NotSignedIn, Throttled or SourceFailed."""
+        """Who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
         scheme, _, text = authorization.partition(" ")
         digest = hashlib.sha256(text.encode(errors="replace")).digest()
         known = self._known.get(digest)
@@ -82,10 +93,27 @@ class Authenticator:
         assert directory is not None
         assert keys is not None
         claims = await self._desk.call(lambda: verify(text, directory, keys))
-        object_id = str(claims["oid"]).lower()
-        admin = await self._desk.read(lambda tx: is_admin(tx, object_id))
-        caller = Caller(_name(claims), object_id, admin=admin, reserves=self._everybody == PLANNER, credential=text)
+        caller = await self._desk.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
+
+    def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
+        """Who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
+        object_id = str(claims["oid"]).lower()
+        granted = rights(tx, groups_of(claims), app_roles_of(claims))
+        admin = granted.admin or is_admin(tx, object_id)
+        hint = self._hint(claims, object_id) if granted.by_group and lacks_groups(claims) else ""
+        reserves = self._everybody == PLANNER
+        caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential=text, hint=hint)
+        if self._everybody == NOBODY and not (admin or granted.anything):
+            raise caller.refusal(f"{caller.name} has no role here: ask an administrator for a grant.")
+        return caller
+
+    def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:
+        """What to do about groups that are missing; logged once for a person."""
+        if object_id not in self._hinted and len(self._hinted) < MOST_REMEMBERED:
+            self._hinted.add(object_id)
+            log.warning("groups are missing", caller=_name(claims), hint=GROUPS_MISSING)
+        return GROUPS_MISSING
 
 
 def _name(claims: Mapping[str, Any]) -> str:

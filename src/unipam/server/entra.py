@@ -120,6 +120,30 @@ def verify(text: str, directory: Directory, keys: Keys) -> Mapping[str, Any]:
     return claims
 
 
+def groups_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The object ids, in lower case, of the groups that a token names."""
+    return frozenset(each.lower() for each in _texts(claims, "groups"))
+
+
+def app_roles_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The app roles that a token names, of a person or an application."""
+    return frozenset(_texts(claims, "roles"))
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
+    listed = claims.get(name)
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+
+
+def lacks_groups(claims: Mapping[str, Any]) -> bool:
+    """Whether a token leaves its groups out because they are too many, and says where to ask for them instead.
+
+    Source: Microsoft's access token claims reference, "Groups overage claim" and `hasgroups`.
+    """
+    elsewhere = claims.get("_claim_names")
+    return claims.get("hasgroups") is True or (isinstance(elsewhere, dict) and "groups" in elsewhere)
+
+
 def _check_version(text: str) -> str:
     """The id of the key that is said to have signed a token of version 2. Raises NotSignedIn."""
     try:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from unipam.model.errors import BadValue, Duplicate, Missing
+from unipam.model.errors import BadValue, Duplicate, Forbidden, Missing
 from unipam.model.plan import Reservation, Space, decode, fold
 from unipam.model.records import Entry, Owner
 from unipam.service import plan
@@ -181,7 +181,8 @@ class Caller(NamedTuple):
 
     `name` is shown and journalled, `subject` never changes. `plans` are the spaces that the caller may plan, by their
     (folded) names with their numbers, `EVERYWHERE` all of them; `reserves` says whether it may reserve everywhere.
-    `credential` is its Entra token, with which a cloud is asked what the caller may see; empty for local tokens.
+    `credential` is its Entra token, with which a cloud is asked what the caller may see; empty for local tokens. `hint`
+    is what to do when the caller has fewer rights than it should.
     """
 
     name: str
@@ -190,6 +191,7 @@ class Caller(NamedTuple):
     plans: Mapping[str, int] = MappingProxyType({})
     reserves: bool = False
     credential: str = ""
+    hint: str = ""
 
     def may_plan(self, space: str) -> bool:
         """Whether the caller may change blocks, networks and externals of this space."""
@@ -198,6 +200,10 @@ class Caller(NamedTuple):
     def may_reserve(self, space: str) -> bool:
         """Whether the caller may reserve in this space."""
         return self.reserves or self.may_plan(space)
+
+    def refusal(self, text: str) -> Forbidden:
+        """That the caller may not do this."""
+        return Forbidden(f"{text.rstrip('.')}: {self.hint}" if self.hint else text, caller=self.name)
 
     def owns(self, reservation: Reservation) -> bool:
         """Whether the reservation is the caller's own."""

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam.patch import replacements
-from unipam.model.errors import BadValue, Forbidden, UnipamError
+from unipam.model.errors import BadValue, UnipamError
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.bodies import PatchBody
 from unipam.server.register import reply
@@ -43,19 +43,19 @@ def answer_error(request: Request, error: UnipamError) -> Response:
 def require_admin(caller: Caller, text: str) -> None:
     """Raises Forbidden unless the caller is an administrator."""
     if not caller.admin:
-        raise Forbidden(text, caller=caller.name)
+        raise caller.refusal(text)
 
 
 def require_planner(caller: Caller, space: str, text: str) -> None:
     """Raises Forbidden unless the caller may plan this space: its own planner, or an administrator."""
     if not caller.may_plan(space):
-        raise Forbidden(text, caller=caller.name)
+        raise caller.refusal(text)
 
 
 def require_reserving(caller: Caller, space: str) -> None:
     """Raises Forbidden unless the caller may reserve in this space."""
     if not caller.may_reserve(space):
-        raise Forbidden(m.READ_ONLY, caller=caller.name)
+        raise caller.refusal(m.READ_ONLY)
 
 
 def patched(operations: Sequence[PatchBody], allowed: Mapping[str, str]) -> dict[str, str]:

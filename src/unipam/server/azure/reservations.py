@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.model.errors import Forbidden
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.bodies import BlockReservationBody, Names, SpaceReservationBody
 from unipam.server.azure.common import NO_CONTENT, empty, require_reserving, says
@@ -27,7 +26,7 @@ router = APIRouter(prefix="/spaces/{space}", tags=["reservations"])
 def _own_only(caller: Caller, space: str, text: str) -> Callable[[Reserved], None]:
     def check(row: Reserved) -> None:
         if not (caller.may_plan(space) or caller.owns(row.facts)):
-            raise Forbidden(text, caller=caller.name)
+            raise caller.refusal(text)
 
     return check
 

@@ -7,7 +7,6 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.model.errors import Forbidden
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.bodies import BlockBody, PatchBody, SpaceBody
 from unipam.server.azure.common import empty, patched, patched_prefix, require_admin, require_planner, says
@@ -26,7 +25,7 @@ _BLOCK_PATHS = {"/name": "name", "/cidr": "cidr"}
 
 async def _view(register: Register, caller: Caller, expand: bool, utilization: bool) -> shapes.View:
     if expand and not caller.admin:
-        raise Forbidden(m.EXPAND_FOR_ADMINS, caller=caller.name)
+        raise caller.refusal(m.EXPAND_FOR_ADMINS)
     snapshot = await register.last_snapshot() if expand else Snapshot()
     return shapes.View(caller, expand, utilization, snapshot)
 

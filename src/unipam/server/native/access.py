@@ -23,8 +23,8 @@ router = APIRouter(tags=["administration"])
 @router.get("/me", responses=problems())
 async def who_am_i(caller: Signed) -> dict[str, Any]:
     """Who the caller is, and what it may do."""
-    spaces = sorted(caller.plans)
-    return {"name": caller.name, "admin": caller.admin, "plans": spaces, "reserves_everywhere": caller.reserves}
+    able = {"admin": caller.admin, "plans": sorted(caller.plans), "reserves_everywhere": caller.reserves}
+    return {"name": caller.name, **able, "hint": caller.hint or None}
 
 
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())

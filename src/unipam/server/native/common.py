@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
-from unipam.model.errors import BadValue, Forbidden
+from unipam.model.errors import BadValue
 from unipam.model.records import Claim
 from unipam.server.native.models import Problem
 from unipam.server.native.problems import MEDIA_TYPE
@@ -163,13 +163,13 @@ Overlaps = Annotated[Prefix | None, Depends(_overlaps)]
 def require_admin(caller: Caller) -> None:
     """Raises Forbidden unless the caller is an administrator."""
     if not caller.admin:
-        raise Forbidden(f"{caller.name} is no administrator", caller=caller.name)
+        raise caller.refusal(f"{caller.name} is no administrator")
 
 
 def require_planner(caller: Caller, space: str) -> None:
     """Raises Forbidden unless the caller may plan the space."""
     if not caller.may_plan(space):
-        raise Forbidden(f"{caller.name} may not plan the space {space}", caller=caller.name)
+        raise caller.refusal(f"{caller.name} may not plan the space {space}")
 
 
 def space_shape(node: Node[model.Space]) -> dict[str, Any]:

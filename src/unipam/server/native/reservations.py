@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from unipam.model.errors import Forbidden
 from unipam.model.plan import parse_cidr
 from unipam.server.azure.networks import look_for
 from unipam.server.native import models as m
@@ -39,7 +38,7 @@ router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
 async def reserve(register: Here, caller: Signed, terms: Writing, space: str, body: m.NewReservations) -> Response:
     """Reserve one or several prefixes, all or none."""
     if not caller.may_reserve(space):
-        raise Forbidden(f"{caller.name} may not reserve in the space {space}", caller=caller.name)
+        raise caller.refusal(f"{caller.name} may not reserve in the space {space}")
     wanted = Wanted(
         terms.by(caller), space, tuple(body.blocks), body.size or 0,
         None if body.cidr is None else parse_cidr(body.cidr), body.count, body.desc, body.reverse, body.smallest,
@@ -104,7 +103,7 @@ async def cancel_reservation(
 
     def check(row: Reserved) -> None:
         if not (caller.may_plan(space) or (caller.may_reserve(space) and caller.owns(row.facts))):
-            raise Forbidden(f"the reservation {reservation} is not {caller.name}'s", caller=caller.name)
+            raise caller.refusal(f"the reservation {reservation} is not {caller.name}'s")
 
     def work(tx: Tx, by: By) -> Answer:
         row = reservations.find(tx, space, block, reservation)

@@ -8,6 +8,7 @@ from unipam.server.native import (
     external_endpoints,
     external_subnets,
     externals,
+    grants,
     questions,
     reservations,
     spaces,
@@ -22,4 +23,5 @@ ROUTERS = (
     external_subnets.router,
     external_endpoints.router,
     access.router,
+    grants.router,
 )

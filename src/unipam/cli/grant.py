@@ -1,0 +1,57 @@
+"""``unipam register grant``: what groups and app roles of Entra ID are good for."""
+
+from __future__ import annotations
+
+import click
+
+from unipam.cli.output import format_option, show, when
+from unipam.cli.register_api import Api, part, with_api, writing
+
+
+@click.group()
+def grant() -> None:
+    """What groups and app roles of Entra ID may do."""
+
+
+_COLUMNS = ("name", "group", "app_role", "role", "spaces", "created", "created_by")
+
+
+@grant.command("list")
+@with_api
+@format_option
+def list_grants(api: Api, output: str) -> None:
+    """The grants, by name."""
+    rows = api.all("/grants")
+    flat = [{**row, "spaces": " ".join(row["spaces"]), "created": when(row["created_on"])} for row in rows]
+    show(flat if output == "table" else rows, output, _COLUMNS, "no grants")
+
+
+@grant.command("add")
+@click.argument("name")
+@click.option("--group", metavar="ID", help="To the members of this group, by its object id.")
+@click.option("--app-role", metavar="VALUE", help="To the holders of this app role, by its value.")
+@click.option("--role", type=click.Choice(["reader", "planner", "admin"]), required=True)
+@click.option("--space", "spaces", multiple=True, help="A space that a planner may plan, or *; repeatable.")
+@writing
+@with_api
+@format_option
+def add_grant(  # noqa: PLR0913 (options)
+    *, api: Api, name: str, group: str | None, app_role: str | None, role: str, spaces: tuple[str, ...], dry_run: bool,
+    reason: str, output: str,
+) -> None:  # fmt: skip
+    """Grant a role to a group or to an app role."""
+    if bool(group) == bool(app_role):
+        raise click.UsageError("give either --group or --app-role")
+    to = {"group": group} if group else {"app_role": app_role}
+    body = {"name": name, **to, "role": role, "spaces": list(spaces)}
+    made = api.ask("POST", "/grants", body, query={"dry_run": dry_run}, reason=reason)
+    show([made if output != "table" else {**made, "spaces": " ".join(made["spaces"])}], output, _COLUMNS[:5])
+
+
+@grant.command("revoke")
+@click.argument("name")
+@writing
+@with_api
+def revoke_grant(*, api: Api, name: str, dry_run: bool, reason: str) -> None:
+    """Take a grant back, by its name."""
+    api.ask("DELETE", f"/grants/{part(name)}", query={"dry_run": dry_run}, reason=reason)

@@ -1,0 +1,82 @@
+"""Grants to groups and app roles of Entra ID by the native API; for administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, model_validator
+
+from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
+from unipam.server.native.models import Body, Name, Page
+from unipam.server.register import Here, Signed
+from unipam.service import plan_grants
+from unipam.service.plan import By
+from unipam.service.plan_grants import To
+from unipam.store.api import Tx
+
+router = APIRouter(prefix="/grants", tags=["administration"])
+
+
+class NewGrant(Body):
+    """A grant to be: to the members of a group, by its object id, or to the holders of an app role, by its value."""
+
+    name: Name
+    group: UUID | None = None
+    app_role: Annotated[str, Field(max_length=120, examples=["IPAM.Planner"])] | None = None
+    role: Literal["admin", "planner", "reader"]
+    spaces: list[str] = Field(default_factory=list, max_length=100)
+
+    @model_validator(mode="after")
+    def check(self) -> NewGrant:
+        """Exactly one of group and app role."""
+        if (self.group is None) == (self.app_role is None):
+            raise ValueError("give either 'group' or 'app_role'")
+        return self
+
+
+class Grant(BaseModel):
+    """What whoever is in a group, or holds an app role, may do."""
+
+    name: str
+    group: str | None
+    app_role: str | None
+    role: str
+    spaces: list[str]
+    created_on: float
+    created_by: str
+
+
+@router.get("", response_model=Page[Grant], responses=problems())
+async def list_grants(register: Here, caller: Signed, paging: Paged) -> Response:
+    """The grants, by name."""
+    require_admin(caller)
+    rows = await register.desk.read(lambda tx: [plan_grants.shown(tx, each) for each in plan_grants.grants(tx)])
+    return page(rows, paging, lambda row: str(row["name"]))
+
+
+@router.post("", status_code=201, response_model=Grant, responses=problems(404, 409))
+async def make_grant(register: Here, caller: Signed, terms: Writing, body: NewGrant) -> Response:
+    """A new grant; what it gives adds to what its people may do anyway."""
+    require_admin(caller)
+    to = To(str(body.group) if body.group else None, body.app_role)
+
+    def work(tx: Tx, by: By) -> Answer:
+        made = plan_grants.create_grant(tx, by, body.name, to, body.role, body.spaces)
+        return Answer(plan_grants.shown(tx, made), 201)
+
+    return await write(register, caller, terms, work)
+
+
+@router.delete("/{name}", status_code=204, response_class=Response, responses=problems(404))
+async def drop_grant(register: Here, caller: Signed, terms: Writing, name: str) -> Response:
+    """Take a grant back, by its name."""
+    require_admin(caller)
+
+    def work(tx: Tx, by: By) -> Answer:
+        plan_grants.revoke_grant(tx, by, name)
+        return Answer(status=204)
+
+    return await write(register, caller, terms, work)
