@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from unipam.cli.output import format_option, show, show_document
@@ -119,7 +121,12 @@ def free(  # noqa: PLR0913 (options)
     """What would be given next, and why."""
     query = {"size": size, "count": count, "reverse": reverse, "smallest": smallest}
     found = api.ask("GET", path(space, name) + "/available", query=query)
+    show_candidates(found, output, f"no /{size} is free in {name}")
+
+
+def show_candidates(found: dict[str, Any], output: str, empty: str) -> None:
+    """Print what is available."""
     if output == "table":
-        show(found["candidates"], output, (), f"no /{size} is free in {name}")
+        show(found["candidates"], output, (), empty)
     else:
         show_document(found, output)

@@ -15,6 +15,7 @@ COMMANDS = {
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
     "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
+    "external": ("unipam.cli.external", "networks that no cloud tells of, their subnets and endpoints"),
     "lease": ("unipam.cli.lease", "list, show and release leases, and their history"),
     "network": ("unipam.cli.network", "networks of the cloud as parts of a plan"),
     "plan": ("unipam.cli.plan", "a plan's tree, past, holders and findings"),

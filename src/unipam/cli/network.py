@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show
+from unipam.cli.output import format_option, show, when
 from unipam.cli.register_api import Api, with_api, writing
 
 
@@ -24,6 +24,26 @@ def list_(api: Api, space: str, block: str, output: str) -> None:
     rows = api.all(f"{path(space, block)}/networks")
     flat = [{**row, "prefixes": " ".join(row["prefixes"])} for row in rows] if output == "table" else rows
     show(flat, output, ("name", "prefixes", "active", "id"), "no networks")
+
+
+@command.command()
+@click.argument("space")
+@click.argument("block")
+@click.option("--network", metavar="ID", help="Only those of this network, by its resource id.")
+@click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
+@with_api
+@format_option
+def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: str | None, output: str) -> None:
+    """The subnets of a block's networks, as the register saw them in the cloud.
+
+    \b
+    Example:
+      unipam network subnets prod aks --overlaps 10.8.0.0/24
+    """
+    rows = api.all(f"{path(space, block)}/networks/subnets", {"network": network, "overlaps": overlaps})
+    flat = [{**row, "prefixes": " ".join(row["prefixes"]), "seen": when(row["seen_on"])} for row in rows]
+    columns = ("name", "prefixes", "size", "used", "kind", "network_name", "seen")
+    show(flat if output == "table" else rows, output, columns, "no subnets are seen")
 
 
 @command.command()

@@ -129,7 +129,9 @@ def _error(status: int, document: Any) -> UnipamError:
 
 
 def part(name: str) -> str:
-    """A name as part of a path."""
+    """A name as part of a path. Raises BadInput when it is empty, for the path would be another thing's."""
+    if not name:
+        raise BadInput("an empty name names nothing")
     return urllib.parse.quote(name, safe="")
 
 
