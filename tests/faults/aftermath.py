@@ -48,12 +48,13 @@ def held(data_dir: Path) -> Held:
     try:
         assert store.check() == []
         with store.reading() as tx:
-            return _sound(tx)
+            return sound(tx)
     finally:
         store.close()
 
 
-def _sound(tx: Tx) -> Held:
+def sound(tx: Tx) -> Held:
+    """Every lease there is; the journal, the claims and the free space must agree."""
     replay = Replay()
     for entry in reversed(tx.journal(limit=1_000_000)):
         replay.step(entry)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.server.live import Client
@@ -21,15 +22,20 @@ def clean_environment() -> dict[str, str]:
 
 
 class Process:
-    """One `unipam server`, with further options, and variables besides `clean_environment`."""
+    """One `unipam server`, with further options, and variables besides `clean_environment`.
 
-    def __init__(self, database: str, directory: Path, *options: str, **variables: str) -> None:
+    It is started by the command `within`, which it becomes.
+    """
+
+    def __init__(
+        self, database: str, directory: Path, *options: str, within: Sequence[str] = (), **variables: str
+    ) -> None:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             self.port = int(listening.getsockname()[1])
         self.token_file = directory / "token"
         command = [
-            UNIPAM, "server", "--database", database, "--port", str(self.port), "--admin-token-file", self.token_file,
+            *within, UNIPAM, "server", "--database", database, "--port", str(self.port), "--admin-token-file", self.token_file,
             *options,
         ]  # fmt: skip
         self._log = directory / f"log.{self.port}"

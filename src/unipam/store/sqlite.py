@@ -85,6 +85,8 @@ class SqliteStore:
         except BaseException:
             self._connection.close()
             raise
+        if flush:
+            _keep_names(self.path)
         self._writing = _Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
         self._reading = _Transaction(self._connection, self.path, "BEGIN")
 
@@ -178,6 +180,22 @@ class SqliteStore:
             raise StoreBroken(
                 f"cannot open the ledger {self.path}: {error.strerror}", path=self.path, errno=error.errno
             ) from error
+
+
+def _keep_names(path: str) -> None:
+    """Let the names of a file and of all directories above it reach the disk, where a sync of the file leaves them out.
+
+    SQLite does so for its own files' names, and like it we can do no more where a directory cannot be synced.
+    """
+    below, directory = "", os.path.realpath(path)
+    while directory != below:
+        below, directory = directory, os.path.dirname(directory)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 _BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
