@@ -28,8 +28,7 @@ from unipam.addr.prefix import Prefix, line_length, parse_prefix
 from unipam.model.records import Owner
 from unipam.service import plan_blocks, plan_networks
 from unipam.service.plan import By, Draft, Plan, create_all, find_block, find_space
-from unipam.service.plan_reservations import next_free
-from unipam.service.plan_space import FreeSpace
+from unipam.service.plan_space import FreeSpace, next_free
 from unipam.service.plan_store import open_store
 
 CLIENTS = 32

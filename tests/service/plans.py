@@ -10,7 +10,8 @@ from tests.service.clouds import SUBSCRIPTION, MemoryCloud, some_uuid
 from unipam.addr.prefix import parse_prefix
 from unipam.service import plan_blocks, plan_networks, plan_reservations
 from unipam.service.plan import By, Plan, find_block, find_space
-from unipam.service.plan_reservations import Reserved, Wanted
+from unipam.service.plan_reservations import Reserved
+from unipam.service.plan_reserve import Wanted, reserve
 from unipam.service.plan_sync import sync
 from unipam.store.api import Store
 
@@ -37,7 +38,7 @@ class World:
 
     def reserve(self, *blocks: str, **wish: Any) -> list[Reserved]:
         wanted = Wanted(ME, "S", blocks or ("B",), **wish)
-        return self.plan.write(lambda tx, b: plan_reservations.reserve(tx, wanted._replace(by=b), b.now), ME)
+        return self.plan.write(lambda tx, b: reserve(tx, wanted._replace(by=b), b.now), ME)
 
     def sync(self) -> int:
         return int(self.do(lambda tx, by: sync(tx, by, self.cloud.snapshot(), grace=300), by=By("AzureIPAM")))

@@ -23,7 +23,8 @@ from unipam.service import cloud_drift, plan_blocks, plan_networks, plan_reserva
 from unipam.service.cloud_findings import drift
 from unipam.service.plan import By, Plan, find_block, find_space
 from unipam.service.plan_reads import use_of
-from unipam.service.plan_reservations import Reserved, Wanted, reserve
+from unipam.service.plan_reservations import Reserved
+from unipam.service.plan_reserve import Wanted, reserve
 from unipam.service.plan_sync import GRACE, SYSTEM, sync
 from unipam.store.memory import MemoryStore
 

@@ -32,7 +32,7 @@ from unipam.service.plan import Plan, find_block, find_space
 from unipam.service.plan_copy import copy
 from unipam.service.plan_history import plan_at
 from unipam.service.plan_import import move_in
-from unipam.service.plan_reservations import Wanted
+from unipam.service.plan_reserve import Wanted, reserve, reserve_all
 from unipam.service.plan_transfer import export, from_csv, read_document, to_csv
 
 
@@ -92,7 +92,7 @@ def test_in_a_batch_one_refusal_costs_the_others_nothing(world: World) -> None:
     world.block("tiny", "10.9.0.0/24")
     good = Wanted(ME, "S", ("tiny",), 25)
     batch = [good, good._replace(amount=2), good._replace(blocks=("nope",)), good._replace(bits=77), good, good]
-    outcomes = world.plan.write(lambda tx, b: plan_reservations.reserve_all(tx, batch, b.now), ME)
+    outcomes = world.plan.write(lambda tx, b: reserve_all(tx, batch, b.now), ME)
     kinds = [type(o) if isinstance(o, UnipamError) else [r.prefix for r in o] for o in outcomes]
     assert kinds == [["10.9.0.0/25"], Exhausted, Missing, BadValue, ["10.9.0.128/25"], Exhausted]
 
@@ -146,7 +146,7 @@ def test_only_what_was_seen_is_changed(world: World) -> None:
 
 def test_a_rehearsal_tells_all_and_changes_nothing(world: World) -> None:
     wanted = Wanted(ME, "S", ("B",), 24)
-    rows = world.plan.write(lambda tx, b: plan_reservations.reserve(tx, wanted, b.now), ME, rehearse=True)
+    rows = world.plan.write(lambda tx, b: reserve(tx, wanted, b.now), ME, rehearse=True)
     assert rows[0].prefix == "10.0.0.0/24"
     assert world.prefixes() == []
 
@@ -401,7 +401,7 @@ def test_a_register_is_copied_exactly(world: World, kind: str, tmp_path: Path) -
     assert there.read(lambda tx: list(tx.entries(9e9))) == world.ask(lambda tx: list(tx.entries(9e9)))
     assert store.check() == []
     wanted = Wanted(ME, "S", ("B",), 24)
-    one, other = (p.write(lambda tx, b: plan_reservations.reserve(tx, wanted, b.now), ME) for p in (there, world.plan))
+    one, other = (p.write(lambda tx, b: reserve(tx, wanted, b.now), ME) for p in (there, world.plan))
     assert one[0].prefix == other[0].prefix
     with pytest.raises(NotEmpty):
         copy(world.plan.store, store)
@@ -414,7 +414,7 @@ def _made(directory: Path) -> Path:
 
 
 def test_ids_look_like_the_originals() -> None:
-    ids = {plan_reservations.new_id() for _ in range(1000)}
+    ids = set(plan_reservations.new_ids(1000))
     assert len(ids) == 1000
     assert all(plan_reservations.is_id(each) for each in ids)
     assert not plan_reservations.is_id("0" * 22)

@@ -12,7 +12,8 @@ from unipam.addr.prefix import BITS, V4_FIRST, Prefix
 from unipam.model.errors import Exhausted, Overlap
 from unipam.service import plan_blocks
 from unipam.service.plan import By, Plan
-from unipam.service.plan_reservations import Wanted, cancel, reserve
+from unipam.service.plan_reservations import cancel
+from unipam.service.plan_reserve import Wanted, reserve
 from unipam.store.memory import MemoryStore
 from unipam.store.sqlite import SqliteStore
 

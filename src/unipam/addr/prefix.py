@@ -56,13 +56,14 @@ def format_address(value: int) -> str:
 
 
 _hextets = Struct(">8H").unpack
+_join = (":{:x}" * 8 + ":").format
 _ZEROS = tuple(":" + "0:" * number for number in range(8, 1, -1))
 """The zeros that RFC 5952 §4.2 leaves out: the most that stand together, the first of them, and never one alone."""
 
 
 def _format_v6(value: int) -> str:
     """As `ipaddress` writes it, which takes three times as long, and a listing has many."""
-    text = ":%x:%x:%x:%x:%x:%x:%x:%x:" % _hextets(value.to_bytes(16, "big"))
+    text = _join(*_hextets(value.to_bytes(16, "big")))
     for zeros in _ZEROS:
         before, found, after = text.partition(zeros)
         if found:

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from unipam.model.errors import Refused, StoreBusy, UnipamError
 from unipam.service.plan import By, Plan
-from unipam.service.plan_reservations import Reserved, Wanted, reserve, reserve_all
+from unipam.service.plan_reservations import Reserved
+from unipam.service.plan_reserve import Wanted, reserve, reserve_all
 from unipam.store.api import Store, Tx
 
 T = TypeVar("T")

@@ -16,8 +16,7 @@ from unipam.model.plan import Endpoint, External, F, Subnet
 from unipam.model.records import Owner
 from unipam.service import plan
 from unipam.service.plan import By, Draft, Node
-from unipam.service.plan_reservations import next_free
-from unipam.service.plan_space import FreeSpace
+from unipam.service.plan_space import FreeSpace, next_free
 from unipam.store.api import Tx
 
 N = TypeVar("N", External, Subnet, Endpoint)
@@ -172,10 +171,14 @@ class NewEndpoint(NamedTuple):
 
 
 def host_range(subnet: Prefix) -> tuple[int, int]:
-    """The addresses that endpoints get by themselves: in IPv4 neither the network's nor the broadcast address."""
-    if subnet.family == 4 and subnet.size > 2:
-        return subnet.first + 1, subnet.last - 1
-    return subnet.first, subnet.last
+    """The addresses that endpoints get by themselves.
+
+    Not the first, which is the network's own and in IPv6 every router's (RFC 4291 §2.6.1), nor in IPv4 the last, which
+    is for broadcasts. In a subnet of two addresses both are hosts' (RFC 3021, RFC 6164).
+    """
+    if subnet.size <= 2:
+        return subnet.first, subnet.last
+    return subnet.first + 1, subnet.last - (subnet.family == 4)
 
 
 def free_addresses(tx: Tx, subnet: Node[Subnet], limit: int) -> list[int]:

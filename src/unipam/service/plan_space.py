@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from unipam.addr.fit import lowest
 from unipam.addr.prefix import BITS, Prefix, Range, truncate
 from unipam.addr.ranges import RangeSet
-from unipam.model.plan import choose
+from unipam.model.errors import Exhausted
+from unipam.model.plan import F, choose, length_in
 from unipam.model.records import Claim
+from unipam.service.plan import Node
 from unipam.store.api import Tx
 
 WORTH_REMEMBERING = 16
@@ -127,3 +129,14 @@ class _Counted:
         for gap in self._gaps:
             self.count += 1
             yield gap
+
+
+def next_free(
+    free: FreeSpace, block: Node[F], bits: int, *, reverse: bool = False, smallest: bool = False
+) -> Prefix | None:
+    """A free prefix of the length under a parent, not taken yet. Raises BadValue when it is no length at all."""
+    try:
+        length = length_in(block.prefix, bits)
+    except Exhausted:
+        return None
+    return free.find(block.claim, length, reverse=reverse, smallest=smallest)

@@ -27,10 +27,10 @@ _AFTER_ALL = "\U0010ffff"
 
 
 _CHECK = """
-    WITH claimed AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM claim WHERE parent > 0 GROUP BY 1),
-         kept AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM run GROUP BY 1)
+    WITH claimed AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM claim GROUP BY parent),
+         kept AS (SELECT parent, range_agg(numrange(first, last + 1)) AS spans FROM run GROUP BY parent)
     SELECT coalesce(claimed.parent, kept.parent) FROM claimed FULL JOIN kept USING (parent)
-    WHERE claimed.spans IS DISTINCT FROM kept.spans
+    WHERE parent > 0 AND claimed.spans IS DISTINCT FROM kept.spans
 """
 
 
@@ -129,21 +129,23 @@ class PostgresTx:
         return last
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
-        start = self.gap(parent, first, last)
-        if start is None:
-            return
-        for run_first, run_last in self._runs(parent, start, last):
-            yield Range(start, run_first - 1)
-            start = run_last + 1
-        if start <= last:
-            yield Range(start, last)
+        for run_first, run_last in self._runs(parent, first, last):
+            if first < run_first:
+                yield Range(first, run_first - 1)
+            first = max(first, run_last + 1)
+        if first <= last:
+            yield Range(first, last)
 
     def _runs(self, parent: int, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """The runs that begin from `first` to `last`, fetched in pages that grow: most searches end early."""
+        """The runs from the one at or before `first` up to `last`, in pages that grow: most searches end early."""
         size = _FIRST_PAGE
-        sql = "SELECT first, last FROM run WHERE parent = %s AND first BETWEEN %s AND %s ORDER BY first LIMIT %s"
+        before = "SELECT max(first) FROM run WHERE parent = %s AND first <= %s"
+        sql = (
+            f"SELECT first, last FROM run WHERE parent = %s AND first >= coalesce(({before}), 0) AND first <= %s"
+            " ORDER BY first LIMIT %s"
+        )
         while first <= last:
-            page = self._run(sql, (parent, _n(first), _n(last), size)).fetchall()
+            page = self._run(sql, (parent, parent, _n(first), _n(last), size)).fetchall()
             yield from page
             if len(page) < size:
                 return

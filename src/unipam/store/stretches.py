@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 
-from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap
 from unipam.model.records import Claim
 
+_place = itemgetter(0, 1)
+"""A claim's parent and first address."""
 
-def stretches(claims: Sequence[Claim]) -> Iterator[tuple[int, int, int]]:
+
+def stretches(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
     """The addresses of the claims under each parent as few stretches. Raises Overlap when two of them share any."""
-    under: dict[int, RangeSet] = {}
-    for claim in claims:
-        if claim.parent:
-            taken = under.setdefault(claim.parent, RangeSet())
-            if taken.overlaps(claim.first, claim.last):
-                raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
-            taken.add(claim.first, claim.last)
-    return ((parent, *stretch) for parent, taken in under.items() for stretch in taken)
+    found: list[tuple[int, int, int]] = []
+    before = (0, 0, 0)
+    for claim in sorted((each for each in claims if each.parent), key=_place):
+        parent, first, last = claim[:3]
+        if parent == before[0] and first <= before[2]:
+            raise Overlap(f"{claim.text} overlaps what is claimed", prefix=claim.text)
+        if parent == before[0] and first == before[2] + 1:
+            first = found.pop()[1]
+        before = (parent, first, last)
+        found.append(before)
+    return found

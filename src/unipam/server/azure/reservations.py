@@ -17,7 +17,8 @@ from unipam.service import plan
 from unipam.service import plan_reservations as reservations
 from unipam.service.plan_access import Caller
 from unipam.service.plan_blocks import blocks
-from unipam.service.plan_reservations import Reserved, Wanted
+from unipam.service.plan_reservations import Reserved
+from unipam.service.plan_reserve import Wanted
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}", tags=["reservations"])

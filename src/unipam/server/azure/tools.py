@@ -16,8 +16,7 @@ from unipam.server.azure.common import says
 from unipam.server.register import Here, Signed, reply
 from unipam.service import cloud, plan
 from unipam.service.plan_networks import containers
-from unipam.service.plan_reservations import next_free
-from unipam.service.plan_space import FreeSpace
+from unipam.service.plan_space import FreeSpace, next_free
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/tools", tags=["tools"])

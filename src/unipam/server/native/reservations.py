@@ -23,12 +23,13 @@ from unipam.server.native.common import (
     write,
 )
 from unipam.server.register import Here, Register, Signed, reply
-from unipam.service import plan, plan_networks
+from unipam.service import plan, plan_networks, plan_reserve
 from unipam.service import plan_reservations as reservations
 from unipam.service.plan import By
 from unipam.service.plan_access import Caller
 from unipam.service.plan_blocks import blocks
-from unipam.service.plan_reservations import Reserved, Wanted
+from unipam.service.plan_reservations import Reserved
+from unipam.service.plan_reserve import Wanted
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
@@ -53,7 +54,7 @@ async def _reserve(register: Register, caller: Caller, terms: Terms, wanted: Wan
         return reply([reservation_shape(row) for row in await register.desk.reserve(wanted)], 201)
 
     def work(tx: Tx, by: By) -> Answer:
-        rows = reservations.reserve(tx, wanted._replace(by=by), by.now)
+        rows = plan_reserve.reserve(tx, wanted._replace(by=by), by.now)
         return Answer([reservation_shape(row) for row in rows], 201)
 
     return await write(register, caller, terms, work)
