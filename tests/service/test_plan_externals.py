@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.service.plans import ME, World
 
-from unipam.addr.prefix import parse_address, parse_prefix
+from unipam.addr.prefix import format_address, parse_address, parse_prefix
 from unipam.model.errors import BadValue, Exhausted, NameTaken, NotEmpty, Outside, Overlap, Stale
 from unipam.service import plan_externals, plan_reads
 from unipam.service.plan import find_block, find_space
@@ -84,11 +84,24 @@ def test_endpoints_get_the_addresses_that_were_announced(world: World) -> None:
     assert len(world.ask(plan_externals.endpoints, subnet)) == 3
 
 
-def test_every_address_of_an_ipv6_subnet_can_be_given(world: World) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "hosts"),
+    [
+        ("10.0.0.0/30", "10.0.0.1 10.0.0.2"),
+        ("10.0.0.0/31", "10.0.0.0 10.0.0.1"),
+        ("10.0.0.7/32", "10.0.0.7"),
+        ("2001:db8::/126", "2001:db8::1 2001:db8::2 2001:db8::3"),
+        ("2001:db8::/127", "2001:db8:: 2001:db8::1"),
+        ("2001:db8::7/128", "2001:db8::7"),
+    ],
+)
+def test_endpoints_get_the_addresses_of_hosts(world: World, prefix: str, hosts: str) -> None:
     world.block("six", "2001:db8::/48")
-    made = world.do(plan_externals.create_external, "S", "six", Named("dc", "dc", bits=64))
-    subnet = world.do(plan_externals.create_subnet, made, Named("pair", "pair", bits=127))
-    assert len(world.ask(plan_externals.free_addresses, subnet, 9)) == 2
+    block, bits = ("B", 24) if "." in prefix else ("six", 64)
+    made = world.do(plan_externals.create_external, "S", block, Named("dc", "dc", bits=bits))
+    subnet = world.do(plan_externals.create_subnet, made, Named("s", "s", parse_prefix(prefix)))
+    found = world.ask(plan_externals.free_addresses, subnet, 9)
+    assert [format_address(address) for address in found] == hosts.split()
 
 
 def test_what_an_external_holds_uses_it_up(world: World) -> None:
