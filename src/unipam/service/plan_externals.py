@@ -16,8 +16,7 @@ from unipam.model.plan import Endpoint, External, F, Subnet
 from unipam.model.records import Owner
 from unipam.service import plan
 from unipam.service.plan import By, Draft, Node
-from unipam.service.plan_reservations import next_free
-from unipam.service.plan_space import FreeSpace
+from unipam.service.plan_space import FreeSpace, next_free
 from unipam.store.api import Tx
 
 N = TypeVar("N", External, Subnet, Endpoint)
