@@ -10,6 +10,8 @@ from unipam.store.api import Store
 FILE = "register.db"
 PATIENCE = 15.0
 """Seconds that a writer waits for another one."""
+PAGE = 4096
+"""Bytes of a page of a register's file. Its transactions carry many reservations and fill pages, unlike a node's."""
 
 
 def is_postgres(database: str) -> bool:
@@ -35,7 +37,7 @@ def open_store(database: str) -> Store:
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    return SqliteStore(database, patience=PATIENCE, flush=True)
+    return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
 
 
 def _make_directory(directory: str) -> None:

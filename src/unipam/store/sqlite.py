@@ -65,10 +65,12 @@ class SqliteStore:
 
     `patience` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
     before it is answered; without it a power cut may take the last commits with it, and with them the containers.
+    A file that is made gets pages of `page` bytes.
     """
 
-    def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False) -> None:
+    def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False, page: int = PAGE) -> None:
         self.path = path
+        self._page = page
         with self._translated():
             self._open(patience, flush)
 
@@ -93,7 +95,7 @@ class SqliteStore:
     def _prepare(self, patience: float, flush: bool) -> None:
         run = self._connection.execute
         version = self._recognise()
-        run(f"PRAGMA page_size = {PAGE}")  # of a file that is there it changes nothing
+        run(f"PRAGMA page_size = {self._page}")  # of a file that is there it changes nothing
         self._use_wal(patience)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
         if flush:
