@@ -52,11 +52,13 @@ def create_app(start: Start) -> FastAPI:
     )
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     install(app)
-    # Routes are tried in this order, one after the other: what pipelines ask for most comes first.
-    for each in (reservations, networks, tools, spaces, externals, endpoints, admin, clouds):
+    # Routes are tried in this order, one after the other: what pipelines ask for most, in either API, comes first.
+    app.include_router(reservations.router, prefix="/api", responses=refusals())
+    app.include_router(native.ROUTERS[0], prefix=NATIVE)
+    for each in (networks, tools, spaces, externals, endpoints, admin, clouds):
         app.include_router(each.router, prefix="/api", responses=refusals())
     app.include_router(clouds.status_router, prefix="/api")
-    for router in native.ROUTERS:
+    for router in native.ROUTERS[1:]:
         app.include_router(router, prefix=NATIVE)
     app.include_router(_operations)
     templates = {route.endpoint: str(route.path) for route in iter_route_contexts(app.routes) if route.endpoint}

@@ -34,7 +34,10 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class Terms(NamedTuple):
-    """The terms of a write. `expect` is the generation that the caller saw, None for any."""
+    """The terms of a write. `expect` is the generation that the caller saw, None for any.
+
+    `fingerprint` stands for the whole request, where a `key` says that it may come again.
+    """
 
     dry_run: bool
     key: str
@@ -60,11 +63,16 @@ async def _terms(
     reason: Reason = "",
 ) -> Terms:
     """Raises BadValue when a header makes no sense."""
-    asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    asked.update(await request.body())
+    asked = await _fingerprint(request) if idempotency_key else ""
     if not reason.isprintable():
         raise BadValue("X-Reason: must be printable text", field="X-Reason")
-    return Terms(dry_run, idempotency_key, reason, _generation(if_match), asked.hexdigest())
+    return Terms(dry_run, idempotency_key, reason, _generation(if_match), asked)
+
+
+async def _fingerprint(request: Request) -> str:
+    asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    asked.update(await request.body())
+    return asked.hexdigest()
 
 
 Writing = Annotated[Terms, Depends(_terms)]
