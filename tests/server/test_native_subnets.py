@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.server.live import Client, Live
+from tests.server.live import Client, Live, token
 from tests.server.test_native import problem
 from tests.service.clouds import SUBSCRIPTION
 
@@ -67,8 +67,8 @@ def test_what_is_excluded_or_gone_is_not_shown(live: Live, api: Client, ids: lis
     assert names(api) == []
 
 
-def test_a_local_token_sees_none_of_the_clouds_own_lists(api: Client) -> None:
-    for role, spaces in (("reader", []), ("planner", ["S"])):
-        made = api.post("/tokens", {"name": role, "role": role, "spaces": spaces})
-        answer = api.as_(made.json["token"]).get(SUBNETS)
-        assert (answer.json["items"], answer.headers["Age"]) == ([], None)
+def test_of_local_tokens_only_those_that_plan_the_space_see_them(api: Client) -> None:
+    api.post("/spaces", {"name": "T", "desc": "another space"})
+    assert token(api, "r", "reader").get(SUBNETS).headers["Age"] is None, "it was shown nothing that has an age"
+    assert names(token(api, "r2", "reader")) == names(token(api, "q", "planner", "T")) == []
+    assert names(token(api, "p", "planner", "S")) == ["a", "b"]

@@ -31,8 +31,8 @@ class AzureCloud:
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         return self._cached.snapshot(newer_than=max(newer_than, self._changed))
 
-    def visible_to(self, credential: str) -> Snapshot:
-        return self._cached.visible_to(credential)
+    def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
+        return self._cached.visible_to(credential, newer_than=newer_than)
 
     def put(
         self, name: str, *prefixes: str, subnets: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None

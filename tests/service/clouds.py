@@ -27,7 +27,7 @@ class MemoryCloud:
         self.looks += 1
         return Snapshot(dict(self.networks), self.subscriptions, tuple(self.endpoints), max(time.time(), newer_than))
 
-    def visible_to(self, credential: str) -> Snapshot:
+    def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
         seen = self.rights.get(credential, set())
         everything = self.snapshot()
         return everything._replace(

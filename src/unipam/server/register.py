@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
 from unipam.service.cloud import Cloud, Snapshot
-from unipam.service.plan_access import Caller, exclusions
+from unipam.service.plan import spaces
+from unipam.service.plan_access import EVERYWHERE, Caller, Sight, exclusions
+from unipam.service.plan_networks import associated_in
 
 
 @dataclass
@@ -43,16 +46,54 @@ class Register:
         except SourceFailed:
             return Snapshot()
 
-    async def visible(self, caller: Caller) -> Snapshot:
-        """What this caller may see of the cloud: everything for an administrator, else by the cloud's own rules (D12).
+    async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
+        """What this caller may see of the cloud (D12). Raises SourceFailed.
 
-        A caller without an Entra token sees nothing.
+        An administrator sees everything; whoever signed in with Entra ID what Azure shows to them; and a planner the
+        networks of its spaces, with a local token nothing else.
         """
         if caller.admin:
-            return await self.snapshot()
+            return await self.snapshot(newer_than=newer_than)
+        own = await self._own_view(caller, newer_than)
+        if not caller.plans:
+            return own
+        whole = await self.last_snapshot()
+        keys = await self.desk.read(lambda tx: associated_in(tx, [s.id for s in spaces(tx) if caller.may_plan(s.id)]))
+        planned = {each: network for each in keys if (network := whole.network(each)) is not None}
+        taken = min(own.taken or whole.taken, whole.taken or own.taken)
+        return own._replace(networks={**planned, **own.networks}, taken=taken)
+
+    async def _own_view(self, caller: Caller, newer_than: float = 0.0) -> Snapshot:
+        """What the cloud shows to the caller itself; without an Entra token nothing. Raises SourceFailed.
+
+        It may take seconds, so the threads that wait for it are not those that read the database.
+        """
         if not caller.credential:
             return Snapshot()
-        return await self.desk.call(lambda: self.cloud.visible_to(caller.credential))
+        return await asyncio.to_thread(self.cloud.visible_to, caller.credential, newer_than=newer_than)
+
+    async def sight(self, caller: Caller, space: str | None = None) -> Sight:
+        """Which networks of the plan, or of one of its spaces, this caller may know of.
+
+        While the cloud cannot be asked for the caller, it knows of none: the plan is shown all the same.
+        """
+        if caller.may_plan(EVERYWHERE if space is None else space):
+            return Sight(caller)
+        try:
+            own = await self._own_view(caller)
+        except SourceFailed:
+            return Sight(caller)
+        return Sight(caller, own.networks)
+
+    async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
+        """The networks that a caller may bring into spaces that it plans. Raises SourceFailed.
+
+        Whoever signed in with Entra ID must see them. A local token has no eyes of its own in Azure: it borrows the
+        register's for networks that it can name by their ids.
+        """
+        if caller.credential:
+            return await self.visible(caller, newer_than=newer_than)
+        return await self.snapshot(newer_than=newer_than)
 
     async def shown(self, caller: Caller) -> Snapshot:
         """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""
@@ -75,8 +116,8 @@ async def _here(request: Request) -> Register:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who is asking. Raises NotSignedIn or Throttled."""
-    place = request.client.host if request.client else "unknown"
+    """Who is asking. Raises NotSignedIn, Forbidden or Throttled."""
+    place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
     return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
 
 

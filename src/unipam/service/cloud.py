@@ -50,8 +50,11 @@ class Cloud(Protocol):
         was ever seen.
         """
 
-    def visible_to(self, credential: str) -> Snapshot:
-        """What the bearer of this access token may see by the cloud's own rules. Raises SourceFailed."""
+    def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
+        """What the bearer of this access token may see by the cloud's own rules, looked at after `newer_than`.
+
+        Raises SourceFailed.
+        """
 
     def close(self) -> None:
         """Look no more, and let go of everything."""
@@ -64,7 +67,7 @@ class Unconnected:
         """An empty snapshot."""
         return Snapshot()
 
-    def visible_to(self, credential: str) -> Snapshot:  # noqa: ARG002 (the protocol's)
+    def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:  # noqa: ARG002 (the protocol's)
         """An empty snapshot."""
         return Snapshot()
 

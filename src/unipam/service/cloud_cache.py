@@ -126,9 +126,9 @@ class CachedCloud:
         """As `service.cloud.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
         return self._own.get(newer_than)
 
-    def visible_to(self, credential: str) -> Snapshot:
+    def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
         """As `service.cloud.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
-        return self._kept_for(credential).fresh(self._clock() - VISIBLE_FOR)
+        return self._kept_for(credential).fresh(max(newer_than, self._clock() - VISIBLE_FOR))
 
     def _kept_for(self, credential: str) -> Kept:
         """The place of a person's view. The token itself is not kept as a key: a dump would show it."""

@@ -274,8 +274,9 @@ def refuse_overlap(tx: Tx, parent: int, prefix: Prefix, but: int = 0) -> None:
         return  # one look instead of one for each prefix that might lie around
     for claim in overlaps(tx, parent, prefix):
         if claim.id != but:
-            raise Overlap(
-                f"{prefix} overlaps the {claim.kind} {claim.owner.holder} ({claim.text})",
+            name = f"the {claim.kind} {claim.owner.holder}" if claim.kind != model.NETWORK else "a network"
+            raise Overlap(  # a network's name is not for everybody (D12)
+                f"{prefix} overlaps {name} ({claim.text})",
                 prefix=str(prefix),
                 other=claim.text,
                 kind=claim.kind,

@@ -6,12 +6,13 @@ itself is the server's affair.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import msgspec
 
+from unipam.model.cloud import key
 from unipam.model.errors import BadValue, Duplicate, Forbidden, Missing
 from unipam.model.plan import Reservation, Space, decode, fold
 from unipam.model.records import Entry, Owner
@@ -193,9 +194,11 @@ class Caller(NamedTuple):
     credential: str = ""
     hint: str = ""
 
-    def may_plan(self, space: str) -> bool:
-        """Whether the caller may change blocks, networks and externals of this space."""
-        return self.admin or EVERYWHERE in self.plans or fold(space) in self.plans
+    def may_plan(self, space: str | int) -> bool:
+        """Whether the caller may change blocks, networks and externals of this space, by its name or number."""
+        if self.admin or EVERYWHERE in self.plans:
+            return True
+        return space in self.plans.values() if isinstance(space, int) else fold(space) in self.plans
 
     def may_reserve(self, space: str) -> bool:
         """Whether the caller may reserve in this space."""
@@ -212,3 +215,21 @@ class Caller(NamedTuple):
     def by(self, *, reason: str = "", call: str = "", expect: int | None = None) -> By:
         """The caller as the author of a change."""
         return By(self.name, self.subject, 0.0, reason, call, expect)
+
+
+HIDDEN = "(hidden)"
+"""What a network is called that the caller may not know of."""
+
+
+class Sight(NamedTuple):
+    """Which networks a caller may know of: those of the spaces that it plans, and what it has `seen` in the cloud.
+
+    Others hold their places, and are not named (spec azure-ipam-application D12). `seen` are keys (`model.cloud.key`).
+    """
+
+    caller: Caller
+    seen: Collection[str] = ()
+
+    def sees(self, space: str | int, network: str) -> bool:
+        """Whether the caller may know of this network in this space."""
+        return self.caller.may_plan(space) or key(network) in self.seen

@@ -18,7 +18,7 @@ from unipam.model.errors import Duplicate, Missing, Outside, Overlap
 from unipam.model.records import HELD, Claim, Owner
 from unipam.service import cloud, plan
 from unipam.service.plan import By, Draft, Node
-from unipam.service.plan_blocks import gone_key, space_of
+from unipam.service.plan_blocks import blocks, gone_key, space_of
 from unipam.store.api import Tx
 
 
@@ -42,6 +42,12 @@ def associated(tx: Tx, block: Node[model.Block], claims: Iterable[Claim] | None 
             held.setdefault(claim.owner.holder, []).append(claim)
     found = [_associated(claims) for claims in sorted(held.values(), key=lambda claims: min(c.id for c in claims))]
     return found + [Associated(facts, (), active=False) for facts in gone(tx, block)]
+
+
+def associated_in(tx: Tx, spaces: Iterable[int]) -> list[str]:
+    """The keys of the networks that are associated with the blocks of these spaces, each once."""
+    held = (claim for space in spaces for block in blocks(tx, space) for claim in tx.claims(block.id))
+    return list(dict.fromkeys(claim.owner.holder for claim in held if claim.kind == model.NETWORK))
 
 
 def gone(tx: Tx, block: Node[model.Block]) -> list[model.Network]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
@@ -113,6 +115,15 @@ def history(tx: Tx, *, prefix: Prefix | None = None, holder: str = "", limit: in
     """What happened to an address or prefix, or to what is called so, newest first."""
     address = None if prefix is None else prefix.first
     return tx.journal(address=address, holder=holder, limit=limit)
+
+
+def network_of(entry: Entry) -> str:
+    """The id of the network that a line of the journal is about; empty when it is about something else."""
+    try:
+        facts = model.decode(entry.details)
+    except msgspec.MsgspecError:  # what was done to tokens and the like has details in words
+        return ""
+    return facts.id if isinstance(facts, model.Network) else ""
 
 
 def counts(tx: Tx) -> dict[str, int]:

@@ -18,7 +18,8 @@ from unipam.model.records import Claim
 from unipam.service import cloud
 from unipam.service import plan_externals as externals
 from unipam.service.plan import Node, of_kind
-from unipam.service.plan_access import Admin, Caller, Settings
+from unipam.service.plan_access import Admin, Settings, Sight
+from unipam.service.plan_blocks import space_of
 from unipam.service.plan_networks import Associated, associated
 from unipam.service.plan_reads import use_of
 from unipam.service.plan_reservations import Reserved, settled
@@ -31,7 +32,7 @@ TAG = "X-IPAM-RES-ID"
 class View(NamedTuple):
     """What of a space or block is shown, to whom, and what is known of the cloud."""
 
-    caller: Caller
+    sight: Sight
     expand: bool = False
     utilization: bool = False
     snapshot: cloud.Snapshot = cloud.Snapshot()
@@ -57,12 +58,13 @@ def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[mode
 
 
 def block(tx: Tx, node: Node[model.Block], view: View) -> Shape:
-    """A block with what it holds; of reservations only the caller's own, unless it is an administrator's view."""
+    """A block with what it holds: the networks in sight, the caller's own reservations, for an administrator all."""
     return _block(tx, node, list(tx.claims(node.id)), view)
 
 
 def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> Shape:
-    networks = associated(tx, node, claims)
+    space = space_of(node.claim)
+    networks = [each for each in associated(tx, node, claims) if view.sight.sees(space, each.facts.id)]
     shape: Shape = {
         "name": node.facts.name,
         "cidr": str(node.prefix),
@@ -77,9 +79,9 @@ def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> 
 
 
 def _reservations(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> list[tuple[Reservation, str]]:
-    caller = view.caller
+    caller = view.sight.caller
     rows = [(each.facts, str(each.prefix)) for each in of_kind(claims, Reservation)]
-    rows += [(s.facts, s.cidr) for s in settled(tx, int(node.claim.owner.interface), node.id)]
+    rows += [(s.facts, s.cidr) for s in settled(tx, space_of(node.claim), node.id)]
     if not caller.admin:
         rows = [(facts, cidr) for facts, cidr in rows if caller.owns(facts)]
     return sorted(rows, key=lambda row: row[0].created_on)

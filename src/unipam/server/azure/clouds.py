@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -15,7 +15,7 @@ from unipam.model.records import SPACE
 from unipam.server.register import Here, Register, Signed, reply
 from unipam.service import plan
 from unipam.service.cloud import Snapshot, key
-from unipam.service.plan_access import Caller
+from unipam.service.plan_access import HIDDEN, Caller, Sight
 from unipam.service.plan_blocks import blocks
 from unipam.service.plan_networks import associated
 from unipam.store.api import Tx
@@ -80,20 +80,32 @@ async def get_subscriptions(register: Here, caller: Signed) -> Response:
 async def get_tree(register: Here, caller: Signed) -> Response:
     """The plan and what is in its networks, as a tree of sizes."""
     snapshot = await register.visible(caller)
-    children = await register.desk.read(lambda tx: [_branch(tx, each, snapshot) for each in plan.spaces(tx)])
+    view = _View(Sight(caller, snapshot.networks), snapshot)
+    children = await register.desk.read(lambda tx: [_branch(tx, each, each.id, view) for each in plan.spaces(tx)])
     return reply([{"name": "root", "children": children}])
 
 
-def _branch(tx: Tx, node: plan.Node[Any], snapshot: Snapshot) -> dict[str, Any]:
+class _View(NamedTuple):
+    sight: Sight
+    snapshot: Snapshot
+
+
+def _branch(tx: Tx, node: plan.Node[Any], space: int, view: _View) -> dict[str, Any]:
     """An object of the plan with what it holds; `value` is what its children leave of its size."""
     if isinstance(node.facts, model.Network):
-        network = snapshot.network(node.facts.id)
-        seen = [(s.name, p) for s in (network.subnets if network else ()) for p in s.prefixes]
-        inner = [_leaf(name, prefix, []) for name, prefix in seen if node.prefix.contains(prefix)]
-        return _leaf(node.facts.name, node.prefix, inner)
-    inner = [_branch(tx, plan.node(c), snapshot) for c in tx.claims(node.id) if c.kind != model.RESERVATION]
+        return _network(plan.Node(node.claim, node.facts), space, view)
+    inner = [_branch(tx, plan.node(c), space, view) for c in tx.claims(node.id) if c.kind != model.RESERVATION]
     if node.claim.kind == SPACE:
         return {"name": node.facts.name, "value": 0, "children": inner}
+    return _leaf(node.facts.name, node.prefix, inner)
+
+
+def _network(node: plan.Node[model.Network], space: int, view: _View) -> dict[str, Any]:
+    if not view.sight.sees(space, node.facts.id):
+        return _leaf(HIDDEN, node.prefix, [])
+    network = view.snapshot.network(node.facts.id)
+    seen = [(s.name, p) for s in (network.subnets if network else ()) for p in s.prefixes]
+    inner = [_leaf(name, prefix, []) for name, prefix in seen if node.prefix.contains(prefix)]
     return _leaf(node.facts.name, node.prefix, inner)
 
 

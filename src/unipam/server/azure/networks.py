@@ -14,24 +14,25 @@ from unipam.server.azure.common import empty, require_planner, says
 from unipam.server.register import Here, Register, Signed, reply
 from unipam.service import cloud, plan
 from unipam.service import plan_networks as networks
+from unipam.service.plan_access import Caller, Sight
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
 
 
-async def look_for(register: Register, ids: Sequence[str]) -> cloud.Snapshot:
-    """What is seen of the cloud; looked at anew when one of the networks is not in it yet."""
-    snapshot = await register.snapshot()
+async def look_for(register: Register, caller: Caller, ids: Sequence[str]) -> cloud.Snapshot:
+    """What the caller may take networks from; looked at anew when one of these is not in it yet."""
+    snapshot = await register.within_reach(caller)
     if all(snapshot.network(each) for each in ids):
         return snapshot
-    return await register.snapshot(newer_than=register.clock())
+    return await register.within_reach(caller, newer_than=register.clock())
 
 
 @router.get("")
 async def get_networks(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
     """The networks of a block."""
     require_planner(caller, space, m.ADMINS_ONLY)
-    view = shapes.View(caller, expand, snapshot=await register.last_snapshot())
+    view = shapes.View(Sight(caller), expand, snapshot=await register.last_snapshot())
 
     def work(tx: Tx) -> list[shapes.Shape]:
         rows = networks.associated(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))
@@ -45,12 +46,12 @@ async def get_networks(register: Here, caller: Signed, space: str, block: str, e
 async def create_network(register: Here, caller: Signed, space: str, block: str, body: NetworkBody) -> Response:
     """Associate a network with a block."""
     require_planner(caller, space, m.ADMINS_ONLY)
-    snapshot = await look_for(register, [body.id])
+    snapshot = await look_for(register, caller, [body.id])
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
         plan.find_block(tx, plan.find_space(tx, space).id, block)
         network = networks.find_network(snapshot, body.id)
-        return shapes.block(tx, networks.associate(tx, by, space, block, network), shapes.View(caller))
+        return shapes.block(tx, networks.associate(tx, by, space, block, network), shapes.View(Sight(caller)))
 
     return reply(await register.desk.write(work, caller.by()), 201)
 
@@ -60,7 +61,7 @@ async def create_network(register: Here, caller: Signed, space: str, block: str,
 async def replace_networks(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
     """The block has exactly these networks from now on."""
     require_planner(caller, space, m.ADMINS_ONLY)
-    snapshot = await look_for(register, body)
+    snapshot = await look_for(register, caller, body)
 
     def work(tx: Tx, by: plan.By) -> list[shapes.Shape]:
         return [shapes.vnet(each) for each in networks.replace(tx, by, space, block, body, snapshot)]

@@ -14,7 +14,7 @@ from unipam.server.register import Here, Register, Signed, reply
 from unipam.service import plan, plan_networks
 from unipam.service import plan_blocks as blocks
 from unipam.service.cloud import Snapshot
-from unipam.service.plan_access import Caller
+from unipam.service.plan_access import Caller, Sight
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["spaces"])
@@ -23,11 +23,13 @@ _SPACE_PATHS = {"/name": "name", "/desc": "desc"}
 _BLOCK_PATHS = {"/name": "name", "/cidr": "cidr"}
 
 
-async def _view(register: Register, caller: Caller, expand: bool, utilization: bool) -> shapes.View:
+async def _view(
+    register: Register, caller: Caller, expand: bool, utilization: bool, space: str | None = None
+) -> shapes.View:
     if expand and not caller.admin:
         raise caller.refusal(m.EXPAND_FOR_ADMINS)
     snapshot = await register.last_snapshot() if expand else Snapshot()
-    return shapes.View(caller, expand, utilization, snapshot)
+    return shapes.View(await register.sight(caller, space), expand, utilization, snapshot)
 
 
 @router.get("")
@@ -52,7 +54,7 @@ async def get_space(
     register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
 ) -> Response:
     """One space with its blocks."""
-    view = await _view(register, caller, expand, utilization)
+    view = await _view(register, caller, expand, utilization, space)
     return reply(await register.desk.read(lambda tx: shapes.space(tx, plan.find_space(tx, space), view)))
 
 
@@ -64,7 +66,7 @@ async def update_space(register: Here, caller: Signed, space: str, body: list[Pa
     new = patched(body, _SPACE_PATHS)
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
-        return shapes.space(tx, blocks.change_space(tx, by, space, **new), shapes.View(caller))
+        return shapes.space(tx, blocks.change_space(tx, by, space, **new), shapes.View(Sight(caller)))
 
     return reply(await register.desk.write(work, caller.by()))
 
@@ -83,7 +85,7 @@ async def get_blocks(
     register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
 ) -> Response:
     """Every block of a space."""
-    view = await _view(register, caller, expand, utilization)
+    view = await _view(register, caller, expand, utilization, space)
     shape = await register.desk.read(lambda tx: shapes.space(tx, plan.find_space(tx, space), view))
     return reply(shape["blocks"])
 
@@ -96,7 +98,7 @@ async def create_block(register: Here, caller: Signed, space: str, body: BlockBo
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
         new = blocks.NewBlock(body.name, parse_cidr(body.cidr))
-        return shapes.block(tx, blocks.create_block(tx, by, space, new), shapes.View(caller))
+        return shapes.block(tx, blocks.create_block(tx, by, space, new), shapes.View(Sight(caller)))
 
     return reply(await register.desk.write(work, caller.by()), 201)
 
@@ -106,7 +108,7 @@ async def get_block(
     register: Here, caller: Signed, space: str, block: str, expand: bool = False, utilization: bool = False
 ) -> Response:
     """One block."""
-    view = await _view(register, caller, expand, utilization)
+    view = await _view(register, caller, expand, utilization, space)
 
     def work(tx: Tx) -> shapes.Shape:
         return shapes.block(tx, plan.find_block(tx, plan.find_space(tx, space).id, block), view)
@@ -123,7 +125,7 @@ async def update_block(register: Here, caller: Signed, space: str, block: str, b
 
     def work(tx: Tx, by: plan.By) -> shapes.Shape:
         change = blocks.BlockChange(new.get("name"), patched_prefix(new.get("cidr")))
-        return shapes.block(tx, blocks.change_block(tx, by, space, block, change), shapes.View(caller))
+        return shapes.block(tx, blocks.change_block(tx, by, space, block, change), shapes.View(Sight(caller)))
 
     return reply(await register.desk.write(work, caller.by()))
 

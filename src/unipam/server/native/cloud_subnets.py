@@ -17,6 +17,7 @@ from unipam.server.native.common import Overlaps, Paged, page, problems
 from unipam.server.register import Here, Signed
 from unipam.service import plan, plan_networks
 from unipam.service.cloud import Network, Snapshot, Subnet, key
+from unipam.service.plan_access import Sight
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan"])
@@ -67,16 +68,17 @@ async def list_network_subnets(
 ) -> Response:
     """The subnets of a block's networks that the caller may see, with the age of what is shown in the `Age` header."""
     snapshot = await register.shown(caller)
-    networks = await register.desk.read(lambda tx: _networks(tx, space, block, wanted.network))
+    sight = await register.sight(caller, space)
+    networks = await register.desk.read(lambda tx: _networks(tx, space, block, wanted.network, sight))
     seen = [found for each in networks if (found := snapshot.network(each)) is not None]
     rows = [row for each in seen for row in _rows(each, wanted.overlaps, snapshot)]
     return page(rows, paging, lambda row: str(row["id"]), register.age(snapshot))
 
 
-def _networks(tx: Tx, space: str, block: str, wanted: str | None) -> list[str]:
-    """The ids of a block's networks, or the one that is wanted. Raises Missing."""
+def _networks(tx: Tx, space: str, block: str, wanted: str | None, sight: Sight) -> list[str]:
+    """The ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
     found = plan.find_block(tx, plan.find_space(tx, space).id, block)
-    ids = [each.facts.id for each in plan_networks.associated(tx, found)]
+    ids = [each.facts.id for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
     if wanted is None:
         return ids
     if key(wanted) not in map(key, ids):

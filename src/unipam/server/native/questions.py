@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
+from unipam.model import plan as model
 from unipam.model.plan import F, parse_place
 from unipam.model.records import Entry, prefix_text
 from unipam.server.native import models as m
@@ -15,7 +16,8 @@ from unipam.server.native.common import Paged, page, problems, require_admin
 from unipam.server.register import Here, Signed, reply
 from unipam.service import plan, plan_reads
 from unipam.service.cloud_findings import drift
-from unipam.service.plan_blocks import name_of
+from unipam.service.plan_access import HIDDEN, Sight
+from unipam.service.plan_blocks import name_of, space_of
 from unipam.service.plan_history import Moment, plan_at
 from unipam.store.api import Tx
 
@@ -73,7 +75,7 @@ def available(tx: Tx, holder: plan.Node[F], search: Search) -> dict[str, Any]:
 @router.get("/explain", response_model=list[m.Held], responses=problems(404))
 async def explain(
     register: Here,
-    _: Signed,
+    caller: Signed,
     cidr: Annotated[str, Query(max_length=64, description="A prefix, or an address.")],
     space: Annotated[str | None, Query(description="Only this space.")] = None,
 ) -> Response:
@@ -83,24 +85,43 @@ async def explain(
     def work(tx: Tx) -> list[plan_reads.Held]:
         return plan_reads.everywhere(tx, prefix) if space is None else plan_reads.explain(tx, space, prefix)
 
-    rows = [{**held._asdict(), "cidr": held.prefix} for held in await register.desk.read(work)]
-    for row in rows:
-        del row["prefix"]
-    return reply(rows)
+    sight = await register.sight(caller, space)
+    return reply([_held(each, sight) for each in await register.desk.read(work)])
+
+
+def _held(held: plan_reads.Held, sight: Sight) -> dict[str, Any]:
+    in_sight = held.kind != model.NETWORK or sight.sees(held.path[0], held.name)
+    name = held.name if in_sight else HIDDEN
+    shape = {**held._asdict(), "name": name, "cidr": held.prefix, "path": (*held.path[:-1], name)}
+    del shape["prefix"]
+    return shape
 
 
 @router.get("/history", response_model=list[m.Entry], responses=problems())
 async def history(
     register: Here,
-    _: Signed,
+    caller: Signed,
     cidr: Annotated[str | None, Query(max_length=64, description="What happened at this prefix or address.")] = None,
     name: Annotated[str | None, Query(max_length=2048, description="What happened to this name or id.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The journal, newest first."""
     prefix = None if cidr is None else parse_place(cidr)
-    rows = await register.desk.read(lambda tx: _lines(tx, prefix, name or "", limit))
-    return reply([_entry(row) for row in rows])
+    sight = await register.sight(caller)
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        return [_entry(row, _in_sight(tx, row, sight)) for row in _lines(tx, prefix, name or "", limit)]
+
+    rows = await register.desk.read(work)
+    # Whoever can name a network that is not in sight must not learn from its lines that it is there.
+    return reply([row for row in rows if row["holder"] != HIDDEN or not name])
+
+
+def _in_sight(tx: Tx, entry: Entry, sight: Sight) -> bool:
+    """Whether the caller may know what a line is about. What was in a block that is gone is in no space."""
+    network = plan_reads.network_of(entry)
+    block = tx.claim(entry.parent) if network else None
+    return not network or sight.sees(space_of(block) if block else 0, network)
 
 
 def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
@@ -111,41 +132,40 @@ def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
     return sorted(rows, key=lambda row: -row.id)[:limit]
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, in_sight: bool) -> dict[str, Any]:
     return {
         "number": entry.id,
         "at": entry.at,
         "verb": entry.verb,
         "cidr": prefix_text(entry.first, entry.last),
-        "holder": str(entry.owner),
+        "holder": str(entry.owner) if in_sight else HIDDEN,
         "actor": entry.actor,
         "reason": entry.reason,
-        "details": entry.details,
+        "details": entry.details if in_sight else "",
     }
 
 
 @router.get("/plan", response_model=list[dict[str, Any]], responses=problems())
 async def plan_then(
     register: Here,
-    _: Signed,
+    caller: Signed,
     at: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds since the epoch.")],
 ) -> Response:
     """The whole plan as it was at a moment, as a tree."""
+    sight = await register.sight(caller)
     moment = await register.desk.read(lambda tx: plan_at(tx, at))
-    return reply(_tree(moment, 0))
+    return reply([_branch(moment, space, space.id, sight) for space in moment.under(0)])
 
 
-def _tree(moment: Moment, parent: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": node.claim.kind,
-            "name": name_of(node),
-            "cidr": None if parent == 0 else str(node.prefix),
-            "since": node.claim.since,
-            "items": _tree(moment, node.id),
-        }
-        for node in moment.under(parent)
-    ]
+def _branch(moment: Moment, node: plan.Node[model.Facts], space: int, sight: Sight) -> dict[str, Any]:
+    in_sight = not isinstance(node.facts, model.Network) or sight.sees(space, node.facts.id)
+    return {
+        "kind": node.claim.kind,
+        "name": name_of(node) if in_sight else HIDDEN,
+        "cidr": None if node.id == space else str(node.prefix),
+        "since": node.claim.since,
+        "items": [_branch(moment, each, space, sight) for each in moment.under(node.id)],
+    }
 
 
 @router.get("/findings", response_model=m.Page[m.Finding], responses=problems())

@@ -124,12 +124,13 @@ def _network(each: plan_networks.Associated) -> dict[str, object]:
 
 
 @router.get("/blocks/{block}/networks", response_model=m.Page[m.Network], responses=problems(404))
-async def list_networks(register: Here, _: Signed, space: str, block: str, paging: Paged) -> Response:
-    """The networks of a block, in the order in which they came."""
+async def list_networks(register: Here, caller: Signed, space: str, block: str, paging: Paged) -> Response:
+    """The networks of a block that the caller may see, in the order in which they came."""
+    sight = await register.sight(caller, space)
 
     def work(tx: Tx) -> list[dict[str, object]]:
         found = plan.find_block(tx, plan.find_space(tx, space).id, block)
-        return [_network(each) for each in plan_networks.associated(tx, found)]
+        return [_network(each) for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
 
     return page(await register.desk.read(work), paging, lambda row: str(row["id"]))
 
@@ -140,7 +141,7 @@ async def add_network(
 ) -> Response:
     """Associate a network with a block."""
     require_planner(caller, space)
-    snapshot = await look_for(register, [body.id])
+    snapshot = await look_for(register, caller, [body.id])
 
     def work(tx: Tx, by: By) -> Answer:
         network = plan_networks.find_network(snapshot, body.id)
