@@ -58,11 +58,16 @@ class Entra:
         self._thread.join()
         self._server.server_close()
 
+    def app_token(self, **claims: Any) -> str:
+        """What an application gets for itself, on nobody's behalf."""
+        return self.token(preferred_username=None, scp=None, **claims)
+
     def token(self, key: Any = OLD, kid: str | None = "old", **claims: Any) -> str:
+        """A person's access token, but for what is said otherwise."""
         now = int(time.time())
         given = {
             "aud": CLIENT, "iss": f"{self.url}/{TENANT}/v2.0", "tid": TENANT, "oid": some_uuid(3), "ver": "2.0",
-            "iat": now, "exp": now + 600, "preferred_username": "ann@example.org", **claims,
+            "iat": now, "exp": now + 600, "preferred_username": "ann@example.org", "scp": "access_as_user", **claims,
         }  # fmt: skip
         given = {name: value for name, value in given.items() if value is not None}
         return jwt.encode(given, key, algorithm="RS256", headers={} if kid is None else {"kid": kid})

@@ -177,6 +177,23 @@ def test_a_person_associates_only_what_it_may_see(live: Live, entra: Entra, ids:
     assert bob.post(f"{B}/networks", {"id": elsewhere}).status == 201
 
 
+def test_an_application_has_no_eyes_of_its_own(
+    live: Live, entra: Entra, ids: dict[str, str], api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entra ID lets nobody act on behalf of one, so it is not even tried; it is as a local token."""
+    monkeypatch.delattr(MemoryCloud, "visible_to")
+    grant = {"name": "g", "role": "planner", "spaces": ["S"], "app_role": "P"}
+    assert api.at("/api/v1").post("/grants", grant).status == 201
+    member, pipeline = (live.admin.as_(entra.app_token(**claims)) for claims in ({}, {"roles": ["P"]}))
+    assert member.get(B).json["vnets"] == []
+    assert member.get("/azure/vnet").json == []
+    assert [v["id"] for v in pipeline.get(B).json["vnets"]] == list(ids.values())
+    elsewhere = next(n.id for n in live.cloud.networks.values() if n.name == "veiled-elsewhere")
+    assert pipeline.post(f"{B}/networks", {"id": elsewhere}).status == 201
+    marked = live.admin.as_(entra.token(idtyp="app"))  # the optional claim says so too
+    assert marked.get(B).json["vnets"] == []
+
+
 def test_when_the_cloud_cannot_be_asked_for_somebody_nothing_is_named(
     live: Live, ids: dict[str, str], ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from unipam.model.errors import NotSignedIn
 from unipam.server.desk import Desk
-from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, lacks_groups, verify
+from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
 from unipam.service.plan_access import Caller, is_admin
 from unipam.service.plan_grants import rights
@@ -103,7 +103,8 @@ class Authenticator:
         admin = granted.admin or is_admin(tx, object_id)
         hint = self._hint(claims, object_id) if granted.by_group and lacks_groups(claims) else ""
         reserves = self._everybody == PLANNER
-        caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential=text, hint=hint)
+        credential = text if is_person(claims) else ""
+        caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential, hint)
         if self._everybody == NOBODY and not (admin or granted.anything):
             raise caller.refusal(f"{caller.name} has no role here: ask an administrator for a grant.")
         return caller

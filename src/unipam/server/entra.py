@@ -120,6 +120,11 @@ def verify(text: str, directory: Directory, keys: Keys) -> Mapping[str, Any]:
     return claims
 
 
+def is_person(claims: Mapping[str, Any]) -> bool:
+    """Whether a token is a person's. An application's own has no scopes, and nobody can act on behalf of one."""
+    return "scp" in claims and claims.get("idtyp") != "app"
+
+
 def groups_of(claims: Mapping[str, Any]) -> frozenset[str]:
     """The object ids, in lower case, of the groups that a token names."""
     return frozenset(each.lower() for each in _texts(claims, "groups"))

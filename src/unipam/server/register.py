@@ -49,8 +49,8 @@ class Register:
     async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """What this caller may see of the cloud (D12). Raises SourceFailed.
 
-        An administrator sees everything; whoever signed in with Entra ID what Azure shows to them; and a planner the
-        networks of its spaces, with a local token nothing else.
+        An administrator sees everything; a person who signed in with Entra ID what Azure shows to them; and a planner
+        the networks of its spaces.
         """
         if caller.admin:
             return await self.snapshot(newer_than=newer_than)
@@ -64,7 +64,7 @@ class Register:
         return own._replace(networks={**planned, **own.networks}, taken=taken)
 
     async def _own_view(self, caller: Caller, newer_than: float = 0.0) -> Snapshot:
-        """What the cloud shows to the caller itself; without an Entra token nothing. Raises SourceFailed.
+        """What the cloud shows to the caller itself; nothing unless that is a person. Raises SourceFailed.
 
         It may take seconds, so the threads that wait for it are not those that read the database.
         """
@@ -88,8 +88,8 @@ class Register:
     async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """The networks that a caller may bring into spaces that it plans. Raises SourceFailed.
 
-        Whoever signed in with Entra ID must see them. A local token has no eyes of its own in Azure: it borrows the
-        register's for networks that it can name by their ids.
+        A person must see them. An application or a local token cannot be asked for in Azure: it borrows the register's
+        eyes, for networks that it can name by their ids.
         """
         if caller.credential:
             return await self.visible(caller, newer_than=newer_than)

@@ -182,8 +182,8 @@ class Caller(NamedTuple):
 
     `name` is shown and journalled, `subject` never changes. `plans` are the spaces that the caller may plan, by their
     (folded) names with their numbers, `EVERYWHERE` all of them; `reserves` says whether it may reserve everywhere.
-    `credential` is its Entra token, with which a cloud is asked what the caller may see; empty for local tokens. `hint`
-    is what to do when the caller has fewer rights than it should.
+    `credential` is a person's Entra token, with which a cloud is asked what it may see; empty for applications and
+    local tokens. `hint` is what to do when the caller has fewer rights than it should.
     """
 
     name: str
