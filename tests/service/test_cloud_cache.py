@@ -172,6 +172,15 @@ def test_a_view_is_kept_for_a_short_while_only(cloud: CachedCloud, source: Sourc
     assert len(cloud.visible_to("bob").networks) == 0
 
 
+def test_a_view_is_renewed_for_whoever_needs_a_newer_one(cloud: CachedCloud, source: Source) -> None:
+    source.memory.may_see("bob", source.memory.subscriptions[0].id)
+    cloud.visible_to("bob")
+    source.memory.put("v1", "10.0.0.0/16")  # made just now: no reason to wait until the view is old
+    source.clock.now += 1
+    assert len(cloud.visible_to("bob").networks) == 0
+    assert len(cloud.visible_to("bob", newer_than=source.clock.now).networks) == 1
+
+
 def test_an_old_view_is_not_shown_when_a_new_one_cannot_be_had(cloud: CachedCloud, source: Source) -> None:
     cloud.visible_to("bob")
     source.clock.now += VISIBLE_FOR
