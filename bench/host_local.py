@@ -61,8 +61,9 @@ class Node:
     @contextlib.contextmanager
     def agent(self, *options: str) -> Iterator[int]:
         """An agent that answers; its process id."""
-        argv = [str(Path(sys.executable).with_name("unipam")), "agent", "--socket", str(self.socket), "--metrics", "127.0.0.1:0"]
-        with subprocess.Popen([*argv, *options], stderr=subprocess.DEVNULL) as process:
+        unipam = str(Path(sys.executable).with_name("unipam"))
+        argv = [unipam, "agent", "--socket", str(self.socket), "--metrics", "127.0.0.1:0", *options]
+        with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
             try:
                 while not self.socket.exists():
                     time.sleep(0.001)

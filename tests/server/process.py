@@ -35,8 +35,8 @@ class Process:
             self.port = int(listening.getsockname()[1])
         self.token_file = directory / "token"
         command = [
-            *within, UNIPAM, "server", "--database", database, "--port", str(self.port), "--admin-token-file", self.token_file,
-            *options,
+            *within, UNIPAM, "server", "--database", database, "--port", str(self.port),
+            "--admin-token-file", self.token_file, *options,
         ]  # fmt: skip
         self._log = directory / f"log.{self.port}"
         with self._log.open("w") as log:

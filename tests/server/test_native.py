@@ -161,3 +161,17 @@ def test_the_documentation_is_there_and_complete(live: Live) -> None:
             success = next(v for k, v in told["responses"].items() if k.startswith("2"))
             assert success["content"]["application/json"]["schema"], (path, method)
     assert live.admin.get("/docs").status == 200
+
+
+def test_the_documentation_is_enough_to_make_a_client_from(live: Live) -> None:
+    paths = live.admin.get("/openapi.json").json["paths"]
+    told = [operation for operations in paths.values() for operation in operations.values()]
+    names = [operation["operationId"] for operation in told]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() and len(name) < 40 for name in names)
+    one = paths["/api/v1/spaces/{space}"]
+    assert list(one["get"]["responses"]["404"]["content"]) == ["application/problem+json"]
+    assert list(one["get"]["responses"]["200"]["headers"]) == ["ETag"]
+    assert list(one["patch"]["responses"]["200"]["headers"]) == ["ETag", "Dry-Run"]
+    assert list(one["patch"]["responses"]["503"]["headers"]) == ["Retry-After"]
+    assert "ETag" in live.admin.post("/v1/spaces", {"name": "tagged", "desc": "d"}).headers

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
 from fastapi_offline import FastAPIOffline
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unipam.model.errors import UnipamError
 from unipam.server.azure import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
 from unipam.server.azure.bodies import refusals
+from unipam.server.describe import describe, operation_id
 from unipam.server.errors import install
 from unipam.server.native import routes as native
 from unipam.server.native.problems import NATIVE, http_problem
@@ -48,9 +48,10 @@ def create_app(start: Start) -> FastAPI:
         static_url="/api/assets",
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
         strict_content_type=False,  # clients written for the original send JSON without saying so
     )
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     install(app)
     # Routes are tried in this order, one after the other: what pipelines ask for most, in either API, comes first.
     app.include_router(reservations.router, prefix="/api", responses=refusals())
@@ -65,24 +66,6 @@ def create_app(start: Start) -> FastAPI:
     app.add_middleware(Observed, state=app.state, templates=templates)
     app.add_middleware(Bounded)
     return app
-
-
-_OPEN = ("/api/status",)
-
-
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """The application's description, with the one way to sign in. (As a dependency of every route it would cost each
-    request more than signing in itself.)
-    """
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        bearer = {"type": "http", "scheme": "bearer", "description": "An Entra ID access token, or a local API token."}
-        document.setdefault("components", {})["securitySchemes"] = {"bearer": bearer}
-        for path, operations in document["paths"].items():
-            for operation in operations.values() if path not in _OPEN else ():
-                operation["security"] = [{"bearer": []}]
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 _operations = APIRouter(include_in_schema=False)

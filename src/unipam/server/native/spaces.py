@@ -143,7 +143,7 @@ async def read_block(register: Here, _: Signed, space: str, block: str) -> Respo
         return block_shape(tx, root.facts.name, plan.find_block(tx, root.id, block))
 
     shape = await register.desk.read(work)
-    return reply(shape, headers={"ETag": f'"{shape["generation"]}"'})
+    return reply(shape, headers=etag(shape["generation"]))
 
 
 @router.patch("/{space}/blocks/{block}", response_model=m.Block, responses=problems(404, 409, 412))
