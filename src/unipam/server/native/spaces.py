@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -138,7 +138,7 @@ async def make_block(register: Here, caller: Signed, terms: Writing, space: str,
 async def read_block(register: Here, _: Signed, space: str, block: str) -> Response:
     """One block."""
 
-    def work(tx: Tx) -> dict[str, object]:
+    def work(tx: Tx) -> dict[str, Any]:
         root = plan.find_space(tx, space)
         return block_shape(tx, root.facts.name, plan.find_block(tx, root.id, block))
 
