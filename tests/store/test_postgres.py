@@ -9,10 +9,14 @@ import psycopg
 import pytest
 from tests.real.postgres import Cluster, cluster, needs_postgres, shared
 
-from unipam.addr.prefix import V4_FIRST
+from unipam.addr.prefix import V4_FIRST, parse_prefix
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy
 from unipam.model.records import LEASE, Claim, Owner
+from unipam.service.plan import By, Plan
+from unipam.service.plan_blocks import NewBlock, create_block, create_space
+from unipam.service.plan_reserve import Wanted, reserve
 from unipam.store.postgres import PostgresStore, _migrations, migrate_database
+from unipam.store.postgres_tx import PostgresTx
 
 pytestmark = [pytest.mark.real, needs_postgres]
 
@@ -123,6 +127,29 @@ def test_writers_that_forget_the_lock_cannot_overlap_either(url: str) -> None:
         one.commit()
         with pytest.raises(psycopg.errors.ExclusionViolation):
             other.execute(_TWIN, (10, 600, 600, 1))
+
+
+def test_a_hundred_prefixes_take_as_many_statements_as_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(PostgresStore(url), lambda: 1.0)
+    by, block = By("me", "me"), NewBlock("B", parse_prefix("2001:db8::/48"))
+    plan.write(lambda tx, by: create_space(tx, by, "S", "s"), by)
+    plan.write(lambda tx, by: create_block(tx, by, "S", block), by)
+    sent: list[str] = []
+    for name in ("_run", "_copy"):
+        how = getattr(PostgresTx, name)
+        monkeypatch.setattr(
+            PostgresTx, name, lambda tx, sql, rows=(), how=how: (sent.append(sql), how(tx, sql, rows))[1]
+        )
+
+    def statements(amount: int) -> int:
+        sent.clear()
+        plan.write(lambda tx, by: reserve(tx, Wanted(by, "S", ("B",), 64, amount=amount), by.now), by)
+        return len(sent)
+
+    assert statements(1) == statements(100) == statements(1) <= 9
+    plan.store.close()
+    with psycopg.connect(url) as connection:  # the space holds the block, the block the prefixes
+        assert connection.execute("SELECT count(*) FROM run").fetchone() == (2,)
 
 
 def test_a_claim_stays_where_it_is(url: str) -> None:
