@@ -119,3 +119,32 @@ def test_a_ledger_that_cannot_be_used_is_not_kept_open(ledgers: Ledgers, tmp_pat
     assert list(ledgers.directories) == []
     (tmp_path / FILE).unlink()
     assert add(ledgers.at(str(tmp_path)), "a") == "10.0.0.1"
+
+
+def test_what_is_done_together_is_committed_in_every_ledger(ledgers: Ledgers, tmp_path: Path) -> None:
+    others = Ledgers(patience=0.1)
+    with ledgers.together():
+        found = [add(ledgers.at(f"{tmp_path}/{n % 2}"), f"c{n}") for n in range(4)]
+        assert found == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
+        with pytest.raises(StoreBusy):
+            others.at(f"{tmp_path}/0").release("net", Owner("c0"), "test")
+    assert [c.text for c in others.at(f"{tmp_path}/0").release("net", Owner("c0"), "test")] == ["10.0.0.1"]
+    assert add(ledgers.at(f"{tmp_path}/1"), "c5") == "10.0.0.3"
+    others.close_all()
+
+
+def test_a_ledger_replaced_in_the_middle_makes_nothing_of_what_was_done_together(
+    ledgers: Ledgers, tmp_path: Path
+) -> None:
+    add(ledgers.at(str(tmp_path)), "before")
+
+    def lose() -> None:
+        with ledgers.together():
+            add(ledgers.at(str(tmp_path)), "lost")
+            for left in tmp_path.iterdir():
+                left.unlink()
+            assert add(ledgers.at(str(tmp_path)), "kept") == "10.0.0.1"
+
+    with pytest.raises(StoreBroken):
+        lose()
+    assert add(ledgers.at(str(tmp_path)), "after") == "10.0.0.2"

@@ -190,6 +190,19 @@ elif mode == "grow":
         parent = tx.space("net") or tx.create_space("net", 1.0)
         tx.insert(Claim(parent, 5, 5, LEASE, Owner("with room")))
     result["after"] = store.check()
+elif mode == "together":
+    store = SqliteStore(path)
+    def write():
+        with store.together():
+            for n in range(80):  # more than the cache holds
+                attempt(lambda: add(store, n))
+    def add(store, n):
+        with store.transaction() as tx:
+            tx.create_space(f"late-{n}" + "x" * 100_000, 1.0)
+    result = {"refused": attempt(write)["error"]}
+    with store.reading() as tx:
+        result["kept"] = len(tx.spaces())
+    result["after"] = store.check()
 print(json.dumps(result))
 """
 

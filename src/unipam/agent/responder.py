@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import answer
-from unipam.model.errors import StoreBusy
+from unipam.model.errors import StoreBusy, UnipamError
 from unipam.service.ledgers import Ledgers
 
 _WAITING_CALLS = 32
@@ -32,6 +32,16 @@ class Responder:
             return answer(call, self.ledgers)
         except StoreBusy:
             return None
+
+    def together(self, calls: Sequence[Call]) -> list[Answer | None]:
+        """The same for calls that came at once: they share one wait for the disk."""
+        if len(calls) == 1:
+            return [self.at_once(calls[0])]
+        try:
+            with self.ledgers.together():
+                return [self.at_once(call) for call in calls]
+        except UnipamError:  # asked again one by one, each hears for itself what is wrong
+            return [None] * len(calls)
 
     def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
         """Answer, waiting for other writers as long as patience lasts; `then` is told in a thread of its own."""

@@ -65,6 +65,7 @@ class Server:
         self._poll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
+        self._asked: list[tuple[Connection, Call]] = []
         self._ready: deque[tuple[Connection, Answer]] = deque()
         self._stopped = threading.Event()
         self._inode = 0
@@ -100,12 +101,13 @@ class Server:
         """Wait for whatever happens, up to so many seconds (-1: for ever), and do what it takes."""
         for descriptor, _ in self._poll.poll(timeout):
             if descriptor == self._listening.fileno():
-                self._accept()
+                self._accept_some()
             elif descriptor == self._wake:
                 self._tell_ready()
             elif connection := self._connections.get(descriptor):
                 self._send(connection) if connection.unsent else self._hear(connection)
                 self._watch(connection)
+        self._answer()
 
     def _finish(self) -> None:
         """Finish what is under way, and remove the socket unless another agent has taken the path over.
@@ -125,14 +127,19 @@ class Server:
 
     # ---- one launcher
 
-    def _accept(self) -> None:
-        try:
-            accepted, _ = self._listening.accept()
-        except BlockingIOError:
-            return  # it went away, or another thread's child was faster
-        except OSError:  # no descriptor free: one is as soon as a call is over
-            time.sleep(_BREATH)
-            return
+    def _accept_some(self) -> None:
+        """As many as are here already: one while nobody else calls, since to look in vain for more takes its time."""
+        for _ in range(len(self._connections) + 1):
+            try:
+                accepted, _ = self._listening.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # no descriptor free: one is as soon as a call is over
+                time.sleep(_BREATH)
+                return
+            self._admit(accepted)
+
+    def _admit(self, accepted: socket.socket) -> None:
         pid, uid = _peer(accepted)
         if uid not in self._admitted:
             accepted.close()
@@ -140,7 +147,8 @@ class Server:
         connection = Connection(accepted, pid)
         self._connections[connection.descriptor] = connection
         self._hear(connection)  # it has usually said all by now
-        self._watch(connection)
+        if connection.call is None:
+            self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
         """Wait for what this launcher is to do next: to say something, or to take the rest of its answer."""
@@ -171,21 +179,30 @@ class Server:
         if size > LARGEST_FRAME:
             self._part(connection, heard=False)
         elif size and len(connection.data or data) >= size:
-            self._answer(connection, bytes(connection.data or data)[:size])
+            self._ask(connection, bytes(connection.data or data)[:size])
         elif not connection.data:
             connection.data += data
 
-    def _answer(self, connection: Connection, frame: bytes) -> None:
+    def _ask(self, connection: Connection, frame: bytes) -> None:
         try:
-            call = connection.call = decode_call(frame, connection.pid, uptime())
+            connection.call = decode_call(frame, connection.pid, uptime())
         except ValueError:
             self._part(connection, heard=False)
             return
-        given = self.responder.at_once(call)
-        if given is None:
-            self.responder.patiently(call, partial(self._hand_over, connection))
-        else:
-            self._tell(connection, call, given)
+        self._asked.append((connection, connection.call))
+
+    def _answer(self) -> None:
+        """Answer what was asked in this turn, together."""
+        if not self._asked:
+            return
+        asked, self._asked = self._asked, []
+        answers = self.responder.together([call for _, call in asked])
+        for (connection, call), given in zip(asked, answers, strict=True):
+            if given is None:
+                self.responder.patiently(call, partial(self._hand_over, connection))
+            else:
+                self._tell(connection, call, given)
+            self._watch(connection)
 
     def _hand_over(self, connection: Connection, given: Answer) -> None:
         """In the thread that was patient: give its answer to the loop."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
+from typing import cast
 
-from unipam.model.errors import StoreBroken
+from unipam.model.errors import StoreBroken, UnipamError
 from unipam.service.ledger import Ledger
 from unipam.store.sqlite import SqliteStore
 
@@ -49,6 +52,8 @@ class Ledgers:
         self._patience = patience
         self._flush = flush
         self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}
+        self._together: contextlib.ExitStack | None = None
+        self._joined: set[str] = set()
         self.directories: dict[str, None] = {}
         """Every data directory that was ever opened, in order."""
 
@@ -67,10 +72,36 @@ class Ledgers:
         path = f"{directory}/{FILE}"
         return self._current(path) or (self.at(directory) if os.path.lexists(path) else None)
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit what is done within at once, in each ledger (`SqliteStore.together`).
+
+        Raises the store's errors; then no answer that was found within may be given. The same may be asked again.
+        """
+        try:
+            with contextlib.ExitStack() as stack:
+                self._together = stack
+                try:
+                    yield
+                finally:
+                    self._together = None
+                    self._joined.clear()
+        except UnipamError:
+            self.close_all()  # a ledger knows things that did not happen
+            raise
+
+    def _joining(self, path: str, ledger: Ledger) -> Ledger:
+        if self._together is not None and path not in self._joined:
+            self._together.enter_context(cast("SqliteStore", ledger.store).together())
+            self._joined.add(path)
+        return ledger
+
     def _current(self, path: str) -> Ledger | None:
         known = self._open.get(path)
-        if known is None or known[0] == _identity(path):
-            return known and known[1]
+        if known is None:
+            return None
+        if known[0] == _identity(path):
+            return self._joining(path, known[1])
         self._let_go(path)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
         return None
 
@@ -79,7 +110,7 @@ class Ledgers:
             self._let_go(next(iter(self._open)))
         self._open[path] = (_identity(path), ledger)
         self.directories[os.path.dirname(path)] = None
-        return ledger
+        return self._joining(path, ledger)
 
     def _make(self, directory: str, path: str) -> Ledger:
         try:

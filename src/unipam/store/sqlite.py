@@ -60,6 +60,40 @@ class _Transaction:
             raise translate(error, self._path) from error
 
 
+class _Part(_Transaction):
+    """One of several transactions that are committed together: all or nothing for itself, durable with the others.
+
+    `begun` counts how often the whole was begun: twice means that SQLite gave a first one up (disk full, I/O error).
+    """
+
+    __slots__ = ("begun",)
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        super().__init__(connection, path, "SAVEPOINT part")
+        self.begun = 0
+
+    def __enter__(self) -> SqliteTx:
+        try:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self.begun += 1
+        except sqlite3.Error as error:
+            raise translate(error, self._path) from error
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            if kind is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+            if self._connection.in_transaction:
+                self._connection.execute("RELEASE part")
+        except sqlite3.Error as failed:
+            if kind is None:
+                raise translate(failed, self._path) from failed
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, self._path) from error
+
+
 class SqliteStore:
     """A ledger file.
 
@@ -156,6 +190,32 @@ class SqliteStore:
     def reading(self) -> _Transaction:
         """See `store.api.Store`."""
         return self._reading
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit what is done within at once, when it is left: one wait for the disk instead of many.
+
+        Each transaction is all or nothing still, but none is durable before. Raises the store's errors on leaving; then
+        none of them has happened, whatever they returned.
+        """
+        apart = self._writing, self._reading
+        part = _Part(self._connection, self.path)
+        self._writing = self._reading = part
+        try:
+            yield
+        finally:
+            self._writing, self._reading = apart
+            with self._translated():
+                self._end(part)
+
+    def _end(self, part: _Part) -> None:
+        given_up = part.begun != self._connection.in_transaction
+        if given_up and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if given_up:
+            raise StoreBroken(f"the ledger {self.path} gave up what was written to it: try again", path=self.path)
+        if part.begun:
+            self._writing.__exit__(None, None, None)
 
     def settle(self) -> None:
         """See `store.api.Store`: move what the write-ahead log holds into the ledger, without waiting for anybody."""
