@@ -87,8 +87,8 @@ class Play:
 
 
 def _asks(call: subprocess.Popen[bytes]) -> bool:
-    """Whether a launcher has asked and waits for its answer: nothing else makes it poll, its stdin being closed."""
-    return "poll" in Path(f"/proc/{call.pid}/wchan").read_text()
+    """Whether a launcher waits for its answer (nothing else makes it poll), or is through, its agent being dead."""
+    return call.poll() is not None or "poll" in Path(f"/proc/{call.pid}/wchan").read_text()
 
 
 def test_death_of_the_agent_in_the_middle_of_a_crowd(tmp_path: Path) -> None:
