@@ -80,8 +80,11 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
     head, found, stdin = (b"\0" + rest).partition(b"\0\0")
     if not found:
         raise ValueError("the frame has no end of the environment")
-    pairs = head.decode("utf-8", "replace").split("\0")
-    env = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    env = {}
+    for pair in head.decode("utf-8", "replace").split("\0"):
+        name, equals, value = pair.partition("=")
+        if equals:
+            env[name] = value
     return Call(os.fsdecode(argv0).rpartition("/")[2], env, stdin, os.fsdecode(cwd), pid, asked)
 
 

@@ -22,6 +22,7 @@ from unipam.service.pools import describe
 
 _typed = remembering(lambda stdin: host_local.typed(read(stdin).document))
 _network = remembering(lambda stdin: host_local.load(_typed(stdin)))
+_place = remembering(lambda stdin: host_local.place(read(stdin).document))
 
 
 def _asked(call: Call) -> tuple[Network, tuple[int, ...]]:
@@ -73,7 +74,7 @@ def _granted(config: Config, network: Network, allocation: Allocation, dns: dict
 
 def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
     """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
-    data_dir = attachment.directory(call, host_local.place(config.document))
+    data_dir = attachment.directory(call, _place(call.stdin))
     found = ledgers.find(data_dir)
     if found is None and host_local.has_state(data_dir, config.name):
         return ledgers.at(data_dir), data_dir
@@ -114,8 +115,7 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
-        data_dir = attachment.directory(call, host_local.place(config.document))
-        ledger = ledgers.at(data_dir)
+        ledger = ledgers.at(attachment.directory(call, _place(call.stdin)))
         ledger.probe()
         if host_local.flag(config.document, "statusOnExhaustion"):
             ledger.check_room(config.name, _network(call.stdin).pools)

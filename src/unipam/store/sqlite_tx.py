@@ -53,6 +53,11 @@ _CLAIM = (
 )
 _ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
 
+_INSERT_RUN = "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)"
+_DELETE_RUN = "DELETE FROM run WHERE parent = ? AND first = ?"
+_BEGIN = "UPDATE run SET first = ? WHERE parent = ? AND first = ?"
+_END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
+
 
 def _key(address: int) -> bytes:
     return address.to_bytes(16, "big")
@@ -198,14 +203,14 @@ class SqliteTx:
                 raise Overlap(f"{claim.text} overlaps what is claimed ({Range(low, high)})", prefix=claim.text)
             elif high == claim.first - 1:  # the run before: ours becomes part of it
                 first = low
-        if last > claim.last:
-            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, _key(claim.last + 1)))
-        sql = (
-            "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
-            if first < claim.first
-            else "INSERT INTO run (last, parent, first) VALUES (?, ?, ?)"
-        )
-        self._run(sql, (_key(last), claim.parent, _key(first)))
+        if first < claim.first:
+            if last > claim.last:
+                self._run(_DELETE_RUN, (claim.parent, _key(claim.last + 1)))
+            self._run(_END, (_key(last), claim.parent, _key(first)))
+        elif last > claim.last:
+            self._run(_BEGIN, (_key(first), claim.parent, _key(claim.last + 1)))
+        else:
+            self._run(_INSERT_RUN, (claim.parent, _key(first), _key(last)))
 
     def update(self, claim: Claim) -> None:
         self._run(
@@ -224,19 +229,15 @@ class SqliteTx:
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
             (claim.parent, _key(claim.first)),
         ).fetchone()
-        low, high = _place(run_first), _place(run_last)
-        if low < claim.first:
-            self._run(
-                "UPDATE run SET last = ? WHERE parent = ? AND first = ?",
-                (_key(claim.first - 1), claim.parent, run_first),
-            )
-        else:
-            self._run("DELETE FROM run WHERE parent = ? AND first = ?", (claim.parent, run_first))
-        if claim.last < high:
-            self._run(
-                "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)",
-                (claim.parent, _key(claim.last + 1), run_last),
-            )
+        before, behind = _place(run_first) < claim.first, claim.last < _place(run_last)
+        if before:
+            self._run(_END, (_key(claim.first - 1), claim.parent, run_first))
+        if before and behind:
+            self._run(_INSERT_RUN, (claim.parent, _key(claim.last + 1), run_last))
+        elif behind:
+            self._run(_BEGIN, (_key(claim.last + 1), claim.parent, run_first))
+        elif not before:
+            self._run(_DELETE_RUN, (claim.parent, run_first))
 
     def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
         rows = self._run(
