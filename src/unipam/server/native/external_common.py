@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi.responses import Response
@@ -11,16 +11,18 @@ from unipam.addr.prefix import Prefix
 from unipam.model import plan as model
 from unipam.model.plan import F, parse_cidr
 from unipam.server.native import external_models as x
-from unipam.server.native.common import Answer, etag
-from unipam.server.register import reply
+from unipam.server.native.common import Answer, Terms, etag, require_planner, write
+from unipam.server.register import Register, reply
 from unipam.service import plan_blocks
 from unipam.service import plan_externals as externals
-from unipam.service.plan import Node
+from unipam.service.plan import By, Node
+from unipam.service.plan_access import Caller
 from unipam.service.plan_externals import N
 from unipam.service.plan_reads import use_of
 from unipam.store.api import Tx
 
 Shape = dict[str, Any]
+Find = Callable[[Tx], Node[N]]
 
 
 def rows(
@@ -69,9 +71,30 @@ def shape(tx: Tx, node: Node[N]) -> Shape:
     return _shape(node, _around(tx, node.claim.parent))
 
 
-def told(tx: Tx, node: Node[N]) -> Answer:
-    """The answer to a change of one."""
-    return Answer(shape(tx, node), 200, node.claim.generation)
+async def change(
+    register: Register, caller: Caller, terms: Terms, space: str, find: Find[N], wanted: Callable[[], externals.Change]
+) -> Response:
+    """Make of one what is wanted, and show it. Raises Forbidden, and what reading the wish and the change raise."""
+    require_planner(caller, space)
+
+    def work(tx: Tx, by: By) -> Answer:
+        node = externals.change(tx, by, find(tx), wanted())
+        return Answer(shape(tx, node), 200, node.claim.generation)
+
+    return await write(register, caller, terms, work)
+
+
+async def remove(
+    register: Register, caller: Caller, terms: Terms, space: str, find: Find[N], *, force: bool = False
+) -> Response:
+    """Remove one. Raises Forbidden and what the removal raises."""
+    require_planner(caller, space)
+
+    def work(tx: Tx, by: By) -> Answer:
+        externals.remove(tx, by, find(tx), force=force)
+        return Answer(status=204)
+
+    return await write(register, caller, terms, work)
 
 
 def made(tx: Tx, parent: Node[F], nodes: Sequence[Node[N]]) -> Answer:

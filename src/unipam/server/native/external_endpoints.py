@@ -12,7 +12,7 @@ from unipam.addr.prefix import BITS, Prefix
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
 from unipam.server.native.common import Answer, Overlaps, Paged, Writing, page, problems, require_planner, write
-from unipam.server.native.external_common import made, one, rows, shape, told
+from unipam.server.native.external_common import change, made, one, remove, rows, shape
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed
 from unipam.service import plan_externals as externals
@@ -68,14 +68,12 @@ async def change_endpoint(
     register: Here, caller: Signed, terms: Writing, place: SubnetPlace, endpoint: str, body: x.EndpointChange
 ) -> Response:
     """Rename, move or describe an endpoint anew."""
-    require_planner(caller, place.space)
-    prefix = None if body.ip is None else Prefix(externals.parse_ip(body.ip), BITS)
 
-    def work(tx: Tx, by: By) -> Answer:
-        found = place.find_endpoint(tx, endpoint)
-        return told(tx, externals.change(tx, by, found, externals.Change(body.name, body.desc, prefix)))
+    def wanted() -> externals.Change:
+        prefix = None if body.ip is None else Prefix(externals.parse_ip(body.ip), BITS)
+        return externals.Change(body.name, body.desc, prefix)
 
-    return await write(register, caller, terms, work)
+    return await change(register, caller, terms, place.space, lambda tx: place.find_endpoint(tx, endpoint), wanted)
 
 
 @router.delete("/{endpoint}", status_code=204, response_class=Response, responses=problems(404, 412))
@@ -83,10 +81,4 @@ async def remove_endpoint(
     register: Here, caller: Signed, terms: Writing, place: SubnetPlace, endpoint: str
 ) -> Response:
     """Remove an endpoint."""
-    require_planner(caller, place.space)
-
-    def work(tx: Tx, by: By) -> Answer:
-        externals.remove(tx, by, place.find_endpoint(tx, endpoint))
-        return Answer(status=204)
-
-    return await write(register, caller, terms, work)
+    return await remove(register, caller, terms, place.space, lambda tx: place.find_endpoint(tx, endpoint))

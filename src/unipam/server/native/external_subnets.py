@@ -23,15 +23,7 @@ from unipam.server.native.common import (
     require_planner,
     write,
 )
-from unipam.server.native.external_common import (
-    changed,
-    made,
-    named,
-    one,
-    rows,
-    shape,
-    told,
-)
+from unipam.server.native.external_common import change, changed, made, named, one, remove, rows, shape
 from unipam.server.native.externals import NewOnes
 from unipam.server.places import ExternalPlace, SubnetPlace
 from unipam.server.register import Here, Signed, reply
@@ -81,12 +73,7 @@ async def change_subnet(
     register: Here, caller: Signed, terms: Writing, place: SubnetPlace, body: x.ExternalChange
 ) -> Response:
     """Rename, resize or describe an external subnet anew."""
-    require_planner(caller, place.space)
-
-    def work(tx: Tx, by: By) -> Answer:
-        return told(tx, externals.change(tx, by, place.find_subnet(tx), changed(body)))
-
-    return await write(register, caller, terms, work)
+    return await change(register, caller, terms, place.space, place.find_subnet, lambda: changed(body))
 
 
 @router.delete("/{subnet}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
@@ -94,13 +81,7 @@ async def remove_subnet(
     register: Here, caller: Signed, terms: Writing, place: SubnetPlace, force: Force = False
 ) -> Response:
     """Remove an external subnet."""
-    require_planner(caller, place.space)
-
-    def work(tx: Tx, by: By) -> Answer:
-        externals.remove(tx, by, place.find_subnet(tx), force=force)
-        return Answer(status=204)
-
-    return await write(register, caller, terms, work)
+    return await remove(register, caller, terms, place.space, place.find_subnet, force=force)
 
 
 @router.get("/{subnet}/available", response_model=x.FreeAddresses, responses=problems(404))

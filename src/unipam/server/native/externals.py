@@ -22,7 +22,7 @@ from unipam.server.native.common import (
     require_planner,
     write,
 )
-from unipam.server.native.external_common import changed, made, named, one, rows, shape, told
+from unipam.server.native.external_common import change, changed, made, named, one, remove, rows, shape
 from unipam.server.native.questions import Searching, available
 from unipam.server.places import ExternalPlace
 from unipam.server.register import Here, Signed, reply
@@ -81,12 +81,7 @@ async def change_external(
     register: Here, caller: Signed, terms: Writing, place: ExternalPlace, body: x.ExternalChange
 ) -> Response:
     """Rename, resize or describe an external network anew."""
-    require_planner(caller, place.space)
-
-    def work(tx: Tx, by: By) -> Answer:
-        return told(tx, externals.change(tx, by, place.find_external(tx), changed(body)))
-
-    return await write(register, caller, terms, work)
+    return await change(register, caller, terms, place.space, place.find_external, lambda: changed(body))
 
 
 @router.delete("/{external}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
@@ -94,13 +89,7 @@ async def remove_external(
     register: Here, caller: Signed, terms: Writing, place: ExternalPlace, force: Force = False
 ) -> Response:
     """Remove an external network."""
-    require_planner(caller, place.space)
-
-    def work(tx: Tx, by: By) -> Answer:
-        externals.remove(tx, by, place.find_external(tx), force=force)
-        return Answer(status=204)
-
-    return await write(register, caller, terms, work)
+    return await remove(register, caller, terms, place.space, place.find_external, force=force)
 
 
 @router.get("/{external}/available", response_model=m.Available, responses=problems(404, 409))
