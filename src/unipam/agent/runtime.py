@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import struct
 
+from unipam.agent.peer import peer
 from unipam.clients import cri
 from unipam.service.ledgers import began, uptime
 from unipam.service.reconcile import Runtime
 
 _PATIENCE = 5.0
 """Seconds for each of the two questions."""
-
-_PEER = struct.Struct("3i")
 
 
 def ask(path: str) -> Runtime:
@@ -32,8 +30,7 @@ def listening_since(path: str) -> float:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE)
         connection.connect(path)
-        pid, _, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        found = began(pid)
+        found = began(peer(connection)[0])
         if not _hung_up(connection):  # else it has ended, and another process may have its number by now
             return found
     return 0.0

@@ -4,7 +4,7 @@ A call is answered at once in the loop's own thread. Only one that would wait (a
 directory of leases) goes to a thread of its own, so that no network waits for another's trouble.
 
 The loop is a dozen lines over epoll and not asyncio's: a launcher has usually said all by the time it is accepted, so
-most calls need no callback, and a transport with its protocol cost a fifth of the whole call (docs/design.md).
+most calls need no callback, and calls that are found together can be answered together (docs/design.md).
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import contextlib
 import os
 import select
 import socket
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from unipam.agent.peer import peer
 from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.service.ledgers import uptime
 
 LARGEST_FRAME = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
-_PEER = struct.Struct("3i")
 _FAREWELL = 2.0
 """Seconds that an ending agent gives those who are connected."""
 _BREATH = 0.005
@@ -140,7 +139,7 @@ class Server:
             self._admit(accepted)
 
     def _admit(self, accepted: socket.socket) -> None:
-        pid, uid = _peer(accepted)
+        pid, uid = peer(accepted)
         if uid not in self._admitted:
             accepted.close()
             return
@@ -242,9 +241,3 @@ class Server:
         connection.socket.close()
         if connection.told is not None and not heard:
             self.responder.undo(connection.told)
-
-
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """Process and user at the other end."""
-    pid, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return pid, uid
