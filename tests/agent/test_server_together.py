@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs 
 
 
 @contextmanager
-def asleep(agent: Agent):  # type: ignore[no-untyped-def]
+def asleep(agent: Agent) -> Iterator[None]:
     """The agent sleeps; when it wakes up, whoever called meanwhile has called at once."""
     os.kill(agent.process.pid, signal.SIGSTOP)
     try:
@@ -86,8 +87,6 @@ def test_each_has_its_own_answer(start_agent: StartAgent, installed: Installed, 
 def test_a_busy_ledger_is_waited_for_by_those_alone_who_need_it(
     start_agent: StartAgent, installed: Installed, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    import sqlite3
-
     agent = start_agent()
     plugin = installed(agent.socket)
     free = {**config, "ipam": {**config["ipam"], "dataDir": str(tmp_path / "free")}}

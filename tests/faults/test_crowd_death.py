@@ -103,5 +103,5 @@ def test_death_of_the_agent_in_the_middle_of_a_crowd(tmp_path: Path) -> None:
     chosen = every if FULL else every[:: max(1, len(every) // FEW)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         deaths = sum(died for _, died in pool.map(play, range(len(chosen)), chosen))
-    assert deaths >= 0.5 * len(chosen), "two runs differ by how the crowd fell into groups"
+    assert deaths >= 0.8 * len(chosen), "two runs differ by how the crowd fell into groups"
     logging.getLogger(__name__).info("%d agents died at %d of %d calls", deaths, len(chosen), len(every))
