@@ -32,7 +32,7 @@ def ledger() -> Ledger:
 
 
 def merge(ledger: Ledger, *pools: LearnedPool, boot: int = 1) -> Learned:
-    with Change(ledger, SPACE, nothing) as (tx, parent, _):
+    with Change(ledger, SPACE, nothing) as (tx, (parent, *_), _):
         return learned.merge(tx, parent, pools, boot)
 
 
@@ -137,7 +137,7 @@ def test_a_pool_is_reserved_once_while_it_is_used(ledger: Ledger) -> None:
 
 
 def settle(ledger: Ledger, boot: int) -> Learned:
-    with Change(ledger, SPACE, nothing) as (tx, parent, now):
+    with Change(ledger, SPACE, nothing) as (tx, (parent, *_), now):
         return learned.settle(tx, parent, boot, now)
 
 

@@ -115,7 +115,7 @@ def test_a_request_may_be_planned_within_the_transaction(ledger: Ledger) -> None
         assert tx.spaces() == [(parent, "net")]
         return Request(ME, (ONE,))
 
-    assert texts(ledger.allocate("net", plan)) == ["10.0.0.2"]
+    assert texts(ledger.allocate("net", Request(ME, ()), plan=plan)) == ["10.0.0.2"]
 
 
 # Asking again ------------------------------------------------------------------------------------------------

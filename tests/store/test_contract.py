@@ -16,7 +16,7 @@ from tests.store.backends import BACKENDS, Backend
 
 from unipam.addr.prefix import BITS, LINE_LAST, V4_FIRST, V4_LAST, Prefix, Range
 from unipam.model.errors import Overlap, StoreBusy
-from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner
+from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Standing
 from unipam.store.api import Store, Tx
 
 ME = Owner("me", "eth0")
@@ -66,6 +66,20 @@ def test_spaces_have_names_and_numbers(store: Store) -> None:
 def test_a_space_name_is_given_once(store: Store, space: int) -> None:
     with pytest.raises(Overlap, match="net"), store.transaction() as tx:
         tx.create_space("net", 6.0)
+
+
+def test_an_owner_s_standing_is_told_at_a_glance(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        assert tx.standing("no such", ME) is None
+        assert tx.standing("net", ME) == Standing(space, cooling=False, holding=False, fence=0.0)
+        tx.insert(lease(tx.create_space("other", 1.0), HERE, state=COOLING, until=9.0))
+        tx.set_fence(space, ME, 4.5)
+        assert tx.standing("net", ME) == Standing(space, cooling=False, holding=False, fence=4.5)
+        tx.insert(lease(space, HERE, owner=Owner("you"), state=COOLING, until=9.0))
+        assert tx.standing("net", ME) == Standing(space, cooling=True, holding=False, fence=4.5)
+        tx.insert(lease(space, HERE + 1))
+        assert tx.standing("net", ME) == Standing(space, cooling=True, holding=True, fence=4.5)
+        assert tx.standing("net", Owner("me", "eth1")) == Standing(space, cooling=True, holding=True, fence=0.0)
 
 
 def test_spaces_do_not_see_each_other(store: Store, space: int) -> None:
@@ -222,14 +236,20 @@ def test_claims_that_come_together_overlap_neither_others_nor_one_another(
 # Free space --------------------------------------------------------------------------------------------------
 
 pieces = st.builds(lambda offset, bits: (offset >> bits << bits, bits), st.integers(0, SPAN - 1), st.integers(0, 4))
+looks = st.lists(st.integers(0, SPAN - 1), max_size=3)
+Step = tuple[bool, tuple[int, int], list[int]]
+"""Whether to remove, which piece, and from where gaps are looked for before."""
 
 
 @pytest.mark.parametrize("made", BACKENDS.values(), ids=BACKENDS)
-@given(base=oracle.bases, steps=st.lists(st.tuples(st.booleans(), pieces), max_size=25), window=st.data())
+@given(base=oracle.bases, steps=st.lists(st.tuples(st.booleans(), pieces, looks), max_size=25), window=st.data())
 def test_free_space_is_what_the_claims_leave(
-    made: Callable[[Path], Backend], base: int, steps: list[tuple[bool, tuple[int, int]]], window: st.DataObject
+    made: Callable[[Path], Backend], base: int, steps: list[Step], window: st.DataObject
 ) -> None:
-    """After any insertions and removals of prefixes, some refused: gap and gaps tell what a set of addresses tells."""
+    """After any insertions and removals of prefixes, some refused: gap and gaps tell what a set of addresses tells.
+
+    Nor does it matter where one looked for gaps before.
+    """
     with tempfile.TemporaryDirectory() as directory:
         backend = made(Path(directory))
         try:
@@ -245,9 +265,11 @@ def test_free_space_is_what_the_claims_leave(
             backend.close()
 
 
-def _carry_out(tx: Tx, parent: int, base: int, steps: list[tuple[bool, tuple[int, int]]]) -> set[int]:
+def _carry_out(tx: Tx, parent: int, base: int, steps: list[Step]) -> set[int]:
     claimed: dict[int, set[int]] = {}
-    for remove, (offset, bits) in steps:
+    for remove, (offset, bits), looked in steps:
+        for place in looked:
+            tx.gap(parent, base + place, base + SPAN - 1)
         whole = oracle.block(Prefix(base + offset, BITS - bits))
         if remove and claimed:
             first = min(claimed, key=lambda f: abs(f - base - offset))
@@ -263,6 +285,26 @@ def _carry_out(tx: Tx, parent: int, base: int, steps: list[tuple[bool, tuple[int
             claimed[min(whole)] = whole
     assert [c.first for c in tx.claims(parent)] == sorted(claimed)
     return {address for whole in claimed.values() for address in whole}
+
+
+def test_a_gap_that_was_filled_is_no_gap_any_more(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        assert (tx.gap(space, HERE, LINE_LAST), tx.gap(space, HERE + 1, LINE_LAST)) == (HERE + 1, HERE + 1)
+        tx.insert(lease(space, HERE + 1))
+        with pytest.raises(Overlap):
+            tx.insert(lease(space, HERE + 1))
+        assert list(tx.gaps(space, HERE, HERE + 5)) == [Range(HERE + 2, HERE + 5)]
+
+
+def test_a_gap_seen_in_one_transaction_says_nothing_of_the_next(backend: Backend, store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        assert tx.gap(space, HERE, LINE_LAST) == HERE + 1
+    with backend.open().transaction() as tx:
+        tx.insert(lease(space, HERE + 2))
+    with pytest.raises(Overlap), store.transaction() as tx:
+        tx.insert(lease(space, HERE + 1, HERE + 2))
 
 
 def test_a_space_without_claims_is_all_free(store: Store, space: int) -> None:

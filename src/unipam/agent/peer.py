@@ -8,7 +8,7 @@ import struct
 _CREDENTIALS = struct.Struct("3i")
 
 
-def peer(connection: socket.socket) -> tuple[int, int]:
+def peer(connection: socket.SocketType) -> tuple[int, int]:
     """Process and user that connected, or that listen: as they were when they did. Raises OSError."""
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, _ = _CREDENTIALS.unpack(told)

@@ -40,7 +40,7 @@ class Connection:
 
     __slots__ = ("begun", "call", "data", "descriptor", "pid", "socket", "told", "unsent", "watched")
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: socket.SocketType, pid: int) -> None:
         self.begun = time.perf_counter()
         self.socket = connection
         self.descriptor = connection.fileno()
@@ -130,15 +130,16 @@ class Server:
         """As many as are here already: one while nobody else calls, since to look in vain for more takes its time."""
         for _ in range(len(self._connections) + 1):
             try:
-                accepted, _ = self._listening.accept()
+                # What socket.accept adds to this takes longer than the system call: it looks up names of constants.
+                descriptor, _ = self._listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001
             except BlockingIOError:
                 return
             except OSError:  # no descriptor free: one is as soon as a call is over
                 time.sleep(_BREATH)
                 return
-            self._admit(accepted)
+            self._admit(socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
 
-    def _admit(self, accepted: socket.socket) -> None:
+    def _admit(self, accepted: socket.SocketType) -> None:
         pid, uid = peer(accepted)
         if uid not in self._admitted:
             accepted.close()

@@ -128,7 +128,7 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
     )  # fmt: skip
     plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
     try:
-        allocation = site.ledger.allocate(site.space, plan, choose=plan.choose, inherit=site.inherit)
+        allocation = site.ledger.allocate(site.space, request, plan=plan, choose=plan.choose, inherit=site.inherit)
     except Exhausted as error:
         if plan.hopeless:
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"

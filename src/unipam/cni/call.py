@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -67,6 +66,7 @@ class Answer(NamedTuple):
 
 
 _LENGTH = struct.Struct("<I")
+_ANSWER = struct.Struct("<IBI")
 
 
 def frame_size(data: bytes | bytearray) -> int:
@@ -80,12 +80,9 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
     head, found, stdin = (b"\0" + rest).partition(b"\0\0")
     if not found:
         raise ValueError("the frame has no end of the environment")
-    env = {}
-    for pair in head.decode("utf-8", "replace").split("\0"):
-        name, equals, value = pair.partition("=")
-        if equals:
-            env[name] = value
-    return Call(os.fsdecode(argv0).rpartition("/")[2], env, stdin, os.fsdecode(cwd), pid, asked)
+    env = dict([pair.split("=", 1) for pair in head.decode("utf-8", "replace").split("\0") if "=" in pair])
+    plugin = argv0.decode("utf-8", "surrogateescape").rpartition("/")[2]
+    return Call(plugin, env, stdin, cwd.decode("utf-8", "surrogateescape"), pid, asked)
 
 
 def encode_call(call: Call) -> bytes:
@@ -98,4 +95,4 @@ def encode_call(call: Call) -> bytes:
 def encode_answer(answer: Answer) -> bytes:
     """The frame the agent sends back."""
     out, err = answer.stdout, answer.stderr
-    return struct.pack("<IBI", 5 + len(out) + len(err), answer.code, len(out)) + out + err
+    return _ANSWER.pack(5 + len(out) + len(err), answer.code, len(out)) + out + err

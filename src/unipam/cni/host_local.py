@@ -66,7 +66,7 @@ _UNHEARD = "the caller went away before it had the answer"
 
 
 def _granted(config: Config, network: Network, allocation: Allocation, dns: dict[str, object], undo: Undo) -> Answer:
-    ips = tuple(Ip(*shown) for shown in host_local.addresses(network, allocation.claims))
+    ips = tuple(map(Ip._make, host_local.addresses(network, allocation.claims)))
     facts = {"network": config.name, "addresses": [ip.address for ip in ips], "new": allocation.new}
     stdout = render(Result(ips, network.routes, dns), config.version)
     return Answer(0, stdout, undo=undo if allocation.new else None, facts=facts)

@@ -82,6 +82,9 @@ CODES: Codes = {
 
 _CACHED_BYTES = 16 * 1024
 
+_UNREAD = Config("", "", {})
+"""What is known of a configuration before it is read."""
+
 
 def names() -> tuple[str, ...]:
     """The plugins there are."""
@@ -116,27 +119,26 @@ def _confess(error: Exception) -> Answer:
     import traceback
 
     message = f"internal error: {type(error).__name__}: {error}: please report it; the agent's log has more"
-    given = failure(UnipamError(message), CODES[UnipamError], message, Config("", "", {}))
+    given = failure(UnipamError(message), CODES[UnipamError], message, _UNREAD)
     return given._replace(facts={**given.facts, "traceback": "".join(traceback.format_exception(error))})
 
 
 def _answer(call: Call, ledgers: Ledgers) -> Answer:
-    chosen = plugin(call.plugin)
-    config = Config("", "", {})
+    chosen, verb, config = plugin(call.plugin), call.verb, _UNREAD
     try:
-        if not call.verb:
+        if not verb:
             return _about(chosen)
         protocol.check_environment(call)
-        if call.verb == "VERSION":
+        if verb == "VERSION":
             return _version(chosen)
         config = _named(call.stdin)
-        protocol.check_verb(call.verb)
+        protocol.check_verb(verb)
         config = read(call.stdin)
-        protocol.check_version(call.verb, config.version, chosen.versions)
+        protocol.check_version(verb, config.version, chosen.versions)
     except UnipamError as error:
         return failure(error, code_of(error, CODES), error.message, config, dated=chosen.dated)
     try:
-        return chosen.verbs[call.verb](call, config, ledgers)
+        return chosen.verbs[verb](call, config, ledgers)
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not ledgers.patient:
             raise

@@ -21,14 +21,14 @@ from unipam.model.records import Owner
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 
-_ATTACHED = frozenset(("ADD", "DEL", "CHECK"))
-# Which verbs need which variable, in the order in which they are looked at.
-_REQUIRED = (
-    ("CNI_CONTAINERID", _ATTACHED),
-    ("CNI_NETNS", frozenset(("ADD", "CHECK"))),
-    ("CNI_IFNAME", _ATTACHED),
-    ("CNI_PATH", frozenset(("ADD", "DEL", "CHECK", "GC", "STATUS"))),
-)
+# Which variables a verb needs, in the order in which they are looked at.
+_REQUIRED = {
+    "ADD": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"),
+    "DEL": ("CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"),
+    "CHECK": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"),
+    "GC": ("CNI_PATH",),
+    "STATUS": ("CNI_PATH",),
+}
 _SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 _VERBS = frozenset(("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"))
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*").fullmatch
@@ -47,15 +47,14 @@ def check_environment(call: Call) -> None:
     """The variables that the verb needs. Raises BadEnvironment; a wrong value is reported before a missing one."""
     env, verb = call.env, call.verb
     missing = [] if verb else ["CNI_COMMAND"]
-    for name, verbs in _REQUIRED:
-        if verb in verbs:
-            value = env.get(name, "")
-            if not value:
-                missing.append(name)
-            elif name == "CNI_CONTAINERID":
-                _check_container(value)
-            elif name == "CNI_IFNAME":
-                _check_interface(value)
+    for name in _REQUIRED.get(verb, ()):
+        value = env.get(name)
+        if not value:
+            missing.append(name)
+        elif name == "CNI_CONTAINERID":
+            _check_container(value)
+        elif name == "CNI_IFNAME":
+            _check_interface(value)
     if missing:
         raise BadEnvironment(f"required env variables [{','.join(missing)}] missing", missing=missing)
 
@@ -65,6 +64,7 @@ def _check_container(value: str) -> None:
         raise BadEnvironment("invalid characters in containerID", details=value)
 
 
+@functools.lru_cache(maxsize=16)  # it is "eth0"
 def _check_interface(value: str) -> None:
     if len(os.fsencode(value)) > 15:
         raise BadEnvironment("interface name is too long", details="interface name should be less than 16 characters")

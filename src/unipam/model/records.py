@@ -80,6 +80,19 @@ class Entry(NamedTuple):
     id: int = 0
 
 
+class Standing(NamedTuple):
+    """What a store can say at a glance of a space and one who asks there.
+
+    `cooling`: whether anything in the space cools; `holding`: whether the asker's holder has any claim there; `fence`:
+    when the asker last gave up a request that had not been served (CLOCK_BOOTTIME seconds; 0: never).
+    """
+
+    space: int
+    cooling: bool
+    holding: bool
+    fence: float
+
+
 class PoolRange(NamedTuple):
     """Addresses that may be handed out, with the network they are part of.
 
@@ -105,7 +118,10 @@ class Pool(NamedTuple):
 
     def find(self, address: int) -> PoolRange | None:
         """The range that `address` is in."""
-        return next((r for r in self.ranges if r.first <= address <= r.last), None)
+        for span in self.ranges:  # no generator: this stands in the path of every call
+            if span.first <= address <= span.last:
+                return span
+        return None
 
     def __str__(self) -> str:
         return ",".join(str(r.span) for r in self.ranges)

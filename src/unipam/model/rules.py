@@ -67,8 +67,8 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
     Unmet. Nothing has been written either way.
     """
-    held = tuple(c for c in view.claims_of(request.owner) if lies(c, request.within))
-    told = held if request.again else tuple(c for c in held if c.call == request.call != "")
+    held = tuple([c for c in view.claims_of(request.owner) if lies(c, request.within)])
+    told = held if request.again else tuple([c for c in held if c.call == request.call != ""])
     if told:
         return Decision(held=told)
     if view.fence(request.owner) > request.asked:
@@ -78,7 +78,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     grants: list[Grant] = []
     wishes = list(request.wishes)
     for number, pool in enumerate(request.pools):
-        wish = next((w for w in wishes if pool.find(w)), None)
+        wish = next((w for w in wishes if pool.find(w)), None) if wishes else None
         if wish is None:
             _refuse_duplicate(held, pool, number)
             grants.append(_next(view, pool, number, choose or round_robin))
@@ -200,13 +200,13 @@ def usable(span: PoolRange, first: int, last: int) -> Iterator[Range]:
 
 def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, int]]:
     """The pool's addresses in the order in which they are tried: from behind the cursor all round to the cursor."""
-    at = next((i for i, r in enumerate(pool.ranges) if cursor is not None and r.first <= cursor <= r.last), None)
-    if at is None or cursor is None:
+    here = None if cursor is None else pool.find(cursor)
+    if here is None or cursor is None:
         yield from ((r, r.first, r.last) for r in pool.ranges)
         return
-    here = pool.ranges[at]
     if cursor < here.last:
         yield here, cursor + 1, here.last
+    at = pool.ranges.index(here)
     yield from ((r, r.first, r.last) for r in (*pool.ranges[at + 1 :], *pool.ranges[:at]))
     yield here, here.first, cursor
 

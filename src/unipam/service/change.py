@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.model import rules
-from unipam.model.records import COOLING, Claim, Entry, Request
+from unipam.model.records import COOLING, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Inheritance(NamedTuple):
 
 Inherit = Callable[[], Inheritance]
 
+NOBODY = Owner("")
+
 
 def nothing() -> Inheritance:
     """There is nothing to inherit."""
@@ -40,34 +42,38 @@ def nothing() -> Inheritance:
 class Change:
     """One transaction on one space, which is made, with what there is to inherit, when it is not there yet.
 
+    Entered, it tells how the `owner` stands there (NOBODY, where it is nobody's matter) and what time it is.
+
     A class and not a generator, because it stands in the path of every call.
     """
 
-    __slots__ = ("_adopted", "_clock", "_inherit", "_space", "_transaction")
+    __slots__ = ("_adopted", "_clock", "_inherit", "_owner", "_space", "_transaction")
 
-    def __init__(self, ledger: Ledger, space: str, inherit: Inherit) -> None:
+    def __init__(self, ledger: Ledger, space: str, inherit: Inherit, owner: Owner = NOBODY) -> None:
         self._transaction = ledger.store.transaction()
         self._clock = ledger.clock
         self._space = space
+        self._owner = owner
         self._inherit = inherit
         self._adopted: Callable[[], None] | None = None
 
-    def __enter__(self) -> tuple[Tx, int, float]:
+    def __enter__(self) -> tuple[Tx, Standing, float]:
         tx = self._transaction.__enter__()
         try:
             now = self._clock()  # not before: it may have taken its time to get here
-            parent = tx.space(self._space)
-            return tx, self._make(tx, now) if parent is None else parent, now
+            return tx, tx.standing(self._space, self._owner) or self._make(tx, now), now
         except BaseException as error:
             self._transaction.__exit__(type(error), error, None)
             raise
 
-    def _make(self, tx: Tx, now: float) -> int:
+    def _make(self, tx: Tx, now: float) -> Standing:
         parent = tx.create_space(self._space, now)
         inheritance = self._inherit()
         adopt(tx, parent, inheritance, now)
         self._adopted = inheritance.adopted
-        return parent
+        standing = tx.standing(self._space, self._owner)
+        assert standing is not None
+        return standing
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._transaction.__exit__(kind, error, trace)  # type: ignore[arg-type]
@@ -107,7 +113,7 @@ def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
         details = f'{{"until":{until}}}'
     else:
         tx.remove(claim)
-    tx.record(_entry(claim, now, "release", reason, actor)._replace(details=details))
+    tx.record(_entry(claim, now, "release", reason, actor, details))
 
 
 def thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
@@ -124,5 +130,6 @@ def journal(tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str
     tx.record(_entry(claim, now, verb, reason, actor))
 
 
-def _entry(claim: Claim, now: float, verb: str, reason: str, actor: str) -> Entry:
-    return Entry(now, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, actor, reason)
+def _entry(claim: Claim, now: float, verb: str, reason: str, actor: str, details: str = "") -> Entry:
+    parent, first, last, _, owner = claim[:5]
+    return Entry(now, verb, parent, first, last, owner, claim.generation, actor, reason, details)

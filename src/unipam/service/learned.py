@@ -187,7 +187,7 @@ def reserve(
 
     Raises what `order` raises.
     """
-    with Change(ledger, space, inherit) as (tx, parent, _):
+    with Change(ledger, space, inherit) as (tx, (parent, *_), _):
         learned = recall(tx, parent)
         for pool in order(learned):
             if not (pool.reserved and held(tx, parent, pool)):
@@ -198,7 +198,7 @@ def reserve(
 
 def unreserve(ledger: Ledger, space: str, network: Prefix, *, inherit: Inherit) -> None:
     """Give a pool back that was taken as a whole, unless somebody uses it."""
-    with Change(ledger, space, inherit) as (tx, parent, _):
+    with Change(ledger, space, inherit) as (tx, (parent, *_), _):
         learned = recall(tx, parent)
         if not any(pool.network == network and held(tx, parent, pool) for pool in learned.pools):
             _mark(tx, parent, learned, network, reserved=False)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from unipam.addr.prefix import Range, format_address
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
-from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
+from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
 from unipam.service.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, thaw
 from unipam.store.api import Store, Tx
 
@@ -27,7 +27,7 @@ class Allocation(NamedTuple):
 
 
 Plan = Callable[[Tx, int], Request]
-"""What to ask of a space, for a dialect that must look at the space first to say so."""
+"""What an owner's request becomes, for a dialect that must look at the space first to say so."""
 
 
 class View:
@@ -56,6 +56,20 @@ class View:
         return self._tx.cooling(self._parent, first, last)
 
 
+class _Sight(View):
+    """The same for the one whose standing is known already."""
+
+    def __init__(self, tx: Tx, standing: Standing) -> None:
+        super().__init__(tx, standing.space)
+        self._standing = standing
+
+    def claims_of(self, owner: Owner) -> Sequence[Claim]:
+        return super().claims_of(owner) if self._standing.holding else ()
+
+    def fence(self, owner: Owner) -> float:  # noqa: ARG002 (the one whose standing it is)
+        return self._standing.fence
+
+
 def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
     """What exactly this owner holds; failing that, what is held in the name of the holder alone.
 
@@ -77,8 +91,9 @@ class Ledger:
     def allocate(
         self,
         space: str,
-        request: Request | Plan,
+        request: Request,
         *,
+        plan: Plan | None = None,
         choose: rules.Choose | None = None,
         inherit: Inherit = nothing,
         pools: str = "",
@@ -87,11 +102,12 @@ class Ledger:
 
         Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
         """
-        with Change(self, space, inherit) as (tx, parent, now):
-            for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH):
+        with Change(self, space, inherit, request.owner) as (tx, standing, now):
+            parent = standing.space
+            for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH) if standing.cooling else ():
                 thaw(tx, claim, now)
-            request = request if isinstance(request, Request) else request(tx, parent)
-            decision = rules.decide(View(tx, parent), request, choose)
+            request = plan(tx, parent) if plan else request
+            decision = rules.decide(_Sight(tx, standing), request, choose)
             if decision.held:
                 # The same call asks again because it heard nothing; another one's predecessor may have heard.
                 own = all(claim.call == request.call != "" for claim in decision.held)
@@ -119,7 +135,7 @@ class Ledger:
         number = tx.insert(claim)
         if grant.pool.cursor >= 0:
             tx.set_cursor(parent, grant.pool.cursor, address)
-        return claim._replace(id=number)
+        return Claim._make((*claim[:-1], number))
 
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)
         self,
@@ -137,12 +153,12 @@ class Ledger:
         When nothing is held, `asked` (CLOCK_BOOTTIME seconds) is remembered: an ADD of this owner that was asked
         before then and is still waiting somewhere must not be served any more.
         """
-        with Change(self, space, inherit) as (tx, parent, now):
-            held = [c for c in _held(tx.claims_of(parent, owner.holder), owner) if rules.lies(c, within)]
+        with Change(self, space, inherit, owner) as (tx, standing, now):
+            held = [c for c in _Sight(tx, standing).claims_of(owner) if rules.lies(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
-                tx.set_fence(parent, owner, asked)
+                tx.set_fence(standing.space, owner, asked)
         return held
 
     def adopt(self, space: str, inherit: Inherit) -> bool:
@@ -201,8 +217,8 @@ class Ledger:
 
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
         """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
-        with Change(self, space, inherit) as (tx, parent, _):
-            held = _held(tx.claims_of(parent, owner.holder), owner)
+        with Change(self, space, inherit, owner) as (tx, standing, _):
+            held = _Sight(tx, standing).claims_of(owner)
         here = [c.first for c in held]
         if not here:
             raise missing(owner)
@@ -226,10 +242,10 @@ class Ledger:
     ) -> list[Claim]:
         """Let go of every lease in the space (of those `among` which to look) whose owner is not valid; what went."""
         holders = {owner.holder for owner in valid}
-        with Change(self, space, inherit) as (tx, parent, now):
+        with Change(self, space, inherit) as (tx, standing, now):
             gone = [
                 c
-                for c in tx.claims(parent)
+                for c in tx.claims(standing.space)
                 if c.state == HELD
                 and c.owner not in valid
                 and not (c.owner.interface == "" and c.owner.holder in holders)

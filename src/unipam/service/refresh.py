@@ -113,7 +113,7 @@ def refresh(
 def _write(
     ledger: Ledger, space: str, inherit: Inherit, attempt: Attempt, found: Sequence[LearnedPool]
 ) -> Learned | None:
-    with Change(ledger, space, inherit) as (tx, parent, _):
+    with Change(ledger, space, inherit) as (tx, (parent, *_), _):
         tx.set_note(_note(parent), msgspec.json.encode(attempt._asdict()).decode())
         return None if attempt.failures else merge(tx, parent, found, ledger.boot)
 

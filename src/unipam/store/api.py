@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from unipam.addr.prefix import Range
-from unipam.model.records import Claim, Entry, Owner
+from unipam.model.records import Claim, Entry, Owner, Standing
 
 
 class Tx(Protocol):
@@ -22,6 +22,9 @@ class Tx(Protocol):
 
     def space(self, name: str) -> int | None:
         """The number of the space of this name: the parent of its claims."""
+
+    def standing(self, space: str, owner: Owner) -> Standing | None:
+        """How the owner stands in the space of this name, in one look; None: there is no such space."""
 
     def spaces(self) -> list[tuple[int, str]]:
         """Every space, by name."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap, StoreBusy
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
 
 
 class MemoryTx:
@@ -34,6 +34,13 @@ class MemoryTx:
 
     def space(self, name: str) -> int | None:
         return next((number for number, found in self.spaces() if found == name), None)
+
+    def standing(self, space: str, owner: Owner) -> Standing | None:
+        number = self.space(space)
+        if number is None:
+            return None
+        cooling, holding = bool(self._resting(number)), bool(self.claims_of(number, owner.holder))
+        return Standing(number, cooling, holding, self.fence(number, owner))
 
     def spaces(self) -> list[tuple[int, str]]:
         roots = [(c.id, c.owner.holder) for c in self._claims.values() if c.kind == SPACE]

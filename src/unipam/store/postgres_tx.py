@@ -16,7 +16,7 @@ from psycopg.adapt import Loader
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
 
 _CLAIM = (
     "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
@@ -80,6 +80,15 @@ class PostgresTx:
     def space(self, name: str) -> int | None:
         number: int | None = self._value(f"SELECT id FROM claim WHERE holder = %s AND kind = '{SPACE}'", name)
         return number
+
+    def standing(self, space: str, owner: Owner) -> Standing | None:
+        sql = f"""SELECT id,
+            EXISTS (SELECT FROM claim WHERE parent = s.id AND until IS NOT NULL),
+            EXISTS (SELECT FROM claim WHERE parent = s.id AND holder = %s),
+            coalesce((SELECT at FROM fence WHERE parent = s.id AND holder = %s AND interface = %s), 0)
+            FROM claim AS s WHERE holder = %s AND kind = '{SPACE}'"""
+        row = self._run(sql, (owner.holder, *owner, space)).fetchone()
+        return row and Standing(*row)
 
     def spaces(self) -> list[tuple[int, str]]:
         return self._run(f"SELECT id, holder FROM claim WHERE kind = '{SPACE}' ORDER BY holder").fetchall()

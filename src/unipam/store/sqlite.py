@@ -45,6 +45,7 @@ class _Transaction:
             self._connection.execute(self._begin)
         except sqlite3.Error as error:
             raise translate(error, self._path) from error
+        self._tx.begin()
         return self._tx
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
 from unipam.store.stretches import stretches
 
 VERSION = 1
@@ -53,8 +53,15 @@ _CLAIM = (
 )
 _ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
 
+_STANDING = f"""SELECT id,
+    EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND until IS NOT NULL),
+    EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND holder = ?2),
+    (SELECT at FROM fence WHERE parent = s.id AND holder = ?2 AND interface = ?3)
+    FROM claim AS s WHERE holder = ?1 AND kind = '{SPACE}'"""
 _INSERT_RUN = "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)"
 _DELETE_RUN = "DELETE FROM run WHERE parent = ? AND first = ?"
+_BEFORE = """SELECT first, last, (SELECT min(first) FROM run WHERE parent = ?1 AND first > ?2)
+    FROM run WHERE parent = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1"""
 _BEGIN = "UPDATE run SET first = ? WHERE parent = ? AND first = ?"
 _END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
 
@@ -81,10 +88,21 @@ class SqliteTx:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
         self._many = connection.executemany
+        self._ends: dict[tuple[int, int], tuple[bytes, int]] = {}
+        """Runs that were seen in this transaction, by their parent and the address behind them: where each begins, and
+        the next one. So what fills a gap that was just found need not look around it again."""
+
+    def begin(self) -> None:
+        """Another transaction has begun: what was seen may be so no more."""
+        self._ends.clear()
 
     def space(self, name: str) -> int | None:
         row = self._run(f"SELECT id FROM claim WHERE holder = ? AND kind = '{SPACE}'", (name,)).fetchone()
         return int(row[0]) if row else None
+
+    def standing(self, space: str, owner: Owner) -> Standing | None:
+        row = self._run(_STANDING, (space, *owner)).fetchone()
+        return row and Standing(row[0], bool(row[1]), bool(row[2]), row[3] or 0.0)
 
     def spaces(self) -> list[tuple[int, str]]:
         return self._run(f"SELECT id, holder FROM claim WHERE kind = '{SPACE}' ORDER BY holder").fetchall()
@@ -95,6 +113,7 @@ class SqliteTx:
         return self._write(Claim(0, 0, LINE_LAST, SPACE, Owner(name), since=now))
 
     def drop_space(self, number: int) -> None:
+        self._ends.clear()
         for table in ("claim", "run", "cursor", "fence"):
             self._run(f"DELETE FROM {table} WHERE parent = ?", (number,))  # names from the line above
         # The row stays, so that its number is never another space's: the journal still speaks of it.
@@ -138,11 +157,11 @@ class SqliteTx:
         return int(row[0])
 
     def gap(self, parent: int, first: int, last: int) -> int | None:
-        row = self._run(
-            "SELECT last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1", (parent, _key(first))
-        ).fetchone()
+        row = self._run(_BEFORE, (parent, _key(first))).fetchone()
         if row:
-            first = max(first, _place(row[0]) + 1)  # runs are coalesced: what follows one is free
+            end = _place(row[1]) + 1
+            first = max(first, end)  # runs are coalesced: what follows one is free
+            self._ends[parent, end] = row[0], _place(row[2]) if row[2] else LINE_LAST + 2
         return first if first <= last else None
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
@@ -192,6 +211,11 @@ class SqliteTx:
 
     def _occupy(self, claim: Claim) -> None:
         first, last = claim.first, claim.last
+        run, behind = self._ends.pop((claim.parent, first), (b"", 0))
+        if last + 1 < behind:  # what round robin comes to: the run before it gets longer
+            self._run(_END, (_key(last), claim.parent, run))
+            return
+        self._ends.clear()
         near = self._run(
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
             (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
@@ -225,6 +249,7 @@ class SqliteTx:
             self._vacate(claim)
 
     def _vacate(self, claim: Claim) -> None:
+        self._ends.clear()
         run_first, run_last = self._run(
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
             (claim.parent, _key(claim.first)),

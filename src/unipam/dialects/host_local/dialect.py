@@ -14,7 +14,7 @@ from unipam.dialects import golang
 from unipam.dialects.host_local import config, directory, resolv_conf
 from unipam.dialects.host_local.config import Network
 from unipam.model.errors import BadConfig, Missing, Refused, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
-from unipam.model.records import Claim
+from unipam.model.records import Claim, PoolRange
 
 NAME = "host-local"
 
@@ -64,6 +64,8 @@ def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int
     All channels add up, as in host-local; unlike it, IP= takes a comma list, which multus sends (spec §1.10, §5.4).
     """
     found = (*_args(pairs), *config.wishes(typed))
+    if not found:
+        return ()
     if None in found:
         raise BadConfig("cannot understand ip: IP <nil> not v4 nor v6")
     return tuple(wish for wish in dict.fromkeys(found) if wish is not None)
@@ -72,7 +74,7 @@ def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int
 def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
     asked: tuple[int | None, ...] = ()
     ignore = False
-    unknown: list[str] = []
+    unknown: list[tuple[str, str]] = []
     for key, value in pairs:
         try:
             if key == "IP":
@@ -80,11 +82,11 @@ def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
             elif key == "IgnoreUnknown":
                 ignore = _boolean(value)
             else:
-                unknown.append(f"{key}={value}")
+                unknown.append((key, value))
         except ValueError as error:
             raise BadConfig(f"ARGS: error parsing value of pair {golang.quote(f'{key}={value}')}: {error}") from None
     if unknown and not ignore:
-        raise BadConfig(f"ARGS: unknown args [{' '.join(map(golang.quote, unknown))}]")
+        raise BadConfig(f"ARGS: unknown args [{' '.join(golang.quote(f'{key}={value}') for key, value in unknown)}]")
     return asked
 
 
@@ -106,12 +108,19 @@ def addresses(network: Network, claims: tuple[Claim, ...]) -> list[tuple[int, st
     """
     shown: list[tuple[int, str, str | None]] = []
     for claim in claims:
-        span = next((r for pool in network.pools if (r := pool.find(claim.first))), None)
+        span = _span(network, claim.first)
         offset = V4_OFFSET if is_v4(claim.first) else 0
         length = span.length if span else 128
         gateway = format_address(span.gateway) if span and span.gateway is not None else None
         shown.append((claim.first, f"{format_address(claim.first)}/{length - offset}", gateway))
     return shown
+
+
+def _span(network: Network, address: int) -> PoolRange | None:
+    for pool in network.pools:
+        if span := pool.find(address):
+            return span
+    return None
 
 
 def word(error: UnipamError) -> str:
