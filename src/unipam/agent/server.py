@@ -28,6 +28,8 @@ LARGEST_FRAME = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
 _FAREWELL = 2.0
 """Seconds that an ending agent gives those who are connected."""
+_AT_A_TIME = 256
+"""Events taken from epoll in one turn; Python makes room for a thousand unless told otherwise, every time."""
 _BREATH = 0.005
 """Seconds to wait where there is nothing else to wait for."""
 
@@ -98,7 +100,7 @@ class Server:
 
     def _turn(self, timeout: float) -> None:
         """Wait for whatever happens, up to so many seconds (-1: for ever), and do what it takes."""
-        for descriptor, _ in self._poll.poll(timeout):
+        for descriptor, _ in self._poll.poll(timeout, _AT_A_TIME):
             if descriptor == self._listening.fileno():
                 self._accept_some()
             elif descriptor == self._wake:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from unipam.cni import attachment, azure_warm, protocol
 from unipam.cni.call import Answer, Call
-from unipam.cni.plugin import Plugin, Verb, failure, read, remembering
+from unipam.cni.plugin import Plugin, Verb, failure
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
 from unipam.dialects.azure_vnet import config as azure
@@ -44,13 +44,13 @@ _CURABLE = (Exhausted, Missing, Unmet)
 
 
 @functools.cache
-def _loader(plugin: str) -> Callable[[bytes], Network]:
-    return remembering(lambda stdin: azure.load(read(stdin).document, plugin))
+def _loader(plugin: str) -> Callable[[Config], Network]:
+    return lambda config: azure.load(config.document, plugin)
 
 
-def _network(call: Call) -> Network:
+def _network(call: Call, config: Config) -> Network:
     """The configuration. Raises BadConfig."""
-    return _loader(_plugin(call))(call.stdin)
+    return config.read(_loader(_plugin(call)))
 
 
 def _plugin(call: Call) -> str:
@@ -80,7 +80,7 @@ def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
 
 
 def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
-    network = _network(call)
+    network = _network(call, config)
     directory = attachment.directory(call, network.data_dir)
     azure_warm.remember(directory, network.origin)
     site = Site(network.origin, ledgers, ledgers.at(directory), directory)
@@ -176,7 +176,7 @@ def _granted(config: Config, network: Network, site: Site, allocation: Allocatio
 def _leniently(call: Call, config: Config) -> Network:
     """The configuration, or as much of it as makes sense. Raises BadConfig only where it says `strict`."""
     try:
-        return _network(call)
+        return _network(call, config)
     except BadConfig:
         network = azure.load_leniently(config.document, _plugin(call))
         if network.strict:
@@ -233,7 +233,7 @@ def _release(call: Call, site: Site, network: Network) -> list[Claim]:
 
 def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     """Whether the container holds what prevResult says, of what lies in our pools; the original never looks."""
-    network = _network(call)
+    network = _network(call, config)
     site = _site(call, network, ledgers)
     wanted = protocol.previous_addresses(config.document) or []
     if not network.strict and site is not None:
@@ -264,7 +264,7 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
-        network = _network(call)
+        network = _network(call, config)
         directory = attachment.directory(call, network.data_dir)
         site = Site(network.origin, ledgers, ledgers.at(directory), directory)
         site.ledger.probe()

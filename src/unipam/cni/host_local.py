@@ -5,9 +5,11 @@ A configuration that makes no sense stops an ADD; for DEL and GC it does not mat
 
 from __future__ import annotations
 
+from typing import Any
+
 from unipam.cni import attachment, protocol
 from unipam.cni.call import Answer, Call, Undo
-from unipam.cni.plugin import Plugin, failure, read, remembering
+from unipam.cni.plugin import Plugin, failure
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
 from unipam.dialects.host_local import dialect as host_local
@@ -20,15 +22,27 @@ from unipam.service.ledger import Allocation, Ledger, missing
 from unipam.service.ledgers import Ledgers, started
 from unipam.service.pools import describe
 
-_typed = remembering(lambda stdin: host_local.typed(read(stdin).document))
-_network = remembering(lambda stdin: host_local.load(_typed(stdin)))
-_place = remembering(lambda stdin: host_local.place(read(stdin).document))
+
+def _typed(config: Config) -> dict[str, Any]:
+    return host_local.typed(config.document)
 
 
-def _asked(call: Call) -> tuple[Network, tuple[int, ...]]:
+def _network(config: Config) -> Network:
+    return host_local.load(config.read(_typed))
+
+
+def _pools(config: Config) -> str:
+    return describe(config.read(_network).pools)
+
+
+def _place(config: Config) -> str:
+    return host_local.place(config.document)
+
+
+def _asked(call: Call, config: Config) -> tuple[Network, tuple[int, ...]]:
     """The configuration, and the addresses asked for: what is wrong with these host-local says before the ranges."""
-    wishes = host_local.wishes(_typed(call.stdin), protocol.parse_args(call.env.get("CNI_ARGS", "")))
-    return _network(call.stdin), wishes
+    wishes = host_local.wishes(config.read(_typed), protocol.parse_args(call.env.get("CNI_ARGS", "")))
+    return config.read(_network), wishes
 
 
 def _owner(call: Call) -> Owner:
@@ -48,7 +62,7 @@ def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inh
 
 
 def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-    network, wishes = _asked(call)
+    network, wishes = _asked(call, config)
     dns = host_local.dns(network, call.cwd)
     inode = protocol.check_namespace(call)
     data_dir = attachment.directory(call, network.data_dir)
@@ -58,7 +72,7 @@ def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
         attachment.details(call, inode), last=call.last,
     )  # fmt: skip
     inherit = _inherit(ledger, ledgers, data_dir, network.name)
-    allocation = ledger.allocate(network.name, request, inherit=inherit, pools=describe(network.pools))
+    allocation = ledger.allocate(network.name, request, inherit=inherit, pools=config.read(_pools))
     return _granted(config, network, allocation, dns, lambda own: own.at(data_dir).undo(allocation, _UNHEARD))
 
 
@@ -74,7 +88,7 @@ def _granted(config: Config, network: Network, allocation: Allocation, dns: dict
 
 def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
     """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
-    data_dir = attachment.directory(call, _place(call.stdin))
+    data_dir = attachment.directory(call, config.read(_place))
     found = ledgers.find(data_dir)
     if found is None and host_local.has_state(data_dir, config.name):
         return ledgers.at(data_dir), data_dir
@@ -91,7 +105,7 @@ def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 
 def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-    _asked(call)
+    _asked(call, config)
     ledger, data_dir = _ledger(call, config, ledgers)
     owner = _owner(call)
     if ledger is None:
@@ -115,10 +129,10 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
-        ledger = ledgers.at(attachment.directory(call, _place(call.stdin)))
+        ledger = ledgers.at(attachment.directory(call, config.read(_place)))
         ledger.probe()
         if host_local.flag(config.document, "statusOnExhaustion"):
-            ledger.check_room(config.name, _network(call.stdin).pools)
+            ledger.check_room(config.name, config.read(_network).pools)
     except StoreBusy:
         pass  # somebody is writing: it works
     except (Exhausted, BadInput) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -60,8 +60,6 @@ class Plugin(NamedTuple):
     warm: Warm | None = None
     places: tuple[str, ...] = ()
 
-
-T = TypeVar("T")
 
 _PLUGINS = {
     "host-local": "unipam.cni.host_local",
@@ -133,7 +131,7 @@ def _answer(call: Call, ledgers: Ledgers) -> Answer:
             return _version(chosen)
         config = _named(call.stdin)
         protocol.check_verb(verb)
-        config = read(call.stdin)
+        config = config.read(protocol.read_version)
         protocol.check_version(verb, config.version, chosen.versions)
     except UnipamError as error:
         return failure(error, code_of(error, CODES), error.message, config, dated=chosen.dated)
@@ -165,12 +163,11 @@ def _version(chosen: Plugin) -> Answer:
     return Answer(0, msgspec.json.encode(supported) + b"\n")
 
 
-def remembering(load: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """`load`, remembering its latest answers: the same bytes mean the same, and a node's pods bring the same ones."""
-    remembered = functools.lru_cache(maxsize=256)(load)
-    return lambda stdin: remembered(stdin) if len(stdin) <= _CACHED_BYTES else load(stdin)
+@functools.lru_cache(maxsize=256)
+def _remembered(stdin: bytes) -> Config:
+    return protocol.read_config(stdin)
 
 
-_named = remembering(protocol.read_config)
-read = remembering(lambda stdin: protocol.read_version(_named(stdin)))
-"""The configuration on stdin. Raises Undecodable or BadConfig."""
+def _named(stdin: bytes) -> Config:
+    """The configuration on stdin; the latest ones are remembered. Raises Undecodable or BadConfig."""
+    return _remembered(stdin) if len(stdin) <= _CACHED_BYTES else protocol.read_config(stdin)

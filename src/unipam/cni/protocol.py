@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -35,12 +35,28 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*").fullmatch
 _INTERFACE_WRONG = re.compile(r"[/:\s]").search
 
 
-class Config(NamedTuple):
-    """A network configuration as far as the protocol reads it; the rest is in `document`."""
+T = TypeVar("T")
 
-    name: str
-    version: str
-    document: dict[str, Any]
+
+class Config:
+    """A network configuration as far as the protocol reads it; the rest is in `document`.
+
+    What else somebody reads out of it, it remembers: a node's pods bring the same one again and again.
+    """
+
+    __slots__ = ("_readings", "document", "name", "version")
+
+    def __init__(self, name: str, version: str, document: dict[str, Any]) -> None:
+        self.name = name
+        self.version = version
+        self.document = document
+        self._readings: dict[object, Any] = {}
+
+    def read(self, reading: Callable[[Config], T]) -> T:
+        """What `reading` finds in it. Raises what that raises, each time anew."""
+        if reading in self._readings:
+            return cast("T", self._readings[reading])
+        return self._readings.setdefault(reading, reading(self))  # type: ignore[no-any-return]
 
 
 def check_environment(call: Call) -> None:
@@ -60,7 +76,7 @@ def check_environment(call: Call) -> None:
 
 
 def _check_container(value: str) -> None:
-    if not _NAME(value):
+    if not (value.isalnum() and value.isascii()) and not _NAME(value):  # most are hexadecimal, and this is quicker
         raise BadEnvironment("invalid characters in containerID", details=value)
 
 
@@ -100,7 +116,7 @@ def read_version(config: Config) -> Config:
         version = golang.read(_VERSION_SHAPE, config.document).get("cniVersion") or VERSIONS[0]
     except BadConfig as error:
         raise Undecodable(f"decoding version from network config: {error}") from None
-    return config._replace(version=version)
+    return Config(config.name, version, config.document)
 
 
 def check_verb(verb: str) -> None:

@@ -67,10 +67,12 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
     Unmet. Nothing has been written either way.
     """
-    held = tuple([c for c in view.claims_of(request.owner) if lies(c, request.within)])
-    told = held if request.again else tuple([c for c in held if c.call == request.call != ""])
-    if told:
-        return Decision(held=told)
+    held = view.claims_of(request.owner)
+    if held:
+        held = [c for c in held if lies(c, request.within)]
+        told = tuple(c for c in held if request.again or c.call == request.call != "")
+        if told:
+            return Decision(held=told)
     if view.fence(request.owner) > request.asked:
         raise Superseded(
             f"{request.owner} was released while this request was waiting; ask again", owner=str(request.owner)

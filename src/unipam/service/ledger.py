@@ -31,13 +31,19 @@ Plan = Callable[[Tx, int], Request]
 
 
 class View:
-    """The claims under one parent, as the rules ask for them."""
+    """The claims under one parent, as the rules ask for them.
 
-    def __init__(self, tx: Tx, parent: int) -> None:
+    Where it is known how an owner stands there, only that owner may be asked for, and what it lacks is not looked up.
+    """
+
+    def __init__(self, tx: Tx, parent: int, standing: Standing | None = None) -> None:
         self._tx = tx
         self._parent = parent
+        self._standing = standing
 
     def claims_of(self, owner: Owner) -> Sequence[Claim]:
+        if self._standing is not None and not self._standing.holding:
+            return ()
         return _held(self._tx.claims_of(self._parent, owner.holder), owner)
 
     def claim_at(self, first: int) -> Claim | None:
@@ -50,24 +56,10 @@ class View:
         return self._tx.cursor(self._parent, number)
 
     def fence(self, owner: Owner) -> float:
-        return self._tx.fence(self._parent, owner)
+        return self._tx.fence(self._parent, owner) if self._standing is None else self._standing.fence
 
     def cooling(self, first: int, last: int) -> Claim | None:
         return self._tx.cooling(self._parent, first, last)
-
-
-class _Sight(View):
-    """The same for the one whose standing is known already."""
-
-    def __init__(self, tx: Tx, standing: Standing) -> None:
-        super().__init__(tx, standing.space)
-        self._standing = standing
-
-    def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        return super().claims_of(owner) if self._standing.holding else ()
-
-    def fence(self, owner: Owner) -> float:  # noqa: ARG002 (the one whose standing it is)
-        return self._standing.fence
 
 
 def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
@@ -107,7 +99,7 @@ class Ledger:
             for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH) if standing.cooling else ():
                 thaw(tx, claim, now)
             request = plan(tx, parent) if plan else request
-            decision = rules.decide(_Sight(tx, standing), request, choose)
+            decision = rules.decide(View(tx, parent, standing), request, choose)
             if decision.held:
                 # The same call asks again because it heard nothing; another one's predecessor may have heard.
                 own = all(claim.call == request.call != "" for claim in decision.held)
@@ -116,7 +108,7 @@ class Ledger:
                 return Allocation(tuple(repeat(tx, claim, request, now) for claim in decision.held), new=own)
             if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
-            allocation = Allocation(tuple(self._grant(tx, parent, request, grant, now) for grant in decision.grants))
+            allocation = Allocation(tuple([self._grant(tx, parent, request, grant, now) for grant in decision.grants]))
         self._pools[parent] = pools
         return allocation
 
@@ -154,7 +146,7 @@ class Ledger:
         before then and is still waiting somewhere must not be served any more.
         """
         with Change(self, space, inherit, owner) as (tx, standing, now):
-            held = [c for c in _Sight(tx, standing).claims_of(owner) if rules.lies(c, within)]
+            held = [c for c in View(tx, standing.space, standing).claims_of(owner) if rules.lies(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
@@ -218,7 +210,7 @@ class Ledger:
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
         """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
         with Change(self, space, inherit, owner) as (tx, standing, _):
-            held = _Sight(tx, standing).claims_of(owner)
+            held = View(tx, standing.space, standing).claims_of(owner)
         here = [c.first for c in held]
         if not here:
             raise missing(owner)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import msgspec
 
 from unipam.addr.prefix import format_address as text
@@ -11,7 +9,6 @@ from unipam.addr.prefix import parse_address
 from unipam.model.records import Pool, PoolRange
 
 
-@functools.lru_cache(maxsize=64)
 def describe(pools: tuple[Pool, ...]) -> str:
     """The pools as JSON, for the ledger's note."""
     return msgspec.json.encode([[_range(r) for r in pool.ranges] for pool in pools]).decode()

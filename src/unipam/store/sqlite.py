@@ -32,17 +32,18 @@ class _Transaction:
     A class and not a generator, because it stands in the path of every call.
     """
 
-    __slots__ = ("_begin", "_connection", "_path", "_tx")
+    __slots__ = ("_begin", "_connection", "_do", "_path", "_tx")
 
     def __init__(self, connection: sqlite3.Connection, path: str, begin: str) -> None:
         self._connection = connection
+        self._do = connection.cursor().execute
         self._path = path
         self._begin = begin
         self._tx = SqliteTx(connection)
 
     def __enter__(self) -> SqliteTx:
         try:
-            self._connection.execute(self._begin)
+            self._do(self._begin)
         except sqlite3.Error as error:
             raise translate(error, self._path) from error
         self._tx.begin()
@@ -50,7 +51,7 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+            self._do("COMMIT" if kind is None else "ROLLBACK")
         except sqlite3.Error as failed:
             # SQLite may have rolled back by itself (disk full, I/O error); then there is nothing left to undo.
             if self._connection.in_transaction:
