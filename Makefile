@@ -1,5 +1,8 @@
 # unipam: every task a contributor needs. `make help` lists them.
-PYTHON ?= python3.11
+# The distribution's Python, where it can make a .venv: built with the compiler's profile feedback, which one that was
+# built by hand often is not, and that costs a fifth. Otherwise the first in PATH; PYTHON=... decides.
+PYTHON ?= $(or $(shell for python in /usr/bin/python3.11 python3.11; do \
+	$$python -c 'import venv, ensurepip, sqlite3' 2>/dev/null && { echo $$python; break; }; done),python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
