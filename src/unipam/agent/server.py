@@ -177,11 +177,12 @@ class Server:
     def _collect(self, connection: Connection, data: bytes) -> None:
         if connection.data:  # more of a call that is larger than one reading
             connection.data += data
-        size = frame_size(connection.data or data)
+        said = connection.data or data
+        size = frame_size(said)
         if size > LARGEST_FRAME:
             self._part(connection, heard=False)
-        elif size and len(connection.data or data) >= size:
-            self._ask(connection, bytes(connection.data or data)[:size])
+        elif 0 < size <= len(said):
+            self._ask(connection, bytes(said[:size]))
         elif not connection.data:
             connection.data += data
 

@@ -28,9 +28,12 @@ class Result(NamedTuple):
     dns: Mapping[str, object] = MappingProxyType({})
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def print_json(document: object) -> bytes:
     """JSON as Go prints it for people: four spaces, and the characters that HTML minds escaped."""
-    text = msgspec.json.format(msgspec.json.encode(document), indent=4)
+    text = msgspec.json.format(_encode(document), indent=4)
     if b"<" in text or b">" in text or b"&" in text:
         text = text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
     return text
