@@ -46,7 +46,7 @@ def test_news_are_told_once(watch: Watch) -> None:
     )
     keeping = warmer(watch)
     for _ in range(5):
-        keeping.round(lambda *_: next(news), ["/d"])
+        keeping.look(lambda *_: next(news), ["/d"])
     place = {"directory": "/d", "space": "s"}
     assert watch.lines == [
         ("pools learned", {**place, "pools": {"10.0.0.0/24": 3}}),
@@ -61,7 +61,7 @@ def test_a_ledger_that_cannot_be_kept_is_named_and_the_others_have_their_turn(wa
             raise StoreBusy("locked")
         return [Learnt("s")]
 
-    warmer(watch).round(warm, ["/b", "/a"])
+    warmer(watch).look(warm, ["/b", "/a"])
     assert watch.lines == [
         ("not kept warm", {"directory": "/a", "message": "locked"}),
         ("pools learned", {"directory": "/b", "space": "s", "pools": {}}),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 
+from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.model.errors import UnipamError
 from unipam.service import reconcile
@@ -25,7 +25,7 @@ Ask = Callable[[], reconcile.Runtime]
 """Asks the container runtime. Raises SourceFailed."""
 
 
-class Sweeper:
+class Sweeper(Rounds):
     """Sweeps the ledgers in the directories that `directories` names. `interval` and `keep` are in seconds."""
 
     def __init__(
@@ -37,29 +37,14 @@ class Sweeper:
         keep: float,
         ask: Ask | None = None,
     ) -> None:
+        super().__init__("sweep", interval, delay=interval)
         self._directories = directories
         self._watch = watch
-        self._interval = interval
         self._keep = keep
         self._ask = ask
         self._ledgers = Ledgers(patience=2.0)
         self._suspects: dict[str, dict[tuple[int, int, int], str]] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="sweep", daemon=True)
         self._kept_house = -_HOUSEKEEPING
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the round under way."""
-        self._stop.set()
-        self._thread.join(timeout=5.0)
-
-    def _work(self) -> None:
-        while not self._stop.wait(self._interval):
-            self.round()
 
     def round(self) -> None:
         """Look at every ledger once."""

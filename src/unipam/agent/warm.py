@@ -5,9 +5,9 @@ What is asked, and when it is time to, the plugin knows (`Plugin.warm`); here is
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 
+from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.cni.plugin import Learnt, Warm, names, plugin
 from unipam.model.errors import UnipamError
@@ -17,36 +17,23 @@ _TICK = 1.0
 """Seconds between two looks at whether anything is due; a look is one read of each ledger."""
 
 
-class Warmer:
+class Warmer(Rounds):
     """Keeps the ledgers fresh in the directories that `directories` names, and in those where plugins have theirs."""
 
     def __init__(self, directories: Callable[[], Iterable[str]], watch: Watch) -> None:
+        super().__init__("warm", _TICK)
         self._directories = directories
         self._watch = watch
         self._ledgers = Ledgers(patience=2.0)
         self._said: dict[tuple[str, str], Learnt | str] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="warm", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the round under way."""
-        self._stop.set()
-        self._thread.join(timeout=5.0)
-
-    def _work(self) -> None:
+    def round(self) -> None:
+        """Look once at every ledger of every plugin that learns."""
         plugins = [plugin(name) for name in names()]
-        learning = dict.fromkeys((each.warm, each.places) for each in plugins if each.warm)
-        while not self._stop.is_set():
-            for warm, places in learning:
-                self.round(warm, {*self._directories(), *places})
-            self._stop.wait(_TICK)
-        self._ledgers.close_all()
+        for warm, places in dict.fromkeys((each.warm, each.places) for each in plugins if each.warm):
+            self.look(warm, {*self._directories(), *places})
 
-    def round(self, warm: Warm, directories: Iterable[str]) -> None:
+    def look(self, warm: Warm, directories: Iterable[str]) -> None:
         """Look at every ledger of one plugin once."""
         for directory in sorted(directories):
             try:

@@ -14,10 +14,10 @@ import msgspec
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents import azure_state
-from unipam.diagnose.logs.azure_session import Session
+from unipam.diagnose.logs.azure_session import Session, SessionLine
 from unipam.diagnose.logs.azure_text import AzureText, pod_of
 from unipam.diagnose.passage import Passage
-from unipam.diagnose.report import Evidence, Source
+from unipam.diagnose.report import Source
 
 _KEYS = {
     "container": "ContainerId",
@@ -182,32 +182,18 @@ def _netconf(raw: msgspec.Raw) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class _Line:
-    """One line of a call whose meaning matters, and what it does to the call."""
+class _Line(SessionLine):
+    """A line of JSON."""
 
-    __slots__ = ("line", "log", "number", "session", "zap")
+    __slots__ = ("log", "zap")
 
     def __init__(self, log: AzureJson, session: Session, zap: ZapLine, line: bytes, number: int) -> None:
-        self.log, self.session, self.zap, self.line, self.number = log, session, zap, line, number
-
-    def where(self) -> Evidence:
-        return evidence(self.log.file, self.number, self.line)
-
-    def answer(self, result: str) -> None:
-        self.log.sessions.answer(self.session, result, self.number)
-
-    def acquiring(self) -> None:
-        self.log.sessions.begin(self.session.pid, self.session.at, self.number)
-
-    def acquired(self) -> None:
-        self.log.sessions.acquired(self.session, self.session.at)
-
-    def released(self) -> None:
-        self.log.sessions.end(self.session, self.line, self.number)
+        super().__init__(log.sessions, session, line, number)
+        self.log, self.zap = log, zap
 
     def version(self) -> None:
         if self.session.asked_at is None:  # no lock lines in this file: a call begins here
-            self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+            self.session = self.sessions.begin(self.session.pid, self.session.at, self.number)
             self.session.waiting = False
             self.session.asked_at = None
         self.session.by = str(_plain(self.zap.name))
@@ -268,17 +254,17 @@ class _Line:
         elif self.session.address and not self.session.repeat:
             self.answer(self.session.address)
         if (
-            self.log.sessions.known(self.session.pid) is self.session
+            self.sessions.known(self.session.pid) is self.session
             and self.session.asked_at is None
             and self.session.started
         ):
-            self.log.sessions.end(self.session, self.line, self.number)
+            self.sessions.end(self.session, self.line, self.number)
 
     def fail(self) -> None:
-        self.log.sessions.fail(self.session, str(_plain(self.zap.error)) or self.zap.msg, self.line, self.number)
+        self.sessions.fail(self.session, str(_plain(self.zap.error)) or self.zap.msg, self.line, self.number)
 
     def corrupt(self) -> None:
-        self.log.sessions.fail(self.session, f"{self.zap.msg}: {_plain(self.zap.error)}", self.line, self.number)
+        self.sessions.fail(self.session, f"{self.zap.msg}: {_plain(self.zap.error)}", self.line, self.number)
         self.log.case.signal(
             "state-corrupt", "", self.where(), at=self.session.at, values={"reason": str(_plain(self.zap.error))}
         )
@@ -300,7 +286,7 @@ class _Line:
         self.log.case.reset(self.log.file, self.number)
 
     def lock_failed(self) -> None:
-        self.log.sessions.fail(self.session, f"Failed to lock store: {_plain(self.zap.error)}", self.line, self.number)
+        self.sessions.fail(self.session, f"Failed to lock store: {_plain(self.zap.error)}", self.line, self.number)
 
 
 _HANDLERS: dict[str, Handler] = {

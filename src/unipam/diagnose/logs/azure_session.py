@@ -218,3 +218,32 @@ class Sessions:
     def _waited(self, session: Session, wait: float) -> None:
         where = evidence(self.file, session.line, f"process {session.pid} waited {wait:.0f} s for the lock")
         self._case.waited("", where, session.at, wait)
+
+
+class SessionLine:
+    """One line of a call whose meaning matters, and what it does to the call, as both generations have it."""
+
+    __slots__ = ("line", "number", "session", "sessions")
+
+    def __init__(self, sessions: Sessions, session: Session, line: bytes, number: int) -> None:
+        self.sessions, self.session, self.line, self.number = sessions, session, line, number
+
+    def where(self) -> Evidence:
+        """The line as evidence."""
+        return evidence(self.sessions.file, self.number, self.line)
+
+    def answer(self, result: str) -> None:
+        """The call has its result."""
+        self.sessions.answer(self.session, result, self.number)
+
+    def acquiring(self) -> None:
+        """A process waits for the lock: a call begins."""
+        self.sessions.begin(self.session.pid, self.session.at, self.number)
+
+    def acquired(self) -> None:
+        """It has the lock."""
+        self.sessions.acquired(self.session, self.session.at)
+
+    def released(self) -> None:
+        """It gave the lock back: the call is over."""
+        self.sessions.end(self.session, self.line, self.number)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs import cns
-from unipam.diagnose.logs.azure_session import Session, Sessions
+from unipam.diagnose.logs.azure_session import Session, SessionLine, Sessions
 from unipam.diagnose.passage import Passage
-from unipam.diagnose.report import Evidence, Source
+from unipam.diagnose.report import Source
 from unipam.diagnose.words import words_of
 
 HEAD = 10
@@ -158,16 +158,14 @@ class AzureText:
             )
 
 
-class _Line:
-    """One line of a call whose meaning matters, and what it does to the call."""
+class _Line(SessionLine):
+    """A line of text, whose message begins at `start`."""
 
-    __slots__ = ("line", "log", "number", "session", "start")
+    __slots__ = ("log", "start")
 
     def __init__(self, log: AzureText, session: Session, line: bytes, number: int, start: int) -> None:
-        self.log, self.session, self.line, self.number, self.start = log, session, line, number, start
-
-    def where(self) -> Evidence:
-        return evidence(self.log.file, self.number, self.line)
+        super().__init__(log.sessions, session, line, number)
+        self.log, self.start = log, start
 
     def between(self, before: bytes, after: bytes) -> str:
         return between(self.line, before, after, self.start)
@@ -176,21 +174,12 @@ class _Line:
         return self.line.startswith(text, self.start)
 
     def fail(self, text: str) -> None:
-        self.log.sessions.fail(self.session, text.rstrip(". "), self.line, self.number)
-
-    def answer(self, result: str) -> None:
-        self.log.sessions.answer(self.session, result, self.number)
-
-    def acquiring(self) -> None:
-        self.log.sessions.begin(self.session.pid, self.session.at, self.number)
-
-    def acquired(self) -> None:
-        self.log.sessions.acquired(self.session, self.session.at)
+        self.sessions.fail(self.session, text.rstrip(". "), self.line, self.number)
 
     def released(self) -> None:
         if self.log.saved_at is None:
             self.log.saved_at = self.session.at
-        self.log.sessions.end(self.session, self.line, self.number)
+        super().released()
 
     def saved(self) -> None:
         """Twice in every call, and only its time matters: ``take`` deals with it."""
@@ -218,7 +207,7 @@ class _Line:
         if (
             self.session.verb or not self.session.pid
         ):  # the oldest logs have no pid and no lock lines: a call begins here
-            self.session = self.log.sessions.begin(self.session.pid, self.session.at, self.number)
+            self.session = self.sessions.begin(self.session.pid, self.session.at, self.number)
             self.session.waiting = False
         session, args = self.session, self.line[self.start :]
         session.verb = args[11:14].decode()
