@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import fake_wireserver
-from tests.real.node import PATIENCE, UNIPAM, Said, wait_until
+from tests.real.node import PATIENCE, UNIPAM, Keeps, Said, wait_until
 
-from unipam.addr.prefix import format_address
 from unipam.cni.install import install
-from unipam.model.records import HELD, Entry
-from unipam.store.sqlite import SqliteStore
 
 WIRESERVER = "168.63.129.16"
 INTERFACES = {"eth0": "02:fc:00:00:00:01", "ifb0": "72:64:e7:e4:45:df"}
@@ -49,7 +46,7 @@ def one_pool(count: int, subnet: str = "10.224") -> str:
 
 
 @dataclass
-class AzureNode:
+class AzureNode(Keeps):
     """Everything of it lies below `root`, or in the network namespace `name`."""
 
     root: Path
@@ -139,25 +136,6 @@ class AzureNode:
     def call(self, verb: str, container: str, conf: bytes | None = None, interface: str = "eth0", **ipam: Any) -> Said:
         """Run the plugin and wait for its answer."""
         return finish(self.start(verb, container, conf or self.conf(**ipam), interface))
-
-    def held(self) -> dict[str, str]:
-        """Which addresses are held, and by whom."""
-        with self._store() as store, store.reading() as tx:
-            claims = [claim for space, _ in tx.spaces() for claim in tx.claims(space)]
-        return {format_address(c.first): c.owner.holder for c in claims if c.state == HELD}
-
-    def journal(self) -> list[Entry]:
-        """Everything that happened, oldest first."""
-        with self._store() as store, store.reading() as tx:
-            return tx.journal(limit=100_000)[::-1]
-
-    @contextmanager
-    def _store(self) -> Iterator[SqliteStore]:
-        store = SqliteStore(str(self.data_dir / "unipam.db"))
-        try:
-            yield store
-        finally:
-            store.close()
 
 
 def finish(process: subprocess.Popen[bytes]) -> Said:

@@ -44,8 +44,36 @@ class Said(NamedTuple):
         return [ip["address"].partition("/")[0] for ip in self.document["ips"]]
 
 
+class Keeps:
+    """What a test reads in the ledger of a data directory, opened anew each time."""
+
+    data_dir: Path
+
+    def claims(self) -> list[Claim]:
+        """Every claim in the ledger, of all networks."""
+        with self._store() as store, store.reading() as tx:
+            return [claim for space, _ in tx.spaces() for claim in tx.claims(space)]
+
+    def held(self) -> dict[str, str]:
+        """Which addresses are held, and by which container."""
+        return {format_address(c.first): c.owner.holder for c in self.claims() if c.state == HELD}
+
+    def journal(self) -> list[Entry]:
+        """Everything that happened, oldest first."""
+        with self._store() as store, store.reading() as tx:
+            return tx.journal(limit=1_000_000)[::-1]
+
+    @contextmanager
+    def _store(self) -> Iterator[SqliteStore]:
+        store = SqliteStore(str(self.data_dir / "unipam.db"))
+        try:
+            yield store
+        finally:
+            store.close()
+
+
 @dataclass
-class Node:
+class Node(Keeps):
     """Everything lies below `root`. Use `installed`, then run plugins of `bin_dir`."""
 
     root: Path
@@ -89,28 +117,6 @@ class Node:
     def log(self) -> str:
         """What all agents wrote."""
         return "".join(Path(log).read_text() for log in self.logs)
-
-    def claims(self) -> list[Claim]:
-        """Every claim in the ledger, of all networks."""
-        with self._store() as store, store.reading() as tx:
-            return [claim for space, _ in tx.spaces() for claim in tx.claims(space)]
-
-    def held(self) -> dict[str, str]:
-        """Which addresses are held, and by which container."""
-        return {format_address(c.first): c.owner.holder for c in self.claims() if c.state == HELD}
-
-    def journal(self) -> list[Entry]:
-        """Everything that happened, oldest first."""
-        with self._store() as store, store.reading() as tx:
-            return tx.journal(limit=1_000_000)[::-1]
-
-    @contextmanager
-    def _store(self) -> Iterator[SqliteStore]:
-        store = SqliteStore(str(self.data_dir / "unipam.db"))
-        try:
-            yield store
-        finally:
-            store.close()
 
     def ipam(self, *ranges: str, **more: Any) -> dict[str, Any]:
         """The `ipam` part of a configuration: one range set per subnet."""
