@@ -141,7 +141,7 @@ def in_turns(*work: Callable[[int], list[int]]) -> list[float]:
     measured: list[list[int]] = [[] for _ in work]
     for i in range(TURNS):
         for each, found in zip(work, measured, strict=True):
-            found += each(i * TURN)
+            found.extend(each(i * TURN))
     return [statistics.median(found) for found in measured]
 
 
