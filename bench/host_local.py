@@ -135,8 +135,8 @@ def us(nanoseconds: float) -> str:
 def in_turns(*work: Callable[[int], list[int]]) -> list[float]:
     """The median of each piece of work, which is told how many runs there were before and measures TURN more.
 
-    The turns are short because anything takes half as long once a processor has done nothing else for a few hundred
-    runs: which piece gets there in a long turn is chance, and no runtime ever does.
+    The turns are short because a program that is spawned a few hundred times in a row, and nothing else, comes to take
+    a tenth to a third less: which piece gets there in a long turn is chance, and no runtime ever does.
     """
     measured: list[list[int]] = [[] for _ in work]
     for i in range(TURNS):
