@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from unipam.cli.output import format_option, show, show_document
-from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.register_api import Api, part, searching, with_api, writing
 
 
 @click.group("block")
@@ -109,19 +109,13 @@ def remove(api: Api, space: str, name: str, force: bool, dry_run: bool, reason: 
 @command.command()
 @click.argument("space")
 @click.argument("name")
-@click.option("--size", type=int, required=True, help="The prefix length.")
-@click.option("--count", type=int, default=1, show_default=True, help="How many.")
-@click.option("--reverse", is_flag=True, help="From the end.")
-@click.option("--smallest", is_flag=True, help="Out of the smallest hole.")
+@searching
 @with_api
 @format_option
-def free(  # noqa: PLR0913 (options)
-    *, api: Api, space: str, name: str, size: int, count: int, reverse: bool, smallest: bool, output: str
-) -> None:
+def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None:
     """What would be given next, and why."""
-    query = {"size": size, "count": count, "reverse": reverse, "smallest": smallest}
-    found = api.ask("GET", path(space, name) + "/available", query=query)
-    show_candidates(found, output, f"no /{size} is free in {name}")
+    found = api.ask("GET", path(space, name) + "/available", query=search)
+    show_candidates(found, output, f"no /{search['size']} is free in {name}")
 
 
 def show_candidates(found: dict[str, Any], output: str, empty: str) -> None:

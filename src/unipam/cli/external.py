@@ -10,7 +10,7 @@ from unipam.cli import external_endpoint, external_subnet
 from unipam.cli.block import show_candidates
 from unipam.cli.external_options import at, make, new_prefixes, one_place, overlaps_option, prefix_change, under
 from unipam.cli.output import format_option, show
-from unipam.cli.register_api import Api, with_api, writing
+from unipam.cli.register_api import Api, searching, with_api, writing
 
 
 @click.group("external")
@@ -112,10 +112,7 @@ def remove(api: Api, where: str, force: bool, dry_run: bool, reason: str) -> Non
 
 @command.command()
 @at("space", "block", "external")
-@click.option("--size", type=int, required=True, help="The prefix length.")
-@click.option("--count", type=int, default=1, show_default=True, help="How many.")
-@click.option("--reverse", is_flag=True, help="From the end.")
-@click.option("--smallest", is_flag=True, help="Out of the smallest hole.")
+@searching
 @with_api
 @format_option
 def free(*, api: Api, where: str, output: str, **search: Any) -> None:

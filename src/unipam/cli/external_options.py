@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from unipam.cli.register_api import Api, part
+from unipam.cli.register_api import Api, fitting, part
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,8 +45,7 @@ def new_prefixes(command: F) -> F:
         click.argument("names", nargs=-1, required=True),
         click.option("--size", type=int, help="The prefix length, for wherever one is free."),
         click.option("--prefix", "cidr", help="Exactly this prefix, for one name."),
-        click.option("--reverse", is_flag=True, help="From the end."),
-        click.option("--smallest", is_flag=True, help="Out of the smallest hole."),
+        fitting,
         click.option("--desc", required=True, help="What they are for."),
     )
     for option in reversed(options):

@@ -185,3 +185,15 @@ def writing(command: F) -> F:
     """The options of every command that changes something."""
     command = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(command)
     return click.option("--reason", default="", metavar="TEXT", help="Why; it is written into the journal.")(command)
+
+
+def fitting(command: F) -> F:
+    """Where in the free space a prefix is taken."""
+    command = click.option("--smallest", is_flag=True, help="Out of the smallest hole.")(command)
+    return click.option("--reverse", is_flag=True, help="From the end.")(command)
+
+
+def searching(command: F) -> F:
+    """What to look for in the free space."""
+    command = click.option("--count", type=int, default=1, show_default=True, help="How many.")(fitting(command))
+    return click.option("--size", type=int, required=True, help="The prefix length.")(command)

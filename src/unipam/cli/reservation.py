@@ -8,7 +8,7 @@ import click
 
 from unipam.cli.block import path
 from unipam.cli.output import format_option, show, when
-from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.register_api import Api, fitting, part, with_api, writing
 
 _COLUMNS = ("cidr", "block", "id", "status", "created_by", "created", "desc")
 
@@ -42,8 +42,7 @@ def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str
 @click.option("--prefix", help="Exactly this prefix.")
 @click.option("--count", type=int, default=1, show_default=True, help="How many; all or none.")
 @click.option("--desc", help="What it is for.")
-@click.option("--reverse", is_flag=True, help="From the end of the block.")
-@click.option("--smallest", is_flag=True, help="Out of the smallest hole.")
+@fitting
 @click.option("--expires-in", type=float, metavar="SECONDS", help="Give it back when no network came by then.")
 @writing
 @with_api
