@@ -27,7 +27,13 @@ def path(space: str, block: str = "") -> str:
 @with_api
 @format_option
 def list_(api: Api, space: str, parent: str | None, overlaps: str | None, output: str) -> None:
-    """The blocks of a space, and how full they are."""
+    """The blocks of a space, and how full they are.
+
+    \b
+    Examples:
+      unipam block list prod
+      unipam block list prod --overlaps 10.1.0.0/16 -o json
+    """
     rows = api.all(path(space), {"parent": parent, "overlaps": overlaps, "utilisation": True})
     rows = [row | row.pop("utilisation") for row in rows]
     show(rows, output, ("name", "cidr", "parent", "size", "used", "reserved", "free"), "no blocks: unipam block add")
@@ -54,7 +60,13 @@ def add(  # noqa: PLR0913 (options)
     reason: str,
     output: str,
 ) -> None:
-    """Make a block."""
+    """Make a block.
+
+    \b
+    Examples:
+      unipam block add prod west 10.0.0.0/12 --desc "West Europe"
+      unipam block add prod west-apps 10.1.0.0/16 --parent west --dry-run
+    """
     body = {"name": name, "cidr": prefix, "parent": parent, "desc": desc}
     show([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output)
 
@@ -65,7 +77,12 @@ def add(  # noqa: PLR0913 (options)
 @with_api
 @format_option
 def show_(api: Api, space: str, name: str, output: str) -> None:
-    """One block."""
+    """One block.
+
+    \b
+    Example:
+      unipam block show prod west -o yaml
+    """
     show([api.ask("GET", path(space, name))], output)
 
 
@@ -90,7 +107,12 @@ def change(  # noqa: PLR0913 (options)
     reason: str,
     output: str,
 ) -> None:
-    """Rename, resize or describe a block anew."""
+    """Rename, resize or describe a block anew.
+
+    \b
+    Example:
+      unipam block change prod west --prefix 10.0.0.0/11 --reason "two more regions" --dry-run
+    """
     body = {"name": name, "cidr": prefix, "desc": desc}
     show([api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output)
 
@@ -102,7 +124,13 @@ def change(  # noqa: PLR0913 (options)
 @writing
 @with_api
 def remove(api: Api, space: str, name: str, force: bool, dry_run: bool, reason: str) -> None:
-    """Remove a block."""
+    """Remove a block.
+
+    \b
+    Examples:
+      unipam block remove prod west-apps --dry-run
+      unipam block remove prod west-apps --force --reason "team dissolved"
+    """
     api.ask("DELETE", path(space, name), query={"force": force, "dry_run": dry_run}, reason=reason)
 
 
@@ -113,7 +141,13 @@ def remove(api: Api, space: str, name: str, force: bool, dry_run: bool, reason: 
 @with_api
 @format_option
 def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None:
-    """What would be given next, and why."""
+    """What would be given next, and why.
+
+    \b
+    Examples:
+      unipam block free prod west --size 24 --count 3
+      unipam block free prod west --size 26 --smallest -o json
+    """
     found = api.ask("GET", path(space, name) + "/available", query=search)
     show_candidates(found, output, f"no /{search['size']} is free in {name}")
 

@@ -20,7 +20,12 @@ _COLUMNS = ("name", "group", "app_role", "role", "spaces", "created", "created_b
 @with_api
 @format_option
 def list_grants(api: Api, output: str) -> None:
-    """The grants, by name."""
+    """The grants, by name.
+
+    \b
+    Example:
+      unipam register grant list
+    """
     rows = api.all("/grants")
     flat = [{**row, "spaces": " ".join(row["spaces"]), "created": when(row["created_on"])} for row in rows]
     show(flat if output == "table" else rows, output, _COLUMNS, "no grants")
@@ -39,7 +44,13 @@ def add_grant(  # noqa: PLR0913 (options)
     *, api: Api, name: str, group: str | None, app_role: str | None, role: str, spaces: tuple[str, ...], dry_run: bool,
     reason: str, output: str,
 ) -> None:  # fmt: skip
-    """Grant a role to a group or to an app role."""
+    """Grant a role to a group or to an app role.
+
+    \b
+    Examples:
+      unipam register grant add net-team --group 8a1f0c52-0000-4000-8000-3d5e6f708192 --role planner --space prod
+      unipam register grant add operators --app-role IPAM.Admin --role admin
+    """
     if bool(group) == bool(app_role):
         raise click.UsageError("give either --group or --app-role")
     to = {"group": group} if group else {"app_role": app_role}
@@ -53,5 +64,10 @@ def add_grant(  # noqa: PLR0913 (options)
 @writing
 @with_api
 def revoke_grant(*, api: Api, name: str, dry_run: bool, reason: str) -> None:
-    """Take a grant back, by its name."""
+    """Take a grant back, by its name.
+
+    \b
+    Example:
+      unipam register grant revoke net-team --reason "team dissolved"
+    """
     api.ask("DELETE", f"/grants/{part(name)}", query={"dry_run": dry_run}, reason=reason)

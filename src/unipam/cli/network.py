@@ -20,7 +20,12 @@ def command() -> None:
 @with_api
 @format_option
 def list_(api: Api, space: str, block: str, output: str) -> None:
-    """The networks of a block."""
+    """The networks of a block.
+
+    \b
+    Example:
+      unipam network list prod west
+    """
     rows = api.all(f"{path(space, block)}/networks")
     flat = [{**row, "prefixes": " ".join(row["prefixes"])} for row in rows] if output == "table" else rows
     show(flat, output, ("name", "prefixes", "active", "id"), "no networks")
@@ -56,7 +61,12 @@ def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: 
 def add(  # noqa: PLR0913 (options)
     *, api: Api, space: str, block: str, resource_id: str, dry_run: bool, reason: str, output: str
 ) -> None:
-    """Associate a network; the register must see its cloud."""
+    """Associate a network; the register must see its cloud.
+
+    \b
+    Example:
+      unipam network add prod west "$(az network vnet show -g net -n hub --query id -o tsv)"
+    """
     where, query = f"{path(space, block)}/networks", {"dry_run": dry_run}
     show([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
 
@@ -68,6 +78,11 @@ def add(  # noqa: PLR0913 (options)
 @writing
 @with_api
 def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool, reason: str) -> None:
-    """Dissociate a network; its prefixes are free in the plan."""
+    """Dissociate a network; its prefixes are free in the plan.
+
+    \b
+    Example:
+      unipam network remove prod west "$VNET_ID" --dry-run
+    """
     query = {"id": resource_id, "dry_run": dry_run}
     api.ask("DELETE", f"{path(space, block)}/networks", query=query, reason=reason)

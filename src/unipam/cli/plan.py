@@ -35,7 +35,13 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @with_api
 @format_option
 def tree(api: Api, at: float | None, output: str) -> None:
-    """Everything, as a tree."""
+    """Everything, as a tree.
+
+    \b
+    Examples:
+      unipam plan tree
+      unipam plan tree --at 2026-11-03T08:00 -o json
+    """
     found = api.ask("GET", "/plan", query={"at": at if at is not None else 4e9})
     if output != "table":
         show_document(found, output)
@@ -58,7 +64,13 @@ def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
 @with_api
 @format_option
 def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
-    """Everything that contains PREFIX (or an address), is it, or lies within it."""
+    """Everything that contains PREFIX (or an address), is it, or lies within it.
+
+    \b
+    Examples:
+      unipam plan explain 10.1.4.7
+      unipam plan explain 10.1.0.0/16 --space prod
+    """
     rows = api.ask("GET", "/explain", query={"cidr": prefix, "space": space})
     flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
     columns = ("relation", "cidr", "kind", "path", "since")
@@ -72,7 +84,13 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
 @with_api
 @format_option
 def history(api: Api, prefix: str | None, name: str | None, limit: int, output: str) -> None:
-    """The journal: who changed what, when and why; the newest first."""
+    """The journal: who changed what, when and why; the newest first.
+
+    \b
+    Examples:
+      unipam plan history --prefix 10.1.0.0/16
+      unipam plan history --name west --limit 20 -o yaml
+    """
     rows = api.ask("GET", "/history", query={"cidr": prefix, "name": name, "limit": limit})
     flat = [{**row, "at": when(row["at"])} for row in rows]
     columns = ("number", "at", "verb", "cidr", "holder", "actor", "reason")
@@ -83,5 +101,11 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
 @with_api
 @format_option
 def findings(api: Api, output: str) -> None:
-    """Where the plan and the cloud disagree, the worst first."""
+    """Where the plan and the cloud disagree, the worst first.
+
+    \b
+    Examples:
+      unipam plan findings
+      unipam plan findings -o json | jq '.[].message'
+    """
     show(api.all("/findings"), output, ("severity", "rule", "space", "block", "message"), "nothing: they agree")

@@ -25,7 +25,13 @@ command.add_command(grant)
 @click.option("--format", "form", type=click.Choice(["json", "csv"]), default="json", show_default=True)
 @with_api
 def export_(api: Api, file: IO[str], form: str) -> None:
-    """Write the whole plan into FILE (standard output without one)."""
+    """Write the whole plan into FILE (standard output without one).
+
+    \b
+    Examples:
+      unipam register export plan.json
+      unipam register export --format csv | head
+    """
     import msgspec
 
     from unipam.service.plan_transfer import Document, to_csv
@@ -47,7 +53,13 @@ def export_(api: Api, file: IO[str], form: str) -> None:
 def import_(  # noqa: PLR0913 (options)
     *, api: Api, file: IO[bytes], form: str, keep_going: bool, dry_run: bool, reason: str, output: str
 ) -> None:
-    """Create everything of FILE that is not there yet; also of the Azure IPAM application's GET /api/spaces."""
+    """Create everything of FILE that is not there yet; also of the Azure IPAM application's GET /api/spaces.
+
+    \b
+    Examples:
+      unipam register import plan.json --dry-run
+      unipam register import spaces.json --keep-going --reason "moving over"
+    """
     from unipam.model.errors import Refused
 
     data = _as_json(file.read()) if form == "csv" else file.read()
@@ -83,7 +95,13 @@ def _as_json(data: bytes) -> bytes:
 @click.option("--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="The database.")
 @click.option("--to", "target", metavar="FILE|URL", help="Copy everything into this empty database.")
 def migrate(database: str, target: str | None) -> None:
-    """Bring a database's schema up to date; with --to move the whole register into another database."""
+    """Bring a database's schema up to date; with --to move the whole register into another database.
+
+    \b
+    Examples:
+      unipam register migrate --database register.db
+      unipam register migrate --database register.db --to postgresql://ipam@db/ipam
+    """
     from unipam.service.plan_copy import copy
     from unipam.service.plan_store import migrate as migrate_schema
     from unipam.service.plan_store import open_store
@@ -106,7 +124,12 @@ def migrate(database: str, target: str | None) -> None:
 @click.option("--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE", help="The SQLite file.")
 @click.argument("file", type=click.Path(dir_okay=False))
 def backup(database: str, file: str) -> None:
-    """Copy a live SQLite register into FILE (0600), while servers go on writing to it."""
+    """Copy a live SQLite register into FILE (0600), while servers go on writing to it.
+
+    \b
+    Example:
+      unipam register backup --database register.db register-copy.db
+    """
     from unipam.service.plan_store import backup as make_backup
 
     make_backup(database, file)
@@ -122,7 +145,12 @@ def token() -> None:
 @with_api
 @format_option
 def list_tokens(api: Api, output: str) -> None:
-    """The tokens, without their secrets."""
+    """The tokens, without their secrets.
+
+    \b
+    Example:
+      unipam register token list
+    """
     rows = api.all("/tokens")
     flat = [{**r, "spaces": " ".join(r["spaces"]), "created": when(r["created_on"]),
              "expires": when(r["expires_on"])} for r in rows]  # fmt: skip
@@ -139,7 +167,13 @@ def list_tokens(api: Api, output: str) -> None:
 def add_token(
     *, api: Api, name: str, role: str, spaces: tuple[str, ...], expires_in: float | None, output: str
 ) -> None:
-    """Make a token. Its text is shown this once."""
+    """Make a token. Its text is shown this once.
+
+    \b
+    Examples:
+      unipam register token add pipeline --role planner --space prod --expires-in 7776000
+      unipam register token add dashboard --role reader
+    """
     body = {"name": name, "role": role, "spaces": list(spaces), "expires_in": expires_in}
     made = api.ask("POST", "/tokens", body)
     if output == "table":
@@ -152,5 +186,10 @@ def add_token(
 @click.argument("name")
 @with_api
 def revoke_token(api: Api, name: str) -> None:
-    """Make a token worthless, by its name or id."""
+    """Make a token worthless, by its name or id.
+
+    \b
+    Example:
+      unipam register token revoke pipeline
+    """
     api.ask("DELETE", f"/tokens/{part(name)}")

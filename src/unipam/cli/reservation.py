@@ -30,7 +30,13 @@ def _shown(rows: list[Any], output: str, empty: str = "") -> None:
 @with_api
 @format_option
 def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str | None, output: str) -> None:
-    """The reservations of a space."""
+    """The reservations of a space.
+
+    \b
+    Examples:
+      unipam reservation list prod --block west
+      unipam reservation list prod --settled -o json
+    """
     query = {"block": block, "settled": settled, "status": status}
     _shown(api.all(f"/spaces/{part(space)}/reservations", query), output, "no reservations")
 
@@ -48,7 +54,13 @@ def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str
 @with_api
 @format_option
 def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: bool, reason: str, **wish: Any) -> None:
-    """Reserve prefixes in the first of the BLOCKS that has room."""
+    """Reserve prefixes in the first of the BLOCKS that has room.
+
+    \b
+    Examples:
+      unipam reservation add prod west --size 24 --desc "payments vNET"
+      unipam reservation add prod west north --size 26 --count 4 --expires-in 86400 --dry-run
+    """
     body = {"blocks": list(blocks), "cidr": wish.pop("prefix"), **wish}
     rows = api.ask("POST", f"/spaces/{part(space)}/reservations", body, query={"dry_run": dry_run}, reason=reason)
     _shown(rows, output)
@@ -61,7 +73,12 @@ def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: 
 @with_api
 @format_option
 def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> None:
-    """One reservation."""
+    """One reservation.
+
+    \b
+    Example:
+      unipam reservation show prod west "$RESERVATION_ID"
+    """
     _shown([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")], output)
 
 
@@ -72,7 +89,12 @@ def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> Non
 @writing
 @with_api
 def cancel(*, api: Api, space: str, block: str, ids: tuple[str, ...], dry_run: bool, reason: str) -> None:
-    """Give reservations back; those that are over leave the listings."""
+    """Give reservations back; those that are over leave the listings.
+
+    \b
+    Example:
+      unipam reservation cancel prod west "$RESERVATION_ID" --reason "not built"
+    """
     for each in ids:
         where = f"{path(space, block)}/reservations/{part(each)}"
         api.ask("DELETE", where, query={"dry_run": dry_run}, reason=reason)

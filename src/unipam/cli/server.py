@@ -44,6 +44,12 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     """Serve the address plan: the API of the Azure IPAM application, and unipam's own under /api/v1.
 
     The first start makes the database and an administrator's token. Documentation is at /api/docs.
+
+    \b
+    Examples:
+      unipam server --database register.db --admin-token-file admin.token
+      unipam server --host 0.0.0.0 --tls-certificate chain.pem --tls-key key.pem
+      unipam server --database postgresql://ipam@db/ipam --tenant TENANT --client-id APPLICATION --azure
     """
     from unipam.clients.azure.settings import Settings as Azure
     from unipam.clients.azure.settings import from_environment

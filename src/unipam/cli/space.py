@@ -17,7 +17,12 @@ def command() -> None:
 @with_api
 @format_option
 def list_(api: Api, output: str) -> None:
-    """The spaces, and how full they are."""
+    """The spaces, and how full they are.
+
+    \b
+    Example:
+      unipam space list
+    """
     rows = [row | row.pop("utilisation") for row in api.all("/spaces", {"utilisation": True})]
     show(rows, output, ("name", "desc", "size", "used", "reserved", "free"), "no spaces yet: unipam space add")
 
@@ -29,7 +34,12 @@ def list_(api: Api, output: str) -> None:
 @with_api
 @format_option
 def add(api: Api, name: str, desc: str, dry_run: bool, reason: str, output: str) -> None:
-    """Make a space."""
+    """Make a space.
+
+    \b
+    Example:
+      unipam space add prod --desc "production, one routing domain"
+    """
     made = api.ask("POST", "/spaces", {"name": name, "desc": desc}, query={"dry_run": dry_run}, reason=reason)
     show([made], output)
 
@@ -39,7 +49,12 @@ def add(api: Api, name: str, desc: str, dry_run: bool, reason: str, output: str)
 @with_api
 @format_option
 def show_(api: Api, name: str, output: str) -> None:
-    """One space."""
+    """One space.
+
+    \b
+    Example:
+      unipam space show prod -o yaml
+    """
     show([api.ask("GET", f"/spaces/{part(name)}")], output)
 
 
@@ -53,7 +68,12 @@ def show_(api: Api, name: str, output: str) -> None:
 def change(  # noqa: PLR0913 (options)
     *, api: Api, name: str, new_name: str | None, desc: str | None, dry_run: bool, reason: str, output: str
 ) -> None:
-    """Rename or describe a space anew."""
+    """Rename or describe a space anew.
+
+    \b
+    Example:
+      unipam space change prod --name production --dry-run
+    """
     body = {"name": new_name, "desc": desc}
     show([api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output)
 
@@ -64,7 +84,13 @@ def change(  # noqa: PLR0913 (options)
 @writing
 @with_api
 def remove(api: Api, name: str, force: bool, dry_run: bool, reason: str) -> None:
-    """Remove a space."""
+    """Remove a space.
+
+    \b
+    Examples:
+      unipam space remove lab --dry-run
+      unipam space remove lab --force --reason "moved to prod"
+    """
     query = {"force": force, "dry_run": dry_run}
     api.ask("DELETE", f"/spaces/{part(name)}", query=query, reason=reason)
 
@@ -74,5 +100,10 @@ def remove(api: Api, name: str, force: bool, dry_run: bool, reason: str) -> None
 @with_api
 @format_option
 def use(api: Api, name: str, output: str) -> None:
-    """How full a space is, in addresses."""
+    """How full a space is, in addresses.
+
+    \b
+    Example:
+      unipam space use prod
+    """
     show_document(api.ask("GET", f"/spaces/{part(name)}/utilisation"), "json" if output == "table" else output)
