@@ -84,9 +84,18 @@ def test_who_is_no_proxy_speaks_for_itself(start: Start) -> None:
     assert [fail(register, f"192.0.2.{n}") for n in range(3)] == [401, 401, 429]
 
 
-def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path) -> None:
-    for wrong, hint in (("10.0.0.1/8", "did you mean 10.0.0.0/8?"), ("ingress", "invalid CIDR address: ingress")):
-        command = [UNIPAM, "server", "--database", str(tmp_path / "r.db"), "--trusted-proxies", wrong]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(), timeout=60)
-        assert (done.returncode, hint in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
-        assert not (tmp_path / "r.db").exists()
+@pytest.mark.parametrize(
+    ("option", "wrong", "hint"),
+    [
+        ("--trusted-proxies", "10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("--trusted-proxies", "ingress", "invalid CIDR address: ingress"),
+        ("--azure-environment", "NOWHERE", "'NOWHERE' is not one of AZURE_PUBLIC"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_made(
+    option: str, wrong: str, hint: str, tmp_path: Path
+) -> None:
+    command = [UNIPAM, "server", "--database", str(tmp_path / "r.db"), option, wrong]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(), timeout=60)
+    assert (done.returncode, hint in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
+    assert not (tmp_path / "r.db").exists()

@@ -67,7 +67,8 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     if given.pop("azure"):
         azure = from_environment(os.environ, environment=environment, **identity)
         given["cloud"] = _cloud(azure, given["sync"])
-    directory = Directory(tenant, client_id, authority.rstrip("/") or azure.login, azure.ca_file) if tenant else None
+    login = azure.login  # asked for in any case: an environment that nobody knows must not pass unseen
+    directory = Directory(tenant, client_id, authority.rstrip("/") or login, azure.ca_file) if tenant else None
     members = given.pop("members")
     run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
 
