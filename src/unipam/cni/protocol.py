@@ -175,8 +175,11 @@ def check_namespace(call: Call) -> int | None:
 
 
 def _is_own(namespace: os.stat_result, pid: int) -> bool:
+    own = f"/proc/{pid or 'self'}/ns/net"
     try:
-        ours = os.stat(f"/proc/{pid or 'self'}/ns/net")
+        if os.readlink(own) != f"net:[{namespace.st_ino}]":  # namespaces(7); half as long as to look behind it
+            return False
+        ours = os.stat(own)
     except OSError:
         return False
     return (namespace.st_ino, namespace.st_dev) == (ours.st_ino, ours.st_dev)
