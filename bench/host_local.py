@@ -41,7 +41,7 @@ def environment(verb: str, holder: str = "c") -> dict[str, str]:
     return {
         "CNI_COMMAND": verb,
         "CNI_CONTAINERID": f"{holder}%d",
-        "CNI_NETNS": "/proc/none/ns/net",
+        "CNI_NETNS": __file__,  # there, as a runtime's is, and not the caller's own: all that anybody looks at
         "CNI_IFNAME": "eth0",
         "CNI_PATH": "/usr/lib/cni",
         "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-%d",
