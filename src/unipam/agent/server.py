@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from unipam.agent.peer import peer
+from unipam.agent.peer import Home, peer
 from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.service.ledgers import uptime
@@ -40,13 +40,14 @@ Observe = Callable[[Call, Answer, float], None]
 class Connection:
     """One launcher: what it has said so far, what it was told and what of that is still to be sent."""
 
-    __slots__ = ("begun", "call", "data", "descriptor", "pid", "socket", "told", "unsent", "watched")
+    __slots__ = ("begun", "call", "data", "descriptor", "home", "pid", "socket", "told", "unsent", "watched")
 
-    def __init__(self, connection: socket.SocketType, pid: int) -> None:
+    def __init__(self, connection: socket.SocketType, pid: int, home: int) -> None:
         self.begun = time.perf_counter()
         self.socket = connection
         self.descriptor = connection.fileno()
         self.pid = pid
+        self.home = home
         self.data = bytearray()
         self.call: Call | None = None
         self.told: Answer | None = None
@@ -79,6 +80,7 @@ class Server:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._home = Home(self._listening)
         self._listening.bind(draft)
         os.chmod(draft, 0o600)
         self._listening.setblocking(False)
@@ -146,7 +148,7 @@ class Server:
         if uid not in self._admitted:
             accepted.close()
             return
-        connection = Connection(accepted, pid)
+        connection = Connection(accepted, pid, self._home.of(accepted))
         self._connections[connection.descriptor] = connection
         self._hear(connection)  # it has usually said all by now
         if connection.call is None:
@@ -188,7 +190,7 @@ class Server:
 
     def _ask(self, connection: Connection, frame: bytes) -> None:
         try:
-            connection.call = decode_call(frame, connection.pid, uptime())
+            connection.call = decode_call(frame, connection.pid, uptime(), connection.home)
         except ValueError:
             self._part(connection, heard=False)
             return

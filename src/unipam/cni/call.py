@@ -22,7 +22,8 @@ ACK = b"k"
 class Call(NamedTuple):
     """What a runtime says when it calls a plugin. Bytes of the environment that are not UTF-8 are read as U+FFFD.
 
-    `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds.
+    `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds, `home` the inode
+    of its network namespace, where that is known without looking (else 0).
     """
 
     plugin: str
@@ -31,6 +32,7 @@ class Call(NamedTuple):
     cwd: str = "."
     pid: int = 0
     asked: float = 0.0
+    home: int = 0
 
     @property
     def verb(self) -> str:
@@ -74,7 +76,7 @@ def frame_size(data: bytes | bytearray) -> int:
     return 4 + int(_LENGTH.unpack_from(data)[0]) if len(data) >= 4 else 0
 
 
-def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
+def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0, home: int = 0) -> Call:
     """The call in a whole frame. Raises ValueError when it is not one."""
     argv0, cwd, rest = frame[4:].split(b"\0", 2)  # either may be empty: a directory can be removed under its process
     head, found, stdin = (b"\0" + rest).partition(b"\0\0")
@@ -82,7 +84,7 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0) -> Call:
         raise ValueError("the frame has no end of the environment")
     env = dict([pair.split("=", 1) for pair in head.decode("utf-8", "replace").split("\0") if "=" in pair])
     plugin = argv0.decode("utf-8", "surrogateescape").rpartition("/")[2]
-    return Call(plugin, env, stdin, cwd.decode("utf-8", "surrogateescape"), pid, asked)
+    return Call(plugin, env, stdin, cwd.decode("utf-8", "surrogateescape"), pid, asked, home)
 
 
 def encode_call(call: Call) -> bytes:

@@ -167,19 +167,18 @@ def check_namespace(call: Call) -> int | None:
         theirs = os.stat(env["CNI_NETNS"])
     except (OSError, ValueError):
         return None
-    if env.get("CNI_NETNS_OVERRIDE", "").upper() not in {"1", "TRUE"} and _is_own(theirs, call.pid):
+    if env.get("CNI_NETNS_OVERRIDE", "").upper() not in {"1", "TRUE"} and _is_own(theirs, call):
         raise BadEnvironment(
             "plugin's netns and netns from CNI_NETNS should not be the same", code=8, netns=env["CNI_NETNS"]
         )
     return theirs.st_ino
 
 
-def _is_own(namespace: os.stat_result, pid: int) -> bool:
-    own = f"/proc/{pid or 'self'}/ns/net"
+def _is_own(namespace: os.stat_result, call: Call) -> bool:
+    if call.home and call.home != namespace.st_ino:
+        return False
     try:
-        if os.readlink(own) != f"net:[{namespace.st_ino}]":  # namespaces(7); half as long as to look behind it
-            return False
-        ours = os.stat(own)
+        ours = os.stat(f"/proc/{call.pid or 'self'}/ns/net")
     except OSError:
         return False
     return (namespace.st_ino, namespace.st_dev) == (ours.st_ino, ours.st_dev)
