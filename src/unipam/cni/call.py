@@ -22,8 +22,8 @@ ACK = b"k"
 class Call(NamedTuple):
     """What a runtime says when it calls a plugin. Bytes of the environment that are not UTF-8 are read as U+FFFD.
 
-    `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds, `home` the inode
-    of its network namespace, where that is known without looking (else 0).
+    `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds. `home` is the
+    inode of its network namespace, where that is known without looking (else 0).
     """
 
     plugin: str
