@@ -40,14 +40,13 @@ Observe = Callable[[Call, Answer, float], None]
 class Connection:
     """One launcher: what it has said so far, what it was told and what of that is still to be sent."""
 
-    __slots__ = ("begun", "call", "data", "descriptor", "home", "pid", "socket", "told", "unsent", "watched")
+    __slots__ = ("begun", "call", "data", "descriptor", "pid", "socket", "told", "unsent", "watched")
 
-    def __init__(self, connection: socket.SocketType, pid: int, home: int) -> None:
+    def __init__(self, connection: socket.SocketType, pid: int) -> None:
         self.begun = time.perf_counter()
         self.socket = connection
         self.descriptor = connection.fileno()
         self.pid = pid
-        self.home = home
         self.data = bytearray()
         self.call: Call | None = None
         self.told: Answer | None = None
@@ -148,7 +147,7 @@ class Server:
         if uid not in self._admitted:
             accepted.close()
             return
-        connection = Connection(accepted, pid, self._home.of(accepted))
+        connection = Connection(accepted, pid)
         self._connections[connection.descriptor] = connection
         self._hear(connection)  # it has usually said all by now
         if connection.call is None:
@@ -189,8 +188,9 @@ class Server:
             connection.data += data
 
     def _ask(self, connection: Connection, frame: bytes) -> None:
+        home = self._home.of(connection.socket) if b"CNI_COMMAND=ADD" in frame else 0  # others hardly ask
         try:
-            connection.call = decode_call(frame, connection.pid, uptime(), connection.home)
+            connection.call = decode_call(frame, connection.pid, uptime(), home)
         except ValueError:
             self._part(connection, heard=False)
             return
