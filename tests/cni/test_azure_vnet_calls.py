@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from unipam.clients.wireserver import Interface, Subnet
 from unipam.cni import azure_warm
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import Learnt, answer
+from unipam.dialects.azure_vnet.site import Site
 from unipam.model.errors import SourceFailed, StoreBusy
 from unipam.service.learned import snapshot
 from unipam.service.ledgers import Ledgers
@@ -107,6 +109,27 @@ def test_a_state_file_met_for_the_first_time_is_put_off(place: Place, hasty: Led
         with pytest.raises(StoreBusy, match="first contact"):
             place.call(verb, "a", hasty)
     assert place.asked == 0
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_an_answer_that_came_between_two_looks_is_seen(
+    place: Place, monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    """A call finds no pool, another call learns it, and then there is no reason any more to ask the source."""
+    ledgers = Ledgers(attended=True) if patient else Ledgers(patience=0, attended=True)
+    is_due = Site.is_due
+
+    def another_was_faster(site: Site, *, needed: bool = False) -> bool:
+        monkeypatch.setattr(Site, "is_due", is_due)
+        place.call("ADD", "another")
+        return site.is_due(needed=needed)
+
+    with contextlib.ExitStack() as end:
+        end.callback(ledgers.close_all)
+        monkeypatch.setattr(Site, "is_due", another_was_faster)
+        given = place.call("ADD", "a", ledgers)
+    assert (given.code, place.asked) == (0, 1), given.stdout
+    assert sorted(place.held().values()) == ["a", "another"]
 
 
 def test_a_known_pool_is_served_at_once_however_long_ago_it_was_learned(

@@ -90,12 +90,13 @@ def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
         story.refreshed = site.freshen()
     try:
         served = _serve(call, site, network, story)
-    except _CURABLE:
-        if not site.is_due(needed=True):
+    except _CURABLE as error:
+        if site.is_due(needed=True):
+            if not ledgers.patient:
+                raise StoreBusy("the source must be asked first", path=directory) from None
+            story.refreshed = site.freshen(needed=True)
+        elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
             raise
-        if not ledgers.patient:
-            raise StoreBusy("the source must be asked first", path=directory) from None
-        story.refreshed = site.freshen(needed=True)
         served = _serve(call, site, network, story)
     story.address, story.pool = served[0].claims[0].first, served[1]
     return _granted(config, network, site, *served)
