@@ -17,6 +17,7 @@ import pytest
 
 import unipam
 from unipam.cni import plugin
+from unipam.dialects import registry
 from unipam.model import errors
 from unipam.model.errors import UnipamError
 
@@ -34,7 +35,7 @@ def tree(kind: type[UnipamError] = UnipamError) -> Iterator[type[UnipamError]]:
 
 
 EVERY_ERROR = [kind for kind in tree() if kind.__module__.startswith("unipam.")]
-TABLES = {"protocol": plugin.CODES} | {name: plugin.plugin(name).codes for name in plugin.names()}
+TABLES = {"protocol": plugin.CODES} | {name: registry.plugin(name).codes for name in registry.names()}
 
 
 def test_every_error_stands_in_the_one_tree() -> None:
@@ -72,15 +73,15 @@ def test_every_error_has_a_cni_code(kind: type[UnipamError], table: str) -> None
 
 
 @pytest.mark.parametrize("kind", EVERY_ERROR)
-@pytest.mark.parametrize("name", plugin.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_every_error_has_words(kind: type[UnipamError], name: str) -> None:
-    assert "what happened" in plugin.plugin(name).word(kind("what happened"))
+    assert "what happened" in registry.plugin(name).word(kind("what happened"))
 
 
-@pytest.mark.parametrize("name", plugin.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_runtime_is_told_to_try_again_exactly_when_that_may_help(name: str) -> None:
     """Code 11 is CNI's "try again later" (spec cni-and-host-local §1.4)."""
-    codes = plugin.plugin(name).codes
+    codes = registry.plugin(name).codes
     for kind in (errors.StoreBusy, errors.Superseded):
         assert plugin.code_of(kind("x"), codes) == 11
     assert {kind for kind in EVERY_ERROR if plugin.code_of(kind("x"), codes) == 11} <= {
@@ -123,7 +124,7 @@ def end(code):
     leave(code)
 leave, os._exit = os._exit, end
 sys.argv = ["-m", "host-local"]
-runpy.run_module("unipam.cni", run_name="__main__")
+runpy.run_module("unipam.cold", run_name="__main__")
 """
 """Runs the cold path as `-m` does, and says at its end what is in memory; runpy itself brings none of the above."""
 
@@ -160,7 +161,7 @@ def test_the_cold_path_imports_nothing_heavy(tmp_path: Path, verb: str) -> None:
 
 def test_the_cold_path_starts_as_the_launcher_starts_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-m", "unipam.cni", "host-local"], env={"CNI_COMMAND": "VERSION"}, input=b"",
+        [sys.executable, "-I", "-m", "unipam.cold", "host-local"], env={"CNI_COMMAND": "VERSION"}, input=b"",
         capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 
 from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
-from unipam.cni.plugin import Learnt, Warm, names, plugin
+from unipam.cni.plugin import Learnt, Warm
+from unipam.dialects import registry
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import UnipamError
-from unipam.service.ledgers import Ledgers
 
 _TICK = 1.0
 """Seconds between two looks at whether anything is due; a look is one read of each ledger."""
@@ -29,7 +30,7 @@ class Warmer(Rounds):
 
     def round(self) -> None:
         """Look once at every ledger of every plugin that learns."""
-        plugins = [plugin(name) for name in names()]
+        plugins = [registry.plugin(name) for name in registry.names()]
         for warm, places in dict.fromkeys((each.warm, each.places) for each in plugins if each.warm):
             self.look(warm, {*self._directories(), *places})
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from unipam.cni.call import SOCKET
+from unipam.dialects import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from unipam.cni.install import Change
-
-_NAMES = ("host-local", "azure-vnet-ipam")  # the plugins whose dialect there is
 
 _bin_dir = click.option(
     "--bin-dir",
@@ -44,7 +43,9 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="The agent's socket.",
 )
-@click.option("--name", "names", multiple=True, default=_NAMES, show_default=True, help="A plugin's name; repeatable.")
+@click.option(
+    "--name", "names", multiple=True, default=registry.names(), show_default=True, help="A plugin's name; repeatable."
+)
 @_dry_run
 @_output
 def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, output: str) -> None:

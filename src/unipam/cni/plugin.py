@@ -1,4 +1,4 @@
-"""One call, one answer: the CNI protocol around whichever plugin the call names. Nothing raised here is left to chance.
+"""One call, one answer: the CNI protocol around a plugin. Nothing raised here is left to chance.
 
 The order of what is checked is the reference's (spec cni-and-host-local §1.3); the network's own configuration comes
 last, and is the plugin's business.
@@ -7,9 +7,8 @@ last, and is the plugin's business.
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +16,7 @@ from unipam.cni import protocol
 from unipam.cni.call import Answer, Call
 from unipam.cni.protocol import Config
 from unipam.cni.result import render_error
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import (
     BadConfig,
     BadEnvironment,
@@ -26,7 +26,6 @@ from unipam.model.errors import (
     UnipamError,
     UnsupportedVersion,
 )
-from unipam.service.ledgers import Ledgers
 
 Verb = Callable[[Call, Config, Ledgers], Answer]
 Codes = Mapping[type[UnipamError], int]
@@ -61,13 +60,6 @@ class Plugin(NamedTuple):
     places: tuple[str, ...] = ()
 
 
-_PLUGINS = {
-    "host-local": "unipam.cni.host_local",
-    "azure-vnet-ipam": "unipam.cni.azure_vnet",
-    "azure-vnet-ipamv6": "unipam.cni.azure_vnet",
-}
-"""Which module holds the Plugin of a name, under the name PLUGIN; imported when first called."""
-
 CODES: Codes = {
     UnsupportedVersion: 1,
     BadEnvironment: 4,
@@ -84,18 +76,6 @@ _UNREAD = Config("", "", {})
 """What is known of a configuration before it is read."""
 
 
-def names() -> tuple[str, ...]:
-    """The plugins there are."""
-    return tuple(_PLUGINS)
-
-
-@functools.cache
-def plugin(name: str) -> Plugin:
-    """The plugin of this name; the first there is, when the name is none of ours (a renamed launcher)."""
-    module = importlib.import_module(_PLUGINS.get(name) or next(iter(_PLUGINS.values())))
-    return cast("Plugin", module.PLUGIN)
-
-
 def code_of(error: UnipamError, codes: Codes) -> int:
     """The CNI code of an error: that of its nearest class in the table, unless it brings its own."""
     if "code" in error.facts:
@@ -103,10 +83,10 @@ def code_of(error: UnipamError, codes: Codes) -> int:
     return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
 
 
-def answer(call: Call, ledgers: Ledgers) -> Answer:
-    """What the plugin answers. Raises nothing but StoreBusy, and that only when the ledgers have no patience."""
+def answer(chosen: Plugin, call: Call, ledgers: Ledgers) -> Answer:
+    """Return what the plugin answers. Raises nothing but StoreBusy, and that only when the ledgers have no patience."""
     try:
-        return _answer(call, ledgers)
+        return _answer(chosen, call, ledgers)
     except StoreBusy:
         raise
     except Exception as error:  # noqa: BLE001 (a fault of ours: all that a runtime can read is still a CNI error)
@@ -121,8 +101,8 @@ def _confess(error: Exception) -> Answer:
     return given._replace(facts={**given.facts, "traceback": "".join(traceback.format_exception(error))})
 
 
-def _answer(call: Call, ledgers: Ledgers) -> Answer:
-    chosen, verb, config = plugin(call.plugin), call.verb, _UNREAD
+def _answer(chosen: Plugin, call: Call, ledgers: Ledgers) -> Answer:
+    verb, config = call.verb, _UNREAD
     try:
         if not verb:
             return _about(chosen)

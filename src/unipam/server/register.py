@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 
@@ -13,13 +13,13 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from unipam.model.errors import SourceFailed
+from unipam.plan.access.callers import EVERYWHERE, Caller, Sight, exclusions
+from unipam.plan.cloud.port import Cloud, Snapshot
+from unipam.plan.networks import associated_in
+from unipam.plan.tree import spaces
 from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
-from unipam.service.cloud import Cloud, Snapshot
-from unipam.service.plan import spaces
-from unipam.service.plan_access import EVERYWHERE, Caller, Sight, exclusions
-from unipam.service.plan_networks import associated_in
 
 
 @dataclass
@@ -94,6 +94,13 @@ class Register:
         if caller.credential:
             return await self.visible(caller, newer_than=newer_than)
         return await self.snapshot(newer_than=newer_than)
+
+    async def reach(self, caller: Caller, ids: Sequence[str]) -> Snapshot:
+        """Return what the caller may take networks from, looked at anew when one of these is not in it yet."""
+        snapshot = await self.within_reach(caller)
+        if all(snapshot.network(each) for each in ids):
+            return snapshot
+        return await self.within_reach(caller, newer_than=self.clock())
 
     async def shown(self, caller: Caller) -> Snapshot:
         """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""

@@ -1,0 +1,47 @@
+"""Which plugin answers under which name: the one place that knows every dialect with a CNI plugin.
+
+A dialect is imported when one of its names is first called, since the cold path pays for every import.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from unipam.cni import plugin as protocol
+
+if TYPE_CHECKING:
+    from unipam.cni.call import Answer, Call
+    from unipam.cni.plugin import Plugin
+    from unipam.ledger.open import Ledgers
+
+
+def _host_local() -> Plugin:
+    from unipam.dialects.host_local.verbs import PLUGIN
+
+    return PLUGIN
+
+
+def _azure_vnet() -> Plugin:
+    from unipam.dialects.azure_vnet.verbs import PLUGIN
+
+    return PLUGIN
+
+
+_PLUGINS = {"host-local": _host_local, "azure-vnet-ipam": _azure_vnet, "azure-vnet-ipamv6": _azure_vnet}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names under which plugins answer, the one for unknown names first."""
+    return tuple(_PLUGINS)
+
+
+@functools.cache
+def plugin(name: str) -> Plugin:
+    """Return the plugin of this name; host-local for a name that is none of ours (a renamed launcher)."""
+    return _PLUGINS.get(name, _host_local)()
+
+
+def answer(call: Call, ledgers: Ledgers) -> Answer:
+    """Return the answer of the plugin that the call names. Raises what `cni.plugin.answer` raises."""
+    return protocol.answer(plugin(call.plugin), call, ledgers)
