@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from unipam.clients.azure.queries import COMMON, EXPANDED, Resource
+from unipam.clients.azure.read.queries import COMMON, EXPANDED, Resource
 
 NIC = "microsoft.network/networkinterfaces"
 FIREWALL = "microsoft.network/azurefirewalls"

@@ -7,10 +7,10 @@ import pytest
 from tests.clients.azure.conftest import SetClock
 from tests.fakes.azure import FakeAzure
 
-from unipam.clients.azure import graph
 from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.pace import seconds
-from unipam.clients.azure.queries import SUBNETS, VNETS, SubnetRow, VnetRow
+from unipam.clients.azure.read import graph
+from unipam.clients.azure.read.queries import SUBNETS, VNETS, SubnetRow, VnetRow
 from unipam.model.errors import SourceFailed
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from unipam.clients.azure.queries import GroupRow
+from unipam.clients.azure.read.queries import GroupRow
 from unipam.model.cloud import Subscription
 
 PATH, VERSION = "/subscriptions", "2022-12-01"

@@ -11,8 +11,8 @@ from tests.clients.azure.conftest import HandedToken, SetClock
 from tests.fakes.azure import FakeAzure, resource_id
 
 from unipam.addr.prefix import parse_prefix
-from unipam.clients.azure.networks import prefixes
-from unipam.clients.azure.reader import Reader
+from unipam.clients.azure.read.networks import prefixes
+from unipam.clients.azure.read.reader import Reader
 from unipam.clients.azure.settings import Settings
 from unipam.model.cloud import Network, Peering, Snapshot
 from unipam.model.errors import SourceFailed

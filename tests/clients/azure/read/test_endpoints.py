@@ -10,7 +10,7 @@ import pytest
 from tests.clients.azure.conftest import HandedToken, SetClock
 from tests.fakes.azure import FakeAzure, resource_id
 
-from unipam.clients.azure.reader import Reader
+from unipam.clients.azure.read.reader import Reader
 from unipam.clients.azure.settings import Settings
 from unipam.model.cloud import Endpoint, Snapshot
 

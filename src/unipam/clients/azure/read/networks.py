@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from unipam.addr.prefix import Prefix, parse_interface
-from unipam.clients.azure.queries import HubRow, PeeringRow, SubnetRow, VnetRow
+from unipam.clients.azure.read.queries import HubRow, PeeringRow, SubnetRow, VnetRow
 from unipam.model.cloud import VHUB, VNET, Network, Peering, Subnet, key
 
 KEPT_BY_AZURE = 5

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from unipam.clients.azure import endpoint_queries as q
-from unipam.clients.azure.queries import Resource
+from unipam.clients.azure.read import endpoint_queries as q
+from unipam.clients.azure.read.queries import Resource
 from unipam.model.cloud import Endpoint, key, subscription_of
 
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from azure.core.credentials import TokenCredential
 
-from unipam.clients.azure import details, graph
-from unipam.clients.azure import endpoint_queries as q
 from unipam.clients.azure.arm import Arm
-from unipam.clients.azure.endpoints import Rows, endpoints
-from unipam.clients.azure.networks import networks
 from unipam.clients.azure.pace import AT_ONCE, Time
-from unipam.clients.azure.queries import (
+from unipam.clients.azure.read import details, graph
+from unipam.clients.azure.read import endpoint_queries as q
+from unipam.clients.azure.read.endpoints import Rows, endpoints
+from unipam.clients.azure.read.networks import networks
+from unipam.clients.azure.read.queries import (
     GROUPS,
     HUBS,
     PEERINGS,
@@ -32,8 +32,8 @@ from unipam.clients.azure.queries import (
     SubnetRow,
     VnetRow,
 )
+from unipam.clients.azure.read.subscriptions import PATH, VERSION, SubscriptionRow, subscriptions
 from unipam.clients.azure.settings import Settings
-from unipam.clients.azure.subscriptions import PATH, VERSION, SubscriptionRow, subscriptions
 from unipam.model.cloud import Endpoint, Network, Snapshot
 from unipam.model.errors import SourceFailed
 

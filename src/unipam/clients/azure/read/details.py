@@ -13,9 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from unipam.clients.azure.arm import Arm
-from unipam.clients.azure.endpoint_queries import InstanceRow, OwnerRow, Reference
-from unipam.clients.azure.networks import subnet
-from unipam.clients.azure.queries import SubnetRow
+from unipam.clients.azure.read.endpoint_queries import InstanceRow, OwnerRow, Reference
+from unipam.clients.azure.read.networks import subnet
+from unipam.clients.azure.read.queries import SubnetRow
 from unipam.model.cloud import VHUB, Network, Peering, Snapshot, key, subscription_of
 from unipam.model.errors import SourceFailed
 
