@@ -1,13 +1,14 @@
-"""Azure Resource Manager over azure-core's pipeline: one answer, or every page of a list, decoded into typed rows.
+"""Azure Resource Manager over azure-core's pipeline: requests and their answers, lists page by page, typed rows.
 
-What goes wrong is SourceFailed, with the facts: status, Azure's code, what was asked. Importing this imports
+What goes wrong is SourceFailed, with the facts: status, Azure's code, what was asked. Operations that go on after the
+answer are followed in `operations`. Importing this imports
 azure-core; whoever can do without does so lazily.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -29,8 +30,25 @@ CONNECT, READ = 10.0, 90.0
 REPEATS = 5
 MOST_PAGES = 10_000
 """A bound on nonsense: ten million rows."""
-_READING = frozenset({"GET", "POST"})
-"""Repeated after a failure on the way. The only POST is Resource Graph's, which changes nothing."""
+DONE = (200,)
+
+
+class Answer(NamedTuple):
+    """What Azure answered: status, body, headers, and `asked`, the method and path that it answers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    asked: str
+
+    @property
+    def etag(self) -> str:
+        """The resource's ETag, for `match` of a later request; empty where the service has none."""
+        return self.headers.get("ETag", "")
+
+    def read(self, into: type[T]) -> T:
+        """Return the body as rows of this type. Raises SourceFailed."""
+        return decoded(self.body, self.asked, lambda raw: msgspec.json.decode(raw, type=into))
 
 
 class _Page(msgspec.Struct, rename="camel"):
@@ -68,14 +86,37 @@ class Arm:
         """Give the connections back."""
         self._client.close()
 
-    def get(self, path: str, version: str, into: type[T]) -> T:
-        """One resource. Raises SourceFailed."""
-        return self._ask(HttpRequest("GET", self._url(path), params={"api-version": version}), into)
+    def request(  # noqa: PLR0913 (keywords, each a matter of its own)
+        self,
+        method: str,
+        path: str,
+        version: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        match: str = "",
+        expect: Collection[int] = DONE,
+        repeat: bool = False,
+    ) -> Answer:
+        """Ask once, and return the answer if its status is one of those expected.
 
-    def post(self, path: str, version: str, body: Mapping[str, Any], into: type[T]) -> T:
-        """The answer to a question that changes nothing. Raises SourceFailed."""
-        request = HttpRequest("POST", self._url(path), params={"api-version": version}, json=dict(body))
-        return self._ask(request, into)
+        `match` is the ETag that the resource must still have. What failed on the way is asked again only where that
+        cannot do harm: always for a GET, for others where `repeat` says so. Raises SourceFailed.
+        """
+        headers = {"If-Match": match} if match else {}
+        request = HttpRequest(method, self._url(path), params={"api-version": version}, headers=headers, json=body)
+        return self._ask(request, expect, repeat=repeat)
+
+    def get(self, path: str, version: str, into: type[T]) -> T:
+        """Return one resource. Raises SourceFailed."""
+        return self.request("GET", path, version).read(into)
+
+    def ask(self, path: str, version: str, body: Mapping[str, Any], into: type[T]) -> T:
+        """Return the answer to a POST that changes nothing and may be repeated. Raises SourceFailed."""
+        return self.request("POST", path, version, body=body, repeat=True).read(into)
+
+    def follow(self, link: str, expect: Collection[int] = DONE) -> Answer:
+        """Return what an absolute link that Azure gave leads to. Raises SourceFailed, also for another host's."""
+        return self._ask(HttpRequest("GET", self._here(link)), expect)
 
     def every(self, path: str, version: str, rows: type[list[T]]) -> list[T]:
         """Every row of every page. Raises SourceFailed."""
@@ -84,7 +125,7 @@ class Arm:
         for _ in range(MOST_PAGES):
             if not page.next_link:
                 return found
-            page = self._ask(HttpRequest("GET", self._here(page.next_link)), _Page)
+            page = self.follow(page.next_link).read(_Page)
             found += self._rows(page, path, rows)
         raise SourceFailed(f"the list {path} does not end after {MOST_PAGES} pages", source="azure", asked=path)
 
@@ -105,18 +146,23 @@ class Arm:
             )
         return link
 
-    def _ask(self, request: HttpRequest, into: type[T]) -> T:
+    def _ask(self, request: HttpRequest, expect: Collection[int], *, repeat: bool = False) -> Answer:
         asked = f"{request.method} {urlsplit(request.url).path}"
         try:
-            response = self._client.send_request(request, retry_on_methods=_READING)
+            response = self._client.send_request(request, **_repeats(request.method, repeat))
             body = response.read()
         except (ClientAuthenticationError, OSError) as error:  # OSError: the file of a federated token
             raise SourceFailed(f"no token for Azure: {_line(error)}", source="entra", asked=asked) from error
         except AzureError as error:
             raise SourceFailed(f"Azure did not answer {asked}: {_line(error)}", source="azure", asked=asked) from error
-        if response.status_code != 200:
+        if response.status_code not in expect:
             raise refusal(response.status_code, response.headers, body, asked)
-        return decoded(body, asked, lambda raw: msgspec.json.decode(raw, type=into))
+        return Answer(response.status_code, body, response.headers, asked)
+
+
+def _repeats(method: str, repeat: bool) -> dict[str, Any]:
+    """Return how often the pipeline repeats a request: never what might have been done already."""
+    return {"retry_on_methods": {method}} if repeat or method == "GET" else {"retry_total": 0}
 
 
 def decoded(body: bytes | msgspec.Raw, asked: str, decode: Callable[[Any], T]) -> T:
@@ -130,7 +176,7 @@ def decoded(body: bytes | msgspec.Raw, asked: str, decode: Callable[[Any], T]) -
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> SourceFailed:
-    """What an answer that is not 200 means. Facts: status, code, asked, request; retry_after where it was said."""
+    """Return what an unexpected status means. Facts: status, code, asked, request; retry_after where it was said."""
     code, message = _error(body)
     facts: dict[str, Any] = {"source": "azure", "status": status, "code": code, "asked": asked}
     facts["request"] = headers.get("x-ms-request-id", "")

@@ -43,7 +43,7 @@ def rows(arm: Arm, query: str, subscriptions: Sequence[str], into: type[list[T]]
     body = {"subscriptions": list(subscriptions), "query": query, "options": options}
     found: list[T] = []
     for _ in range(MOST_PAGES):
-        answer = arm.post(PATH, VERSION, body, _Answer)
+        answer = arm.ask(PATH, VERSION, body, _Answer)
         found += decoded(answer.data, PATH, lambda raw: _read(raw, into))
         if not answer.token:
             return found
