@@ -2,8 +2,10 @@
  * Spawns a command many times and prints, for each run, when it began and how long it took until its exit was known
  * (nanoseconds, in the order of completion). In C, because Python's subprocess costs more than what is measured.
  *
- *   spawn RUNS PARALLEL OFFSET ENVIRONMENT STDIN COMMAND [ARGUMENT...]
+ *   spawn RUNS PARALLEL OFFSET START PERIOD ENVIRONMENT STDIN COMMAND [ARGUMENT...]
  *
+ * With a PERIOD, run i begins at START + i * PERIOD (nanoseconds of CLOCK_MONOTONIC) or when its caller is free, so that
+ * several commands can take turns with rests between them; with 0 each run begins when the one before has ended.
  * ENVIRONMENT is a file of NUL-terminated NAME=VALUE entries, the whole environment of each run; every "%d" in it
  * becomes OFFSET plus the run's index. STDIN is a file of at most a pipe's capacity, given through a pipe as container
  * runtimes do. Output is thrown away. A run that does not exit with 0 ends the measurement with an error.
@@ -25,6 +27,7 @@
 enum { PIPE_CAPACITY = 65536, MAX_ENTRIES = 256, MAX_ENVIRONMENT = 1 << 16 };
 
 static long runs, offset;
+static int64_t start, period;
 static char **command;
 static char environment[MAX_ENVIRONMENT], input[PIPE_CAPACITY];
 static size_t environment_size, input_size;
@@ -35,6 +38,13 @@ static int64_t now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void rest_until(int64_t moment)
+{
+    struct timespec t = {moment / 1000000000, moment % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL))
+        ;
 }
 
 static size_t load(const char *path, char *to, size_t capacity)
@@ -108,6 +118,8 @@ static void *caller(void *unused)
         int64_t began, ended;
         number_environment(index, store, sizeof store, entries);
         int in = filled_pipe();
+        if (period)
+            rest_until(start + index * period);
         spawn_and_wait(index, in, out, entries, &began, &ended);
         close(in);
         printf("%lld %lld\n", (long long)began, (long long)(ended - began));
@@ -118,14 +130,16 @@ static void *caller(void *unused)
 
 int main(int argc, char **argv)
 {
-    if (argc < 7)
-        errx(2, "usage: spawn RUNS PARALLEL OFFSET ENVIRONMENT STDIN COMMAND [ARGUMENT...]");
+    if (argc < 9)
+        errx(2, "usage: spawn RUNS PARALLEL OFFSET START PERIOD ENVIRONMENT STDIN COMMAND [ARGUMENT...]");
     runs = atol(argv[1]);
     long parallel = atol(argv[2]);
     offset = atol(argv[3]);
-    environment_size = load(argv[4], environment, sizeof environment);
-    input_size = load(argv[5], input, sizeof input);
-    command = argv + 6;
+    start = atoll(argv[4]);
+    period = atoll(argv[5]);
+    environment_size = load(argv[6], environment, sizeof environment);
+    input_size = load(argv[7], input, sizeof input);
+    command = argv + 8;
     pthread_t threads[parallel];
     for (long i = 0; i < parallel; i++)
         if (pthread_create(&threads[i], NULL, caller, NULL))

@@ -5,15 +5,17 @@ What is run and compared is decided by the callers; nothing here knows of CNI.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 SOURCE = Path(__file__).with_suffix(".c")
 BUILD = Path(__file__).parent.parent / "build" / "bench"
@@ -53,14 +55,32 @@ def runs(
     argv: Sequence[str], env: Mapping[str, str], stdin: bytes, n: int, parallel: int = 1, offset: int = 0
 ) -> list[Run]:
     """As `run`, with the time at which each began; in the order of completion."""
-    harness = _harness()
-    with tempfile.TemporaryDirectory() as directory:
-        environment, given = Path(directory, "env"), Path(directory, "stdin")
-        environment.write_bytes(b"".join(f"{name}={value}\0".encode() for name, value in env.items()))
-        given.write_bytes(stdin)
-        numbers = [str(n), str(parallel), str(offset)]
-        out = _output([str(harness), *numbers, str(environment), str(given), *argv])
-    return [Run(*map(int, line.split())) for line in out.splitlines()]
+    with _harness(Work(argv, env, stdin, offset), n, parallel) as process:
+        return _measured(process)
+
+
+class Work(NamedTuple):
+    """What is run: a command, its whole environment, its stdin, and the number of the first run."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    stdin: bytes
+    offset: int = 0
+
+
+def alternately(works: Sequence[Work], n: int, rest: float) -> list[list[int]]:
+    """Run each work `n` times, taking turns, a run every `rest` seconds; each work's wall times in ns.
+
+    Raises SpawnError, as `run` does.
+    """
+    pause = int(rest * 1e9)
+    begin = time.monotonic_ns() + 10 * pause  # all harnesses are up by then
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(_harness(work, n, 1, begin + turn * pause, len(works) * pause))
+            for turn, work in enumerate(works)
+        ]
+        return [[each.duration for each in _measured(process)] for process in processes]
 
 
 def rate(measured: Sequence[Run]) -> float:
@@ -82,7 +102,27 @@ def floor() -> Path:
     return program
 
 
-def _harness() -> Path:
+@contextlib.contextmanager
+def _harness(work: Work, n: int, parallel: int, start: int = 0, period: int = 0) -> Iterator[subprocess.Popen[str]]:
+    program = _program()
+    with tempfile.TemporaryDirectory() as directory:
+        environment, given = Path(directory, "env"), Path(directory, "stdin")
+        environment.write_bytes(b"".join(f"{name}={value}\0".encode() for name, value in work.env.items()))
+        given.write_bytes(work.stdin)
+        numbers = [str(number) for number in (n, parallel, work.offset, start, period)]
+        argv = [str(program), *numbers, str(environment), str(given), *work.argv]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            yield process
+
+
+def _measured(process: subprocess.Popen[str]) -> list[Run]:
+    out, err = process.communicate()
+    if process.returncode:
+        raise SpawnError(err.strip() or f"the harness ended with {process.returncode}")
+    return [Run(*map(int, line.split())) for line in out.splitlines()]
+
+
+def _program() -> Path:
     program = BUILD / "spawn"
     if not program.exists() or program.stat().st_mtime < SOURCE.stat().st_mtime:
         _compile("cc", ["-O2", "-Wall", "-Wextra", "-Werror", "-pthread", str(SOURCE)], program)
@@ -94,11 +134,7 @@ def _compile(compiler: str, arguments: list[str], program: Path, source: str = "
         message = f"missing: {compiler} (Debian: {'musl-tools' if compiler == 'musl-gcc' else 'gcc'})"
         raise SpawnError(message)
     program.parent.mkdir(parents=True, exist_ok=True)
-    _output([compiler, *arguments, "-o", str(program)], source)
-
-
-def _output(argv: list[str], given: str = "") -> str:
-    done = subprocess.run(argv, input=given, capture_output=True, text=True, check=False)
+    argv = [compiler, *arguments, "-o", str(program)]
+    done = subprocess.run(argv, input=source, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SpawnError(done.stderr.strip() or f"{argv[0]} ended with {done.returncode}")
-    return done.stdout
+        raise SpawnError(done.stderr.strip() or f"{compiler} ended with {done.returncode}")

@@ -6,18 +6,24 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """`ratio` is how it is compared (ours/peer for times); `reach` is the limit; `low` says that less is better."""
+    """A figure of ours and of the peer.
+
+    `ratio` is how they are compared (ours/peer for times); `reach` is the limit, None for a figure that has none; `low`
+    says that less is better.
+    """
 
     work: str
     ours: str
     peer: str
     ratio: float
-    reach: float
+    reach: float | None
     low: bool = True
 
     @property
     def met(self) -> bool:
-        """Whether the limit is kept."""
+        """Whether the limit is kept, if there is one."""
+        if self.reach is None:
+            return True
         return self.ratio <= self.reach if self.low else self.ratio >= self.reach
 
 
@@ -28,5 +34,5 @@ def show(title: str, rows: list[Row]) -> None:
     for row in rows:
         sign = "≤" if row.low else "≥"
         verdict = "" if row.met else "  MISSED"
-        limit = f"{sign} {row.reach:.4g}"
+        limit = "" if row.reach is None else f"{sign} {row.reach:.4g}"
         print(f"{row.work:58} {row.ours:>14} {row.peer:>14} {row.ratio:9.4g} {limit:>9}{verdict}")

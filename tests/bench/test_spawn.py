@@ -72,3 +72,16 @@ def test_the_floor_is_a_program_that_does_nothing(spawn: Any) -> None:
     except spawn.SpawnError as error:
         pytest.skip(str(error))
     assert spawn.run([str(floor)], {}, b"", 2)
+
+
+def test_works_take_turns_and_rest(spawn: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    works = [spawn.Work(script(f'echo {name}$ID >> "{log}"'), {"ID": "%d"}, b"", 5) for name in "ab"]
+    measured = spawn.alternately(works, 3, rest=0.2)
+    assert [len(each) for each in measured] == [3, 3]
+    assert sorted(log.read_text().split()) == ["a5", "a6", "a7", "b5", "b6", "b7"]
+
+
+def test_a_run_that_fails_in_its_turn_ends_the_measurement(spawn: Any) -> None:
+    with pytest.raises(spawn.SpawnError, match="wait status 768"):
+        spawn.alternately([spawn.Work(script("exit 0"), {}, b""), spawn.Work(script("exit 3"), {}, b"")], 2, 0.01)
