@@ -127,7 +127,7 @@ class Ledger:
         number = tx.insert(claim)
         if grant.pool.cursor >= 0:
             tx.set_cursor(parent, grant.pool.cursor, address)
-        return Claim._make((*claim[:-1], number))
+        return claim._replace(id=number)
 
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)
         self,

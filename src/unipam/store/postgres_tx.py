@@ -17,11 +17,9 @@ from psycopg.adapt import Loader
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
-_CLAIM = (
-    "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
-)
-_ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
+_UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = %s' for column in CHANGEABLE)} WHERE id = %s"
 _FIRST_PAGE, _LARGEST_PAGE = 64, 4096
 _AFTER_ALL = "\U0010ffff"
 
@@ -46,11 +44,11 @@ _n = Decimal
 
 
 def _claim(row: Any) -> Claim:
-    return Claim._make((*row[1:5], Owner(row[5], row[6]), *row[7:], row[0]))
+    return read_claim(row, int)
 
 
 def _entry(row: Any) -> Entry:
-    return Entry._make((*row[1:6], Owner(row[6], row[7]), *row[8:], row[0]))
+    return read_entry(row, int)
 
 
 class PostgresTx:
@@ -71,7 +69,7 @@ class PostgresTx:
                 copy.write_row(row)
 
     def _claims(self, condition: str, *values: object) -> list[Claim]:
-        return [_claim(row) for row in self._run(f"SELECT {_CLAIM} FROM claim WHERE {condition}", values)]
+        return [_claim(row) for row in self._run(f"SELECT {CLAIM} FROM claim WHERE {condition}", values)]
 
     def _value(self, sql: str, *values: object) -> Any:
         row = self._run(sql, values).fetchone()
@@ -172,15 +170,11 @@ class PostgresTx:
         return number
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        rows = ((c.id, *c[:4], *c.owner, *c[5:-1]) for c in claims)
-        self._copy(f"COPY claim ({_CLAIM}) FROM STDIN", rows)
+        rows = (claim_row(claim, claim.first, claim.last) for claim in claims)
+        self._copy(f"COPY claim ({CLAIM}) FROM STDIN", rows)
 
     def update(self, claim: Claim) -> None:
-        self._run(
-            "UPDATE claim SET holder = %s, interface = %s, state = %s, since = %s, until = %s, generation = %s,"
-            " boot = %s, cooldown = %s, call = %s, details = %s WHERE id = %s",
-            (*claim.owner, *claim[5:]),
-        )
+        self._run(_UPDATE_CLAIM, change_row(claim))
 
     def remove(self, claim: Claim) -> None:
         self._run("DELETE FROM claim WHERE id = %s", (claim.id,))
@@ -241,13 +235,13 @@ class PostgresTx:
     def send(self) -> None:
         """Write down the journal lines that were gathered."""
         if self._entries:
-            rows = ((n, *e[:5], *e.owner, *e[6:-1]) for n, e in self._entries)
-            self._copy(f"COPY journal ({_ENTRY}) FROM STDIN", rows)
+            rows = (entry_row(entry, number, entry.first, entry.last) for number, entry in self._entries)
+            self._copy(f"COPY journal ({ENTRY}) FROM STDIN", rows)
             self._entries = []
 
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         self.send()
-        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > %s AND at <= %s ORDER BY id", (after, until))
+        rows = self._run(f"SELECT {ENTRY} FROM journal WHERE id > %s AND at <= %s ORDER BY id", (after, until))
         return map(_entry, rows)
 
     def journal(
@@ -262,7 +256,7 @@ class PostgresTx:
         ]
         where = " AND ".join(sql for sql, _, given in wanted if given) or "true"
         values = [value for _, some, given in wanted if given for value in some]
-        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
+        rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
         return [_entry(row) for row in rows]
 
     def forget(self, before: float) -> int:

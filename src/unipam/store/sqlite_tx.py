@@ -17,6 +17,7 @@ from typing import Any
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.stretches import stretches
 
 VERSION = 1
@@ -48,10 +49,9 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 
-_CLAIM = (
-    "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
-)
-_ENTRY = "id, at, verb, parent, first, last, holder, interface, generation, actor, reason, details"
+_INSERT_CLAIM = f"INSERT INTO claim ({CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = ?' for column in CHANGEABLE)} WHERE id = ?"
+_INSERT_ENTRY = f"INSERT INTO journal ({ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _STANDING = f"""SELECT id,
     EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND until IS NOT NULL),
@@ -80,11 +80,11 @@ def _place(key: bytes) -> int:
 
 
 def _claim(row: Any) -> Claim:
-    return Claim._make((row[1], _place(row[2]), _place(row[3]), row[4], Owner(row[5], row[6]), *row[7:], row[0]))
+    return read_claim(row, _place)
 
 
 def _entry(row: Any) -> Entry:
-    return Entry._make((*row[1:4], _place(row[4]), _place(row[5]), Owner(row[6], row[7]), *row[8:], row[0]))
+    return read_entry(row, _place)
 
 
 class SqliteTx:
@@ -127,31 +127,29 @@ class SqliteTx:
         self._do(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = ?", (number,))
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
-        rows = self._run(f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()
+        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()
         return sorted(map(_claim, rows)) if len(rows) > 1 else [_claim(row) for row in rows]
 
     def claims_by_holder(self, holder: str) -> list[Claim]:
         rows = self._run(
-            f"SELECT {_CLAIM} FROM claim WHERE holder >= ? AND holder < ? AND parent > 0 ORDER BY parent, first",
+            f"SELECT {CLAIM} FROM claim WHERE holder >= ? AND holder < ? AND parent > 0 ORDER BY parent, first",
             (holder, holder + "\U0010ffff"),
         )
         return [_claim(row) for row in rows]
 
     def claims_named(self, holder: str) -> list[Claim]:
-        rows = self._run(
-            f"SELECT {_CLAIM} FROM claim WHERE holder = ? AND parent > 0 ORDER BY parent, first", (holder,)
-        )
+        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE holder = ? AND parent > 0 ORDER BY parent, first", (holder,))
         return [_claim(row) for row in rows]
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         row = self._do(
-            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
         ).fetchone()
         return row and _claim(row)
 
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         rows = self._run(
-            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",
             (parent, _key(first), _key(last)),
         )
         return map(_claim, rows)
@@ -186,7 +184,7 @@ class SqliteTx:
             yield Range(start, last)
 
     def claim(self, number: int) -> Claim | None:
-        row = self._do(f"SELECT {_CLAIM} FROM claim WHERE id = ?", (number,)).fetchone()
+        row = self._do(f"SELECT {CLAIM} FROM claim WHERE id = ?", (number,)).fetchone()
         return row and _claim(row)
 
     def insert(self, claim: Claim) -> int:
@@ -197,21 +195,10 @@ class SqliteTx:
     def insert_all(self, claims: Sequence[Claim]) -> None:
         for parent, first, last in stretches(claims):
             self._occupy(claims[0]._replace(parent=parent, first=first, last=last))
-        rows = [(c.id, c.parent, *_keys(c.first, c.last), c.kind, *c.owner, *c[5:-1]) for c in claims]
-        self._many(f"INSERT INTO claim ({_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many(_INSERT_CLAIM, [claim_row(claim, *_keys(claim.first, claim.last)) for claim in claims])
 
     def _write(self, claim: Claim) -> int:
-        cursor = self._do(
-            f"INSERT INTO claim ({_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                claim.id or None,
-                claim.parent,
-                *_keys(claim.first, claim.last),
-                claim.kind,
-                *claim.owner,
-                *claim[5:-1],
-            ),
-        )
+        cursor = self._do(_INSERT_CLAIM, claim_row(claim, *_keys(claim.first, claim.last)))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -226,6 +213,8 @@ class SqliteTx:
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
             (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
         ).fetchall()
+        #       low--high  low--high        runs are disjoint, and never touch
+        #               first--last         ours may fill the gap on either side, or both: then two become one
         for low, high in ((_place(a), _place(b)) for a, b in near):
             if low == claim.last + 1:  # the run behind: it becomes part of ours
                 last = high
@@ -243,11 +232,7 @@ class SqliteTx:
             self._do(_INSERT_RUN, (claim.parent, _key(first), _key(last)))
 
     def update(self, claim: Claim) -> None:
-        self._do(
-            "UPDATE claim SET holder = ?, interface = ?, state = ?, since = ?, until = ?, generation = ?, boot = ?,"
-            " cooldown = ?, call = ?, details = ? WHERE id = ?",
-            (*claim.owner, *claim[5:]),
-        )
+        self._do(_UPDATE_CLAIM, change_row(claim))
 
     def remove(self, claim: Claim) -> None:
         self._do("DELETE FROM claim WHERE id = ?", (claim.id,))
@@ -272,7 +257,7 @@ class SqliteTx:
 
     def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
         rows = self._run(
-            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND (until <= ? OR since > ?)"
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND (until <= ? OR since > ?)"
             " ORDER BY since LIMIT ?",
             (parent, now, now + slack, limit),
         ).fetchall()
@@ -280,7 +265,7 @@ class SqliteTx:
 
     def cooling(self, parent: int, first: int, last: int) -> Claim | None:
         row = self._do(
-            f"SELECT {_CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND first BETWEEN ? AND ?"
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND first BETWEEN ? AND ?"
             " ORDER BY since LIMIT 1",
             (parent, _key(first), _key(last)),
         ).fetchone()
@@ -310,21 +295,18 @@ class SqliteTx:
         self._do("DELETE FROM fence WHERE at < ?", (before,))
 
     def record(self, entry: Entry) -> int:
-        cursor = self._do(
-            f"INSERT INTO journal ({_ENTRY}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*entry[:3], *_keys(entry.first, entry.last), *entry.owner, *entry[6:-1]),
-        )
+        cursor = self._do(_INSERT_ENTRY, entry_row(entry, None, *_keys(entry.first, entry.last)))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def record_all(self, entries: Sequence[Entry]) -> list[int]:
         start = self._do("SELECT coalesce(max(id), 0) + 1 FROM journal").fetchone()[0]
-        rows = [(n, *e[:3], *_keys(e.first, e.last), *e.owner, *e[6:-1]) for n, e in enumerate(entries, start)]
-        self._many(f"INSERT INTO journal ({_ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        rows = [entry_row(e, number, *_keys(e.first, e.last)) for number, e in enumerate(entries, start)]
+        self._many(_INSERT_ENTRY, rows)
         return list(range(start, start + len(rows)))
 
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
-        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE id > ? AND at <= ? ORDER BY id", (after, until))
+        rows = self._run(f"SELECT {ENTRY} FROM journal WHERE id > ? AND at <= ? ORDER BY id", (after, until))
         return map(_entry, rows)
 
     def journal(
@@ -337,7 +319,7 @@ class SqliteTx:
         ]
         where = " AND ".join(sql.replace("?1", "?") for sql, _, given in wanted if given) or "1"
         values = [v for sql, vs, given in wanted if given for v in (vs * 2 if "?1" in sql else vs)]
-        rows = self._run(f"SELECT {_ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
+        rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
         return [_entry(row) for row in rows]
 
     def forget(self, before: float) -> int:
