@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.cni.azure import PLUGIN, AzureNode, azure_node, one_pool
+from tests.dialects.azure_vnet.azure import PLUGIN, AzureNode, azure_node, one_pool
 
 from bench import spawn
 from bench.host_local import environment, pair, us

@@ -18,10 +18,10 @@ from bench import spawn
 from bench.table import Row, show
 from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import install
-from unipam.cni.host_local import PLUGIN
+from unipam.dialects.host_local.verbs import PLUGIN
+from unipam.ledger.change import Inheritance
+from unipam.ledger.open import Ledgers
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.service.change import Inheritance
-from unipam.service.ledgers import Ledgers
 
 PEER = "/usr/lib/cni/host-local"
 ROUNDS = 5

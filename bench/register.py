@@ -21,15 +21,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import netaddr
+from tests.plan.clouds import MemoryCloud
 from tests.real.postgres import binaries, cluster
-from tests.service.clouds import MemoryCloud
 
 from unipam.addr.prefix import Prefix, line_length, parse_prefix
 from unipam.model.records import Owner
-from unipam.service import plan_blocks, plan_networks
-from unipam.service.plan import By, Draft, Plan, create_all, find_block, find_space
-from unipam.service.plan_space import FreeSpace, next_free
-from unipam.service.plan_store import open_store
+from unipam.plan import blocks as plan_blocks
+from unipam.plan import networks
+from unipam.plan.free import FreeSpace, next_free
+from unipam.plan.open import open_store
+from unipam.plan.tree import By, Draft, Plan, create_all, find_block, find_space
 
 CLIENTS = 32
 SECONDS = 5.0
@@ -173,7 +174,7 @@ def _scatter(plan: Plan) -> None:
         if dice.random() < 0.5:
             placed.append(Prefix(cursor, length))
         cursor += size
-    facts = plan_networks.model.External("x", "x")
+    facts = networks.model.External("x", "x")
     drafts = [Draft(block.id, prefix, Owner(f"x{n}"), facts) for n, prefix in enumerate(placed)]
     plan.write(lambda tx, by: create_all(tx, [by] * len(drafts), drafts), BY)
 
@@ -207,10 +208,10 @@ def _listing(database: str, directory: Path) -> None:
     snapshot = sample_cloud().snapshot()
     blocks = plan.read(lambda tx: {b.prefix: b for b in plan_blocks.blocks(tx, find_space(tx, "S").id)})
 
-    def associate(tx: plan_networks.Tx, by: By) -> None:
+    def associate(tx: networks.Tx, by: By) -> None:
         for network in snapshot.networks.values():
             block = next(b for prefix, b in blocks.items() if prefix.contains(network.prefixes[0]))
-            plan_networks.claim_prefixes(tx, by, block, network, network.prefixes)
+            networks.claim_prefixes(tx, by, block, network, network.prefixes)
 
     plan.write(associate, BY)
     plan.store.close()
@@ -235,8 +236,8 @@ def sample_cloud() -> MemoryCloud:
 
 
 def _serve(database: str, port: str, token_file: str, *what: str) -> None:
+    from unipam.plan.cloud.port import Unconnected
     from unipam.server.run import Settings, run
-    from unipam.service.cloud import Unconnected
 
     cloud = sample_cloud() if what else Unconnected()
     run(Settings(database, port=int(port), admin_token_file=token_file, cloud=lambda: cloud))

@@ -14,8 +14,8 @@ import pytest
 
 from unipam.agent import runtime
 from unipam.agent.runtime import listening_since
+from unipam.ledger.open import began, uptime
 from unipam.model.errors import SourceFailed
-from unipam.service.ledgers import began, uptime
 
 LISTEN = """
 import os, socket, sys

@@ -11,8 +11,8 @@ import pytest
 from unipam.agent import warm as module
 from unipam.agent.warm import Warmer
 from unipam.cni.plugin import Learnt, plugin
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import StoreBusy
-from unipam.service.ledgers import Ledgers
 
 
 class Watch:

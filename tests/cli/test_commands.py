@@ -17,7 +17,7 @@ from tests.conftest import UNIPAM
 from unipam.cli.main import COMMANDS, unipam
 from unipam.cni.call import Call
 from unipam.cni.plugin import answer
-from unipam.service.ledgers import Ledgers
+from unipam.ledger.open import Ledgers
 
 
 def run(*words: object, typed: str = "") -> Result:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.plan.clouds import MemoryCloud
 from tests.server.live import serve
-from tests.service.clouds import MemoryCloud
 
 from unipam.cli.main import main, unipam
 from unipam.model.errors import UnipamError

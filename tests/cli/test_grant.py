@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.service.clouds import some_uuid
+from tests.plan.clouds import some_uuid
 
 from unipam.cli.main import unipam
 

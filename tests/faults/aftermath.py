@@ -12,9 +12,9 @@ from typing import Any
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import answer
+from unipam.ledger.history import Replay
+from unipam.ledger.open import FILE, Ledgers, uptime
 from unipam.model.records import HELD, Claim
-from unipam.service.history import Replay
-from unipam.service.ledgers import FILE, Ledgers, uptime
 from unipam.store.api import Tx
 from unipam.store.sqlite import SqliteStore
 

@@ -35,9 +35,9 @@ from tests.server.live import Client
 from tests.server.process import Process
 
 from unipam.cni.call import decode_call
+from unipam.ledger.open import FILE
 from unipam.model.errors import StoreBroken
 from unipam.model.records import Claim
-from unipam.service.ledgers import FILE
 from unipam.store.api import Tx
 
 _MISSING = missing({"strace": "strace"})
@@ -259,7 +259,7 @@ def test_an_acknowledged_reservation_outlives_the_power(tmp_path: Path, seed: in
 
 CARELESS = """
 import sys
-from unipam.service.ledgers import Ledgers
+from unipam.ledger.open import Ledgers
 ledger = Ledgers().at(sys.argv[1])
 ledger.store._connection.execute("PRAGMA synchronous = OFF")
 for number in range(40):

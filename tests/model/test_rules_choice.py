@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unipam.addr.prefix import Range
+from unipam.ledger.ledger import View
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Unmet
 from unipam.model.records import HELD, LEASE, Claim, Owner, Pool, PoolRange, Request
-from unipam.service.ledger import View
 from unipam.store.memory import MemoryStore
 
 SPANS = ((10, 12), (20, 20), (30, 39))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cni.azure import PLUGIN, AzureNode, azure_node, document
+from tests.dialects.azure_vnet.azure import PLUGIN, AzureNode, azure_node, document
 from tests.real.node import UNIPAM, missing
 
 ORIGINAL = os.environ.get("UNIPAM_AZURE_VNET_IPAM", "")

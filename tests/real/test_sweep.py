@@ -17,7 +17,7 @@ from tests.real.node import UNIPAM, Node, wait_until
 
 from unipam.cli.agent import command as agent_command
 from unipam.clients.cri import sandboxes
-from unipam.service.reconcile import STARTING, details
+from unipam.ledger.reconcile import STARTING, details
 from unipam.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.real

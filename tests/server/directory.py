@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.plan.clouds import some_uuid
 from tests.server.live import Live, serve
-from tests.service.clouds import some_uuid
 
 from unipam.server.entra import Directory
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from tests.service.clouds import MemoryCloud
+from tests.plan.clouds import MemoryCloud
 
 from unipam.server.run import Settings, follow_once, make_app, prepare
 

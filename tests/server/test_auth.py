@@ -9,12 +9,12 @@ from typing import Any
 
 import jwt
 import pytest
+from tests.plan.clouds import some_uuid
 from tests.server.directory import FOREIGN, Entra, signing_in
 from tests.server.live import Live, serve, token
-from tests.service.clouds import some_uuid
 
+from unipam.plan.open import open_store
 from unipam.server import auth
-from unipam.service.plan_store import open_store
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.plan.clouds import SUBSCRIPTION, some_uuid
 from tests.server.live import Client, Live, refused, token
-from tests.service.clouds import SUBSCRIPTION, some_uuid
 
 B = "/spaces/S/blocks/B"
 RESERVATIONS = f"{B}/reservations"

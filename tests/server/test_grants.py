@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.plan.clouds import some_uuid
 from tests.server.directory import Entra, signing_in
 from tests.server.live import Client, Live
-from tests.service.clouds import some_uuid
 
 from unipam.server import auth
 

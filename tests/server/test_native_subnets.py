@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.plan.clouds import SUBSCRIPTION
 from tests.server.live import Client, Live, token
 from tests.server.test_native import problem
-from tests.service.clouds import SUBSCRIPTION
 
 NETWORKS = "/spaces/S/blocks/B/networks"
 SUBNETS = f"{NETWORKS}/subnets"

@@ -17,8 +17,8 @@ from tests.real.postgres import needs_postgres, shared
 from tests.server.live import Client
 from tests.server.process import UNIPAM, Process, clean_environment
 
-from unipam.service.plan import Plan
-from unipam.service.plan_store import open_store
+from unipam.plan.open import open_store
+from unipam.plan.tree import Plan
 
 
 @pytest.fixture

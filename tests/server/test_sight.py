@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from fastapi.routing import iter_route_contexts
+from tests.plan.clouds import SUBSCRIPTION, MemoryCloud, some_uuid
 from tests.server.directory import Entra, signing_in
 from tests.server.live import Client, Live, refused, token
-from tests.service.clouds import SUBSCRIPTION, MemoryCloud, some_uuid
 
 from unipam.model.errors import SourceFailed
-from unipam.service.cloud import Endpoint
+from unipam.plan.cloud.port import Endpoint
 
 OTHER = some_uuid(2)
 B = "/spaces/S/blocks/B"

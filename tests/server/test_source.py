@@ -14,9 +14,9 @@ from tests.server.live import Client, Live, serve
 
 from unipam.clients.azure.settings import Settings
 from unipam.model.cloud import Snapshot
+from unipam.plan.cloud.cache import CachedCloud
 from unipam.server.entra import Directory
 from unipam.server.source import connect
-from unipam.service.cloud_cache import CachedCloud
 
 
 class AzureCloud:

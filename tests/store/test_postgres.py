@@ -12,9 +12,9 @@ from tests.real.postgres import Cluster, cluster, needs_postgres, shared
 from unipam.addr.prefix import V4_FIRST, parse_prefix
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy
 from unipam.model.records import LEASE, Claim, Owner
-from unipam.service.plan import By, Plan
-from unipam.service.plan_blocks import NewBlock, create_block, create_space
-from unipam.service.plan_reserve import Wanted, reserve
+from unipam.plan.blocks import NewBlock, create_block, create_space
+from unipam.plan.reserve import Wanted, reserve
+from unipam.plan.tree import By, Plan
 from unipam.store.postgres import PostgresStore, _migrations, migrate_database
 from unipam.store.postgres_tx import PostgresTx
 

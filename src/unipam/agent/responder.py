@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import answer
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import StoreBusy, UnipamError
-from unipam.service.ledgers import Ledgers
 
 _WAITING_CALLS = 32
 

@@ -15,8 +15,8 @@ from unipam.agent.server import Server
 from unipam.agent.sweep import Sweeper
 from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import BadInput
-from unipam.service.ledgers import Ledgers
 
 
 class Settings(NamedTuple):

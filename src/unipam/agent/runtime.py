@@ -8,8 +8,8 @@ import socket
 
 from unipam.agent.peer import peer
 from unipam.clients import cri
-from unipam.service.ledgers import began, uptime
-from unipam.service.reconcile import Runtime
+from unipam.ledger.open import began, uptime
+from unipam.ledger.reconcile import Runtime
 
 _PATIENCE = 5.0
 """Seconds for each of the two questions."""

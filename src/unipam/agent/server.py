@@ -22,7 +22,7 @@ from functools import partial
 from unipam.agent.peer import Home, peer
 from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
-from unipam.service.ledgers import uptime
+from unipam.ledger.open import uptime
 
 LARGEST_FRAME = 32 * 1024 * 1024
 _CHUNK = 64 * 1024

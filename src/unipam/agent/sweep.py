@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 
 from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
+from unipam.ledger import reconcile
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.open import FILE, Ledgers, uptime
 from unipam.model.errors import UnipamError
-from unipam.service import reconcile
-from unipam.service.ledger import Ledger
-from unipam.service.ledgers import FILE, Ledgers, uptime
 
 _FENCES_KEPT = 3600.0
 _HOUSEKEEPING = 3600.0

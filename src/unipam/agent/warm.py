@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.cni.plugin import Learnt, Warm, names, plugin
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import UnipamError
-from unipam.service.ledgers import Ledgers
 
 _TICK = 1.0
 """Seconds between two looks at whether anything is due; a look is one read of each ledger."""

@@ -12,14 +12,14 @@ import msgspec
 
 from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
+from unipam.ledger.reads import pools
+from unipam.ledger.reconcile import Suspect, details
 from unipam.model.errors import BadInput, UnipamError
-from unipam.service.reads import pools
-from unipam.service.reconcile import Suspect, details
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from unipam.service.ledgers import Ledgers
+    from unipam.ledger.open import Ledgers
 
 _BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 4)
 

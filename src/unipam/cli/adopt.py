@@ -9,9 +9,9 @@ import click
 from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.dialects.host_local import directory
+from unipam.ledger.open import FILE, Ledgers, started
+from unipam.ledger.reads import spaces
 from unipam.model.records import Claim
-from unipam.service.ledgers import FILE, Ledgers, started
-from unipam.service.reads import spaces
 
 _COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
 

@@ -11,10 +11,10 @@ import click
 from unipam.cli.output import format_option, show
 from unipam.dialects.azure_vnet import site, state
 from unipam.dialects.azure_vnet.config import NAMES, data_dir
+from unipam.ledger.learned import LearnedPool, snapshot
+from unipam.ledger.open import FILE, Ledgers, started
 from unipam.model.errors import StoreBroken
 from unipam.model.records import Claim
-from unipam.service.learned import LearnedPool, snapshot
-from unipam.service.ledgers import FILE, Ledgers, started
 
 _COLUMNS = ("pool", "interface", "action", "addresses", "leases")
 

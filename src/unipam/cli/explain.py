@@ -6,8 +6,8 @@ import click
 
 from unipam.cli.ledger import ENTRY_COLUMNS, LEASE_COLUMNS, entry_row, lease_row, open_ledger
 from unipam.cli.output import data_dir_option, format_option, show, show_document
-from unipam.service import reads, reconcile
-from unipam.service.explanation import explain
+from unipam.ledger import reads, reconcile
+from unipam.ledger.explanation import explain
 
 
 @click.command("explain")

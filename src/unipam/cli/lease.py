@@ -8,8 +8,8 @@ import click
 
 from unipam.cli.ledger import ENTRY_COLUMNS, LEASE_COLUMNS, entry_row, lease_row, open_ledger
 from unipam.cli.output import data_dir_option, format_option, show
+from unipam.ledger import reads
 from unipam.model.records import HELD, Claim
-from unipam.service import reads
 
 
 @click.group("lease")

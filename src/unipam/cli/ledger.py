@@ -7,10 +7,10 @@ import os
 import click
 
 from unipam.cli.output import when
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.open import FILE, Ledgers
+from unipam.ledger.reads import Lease
 from unipam.model.records import Entry, prefix_text
-from unipam.service.ledger import Ledger
-from unipam.service.ledgers import FILE, Ledgers
-from unipam.service.reads import Lease
 
 
 def open_ledger(data_dir: str) -> Ledger:

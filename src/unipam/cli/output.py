@@ -38,7 +38,7 @@ def data_dir_option(command: F) -> F:
 
 def when(seconds: float | None) -> str:
     """A moment as people and machines read it; empty for none."""
-    from unipam.service.reads import moment
+    from unipam.ledger.reads import moment
 
     return "" if seconds is None else moment(seconds)
 

@@ -6,7 +6,7 @@ import click
 
 from unipam.cli.ledger import open_ledger
 from unipam.cli.output import data_dir_option, format_option, show
-from unipam.service import reads
+from unipam.ledger import reads
 
 _COLUMNS = ("network", "pool", "ranges", "size", "used", "free", "cooling", "reserved", "next")
 

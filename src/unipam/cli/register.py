@@ -34,7 +34,7 @@ def export_(api: Api, file: IO[str], form: str) -> None:
     """
     import msgspec
 
-    from unipam.service.plan_transfer import Document, to_csv
+    from unipam.plan.transfer.export import Document, to_csv
 
     document = api.ask("GET", "/export")
     if form == "csv":
@@ -83,7 +83,7 @@ def _as_json(data: bytes) -> bytes:
 
     import msgspec
 
-    from unipam.service.plan_transfer import from_csv
+    from unipam.plan.transfer.export import from_csv
 
     try:
         return msgspec.json.encode(from_csv(data.decode(), time.time()))
@@ -102,9 +102,9 @@ def migrate(database: str, target: str | None) -> None:
       unipam register migrate --database register.db
       unipam register migrate --database register.db --to postgresql://ipam@db/ipam
     """
-    from unipam.service.plan_copy import copy
-    from unipam.service.plan_store import migrate as migrate_schema
-    from unipam.service.plan_store import open_store
+    from unipam.plan.open import migrate as migrate_schema
+    from unipam.plan.open import open_store
+    from unipam.plan.transfer.copy import copy
 
     for step in migrate_schema(database):
         click.echo(f"applied {step}")
@@ -130,7 +130,7 @@ def backup(database: str, file: str) -> None:
     Example:
       unipam register backup --database register.db register-copy.db
     """
-    from unipam.service.plan_store import backup as make_backup
+    from unipam.plan.open import backup as make_backup
 
     make_backup(database, file)
     click.echo(f"{os.path.getsize(file)} bytes written, and found sound")

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from unipam.clients.azure.settings import Settings as Azure
-    from unipam.service.cloud import Cloud
+    from unipam.plan.cloud.port import Cloud
 
 
 @click.command("server")
@@ -75,7 +75,7 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
 
 def _check_proxies(text: str) -> None:
     """Raises BadValue: what is no address would just never be believed."""
-    from unipam.model.plan import parse_place
+    from unipam.model.objects import parse_place
 
     for each in text.split(",") if text != "*" else ():
         parse_place(each.strip(), "--trusted-proxies")

@@ -9,9 +9,9 @@ import click
 
 from unipam.cli.output import format_option, show_document, when
 from unipam.cni.call import SOCKET
+from unipam.ledger import reads, reconcile
+from unipam.ledger.open import FILE, Ledgers
 from unipam.model.errors import UnipamError
-from unipam.service import reads, reconcile
-from unipam.service.ledgers import FILE, Ledgers
 
 
 @click.command("status")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from unipam.service.ledgers import Ledgers
+from unipam.ledger.open import Ledgers
 
 KEY = "UNIPAM_CALL"
 """The variable in which the launcher names a call: random, the same when the call is asked again cold."""

@@ -79,7 +79,7 @@ def cold() -> tuple[str, ...]:
     import unipam
 
     roots = list(dict.fromkeys(str(Path(module.__path__[0]).parent) for module in (unipam, msgspec)))
-    code = f"import sys; sys.path += {roots}; from unipam.cni.__main__ import main; main()"
+    code = f"import sys; sys.path += {roots}; from unipam.cold.__main__ import main; main()"
     return "-I", "-S", "-c", code
 
 

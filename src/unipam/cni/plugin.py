@@ -17,6 +17,7 @@ from unipam.cni import protocol
 from unipam.cni.call import Answer, Call
 from unipam.cni.protocol import Config
 from unipam.cni.result import render_error
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import (
     BadConfig,
     BadEnvironment,
@@ -26,7 +27,6 @@ from unipam.model.errors import (
     UnipamError,
     UnsupportedVersion,
 )
-from unipam.service.ledgers import Ledgers
 
 Verb = Callable[[Call, Config, Ledgers], Answer]
 Codes = Mapping[type[UnipamError], int]
@@ -62,9 +62,9 @@ class Plugin(NamedTuple):
 
 
 _PLUGINS = {
-    "host-local": "unipam.cni.host_local",
-    "azure-vnet-ipam": "unipam.cni.azure_vnet",
-    "azure-vnet-ipamv6": "unipam.cni.azure_vnet",
+    "host-local": "unipam.dialects.host_local.verbs",
+    "azure-vnet-ipam": "unipam.dialects.azure_vnet.verbs",
+    "azure-vnet-ipamv6": "unipam.dialects.azure_vnet.verbs",
 }
 """Which module holds the Plugin of a name, under the name PLUGIN; imported when first called."""
 

@@ -15,7 +15,7 @@ import msgspec
 
 from unipam.addr.prefix import parse_address
 from unipam.cni.call import Call
-from unipam.dialects import golang
+from unipam.golang import decoding
 from unipam.model.errors import BadConfig, BadEnvironment, Undecodable, UnsupportedVersion
 from unipam.model.records import Owner
 
@@ -90,17 +90,17 @@ def _check_interface(value: str) -> None:
         raise BadEnvironment("interface name contains / or : or whitespace characters", interface=value)
 
 
-_NAME_SHAPE = golang.Struct('struct { Name string "json:\\"name\\"" }', "", {"name": golang.Text()})
-_VERSION_SHAPE = golang.Struct(
-    'struct { CNIVersion string "json:\\"cniVersion\\"" }', "", {"cniVersion": golang.Text()}
+_NAME_SHAPE = decoding.Struct('struct { Name string "json:\\"name\\"" }', "", {"name": decoding.Text()})
+_VERSION_SHAPE = decoding.Struct(
+    'struct { CNIVersion string "json:\\"cniVersion\\"" }', "", {"cniVersion": decoding.Text()}
 )
 
 
 def read_config(stdin: bytes) -> Config:
     """The configuration. Raises Undecodable or BadConfig."""
     try:
-        document = golang.parse(stdin)
-        name = golang.read(_NAME_SHAPE, document).get("name") or ""
+        document = decoding.parse(stdin)
+        name = decoding.read(_NAME_SHAPE, document).get("name") or ""
     except (BadConfig, Undecodable) as error:
         raise Undecodable(f"error unmarshall network config: {error}") from None
     if not name:
@@ -113,7 +113,7 @@ def read_config(stdin: bytes) -> Config:
 def read_version(config: Config) -> Config:
     """The configuration with the version it asks for; absent means 0.1.0. Raises Undecodable."""
     try:
-        version = golang.read(_VERSION_SHAPE, config.document).get("cniVersion") or VERSIONS[0]
+        version = decoding.read(_VERSION_SHAPE, config.document).get("cniVersion") or VERSIONS[0]
     except BadConfig as error:
         raise Undecodable(f"decoding version from network config: {error}") from None
     return Config(config.name, version, config.document)
@@ -133,10 +133,10 @@ def check_version(verb: str, version: str, spoken: tuple[str, ...] = VERSIONS) -
     if since and _ordered(version) > _ordered(spoken[-1]):
         raise UnsupportedVersion(f"plugin version does not allow {verb}", version=version)
     if version not in spoken:
-        supported = " ".join(map(golang.quote, spoken))
+        supported = " ".join(map(decoding.quote, spoken))
         raise UnsupportedVersion(
             "incompatible CNI versions",
-            details=f"config is {golang.quote(version)}, plugin supports [{supported}]",
+            details=f"config is {decoding.quote(version)}, plugin supports [{supported}]",
             version=version,
         )
 
@@ -145,14 +145,14 @@ def _ordered(version: str) -> list[int]:
     """A version as numbers. Raises Undecodable in libcni's words."""
     parts = version.split(".")
     if len(parts) > 3:
-        raise Undecodable(f"invalid version {golang.quote(version)}: too many parts")
+        raise Undecodable(f"invalid version {decoding.quote(version)}: too many parts")
     return [*map(_number, ("major", "minor", "micro"), parts), 0, 0][:3]
 
 
 def _number(which: str, part: str) -> int:
     if re.fullmatch(r"[+-]?[0-9]{1,9}", part):
         return int(part)
-    text = golang.quote(part)
+    text = decoding.quote(part)
     raise Undecodable(f"failed to convert {which} version part {text}: strconv.Atoi: parsing {text}: invalid syntax")
 
 
@@ -188,7 +188,7 @@ def parse_args(text: str) -> Iterator[tuple[str, str]]:
     """CNI_ARGS pair by pair. Raises BadConfig on reaching one that is none, as libcni words it."""
     for parts in split_args(text):
         if len(parts) != 2:
-            raise BadConfig(f"ARGS: invalid pair {golang.quote('='.join(parts))}")
+            raise BadConfig(f"ARGS: invalid pair {decoding.quote('='.join(parts))}")
         yield parts[0], parts[1]
 
 

@@ -16,14 +16,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unipam.model.errors import UnipamError
-from unipam.server.azure import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
-from unipam.server.azure.bodies import refusals
+from unipam.plan.reads import counts
+from unipam.server.azure_ipam import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
+from unipam.server.azure_ipam.bodies import refusals
 from unipam.server.describe import describe, operation_id
 from unipam.server.errors import install
 from unipam.server.native import routes as native
 from unipam.server.native.problems import NATIVE, http_problem
 from unipam.server.register import Here, Register, reply
-from unipam.service.plan_reads import counts
 
 MOST_BYTES = 4 << 20
 """The largest request body that is read; an import of a large plan is the largest there is."""

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import structlog
 
 from unipam.model.errors import NotSignedIn
+from unipam.plan.access.callers import Caller, is_admin
+from unipam.plan.access.grants import rights
+from unipam.plan.access.tokens import PREFIX, caller_of, recognise
 from unipam.server.desk import Desk
 from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
-from unipam.service.plan_access import Caller, is_admin
-from unipam.service.plan_grants import rights
-from unipam.service.plan_tokens import PREFIX, caller_of, recognise
 from unipam.store.api import Tx
 
 REMEMBERED = 2.0

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar, cast
 
 from unipam.model.errors import Refused, StoreBusy, UnipamError
-from unipam.service.plan import By, Plan
-from unipam.service.plan_reservations import Reserved
-from unipam.service.plan_reserve import Wanted, reserve, reserve_all
+from unipam.plan.reservations import Reserved
+from unipam.plan.reserve import Wanted, reserve, reserve_all
+from unipam.plan.tree import By, Plan
 from unipam.store.api import Store, Tx
 
 T = TypeVar("T")

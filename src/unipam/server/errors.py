@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from unipam.model.errors import UnipamError
-from unipam.server.azure.common import answer_error
+from unipam.server.azure_ipam.common import answer_error
 from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
 from unipam.server.register import reply
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 from fastapi import FastAPI
 
+from unipam.plan.access.callers import Caller
 from unipam.server import register
 from unipam.server.run import Settings, make_app
-from unipam.service.plan_access import Caller
 
 
 def local_app(database: str, name: str) -> FastAPI:

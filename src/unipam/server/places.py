@@ -6,10 +6,9 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends
 
-from unipam.model.plan import Endpoint, External, Subnet
-from unipam.service import plan
-from unipam.service import plan_externals as externals
-from unipam.service.plan import Node
+from unipam.model.objects import Endpoint, External, Subnet
+from unipam.plan import externals, tree
+from unipam.plan.tree import Node
 from unipam.store.api import Tx
 
 
@@ -31,7 +30,7 @@ class _Place(NamedTuple):
 
     def find_endpoint(self, tx: Tx, name: str) -> Node[Endpoint]:
         """One endpoint of the subnet. Raises Missing."""
-        return plan.find_child(tx, self.find_subnet(tx).id, Endpoint, name)
+        return tree.find_child(tx, self.find_subnet(tx).id, Endpoint, name)
 
 
 async def _external(space: str, block: str, external: str) -> _Place:

@@ -13,13 +13,13 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from unipam.model.errors import SourceFailed
+from unipam.plan.access.callers import EVERYWHERE, Caller, Sight, exclusions
+from unipam.plan.cloud.port import Cloud, Snapshot
+from unipam.plan.networks import associated_in
+from unipam.plan.tree import spaces
 from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
-from unipam.service.cloud import Cloud, Snapshot
-from unipam.service.plan import spaces
-from unipam.service.plan_access import EVERYWHERE, Caller, Sight, exclusions
-from unipam.service.plan_networks import associated_in
 
 
 @dataclass

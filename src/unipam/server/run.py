@@ -17,6 +17,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from unipam.model.errors import StoreBroken, UnipamError
+from unipam.plan import idempotency
+from unipam.plan.access.tokens import bootstrap, follow_spaces
+from unipam.plan.cloud.port import Cloud, Unconnected
+from unipam.plan.cloud.sync import SYSTEM, sync
+from unipam.plan.open import open_store
+from unipam.plan.tree import By, Plan
 from unipam.server import logs
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
@@ -24,12 +30,6 @@ from unipam.server.desk import Desk
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
 from unipam.server.register import Register
-from unipam.service import plan_calls
-from unipam.service.cloud import Cloud, Unconnected
-from unipam.service.plan import By, Plan
-from unipam.service.plan_store import open_store
-from unipam.service.plan_sync import SYSTEM, sync
-from unipam.service.plan_tokens import bootstrap, follow_spaces
 
 log = structlog.get_logger()
 
@@ -160,7 +160,7 @@ async def follow_once(register: Register) -> int:
     """Bring the plan up to what is seen of the cloud now; how many objects changed."""
     snapshot = await register.last_snapshot()
     changed = await register.desk.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
-    await register.desk.write(lambda tx, by: plan_calls.forget(tx, by.now - plan_calls.KEPT), SYSTEM)
+    await register.desk.write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

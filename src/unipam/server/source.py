@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unipam.clients.azure.settings import Settings
-from unipam.service.cloud_cache import EVERY, CachedCloud
+from unipam.plan.cloud.cache import EVERY, CachedCloud
 
 
 def connect(settings: Settings, every: float = EVERY) -> CachedCloud:

@@ -12,8 +12,8 @@ from tests.fakes.azure import FakeAzure
 
 from unipam.clients.azure import credentials
 from unipam.clients.azure.arm import Arm
+from unipam.clients.azure.read.subscriptions import PATH, VERSION, SubscriptionRow
 from unipam.clients.azure.settings import Settings
-from unipam.clients.azure.subscriptions import PATH, VERSION, SubscriptionRow
 from unipam.model.errors import BadConfig, SourceFailed
 
 

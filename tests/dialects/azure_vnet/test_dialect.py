@@ -9,8 +9,8 @@ import pytest
 from unipam.addr.prefix import parse_address, parse_prefix
 from unipam.cni.plugin import code_of
 from unipam.dialects.azure_vnet import config, dialect
+from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import Exhausted, IsGateway, Missing, Refused, StoreBusy, Taken, UnipamError, Unmet
-from unipam.service.learned import LearnedPool
 
 
 def tree(kind: type[UnipamError]) -> Iterator[type[UnipamError]]:

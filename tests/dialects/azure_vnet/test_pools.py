@@ -10,8 +10,8 @@ import pytest
 from unipam.addr.prefix import Range, parse_address, parse_prefix
 from unipam.dialects.azure_vnet import config, pools
 from unipam.dialects.azure_vnet.config import Network
+from unipam.ledger.learned import Learned, LearnedPool, encode
 from unipam.model.errors import Missing, Unmet
-from unipam.service.learned import Learned, LearnedPool, encode
 
 
 def network(master: str = "", **ipam: Any) -> Network:

@@ -13,8 +13,8 @@ from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.dialects.azure_vnet import nics, source
 from unipam.dialects.azure_vnet.source import Remark
+from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import SourceFailed
-from unipam.service.learned import LearnedPool
 
 LOCAL = (("lo", "000000000000"), ("eth0", "7c1e52f9f3c4"), ("eth1", "7c1e52aabbcc"))
 

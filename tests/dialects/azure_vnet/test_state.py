@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from unipam.addr.prefix import Prefix, format_address, parse_address
 from unipam.dialects.azure_vnet import state
+from unipam.ledger.learned import LearnedPool, decode, ranges
+from unipam.ledger.ledger import learned_note
 from unipam.model.errors import StoreBroken, StoreBusy
-from unipam.service.learned import LearnedPool, decode, ranges
-from unipam.service.ledger import learned_note
 
 CAPTURED = Path(__file__).parent / "captured"
 

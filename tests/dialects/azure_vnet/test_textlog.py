@@ -18,10 +18,10 @@ from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.cni.call import Call
 from unipam.cni.plugin import answer
-from unipam.dialects.azure_vnet import gofmt, nics
+from unipam.dialects.azure_vnet import nics, printing
+from unipam.ledger import refresh
+from unipam.ledger.open import Ledgers
 from unipam.model.errors import SourceFailed
-from unipam.service import refresh
-from unipam.service.ledgers import Ledgers
 
 CAPTURED = Path(__file__).parent / "captured" / "log_v1459_azure-vnet-ipam.log"
 SUBNET = "10.224.0.0/16"
@@ -208,4 +208,4 @@ def test_no_log_without_a_wish(player: Player) -> None:
     ],
 )  # fmt: skip
 def test_a_configuration_as_go_prints_it(document: dict[str, Any], part: str) -> None:
-    assert part in gofmt.config(document)
+    assert part in printing.config(document)

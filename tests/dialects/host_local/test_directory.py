@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from unipam.addr.prefix import LINE_LAST, format_address, parse_address
 from unipam.dialects.host_local import directory
+from unipam.ledger.ledger import Ledger
 from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Owner, Pool, PoolRange, Request
-from unipam.service.ledger import Ledger
 from unipam.store.sqlite import SqliteStore
 
 BOOTED = 1_000.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from unipam.clients.azure import credentials
 from unipam.clients.azure.pace import Time
-from unipam.clients.azure.reader import Reader
+from unipam.clients.azure.read.reader import Reader
 from unipam.clients.azure.settings import Settings
 from unipam.model.cloud import Snapshot
 from unipam.model.errors import SourceFailed

@@ -7,7 +7,7 @@ from typing import Any
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam.shapes import Shape
-from unipam.service.cloud import VHUB, VNET, Endpoint, Network, Snapshot, Subscription, key
+from unipam.plan.cloud.port import VHUB, VNET, Endpoint, Network, Snapshot, Subscription, key
 
 Parents = Mapping[str, list[tuple[str, str]]]
 """Spaces and blocks by the (folded) id of the network associated with them."""

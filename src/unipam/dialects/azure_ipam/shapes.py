@@ -12,17 +12,17 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from unipam.addr.prefix import Prefix
-from unipam.model import plan as model
-from unipam.model.plan import Endpoint, External, Reservation, Subnet
+from unipam.model import objects
+from unipam.model.objects import Endpoint, External, Reservation, Subnet
 from unipam.model.records import Claim
-from unipam.service import cloud
-from unipam.service import plan_externals as externals
-from unipam.service.plan import Node, of_kind
-from unipam.service.plan_access import Admin, Settings, Sight
-from unipam.service.plan_blocks import space_of
-from unipam.service.plan_networks import Associated, associated
-from unipam.service.plan_reads import use_of
-from unipam.service.plan_reservations import Reserved, settled
+from unipam.plan import externals
+from unipam.plan.access.callers import Admin, Settings, Sight
+from unipam.plan.blocks import space_of
+from unipam.plan.cloud import port
+from unipam.plan.networks import Associated, associated
+from unipam.plan.reads import use_of
+from unipam.plan.reservations import Reserved, settled
+from unipam.plan.tree import Node, of_kind
 from unipam.store.api import Tx
 
 Shape = dict[str, Any]
@@ -35,10 +35,10 @@ class View(NamedTuple):
     sight: Sight
     expand: bool = False
     utilization: bool = False
-    snapshot: cloud.Snapshot = cloud.Snapshot()
+    snapshot: port.Snapshot = port.Snapshot()
 
 
-def space(tx: Tx, node: Node[model.Space], view: View) -> Shape:
+def space(tx: Tx, node: Node[objects.Space], view: View) -> Shape:
     """A space with its blocks, each followed by those inside it."""
     rows = list(_blocks(tx, list(tx.claims(node.id)), view))
     shape: Shape = {"name": node.facts.name, "desc": node.facts.desc, "blocks": [row for _, row in rows]}
@@ -49,20 +49,20 @@ def space(tx: Tx, node: Node[model.Space], view: View) -> Shape:
     return shape
 
 
-def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[model.Block], Shape]]:
+def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[objects.Block], Shape]]:
     """The blocks among the claims and those inside them; what each holds is read once, for it may be much."""
-    for each in of_kind(claims, model.Block):
+    for each in of_kind(claims, objects.Block):
         held = list(tx.claims(each.id))
         yield each, _block(tx, each, held, view)
         yield from _blocks(tx, held, view)
 
 
-def block(tx: Tx, node: Node[model.Block], view: View) -> Shape:
+def block(tx: Tx, node: Node[objects.Block], view: View) -> Shape:
     """A block with what it holds: the networks in sight, the caller's own reservations, for an administrator all."""
     return _block(tx, node, list(tx.claims(node.id)), view)
 
 
-def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> Shape:
+def _block(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -> Shape:
     space = space_of(node.claim)
     networks = [each for each in associated(tx, node, claims) if view.sight.sees(space, each.facts.id)]
     shape: Shape = {
@@ -78,7 +78,7 @@ def _block(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> 
     return shape
 
 
-def _reservations(tx: Tx, node: Node[model.Block], claims: list[Claim], view: View) -> list[tuple[Reservation, str]]:
+def _reservations(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -> list[tuple[Reservation, str]]:
     caller = view.sight.caller
     rows = [(each.facts, str(each.prefix)) for each in of_kind(claims, Reservation)]
     rows += [(s.facts, s.cidr) for s in settled(tx, space_of(node.claim), node.id)]
@@ -145,20 +145,20 @@ def expanded(each: Associated, view: View) -> Shape:
     return shape
 
 
-def remembered(facts: model.Network) -> cloud.Network:
+def remembered(facts: objects.Network) -> port.Network:
     """A network that is out of sight: what its id alone tells."""
     parts = facts.id.split("/")
     group = parts[4] if len(parts) > 4 else ""
-    kind = cloud.VHUB if "/virtualhubs/" in facts.id.lower() else cloud.VNET
-    return cloud.Network(facts.id, facts.name, kind, (), group, cloud.subscription_of(facts.id), "")
+    kind = port.VHUB if "/virtualhubs/" in facts.id.lower() else port.VNET
+    return port.Network(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
 
 
-def _subnet(each: cloud.Subnet, prefix: Prefix, utilization: bool) -> Shape:
+def _subnet(each: port.Subnet, prefix: Prefix, utilization: bool) -> Shape:
     shape: Shape = {"name": each.name, "prefix": str(prefix)}
     return shape | {"size": prefix.size, "used": each.used or 0} if utilization else shape
 
 
-def network_expand(network: cloud.Network, prefixes: list[Prefix]) -> Shape:
+def network_expand(network: port.Network, prefixes: list[Prefix]) -> Shape:
     """A network as listings of a block show it."""
     return {
         "name": network.name,

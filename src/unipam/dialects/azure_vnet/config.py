@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from unipam.dialects.golang import Flag, Struct, Text, read
+from unipam.golang.decoding import Flag, Struct, Text, read
 from unipam.model.errors import BadConfig
 
 NAMES = ("azure-vnet-ipam", "azure-vnet-ipamv6")

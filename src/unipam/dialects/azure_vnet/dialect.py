@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from unipam.addr.prefix import V4_OFFSET, format_address
 from unipam.dialects.azure_vnet.config import Network
+from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import (
     Exhausted,
     IsGateway,
@@ -21,7 +22,6 @@ from unipam.model.errors import (
     UnipamError,
     Unmet,
 )
-from unipam.service.learned import LearnedPool
 
 DNS: Mapping[str, object] = {"nameservers": ["168.63.129.16"]}
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")

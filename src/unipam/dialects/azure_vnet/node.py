@@ -6,8 +6,8 @@ import socket
 
 from unipam.addr.prefix import Prefix, Range, parse_interface
 from unipam.clients import kubelet
+from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import SourceFailed
-from unipam.service.learned import LearnedPool
 
 KUBECONFIG = "/var/lib/kubelet/kubeconfig"
 _LENGTH = 120

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import Range, parse_address, parse_interface
 from unipam.dialects.azure_vnet.config import Network
+from unipam.ledger.learned import Learned, LearnedPool, decode, settle
+from unipam.ledger.ledger import learned_note
+from unipam.ledger.refresh import recall
 from unipam.model import rules
 from unipam.model.errors import Missing, Unmet
 from unipam.model.records import Pool, PoolRange, Request
-from unipam.service.learned import Learned, LearnedPool, decode, settle
-from unipam.service.ledger import learned_note
-from unipam.service.refresh import recall
 from unipam.store.api import Tx
 
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from unipam.dialects.azure_vnet import source, state
 from unipam.dialects.azure_vnet.config import Origin
 from unipam.dialects.azure_vnet.source import Remark
+from unipam.ledger import learned, refresh
+from unipam.ledger.change import Inheritance
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.open import Ledgers, started
+from unipam.ledger.refresh import Outcome
 from unipam.model.errors import StoreBroken, StoreBusy
-from unipam.service import learned, refresh
-from unipam.service.change import Inheritance
-from unipam.service.ledger import Ledger
-from unipam.service.ledgers import Ledgers, started
-from unipam.service.refresh import Outcome
 
 
 class Refreshed(NamedTuple):

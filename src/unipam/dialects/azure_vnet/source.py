@@ -13,9 +13,9 @@ from unipam.addr.ranges import RangeSet
 from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.dialects.azure_vnet import nics, node
-from unipam.dialects.golang import Flag, ListOf, Struct, Text, parse, read
+from unipam.golang.decoding import Flag, ListOf, Struct, Text, parse, read
+from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import BadConfig, SourceFailed, Undecodable
-from unipam.service.learned import LearnedPool
 
 FILE = "/etc/kubernetes/interfaces.json"
 _LARGEST_FILE = 16 << 20

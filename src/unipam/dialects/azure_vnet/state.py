@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_address, parse_interface
-from unipam.dialects.golang import parse
+from unipam.golang.decoding import parse
+from unipam.ledger.change import Inheritance
+from unipam.ledger.learned import Learned, LearnedPool, notes, ranges
 from unipam.model.errors import StoreBroken, StoreBusy, Undecodable
 from unipam.model.records import HELD, LEASE, Claim, Owner
-from unipam.service.change import Inheritance
-from unipam.service.learned import Learned, LearnedPool, notes, ranges
 
 UNKNOWN = "unknown"
 """Whose an address is that is in use by nobody named (written before container ids were, spec §6)."""

@@ -14,11 +14,11 @@ import time
 from typing import Any
 
 from unipam.addr.prefix import format_address
-from unipam.dialects.azure_vnet import dialect, gofmt, pools
+from unipam.dialects.azure_vnet import dialect, pools, printing
 from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.site import Refreshed, Site, version
+from unipam.ledger.learned import Learned, LearnedPool, snapshot
 from unipam.model.errors import UnipamError
-from unipam.service.learned import Learned, LearnedPool, snapshot
 
 Line = tuple[str, str]
 """Component ("" for none) and message."""
@@ -118,7 +118,7 @@ def _head(story: Story, network: Network) -> list[Line]:
         f" StdinData:{story.stdin.decode('utf-8', 'replace').strip()}"
     )
     restored = (
-        f"Restored state, &{{Version:{version()} TimeStamp:{gofmt.moment(story.begun)} AddrSpaces:map[local:0x0]"
+        f"Restored state, &{{Version:{version()} TimeStamp:{printing.moment(story.begun)} AddrSpaces:map[local:0x0]"
         " store:0x0 source:<nil> netApi:<nil> Mutex:{state:0 sema:0}}"
     )
     return [
@@ -129,7 +129,7 @@ def _head(story: Story, network: Network) -> list[Line]:
         ("ipam", "store key not found" if story.first else restored),
         ("cni-ipam", "Plugin started."),
         ("cni-ipam", f"Processing {story.verb} command with args {{{args}}}."),
-        ("cni-ipam", f"Read network configuration {gofmt.config(story.document)}."),
+        ("cni-ipam", f"Read network configuration {printing.config(story.document)}."),
         ("ipam", f"Starting source {network.origin.environment}."),
         _REFRESHING,
     ]
@@ -162,7 +162,7 @@ def _add(story: Story, network: Network) -> list[Line]:
         lines += _address_request(story, network, shown)
     if not story.error and story.pool is not None and story.address is not None:
         route = str(dialect.routes(network, story.pool)[0]["dst"])
-        result = gofmt.result(story.address, story.pool, route)
+        result = printing.result(story.address, story.pool, route)
         return [*lines, ("cni-ipam", f"ADD command completed with result:{result} err:<nil>.")]
     given_back = _give_back(story) if not network.subnet and story.pool is not None else []
     return [
@@ -200,7 +200,7 @@ def _pool_request(story: Story, network: Network) -> list[Line]:
     if story.pool is None:
         error = story.error.partition(": ")[2]
         return [*lines, ("ipam", f"Pool request completed with pool:<nil> err:{error}.")]
-    shown = gofmt.pool(story.pool, story.before, taken=True)
+    shown = printing.pool(story.pool, story.before, taken=True)
     chosen = ("cni-ipam", f"Allocated address poolID {story.pool.name} with subnet {story.pool.name}.")
     return [*lines, ("ipam", f"Pool request completed with pool:{shown} err:<nil>."), *_SAVED, chosen, _REFRESHING]
 

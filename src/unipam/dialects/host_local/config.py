@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from unipam.addr import prefix as px
-from unipam.dialects.golang import Anything, ListOf, Struct, Text, Whole, read
+from unipam.golang.decoding import Anything, ListOf, Struct, Text, Whole, read
 from unipam.model.errors import BadConfig
 from unipam.model.records import Pool, PoolRange
 

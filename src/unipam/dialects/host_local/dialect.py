@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from unipam.addr.prefix import V4_OFFSET, format_address, is_v4
-from unipam.dialects import golang
 from unipam.dialects.host_local import config, directory, resolv_conf
 from unipam.dialects.host_local.config import Network
+from unipam.golang import decoding
 from unipam.model.errors import BadConfig, Missing, Refused, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
 from unipam.model.records import Claim, PoolRange
 
@@ -84,9 +84,9 @@ def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
             else:
                 unknown.append((key, value))
         except ValueError as error:
-            raise BadConfig(f"ARGS: error parsing value of pair {golang.quote(f'{key}={value}')}: {error}") from None
+            raise BadConfig(f"ARGS: error parsing value of pair {decoding.quote(f'{key}={value}')}: {error}") from None
     if unknown and not ignore:
-        raise BadConfig(f"ARGS: unknown args [{' '.join(golang.quote(f'{key}={value}') for key, value in unknown)}]")
+        raise BadConfig(f"ARGS: unknown args [{' '.join(decoding.quote(f'{key}={value}') for key, value in unknown)}]")
     return asked
 
 

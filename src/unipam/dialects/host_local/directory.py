@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
+from unipam.ledger.change import Inheritance
 from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.model.records import HELD, LEASE, Claim, Owner
-from unipam.service.change import Inheritance
 
 NOTE = "unipam.adopted"
 _CURSOR = "last_reserved_ip."

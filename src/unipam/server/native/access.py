@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from unipam.model.errors import Forbidden
+from unipam.plan.access import tokens
+from unipam.plan.transfer.export import export, read_document
+from unipam.plan.transfer.importing import move_in
+from unipam.plan.tree import By
 from unipam.server.native import models as m
 from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan_tokens
-from unipam.service.plan import By
-from unipam.service.plan_import import move_in
-from unipam.service.plan_transfer import export, read_document
 from unipam.store.api import Tx
 
 router = APIRouter(tags=["administration"])
@@ -31,7 +31,7 @@ async def who_am_i(caller: Signed) -> dict[str, Any]:
 async def list_tokens(register: Here, caller: Signed, paging: Paged) -> Response:
     """The local tokens, without their secrets."""
     require_admin(caller)
-    rows = await register.desk.read(lambda tx: [plan_tokens.shown(tx, each) for each in plan_tokens.tokens(tx)])
+    rows = await register.desk.read(lambda tx: [tokens.shown(tx, each) for each in tokens.tokens(tx)])
     return page(rows, paging, lambda row: str(row["id"]))
 
 
@@ -44,8 +44,8 @@ async def make_token(register: Here, caller: Signed, terms: Writing, body: m.New
 
     def work(tx: Tx, by: By) -> Answer:
         until = None if body.expires_in is None else by.now + body.expires_in
-        token, text = plan_tokens.create_token(tx, by, body.name, body.role, body.spaces, until)
-        return Answer({**plan_tokens.shown(tx, token), "token": text}, 201)
+        token, text = tokens.create_token(tx, by, body.name, body.role, body.spaces, until)
+        return Answer({**tokens.shown(tx, token), "token": text}, 201)
 
     return await write(register, caller, terms, work)
 
@@ -56,7 +56,7 @@ async def drop_token(register: Here, caller: Signed, terms: Writing, name: str) 
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        plan_tokens.revoke_token(tx, by, name)
+        tokens.revoke_token(tx, by, name)
         return Answer(status=204)
 
     return await write(register, caller, terms, work)

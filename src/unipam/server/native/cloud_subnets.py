@@ -10,14 +10,15 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from unipam.addr.prefix import Prefix
-from unipam.model import plan as model
+from unipam.model import objects
 from unipam.model.errors import Missing
+from unipam.plan import networks as plan_networks
+from unipam.plan import tree
+from unipam.plan.access.callers import Sight
+from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
 from unipam.server.native import models as m
 from unipam.server.native.common import Overlaps, Paged, page, problems
 from unipam.server.register import Here, Signed
-from unipam.service import plan, plan_networks
-from unipam.service.cloud import Network, Snapshot, Subnet, key
-from unipam.service.plan_access import Sight
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan"])
@@ -77,12 +78,12 @@ async def list_network_subnets(
 
 def _networks(tx: Tx, space: str, block: str, wanted: str | None, sight: Sight) -> list[str]:
     """The ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
-    found = plan.find_block(tx, plan.find_space(tx, space).id, block)
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
     ids = [each.facts.id for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
     if wanted is None:
         return ids
     if key(wanted) not in map(key, ids):
-        raise Missing(f"not in the block {block}: {wanted}", kind=model.NETWORK, value=wanted)
+        raise Missing(f"not in the block {block}: {wanted}", kind=objects.NETWORK, value=wanted)
     return [wanted]
 
 

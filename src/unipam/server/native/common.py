@@ -11,16 +11,16 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
-from unipam.model import plan as model
+from unipam.model import objects
 from unipam.model.errors import BadValue
 from unipam.model.records import Claim
+from unipam.plan import idempotency, tree
+from unipam.plan.access.callers import Caller
+from unipam.plan.reservations import Reserved
+from unipam.plan.tree import By, Node
 from unipam.server.native.models import Problem
 from unipam.server.native.problems import MEDIA_TYPE
 from unipam.server.register import Register, reply
-from unipam.service import plan, plan_calls
-from unipam.service.plan import By, Node
-from unipam.service.plan_access import Caller
-from unipam.service.plan_reservations import Reserved
 from unipam.store.api import Tx
 
 MOST_ITEMS = 1000
@@ -103,15 +103,15 @@ class Answer(NamedTuple):
 async def write(register: Register, caller: Caller, terms: Terms, work: Callable[[Tx, By], Answer]) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
-    def whole(tx: Tx, by: By) -> plan_calls.Kept:
-        known = plan_calls.recall(tx, by, terms.fingerprint)
+    def whole(tx: Tx, by: By) -> idempotency.Kept:
+        known = idempotency.recall(tx, by, terms.fingerprint)
         if known is not None:
             return known
         answer = work(tx, by)
         body = "" if answer.content is None else msgspec.json.encode(answer.content).decode()
         tag = f'"{answer.generation}"' if answer.generation else ""
-        kept = plan_calls.Kept(by.now, terms.fingerprint, answer.status, body, tag)
-        plan_calls.keep(tx, by, kept)
+        kept = idempotency.Kept(by.now, terms.fingerprint, answer.status, body, tag)
+        idempotency.keep(tx, by, kept)
         return kept
 
     kept = await register.desk.write(whole, terms.by(caller), rehearse=terms.dry_run)
@@ -162,7 +162,7 @@ async def _overlaps(
         str | None, Query(max_length=64, description="Only those that share addresses with this prefix or address.")
     ] = None,
 ) -> Prefix | None:
-    return None if overlaps is None else model.parse_place(overlaps, "overlaps")
+    return None if overlaps is None else objects.parse_place(overlaps, "overlaps")
 
 
 Overlaps = Annotated[Prefix | None, Depends(_overlaps)]
@@ -180,12 +180,12 @@ def require_planner(caller: Caller, space: str) -> None:
         raise caller.refusal(f"{caller.name} may not plan the space {space}")
 
 
-def space_shape(node: Node[model.Space]) -> dict[str, Any]:
+def space_shape(node: Node[objects.Space]) -> dict[str, Any]:
     """A space."""
     return {"name": node.facts.name, "desc": node.facts.desc, "generation": node.claim.generation}
 
 
-def block_shape(tx: Tx, space: str, node: Node[model.Block]) -> dict[str, Any]:
+def block_shape(tx: Tx, space: str, node: Node[objects.Block]) -> dict[str, Any]:
     """A block."""
     around = tx.claim(node.claim.parent)
     return {
@@ -199,8 +199,8 @@ def block_shape(tx: Tx, space: str, node: Node[model.Block]) -> dict[str, Any]:
 
 
 def _block_name(claim: Claim | None) -> str | None:
-    facts = plan.node(claim).facts if claim is not None else None
-    return facts.name if isinstance(facts, model.Block) else None
+    facts = tree.node(claim).facts if claim is not None else None
+    return facts.name if isinstance(facts, objects.Block) else None
 
 
 def reservation_shape(row: Reserved) -> dict[str, Any]:

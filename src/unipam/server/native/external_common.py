@@ -8,17 +8,16 @@ from typing import Any
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
-from unipam.model import plan as model
-from unipam.model.plan import F, parse_cidr
+from unipam.model import objects
+from unipam.model.objects import F, parse_cidr
+from unipam.plan import blocks, externals
+from unipam.plan.access.callers import Caller
+from unipam.plan.externals import N
+from unipam.plan.reads import use_of
+from unipam.plan.tree import By, Node
 from unipam.server.native import external_models as x
 from unipam.server.native.common import Answer, Terms, etag, require_planner, write
 from unipam.server.register import Register, reply
-from unipam.service import plan_blocks
-from unipam.service import plan_externals as externals
-from unipam.service.plan import By, Node
-from unipam.service.plan_access import Caller
-from unipam.service.plan_externals import N
-from unipam.service.plan_reads import use_of
 from unipam.store.api import Tx
 
 Shape = dict[str, Any]
@@ -52,11 +51,11 @@ def _around(tx: Tx, parent: int) -> Shape:
     """The names of what something lies in: space, innermost block, and where there are, external and subnet."""
     claim = tx.claim(parent)
     assert claim is not None
-    return {node.claim.kind: plan_blocks.name_of(node) for node in plan_blocks.path(tx, claim)}
+    return {node.claim.kind: blocks.name_of(node) for node in blocks.path(tx, claim)}
 
 
 def _shape(node: Node[N], around: Shape) -> Shape:
-    where = {"ip": node.claim.text} if node.claim.kind == model.ENDPOINT else {"cidr": str(node.prefix)}
+    where = {"ip": node.claim.text} if node.claim.kind == objects.ENDPOINT else {"cidr": str(node.prefix)}
     return {
         **around,
         "name": node.facts.name,

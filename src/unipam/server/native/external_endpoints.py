@@ -9,14 +9,14 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from unipam.addr.prefix import BITS, Prefix
+from unipam.plan import externals
+from unipam.plan.tree import By
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
 from unipam.server.native.common import Answer, Overlaps, Paged, Writing, page, problems, require_planner, write
 from unipam.server.native.external_common import change, made, one, remove, rows, shape
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed
-from unipam.service import plan_externals as externals
-from unipam.service.plan import By
 from unipam.store.api import Tx
 
 router = APIRouter(

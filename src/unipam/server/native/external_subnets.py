@@ -9,6 +9,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import format_address
+from unipam.plan import externals
+from unipam.plan.reads import use_of
+from unipam.plan.tree import By
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
 from unipam.server.native.common import (
@@ -27,9 +30,6 @@ from unipam.server.native.external_common import change, changed, made, named, o
 from unipam.server.native.externals import NewOnes
 from unipam.server.places import ExternalPlace, SubnetPlace
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan_externals as externals
-from unipam.service.plan import By
-from unipam.service.plan_reads import use_of
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets", tags=["externals"])

@@ -8,6 +8,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
+from unipam.plan import externals, tree
+from unipam.plan.reads import use_of
+from unipam.plan.tree import By
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
 from unipam.server.native.common import (
@@ -26,10 +29,6 @@ from unipam.server.native.external_common import change, changed, made, named, o
 from unipam.server.native.questions import Searching, available
 from unipam.server.places import ExternalPlace
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan
-from unipam.service import plan_externals as externals
-from unipam.service.plan import By
-from unipam.service.plan_reads import use_of
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals", tags=["externals"])
@@ -50,7 +49,7 @@ async def list_externals(
     """The external networks of a block, in address order."""
 
     def work(tx: Tx) -> list[dict[str, Any]]:
-        found = plan.find_block(tx, plan.find_space(tx, space).id, block)
+        found = tree.find_block(tx, tree.find_space(tx, space).id, block)
         return rows(tx, found, externals.externals(tx, found), overlaps, utilisation=utilisation)
 
     return page(await register.desk.read(work), paging, lambda row: str(row["name"]))
@@ -64,7 +63,7 @@ async def make_externals(
     require_planner(caller, space)
 
     def work(tx: Tx, by: By) -> Answer:
-        parent = plan.find_block(tx, plan.find_space(tx, space).id, block)
+        parent = tree.find_block(tx, tree.find_space(tx, space).id, block)
         return made(tx, parent, externals.create_externals(tx, by, parent, [named(each) for each in body]))
 
     return await write(register, caller, terms, work)

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
+from unipam.plan.access import grants
+from unipam.plan.access.grants import To
+from unipam.plan.tree import By
 from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
 from unipam.server.native.models import Body, Name, Page
 from unipam.server.register import Here, Signed
-from unipam.service import plan_grants
-from unipam.service.plan import By
-from unipam.service.plan_grants import To
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/grants", tags=["administration"])
@@ -53,7 +53,7 @@ class Grant(BaseModel):
 async def list_grants(register: Here, caller: Signed, paging: Paged) -> Response:
     """The grants, by name."""
     require_admin(caller)
-    rows = await register.desk.read(lambda tx: [plan_grants.shown(tx, each) for each in plan_grants.grants(tx)])
+    rows = await register.desk.read(lambda tx: [grants.shown(tx, each) for each in grants.grants(tx)])
     return page(rows, paging, lambda row: str(row["name"]))
 
 
@@ -64,8 +64,8 @@ async def make_grant(register: Here, caller: Signed, terms: Writing, body: NewGr
     to = To(str(body.group) if body.group else None, body.app_role)
 
     def work(tx: Tx, by: By) -> Answer:
-        made = plan_grants.create_grant(tx, by, body.name, to, body.role, body.spaces)
-        return Answer(plan_grants.shown(tx, made), 201)
+        made = grants.create_grant(tx, by, body.name, to, body.role, body.spaces)
+        return Answer(grants.shown(tx, made), 201)
 
     return await write(register, caller, terms, work)
 
@@ -76,7 +76,7 @@ async def drop_grant(register: Here, caller: Signed, terms: Writing, name: str) 
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        plan_grants.revoke_grant(tx, by, name)
+        grants.revoke_grant(tx, by, name)
         return Answer(status=204)
 
     return await write(register, caller, terms, work)

@@ -8,17 +8,17 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
-from unipam.model import plan as model
-from unipam.model.plan import F, parse_place
+from unipam.model import objects
+from unipam.model.objects import F, parse_place
 from unipam.model.records import Entry, prefix_text
+from unipam.plan import reads, tree
+from unipam.plan.access.callers import HIDDEN, Sight
+from unipam.plan.blocks import name_of, space_of
+from unipam.plan.cloud.findings import drift
+from unipam.plan.history import Moment, plan_at
 from unipam.server.native import models as m
 from unipam.server.native.common import Paged, page, problems, require_admin
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan, plan_reads
-from unipam.service.cloud_findings import drift
-from unipam.service.plan_access import HIDDEN, Sight
-from unipam.service.plan_blocks import name_of, space_of
-from unipam.service.plan_history import Moment, plan_at
 from unipam.store.api import Tx
 
 router = APIRouter(tags=["questions"])
@@ -56,17 +56,15 @@ async def what_is_free(register: Here, _: Signed, space: str, block: str, search
     """The prefixes of a length that would be given next, with the reason, and what is free altogether."""
 
     def work(tx: Tx) -> dict[str, Any]:
-        return available(tx, plan.find_block(tx, plan.find_space(tx, space).id, block), search)
+        return available(tx, tree.find_block(tx, tree.find_space(tx, space).id, block), search)
 
     return reply(await register.desk.read(work))
 
 
-def available(tx: Tx, holder: plan.Node[F], search: Search) -> dict[str, Any]:
+def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
     """What is free in a block or an external network. Raises BadValue or Exhausted."""
-    rows = plan_reads.candidates(
-        tx, holder, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest
-    )
-    free = plan_reads.free_prefixes(tx, holder) if search.all_free else ()
+    rows = reads.candidates(tx, holder, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest)
+    free = reads.free_prefixes(tx, holder) if search.all_free else ()
     largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
     shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
     return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
@@ -82,15 +80,15 @@ async def explain(
     """Everything in the plan that contains a prefix, is it, or lies within it, from the outermost inwards."""
     prefix = parse_place(cidr)
 
-    def work(tx: Tx) -> list[plan_reads.Held]:
-        return plan_reads.everywhere(tx, prefix) if space is None else plan_reads.explain(tx, space, prefix)
+    def work(tx: Tx) -> list[reads.Held]:
+        return reads.everywhere(tx, prefix) if space is None else reads.explain(tx, space, prefix)
 
     sight = await register.sight(caller, space)
     return reply([_held(each, sight) for each in await register.desk.read(work)])
 
 
-def _held(held: plan_reads.Held, sight: Sight) -> dict[str, Any]:
-    in_sight = held.kind != model.NETWORK or sight.sees(held.path[0], held.name)
+def _held(held: reads.Held, sight: Sight) -> dict[str, Any]:
+    in_sight = held.kind != objects.NETWORK or sight.sees(held.path[0], held.name)
     name = held.name if in_sight else HIDDEN
     shape = {**held._asdict(), "name": name, "cidr": held.prefix, "path": (*held.path[:-1], name)}
     del shape["prefix"]
@@ -119,16 +117,16 @@ async def history(
 
 def _in_sight(tx: Tx, entry: Entry, sight: Sight) -> bool:
     """Whether the caller may know what a line is about. What was in a block that is gone is in no space."""
-    network = plan_reads.network_of(entry)
+    network = reads.network_of(entry)
     block = tx.claim(entry.parent) if network else None
     return not network or sight.sees(space_of(block) if block else 0, network)
 
 
 def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
     """Names are kept folded, reservation ids are not: both are looked for."""
-    rows = plan_reads.history(tx, prefix=prefix, holder=name, limit=limit)
+    rows = reads.history(tx, prefix=prefix, holder=name, limit=limit)
     if name and name.lower() != name:
-        rows += plan_reads.history(tx, prefix=prefix, holder=name.lower(), limit=limit)
+        rows += reads.history(tx, prefix=prefix, holder=name.lower(), limit=limit)
     return sorted(rows, key=lambda row: -row.id)[:limit]
 
 
@@ -157,8 +155,8 @@ async def plan_then(
     return reply([_branch(moment, space, space.id, sight) for space in moment.under(0)])
 
 
-def _branch(moment: Moment, node: plan.Node[model.Facts], space: int, sight: Sight) -> dict[str, Any]:
-    in_sight = not isinstance(node.facts, model.Network) or sight.sees(space, node.facts.id)
+def _branch(moment: Moment, node: tree.Node[objects.Facts], space: int, sight: Sight) -> dict[str, Any]:
+    in_sight = not isinstance(node.facts, objects.Network) or sight.sees(space, node.facts.id)
     return {
         "kind": node.claim.kind,
         "name": name_of(node) if in_sight else HIDDEN,

@@ -7,8 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from unipam.model.plan import parse_cidr
-from unipam.server.azure.networks import look_for
+from unipam.model.objects import parse_cidr
+from unipam.plan import networks, reservations, tree
+from unipam.plan import reserve as plan_reserve
+from unipam.plan.access.callers import Caller
+from unipam.plan.blocks import blocks
+from unipam.plan.reservations import Reserved
+from unipam.plan.reserve import Wanted
+from unipam.plan.tree import By
+from unipam.server.azure_ipam.networks import look_for
 from unipam.server.native import models as m
 from unipam.server.native.common import (
     Answer,
@@ -23,13 +30,6 @@ from unipam.server.native.common import (
     write,
 )
 from unipam.server.register import Here, Register, Signed, reply
-from unipam.service import plan, plan_networks, plan_reserve
-from unipam.service import plan_reservations as reservations
-from unipam.service.plan import By
-from unipam.service.plan_access import Caller
-from unipam.service.plan_blocks import blocks
-from unipam.service.plan_reservations import Reserved
-from unipam.service.plan_reserve import Wanted
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
@@ -73,7 +73,7 @@ async def list_reservations(
     """The reservations of a space, oldest first in each block."""
 
     def work(tx: Tx) -> list[Reserved]:
-        root = plan.find_space(tx, space)
+        root = tree.find_space(tx, space)
         names = [block] if block is not None else [each.facts.name for each in blocks(tx, root.id)]
         return [
             row for name in names for row in reservations.reservations(tx, space, name, with_settled=settled)
@@ -118,7 +118,7 @@ async def cancel_reservation(
     return await write(register, caller, terms, work)
 
 
-def _network(each: plan_networks.Associated) -> dict[str, object]:
+def _network(each: networks.Associated) -> dict[str, object]:
     prefixes = [str(prefix) for prefix in each.prefixes]
     return {"id": each.facts.id, "name": each.facts.name, "prefixes": prefixes, "active": each.active}
 
@@ -129,8 +129,8 @@ async def list_networks(register: Here, caller: Signed, space: str, block: str, 
     sight = await register.sight(caller, space)
 
     def work(tx: Tx) -> list[dict[str, object]]:
-        found = plan.find_block(tx, plan.find_space(tx, space).id, block)
-        return [_network(each) for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
+        found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+        return [_network(each) for each in networks.associated(tx, found) if sight.sees(space, each.facts.id)]
 
     return page(await register.desk.read(work), paging, lambda row: str(row["id"]))
 
@@ -144,9 +144,9 @@ async def add_network(
     snapshot = await look_for(register, caller, [body.id])
 
     def work(tx: Tx, by: By) -> Answer:
-        network = plan_networks.find_network(snapshot, body.id)
-        found = plan_networks.associate(tx, by, space, block, network)
-        rows = plan_networks.associated(tx, found)
+        network = networks.find_network(snapshot, body.id)
+        found = networks.associate(tx, by, space, block, network)
+        rows = networks.associated(tx, found)
         return Answer(next(_network(each) for each in rows if each.facts.id == network.id), 201)
 
     return await write(register, caller, terms, work)
@@ -165,7 +165,7 @@ async def drop_network(
     require_planner(caller, space)
 
     def work(tx: Tx, by: By) -> Answer:
-        plan_networks.dissociate(tx, by, space, block, [network])
+        networks.dissociate(tx, by, space, block, [network])
         return Answer(status=204)
 
     return await write(register, caller, terms, work)

@@ -7,7 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from unipam.model.plan import fold, parse_cidr
+from unipam.model.objects import fold, parse_cidr
+from unipam.plan import blocks, tree
+from unipam.plan.reads import space_use, use_of
+from unipam.plan.tree import By
 from unipam.server.native import models as m
 from unipam.server.native.common import (
     Answer,
@@ -26,9 +29,6 @@ from unipam.server.native.common import (
     write,
 )
 from unipam.server.register import Here, Signed, reply
-from unipam.service import plan, plan_blocks
-from unipam.service.plan import By
-from unipam.service.plan_reads import space_use, use_of
 from unipam.store.api import Tx
 
 router = APIRouter(prefix="/spaces", tags=["plan"])
@@ -39,8 +39,8 @@ async def list_spaces(register: Here, _: Signed, paging: Paged, utilisation: Wit
     """The spaces, by name."""
 
     def work(tx: Tx) -> list[dict[str, object]]:
-        rows = [space_shape(node) for node in plan.spaces(tx)]
-        for row, node in zip(rows, plan.spaces(tx) if utilisation else (), strict=False):
+        rows = [space_shape(node) for node in tree.spaces(tx)]
+        for row, node in zip(rows, tree.spaces(tx) if utilisation else (), strict=False):
             row["utilisation"] = space_use(tx, node.id)._asdict()
         return rows
 
@@ -53,7 +53,7 @@ async def make_space(register: Here, caller: Signed, terms: Writing, body: m.New
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        node = plan_blocks.create_space(tx, by, body.name, body.desc)
+        node = blocks.create_space(tx, by, body.name, body.desc)
         return Answer(space_shape(node), 201, node.claim.generation)
 
     return await write(register, caller, terms, work)
@@ -62,7 +62,7 @@ async def make_space(register: Here, caller: Signed, terms: Writing, body: m.New
 @router.get("/{space}", response_model=m.Space, responses=problems(404))
 async def read_space(register: Here, _: Signed, space: str) -> Response:
     """One space."""
-    shape = await register.desk.read(lambda tx: space_shape(plan.find_space(tx, space)))
+    shape = await register.desk.read(lambda tx: space_shape(tree.find_space(tx, space)))
     return reply(shape, headers=etag(shape["generation"]))
 
 
@@ -72,7 +72,7 @@ async def change_space(register: Here, caller: Signed, terms: Writing, space: st
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        node = plan_blocks.change_space(tx, by, space, name=body.name, desc=body.desc)
+        node = blocks.change_space(tx, by, space, name=body.name, desc=body.desc)
         return Answer(space_shape(node), 200, node.claim.generation)
 
     return await write(register, caller, terms, work)
@@ -84,7 +84,7 @@ async def remove_space(register: Here, caller: Signed, terms: Writing, space: st
     require_admin(caller)
 
     def work(tx: Tx, by: By) -> Answer:
-        plan_blocks.remove_space(tx, by, space, force=force)
+        blocks.remove_space(tx, by, space, force=force)
         return Answer(status=204)
 
     return await write(register, caller, terms, work)
@@ -93,7 +93,7 @@ async def remove_space(register: Here, caller: Signed, terms: Writing, space: st
 @router.get("/{space}/utilisation", response_model=m.Utilisation, responses=problems(404))
 async def use_of_space(register: Here, _: Signed, space: str) -> Response:
     """How full a space is."""
-    return reply((await register.desk.read(lambda tx: space_use(tx, plan.find_space(tx, space).id)))._asdict())
+    return reply((await register.desk.read(lambda tx: space_use(tx, tree.find_space(tx, space).id)))._asdict())
 
 
 @router.get("/{space}/blocks", response_model=m.Page[m.Block], responses=problems(404))
@@ -109,8 +109,8 @@ async def list_blocks(
     """The blocks of a space at any depth, each before those inside it, in address order."""
 
     def work(tx: Tx) -> list[dict[str, object]]:
-        root = plan.find_space(tx, space)
-        found = plan_blocks.blocks(tx, root.id)
+        root = tree.find_space(tx, space)
+        found = blocks.blocks(tx, root.id)
         if overlaps is not None:
             found = [node for node in found if node.prefix.overlaps(overlaps)]
         shapes = [block_shape(tx, root.facts.name, node) for node in found]
@@ -127,9 +127,9 @@ async def make_block(register: Here, caller: Signed, terms: Writing, space: str,
     require_planner(caller, space)
 
     def work(tx: Tx, by: By) -> Answer:
-        new = plan_blocks.NewBlock(body.name, parse_cidr(body.cidr), body.parent or "", body.desc)
-        node = plan_blocks.create_block(tx, by, space, new)
-        return Answer(block_shape(tx, plan.find_space(tx, space).facts.name, node), 201, node.claim.generation)
+        new = blocks.NewBlock(body.name, parse_cidr(body.cidr), body.parent or "", body.desc)
+        node = blocks.create_block(tx, by, space, new)
+        return Answer(block_shape(tx, tree.find_space(tx, space).facts.name, node), 201, node.claim.generation)
 
     return await write(register, caller, terms, work)
 
@@ -139,8 +139,8 @@ async def read_block(register: Here, _: Signed, space: str, block: str) -> Respo
     """One block."""
 
     def work(tx: Tx) -> dict[str, Any]:
-        root = plan.find_space(tx, space)
-        return block_shape(tx, root.facts.name, plan.find_block(tx, root.id, block))
+        root = tree.find_space(tx, space)
+        return block_shape(tx, root.facts.name, tree.find_block(tx, root.id, block))
 
     shape = await register.desk.read(work)
     return reply(shape, headers=etag(shape["generation"]))
@@ -155,8 +155,8 @@ async def change_block(
 
     def work(tx: Tx, by: By) -> Answer:
         prefix = None if body.cidr is None else parse_cidr(body.cidr)
-        node = plan_blocks.change_block(tx, by, space, block, plan_blocks.BlockChange(body.name, prefix, body.desc))
-        return Answer(block_shape(tx, plan.find_space(tx, space).facts.name, node), 200, node.claim.generation)
+        node = blocks.change_block(tx, by, space, block, blocks.BlockChange(body.name, prefix, body.desc))
+        return Answer(block_shape(tx, tree.find_space(tx, space).facts.name, node), 200, node.claim.generation)
 
     return await write(register, caller, terms, work)
 
@@ -169,7 +169,7 @@ async def remove_block(
     require_planner(caller, space)
 
     def work(tx: Tx, by: By) -> Answer:
-        plan_blocks.remove_block(tx, by, space, block, force=force)
+        blocks.remove_block(tx, by, space, block, force=force)
         return Answer(status=204)
 
     return await write(register, caller, terms, work)
@@ -180,6 +180,6 @@ async def use_of_block(register: Here, _: Signed, space: str, block: str) -> Res
     """How full a block is."""
 
     def work(tx: Tx) -> dict[str, int]:
-        return use_of(tx, plan.find_block(tx, plan.find_space(tx, space).id, block))._asdict()
+        return use_of(tx, tree.find_block(tx, tree.find_space(tx, space).id, block))._asdict()
 
     return reply(await register.desk.read(work))

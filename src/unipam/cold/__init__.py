@@ -1,0 +1,1 @@
+"""A CNI call without an agent: the same code on the same ledger, started anew."""

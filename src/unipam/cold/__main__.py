@@ -1,0 +1,58 @@
+"""The cold path: the launcher becomes this when no agent answers. The same code on the same ledger, started anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from unipam.cni.call import Answer, Call
+from unipam.cni.plugin import answer
+from unipam.ledger.open import Ledgers, began
+
+
+def _environment() -> dict[str, str]:
+    ours = {name: value for name, value in os.environb.items() if name.startswith((b"CNI_", b"UNIPAM_"))}
+    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in ours.items()}
+
+
+def _stdin(verb: str) -> bytes:
+    return sys.stdin.buffer.read() if verb and verb != "VERSION" else b""
+
+
+def _cwd() -> str:
+    """Where the caller is; empty when that directory was removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
+def _deliver(given: Answer, ledgers: Ledgers) -> None:
+    """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
+    with contextlib.suppress(OSError):  # nobody listens to it who needs it
+        os.write(2, given.stderr)
+    try:
+        rest = memoryview(given.stdout)
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except OSError:
+        if given.undo:
+            given.undo(ledgers)
+        sys.exit(1)
+
+
+def main() -> None:
+    """Answer one call and exit with its code."""
+    env = _environment()
+    plugin = os.path.basename(sys.argv[-1])
+    call = Call(plugin, env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
+    ledgers = Ledgers()
+    result = answer(call, ledgers)
+    _deliver(result, ledgers)
+    # What was answered is committed; an orderly end would only make the caller wait for it.
+    os._exit(result.code)
+
+
+if __name__ == "__main__":
+    main()

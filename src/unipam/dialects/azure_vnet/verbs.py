@@ -1,0 +1,301 @@
+"""The verbs of azure-vnet-ipam over the ledger in its data directory.
+
+An ADD is served from the pools that the ledger knows. It asks the source itself only when nobody else does (cold) and
+it is time to, or when it cannot be served otherwise; a DEL never does.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+
+from unipam.cni import attachment, protocol
+from unipam.cni.call import Answer, Call
+from unipam.cni.plugin import Plugin, Verb, failure
+from unipam.cni.protocol import Config
+from unipam.cni.result import Ip, Result, render
+from unipam.dialects.azure_vnet import config as azure
+from unipam.dialects.azure_vnet import dialect, pools, textlog, warm
+from unipam.dialects.azure_vnet.config import Network
+from unipam.dialects.azure_vnet.pools import Plan
+from unipam.dialects.azure_vnet.site import Refreshed, Site
+from unipam.dialects.azure_vnet.textlog import Story
+from unipam.ledger import learned as learning
+from unipam.ledger import reconcile, refresh
+from unipam.ledger.learned import Learned, LearnedPool
+from unipam.ledger.ledger import Allocation
+from unipam.ledger.open import Ledgers
+from unipam.model.errors import (
+    BadConfig,
+    Exhausted,
+    Missing,
+    Refused,
+    StoreBroken,
+    StoreBusy,
+    UnipamError,
+    Unmet,
+)
+from unipam.model.records import Claim, Owner, Request
+
+_CURABLE = (Exhausted, Missing, Unmet)
+"""Refusals that a source's newer answer may overcome."""
+
+
+@functools.cache
+def _loader(plugin: str) -> Callable[[Config], Network]:
+    return lambda config: azure.load(config.document, plugin)
+
+
+def _network(call: Call, config: Config) -> Network:
+    """The configuration. Raises BadConfig."""
+    return config.read(_loader(_plugin(call)))
+
+
+def _plugin(call: Call) -> str:
+    return call.plugin if call.plugin in azure.NAMES else azure.NAMES[0]
+
+
+def _owner(call: Call) -> Owner:
+    return Owner(call.env["CNI_CONTAINERID"])
+
+
+def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
+    """A verb that leaves a trace in the original's log, where that is wanted."""
+
+    def verb(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+        story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
+        try:
+            answer = act(call, config, ledgers, story)
+        except UnipamError as error:
+            if not isinstance(error, StoreBusy) or ledgers.patient:  # the call begins anew in a moment otherwise
+                story.error = error.message
+                textlog.write(story)
+            raise
+        textlog.write(story)
+        return answer
+
+    return verb
+
+
+def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
+    network = _network(call, config)
+    directory = attachment.directory(call, network.data_dir)
+    warm.remember(directory, network.origin)
+    site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+    _take_time(site, network)
+    story.begin(network, site)
+    if not ledgers.attended and site.is_due():
+        story.refreshed = site.freshen()
+    try:
+        served = _serve(call, site, network, story)
+    except _CURABLE as error:
+        if site.is_due(needed=True):
+            if not ledgers.patient:
+                raise StoreBusy("the source must be asked first", path=directory) from None
+            story.refreshed = site.freshen(needed=True)
+        elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
+            raise
+        served = _serve(call, site, network, story)
+    story.address, story.pool = served[0].claims[0].first, served[1]
+    return _granted(config, network, site, *served)
+
+
+def _take_time(site: Site, network: Network) -> None:
+    """Raises StoreBusy where files are written besides the ledger: not in front of everybody else."""
+    if not site.ledgers.patient and (network.origin.write_state or network.log):
+        raise StoreBusy("the state file or the log is written too", path=site.directory)
+
+
+def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+    """One address. Raises Refused in the original's words."""
+    try:
+        if network.strict and not network.subnet:
+            return _serve_whole_pool(call, site, network, story)
+        return _allocate(call, site, network)
+    except Refused as error:
+        step = dialect.ALLOCATE_ADDRESS if network.subnet or not isinstance(error, Missing) else dialect.ALLOCATE_POOL
+        raise dialect.during(step, error) from None
+
+
+def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
+    if network.space != azure.SPACE:
+        raise Missing("Invalid address space")
+    request = Request(
+        _owner(call), (), again=True, call=call.key, asked=call.asked, boot=site.ledger.boot,
+        details=attachment.details(call, reconcile.inode(call.env["CNI_NETNS"]), network=network.name),
+        last=call.last,
+    )  # fmt: skip
+    plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
+    try:
+        allocation = site.ledger.allocate(site.space, request, plan=plan, choose=plan.choose, inherit=site.inherit)
+    except Exhausted as error:
+        if plan.hopeless:
+            error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
+        raise
+    pool = plan.learned.holding(allocation.claims[0].first)
+    assert pool is not None  # a pool is known as long as any of its addresses is held
+    return allocation, pool
+
+
+def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+    """As the original does it: a pool for whoever comes without one, which nobody else without one gets meanwhile."""
+    if network.space != azure.SPACE or not learning.snapshot(site.ledger, site.space)[0].pools:
+        raise Missing("Invalid address space", details=refresh.latest(site.ledger, site.space).error)
+    taken = learning.reserve(
+        site.ledger, site.space, lambda known: pools.ordered(known.pools, network), inherit=site.inherit
+    )
+    if taken is None:
+        raise Missing("no available address pools")
+    story.pool = taken
+    try:
+        return _allocate(call, site, network._replace(subnet=taken.name))
+    except Refused:
+        learning.unreserve(site.ledger, site.space, taken.network, inherit=site.inherit)
+        raise
+
+
+def _granted(config: Config, network: Network, site: Site, allocation: Allocation, pool: LearnedPool) -> Answer:
+    def undo(own: Ledgers) -> None:
+        there = site._replace(ledgers=own, ledger=own.at(site.directory))
+        there.ledger.undo(allocation, "the caller went away before it had the answer")
+        there.save()
+
+    try:
+        site.save()
+    except StoreBroken:
+        site.ledger.undo(allocation, "the state file could not be written")
+        raise
+    ip = Ip(*dialect.shown(allocation.claims[0].first, pool))
+    facts = {"network": config.name, "pool": pool.name, "addresses": [ip.address], "new": allocation.new}
+    shown = render(Result((ip,), dialect.routes(network, pool), dialect.DNS), network.version)
+    stdout = b"" if network.kind == "internal" else shown
+    return Answer(0, stdout, undo=undo if allocation.new else None, facts=facts)
+
+
+def _leniently(call: Call, config: Config) -> Network:
+    """The configuration, or as much of it as makes sense. Raises BadConfig only where it says `strict`."""
+    try:
+        return _network(call, config)
+    except BadConfig:
+        network = azure.load_leniently(config.document, _plugin(call))
+        if network.strict:
+            raise
+        return network
+
+
+def _site(call: Call, network: Network, ledgers: Ledgers) -> Site | None:
+    """The place of a configuration; None when neither a ledger nor a state of the original is there."""
+    directory = attachment.directory(call, network.data_dir)
+    ledger = ledgers.find(directory)
+    if ledger is None and os.path.exists(network.origin.state_file):
+        ledger = ledgers.at(directory)
+    return None if ledger is None else Site(network.origin, ledgers, ledger, directory)
+
+
+def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
+    network = _leniently(call, config)
+    site = _site(call, network, ledgers)
+    if site is not None:
+        _take_time(site, network)
+    story.begin(network, site)
+    if network.strict:
+        _check_pool(site, network)
+    gone = _release(call, site, network) if site else []
+    story.released = tuple(claim.text for claim in gone)
+    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+
+
+def _check_pool(site: Site | None, network: Network) -> None:
+    """Raises Missing when the pool is not named or not known, as the original does."""
+    if network.space != azure.SPACE:
+        raise dialect.during(dialect.RELEASE_ADDRESS, Missing("Invalid address space"))
+    known = learning.snapshot(site.ledger, site.space)[0] if site else Learned()
+    if known.find(network.subnet) is None:
+        raise dialect.during(dialect.RELEASE_ADDRESS, pools.unknown_pool(network.subnet, known.pools))
+
+
+def _release(call: Call, site: Site, network: Network) -> list[Claim]:
+    within = pools.released(network)
+    if within is None:
+        return []
+    try:
+        gone = site.ledger.release(
+            site.space, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=site.inherit, within=within
+        )
+        site.save()
+    except StoreBroken as error:
+        if error.facts.get("path") != site.origin.state_file:
+            raise
+        return []  # a state file that cannot be read or written is no reason to keep a container from ending
+    return gone
+
+
+def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    """Whether the container holds what prevResult says, of what lies in our pools; the original never looks."""
+    network = _network(call, config)
+    site = _site(call, network, ledgers)
+    wanted = protocol.previous_addresses(config.document) or []
+    if not network.strict and site is not None:
+        known, _ = learning.snapshot(site.ledger, site.space)
+        ours = [address for address in wanted if known.holding(address)]
+        if ours:
+            site.ledger.check(site.space, _owner(call), ours, inherit=site.inherit)
+    return Answer(0, facts={"network": config.name})
+
+
+def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    """Let go of what this network's containers hold that are not valid any more. Other networks share the pools."""
+    network = _leniently(call, config)
+    site = _site(call, network, ledgers)
+    valid = protocol.valid_attachments(config.document)
+    if site is None or valid is None:
+        return Answer(0, facts={"network": config.name, "addresses": []})
+    gone = site.ledger.collect(
+        site.space,
+        {Owner(owner.holder) for owner in valid},
+        "GC: not among the valid attachments",
+        inherit=site.inherit,
+        among=lambda claim: reconcile.details(claim).get("network") == config.name,
+    )
+    site.save()
+    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+
+
+def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    try:
+        network = _network(call, config)
+        directory = attachment.directory(call, network.data_dir)
+        site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+        site.ledger.probe()
+        if not learning.snapshot(site.ledger, site.space)[0].pools:
+            _learn_first(site)
+    except StoreBusy:
+        if not ledgers.patient:
+            raise
+    except UnipamError as error:
+        return failure(error, 50, f"no address can be served: {error.message}", config)
+    return Answer(0, facts={"network": config.name})
+
+
+def _learn_first(site: Site) -> Refreshed:
+    """Ask the source although no pod waits for it. Raises Missing when nothing is known after it."""
+    if not site.ledgers.patient:
+        raise StoreBusy("the source must be asked first", path=site.directory)
+    story = site.freshen(needed=True)
+    if not learning.snapshot(site.ledger, site.space)[0].pools:
+        raise Missing("Invalid address space", details=story.outcome.attempt.error)
+    return story
+
+
+PLUGIN = Plugin(
+    azure.NAMES[0],
+    dialect.CODES,
+    dialect.word,
+    {"ADD": _logged(_add), "DEL": _logged(_del), "CHECK": _check, "GC": _gc, "STATUS": _status},
+    dialect.VERSIONS,
+    dated=False,
+    warm=warm.keep_warm,
+    places=tuple(map(azure.data_dir, azure.NAMES)),
+)

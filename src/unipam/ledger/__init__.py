@@ -1,0 +1,1 @@
+"""A node's use cases: allocate, release, check, collect, reconcile, history, explain."""

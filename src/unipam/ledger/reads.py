@@ -1,0 +1,158 @@
+"""Questions about a ledger: what is held, how full the pools are, who had what when. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from unipam.addr.prefix import format_address, parse_address
+from unipam.ledger.ledger import Ledger, View, pools_note
+from unipam.ledger.pools import recall
+from unipam.ledger.reconcile import details
+from unipam.model import rules
+from unipam.model.errors import Missing
+from unipam.model.records import COOLING, HELD, Claim, Entry, Pool
+from unipam.store.api import Tx
+
+
+class Lease(NamedTuple):
+    """A lease as people ask for it. Times are seconds since the epoch."""
+
+    network: str
+    address: str
+    container: str
+    interface: str
+    pod: str
+    state: str
+    since: float
+    until: float | None
+    netns: str
+    generation: int
+
+
+class PoolUse(NamedTuple):
+    """How full a pool is. `reserved` are its gateways; `next` is the address that would be handed out next."""
+
+    network: str
+    number: int
+    ranges: str
+    size: int
+    used: int
+    cooling: int
+    reserved: int
+    free: int
+    next: str
+
+
+def lease(network: str, claim: Claim) -> Lease:
+    """A claim as people ask for it."""
+    facts = details(claim)
+    return Lease(
+        network,
+        claim.text,
+        claim.owner.holder,
+        claim.owner.interface,
+        str(facts.get("pod") or ""),
+        claim.state,
+        claim.since,
+        claim.until,
+        str(facts.get("netns") or ""),
+        claim.generation,
+    )
+
+
+def leases(ledger: Ledger, network: str = "") -> list[Lease]:
+    """Every lease, held or cooling, by network and address; of one network if it is named."""
+    with ledger.store.reading() as tx:
+        return [
+            lease(name, claim) for number, name in tx.spaces() if network in ("", name) for claim in tx.claims(number)
+        ]
+
+
+def find(ledger: Ledger, what: str) -> list[tuple[str, Claim]]:
+    """The claims that an address, the beginning of a container id or a pod's name stands for, with their network."""
+    address = _address(what)
+    with ledger.store.reading() as tx:
+        spaces = dict(tx.spaces())
+        if address is not None:
+            found = [claim for number in spaces if (claim := tx.claim_at(number, address))]
+        else:
+            found = tx.claims_by_holder(what) or _of_pod(tx, spaces, what)
+    return [(spaces.get(claim.parent, ""), claim) for claim in found]
+
+
+def _of_pod(tx: Tx, spaces: dict[int, str], pod: str) -> list[Claim]:
+    def named(claim: Claim) -> bool:
+        name = str(details(claim).get("pod") or "")
+        return pod in (name, name.partition("/")[2])
+
+    return [claim for number in spaces for claim in tx.claims(number) if claim.details and named(claim)]
+
+
+def _address(text: str) -> int | None:
+    try:
+        return parse_address(text)
+    except ValueError:
+        return None
+
+
+def history(ledger: Ledger, what: str, limit: int = 100) -> list[Entry]:
+    """What happened to an address or to a container (or the beginning of its id), newest first."""
+    address = _address(what)
+    with ledger.store.reading() as tx:
+        if address is not None:
+            return tx.journal(address=address, limit=limit)
+        return tx.journal(holder=what, limit=limit)
+
+
+def spaces(ledger: Ledger) -> dict[int, str]:
+    """The names of the spaces, by number."""
+    with ledger.store.reading() as tx:
+        return dict(tx.spaces())
+
+
+def pools(ledger: Ledger, network: str = "") -> list[PoolUse]:
+    """How full every pool is, as its configuration described it last; of one network if it is named."""
+    with ledger.store.reading() as tx:
+        return [
+            _use(tx, number, name, pool)
+            for number, name in tx.spaces()
+            if network in ("", name)
+            for pool in recall(tx.note(pools_note(number)))
+        ]
+
+
+def _use(tx: Tx, parent: int, network: str, pool: Pool) -> PoolUse:
+    counts = [
+        (r.last - r.first + 1, tx.count(parent, r.first, r.last, HELD), tx.count(parent, r.first, r.last, COOLING))
+        for r in pool.ranges
+    ]
+    size, used, cooling = map(sum, zip(*counts, strict=True))
+    reserved = sum(r.gateway is not None and r.first <= r.gateway <= r.last for r in pool.ranges)
+    found = rules.round_robin(View(tx, parent), pool)
+    following = format_address(found[1]) if found else ""
+    return PoolUse(
+        network,
+        pool.cursor,
+        str(pool),
+        size,
+        used,
+        cooling,
+        reserved,
+        max(0, size - used - cooling - reserved),
+        following,
+    )
+
+
+def pool(ledger: Ledger, network: str) -> list[PoolUse]:
+    """The pools of one network. Raises Missing, with what there is."""
+    found = pools(ledger, network)
+    if not found:
+        known = ", ".join(sorted(set(spaces(ledger).values()))) or "none yet"
+        raise Missing(f"no pool of a network named {network} is known here; the networks are: {known}", network=network)
+    return found
+
+
+def moment(seconds: float) -> str:
+    """A moment as people and machines read it (RFC 3339, UTC, whole seconds)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

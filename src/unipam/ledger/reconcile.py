@@ -1,0 +1,191 @@
+"""Which leases have outlived their container. The table of cases:
+
+| what the lease says                | what the world says                                | verdict             |
+|------------------------------------|----------------------------------------------------|---------------------|
+| handed out in boot n               | this is boot n+1 or later                          | gone: rebooted      |
+| a namespace that was seen          | its path leads nowhere                             | gone: no namespace  |
+| a namespace that was seen          | its path leads to another namespace                | gone: replaced      |
+| a CRI sandbox that its runtime has forgotten | nobody is in its namespace               | gone: unknown there |
+| a CRI sandbox that its runtime has forgotten | somebody is, or may be, in its namespace | in doubt            |
+| a namespace that was never seen, or none | nothing above applies                         | in doubt: shown     |
+| a namespace that was seen          | we may not look whether it is there                | in doubt: shown     |
+| a namespace that was seen          | it is there                                        | alive               |
+
+A runtime lists a sandbox when it is complete, so absence says nothing while it may still be making it. That ends with
+its process: the next one lists what its predecessor completed, and completes nothing else. It can fail to read one that
+lives (containerd logs that and goes on), hence the look into the namespace. Other runtimes' containers (podman's, a
+person's) are never on its list.
+
+In doubt means: a person may look, nobody frees it. A lease is released only when it was found gone twice, and still is
+at the moment of release (`Ledger.release_claim` checks its generation).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from unipam.ledger.ledger import Ledger
+from unipam.model.errors import Stale
+from unipam.model.records import HELD, Claim
+
+STARTING = 3600.0
+"""Seconds for which one runtime process may be making a sandbox. A kubelet waits for twice its runtimeRequestTimeout (2
+minutes unless set, and 15 are not rare), CRI-O takes 5 minutes more (spec cni-and-host-local §5.3) and keeps the result
+for the next request."""
+
+
+class Runtime(NamedTuple):
+    """What the container runtime says: the ids of the `sandboxes` that it lists, asked at `asked`.
+
+    `began` is when its process did, or earlier; 0 when that is not known. Both are CLOCK_BOOTTIME seconds, which nobody
+    moves by setting a clock.
+    """
+
+    sandboxes: frozenset[str]
+    asked: float
+    began: float = 0.0
+
+    def has_forgotten(self, sandbox: str, asked: float) -> bool:
+        """Whether it knows no such sandbox and is not making it, for which an address was asked at `asked`."""
+        return sandbox not in self.sandboxes and (asked < self.began or asked + STARTING < self.asked)
+
+
+class World(NamedTuple):
+    """What is known from outside the ledger.
+
+    `boot` is this boot's number in the ledger. `inode` gives the inode that a path leads to, None for nowhere, HIDDEN
+    where we may not look. `runtime` is None when it was not asked; `inhabited` gives the inodes of the namespaces that
+    processes are in.
+    """
+
+    boot: int
+    inode: Callable[[str], int | None]
+    runtime: Runtime | None = None
+    inhabited: Callable[[], frozenset[int]] = frozenset
+
+
+class Verdict(NamedTuple):
+    """`alive`, `gone` or `doubt`, and why."""
+
+    state: str
+    reason: str = ""
+
+
+ALIVE = Verdict("alive")
+
+
+HIDDEN = -1
+"""Stands for an inode that may not be looked at."""
+
+
+def inode(path: str) -> int | None:
+    """The inode that a path leads to; None when it leads nowhere, HIDDEN when we may not look."""
+    try:
+        return os.stat(path).st_ino
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError, ValueError):
+        return None
+    except OSError:
+        return HIDDEN
+
+
+def inhabited() -> frozenset[int]:
+    """The inodes of all network namespaces that processes are in; HIDDEN is among them if one may not be looked at."""
+    ours = inode(_DEVICES.format("self"))
+    found = (_namespace(name, ours) for name in os.listdir("/proc") if name.isdecimal())
+    return frozenset(each for each in found if each is not None)
+
+
+_DEVICES = "/proc/{}/net/dev"
+"""Has a number of its own in every network namespace, which shows without the right to trace the process."""
+
+
+def _namespace(process: str, ours: int | None) -> int | None:
+    found = inode(f"/proc/{process}/ns/net")
+    if found == HIDDEN and inode(_DEVICES.format(process)) in {ours, None}:
+        return None  # it is in our network, which is no container's, or has just ended
+    return found
+
+
+def details(claim: Claim) -> dict[str, object]:
+    """The facts about a claim's owner; {} when they cannot be read."""
+    try:
+        found = msgspec.json.decode(claim.details) if claim.details else {}
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def judge(claim: Claim, world: World) -> Verdict:
+    """Whether the container behind a lease still lives (the table above, top to bottom)."""
+    if 0 < claim.boot < world.boot:
+        return Verdict("gone", "the machine was rebooted since")
+    facts = details(claim)
+    netns, seen = str(facts.get("netns") or ""), facts.get("inode")
+    now = world.inode(netns) if netns else None
+    if seen and now == HIDDEN:
+        return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
+    if seen and now is None:
+        return Verdict("gone", f"its network namespace {netns} is gone")
+    if seen and now != seen:
+        return Verdict("gone", f"its network namespace {netns} is another one now")
+    asked = facts.get("sandbox")
+    if isinstance(asked, float) and world.runtime:
+        return _forgotten(now, world) if world.runtime.has_forgotten(claim.owner.holder, asked) else ALIVE
+    if seen:
+        return ALIVE
+    return Verdict("doubt", "nothing is known about its network namespace")
+
+
+def _forgotten(namespace: int | None, world: World) -> Verdict:
+    unknown = "the container runtime knows no such sandbox"
+    if namespace and not world.inhabited().isdisjoint((namespace, HIDDEN)):
+        return Verdict("doubt", f"{unknown}, but processes are, or may be, in its network namespace")
+    return Verdict("gone", unknown)
+
+
+class Suspect(NamedTuple):
+    """A lease that was found gone, as it was seen."""
+
+    claim: Claim
+    reason: str
+
+
+def suspects(ledger: Ledger, world: World, state: str) -> list[Suspect]:
+    """Every held lease on which the verdict is this one."""
+    with ledger.store.reading() as tx:
+        return [
+            Suspect(claim, verdict.reason)
+            for space, _ in tx.spaces()
+            for claim in tx.claims(space)
+            if claim.state == HELD and (verdict := judge(claim, world)).state == state
+        ]
+
+
+def reclaim(
+    ledger: Ledger, world: World, before: Mapping[tuple[int, int, int], str]
+) -> tuple[dict[tuple[int, int, int], str], list[Suspect]]:
+    """One round: release what was gone `before` and still is.
+
+    Answers what is gone now, with the reasons, to be handed to the next round, and what was released. A lease is
+    known from round to round by parent, address and generation, so one that changed hands begins anew.
+    """
+    gone = suspects(ledger, world, "gone")
+    released = []
+    for suspect in gone:
+        if key(suspect.claim) in before and judge(suspect.claim, world).state == "gone":
+            try:
+                ledger.release_claim(suspect.claim, suspect.reason, "sweep")
+            except Stale:
+                continue
+            released.append(suspect)
+    done = {key(suspect.claim) for suspect in released}
+    return {key(s.claim): s.reason for s in gone if key(s.claim) not in done}, released
+
+
+def key(claim: Claim) -> tuple[int, int, int]:
+    """What tells a holding of an address from every other."""
+    return claim.parent, claim.first, claim.generation

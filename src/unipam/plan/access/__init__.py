@@ -1,0 +1,1 @@
+"""Who may use a register: callers and their roles, grants, tokens."""

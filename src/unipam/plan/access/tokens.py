@@ -1,0 +1,116 @@
+"""Local API tokens: for pipelines, and for whoever comes first.
+
+A token's secret is 256 random bits, so its SHA-256 cannot be searched for: the slow hashes that passwords need would
+only slow down every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from unipam.model.errors import BadValue, Duplicate, Missing
+from unipam.model.objects import fold, is_name
+from unipam.plan.access.callers import ADMIN, EVERYWHERE, Caller, Spaces, journal, keep, named, spaces_of
+from unipam.plan.tree import By
+from unipam.store.api import Tx
+
+PREFIX = "unipam"
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A local API token. A planner's `spaces` are those it may plan; `digest` is all that is kept of the secret."""
+
+    id: str
+    name: str
+    role: str
+    digest: str
+    created_on: float
+    created_by: str
+    spaces: Spaces = ()
+    expires_on: float | None = None
+
+
+_token = msgspec.json.Decoder(Token)
+
+
+def create_token(
+    tx: Tx, by: By, name: str, role: str, spaces: Sequence[str] = (), expires_on: float | None = None
+) -> tuple[Token, str]:
+    """A new token and its text, which is not kept. Raises BadValue, Duplicate or Missing (a space)."""
+    if not is_name(name):
+        raise BadValue(f"a token's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
+    known = spaces_of(tx, role, spaces)
+    if expires_on is not None and expires_on <= by.now:
+        raise BadValue("expires_on: lies in the past", field="expires_on", value=expires_on)
+    if any(fold(token.name) == fold(name) for token in tokens(tx)):
+        raise Duplicate(f"there is a token named {name} already", kind="token", value=name)
+    number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    token = Token(number, name, role, _digest(secret), by.now, by.actor, known, expires_on)
+    keep(tx, f"token/{number}", token)
+    journal(tx, by, "create-token", f"token/{name}", f"{role} {' '.join(named(tx, known))}".strip())
+    return token, f"{PREFIX}_{number}_{secret}"
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+
+
+def tokens(tx: Tx) -> list[Token]:
+    """Every local token, oldest first."""
+    return sorted((_token.decode(text) for _, text in tx.notes("token/")), key=lambda token: token.created_on)
+
+
+def revoke_token(tx: Tx, by: By, name: str) -> Token:
+    """Remove a token by its name or id. Raises Missing."""
+    for token in tokens(tx):
+        if name == token.id or fold(name) == fold(token.name):
+            tx.drop_note(f"token/{token.id}")
+            journal(tx, by, "revoke-token", f"token/{token.name}")
+            return token
+    raise Missing(f"there is no token named {name!r}", kind="token", value=name)
+
+
+def recognise(tx: Tx, text: str, now: float) -> Token | None:
+    """The token that this text is the secret of, unless it has expired."""
+    _, number, secret = (*text.split("_", 2), "", "")[:3]
+    note = tx.note(f"token/{number}") if number.isalnum() and number.isascii() else ""
+    if not note:
+        return None
+    token = _token.decode(note)
+    good = hmac.compare_digest(_digest(secret), token.digest)
+    return token if good and (token.expires_on is None or now < token.expires_on) else None
+
+
+def bootstrap(tx: Tx, by: By) -> str:
+    """The text of a first administrator's token, if nobody could administrate otherwise; else empty (D13)."""
+    if tx.note("bootstrapped"):
+        return ""
+    tx.set_note("bootstrapped", str(by.now))
+    return create_token(tx, by, "first-admin", ADMIN)[1]
+
+
+def shown(tx: Tx, token: Token) -> dict[str, Any]:
+    """A token for people: without its secret's digest, its spaces by name."""
+    shape: dict[str, Any] = msgspec.to_builtins(token)
+    del shape["digest"]
+    return {**shape, "spaces": list(named(tx, token.spaces))}
+
+
+def follow_spaces(tx: Tx, _: By) -> None:
+    """Let every token of before, which named its spaces, have their numbers from now on; names of none are dropped."""
+    for token in tokens(tx):
+        numbers = tuple(number or EVERYWHERE for number in named(tx, token.spaces).values())
+        if numbers != token.spaces:
+            keep(tx, f"token/{token.id}", msgspec.structs.replace(token, spaces=numbers))
+
+
+def caller_of(tx: Tx, token: Token) -> Caller:
+    """Whom a local token stands for."""
+    plans = {fold(name): number for name, number in named(tx, token.spaces).items()}
+    return Caller(f"token:{token.name}", f"token:{token.id}", admin=token.role == ADMIN, plans=plans)

@@ -1,0 +1,41 @@
+"""The plan as `plan.cloud.drift` wants it, read in one transaction. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unipam.addr.prefix import parse_prefix
+from unipam.model import objects
+from unipam.model.cloud import Snapshot
+from unipam.plan import tree
+from unipam.plan.blocks import blocks
+from unipam.plan.cloud.drift import Finding, PlannedBlock, PlannedNetwork, PlannedReservation, findings
+from unipam.plan.networks import associated
+from unipam.plan.reservations import pending, settled
+from unipam.plan.tree import Node
+from unipam.store.api import Tx
+
+
+def drift(tx: Tx, snapshot: Snapshot) -> list[Finding]:
+    """Where the plan and the cloud disagree, the worst first."""
+    return findings(list(planned(tx)), snapshot)
+
+
+def planned(tx: Tx) -> Iterator[PlannedBlock]:
+    """Every block of every space, with what is directly in it."""
+    for space in tree.spaces(tx):
+        for block in blocks(tx, space.id):
+            yield _planned(tx, space, block)
+
+
+def _planned(tx: Tx, space: Node[objects.Space], block: Node[objects.Block]) -> PlannedBlock:
+    over = (each for each in settled(tx, space.id, block.id) if each.facts.status == objects.FULFILLED)
+    return PlannedBlock(
+        space.facts.name,
+        block.facts.name,
+        block.prefix,
+        tuple(PlannedNetwork(n.facts.id, n.facts.name, n.prefixes) for n in associated(tx, block)),
+        tuple(PlannedReservation(node.facts.id, node.prefix) for node in pending(tx, block)),
+        tuple(PlannedReservation(each.facts.id, parse_prefix(each.cidr)) for each in over),
+        tuple((each.facts.name, each.prefix) for each in tree.children(tx, block.id, objects.External)),
+    )

@@ -1,0 +1,179 @@
+"""The plan follows the cloud: reservations are fulfilled by tag, networks keep up with their prefixes, or vanish.
+
+Only what changed is written (D10). What cannot be followed, because something else holds the place, is left as it is;
+`plan.cloud.findings` reports it.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+
+from unipam.addr.prefix import Prefix
+from unipam.model import objects
+from unipam.model.objects import Reservation
+from unipam.model.records import HELD, Claim
+from unipam.plan import tree
+from unipam.plan.blocks import blocks
+from unipam.plan.cloud import port
+from unipam.plan.free import FreeSpace
+from unipam.plan.networks import claim_prefixes, claims_of, gone, inside, note_gone
+from unipam.plan.reservations import expire_block, pending, settle
+from unipam.plan.tree import By, Node
+from unipam.store.api import Tx
+
+GRACE = 300.0
+"""Seconds that a network may be out of sight before its prefixes are free: a cloud's listing lags behind."""
+
+VANISH = "vanish"
+SYSTEM = By("AzureIPAM", "system")
+"""The name under which the original settles reservations (spec azure-ipam-application §1.6)."""
+
+
+class Tags:
+    """Which networks say that they fulfil which reservation."""
+
+    def __init__(self, snapshot: port.Snapshot) -> None:
+        self._networks: dict[str, list[port.Network]] = {}
+        for network in snapshot.networks.values():
+            for reservation in network.reservations:
+                self._networks.setdefault(reservation, []).append(network)
+
+    def of(self, reservation: str) -> list[port.Network]:
+        """The networks that carry the reservation's id."""
+        return self._networks.get(reservation, [])
+
+
+def sync(tx: Tx, by: By, snapshot: port.Snapshot, grace: float = GRACE) -> int:
+    """Bring every block up to the snapshot, and end what has run out; how many objects changed."""
+    tags, changed = Tags(snapshot), 0
+    for space in tree.spaces(tx):
+        for block in blocks(tx, space.id):
+            changed += expire_block(tx, block, by.now)
+            if snapshot.taken:
+                changed += _sync_networks(tx, by, block, snapshot, grace)
+                changed += sum(_sync_reservation(tx, by, block, each, tags, snapshot) for each in pending(tx, block))
+    return changed
+
+
+def _sync_networks(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
+    held: dict[str, list[Claim]] = {}
+    for claim in tx.claims(block.id):
+        if claim.kind == objects.NETWORK:
+            held.setdefault(claim.owner.holder, []).append(claim)
+    changed = 0
+    for resource_id, claims in held.items():
+        network = snapshot.network(resource_id)
+        if network is not None and inside(block.prefix, network):
+            changed += _follow(tx, by, block, network, claims)
+        elif network is not None or snapshot.sees(port.subscription_of(resource_id)):
+            changed += _miss(tx, by, block, claims, grace, gone=network is None)
+    return changed + _welcome_back(tx, by, block, snapshot)
+
+
+def _follow(tx: Tx, by: By, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
+    """The network is there: it gets the prefixes that it has now, as far as they are free, and loses the others."""
+    now = inside(block.prefix, network)
+    changed = 0
+    for claim in claims:
+        if tree.prefix_of(claim) not in now:
+            tree.remove(tx, by, claim)
+            changed += 1
+        elif claim.state != HELD:
+            tree.change(tx, by, claim, objects.decode(claim.details), state=HELD)
+            changed += 1
+    had = {tree.prefix_of(claim) for claim in claims}
+    fresh = _free(tx, block, [prefix for prefix in now if prefix not in had])
+    if fresh:
+        claim_prefixes(tx, by, block, _as_known(network, claims), fresh)
+    return changed + len(fresh)
+
+
+def _as_known(network: port.Network, claims: list[Claim]) -> port.Network:
+    """The network, its id written as it is in its claims."""
+    return network._replace(id=_facts(claims[0]).id) if claims else network
+
+
+def _facts(claim: Claim) -> objects.Network:
+    return cast("objects.Network", objects.decode(claim.details))
+
+
+def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Prefix]:
+    space, found = FreeSpace(tx), []
+    for prefix in prefixes:
+        if space.is_free(block.claim, prefix):
+            space.take(block.claim, prefix)
+            found.append(prefix)
+    return found
+
+
+def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
+    """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
+    facts = _facts(claims[0])
+    changed = 0
+    for claim in claims:
+        if claim.state == HELD:
+            tree.change(tx, by, claim, facts, state=objects.MISSING)
+            changed += 1
+        elif gone and claim.since + grace <= by.now:
+            tree.remove(tx, by._replace(reason="the network is gone"), claim, VANISH)
+            note_gone(tx, block, facts)
+            changed += 1
+    return changed
+
+
+def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
+    """A network that vanished is there again: it gets what is still free."""
+    changed = 0
+    for facts in gone(tx, block):
+        network = snapshot.network(facts.id)
+        fresh = _free(tx, block, inside(block.prefix, network)) if network else []
+        if network and fresh:
+            claim_prefixes(tx, by, block, network._replace(id=facts.id), fresh)
+            changed += 1
+    return changed
+
+
+def _sync_reservation(
+    tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
+) -> int:
+    tagged = tags.of(node.facts.id)
+    exact = next((network for network in tagged if node.prefix in network.prefixes), None)
+    status = _status(tx, block, node, tagged, exact, snapshot)
+    if status == objects.FULFILLED and exact is not None:
+        _fulfil(tx, by, block, node, exact)
+        return 1
+    if status != node.facts.status:
+        tree.change(tx, by, node.claim, msgspec.structs.replace(node.facts, status=status))
+        return 1
+    return 0
+
+
+def _status(
+    tx: Tx,
+    block: Node[objects.Block],
+    node: Node[Reservation],
+    tagged: list[port.Network],
+    exact: port.Network | None,
+    snapshot: port.Snapshot,
+) -> str:
+    if not tagged:
+        return objects.WAIT
+    if exact is None:
+        return objects.MISMATCH
+    others = {c.owner.holder for c in tx.claims(block.id) if c.kind == objects.NETWORK} - {port.key(exact.id)}
+    for other in others:
+        network = snapshot.network(other)
+        if network and any(prefix.overlaps(node.prefix) for prefix in inside(block.prefix, network)):
+            return objects.EXISTS  # also when it overlaps in part only (D9)
+    return objects.FULFILLED
+
+
+def _fulfil(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
+    """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
+    settle(tx, by, block, node, objects.FULFILLED)
+    claims = claims_of(tx, block.id, network.id)
+    had = {tree.prefix_of(claim) for claim in claims}
+    fresh = _free(tx, block, [prefix for prefix in inside(block.prefix, network) if prefix not in had])
+    claim_prefixes(tx, by, block, _as_known(network, claims), fresh)

@@ -1,0 +1,272 @@
+"""External networks, their subnets and endpoints: what no cloud tells of. Functions of one transaction.
+
+All three are named prefixes under a parent and share their rules; an endpoint is one address. See `service.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from unipam.addr.prefix import BITS, Prefix, format_address, parse_address
+from unipam.model import objects
+from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, NotEmpty
+from unipam.model.objects import Endpoint, External, F, Subnet
+from unipam.model.records import Owner
+from unipam.plan import tree
+from unipam.plan.free import FreeSpace, next_free
+from unipam.plan.tree import By, Draft, Node
+from unipam.store.api import Tx
+
+N = TypeVar("N", External, Subnet, Endpoint)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Named(NamedTuple):
+    """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
+
+    `reverse` and `smallest` say which free one (`model.plan.choose`).
+    """
+
+    name: str
+    desc: str
+    prefix: Prefix | None = None
+    bits: int = 0
+    reverse: bool = False
+    smallest: bool = False
+
+
+class Change(NamedTuple):
+    """What is to be different; None: nothing."""
+
+    name: str | None = None
+    desc: str | None = None
+    prefix: Prefix | None = None
+
+
+def externals(tx: Tx, block: Node[objects.Block]) -> list[Node[External]]:
+    """The external networks of a block."""
+    return tree.children(tx, block.id, External)
+
+
+def subnets(tx: Tx, external: Node[External]) -> list[Node[Subnet]]:
+    """The subnets of an external network."""
+    return tree.children(tx, external.id, Subnet)
+
+
+def endpoints(tx: Tx, subnet: Node[Subnet]) -> list[Node[Endpoint]]:
+    """The endpoints of an external subnet."""
+    return tree.children(tx, subnet.id, Endpoint)
+
+
+def find_external(tx: Tx, space: str, block: str, external: str) -> Node[External]:
+    """One external network. Raises Missing."""
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    return tree.find_child(tx, found.id, External, external)
+
+
+def find_subnet(tx: Tx, space: str, block: str, external: str, subnet: str) -> Node[Subnet]:
+    """One external subnet. Raises Missing."""
+    return tree.find_child(tx, find_external(tx, space, block, external).id, Subnet, subnet)
+
+
+def create_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
+    """New external networks, all or none, those that name their prefix first. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, block, External, each))
+
+
+def create_subnets(tx: Tx, by: By, external: Node[External], new: Sequence[Named]) -> list[Node[Subnet]]:
+    """New subnets of an external network, all or none. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, external, Subnet, each))
+
+
+def create_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
+    """New endpoints of a subnet, all or none. Raises as `create_external`."""
+    return _in_turn(new, lambda each: each.address is None, lambda each: create_endpoint(tx, by, subnet, each))
+
+
+def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T], R]) -> list[R]:
+    """Make each, and those that take any free place after those that name theirs; what was made, in the given order."""
+    made = {turn: make(new[turn]) for turn in sorted(range(len(new)), key=lambda turn: takes_any(new[turn]))}
+    return [made[turn] for turn in range(len(new))]
+
+
+def create_external(tx: Tx, by: By, space: str, block: str, new: Named) -> Node[External]:
+    """A new external network. Raises Missing, BadValue, NameTaken, Outside, Overlap or Exhausted."""
+    parent = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    return _create(tx, by, parent, External, new)
+
+
+def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[Subnet]:
+    """A new subnet of an external network. Raises as `create_external`."""
+    return _create(tx, by, external, Subnet, new)
+
+
+def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
+    tag = str(kind.__struct_config__.tag)
+    facts = kind(objects.check_name(tag, new.name), objects.check_text(tag, new.desc))
+    tree.refuse_name(tx, parent.id, kind, new.name)
+    prefix = _fit(tx, parent, new) if new.prefix is None else new.prefix
+    tree.require_inside(prefix, parent.prefix, f"the {parent.claim.kind} {parent.claim.owner.holder}")
+    tree.refuse_overlap(tx, parent.id, prefix)
+    return Node(tree.create(tx, by, Draft(parent.id, prefix, Owner(objects.fold(new.name)), facts)), facts)
+
+
+def _fit(tx: Tx, parent: Node[F], new: Named) -> Prefix:
+    prefix = next_free(FreeSpace(tx), parent, new.bits, reverse=new.reverse, smallest=new.smallest)
+    if prefix is None:
+        raise Exhausted(f"no free /{new.bits} in {parent.claim.owner.holder} ({parent.prefix})", size=new.bits)
+    return prefix
+
+
+def change(tx: Tx, by: By, found: Node[N], new: Change) -> Node[N]:
+    """Rename, resize or describe an external, subnet or endpoint anew.
+
+    Raises BadValue, NameTaken, Outside, Overlap or Stale.
+    """
+    tag, kind, facts = found.claim.kind, type(found.facts), found.facts
+    name = objects.check_name(tag, facts.name if new.name is None else new.name)
+    desc = objects.check_text(tag, facts.desc if new.desc is None else new.desc)
+    tree.refuse_name(tx, found.claim.parent, kind, name, but=found.id)
+    tree.refuse_stale(by, found.claim)
+    by, claim = by._replace(expect=None), found.claim
+    if new.prefix is not None and new.prefix != found.prefix:
+        _require_place(tx, found, new.prefix)
+        claim = tree.move(tx, by, claim, new.prefix)
+    changed = kind(name, desc)
+    if changed != facts:
+        claim = tree.change(tx, by, claim, changed, owner=Owner(objects.fold(name)))
+    return Node(claim, changed)
+
+
+def _require_place(tx: Tx, found: Node[F], prefix: Prefix) -> None:
+    parent = tx.claim(found.claim.parent)
+    assert parent is not None
+    tree.require_inside(prefix, tree.prefix_of(parent), f"the {parent.kind} {parent.owner.holder}")
+    tree.refuse_overlap(tx, parent.id, prefix, but=found.id)
+
+
+def remove(tx: Tx, by: By, found: Node[F], *, force: bool = False) -> None:
+    """Remove an external or a subnet; with `force` with all it holds. Raises NotEmpty or Stale."""
+    held = next(tx.claims(found.id), None)
+    if held is not None and not force:
+        raise NotEmpty(
+            f"the {found.claim.kind} {found.claim.owner.holder} still holds the {held.kind} {held.owner.holder}:"
+            " remove it first, or use force",
+            of=found.claim.kind,
+            value=found.claim.owner.holder,
+            holds=held.kind,
+        )
+    tree.remove_tree(tx, by, found.claim)
+
+
+class NewEndpoint(NamedTuple):
+    """An endpoint that is to be; without an address it gets the lowest free host address."""
+
+    name: str
+    desc: str
+    address: int | None = None
+
+
+def host_range(subnet: Prefix) -> tuple[int, int]:
+    """The addresses that endpoints get by themselves.
+
+    Not the first, which is the network's own and in IPv6 every router's (RFC 4291 §2.6.1), nor in IPv4 the last, which
+    is for broadcasts. In a subnet of two addresses both are hosts' (RFC 3021, RFC 6164).
+    """
+    if subnet.size <= 2:
+        return subnet.first, subnet.last
+    return subnet.first + 1, subnet.last - (subnet.family == 4)
+
+
+def free_addresses(tx: Tx, subnet: Node[Subnet], limit: int) -> list[int]:
+    """The addresses that endpoints would get next, in this order, at most `limit`."""
+    gaps = tx.gaps(subnet.id, *host_range(subnet.prefix))
+    return list(islice((address for gap in gaps for address in range(gap.first, gap.last + 1)), limit))
+
+
+def create_endpoint(tx: Tx, by: By, subnet: Node[Subnet], new: NewEndpoint) -> Node[Endpoint]:
+    """A new endpoint. Raises BadValue, NameTaken, Outside, Overlap or Exhausted."""
+    if new.address is None:
+        address = tx.gap(subnet.id, *host_range(subnet.prefix))
+        if address is None:
+            raise Exhausted(f"no host address is free in {subnet.facts.name} ({subnet.prefix})")
+    else:
+        address = new.address
+    return _create(tx, by, subnet, Endpoint, Named(new.name, new.desc, Prefix(address, BITS)))
+
+
+def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
+    """The subnet has exactly these endpoints from now on, in this order; those that stay the same are not touched.
+
+    Those without an address get one after the others have theirs. Raises Duplicate (fact `field`: name or ip),
+    BadValue, Exhausted or Outside.
+    """
+    _refuse_impossible(subnet, new)
+    kept = _drop_others(tx, by, subnet, new)
+    return _in_turn(
+        new,
+        lambda each: each.address is None,
+        lambda each: kept.get(objects.fold(each.name)) or create_endpoint(tx, by, subnet, each),
+    )
+
+
+def _refuse_impossible(subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> None:
+    names = [objects.fold(each.name) for each in new]
+    if len(set(names)) != len(names):
+        raise Duplicate("an endpoint's name comes twice", field="name")
+    for each in new:
+        objects.check_name(objects.ENDPOINT, each.name)
+        objects.check_text(objects.ENDPOINT, each.desc)
+    first, last = host_range(subnet.prefix)
+    explicit = [each.address for each in new if each.address is not None]
+    if len(new) - len({a for a in explicit if not first <= a <= last}) > last - first + 1:
+        raise Exhausted(f"{len(new)} endpoints are more than {subnet.prefix} has addresses for")
+    if len(set(explicit)) != len(explicit):
+        raise Duplicate("an endpoint's address comes twice", field="ip")
+    for address in explicit:
+        tree.require_inside(Prefix(address, BITS), subnet.prefix, f"the subnet {subnet.facts.name}")
+
+
+def _drop_others(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> dict[str, Node[Endpoint]]:
+    """Remove the endpoints that do not stay exactly as they are; those that do, by name."""
+    wanted = {objects.fold(each.name): each for each in new}
+    kept = {}
+    for there in endpoints(tx, subnet):
+        each = wanted.get(there.claim.owner.holder)
+        if each and (each.name, each.desc, each.address) == (there.facts.name, there.facts.desc, there.claim.first):
+            kept[there.claim.owner.holder] = there
+        else:
+            tree.remove(tx, by, there.claim)
+    return kept
+
+
+def remove_endpoints(tx: Tx, by: By, subnet: Node[Subnet], names: Sequence[str]) -> None:
+    """Remove endpoints by name, all or none. Raises Duplicate or Missing."""
+    if len({objects.fold(name) for name in names}) != len(names):
+        raise Duplicate("an endpoint is named twice", field="name")
+    found, unknown = [], []
+    for name in names:
+        try:
+            found.append(tree.find_child(tx, subnet.id, Endpoint, name))
+        except Missing:
+            unknown.append(name)
+    if unknown:
+        raise Missing(f"no such endpoint: {', '.join(unknown)}", kind=objects.ENDPOINT, value=unknown)
+    for node in found:
+        tree.remove(tx, by, node.claim)
+
+
+def parse_ip(text: str) -> int:
+    """An endpoint's address. Raises BadValue."""
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise BadValue(f"ip: {error}", field="ip", value=text) from None
+
+
+def address_text(node: Node[Endpoint]) -> str:
+    """An endpoint's address as people write it."""
+    return format_address(node.claim.first)

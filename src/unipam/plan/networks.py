@@ -1,0 +1,248 @@
+"""Networks of a cloud in the plan: associate and dissociate them. Functions of one transaction; see `service.plan`.
+
+An associated network holds a claim for each of its prefixes inside the block. One that vanishes from the cloud loses
+them in time (`plan.cloud.sync`), but stays listed, as inactive, until somebody dissociates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from typing import NamedTuple, cast
+
+import msgspec
+
+from unipam.addr.prefix import Prefix
+from unipam.addr.ranges import RangeSet
+from unipam.model import objects
+from unipam.model.errors import Duplicate, Missing, Outside, Overlap
+from unipam.model.records import HELD, Claim, Owner
+from unipam.plan import tree
+from unipam.plan.blocks import blocks, gone_key, space_of
+from unipam.plan.cloud import port
+from unipam.plan.tree import By, Draft, Node
+from unipam.store.api import Tx
+
+
+class Associated(NamedTuple):
+    """A network as a block knows it: its claimed prefixes, and whether it was there when last looked for."""
+
+    facts: objects.Network
+    prefixes: tuple[Prefix, ...]
+    active: bool
+    claims: tuple[Claim, ...] = ()
+
+
+_facts = msgspec.json.Decoder(objects.Network)
+
+
+def associated(tx: Tx, block: Node[objects.Block], claims: Iterable[Claim] | None = None) -> list[Associated]:
+    """The networks of a block, in the order in which they came. `claims` are all it holds, if they are known."""
+    held: dict[str, list[Claim]] = {}
+    for claim in tx.claims(block.id) if claims is None else claims:
+        if claim.kind == objects.NETWORK:
+            held.setdefault(claim.owner.holder, []).append(claim)
+    found = [_associated(claims) for claims in sorted(held.values(), key=lambda claims: min(c.id for c in claims))]
+    return found + [Associated(facts, (), active=False) for facts in gone(tx, block)]
+
+
+def associated_in(tx: Tx, spaces: Iterable[int]) -> list[str]:
+    """The keys of the networks that are associated with the blocks of these spaces, each once."""
+    held = (claim for space in spaces for block in blocks(tx, space) for claim in tx.claims(block.id))
+    return list(dict.fromkeys(claim.owner.holder for claim in held if claim.kind == objects.NETWORK))
+
+
+def gone(tx: Tx, block: Node[objects.Block]) -> list[objects.Network]:
+    """The networks of a block that vanished, and were not dissociated."""
+    return [_facts.decode(text) for _, text in tx.notes(gone_key(space_of(block.claim), block.id))]
+
+
+def _associated(claims: Sequence[Claim]) -> Associated:
+    facts = cast("objects.Network", objects.decode(claims[0].details))
+    prefixes = tuple(tree.prefix_of(claim) for claim in claims)
+    return Associated(facts, prefixes, all(c.state == HELD for c in claims), tuple(claims))
+
+
+def inside(block: Prefix, network: port.Network) -> list[Prefix]:
+    """The network's prefixes that lie within the block."""
+    return [prefix for prefix in network.prefixes if block.contains(prefix)]
+
+
+def _key(claim_or_id: str) -> str:
+    return port.key(claim_or_id)
+
+
+def claims_of(tx: Tx, block: int, resource_id: str) -> list[Claim]:
+    """The claims of a network in a block."""
+    return [c for c in tx.claims_of(block, _key(resource_id)) if c.kind == objects.NETWORK]
+
+
+def is_associated(tx: Tx, block: Node[objects.Block], resource_id: str) -> bool:
+    """Whether a block has this network, in any letter case (D8)."""
+    return bool(claims_of(tx, block.id, resource_id) or tx.note(_gone(block, resource_id)))
+
+
+def _gone(block: Node[objects.Block], resource_id: str) -> str:
+    return gone_key(space_of(block.claim), block.id, _key(resource_id))
+
+
+def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
+    """The network of this id, which it keeps as it is written here. Raises Missing.
+
+    Clients look for the very text that they gave; the original lists it so too (spec azure-ipam-application §3.5).
+    """
+    network = snapshot.network(resource_id)
+    if network is None:
+        raise Missing(f"there is no network {resource_id!r}", kind=objects.NETWORK, value=resource_id)
+    return network._replace(id=resource_id)
+
+
+def associate(tx: Tx, by: By, space: str, block: str, network: port.Network) -> Node[objects.Block]:
+    """A network becomes part of a block, with every prefix of its that lies there.
+
+    Raises Missing, Duplicate, Outside, or Overlap with what is in the way.
+    """
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    if claims_of(tx, found.id, network.id):
+        raise Duplicate(f"{network.name} is in the block {block} already", network=network.id)
+    add(tx, by, found, network)
+    return found
+
+
+def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> None:
+    """Claim the network's prefixes in the block. Raises Outside or Overlap."""
+    prefixes = inside(block.prefix, network)
+    if not prefixes:
+        listed = ", ".join(map(str, network.prefixes)) or "none"
+        raise Outside(
+            f"no prefix of {network.name} ({listed}) lies within the block {block.facts.name} ({block.prefix})",
+            network=network.id,
+            parent=str(block.prefix),
+        )
+    for prefix in prefixes:
+        tree.refuse_overlap(tx, block.id, prefix)
+    claim_prefixes(tx, by, block, network, prefixes)
+
+
+def claim_prefixes(
+    tx: Tx, by: By, block: Node[objects.Block], network: port.Network, prefixes: Sequence[Prefix]
+) -> None:
+    """Write down that the network holds these prefixes, which are free."""
+    facts = objects.Network(network.id, network.name)
+    drafts = [Draft(block.id, prefix, Owner(_key(network.id)), facts) for prefix in prefixes]
+    tree.create_all(tx, [by] * len(drafts), drafts)
+    tx.drop_note(_gone(block, network.id))
+
+
+def dissociate(tx: Tx, by: By, space: str, block: str, ids: Sequence[str]) -> None:
+    """Networks leave a block, all or none. Raises Missing or Duplicate."""
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    _refuse_twice(ids)
+    unknown = [each for each in ids if not is_associated(tx, found, each)]
+    if unknown:
+        raise Missing(f"not in the block {block}: {', '.join(unknown)}", kind=objects.NETWORK, value=unknown)
+    for each in ids:
+        drop(tx, by, found, each)
+
+
+def _refuse_twice(ids: Sequence[str]) -> None:
+    if len({_key(each) for each in ids}) != len(ids):
+        raise Duplicate("a network is named twice", ids=list(ids))
+
+
+def drop(tx: Tx, by: By, block: Node[objects.Block], resource_id: str) -> None:
+    """A network leaves a block."""
+    for claim in claims_of(tx, block.id, resource_id):
+        tree.remove(tx, by, claim)
+    tx.drop_note(_gone(block, resource_id))
+
+
+def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot) -> list[Associated]:
+    """A block has exactly these networks from now on, by the ids as they are written here.
+
+    A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
+    with the fact `among` on an Overlap that says what overlaps: networks, reservations or externals.
+    """
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    _refuse_twice(ids)
+    new = _newcomers(tx, found, ids, snapshot)
+    wanted = {_key(each): each for each in ids}
+    _refuse_overlap_among(tx, found, wanted, new)
+    outside = [network.id for network in new if not inside(found.prefix, network)]
+    if outside:
+        raise Outside(f"no prefix within the block {block}: {', '.join(outside)}", networks=outside)
+    for each in associated(tx, found):
+        if _key(each.facts.id) not in wanted:
+            drop(tx, by, found, each.facts.id)
+        else:
+            _spell(tx, by, found, each, wanted[_key(each.facts.id)])
+    for network in new:
+        add(tx, by, found, network)
+    order = list(wanted)
+    return sorted(associated(tx, found), key=lambda each: order.index(_key(each.facts.id)))
+
+
+def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: port.Snapshot) -> list[port.Network]:
+    new = [each for each in ids if not is_associated(tx, block, each)]
+    unknown = [each for each in new if snapshot.network(each) is None]
+    if unknown:
+        raise Missing(f"no such network: {', '.join(unknown)}", kind=objects.NETWORK, value=unknown)
+    return [find_network(snapshot, each) for each in new]
+
+
+def _spell(tx: Tx, by: By, block: Node[objects.Block], each: Associated, resource_id: str) -> None:
+    """A network that is in the block keeps its place, and gets its id written so."""
+    if each.facts.id == resource_id:
+        return
+    facts = objects.Network(resource_id, each.facts.name)
+    for claim in each.claims:
+        tree.change(tx, by, claim, facts)
+    if not each.claims:
+        note_gone(tx, block, facts)
+
+
+def note_gone(tx: Tx, block: Node[objects.Block], facts: objects.Network) -> None:
+    """Remember a network of the block that vanished."""
+    tx.set_note(_gone(block, facts.id), msgspec.json.encode(facts).decode())
+
+
+def _refuse_overlap_among(
+    tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[port.Network]
+) -> None:
+    """Raises Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
+    claims = list(tx.claims(block.id))
+    staying = [c for c in claims if c.kind == objects.NETWORK and c.owner.holder in wanted]
+    taken = RangeSet((c.first, c.last) for c in staying)
+    for network in new:
+        for prefix in inside(block.prefix, network):
+            if taken.overlaps(prefix.first, prefix.last):
+                raise Overlap(f"{prefix} of {network.name} overlaps another network", among=objects.NETWORK)
+            taken.add(prefix.first, prefix.last)
+    for claim in sorted((c for c in claims if c.kind != objects.NETWORK), key=lambda c: c.kind != objects.RESERVATION):
+        if taken.overlaps(claim.first, claim.last):
+            raise Overlap(f"a network overlaps the {claim.kind} {claim.text}", among=claim.kind)
+
+
+def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[tuple[port.Network, list[Prefix]]]:
+    """The networks that the block could take, with the prefixes that would be claimed there; those it has included."""
+    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+    claims = list(tx.claims(found.id))
+    rows = []
+    for network in snapshot.networks.values():
+        own = _key(network.id)
+        taken = RangeSet((c.first, c.last) for c in claims if c.owner.holder != own) if claims else RangeSet()
+        prefixes = inside(found.prefix, network)
+        if prefixes and not any(taken.overlaps(p.first, p.last) for p in prefixes):
+            rows.append((network, prefixes))
+    return rows
+
+
+def containers(tx: Tx, resource_id: str) -> list[tuple[str, str]]:
+    """The spaces and blocks that a network is associated with, by name."""
+    found = {}
+    for claim in tx.claims_named(_key(resource_id)):
+        block = tx.claim(claim.parent) if claim.kind == objects.NETWORK else None
+        if block is not None:
+            root = tx.claim(space_of(block))
+            assert root is not None
+            found[block.id] = tuple(cast("objects.Block", objects.decode(c.details)).name for c in (root, block))
+    return [cast("tuple[str, str]", names) for names in found.values()]

@@ -1,0 +1,142 @@
+"""Questions about the plan: how full, what is free, what lies around a prefix. Functions of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from unipam.addr.fit import prefixes
+from unipam.addr.prefix import Prefix
+from unipam.model import objects
+from unipam.model.objects import F
+from unipam.model.records import SPACE, Claim, Entry
+from unipam.plan import tree
+from unipam.plan.blocks import name_of
+from unipam.plan.free import FreeSpace
+from unipam.plan.tree import Node
+from unipam.store.api import Tx
+
+
+class Use(NamedTuple):
+    """How much there is and how much of it is used, in addresses; `reserved` is kept for what is to come."""
+
+    size: int
+    used: int
+    reserved: int
+    free: int
+
+
+def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Use:
+    """How full a block, an external network or its subnet is. `claims` are all it holds, if they are known.
+
+    Whatever it holds uses it up, but for reservations (spec azure-ipam-application §3.1).
+    """
+    used = reserved = 0
+    for claim in tx.claims(holder.id) if claims is None else claims:
+        if claim.kind == objects.RESERVATION:
+            reserved += claim.last - claim.first + 1
+        else:
+            used += claim.last - claim.first + 1
+    size = holder.prefix.size
+    return Use(size, used, reserved, size - used - reserved)
+
+
+def space_use(tx: Tx, space: int) -> Use:
+    """How full a space's outermost blocks are, all together."""
+    rows = [use_of(tx, block) for block in tree.children(tx, space, objects.Block)]
+    return Use(*(sum(row[i] for row in rows) for i in range(4)))
+
+
+class Candidate(NamedTuple):
+    """A free prefix and why it is offered."""
+
+    prefix: Prefix
+    reason: str
+
+
+def candidates(
+    tx: Tx, holder: Node[F], bits: int, limit: int, *, reverse: bool = False, smallest: bool = False
+) -> list[Candidate]:
+    """The next free prefixes of a length, in the order in which they would be given. Raises BadValue, Exhausted."""
+    free, length = FreeSpace(tx), objects.length_in(holder.prefix, bits)
+    found: list[Candidate] = []
+    reason = objects.why(reverse, smallest)
+    while len(found) < limit:
+        prefix = free.find(holder.claim, length, reverse=reverse, smallest=smallest)
+        if prefix is None:
+            break
+        free.take(holder.claim, prefix)
+        found.append(Candidate(prefix, reason if not found else f"{reason}, after those before it"))
+    return found
+
+
+def free_prefixes(tx: Tx, holder: Node[F]) -> Iterator[Prefix]:
+    """The fewest prefixes that are exactly the free space of what holds them, lowest first."""
+    for gap in FreeSpace(tx).gaps(holder.claim):
+        yield from prefixes(gap.first, gap.last)
+
+
+class Held(NamedTuple):
+    """An object that has to do with a prefix: what it is, where, and how it lies to the prefix."""
+
+    kind: str
+    name: str
+    prefix: str
+    path: tuple[str, ...]
+    relation: str
+    since: float
+    state: str
+
+
+def explain(tx: Tx, space: str, prefix: Prefix) -> list[Held]:
+    """Everything in the space that contains the prefix, is it, or lies within it, from the outermost inwards."""
+    root = tree.find_space(tx, space)
+    return list(_around(tx, root.id, prefix, (root.facts.name,)))
+
+
+def _around(tx: Tx, parent: int, prefix: Prefix, path: tuple[str, ...]) -> Iterator[Held]:
+    for claim in tree.overlaps(tx, parent, prefix):
+        node = tree.node(claim)
+        own = node.prefix
+        relation = "is" if own == prefix else "contains" if own.contains(prefix) else "within"
+        here = (*path, name_of(node))
+        yield Held(claim.kind, name_of(node), str(own), here, relation, claim.since, claim.state)
+        yield from _around(tx, claim.id, prefix, here)
+
+
+def everywhere(tx: Tx, prefix: Prefix) -> list[Held]:
+    """`explain` for every space."""
+    return [held for space in tree.spaces(tx) for held in _around(tx, space.id, prefix, (space.facts.name,))]
+
+
+def history(tx: Tx, *, prefix: Prefix | None = None, holder: str = "", limit: int = 100) -> list[Entry]:
+    """What happened to an address or prefix, or to what is called so, newest first."""
+    address = None if prefix is None else prefix.first
+    return tx.journal(address=address, holder=holder, limit=limit)
+
+
+def network_of(entry: Entry) -> str:
+    """The id of the network that a line of the journal is about; empty when it is about something else."""
+    try:
+        facts = objects.decode(entry.details)
+    except msgspec.MsgspecError:  # what was done to tokens and the like has details in words
+        return ""
+    return facts.id if isinstance(facts, objects.Network) else ""
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How many objects of each kind there are."""
+    found = dict.fromkeys(objects.KINDS, 0)
+    for space in tree.spaces(tx):
+        found[SPACE] += 1
+        _count(tx, space.id, found)
+    return found
+
+
+def _count(tx: Tx, parent: int, found: dict[str, int]) -> None:
+    for claim in tx.claims(parent):
+        found[claim.kind] += 1
+        if claim.kind in (objects.BLOCK, objects.EXTERNAL, objects.SUBNET):
+            _count(tx, claim.id, found)

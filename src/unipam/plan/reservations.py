@@ -1,0 +1,161 @@
+"""Reservations: prefixes kept for networks to come. How they come to be is in `plan.reserve`.
+
+Functions of one transaction; see `service.plan`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
+
+import msgspec
+
+from unipam.model import objects
+from unipam.model.errors import Duplicate, Missing
+from unipam.model.objects import Reservation
+from unipam.plan import tree
+from unipam.plan.blocks import settled_key, space_of
+from unipam.plan.tree import By, Node
+from unipam.store.api import Tx
+
+SETTLE = "settle"
+
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ID_LENGTH = 22
+_LETTERS = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+_SURPLUS = bytes(range(256 // len(_ALPHABET) * len(_ALPHABET), 256))
+_SWEEP = 1000
+
+
+class Reserved(NamedTuple):
+    """A reservation and where it is. `cidr` is None only where nothing holds the place any more."""
+
+    space: str
+    block: str
+    prefix: str
+    facts: Reservation
+    generation: int = 0
+    until: float | None = None
+
+
+def new_ids(amount: int) -> list[str]:
+    """New reservation ids: 22 characters that cannot be mistaken for one another, as those of the original."""
+    text = ""
+    while len(text) < amount * _ID_LENGTH:
+        # Bytes beyond the last whole multiple of the alphabet's length would favour its beginning.
+        text += secrets.token_bytes(2 * amount * _ID_LENGTH).translate(_LETTERS, _SURPLUS).decode()
+    return [text[place : place + _ID_LENGTH] for place in range(0, amount * _ID_LENGTH, _ID_LENGTH)]
+
+
+def pending(tx: Tx, block: Node[objects.Block]) -> list[Node[Reservation]]:
+    """The reservations that hold their place in the block, in address order."""
+    return tree.children(tx, block.id, Reservation)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What is kept of a reservation that holds no place any more."""
+
+    cidr: str
+    facts: Reservation
+
+
+_settled = msgspec.json.Decoder(Settled)
+
+
+def settled(tx: Tx, space: int, block: int) -> list[Settled]:
+    """The block's reservations that are over, but not archived."""
+    return [_settled.decode(text) for _, text in tx.notes(settled_key(space, block))]
+
+
+def reservations(tx: Tx, space: str, block: str, *, with_settled: bool = False) -> list[Reserved]:
+    """A block's reservations, oldest first. Raises Missing."""
+    root = tree.find_space(tx, space)
+    found = tree.find_block(tx, root.id, block)
+    rows = [as_reserved(root.facts.name, found.facts.name, each) for each in pending(tx, found)]
+    if with_settled:
+        past = settled(tx, root.id, found.id)
+        rows += [Reserved(root.facts.name, found.facts.name, s.cidr, s.facts) for s in past]
+    return sorted(rows, key=lambda row: (row.facts.created_on, row.generation))
+
+
+def as_reserved(space: str, block: str, node: Node[Reservation]) -> Reserved:
+    """A reservation with its place in words."""
+    return Reserved(space, block, str(node.prefix), node.facts, node.claim.generation, node.claim.until)
+
+
+def find(tx: Tx, space: str, block: str, reservation: str) -> Reserved:
+    """One reservation, also a settled one. Raises Missing."""
+    root = tree.find_space(tx, space)
+    found = tree.find_block(tx, root.id, block)
+    node = _find_pending(tx, found, reservation)
+    if node is not None:
+        return as_reserved(root.facts.name, found.facts.name, node)
+    note = tx.note(settled_key(root.id, found.id, reservation)) if is_id(reservation) else ""
+    if not note:
+        raise tree.missing(objects.RESERVATION, reservation)
+    past = _settled.decode(note)
+    return Reserved(root.facts.name, found.facts.name, past.cidr, past.facts)
+
+
+def is_id(text: str) -> bool:
+    """Whether anything could have this id."""
+    return len(text) == _ID_LENGTH and all(letter in _ALPHABET for letter in text)
+
+
+def _find_pending(tx: Tx, block: Node[objects.Block], reservation: str) -> Node[Reservation] | None:
+    claims = tx.claims_of(block.id, reservation) if is_id(reservation) else []
+    return next((cast("Node[Reservation]", tree.node(c)) for c in claims if c.kind == objects.RESERVATION), None)
+
+
+def cancel(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], check: Callable[[Reserved], None]) -> None:
+    """Give up reservations; settled ones stay as they are. `check` may refuse each before anything is done.
+
+    Raises Duplicate, Missing with every id that is none, or Stale.
+    """
+    if len(set(ids)) != len(ids):
+        raise Duplicate("a reservation is named twice", ids=list(ids))
+    root = tree.find_space(tx, space)
+    found = tree.find_block(tx, root.id, block)
+    rows, unknown = [], []
+    for each in ids:
+        try:
+            rows.append(find(tx, space, block, each))
+        except Missing:
+            unknown.append(each)
+    if unknown:
+        raise Missing(f"no such reservation: {', '.join(unknown)}", kind=objects.RESERVATION, value=unknown)
+    for row in rows:
+        check(row)
+    for row in rows:
+        node = _find_pending(tx, found, row.facts.id)
+        if node is not None:
+            settle(tx, by, found, node, objects.CANCELLED)
+
+
+def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
+    """A reservation is over: its place is free, and it is listed among the settled ones."""
+    facts = msgspec.structs.replace(node.facts, status=status, settled_on=by.now, settled_by=by.actor)
+    tree.remove(tx, by, node.claim, SETTLE, facts)
+    key = settled_key(space_of(block.claim), block.id, facts.id)
+    tx.set_note(key, msgspec.json.encode(Settled(str(node.prefix), facts)).decode())
+    return facts
+
+
+def archive(tx: Tx, space: str, block: str, reservation: str) -> None:
+    """Drop a settled reservation from the listings; the journal keeps it (D15). Raises Missing."""
+    root = tree.find_space(tx, space)
+    found = tree.find_block(tx, root.id, block)
+    key = settled_key(root.id, found.id, reservation)
+    if not is_id(reservation) or not tx.note(key):
+        raise tree.missing("settled reservation", reservation)
+    tx.drop_note(key)
+
+
+def expire_block(tx: Tx, block: Node[objects.Block], now: float) -> int:
+    """Settle the reservations of a block whose time is over; how many."""
+    by = By("unipam", "system", now, "nobody used it in time")
+    over = [c for c in tx.expired(block.id, now, now, _SWEEP) if c.kind == objects.RESERVATION]
+    for claim in over:
+        settle(tx, by, block, cast("Node[Reservation]", tree.node(claim)), objects.EXPIRED)
+    return len(over)

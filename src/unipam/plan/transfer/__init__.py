@@ -1,0 +1,1 @@
+"""Whole plans out of a register and in."""

@@ -1,0 +1,210 @@
+"""Administrators, excluded subscriptions and personal settings in the Azure IPAM API (spec §1.8, §2.6)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import Field
+
+from unipam.dialects.azure_ipam import messages as m
+from unipam.dialects.azure_ipam import shapes
+from unipam.model.errors import BadValue
+from unipam.plan.access import callers as access
+from unipam.plan.access.callers import Admin, Caller
+from unipam.plan.tree import By
+from unipam.server.azure_ipam.bodies import AdminBody, PatchBody
+from unipam.server.azure_ipam.common import empty, require_admin, says
+from unipam.server.register import Here, Register, Signed, reply
+from unipam.store.api import Tx
+
+router = APIRouter()
+
+Admins = Annotated[list[AdminBody], Field(max_length=1000)]
+Subscriptions = Annotated[list[uuid.UUID], Field(max_length=1000)]
+
+
+def _admin(body: AdminBody) -> Admin:
+    return Admin(body.type, body.name, str(body.id), body.email)
+
+
+@router.get("/admin/admins", tags=["admin"])
+async def get_admins(register: Here, caller: Signed) -> Response:
+    """The administrators."""
+    require_admin(caller, m.ADMINS_ONLY)
+    return reply([shapes.admin(each) for each in await register.desk.read(access.admins)])
+
+
+@router.post("/admin/admins", status_code=201, tags=["admin"], response_class=Response)
+@says(m.ADMIN)
+async def create_admin(register: Here, caller: Signed, body: AdminBody) -> Response:
+    """One administrator more."""
+    require_admin(caller, m.ADMINS_ONLY)
+    await register.desk.write(lambda tx, by: access.add_admin(tx, by, _admin(body)), caller.by())
+    return empty(201)
+
+
+@router.put("/admin/admins", tags=["admin"], response_class=Response)
+@says(m.ADMINS_REPLACE)
+async def replace_admins(register: Here, caller: Signed, body: Admins) -> Response:
+    """Exactly these are administrators from now on."""
+    require_admin(caller, m.ADMINS_ONLY)
+    wanted = [_admin(each) for each in body]
+    await register.desk.write(lambda tx, by: access.replace_admins(tx, by, wanted), caller.by())
+    return empty()
+
+
+@router.get("/admin/admins/{object_id}", tags=["admin"])
+@says(m.ADMIN_GET)
+async def get_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
+    """One administrator."""
+    require_admin(caller, m.ADMINS_ONLY)
+    return reply(shapes.admin(await register.desk.read(lambda tx: access.find_admin(tx, str(object_id)))))
+
+
+@router.delete("/admin/admins/{object_id}", tags=["admin"], response_class=Response)
+@says(m.ADMIN_REMOVE)
+async def delete_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
+    """One administrator less."""
+    require_admin(caller, m.ADMINS_ONLY)
+    await register.desk.write(lambda tx, by: access.remove_admin(tx, by, str(object_id)), caller.by())
+    return empty()
+
+
+@router.get("/admin/exclusions", tags=["admin"], response_class=Response)
+async def get_exclusions(register: Here, caller: Signed) -> Response:
+    """The excluded subscriptions."""
+    require_admin(caller, m.ADMINS_ONLY)
+    return reply(await register.desk.read(access.exclusions))
+
+
+async def _known(register: Register, body: Sequence[uuid.UUID]) -> list[str]:
+    """The subscriptions, if all are seen or excluded already. Raises BadValue."""
+    wanted = [str(each) for each in body]
+    snapshot, there = await register.snapshot(), await register.desk.read(access.exclusions)
+    unknown = [each for each in wanted if each not in there and not snapshot.sees(each)]
+    if unknown:
+        raise BadValue("One or more invalid subscriptions id's provided.", field="subscription", value=unknown)
+    return wanted
+
+
+async def _exclude(register: Register, caller: Caller, body: Sequence[uuid.UUID], replace: bool) -> Response:
+    require_admin(caller, m.ADMINS_ONLY)
+    wanted = await _known(register, body)
+    await register.desk.write(lambda tx, by: access.exclude(tx, by, wanted, replace=replace), caller.by())
+    return empty()
+
+
+@router.post("/admin/exclusions", tags=["admin"], response_class=Response)
+async def add_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
+    """Exclude these subscriptions too."""
+    return await _exclude(register, caller, body, replace=False)
+
+
+@router.put("/admin/exclusions", tags=["admin"], response_class=Response)
+async def replace_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
+    """Exclude exactly these subscriptions."""
+    return await _exclude(register, caller, body, replace=True)
+
+
+@router.delete("/admin/exclusions/{subscription_id}", tags=["admin"], response_class=Response)
+@says(m.EXCLUSION_REMOVE)
+async def delete_exclusion(register: Here, caller: Signed, subscription_id: str) -> Response:
+    """Show a subscription again."""
+    require_admin(caller, m.ADMINS_ONLY)
+    try:
+        known = str(uuid.UUID(subscription_id))
+    except ValueError:
+        raise BadValue("Invalid subscription id.", field="subscription", value=subscription_id) from None
+    await register.desk.write(lambda tx, by: access.include(tx, by, known), caller.by())
+    return empty()
+
+
+def _person(caller: Caller) -> str:
+    """The caller as the UUID that the original's shape asks for; a local token has one made from its id."""
+    try:
+        return str(uuid.UUID(caller.subject))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, caller.subject))
+
+
+@router.get("/users", tags=["users"])
+async def get_users(register: Here, caller: Signed) -> Response:
+    """The settings of everybody who chose some (none yet is an empty list, D20)."""
+    require_admin(caller, m.ADMINS_ONLY)
+
+    def work(tx: Tx) -> list[shapes.Shape]:
+        return [shapes.user(each, access.is_admin(tx, each.id)) for each in access.all_settings(tx)]
+
+    return reply(await register.desk.read(work))
+
+
+@router.get("/users/me", tags=["users"])
+async def get_me(register: Here, caller: Signed, expand: bool = False) -> Response:
+    """The caller's own settings."""
+    chosen = await register.desk.read(lambda tx: access.settings(tx, _person(caller)))
+    return reply(shapes.user(chosen, caller.admin, expand))
+
+
+@router.patch("/users/me", tags=["users"])
+@says(m.USER_CHANGE)
+async def update_me(register: Here, caller: Signed, body: list[PatchBody]) -> Response:
+    """Change the caller's own settings; other paths than its own are ignored."""
+
+    def work(tx: Tx, _: By) -> access.Settings:
+        chosen = access.settings(tx, _person(caller))
+        for each in body:
+            chosen = _changed(chosen, each)
+        access.set_settings(tx, chosen)
+        return chosen
+
+    return reply(shapes.user(await register.desk.write(work, caller.by()), caller.admin))
+
+
+def _changed(chosen: access.Settings, each: PatchBody) -> access.Settings:
+    if each.op == "replace" and each.path == "/apiRefresh":
+        if type(each.value) is not int:
+            raise BadValue("apiRefresh: must be a number of minutes", field="apiRefresh")
+        return msgspec.structs.replace(chosen, api_refresh=each.value)
+    if each.op == "replace" and each.path == "/darkMode":
+        return msgspec.structs.replace(chosen, dark_mode=_flag(each.value))
+    if each.op in ("add", "replace") and each.path.startswith("/views/"):
+        view = each.path.removeprefix("/views/")
+        return msgspec.structs.replace(chosen, views={**chosen.views, view: _view(each.value)})
+    return chosen
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise BadValue("darkMode: must be true or false", field="darkMode")
+
+
+class _Sort(msgspec.Struct):
+    name: str
+    dir: int
+    type: str
+
+
+class _Column(msgspec.Struct, omit_defaults=True):
+    flex: float | None = None
+    visible: bool | None = None
+
+
+class _View(msgspec.Struct):
+    values: dict[str, _Column]
+    order: list[str]
+    sort: _Sort | None = None
+
+
+def _view(value: Any) -> object:
+    try:
+        return msgspec.to_builtins(msgspec.convert(value, _View))
+    except msgspec.ValidationError as error:
+        raise BadValue(f"views: {error}", field="views") from None

@@ -1,0 +1,121 @@
+"""What is seen of the cloud (spec azure-ipam-application §2.7), as far as the caller may see it; and the status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.addr.prefix import Prefix
+from unipam.dialects.azure_ipam import cloud_shapes as shapes
+from unipam.model import objects
+from unipam.model.records import SPACE
+from unipam.plan import tree
+from unipam.plan.access.callers import HIDDEN, Caller, Sight
+from unipam.plan.blocks import blocks
+from unipam.plan.cloud.port import Snapshot, key
+from unipam.plan.networks import associated
+from unipam.server.register import Here, Register, Signed, reply
+from unipam.store.api import Tx
+
+router = APIRouter(include_in_schema=False)
+status_router = APIRouter(tags=["status"])
+
+Render = Callable[[Snapshot, shapes.Parents], Any]
+
+
+async def _shown(register: Register, caller: Caller, render: Render) -> Response:
+    """A listing of what the caller may see, and how old it is."""
+    snapshot = await register.shown(caller)
+    parents = await register.desk.read(_parents)
+    return reply(render(snapshot, parents), headers=register.age(snapshot))
+
+
+def _parents(tx: Tx) -> shapes.Parents:
+    """The space and blocks of every associated network."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for space in tree.spaces(tx):
+        for block in blocks(tx, space.id):
+            for each in associated(tx, block):
+                found.setdefault(key(each.facts.id), []).append((space.facts.name, block.facts.name))
+    return found
+
+
+_LISTINGS: dict[str, Render] = {
+    "vnet": shapes.vnets,
+    "subnet": lambda snapshot, _: shapes.subnets(snapshot),
+    "vhub": shapes.vhubs,
+    "network": shapes.networks,
+    "endpoint": lambda snapshot, _: shapes.endpoints(snapshot, ("pe", "df")),
+    "multi": lambda snapshot, _: shapes.endpoints(snapshot, shapes.MULTI),
+}
+
+
+def _add_listing(name: str, render: Render) -> None:
+    @router.get(f"/azure/{name}", name=f"azure_{name}")
+    async def listing(register: Here, caller: Signed) -> Response:
+        return await _shown(register, caller, render)
+
+
+def _of_source(source: str) -> Render:
+    return lambda snapshot, _: shapes.endpoints(snapshot, (source,))
+
+
+for _name in shapes.MULTI:
+    _LISTINGS[_name] = _of_source(_name)
+for _name, _render in _LISTINGS.items():
+    _add_listing(_name, _render)
+
+
+@router.get("/azure/subscription")
+async def get_subscriptions(register: Here, caller: Signed) -> Response:
+    """Every subscription that the caller may see, the excluded ones too."""
+    snapshot = await register.visible(caller)
+    return reply([shapes.subscription(each) for each in snapshot.subscriptions])
+
+
+@router.get("/internal/tree")
+async def get_tree(register: Here, caller: Signed) -> Response:
+    """The plan and what is in its networks, as a tree of sizes."""
+    snapshot = await register.visible(caller)
+    view = _View(Sight(caller, snapshot.networks), snapshot)
+    children = await register.desk.read(lambda tx: [_branch(tx, each, each.id, view) for each in tree.spaces(tx)])
+    return reply([{"name": "root", "children": children}])
+
+
+class _View(NamedTuple):
+    sight: Sight
+    snapshot: Snapshot
+
+
+def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, Any]:
+    """An object of the plan with what it holds; `value` is what its children leave of its size."""
+    if isinstance(node.facts, objects.Network):
+        return _network(tree.Node(node.claim, node.facts), space, view)
+    inner = [_branch(tx, tree.node(c), space, view) for c in tx.claims(node.id) if c.kind != objects.RESERVATION]
+    if node.claim.kind == SPACE:
+        return {"name": node.facts.name, "value": 0, "children": inner}
+    return _leaf(node.facts.name, node.prefix, inner)
+
+
+def _network(node: tree.Node[objects.Network], space: int, view: _View) -> dict[str, Any]:
+    if not view.sight.sees(space, node.facts.id):
+        return _leaf(HIDDEN, node.prefix, [])
+    network = view.snapshot.network(node.facts.id)
+    seen = [(s.name, p) for s in (network.subnets if network else ()) for p in s.prefixes]
+    inner = [_leaf(name, prefix, []) for name, prefix in seen if node.prefix.contains(prefix)]
+    return _leaf(node.facts.name, node.prefix, inner)
+
+
+def _leaf(name: str, prefix: Prefix, inner: list[dict[str, Any]]) -> dict[str, Any]:
+    rest = prefix.size - sum(child["size"] for child in inner)
+    return {"name": name, "ip": str(prefix), "size": prefix.size, "value": max(0, rest), "children": inner}
+
+
+@status_router.get("/status")
+async def get_status(register: Here) -> Response:
+    """Whether the register answers, and what it is."""
+    shape = {"status": "OK", "version": register.version, "stack": register.stack, "environment": register.environment}
+    return reply(shape)

@@ -1,0 +1,150 @@
+"""Spaces and blocks of the Azure IPAM API (spec azure-ipam-application §2.1, §2.2)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.dialects.azure_ipam import messages as m
+from unipam.dialects.azure_ipam import shapes
+from unipam.model.objects import parse_cidr
+from unipam.plan import blocks, networks, tree
+from unipam.plan.access.callers import Caller, Sight
+from unipam.plan.cloud.port import Snapshot
+from unipam.server.azure_ipam.bodies import BlockBody, PatchBody, SpaceBody
+from unipam.server.azure_ipam.common import empty, patched, patched_prefix, require_admin, require_planner, says
+from unipam.server.register import Here, Register, Signed, reply
+from unipam.store.api import Tx
+
+router = APIRouter(prefix="/spaces", tags=["spaces"])
+
+_SPACE_PATHS = {"/name": "name", "/desc": "desc"}
+_BLOCK_PATHS = {"/name": "name", "/cidr": "cidr"}
+
+
+async def _view(
+    register: Register, caller: Caller, expand: bool, utilization: bool, space: str | None = None
+) -> shapes.View:
+    if expand and not caller.admin:
+        raise caller.refusal(m.EXPAND_FOR_ADMINS)
+    snapshot = await register.last_snapshot() if expand else Snapshot()
+    return shapes.View(await register.sight(caller, space), expand, utilization, snapshot)
+
+
+@router.get("")
+async def get_spaces(register: Here, caller: Signed, expand: bool = False, utilization: bool = False) -> Response:
+    """Every space with its blocks."""
+    view = await _view(register, caller, expand, utilization)
+    rows = await register.desk.read(lambda tx: [shapes.space(tx, node, view) for node in tree.spaces(tx)])
+    return reply(rows)
+
+
+@router.post("", status_code=201)
+@says(m.SPACE_CREATE)
+async def create_space(register: Here, caller: Signed, body: SpaceBody) -> Response:
+    """A new space."""
+    require_admin(caller, m.ADMIN_RESTRICTED)
+    await register.desk.write(lambda tx, by: blocks.create_space(tx, by, body.name, body.desc), caller.by())
+    return reply({"name": body.name, "desc": body.desc, "blocks": []}, 201)
+
+
+@router.get("/{space}")
+async def get_space(
+    register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
+) -> Response:
+    """One space with its blocks."""
+    view = await _view(register, caller, expand, utilization, space)
+    return reply(await register.desk.read(lambda tx: shapes.space(tx, tree.find_space(tx, space), view)))
+
+
+@router.patch("/{space}")
+@says(m.SPACE_CHANGE)
+async def update_space(register: Here, caller: Signed, space: str, body: list[PatchBody]) -> Response:
+    """Rename or describe a space anew."""
+    require_admin(caller, m.ADMIN_RESTRICTED)
+    new = patched(body, _SPACE_PATHS)
+
+    def work(tx: Tx, by: tree.By) -> shapes.Shape:
+        return shapes.space(tx, blocks.change_space(tx, by, space, **new), shapes.View(Sight(caller)))
+
+    return reply(await register.desk.write(work, caller.by()))
+
+
+@router.delete("/{space}", response_class=Response)
+@says(m.SPACE_REMOVE)
+async def delete_space(register: Here, caller: Signed, space: str, force: bool = False) -> Response:
+    """Remove a space; with `force` with all it holds."""
+    require_admin(caller, m.ADMIN_RESTRICTED)
+    await register.desk.write(lambda tx, by: blocks.remove_space(tx, by, space, force=force), caller.by())
+    return empty()
+
+
+@router.get("/{space}/blocks")
+async def get_blocks(
+    register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
+) -> Response:
+    """Every block of a space."""
+    view = await _view(register, caller, expand, utilization, space)
+    shape = await register.desk.read(lambda tx: shapes.space(tx, tree.find_space(tx, space), view))
+    return reply(shape["blocks"])
+
+
+@router.post("/{space}/blocks", status_code=201)
+@says(m.BLOCK_CREATE)
+async def create_block(register: Here, caller: Signed, space: str, body: BlockBody) -> Response:
+    """A new block."""
+    require_planner(caller, space, m.ADMIN_RESTRICTED)
+
+    def work(tx: Tx, by: tree.By) -> shapes.Shape:
+        new = blocks.NewBlock(body.name, parse_cidr(body.cidr))
+        return shapes.block(tx, blocks.create_block(tx, by, space, new), shapes.View(Sight(caller)))
+
+    return reply(await register.desk.write(work, caller.by()), 201)
+
+
+@router.get("/{space}/blocks/{block}")
+async def get_block(
+    register: Here, caller: Signed, space: str, block: str, expand: bool = False, utilization: bool = False
+) -> Response:
+    """One block."""
+    view = await _view(register, caller, expand, utilization, space)
+
+    def work(tx: Tx) -> shapes.Shape:
+        return shapes.block(tx, tree.find_block(tx, tree.find_space(tx, space).id, block), view)
+
+    return reply(await register.desk.read(work))
+
+
+@router.patch("/{space}/blocks/{block}")
+@says(m.BLOCK_CHANGE)
+async def update_block(register: Here, caller: Signed, space: str, block: str, body: list[PatchBody]) -> Response:
+    """Rename or resize a block."""
+    require_planner(caller, space, m.ADMIN_RESTRICTED)
+    new = patched(body, _BLOCK_PATHS)
+
+    def work(tx: Tx, by: tree.By) -> shapes.Shape:
+        change = blocks.BlockChange(new.get("name"), patched_prefix(new.get("cidr")))
+        return shapes.block(tx, blocks.change_block(tx, by, space, block, change), shapes.View(Sight(caller)))
+
+    return reply(await register.desk.write(work, caller.by()))
+
+
+@router.delete("/{space}/blocks/{block}", response_class=Response)
+@says(m.BLOCK_REMOVE)
+async def delete_block(register: Here, caller: Signed, space: str, block: str, force: bool = False) -> Response:
+    """Remove a block; with `force` with all it holds."""
+    require_planner(caller, space, m.ADMIN_RESTRICTED)
+    await register.desk.write(lambda tx, by: blocks.remove_block(tx, by, space, block, force=force), caller.by())
+    return empty()
+
+
+@router.get("/{space}/blocks/{block}/available")
+async def get_available(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
+    """The networks that the block could take, as far as the caller may see them."""
+    snapshot = await register.shown(caller)
+
+    def work(tx: Tx) -> list[object]:
+        rows = networks.available(tx, space, block, snapshot)
+        return [shapes.network_expand(network, found) if expand else network.id for network, found in rows]
+
+    return reply(await register.desk.read(work))

@@ -1,0 +1,150 @@
+"""Where ledgers are: one per directory, real files, replaced and removed beneath us, numbered by boots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unipam.addr.prefix import parse_address
+from unipam.ledger import open as module
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.open import FILE, Ledgers
+from unipam.model.errors import StoreBroken, StoreBusy
+from unipam.model.records import Owner, Pool, PoolRange, Request
+
+POOL = Pool(0, (PoolRange(parse_address("10.0.0.1"), parse_address("10.0.0.9"), 120),))
+
+
+@pytest.fixture
+def ledgers() -> Iterator[Ledgers]:
+    made = Ledgers(patience=0.5)
+    yield made
+    made.close_all()
+
+
+def add(ledger: Ledger, name: str) -> str:
+    return ledger.allocate("net", Request(Owner(name), (POOL,))).claims[0].text
+
+
+def test_a_directory_s_ledger_is_made_once_for_its_owner_alone(ledgers: Ledgers, tmp_path: Path) -> None:
+    directory = tmp_path / "a" / "b"
+    ledger = ledgers.at(str(directory))
+    assert ledgers.at(str(directory)) is ledger
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert (directory / FILE).stat().st_mode & 0o777 == 0o600
+    assert list(ledgers.directories) == [str(directory)]
+
+
+def test_looking_for_a_ledger_makes_none(ledgers: Ledgers, tmp_path: Path) -> None:
+    assert ledgers.find(str(tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
+    made = ledgers.at(str(tmp_path))
+    assert ledgers.find(str(tmp_path)) is made
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_ledger_that_was_deleted_or_replaced_is_let_go_of(ledgers: Ledgers, tmp_path: Path, replaced: bool) -> None:
+    directory, aside = tmp_path / "here", tmp_path / "aside"
+    assert add(ledgers.at(str(directory)), "a") == "10.0.0.1"
+    if replaced:
+        others = Ledgers()
+        assert add(others.at(str(aside)), "b") == "10.0.0.1"
+        assert add(others.at(str(aside)), "c") == "10.0.0.2"
+        others.close_all()
+        os.replace(aside / FILE, directory / FILE)
+    else:
+        (directory / FILE).unlink()
+    for rest in ("-wal", "-shm"):
+        (directory / f"{FILE}{rest}").unlink(missing_ok=True)
+    assert add(ledgers.at(str(directory)), "d") == ("10.0.0.3" if replaced else "10.0.0.1")
+
+
+def test_a_file_in_the_directory_s_place_is_named(ledgers: Ledgers, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreBroken, match=f"mkdir {tmp_path}/file: file exists") as refusal:
+        ledgers.at(str(tmp_path / "file"))
+    assert refusal.value.facts["path"] == f"{tmp_path}/file/{FILE}"
+    with pytest.raises(StoreBroken, match="not a directory"):
+        ledgers.at(str(tmp_path / "file" / "below"))
+
+
+def test_patience_is_the_store_s(tmp_path: Path) -> None:
+    one, other = Ledgers(patience=0.0), Ledgers(patience=3.0)
+    assert (one.patient, other.patient) == (False, True)
+    held, asking = other.at(str(tmp_path)), one.at(str(tmp_path))
+    with held.store.transaction(), pytest.raises(StoreBusy):
+        add(asking, "a")
+    assert add(asking, "a") == "10.0.0.1"
+    one.close_all()
+    other.close_all()
+
+
+def test_boots_are_numbered_in_the_order_in_which_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = []
+    for boot in ("first", "first", "second", "third", "third"):
+        monkeypatch.setattr(module, "boot_id", lambda boot=boot: boot)
+        ledgers = Ledgers()
+        numbers.append(ledgers.at(str(tmp_path)).boot)
+        ledgers.close_all()
+    assert numbers == [1, 1, 2, 3, 3]
+
+
+def test_of_many_ledgers_the_one_opened_first_is_let_go_of_and_comes_back(
+    ledgers: Ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    first = ledgers.at(f"{tmp_path}/0")
+    add(first, "a")
+    second = ledgers.at(f"{tmp_path}/1")
+    ledgers.at(f"{tmp_path}/2")
+    assert ledgers.at(f"{tmp_path}/1") is second
+    assert ledgers.at(f"{tmp_path}/0") is not first
+    assert add(ledgers.at(f"{tmp_path}/0"), "b") == "10.0.0.2"
+    assert list(ledgers.directories) == [f"{tmp_path}/{n}" for n in range(3)]
+
+
+def test_this_boot_is_the_kernel_s() -> None:
+    assert module.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert 0 < module.started() < module.started() + module.uptime()
+
+
+def test_a_ledger_that_cannot_be_used_is_not_kept_open(ledgers: Ledgers, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no ledger at all" * 100)
+    for _ in range(2):
+        with pytest.raises(StoreBroken, match="damaged"):
+            ledgers.at(str(tmp_path))
+    assert list(ledgers.directories) == []
+    (tmp_path / FILE).unlink()
+    assert add(ledgers.at(str(tmp_path)), "a") == "10.0.0.1"
+
+
+def test_what_is_done_together_is_committed_in_every_ledger(ledgers: Ledgers, tmp_path: Path) -> None:
+    others = Ledgers(patience=0.1)
+    with ledgers.together():
+        found = [add(ledgers.at(f"{tmp_path}/{n % 2}"), f"c{n}") for n in range(4)]
+        assert found == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
+        with pytest.raises(StoreBusy):
+            others.at(f"{tmp_path}/0").release("net", Owner("c0"), "test")
+    assert [c.text for c in others.at(f"{tmp_path}/0").release("net", Owner("c0"), "test")] == ["10.0.0.1"]
+    assert add(ledgers.at(f"{tmp_path}/1"), "c5") == "10.0.0.3"
+    others.close_all()
+
+
+def test_a_ledger_replaced_in_the_middle_makes_nothing_of_what_was_done_together(
+    ledgers: Ledgers, tmp_path: Path
+) -> None:
+    add(ledgers.at(str(tmp_path)), "before")
+
+    def lose() -> None:
+        with ledgers.together():
+            add(ledgers.at(str(tmp_path)), "lost")
+            for left in tmp_path.iterdir():
+                left.unlink()
+            assert add(ledgers.at(str(tmp_path)), "kept") == "10.0.0.1"
+
+    with pytest.raises(StoreBroken):
+        lose()
+    assert add(ledgers.at(str(tmp_path)), "after") == "10.0.0.2"
