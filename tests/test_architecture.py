@@ -82,7 +82,7 @@ def test_every_error_has_words(kind: type[UnipamError], name: str) -> None:
 def test_a_runtime_is_told_to_try_again_exactly_when_that_may_help(name: str) -> None:
     """Code 11 is CNI's "try again later" (spec cni-and-host-local §1.4)."""
     codes = registry.plugin(name).codes
-    for kind in (errors.StoreBusy, errors.Superseded):
+    for kind in (errors.StoreBusy, errors.GivenBack, errors.Superseded):
         assert plugin.code_of(kind("x"), codes) == 11
     assert {kind for kind in EVERY_ERROR if plugin.code_of(kind("x"), codes) == 11} <= {
         kind for kind in EVERY_ERROR if kind.temporary

@@ -82,7 +82,7 @@ def test_going_back_to_a_place_that_takes_no_file_gives_nothing_back(place: Path
             "--rollback",
         ],
     )
-    assert (nowhere.exit_code, "nothing was given back" in nowhere.output) == (1, True)
+    assert (nowhere.exit_code, "nothing was given back" in str(nowhere.exception)) == (1, True)
     assert rows(run(place, "--rollback", "--dry-run", "-o", "json")) == expected("would give back")
 
 

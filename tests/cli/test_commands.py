@@ -123,6 +123,7 @@ def test_adoption_is_shown_done_and_taken_back(tmp_path: Path) -> None:
     back = json.loads(run(*words, "--rollback").output)
     assert back == [{**wanted, "empty": 0, "action": "gave back"}]
     now = {path.name: path.read_bytes().decode() for path in network.iterdir()}
+    assert "unipam adopt host-local --data-dir" in now.pop("unipam.given-back")
     assert now == {name: content for name, content in files.items() if name != "10.1.2.4"}
     assert run("lease", "list", "--data-dir", tmp_path).output == "no leases\n"
 

@@ -439,29 +439,6 @@ def test_a_first_contact_that_fails_leaves_nothing(ledger: Ledger) -> None:
     assert told == []
 
 
-def test_going_back_hands_over_what_is_held_and_forgets_the_space(ledger: Ledger) -> None:
-    add(ledger)
-    add(ledger, YOU, cooldown=60)
-    ledger.release("net", YOU, "DEL")
-    written: list[object] = []
-    gone = ledger.give_back("net", lambda found, cursors: written.append(([c.text for c in found], cursors)))
-    assert written == [(["10.0.0.2"], {0: at("10.0.0.3")})]
-    assert [c.text for c in gone] == ["10.0.0.2"]
-    with pytest.raises(Missing, match="no network named net"):
-        ledger.give_back("net", lambda *_: None)
-
-
-def test_going_back_that_fails_leaves_all_as_it_was(ledger: Ledger) -> None:
-    add(ledger)
-
-    def write(*_: object) -> None:
-        raise PermissionError("read-only")
-
-    with contextlib.suppress(PermissionError):
-        ledger.give_back("net", write)
-    assert held(ledger) == {"10.0.0.2": "me/eth0"}
-
-
 # Time --------------------------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,6 @@ from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.dialects.host_local import directory
 from unipam.ledger.open import FILE, Ledgers, started
-from unipam.ledger.reads import spaces
-from unipam.model.records import Claim
 
 _COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
 
@@ -20,7 +18,8 @@ _COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
 def command() -> None:
     """Take over the state of another system, or give it back.
 
-    It happens by itself at the first call for a network; this is for doing it now, seeing it before, or going back.
+    It happens by itself at the first call for a network; this is for doing it now, seeing it before, or going back. A
+    network that was given back is taken over again only by this, and by name.
     """
 
 
@@ -36,8 +35,11 @@ command.add_command(azure_vnet_ipam)
 def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, data_dir: str, output: str) -> None:
     """Take over host-local's directories (DATA-DIR/NETWORK) into the ledger beside them.
 
-    Adopting leaves the directories as they were, with a note inside. Going back writes every lease and cursor into the
-    directory and removes the network from the ledger; afterwards `unipam cni uninstall` puts the original binary back.
+    Adopting leaves the directories as they were, with a note inside. It comes after `unipam cni install`: what the
+    original does later is not seen. Going back writes every lease and cursor into the directory, removes the network
+    from the ledger, and marks it in both; from then on its calls are answered `try again later` until
+    `unipam cni uninstall` has put the original back, or until it is adopted again with --network. Both steps in one:
+    `unipam cni uninstall --give-back`.
     `empty` counts lease files without an owner, which host-local leaves behind when it is killed; `odd` counts files
     that are neither lease nor cursor.
 
@@ -48,21 +50,26 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, data_di
       unipam adopt host-local --rollback
     """
     data_dir = os.path.abspath(data_dir)
-    act = _roll_back if rollback else _adopt
-    rows = [act(data_dir, name, dry_run) for name in networks or _networks(data_dir, rollback)]
+    if rollback:
+        rows = _roll_back(data_dir, networks, dry_run)
+    else:
+        rows = [_adopt(data_dir, name, dry_run) for name in networks or _networks(data_dir)]
     show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 
-def _networks(data_dir: str, rollback: bool) -> list[str]:
-    if rollback:
-        ledger = Ledgers().find(data_dir)
-        return sorted(spaces(ledger).values()) if ledger else []
+def _networks(data_dir: str) -> list[str]:
     if not os.path.isdir(data_dir):
         raise click.ClickException(f"there is no directory {data_dir}: name another with --data-dir")
-    return sorted(name for name in os.listdir(data_dir) if directory.exists(os.path.join(data_dir, name)))
+    paths = {name: os.path.join(data_dir, name) for name in sorted(os.listdir(data_dir))}
+    return [name for name, path in paths.items() if directory.exists(path) and not directory.is_given_back(path)]
 
 
 def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
+    from unipam.cli.give_back import of_host_local
+    from unipam.cni import originals
+    from unipam.dialects.host_local.verbs import take_over
+    from unipam.ledger import handover
+
     path = os.path.join(data_dir, network)
     if not os.path.isdir(path):
         raise click.ClickException(f"there is no host-local directory {path}")
@@ -70,34 +77,28 @@ def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
     action = "would adopt" if dry_run else "adopted"
     if not dry_run:
         ledger = Ledgers().at(data_dir)
-        if not ledger.adopt(network, lambda: directory.inherit(path, ledger.boot, started())):
+        if network in handover.begun(ledger):  # somebody was killed while giving it back: it is all still there
+            originals.wait("host-local")
+            of_host_local(ledger, data_dir, [network]).handovers[0].undo()
+        elif not ledger.adopt(network, lambda: take_over(ledger, path)):
             action = "kept: the ledger has this network already"
             directory.leave_note(path)  # missing when the process died just before it would have left it
     return _row(network, action, len(found.inheritance.claims), len(found.inheritance.cursors), found)
 
 
-def _roll_back(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
-    path = os.path.join(data_dir, network)
+def _roll_back(data_dir: str, networks: tuple[str, ...], dry_run: bool) -> list[dict[str, object]]:
+    from unipam.cli import give_back
+
     ledger = Ledgers().find(data_dir)
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {data_dir}/{FILE}: nothing to give back")
-    counted: list[tuple[int, int]] = []
-
-    def write(claims: list[Claim], cursors: dict[int, int]) -> None:
-        counted.append((len(claims), len(cursors)))
-        if dry_run:
-            raise _DryRunError
-        directory.write(path, claims, cursors)
-
-    try:
-        ledger.give_back(network, write)
-    except _DryRunError:
-        return _row(network, "would give back", *counted[0])
-    return _row(network, "gave back", *counted[0])
-
-
-class _DryRunError(Exception):
-    """Leaves the transaction without a trace."""
+    way = give_back.of_host_local(ledger, data_dir, networks)
+    held = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
+    action = "would give back" if dry_run else "gave back"
+    return [
+        _row(each.space, action, len(found.held), len(found.cursors))
+        for each, found in zip(way.handovers, held, strict=True)
+    ]
 
 
 def _row(

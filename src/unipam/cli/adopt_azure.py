@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 
 import click
 
 from unipam.cli.output import format_option, show
-from unipam.dialects.azure_vnet import site, state
+from unipam.cni import originals
+from unipam.dialects.azure_vnet import state
 from unipam.dialects.azure_vnet.config import NAMES, data_dir
-from unipam.ledger.learned import LearnedPool, snapshot
+from unipam.ledger.change import Inheritance
+from unipam.ledger.learned import LearnedPool
 from unipam.ledger.open import FILE, Ledgers, started
-from unipam.model.errors import StoreBroken
-from unipam.model.records import Claim
+from unipam.model.errors import Missing, StoreBroken
 
 _COLUMNS = ("pool", "interface", "action", "addresses", "leases")
-
-
-class _DryRunError(Exception):
-    """Leaves the transaction without a trace."""
 
 
 @click.command("azure-vnet-ipam")
@@ -35,8 +31,10 @@ class _DryRunError(Exception):
 def azure_vnet_ipam(state_file: str, directory: str, plugin: str, dry_run: bool, rollback: bool, output: str) -> None:
     """Take over azure-vnet-ipam's state file: its pools, and which container has which address.
 
-    Adopting leaves the file as it was. Going back writes it anew, as the original writes it, and removes the leases
-    from the ledger; afterwards `unipam cni uninstall` puts the original binary back.
+    Adopting leaves the file as it was. Going back writes it anew, as the original writes it, removes the leases from
+    the ledger, and marks that there; from then on calls are answered `try again later` until `unipam cni uninstall`
+    has put the original back, or until this command adopts the file again. Both steps in one:
+    `unipam cni uninstall --give-back`.
 
     \b
     Examples:
@@ -51,6 +49,9 @@ def azure_vnet_ipam(state_file: str, directory: str, plugin: str, dry_run: bool,
 
 
 def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, object]]:
+    from unipam.cli.give_back import of_azure_vnet
+    from unipam.ledger import handover
+
     try:
         found = state.read(path)
     except OSError as error:
@@ -60,32 +61,31 @@ def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, 
     action = "would adopt" if dry_run else "adopted"
     if not dry_run:
         ledger = Ledgers().at(place)
-        if not ledger.adopt(plugin, lambda: state.inherit(path, ledger.boot, started())):
+
+        def take_over() -> Inheritance:
+            originals.wait(plugin)
+            return state.inherit(path, ledger.boot, started())
+
+        if plugin in handover.begun(ledger):  # somebody was killed while giving them back: they are all still there
+            originals.wait(plugin)
+            of_azure_vnet(ledger, plugin, place, path).handovers[0].undo()
+        elif not ledger.adopt(plugin, take_over):
             action = "kept: the ledger has its pools already"
     return _rows(found.pools, dict(found.holders), action)
 
 
 def _roll_back(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, object]]:
+    from unipam.cli import give_back
+
     ledger = Ledgers().find(place)
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {place}/{FILE}: nothing to give back")
-    pools = snapshot(ledger, plugin)[0].pools
-    holders: dict[int, str] = {}
-
-    def write(claims: list[Claim], _: dict[int, int]) -> None:
-        holders.update((claim.first, claim.owner.holder) for claim in claims)
-        if dry_run:
-            raise _DryRunError
-        text = state.render(pools, holders, site.version(), state.stamp(time.time_ns()))
-        state.hand_over(path, text, f"{place}/state.lock")
-
-    try:
-        ledger.give_back(plugin, write)
-    except _DryRunError:
-        return _rows(pools, holders, "would give back")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror}; nothing was given back") from None
-    return _rows(pools, holders, "gave back")
+    way = give_back.of_azure_vnet(ledger, plugin, place, path)
+    if not way.handovers:
+        raise Missing(f"there is no network named {plugin} in this ledger, or it was given back already")
+    (found,) = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
+    holders = {claim.first: claim.owner.holder for claim in found.held}
+    return _rows(way.pools, holders, "would give back" if dry_run else "gave back")
 
 
 def _rows(pools: Sequence[LearnedPool], holders: dict[int, str], action: str) -> list[dict[str, object]]:

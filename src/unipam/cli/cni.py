@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from unipam.cli.output import show_document
 from unipam.cni.call import SOCKET
 from unipam.dialects import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from unipam.cni.install import Change
 
@@ -66,28 +68,95 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, 
 @command.command()
 @_bin_dir
 @click.option("--name", "names", multiple=True, help="A plugin's name; repeatable. [default: every one of unipam's]")
+@click.option("--give-back", is_flag=True, help="Before that, give the leases back to the plugins that come back.")
+@click.option(
+    "--data-dir",
+    "data_dirs",
+    multiple=True,
+    default=["/var/lib/cni/networks"],
+    show_default=True,
+    help="With --give-back: a data directory of host-local's networks; repeatable.",
+)
 @_dry_run
 @_output
-def uninstall(bin_dir: Path, names: tuple[str, ...], dry_run: bool, output: str) -> None:
+def uninstall(
+    bin_dir: Path, names: tuple[str, ...], give_back: bool, data_dirs: tuple[str, ...], dry_run: bool, output: str
+) -> None:
     """Put back what was there before unipam, or nothing where nothing was.
 
+    With --give-back every lease goes first into the records of the plugins that come back, host-local's directories
+    and azure-vnet-ipam's state file, and the networks are marked: until their plugin is back, calls are answered `try
+    again later`, which runtimes do. Whatever fails, all that was done before it is undone. A command that was killed
+    may be given again, and completes what it began. A network that was given back is served by unipam again when
+    `unipam adopt` names it.
+
+    Without --give-back the plugins come back to whatever they find; that is only right after `unipam adopt ...
+    --rollback`, or where there is no container.
+
     \b
-    Example:
-      unipam cni uninstall
+    Examples:
+      unipam cni uninstall --give-back --dry-run
+      unipam cni uninstall --give-back
+      unipam cni uninstall --give-back --data-dir /var/lib/cni/networks --data-dir /run/cni/networks
+      unipam cni uninstall --bin-dir /usr/lib/cni --name host-local
     """
     from unipam.cni import install as installation
 
-    _report(lambda: installation.uninstall(bin_dir, names, dry_run=dry_run), output)
+    def remove() -> list[Change]:
+        return installation.uninstall(bin_dir, names, dry_run=dry_run)
+
+    if not give_back:
+        _report(remove, output)
+        return
+    with _one_line():
+        given, changes = _give_back(bin_dir, names, data_dirs, dry_run=dry_run)
+    rows = [_row(each) for each in changes]
+    if output == "table":
+        click.echo("\n".join([*map(_given_line, given), _rendered(rows, output)]))
+    else:
+        show_document({"given_back": given, "plugins": rows}, output)
+
+
+def _give_back(
+    bin_dir: Path, names: tuple[str, ...], data_dirs: tuple[str, ...], *, dry_run: bool
+) -> tuple[list[dict[str, object]], list[Change]]:
+    """Both steps; what each network gave back, and what became of each plugin."""
+    from unipam.cli import give_back as way
+    from unipam.cni import install as installation
+
+    changes = installation.uninstall(bin_dir, names, dry_run=True)
+    ours = installation.launchers(bin_dir, [change.plugin for change in changes])
+    returns = way.of_plugins(ours or _NAMES, data_dirs, dry_run=dry_run)
+    if not ours:
+        returns = way.begun(returns, bin_dir)
+    if dry_run:
+        return way.rows(returns, way.preview(returns), "would give back"), changes
+    held, changes = way.give_back(
+        returns,
+        lambda: installation.uninstall(bin_dir, names),
+        undone=lambda: installation.launchers(bin_dir, ours) == ours,
+    )
+    return way.rows(returns, held, "gave back"), changes
+
+
+def _given_line(row: dict[str, object]) -> str:
+    return "{action:<9}  {plugin} {network}: {leases} leases".format_map(row)
 
 
 def _report(change: Callable[[], list[Change]], output: str) -> None:
+    with _one_line():
+        changes = change()
+    click.echo(_rendered([_row(each) for each in changes], output))
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
     from unipam.cni.launcher import InstallError
 
     try:
-        changes = change()
+        yield
     except InstallError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(_rendered([_row(each) for each in changes], output))
 
 
 def _row(change: Change) -> dict[str, str | None]:

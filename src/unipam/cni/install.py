@@ -13,18 +13,16 @@ import fcntl
 import os
 import stat
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from unipam.cni import launcher
 from unipam.cni.launcher import InstallError
+from unipam.cni.originals import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-KEPT = ".before-unipam"
-"""What the former plugin's name ends with while ours stands in its place."""
 
 
 class Change(NamedTuple):
@@ -76,7 +74,14 @@ def uninstall(bin_dir: Path, names: Iterable[str] = (), *, dry_run: bool = False
             with _all_or_nothing(bin_dir) as hold:
                 for change in changes:
                     _carry_out_uninstall(change, hold)
+                for change in changes:
+                    _verify_uninstalled(change)
     return changes
+
+
+def launchers(bin_dir: Path, names: Iterable[str]) -> list[str]:
+    """Those of the names under which a launcher stands."""
+    return [name for name in names if launcher.is_launcher(bin_dir / name)]
 
 
 # ---- what is to be done
@@ -166,6 +171,14 @@ def _carry_out_uninstall(change: Change, hold: Callable[[Path], None]) -> None:
         change.path.unlink()
 
 
+def _verify_uninstalled(change: Change) -> None:
+    """Raises InstallError when the name is not as it was before unipam."""
+    path = change.path
+    if launcher.is_launcher(path) or _exists(_kept(path)) or _exists(path) != bool(change.kept):
+        message = f"{path} is not what it was before unipam: the launcher was put back"
+        raise InstallError(message)
+
+
 def _put(path: Path, content: bytes) -> None:
     """Write a whole executable beside `path`, then rename it: what runs under the name now is not disturbed."""
     fresh = path.with_name(f".{path.name}.unipam-new")
@@ -197,6 +210,7 @@ def _all_or_nothing(bin_dir: Path) -> Iterator[Callable[[Path], None]]:
 
     try:
         yield hold
+        _sync(bin_dir)
     except BaseException:
         for path, link in held:
             link.replace(path) if link else path.unlink(missing_ok=True)
@@ -204,8 +218,8 @@ def _all_or_nothing(bin_dir: Path) -> Iterator[Callable[[Path], None]]:
     finally:
         for _, link in held:
             if link:
-                link.unlink(missing_ok=True)
-        _sync(bin_dir)
+                with suppress(OSError):  # what is left over goes next time; what was asked for is done
+                    link.unlink()
 
 
 def _sync(directory: Path) -> None:

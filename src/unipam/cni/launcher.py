@@ -92,9 +92,9 @@ def _fill(slot: _Slot, binary: bytes, words: Sequence[str], end: bytes) -> bytes
     return slot.write(binary, value)
 
 
-def _read_launcher(path: Path) -> bytes | None:
+def _read_launcher(path: Path, *, follow: bool = False) -> bytes | None:
     try:
-        status = path.lstat()
+        status = path.stat() if follow else path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
         binary = path.read_bytes()
@@ -107,6 +107,11 @@ def _read_launcher(path: Path) -> bytes | None:
 def is_launcher(path: Path) -> bool:
     """Whether `path` is a file that unipam installed; false for anything else, also for nothing."""
     return _read_launcher(path) is not None
+
+
+def runs(exe: str) -> bool:
+    """Whether a process runs a launcher, given its `/proc/PID/exe`. Raises OSError when that cannot be read."""
+    return _read_launcher(Path(exe), follow=True) is not None
 
 
 def settings(path: Path) -> Settings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from unipam.ledger import given_back
 from unipam.model import rules
 from unipam.model.records import COOLING, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
@@ -42,19 +43,23 @@ def nothing() -> Inheritance:
 class Change:
     """One transaction on one space, which is made, with what there is to inherit, when it is not there yet.
 
-    Entered, it tells how the `owner` stands there (NOBODY, where it is nobody's matter) and what time it is.
+    Entered, it tells how the `owner` stands there (NOBODY, where it is nobody's matter) and what time it is. A space
+    that was given back is not made, unless it is to be taken over `again`: entering raises GivenBack.
 
     A class and not a generator, because it stands in the path of every call.
     """
 
-    __slots__ = ("_adopted", "_clock", "_inherit", "_owner", "_space", "_transaction")
+    __slots__ = ("_admit", "_adopted", "_clock", "_inherit", "_owner", "_space", "_transaction")
 
-    def __init__(self, ledger: Ledger, space: str, inherit: Inherit, owner: Owner = NOBODY) -> None:
+    def __init__(
+        self, ledger: Ledger, space: str, inherit: Inherit, owner: Owner = NOBODY, *, again: bool = False
+    ) -> None:
         self._transaction = ledger.store.transaction()
         self._clock = ledger.clock
         self._space = space
         self._owner = owner
         self._inherit = inherit
+        self._admit = given_back.lift if again else given_back.refuse
         self._adopted: Callable[[], None] | None = None
 
     def __enter__(self) -> tuple[Tx, Standing, float]:
@@ -67,6 +72,7 @@ class Change:
             raise
 
     def _make(self, tx: Tx, now: float) -> Standing:
+        self._admit(tx, self._space)
         parent = tx.create_space(self._space, now)
         inheritance = self._inherit()
         adopt(tx, parent, inheritance, now)

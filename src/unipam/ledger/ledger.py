@@ -154,7 +154,10 @@ class Ledger:
         return held
 
     def adopt(self, space: str, inherit: Inherit) -> bool:
-        """First contact with a space, if it is the first: take over what `inherit` finds. Whether it was."""
+        """First contact with a space, if it is the first: take over what `inherit` finds. Whether it was.
+
+        This is how a space that was given back is taken over again.
+        """
         first = False
 
         def inherit_first() -> Inheritance:
@@ -162,25 +165,8 @@ class Ledger:
             first = True
             return inherit()
 
-        with Change(self, space, inherit_first):
+        with Change(self, space, inherit_first, again=True):
             return first
-
-    def give_back(self, space: str, write: Callable[[list[Claim], dict[int, int]], None]) -> list[Claim]:
-        """Let `write` put down elsewhere what the space holds, and forget the space here; what it held.
-
-        Raises Missing when there is no such space. Nobody else can write meanwhile; when `write` fails all stays.
-        """
-        with self.store.transaction() as tx:
-            now = self.clock()
-            parent = tx.space(space)
-            if parent is None:
-                raise Missing(f"there is no network named {space} in this ledger", network=space)
-            held = [claim for claim in tx.claims(parent) if claim.state == HELD]
-            write(held, tx.cursors(parent))
-            for claim in held:
-                journal(tx, claim, now, "give-back", "rolled back to the system it came from", "cli")
-            tx.drop_space(parent)
-        return held
 
     def undo(self, allocation: Allocation, reason: str) -> None:
         """Take back an allocation that nobody was told of; one that has been handed out again meanwhile stays."""

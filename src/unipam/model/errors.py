@@ -17,6 +17,7 @@
     │   ├── Mismatch             it is there, but not as the caller says
     │   ├── Stale                the prefix has been handed out anew since the caller saw it
     │   ├── Superseded           the caller gave up this request before it was served
+    │   ├── GivenBack            the network was given back to the system it came from (temporary)
     │   ├── Overlap              the prefix overlaps one that is claimed
     │   ├── Outside              the prefix does not lie where it must
     │   ├── NameTaken            a sibling has this name
@@ -116,6 +117,12 @@ class Stale(Refused):
 
 class Superseded(Refused):
     """The caller gave up this request before it was served."""
+
+    temporary = True
+
+
+class GivenBack(Refused):
+    """The network was given back to the system it came from, and is not served until somebody takes it over again."""
 
     temporary = True
 

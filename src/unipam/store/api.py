@@ -35,6 +35,12 @@ class Tx(Protocol):
     def drop_space(self, number: int) -> None:
         """Remove a space with its claims and cursors. Its journal stays."""
 
+    def hide_space(self, number: int) -> None:
+        """Let nobody find a space by its name or among all spaces; what is under its number stays."""
+
+    def show_space(self, number: int) -> None:
+        """Undo `hide_space`; there must be no other space of this name meanwhile."""
+
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
         """Every claim of the holder under the parent, whatever its interface and state, in address order."""
 

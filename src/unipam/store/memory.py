@@ -53,9 +53,15 @@ class MemoryTx:
 
     def drop_space(self, number: int) -> None:
         self._claims = {i: c for i, c in self._claims.items() if number != c.parent}
-        self._claims[number] = self._claims[number]._replace(kind=RETIRED)
+        self.hide_space(number)
         self._cursors = {k: v for k, v in self._cursors.items() if k[0] != number}
         self._fences = {k: v for k, v in self._fences.items() if k[0] != number}
+
+    def hide_space(self, number: int) -> None:
+        self._claims[number] = self._claims[number]._replace(kind=RETIRED)
+
+    def show_space(self, number: int) -> None:
+        self._claims[number] = self._claims[number]._replace(kind=SPACE)
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
         return [c for c in self._under(parent) if c.owner.holder == holder]

@@ -99,8 +99,13 @@ class PostgresTx:
     def drop_space(self, number: int) -> None:
         for table in ("claim", "cursor", "fence"):
             self._run(f"DELETE FROM {table} WHERE parent = %s", (number,))
-        # The row stays, so that its number is never another space's: the journal still speaks of it.
-        self._run(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = %s", (number,))
+        self.hide_space(number)  # the row stays, so that its number is never another's: the journal speaks of it
+
+    def hide_space(self, number: int) -> None:
+        self._run("UPDATE claim SET kind = %s WHERE id = %s", (RETIRED, number))
+
+    def show_space(self, number: int) -> None:
+        self._run("UPDATE claim SET kind = %s WHERE id = %s", (SPACE, number))
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
         return self._claims("holder = %s AND parent = %s ORDER BY first", holder, parent)

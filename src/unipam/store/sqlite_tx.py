@@ -123,8 +123,13 @@ class SqliteTx:
         self._ends.clear()
         for table in ("claim", "run", "cursor", "fence"):
             self._do(f"DELETE FROM {table} WHERE parent = ?", (number,))  # names from the line above
-        # The row stays, so that its number is never another space's: the journal still speaks of it.
-        self._do(f"UPDATE claim SET kind = '{RETIRED}' WHERE id = ?", (number,))
+        self.hide_space(number)  # the row stays, so that its number is never another's: the journal speaks of it
+
+    def hide_space(self, number: int) -> None:
+        self._do("UPDATE claim SET kind = ? WHERE id = ?", (RETIRED, number))
+
+    def show_space(self, number: int) -> None:
+        self._do("UPDATE claim SET kind = ? WHERE id = ?", (SPACE, number))
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
         rows = self._run(f"SELECT {CLAIM} FROM claim WHERE holder = ? AND parent = ?", (holder, parent)).fetchall()

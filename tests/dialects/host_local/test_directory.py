@@ -164,7 +164,7 @@ def test_first_contact_happens_once_and_leaves_all_as_it_was(path: Path) -> None
     assert not directory.exists(str(path))
     assert directory.inherit(str(path), 3, BOOTED).claims == ()
     assert (path / "10.1.2.3").read_bytes() == before
-    assert "unipam adopt host-local --rollback" in (path / directory.NOTE).read_text()
+    assert "unipam cni uninstall --give-back" in (path / directory.NOTE).read_text()
 
 
 def test_no_directory_is_nothing_to_inherit(tmp_path: Path) -> None:
@@ -208,32 +208,34 @@ def claim(address: int, owner: Owner, state: str = HELD) -> Claim:
 def test_what_is_written_is_read(was: dict[int, Owner], now: dict[int, Owner], cursors: dict[int, int]) -> None:
     with tempfile.TemporaryDirectory() as parent:
         path = f"{parent}/net"
-        directory.write(path, [claim(a, o) for a, o in was.items()], {})
+        os.mkdir(path)
+        directory.write(path, [claim(a, o) for a, o in was.items()], {}, "again")
         directory.leave_note(path)
-        directory.write(path, [claim(a, o) for a, o in now.items()], cursors)
+        directory.write(path, [claim(a, o) for a, o in now.items()], cursors, "again")
         found = directory.scan(path, 3, BOOTED)
         assert {c.first: c.owner for c in found.inheritance.claims} == now
         assert dict(found.inheritance.cursors) == cursors
         assert (found.empty, found.odd) == ((), ())
         assert directory.exists(path)
+        assert directory.is_given_back(path)
 
 
 def test_files_are_host_local_s_to_the_byte(path: Path) -> None:
     address, other = parse_address("2001:db8::2"), parse_address("10.1.2.3")
-    directory.write(str(path), [claim(address, Owner("c1", "eth0")), claim(other, Owner("c2"))], {1: other})
+    directory.write(str(path), [claim(address, Owner("c1", "eth0")), claim(other, Owner("c2"))], {1: other}, "again")
     assert (path / "2001:db8::2").read_bytes() == b"c1\r\neth0"
     assert (path / "10.1.2.3").read_bytes() == b"c2"
     assert (path / "last_reserved_ip.1").read_bytes() == b"10.1.2.3"
     assert {n: (path / n).stat().st_mode & 0o777 for n in (format_address(address), "last_reserved_ip.1")} == {
         "2001:db8::2": 0o600, "last_reserved_ip.1": 0o600,
     }  # fmt: skip
-    assert sorted(os.listdir(path)) == ["10.1.2.3", "2001:db8::2", "last_reserved_ip.1", "lock"]
+    assert sorted(os.listdir(path)) == ["10.1.2.3", "2001:db8::2", "last_reserved_ip.1", directory.MARK]
 
 
 def test_garbage_does_not_stop_the_way_back(path: Path) -> None:
     garbage(path)
     there = parse_address("10.1.2.3")
-    directory.write(str(path), [claim(there, Owner("c1", "eth0"))], {0: there})
+    directory.write(str(path), [claim(there, Owner("c1", "eth0"))], {0: there}, "again")
     assert owners(path) == {"10.1.2.3": Owner("c1", "eth0")}
     assert (path / "10.1.2.4").is_dir()
 
@@ -241,5 +243,5 @@ def test_garbage_does_not_stop_the_way_back(path: Path) -> None:
 def test_what_cools_is_not_written_and_what_is_not_a_lease_stays(path: Path) -> None:
     put(path, "10.1.2.9", "gone\r\neth0")
     put(path, "notes.txt", "hello")
-    directory.write(str(path), [claim(parse_address("10.1.2.3"), Owner("c1"), COOLING)], {})
-    assert sorted(os.listdir(path)) == ["lock", "notes.txt"]
+    directory.write(str(path), [claim(parse_address("10.1.2.3"), Owner("c1"), COOLING)], {}, "again")
+    assert sorted(os.listdir(path)) == ["notes.txt", directory.MARK]

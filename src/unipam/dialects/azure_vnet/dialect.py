@@ -12,6 +12,7 @@ from unipam.dialects.azure_vnet.config import Network
 from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import (
     Exhausted,
+    GivenBack,
     IsGateway,
     Refused,
     StoreBroken,
@@ -29,6 +30,7 @@ VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 CODES: dict[type[UnipamError], int] = {
     UnipamError: 100,  # everything that the original's own code reports
     StoreBusy: 11,
+    GivenBack: 11,
     Superseded: 11,
     StoreBroken: 5,
     StoreFull: 5,

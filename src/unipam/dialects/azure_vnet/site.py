@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from unipam.dialects.azure_vnet import source, state
@@ -32,6 +33,8 @@ class Site(NamedTuple):
     ledgers: Ledgers
     ledger: Ledger
     directory: str
+    wait: Callable[[str], None]
+    """Waits until no original of this name is at work any more. Raises StoreBusy."""
 
     @property
     def space(self) -> str:
@@ -41,10 +44,11 @@ class Site(NamedTuple):
     def inherit(self) -> Inheritance:
         """What the original left behind. Raises StoreBusy when reading it would keep others waiting, or StoreBroken."""
         path = self.origin.state_file
-        if not os.path.exists(path):
-            return Inheritance()
         if not self.ledgers.patient:
             raise StoreBusy(f"first contact with the state file {path}", path=path)
+        self.wait(self.origin.plugin)
+        if not os.path.exists(path):
+            return Inheritance()
         return state.inherit(path, self.ledger.boot, started())
 
     def is_due(self, *, needed: bool = False) -> bool:

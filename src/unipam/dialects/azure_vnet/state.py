@@ -42,7 +42,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
     A file from before the machine started (`booted`, epoch seconds) tells of containers of the boot before `boot`.
     """
     try:
-        with _locked(path):
+        with locked(path):
             state = read(path)
             written = os.stat(path).st_mtime
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
+def locked(path: str) -> Iterator[None]:
     """The original's own lock, waited for briefly, when there is one: no original is in the middle of a change then."""
     directory, name = os.path.split(path)
     lock = f"{directory}/azure-vnet/{name.removesuffix('.json')}.lock"
@@ -236,7 +236,7 @@ def write(path: str, text: Callable[[], str], lock: str) -> None:
         draft = f"{path}{os.getpid()}"
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(text().encode())
+                file.write(text().encode("utf-8", "surrogateescape"))
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(draft, path)
@@ -244,9 +244,3 @@ def write(path: str, text: Callable[[], str], lock: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
             raise
-
-
-def hand_over(path: str, text: str, lock: str) -> None:
-    """Put the file in place for the original, while no original is at work. Raises OSError or StoreBusy."""
-    with _locked(path):
-        write(path, lambda: text, lock)

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 
-from unipam.cni import attachment, protocol
+from unipam.cni import attachment, originals, protocol
 from unipam.cni.call import Answer, Call
 from unipam.cni.plugin import Plugin, Verb, failure
 from unipam.cni.protocol import Config
@@ -83,7 +83,7 @@ def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     network = _network(call, config)
     directory = attachment.directory(call, network.data_dir)
     warm.remember(directory, network.origin)
-    site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+    site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
     _take_time(site, network)
     story.begin(network, site)
     if not ledgers.attended and site.is_due():
@@ -191,7 +191,7 @@ def _site(call: Call, network: Network, ledgers: Ledgers) -> Site | None:
     ledger = ledgers.find(directory)
     if ledger is None and os.path.exists(network.origin.state_file):
         ledger = ledgers.at(directory)
-    return None if ledger is None else Site(network.origin, ledgers, ledger, directory)
+    return None if ledger is None else Site(network.origin, ledgers, ledger, directory, originals.wait)
 
 
 def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
@@ -267,7 +267,7 @@ def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
         network = _network(call, config)
         directory = attachment.directory(call, network.data_dir)
-        site = Site(network.origin, ledgers, ledgers.at(directory), directory)
+        site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
         site.ledger.probe()
         if not learning.snapshot(site.ledger, site.space)[0].pools:
             _learn_first(site)

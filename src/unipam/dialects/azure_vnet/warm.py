@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unipam.cni import originals
 from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet.config import NAMES, Origin
 from unipam.dialects.azure_vnet.site import Refreshed, Site
@@ -31,7 +32,7 @@ def _site(ledgers: Ledgers, ledger: Ledger, directory: str, name: str) -> Site |
     settings = refresh.latest(ledger, name).settings
     if not settings:
         return None
-    return Site(_wanted.get((directory, name)) or Origin(**settings), ledgers, ledger, directory)
+    return Site(_wanted.get((directory, name)) or Origin(**settings), ledgers, ledger, directory, originals.wait)
 
 
 def _learnt(site: Site, news: Refreshed) -> Learnt:

@@ -13,7 +13,17 @@ from unipam.addr.prefix import V4_OFFSET, format_address, is_v4
 from unipam.dialects.host_local import config, directory, resolv_conf
 from unipam.dialects.host_local.config import Network
 from unipam.golang.formatting import quote
-from unipam.model.errors import BadConfig, Missing, Refused, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
+from unipam.model.errors import (
+    BadConfig,
+    GivenBack,
+    Missing,
+    Refused,
+    StoreBroken,
+    StoreBusy,
+    StoreFull,
+    Superseded,
+    UnipamError,
+)
 from unipam.model.records import Claim, PoolRange
 
 NAME = "host-local"
@@ -21,6 +31,7 @@ NAME = "host-local"
 CODES: dict[type[UnipamError], int] = {
     UnipamError: 999,  # everything that host-local's own code reports
     StoreBusy: 11,
+    GivenBack: 11,
     Superseded: 11,
     StoreBroken: 5,
     StoreFull: 5,

@@ -21,6 +21,13 @@ from unipam.model.errors import StoreBroken, StoreBusy
 from unipam.model.records import HELD, LEASE, Claim, Owner
 
 NOTE = "unipam.adopted"
+MARK = "unipam.given-back"
+_MARKED = (
+    "unipam gave the leases of this directory back to host-local, and serves this network no more.\n"
+    "To take it over again: {again}\n"
+)
+_MODE = 0o600
+"""That of files in a directory without any: host-local's own since 1.4.0 (0644 before)."""
 _CURSOR = "last_reserved_ip."
 _PATIENCE = 3.0
 
@@ -38,8 +45,13 @@ class Found(NamedTuple):
 
 
 def exists(path: str) -> bool:
-    """Whether there is a directory that has not been taken over yet."""
-    return os.path.isdir(path) and not os.path.exists(f"{path}/{NOTE}")
+    """Whether there is a directory that has not been taken over yet, or was given back."""
+    return os.path.isdir(path) and (is_given_back(path) or not os.path.exists(f"{path}/{NOTE}"))
+
+
+def is_given_back(path: str) -> bool:
+    """Whether the directory says that the network was given back, and must be taken over by name."""
+    return os.path.exists(f"{path}/{MARK}")
 
 
 def inherit(path: str, boot: int, booted: float) -> Inheritance:
@@ -50,7 +62,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
     if not exists(path):
         return Inheritance()
     try:
-        with _locked(path):
+        with locked(path):
             found = scan(path, boot, booted)
             return found.inheritance._replace(adopted=lambda: leave_note(path))
     except OSError as error:
@@ -58,19 +70,21 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
 
 
 def leave_note(path: str) -> None:
-    """Say in the directory that its leases live elsewhere now; host-local itself skips the file."""
+    """Say in the directory that its leases live elsewhere now (again); host-local itself skips the file."""
     text = (
         "The leases of this directory were taken over by unipam and are kept in ../unipam.db now.\n"
-        "What stands here is how it was at that moment. To go back: unipam adopt host-local --rollback\n"
+        "What stands here is how it was at that moment. To go back: unipam cni uninstall --give-back\n"
     )
     # A note: a directory that takes none is no reason to refuse a pod. It says what it says by being there, so a
     # death in the middle of it does no harm, and no draft is needed that could be left behind.
     with contextlib.suppress(OSError), open(f"{path}/{NOTE}", "w", encoding="utf-8") as file:
         file.write(text)
+    with contextlib.suppress(OSError):
+        os.unlink(f"{path}/{MARK}")
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
+def locked(path: str) -> Iterator[None]:
     """host-local's own lock, waited for briefly, so that no original is in the middle of a lease."""
     descriptor = os.open(f"{path}/lock", os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o750)
     try:
@@ -108,7 +122,7 @@ def scan(path: str, boot: int, booted: float) -> Found:
             cursor = _cursor(name, text)
             cursors += [cursor] if cursor else []
         elif (address := _address(name)) is None or text is None:
-            odd += [name] * (name not in {"lock", NOTE})
+            odd += [name] * (name not in {"lock", NOTE, MARK})
         elif not text.strip():
             empty.append(name)
         else:
@@ -150,29 +164,88 @@ def _cursor(name: str, text: str | None) -> tuple[int, int] | None:
     return (int(number), address) if re.fullmatch("[0-9]{1,6}", number) and address is not None else None
 
 
-def write(path: str, claims: Sequence[Claim], cursors: dict[int, int]) -> None:
-    """Make the directory say what the claims say, so that the original binary carries on, and remove our note.
+def again(data_dir: str) -> str:
+    """The command that takes a network of a data directory over again, but for the network's name."""
+    import shlex  # slow to import, and seldom needed
 
-    Leases that are no longer held disappear; every file is complete when it appears under its name.
+    return f"unipam adopt host-local --data-dir {shlex.quote(data_dir)} --network"
+
+
+class Kept(NamedTuple):
+    """A file as it was: its content, its mode, and when it was written (nanoseconds since the epoch)."""
+
+    content: bytes
+    mode: int
+    written: int
+
+
+def state(path: str) -> dict[str, Kept]:
+    """The files of the directory that say something: leases, cursors, and what we left there."""
+    files: dict[str, Kept] = {}
+    for name in sorted(os.listdir(path)):
+        full = f"{path}/{name}"
+        if (_speaks(name) or name in {NOTE, MARK}) and os.path.isfile(full):
+            status = os.stat(full)
+            with open(full, "rb") as file:
+                files[name] = Kept(file.read(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+    return files
+
+
+def _speaks(name: str) -> bool:
+    return _address(name) is not None or name.startswith(_CURSOR)
+
+
+def leases(files: dict[str, Kept]) -> dict[str, bytes]:
+    """What host-local itself reads of these files."""
+    return {name: kept.content for name, kept in files.items() if _speaks(name)}
+
+
+def write(path: str, claims: Sequence[Claim], cursors: dict[int, int], again: str) -> None:
+    """Make the directory say what the claims say, so that the original binary carries on, and mark it as given back.
+
+    Leases that are no longer held disappear; every file is complete when it appears under its name, and as old as what
+    it says. `again` is the command that takes the network over again. To be called under the lock.
     """
-    os.makedirs(path, mode=0o755, exist_ok=True)
-    with _locked(path):
-        held = {format_address(c.first): c.owner for c in claims if c.state == HELD}
-        for name in os.listdir(path):
-            if _address(name) is not None and name not in held and not os.path.isdir(f"{path}/{name}"):
-                os.unlink(f"{path}/{name}")
-        for name, owner in held.items():
-            _write(path, name, f"{owner.holder}\r\n{owner.interface}" if owner.interface else owner.holder, 0o600)
-        for number, address in cursors.items():
-            _write(path, f"{_CURSOR}{number}", format_address(address), 0o600)
+    before = state(path)
+    now = time.time_ns()
+    mode = next((kept.mode for name, kept in before.items() if _speaks(name)), _MODE)
+    held = [claim for claim in claims if claim.state == HELD]
+    after = {format_address(c.first): Kept(_text(c.owner), mode, int(c.since * 1e9) or now) for c in held}
+    after |= {f"{_CURSOR}{n}": Kept(format_address(a).encode(), mode, now) for n, a in cursors.items()}
+    after[MARK] = Kept(_MARKED.format(again=again).encode(), 0o644, now)
+    stay = {name: kept for name, kept in before.items() if name.startswith(_CURSOR)}
+    replace(path, before, stay | after)
+
+
+def replace(path: str, before: dict[str, Kept], after: dict[str, Kept]) -> None:
+    """Put the files of `after` in the place of those of `before`, each whole. What takes room on the disk is first."""
+    for name in os.listdir(path):  # drafts of one who was killed
+        if name.endswith(".new") and _speaks(name[1:].removesuffix(".new")):
+            os.unlink(f"{path}/{name}")
+    fresh = {name: kept for name, kept in after.items() if before.get(name) != kept}
+    drafts = {name: f"{path}/.{name}.new" for name in fresh}
+    try:
+        for name, kept in fresh.items():
+            _draft(drafts[name], kept)
+        for name, draft in drafts.items():
+            os.rename(draft, f"{path}/{name}")
+    finally:
+        for draft in drafts.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft)
+    for name in before.keys() - after.keys():
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{path}/{NOTE}")
+            os.unlink(f"{path}/{name}")
 
 
-def _write(path: str, name: str, text: str, mode: int) -> None:
-    draft = f"{path}/.{name}.new"
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", newline="", encoding="utf-8") as file:
-        file.write(text)
+def _text(owner: Owner) -> bytes:
+    return (f"{owner.holder}\r\n{owner.interface}" if owner.interface else owner.holder).encode()
+
+
+def _draft(path: str, kept: Kept) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, kept.mode), "wb") as file:
+        file.write(kept.content)
         file.flush()
+        os.fchmod(file.fileno(), kept.mode)
+        os.utime(file.fileno(), ns=(kept.written, kept.written))
         os.fsync(file.fileno())
-    os.rename(draft, f"{path}/{name}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unipam.cni import attachment, protocol
+from unipam.cni import attachment, originals, protocol
 from unipam.cni.call import Answer, Call, Undo
 from unipam.cni.plugin import Plugin, failure
 from unipam.cni.protocol import Config
@@ -16,6 +16,7 @@ from unipam.dialects.host_local import dialect as host_local
 from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.config import Network
 from unipam.ledger.change import Inherit, Inheritance
+from unipam.ledger.given_back import refusal
 from unipam.ledger.ledger import Allocation, Ledger, missing
 from unipam.ledger.open import Ledgers, started
 from unipam.ledger.pools import describe
@@ -52,13 +53,19 @@ def _owner(call: Call) -> Owner:
 def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inherit:
     def inherit() -> Inheritance:
         path = f"{data_dir}/{space}"
-        if not directory.exists(path):
-            return Inheritance()
-        if not ledgers.patient:  # reading a directory takes its time: not in front of everybody else
-            raise StoreBusy(f"first contact with the host-local directory {path}", path=path)
-        return directory.inherit(path, ledger.boot, started())
+        if directory.is_given_back(path):
+            raise refusal(space, directory.again(data_dir))
+        if not ledgers.patient:  # looking for what was before takes its time: not in front of everybody else
+            raise StoreBusy(f"first contact with the network {space}", path=path)
+        return take_over(ledger, path)
 
     return inherit
+
+
+def take_over(ledger: Ledger, path: str) -> Inheritance:
+    """What host-local left in a directory, once no host-local is at work any more. Raises StoreBusy or StoreBroken."""
+    originals.wait(host_local.NAME)
+    return directory.inherit(path, ledger.boot, started())
 
 
 def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
