@@ -126,7 +126,7 @@ def _give_back(
 
     changes = installation.uninstall(bin_dir, names, dry_run=True)
     ours = installation.launchers(bin_dir, [change.plugin for change in changes])
-    returns = way.of_plugins(ours or _NAMES, data_dirs, dry_run=dry_run)
+    returns = way.of_plugins(ours or registry.names(), data_dirs, dry_run=dry_run)
     if not ours:
         returns = way.begun(returns, bin_dir)
     if dry_run:
