@@ -26,8 +26,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import msgspec
-
+from unipam.ledger import facts
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Stale
 from unipam.model.records import HELD, Claim
@@ -110,21 +109,12 @@ def _namespace(process: str, ours: int | None) -> int | None:
     return found
 
 
-def details(claim: Claim) -> dict[str, object]:
-    """The facts about a claim's owner; {} when they cannot be read."""
-    try:
-        found = msgspec.json.decode(claim.details) if claim.details else {}
-    except msgspec.DecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def judge(claim: Claim, world: World) -> Verdict:
     """Whether the container behind a lease still lives (the table above, top to bottom)."""
     if 0 < claim.boot < world.boot:
         return Verdict("gone", "the machine was rebooted since")
-    facts = details(claim)
-    netns, seen = str(facts.get("netns") or ""), facts.get("inode")
+    known = facts.read(claim.details)
+    netns, seen = str(known.get("netns") or ""), known.get("inode")
     now = world.inode(netns) if netns else None
     if seen and now == HIDDEN:
         return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
@@ -132,7 +122,7 @@ def judge(claim: Claim, world: World) -> Verdict:
         return Verdict("gone", f"its network namespace {netns} is gone")
     if seen and now != seen:
         return Verdict("gone", f"its network namespace {netns} is another one now")
-    asked = facts.get("sandbox")
+    asked = known.get("sandbox")
     if isinstance(asked, float) and world.runtime:
         return _forgotten(now, world) if world.runtime.has_forgotten(claim.owner.holder, asked) else ALIVE
     if seen:
