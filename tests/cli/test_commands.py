@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -41,6 +42,7 @@ def data_dir(tmp_path: Path) -> Path:
             "CNI_NETNS": "/x",
             "CNI_IFNAME": "eth0",
             "CNI_PATH": "/x",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-{holder}",
         }
         assert answer(Call("host-local", env, json.dumps(config).encode()), Ledgers()).code == 0
     return tmp_path
@@ -72,6 +74,17 @@ def test_history_says_who_and_why(data_dir: Path) -> None:
     rows = json.loads(run("lease", "history", "10.9.0.2", "--data-dir", data_dir, "-o", "json").output)
     told = [(row["network"], row["verb"], row["container"], row["reason"]) for row in rows]
     assert told == [("one", "release", "c1", "DEL"), ("two", "allocate", "c3", ""), ("one", "allocate", "c1", "")]
+
+
+def test_a_pod_that_is_gone_has_a_past(data_dir: Path) -> None:
+    rows = json.loads(run("lease", "history", "shop/web-c1", "--data-dir", data_dir, "-o", "json").output)
+    told = [(row["verb"], row["address"], row["pod"], row["node"]) for row in rows]
+    assert told == [(verb, "10.9.0.2", "shop/web-c1", os.uname().nodename) for verb in ("release", "allocate")]
+    told_by_address = run("lease", "history", "10.9.0.2", "--data-dir", data_dir).output
+    assert told_by_address.count("shop/web-c1") == 2
+    assert told_by_address.count("shop/web-c3") == 1
+    explained = run("explain", "shop/web-c1", "--data-dir", data_dir).output
+    assert "c1/eth0 (pod shop/web-c1) holds nothing" in explained
 
 
 def test_release_shows_asks_and_journals(data_dir: Path) -> None:

@@ -43,13 +43,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Answer], str]]:
 def item(sandbox: Sandbox) -> bytes:
     metadata = encode((1, sandbox.name), (2, sandbox.uid), (3, sandbox.namespace), (4, 7))
     state = () if sandbox.ready else ((3, 1),)  # proto3 leaves zeros out
-    return encode((1, sandbox.id), (2, metadata), *state, (4, 1_700_000_000_000_000_000), (5, encode((1, "k"))))
+    return encode((1, sandbox.id), (2, metadata), *state, (4, int(sandbox.created * 1e9)), (5, encode((1, "k"))))
 
 
 words = st.text(max_size=200)
+created = st.integers(0, 9_000_000_000).map(float)
 
 
-@given(st.lists(st.builds(Sandbox, words, words, words, words, st.booleans())))
+@given(st.lists(st.builds(Sandbox, words, words, words, words, st.booleans(), created)))
 def test_what_is_encoded_is_read(expected: list[Sandbox]) -> None:
     assert read_list(encode(*((1, item(each)) for each in expected))) == expected
 

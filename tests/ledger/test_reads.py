@@ -12,7 +12,7 @@ from unipam.ledger.explanation import explain
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.pools import describe, recall
 from unipam.model.errors import Missing
-from unipam.model.records import Owner, Pool, PoolRange, Request
+from unipam.model.records import Entry, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
 
 NET = parse_address("10.0.0.0")
@@ -95,7 +95,7 @@ def test_a_leaked_lease_is_called_so(ledger: Ledger) -> None:
 def test_a_container_that_is_gone_says_since_when(ledger: Ledger) -> None:
     ledger.release("net", Owner("abc0", "eth0"), "DEL")
     assert explain(ledger, "abc0", WORLD).sentences == (
-        "abc0/eth0 holds nothing; last entry 1970-01-12T13:46:40Z: release (DEL).",
+        "abc0/eth0 (pod shop/web-0) holds nothing; last entry 1970-01-12T13:46:40Z: release (DEL).",
     )
     assert "Nothing is recorded of zzz" in explain(ledger, "zzz", WORLD).sentences[0]
 
@@ -106,3 +106,52 @@ def test_a_pool_is_explained_with_what_fills_it_and_what_frees_next(ledger: Ledg
     assert "Held by namespace: shop 3." in text
     assert "1 of them look leaked" in text
     assert "Next to be free: 10.0.0.3 at 1970-01-12T13:47:40Z." in text
+
+
+# The past by a pod's name ------------------------------------------------------------------------------------------
+
+
+def had(ledger: Ledger, what: str) -> list[tuple[str, str, str]]:
+    """What happened, when and to which container."""
+    return [(past.verb, past.container, past.pod) for past in reads.history(ledger, what)]
+
+
+@pytest.mark.parametrize("what", ["shop/web-0", "web-0"])
+def test_a_pod_that_is_gone_is_found_by_its_name(ledger: Ledger, what: str) -> None:
+    ledger.release("net", Owner("abc0", "eth0"), "DEL")
+    assert had(ledger, what) == [("release", "abc0", "shop/web-0"), ("allocate", "abc0", "shop/web-0")]
+    (told,) = explain(ledger, what, WORLD).sentences
+    assert told == "abc0/eth0 (pod shop/web-0) holds nothing; last entry 1970-01-12T13:46:40Z: release (DEL)."
+
+
+def test_a_pod_is_not_one_whose_name_only_looks_like_it(ledger: Ledger) -> None:
+    details = json.dumps({"pod": "shop/my-web-0", "netns": "/x/web-0"})
+    ledger.allocate("net", Request(Owner("other", "eth0"), (POOL,), details=details))
+    assert {container for _, container, _ in had(ledger, "web-0")} == {"abc0"}
+    assert had(ledger, "eb-0") == had(ledger, "op/web-0") == []
+
+
+def test_every_entry_about_an_address_names_the_pod(ledger: Ledger, clock: Clock) -> None:
+    clock.now += 61
+    again = Request(Owner("abc2", "eth0"), (POOL,), again=True, call="k")
+    ledger.undo(ledger.allocate("net", again), "unheard")
+    ledger.thaw()
+    assert had(ledger, "10.0.0.4") == [(verb, "abc2", "shop/web-2") for verb in ("repeat", "allocate")]
+    assert had(ledger, "10.0.0.3") == [(verb, "abc1", "shop/web-1") for verb in ("thaw", "release", "allocate")]
+
+
+def test_an_entry_names_the_pod_also_when_the_hand_out_is_forgotten(ledger: Ledger, clock: Clock) -> None:
+    clock.now += 100
+    ledger.release("net", Owner("abc0", "eth0"), "DEL")
+    ledger.forget(clock.now - 1, 0)
+    assert had(ledger, "shop/web-0") == [("release", "abc0", "shop/web-0")]
+
+
+def test_entries_from_before_pods_were_kept_are_named_by_the_container(ledger: Ledger) -> None:
+    owner = Owner("abc0", "eth0")
+    with ledger.store.transaction() as tx:
+        tx.record(Entry(1.0, "release", 1, NET + 2, NET + 2, owner, 2, "", "DEL"))
+        tx.record(Entry(2.0, "release", 1, NET + 2, NET + 2, Owner("nobody's"), 2, "", "DEL"))
+    assert had(ledger, "shop/web-0")[0] == ("release", "abc0", "shop/web-0")
+    assert had(ledger, "10.0.0.2")[:2] == [("release", "nobody's", ""), ("release", "abc0", "shop/web-0")]
+    assert "Before that abc0/eth0 (pod shop/web-0) held it" in " ".join(explain(ledger, "10.0.0.2", WORLD).sentences)

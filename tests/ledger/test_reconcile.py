@@ -15,7 +15,7 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import reconcile
 from unipam.ledger.change import Inheritance
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.reconcile import HIDDEN, STARTING, Runtime, World, judge, reclaim
+from unipam.ledger.reconcile import HIDDEN, STARTING, Listed, Runtime, World, judge, reclaim
 from unipam.model.records import LEASE, Claim, Owner
 from unipam.store.memory import MemoryStore
 
@@ -37,9 +37,21 @@ def world(boot: int = 2) -> World:
     return World(boot, THERE.get)
 
 
-def told(*sandboxes: str, asked: float = 200.0, began: float = 0.0, inhabited: tuple[int, ...] = ()) -> World:
+def told(
+    *sandboxes: str,
+    asked: float = 200.0,
+    began: float = 0.0,
+    inhabited: tuple[int, ...] = (),
+    used: tuple[int, ...] = (),
+) -> World:
     """The runtime was asked."""
-    return World(2, THERE.get, Runtime(frozenset(sandboxes), asked, began), lambda: frozenset(inhabited))
+    runtime = Runtime(dict.fromkeys(sandboxes, Listed("d/p", "u", 0.0)), asked, began)
+    return World(2, THERE.get, runtime, lambda: frozenset(inhabited), lambda: frozenset(used))
+
+
+def using(*addresses: int) -> World:
+    """The runtime was not asked; processes have these addresses."""
+    return World(2, THERE.get, addresses=lambda: frozenset(addresses))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +78,15 @@ def told(*sandboxes: str, asked: float = 200.0, began: float = 0.0, inhabited: t
         (sandbox(), told(began=100.5, inhabited=(7, 8)), "doubt"),
         (sandbox(), told(began=100.5, inhabited=(8, HIDDEN)), "doubt"),
         (sandbox(netns="/proc/1/ns/net", inode=None), told(began=100.5, inhabited=(7,)), "gone"),
+        (lease(sandbox=100.0), told(began=100.5), "gone"),
+        (lease(sandbox=100.0), told(began=100.5, used=(A + 1,)), "gone"),
+        (lease(sandbox=100.0), told(began=100.5, used=(A,)), "doubt"),
+        (lease(sandbox=100.0), told("c1", began=100.5), "alive"),
+        (lease(sandbox=100.0), using(A), "alive"),
+        (lease(sandbox=100.0), using(A + 1), "doubt"),
+        (lease(), using(A), "alive"),
+        (lease(boot=1), using(A), "gone"),
+        (lease(netns="/run/netns/b", inode=7), using(A), "gone"),
         (lease(pod="/podman", netns="/run/netns/a", inode=7), told(asked=9000.0, began=100.5), "alive"),
     ],
 )
@@ -126,7 +147,7 @@ def test_what_may_not_be_looked_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(path)
 
     monkeypatch.setattr(reconcile.os, "stat", refuse)
-    hidden = World(2, reconcile.inode, Runtime(frozenset(), 9000.0))
+    hidden = World(2, reconcile.inode, Runtime({}, 9000.0))
     assert judge(lease(netns="/proc/1/ns/net", inode=7), hidden).state == "doubt"
 
 

@@ -17,7 +17,8 @@ from tests.real.node import UNIPAM, Node, wait_until
 
 from unipam.cli.agent import command as agent_command
 from unipam.clients.cri import sandboxes
-from unipam.ledger.reconcile import STARTING, details
+from unipam.ledger.facts import read
+from unipam.ledger.reconcile import STARTING
 from unipam.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.real
@@ -43,7 +44,7 @@ def grow_old(node: Node) -> None:
     ledger = SqliteStore(str(node.data_dir / "unipam.db"))
     with ledger.transaction() as tx:
         for claim in node.claims():
-            facts = details(claim)
+            facts = read(claim.details)
             if isinstance(asked := facts.get("sandbox"), float):
                 older = json.dumps(facts | {"sandbox": asked - STARTING})
                 tx.update(claim._replace(details=older))

@@ -422,6 +422,36 @@ def test_the_journal_is_asked_by_space_address_and_holder(store: Store) -> None:
         assert numbers(address=0) == []
 
 
+def test_the_journal_is_asked_by_several_holders_at_once(store: Store) -> None:
+    with store.transaction() as tx:
+        one, two, three = tx.record_all([entry(owner=Owner(name)) for name in ("me", "mean", "you")])
+
+        def numbers(*holders: str, **asked: object) -> list[int]:
+            return [e.id for e in tx.journal(holders=holders, **asked)]  # type: ignore[arg-type]
+
+        assert numbers("you", "me") == [three, one]
+        assert numbers("you", "mean", holder="me") == [two]
+        assert numbers("you", "mean", limit=1) == [three]
+        assert numbers("m", '"') == numbers() == []
+        assert numbers(*map(str, range(50_000)), "me") == [one]
+
+
+def test_what_is_kept_of_holders_is_found_by_holder_and_by_text(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE, owner=Owner("now"), details='{"pod":"a/b"}'))
+        tx.insert(lease(space, HERE + 1, owner=Owner("silent")))
+        tx.record_all([entry(owner=Owner(name)) for name in ("old", "late")])
+        tx.record(entry(owner=Owner("c%"))._replace(details='{"pod":"a/c_%"}'))
+        tx.record(entry()._replace(details=""))
+    with store.reading() as tx:
+        everything = [("now", '{"pod":"a/b"}'), ("c%", '{"pod":"a/c_%"}'), ("late", '{"pod":"a/b"}')]
+        assert list(tx.details()) == [*everything, ("old", '{"pod":"a/b"}')]
+        assert [holder for holder, _ in tx.details(text='/b"')] == ["now", "late", "old"]
+        assert [holder for holder, _ in tx.details(text="_%")] == ["c%"]
+        assert [holder for holder, _ in tx.details(holders=["old", "now", "silent"])] == ["now", "old"]
+        assert list(tx.details(holders=[])) == list(tx.details(text="A/B")) == []
+
+
 def test_entries_are_read_from_the_oldest_on(store: Store) -> None:
     with store.transaction() as tx:
         numbers = tx.record_all([entry(at=at) for at in (1.0, 5.0, 3.0, 9.0)])

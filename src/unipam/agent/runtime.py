@@ -9,7 +9,7 @@ import socket
 from unipam.agent.peer import peer
 from unipam.clients import cri
 from unipam.ledger.open import began, uptime
-from unipam.ledger.reconcile import Runtime
+from unipam.ledger.reconcile import Listed, Runtime
 
 _PATIENCE = 5.0
 """Seconds for each of the two questions."""
@@ -19,7 +19,8 @@ def ask(path: str) -> Runtime:
     """What the runtime at this socket says. Raises SourceFailed."""
     # The process first: one that is replaced before it is asked for its list only looks older than it is.
     process, asked = listening_since(path), uptime()
-    return Runtime(frozenset(sandbox.id for sandbox in cri.sandboxes(path, _PATIENCE)), asked, process)
+    listed = {s.id: Listed(f"{s.namespace}/{s.name}", s.uid, s.created) for s in cri.sandboxes(path, _PATIENCE)}
+    return Runtime(listed, asked, process)
 
 
 def listening_since(path: str) -> float:

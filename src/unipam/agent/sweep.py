@@ -6,7 +6,6 @@ ledger, so that no call has to.
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -14,12 +13,15 @@ from collections.abc import Callable, Iterable
 from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.ledger import reconcile
+from unipam.ledger.adopted import identify
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import FILE, Ledgers, uptime
+from unipam.ledger.open import FILE, Ledgers, started, uptime
 from unipam.model.errors import UnipamError
 
 _FENCES_KEPT = 3600.0
 _HOUSEKEEPING = 3600.0
+
+_NOBODY_ASKS = "the agent was started without --cri: a sandbox whose namespace remains is not seen to be gone"
 
 Ask = Callable[[], reconcile.Runtime]
 """Asks the container runtime. Raises SourceFailed."""
@@ -48,7 +50,7 @@ class Sweeper(Rounds):
 
     def round(self) -> None:
         """Look at every ledger once."""
-        runtime = self._runtime()
+        runtime, complaint = self._runtime()
         due = time.monotonic() - self._kept_house > _HOUSEKEEPING
         self._kept_house = time.monotonic() if due else self._kept_house
         for directory in sorted(set(self._directories())):
@@ -56,20 +58,26 @@ class Sweeper(Rounds):
                 continue
             try:
                 ledger = self._sweep(directory, runtime)
+                reconcile.complain(ledger, complaint)
                 self._keep_house(ledger, due)
             except UnipamError as error:
                 self._watch.say("sweep failed", directory=directory, error=error.name, message=error.message)
 
-    def _runtime(self) -> reconcile.Runtime | None:
+    def _runtime(self) -> tuple[reconcile.Runtime | None, str]:
+        """What the runtime says, or why it does not."""
+        if self._ask is None:
+            return None, _NOBODY_ASKS
         try:
-            return self._ask() if self._ask else None
+            return self._ask(), ""
         except UnipamError as error:  # a runtime that does not answer proves nothing about its containers
             self._watch.say("runtime not asked", error=error.name, message=error.message)
-            return None
+            return None, error.message
 
     def _sweep(self, directory: str, runtime: reconcile.Runtime | None) -> Ledger:
         ledger = self._ledgers.at(directory)
-        world = reconcile.World(ledger.boot, reconcile.inode, runtime, functools.cache(reconcile.inhabited))
+        if runtime:
+            identify(ledger, runtime, started())
+        world = reconcile.look_around(ledger.boot, runtime)
         suspects, released = reconcile.reclaim(ledger, world, self._suspects.get(directory, {}))
         self._suspects[directory] = suspects
         for suspect in released:

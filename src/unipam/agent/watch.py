@@ -12,8 +12,9 @@ import msgspec
 
 from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
+from unipam.ledger import facts
 from unipam.ledger.reads import pools
-from unipam.ledger.reconcile import Suspect, details
+from unipam.ledger.reconcile import Suspect
 from unipam.model.errors import BadInput, UnipamError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Watch:
             directory=directory,
             address=claim.text,
             container=claim.owner.holder,
-            pod=details(claim).get("pod", ""),
+            pod=facts.tell(claim.details).pod,
             reason=suspect.reason,
         )
 

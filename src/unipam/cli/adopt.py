@@ -6,9 +6,11 @@ import os
 
 import click
 
+from unipam.agent.runtime import ask
 from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.dialects.host_local import directory
+from unipam.ledger.adopted import identify
 from unipam.ledger.open import FILE, Ledgers, started
 
 _COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
@@ -30,9 +32,10 @@ command.add_command(azure_vnet_ipam)
 @click.option("--network", "networks", multiple=True, help="This network only; default: all of them.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--rollback", is_flag=True, help="Write the directories back, so that the original carries on.")
+@click.option("--cri", default="", help="The container runtime's socket, to ask whose the leases are.")
 @data_dir_option
 @format_option
-def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, data_dir: str, output: str) -> None:
+def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: str, data_dir: str, output: str) -> None:
     """Take over host-local's directories (DATA-DIR/NETWORK) into the ledger beside them.
 
     Adopting leaves the directories as they were, with a note inside. It comes after `unipam cni install`: what the
@@ -46,14 +49,17 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, data_di
     \b
     Examples:
       unipam adopt host-local --dry-run
-      unipam adopt host-local --network kubenet
+      unipam adopt host-local --network kubenet --cri /run/containerd/containerd.sock
       unipam adopt host-local --rollback
     """
     data_dir = os.path.abspath(data_dir)
+    runtime = ask(cri) if cri and not dry_run and not rollback else None
     if rollback:
         rows = _roll_back(data_dir, networks, dry_run)
     else:
         rows = [_adopt(data_dir, name, dry_run) for name in networks or _networks(data_dir)]
+    if runtime:
+        identify(Ledgers().at(data_dir), runtime, started())
     show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.ledger import ENTRY_COLUMNS, LEASE_COLUMNS, entry_row, lease_row, open_ledger
+from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, show, show_document
-from unipam.ledger import reads, reconcile
+from unipam.ledger import reconcile
 from unipam.ledger.explanation import explain
 
 
@@ -24,16 +24,16 @@ def command(subject: str, data_dir: str, output: str) -> None:
       unipam explain kubenet
     """
     ledger = open_ledger(data_dir)
-    told = explain(ledger, subject, reconcile.World(ledger.boot, reconcile.inode))
+    told = explain(ledger, subject, reconcile.look_around(ledger.boot))
     leases = [lease_row(lease) for lease in told.leases]
-    history = [entry_row(entry, reads.spaces(ledger)) for entry in told.history]
+    history = [past_row(past) for past in told.history]
     if output != "table":
         document = {"subject": subject, "kind": told.kind, "sentences": told.sentences}
         show_document({**document, "leases": leases, "history": history}, output)
         return
     for sentence in told.sentences:
         click.echo(sentence)
-    for rows, columns in ((leases, LEASE_COLUMNS), (history, ENTRY_COLUMNS)):
+    for rows, columns in ((leases, LEASE_COLUMNS), (history, PAST_COLUMNS)):
         if rows:
             click.echo()
             show(rows, output, columns)

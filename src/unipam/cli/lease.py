@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from unipam.cli.ledger import ENTRY_COLUMNS, LEASE_COLUMNS, entry_row, lease_row, open_ledger
+from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.ledger import reads
 from unipam.model.records import HELD, Claim
@@ -56,17 +56,16 @@ def show_(what: str, data_dir: str, output: str) -> None:
 @data_dir_option
 @format_option
 def history(what: str, limit: int, data_dir: str, output: str) -> None:
-    """Who had an address, or what a container had, newest first.
+    """Who had an address, or what a container or pod had, newest first.
 
     \b
     Examples:
       unipam lease history 10.244.2.7
       unipam lease history 32970baf --limit 10 -o json
+      unipam lease history kube-system/coredns-597bb9d4db-nkqfz
     """
-    ledger = open_ledger(data_dir)
-    spaces = reads.spaces(ledger)
-    rows = [entry_row(entry, spaces) for entry in reads.history(ledger, what, limit)]
-    show(rows, output, ENTRY_COLUMNS, f"nothing is recorded of {what}")
+    rows = [past_row(past) for past in reads.history(open_ledger(data_dir), what, limit)]
+    show(rows, output, PAST_COLUMNS, f"nothing is recorded of {what}")
 
 
 @command.command("release")

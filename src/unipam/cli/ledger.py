@@ -9,8 +9,7 @@ import click
 from unipam.cli.output import when
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
-from unipam.ledger.reads import Lease
-from unipam.model.records import Entry, prefix_text
+from unipam.ledger.reads import Lease, Past
 
 
 def open_ledger(data_dir: str) -> Ledger:
@@ -31,21 +30,10 @@ def lease_row(lease: Lease) -> dict[str, object]:
 LEASE_COLUMNS = ("network", "address", "container", "interface", "pod", "state", "since")
 """What a table of leases shows."""
 
-ENTRY_COLUMNS = ("at", "verb", "network", "address", "container", "interface", "reason")
-"""What a table of journal entries shows."""
+PAST_COLUMNS = ("at", "verb", "network", "address", "pod", "container", "interface", "reason")
+"""What a table of the past shows."""
 
 
-def entry_row(entry: Entry, spaces: dict[int, str]) -> dict[str, object]:
+def past_row(past: Past) -> dict[str, object]:
     """A journal entry for people and machines."""
-    return {
-        "number": entry.id,
-        "at": when(entry.at),
-        "verb": entry.verb,
-        "network": spaces.get(entry.parent, f"(gone: {entry.parent})"),
-        "address": prefix_text(entry.first, entry.last),
-        "container": entry.owner.holder,
-        "interface": entry.owner.interface,
-        "generation": entry.generation or entry.id,
-        "actor": entry.actor,
-        "reason": entry.reason,
-    }
+    return {**past._asdict(), "at": when(past.at)}

@@ -67,7 +67,7 @@ def _ledger(directory: str) -> dict[str, object]:
         ledger = Ledgers().find(directory)
         if ledger is None:
             return {"directory": directory, "state": "none yet"}
-        world = reconcile.World(ledger.boot, reconcile.inode)
+        world = reconcile.look_around(ledger.boot)
         gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
         pools = reads.pools(ledger)
         wrong = ledger.store.check()

@@ -1,6 +1,6 @@
 """The container runtime's own list of sandboxes, over its CRI socket (runtime.v1). It is asked, never told anything.
 
-One method with four strings in its answer is no reason for generated classes: the wire format is read here, as
+One method with a few strings in its answer is no reason for generated classes: the wire format is read here, as
 https://protobuf.dev/programming-guides/encoding describes it. Field numbers are those of the kubernetes/cri-api file
 ``pkg/apis/runtime/v1/api.proto``.
 """
@@ -18,18 +18,22 @@ _OPTIONS = (("grpc.max_receive_message_length", 64 << 20), ("grpc.enable_http_pr
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ITEMS = 1
-_ID, _METADATA, _STATE = 1, 2, 3
+_ID, _METADATA, _STATE, _CREATED = 1, 2, 3, 4
 _NAME, _UID, _NAMESPACE = 1, 2, 3
 
 
 class Sandbox(NamedTuple):
-    """A pod's sandbox; `id` is the container id of its CNI calls, `ready` says whether its first process runs."""
+    """A pod's sandbox; `id` is the container id of its CNI calls, `ready` says whether its first process runs.
+
+    `created` is in seconds since the epoch.
+    """
 
     id: str
     name: str
     namespace: str
     uid: str
     ready: bool
+    created: float = 0.0
 
 
 def sandboxes(socket: str, timeout: float) -> list[Sandbox]:
@@ -64,7 +68,14 @@ def _sandbox(message: bytes) -> Sandbox:
     fields = dict(_fields(message))
     metadata = dict(_fields(_message(fields.get(_METADATA, b""))))
     name, namespace, uid = (_text(metadata.get(number, b"")) for number in (_NAME, _NAMESPACE, _UID))
-    return Sandbox(_text(fields.get(_ID, b"")), name, namespace, uid, ready=not fields.get(_STATE, 0))
+    ready, created = not fields.get(_STATE, 0), _number(fields.get(_CREATED, 0)) / 1e9
+    return Sandbox(_text(fields.get(_ID, b"")), name, namespace, uid, ready, created)
+
+
+def _number(value: int | bytes) -> int:
+    if not isinstance(value, int):
+        raise ValueError("a message where a number belongs")
+    return value
 
 
 def _message(value: int | bytes) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from unipam.ledger import given_back
+from unipam.ledger import facts, given_back
 from unipam.model import rules
 from unipam.model.records import COOLING, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
@@ -102,9 +102,7 @@ def adopt(tx: Tx, parent: int, inheritance: Inheritance, now: float) -> None:
 
 def repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
     """The owner is told again what it holds. A new generation, so that nobody undoes an earlier telling now."""
-    generation = tx.record(
-        Entry(now, "repeat", claim.parent, claim.first, claim.last, claim.owner, claim.generation, request.call)
-    )
+    generation = journal(tx, claim, now, "repeat", "", request.call)
     claim = claim._replace(generation=generation)
     tx.update(claim)
     return claim
@@ -112,14 +110,13 @@ def repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
 
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
     """A held claim becomes a cooling one, or none. The journal says until when it cools (`service.history`)."""
-    details = ""
+    until = None
     if claim.cooldown > 0:
         until = now + claim.cooldown
         tx.update(claim._replace(state=COOLING, since=now, until=until))
-        details = f'{{"until":{until}}}'
     else:
         tx.remove(claim)
-    tx.record(_entry(claim, now, "release", reason, actor, details))
+    journal(tx, claim, now, "release", reason, actor, until=until)
 
 
 def thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
@@ -132,10 +129,10 @@ def thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
         journal(tx, claim, now, "break-glass", f"{why}; {left:.0f} s of cooldown were left", "")
 
 
-def journal(tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str) -> None:
-    tx.record(_entry(claim, now, verb, reason, actor))
-
-
-def _entry(claim: Claim, now: float, verb: str, reason: str, actor: str, details: str = "") -> Entry:
-    parent, first, last, _, owner = claim[:5]
-    return Entry(now, verb, parent, first, last, owner, claim.generation, actor, reason, details)
+def journal(  # noqa: PLR0913 (an entry's columns)
+    tx: Tx, claim: Claim, now: float, verb: str, reason: str, actor: str, *, until: float | None = None
+) -> int:
+    """Write down what happens to a claim, with the pod it is for and `until` when it cools; the entry's number."""
+    told = facts.passed_on(claim.details, until)
+    place = claim.parent, claim.first, claim.last
+    return tx.record(Entry(now, verb, *place, claim.owner, claim.generation, actor, reason, told))

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import NamedTuple
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger import reads, reconcile
+from unipam.ledger import facts, reads, reconcile
 from unipam.ledger.ledger import Ledger, pools_note
 from unipam.ledger.pools import recall
-from unipam.model.records import COOLING, HELD, Claim, Entry, Pool
+from unipam.model.records import COOLING, HELD, Claim, Owner, Pool
 
 
 class Explanation(NamedTuple):
@@ -19,7 +19,7 @@ class Explanation(NamedTuple):
     kind: str
     sentences: tuple[str, ...]
     leases: tuple[reads.Lease, ...] = ()
-    history: tuple[Entry, ...] = ()
+    history: tuple[reads.Past, ...] = ()
 
 
 def explain(ledger: Ledger, subject: str, world: reconcile.World) -> Explanation:
@@ -54,8 +54,15 @@ def _holding(network: str, claim: Claim, world: reconcile.World) -> str:
 
 
 def _who(claim: Claim) -> str:
-    pod = reconcile.details(claim).get("pod")
-    return f"{claim.owner}" + (f" (pod {pod})" if pod else "")
+    return _named(str(claim.owner), facts.tell(claim.details).pod)
+
+
+def _named(owner: str, pod: str) -> str:
+    return f"{owner} (pod {pod})" if pod else owner
+
+
+def _whose(past: reads.Past) -> str:
+    return _named(str(Owner(past.container, past.interface)), past.pod)
 
 
 def _free(ledger: Ledger, text: str) -> list[str]:
@@ -75,10 +82,10 @@ def _known_pools(ledger: Ledger) -> list[tuple[int, str, Pool]]:
         return [(p.cursor, name, p) for space, name in tx.spaces() for p in recall(tx.note(pools_note(space)))]
 
 
-def _before(past: list[Entry], found: list[tuple[str, Claim]]) -> list[str]:
+def _before(past: list[reads.Past], found: list[tuple[str, Claim]]) -> list[str]:
     current = {claim.generation for _, claim in found}
     ended = [e for e in past if e.verb in {"release", "undo"} and e.generation not in current]
-    return [f"Before that {e.owner} held it, until {reads.moment(e.at)} ({e.reason})." for e in ended[:3]]
+    return [f"Before that {_whose(e)} held it, until {reads.moment(e.at)} ({e.reason})." for e in ended[:3]]
 
 
 def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanation:
@@ -88,7 +95,7 @@ def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanat
     if not found and past:
         last = past[0]
         sentences = [
-            f"{last.owner} holds nothing; last entry {reads.moment(last.at)}: {last.verb} ({last.reason or '-'})."
+            f"{_whose(last)} holds nothing; last entry {reads.moment(last.at)}: {last.verb} ({last.reason or '-'})."
         ]
     if not sentences:
         sentences = [f"Nothing is recorded of {subject}: no network, address, container or pod of that name."]
@@ -119,7 +126,7 @@ def _fill(pool: reads.PoolUse) -> str:
 
 
 def _fillers(held: list[Claim]) -> list[str]:
-    pods = [str(reconcile.details(c).get("pod") or "").partition("/")[0] for c in held]
+    pods = [facts.tell(c.details).pod.partition("/")[0] for c in held]
     namespaces = Counter(namespace or "(no pod known)" for namespace in pods).most_common(5)
     return ["Held by namespace: " + ", ".join(f"{name} {count}" for name, count in namespaces) + "."] if held else []
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import msgspec
-
 from unipam.addr.ranges import RangeSet
+from unipam.ledger import facts
 from unipam.model import rules
 from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, prefix_text
 
@@ -93,7 +92,7 @@ class Replay:
 
     def _release(self, entry: Entry) -> None:
         before = self._ended(entry, HELD)
-        until = cooldown_end(entry)
+        until = facts.tell(entry.details).until
         if before is not None and until is not None:
             self._put(before._replace(since=entry.at, until=until))
 
@@ -138,15 +137,6 @@ class Replay:
     def _blame(self, entry: Entry, what: str) -> None:
         prefix = prefix_text(entry.first, entry.last)
         self.violations.append(f"entry {entry.id} ({entry.verb} at {entry.at:.3f}): {prefix} {what}")
-
-
-def cooldown_end(entry: Entry) -> float | None:
-    """When the cooldown that a release began is to end (epoch seconds); None when it began none."""
-    try:
-        found = msgspec.json.decode(entry.details).get("until") if entry.details else None
-    except (msgspec.DecodeError, AttributeError):
-        return None
-    return float(found) if isinstance(found, int | float) else None
 
 
 def _claim(holding: Holding) -> Claim:

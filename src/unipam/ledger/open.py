@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
+from unipam.ledger import nodes
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import StoreBroken, UnipamError
 from unipam.store.sqlite import SqliteStore
@@ -119,6 +120,7 @@ class Ledgers:
             raise StoreBroken(f"mkdir {directory}: {(error.strerror or '').lower()}", path=path) from error
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
+            nodes.remember(store)
             return Ledger(store, time.time, _number_boot(store))
         except BaseException:
             store.close()

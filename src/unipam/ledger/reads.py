@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
+from unipam.ledger import facts, nodes
 from unipam.ledger.ledger import Ledger, View, pools_note
 from unipam.ledger.pools import recall
-from unipam.ledger.reconcile import details
 from unipam.model import rules
 from unipam.model.errors import Missing
-from unipam.model.records import COOLING, HELD, Claim, Entry, Pool
+from unipam.model.records import COOLING, HELD, Claim, Entry, Pool, prefix_text
 from unipam.store.api import Tx
 
 
@@ -30,6 +31,23 @@ class Lease(NamedTuple):
     generation: int
 
 
+class Past(NamedTuple):
+    """A journal entry as people ask for it. `at` is in seconds since the epoch; `pod` is whose lease it was."""
+
+    number: int
+    at: float
+    verb: str
+    network: str
+    address: str
+    container: str
+    interface: str
+    pod: str
+    node: str
+    generation: int
+    actor: str
+    reason: str
+
+
 class PoolUse(NamedTuple):
     """How full a pool is. `reserved` are its gateways; `next` is the address that would be handed out next."""
 
@@ -46,17 +64,17 @@ class PoolUse(NamedTuple):
 
 def lease(network: str, claim: Claim) -> Lease:
     """A claim as people ask for it."""
-    facts = details(claim)
+    known = facts.read(claim.details)
     return Lease(
         network,
         claim.text,
         claim.owner.holder,
         claim.owner.interface,
-        str(facts.get("pod") or ""),
+        str(known.get("pod") or ""),
         claim.state,
         claim.since,
         claim.until,
-        str(facts.get("netns") or ""),
+        str(known.get("netns") or ""),
         claim.generation,
     )
 
@@ -82,11 +100,13 @@ def find(ledger: Ledger, what: str) -> list[tuple[str, Claim]]:
 
 
 def _of_pod(tx: Tx, spaces: dict[int, str], pod: str) -> list[Claim]:
-    def named(claim: Claim) -> bool:
-        name = str(details(claim).get("pod") or "")
-        return pod in (name, name.partition("/")[2])
+    return [claim for number in spaces for claim in tx.claims(number) if _names(claim.details, pod)]
 
-    return [claim for number in spaces for claim in tx.claims(number) if claim.details and named(claim)]
+
+def _names(details: str, pod: str) -> bool:
+    """Whether it is the facts of this pod, which may be named without its namespace."""
+    name = facts.tell(details).pod
+    return bool(name) and pod in (name, name.partition("/")[2])
 
 
 def _address(text: str) -> int | None:
@@ -96,13 +116,45 @@ def _address(text: str) -> int | None:
         return None
 
 
-def history(ledger: Ledger, what: str, limit: int = 100) -> list[Entry]:
-    """What happened to an address or to a container (or the beginning of its id), newest first."""
+def history(ledger: Ledger, what: str, limit: int = 100) -> list[Past]:
+    """What happened to an address, a container (or the beginning of its id) or a pod, newest first."""
     address = _address(what)
     with ledger.store.reading() as tx:
         if address is not None:
-            return tx.journal(address=address, limit=limit)
-        return tx.journal(holder=what, limit=limit)
+            entries = tx.journal(address=address, limit=limit)
+        else:
+            entries = tx.journal(holder=what, limit=limit) or _entries_of_pod(tx, what, limit)
+        return _past(tx, entries)
+
+
+def _entries_of_pod(tx: Tx, pod: str, limit: int) -> list[Entry]:
+    """A container is one pod's, so what names the pod once leads to all entries of its containers."""
+    holders: dict[str, None] = {}
+    for holder, details in tx.details(text=f'{"" if "/" in pod else "/"}{pod}"'):
+        if _names(details, pod):
+            holders[holder] = None
+        if len(holders) == limit:
+            break
+    return tx.journal(holders=holders, limit=limit) if holders else []
+
+
+def _past(tx: Tx, entries: Sequence[Entry]) -> list[Past]:
+    spaces, pods, node = dict(tx.spaces()), _pods(tx, entries), nodes.recall(tx)
+    return [
+        Past(
+            e.id, e.at, e.verb, spaces.get(e.parent, f"(gone: {e.parent})"), prefix_text(e.first, e.last),
+            *e.owner, facts.tell(e.details).pod or pods.get(e.owner.holder, ""), node.at(e.id),
+            e.generation or e.id, e.actor, e.reason,
+        )
+        for e in entries
+    ]  # fmt: skip
+
+
+def _pods(tx: Tx, entries: Sequence[Entry]) -> dict[str, str]:
+    """The pods of those entries' containers that do not name them themselves, from all that was ever kept of these."""
+    nameless = {e.owner.holder for e in entries if not facts.tell(e.details).pod}
+    told = tx.details(holders=nameless, text='"pod"') if nameless else ()
+    return {holder: facts.tell(details).pod for holder, details in told}
 
 
 def spaces(ledger: Ledger) -> dict[int, str]:

@@ -7,6 +7,8 @@
 | a namespace that was seen          | its path leads to another namespace                | gone: replaced      |
 | a CRI sandbox that its runtime has forgotten | nobody is in its namespace               | gone: unknown there |
 | a CRI sandbox that its runtime has forgotten | somebody is, or may be, in its namespace | in doubt            |
+| the same, and its namespace was never seen | a process has its address in its network   | in doubt            |
+| a namespace that was never seen, or none | a process has the address in its network    | alive               |
 | a namespace that was never seen, or none | nothing above applies                         | in doubt: shown     |
 | a namespace that was seen          | we may not look whether it is there                | in doubt: shown     |
 | a namespace that was seen          | it is there                                        | alive               |
@@ -14,7 +16,7 @@
 A runtime lists a sandbox when it is complete, so absence says nothing while it may still be making it. That ends with
 its process: the next one lists what its predecessor completed, and completes nothing else. It can fail to read one that
 lives (containerd logs that and goes on), hence the look into the namespace. Other runtimes' containers (podman's, a
-person's) are never on its list.
+person's) are never on its list. A lease that was adopted says neither what it is nor where: see `service.adopted`.
 
 In doubt means: a person may look, nobody frees it. A lease is released only when it was found gone twice, and still is
 at the moment of release (`Ledger.release_claim` checks its generation).
@@ -22,12 +24,12 @@ at the moment of release (`Ledger.release_claim` checks its generation).
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import msgspec
-
+from unipam.ledger import facts, processes
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Stale
 from unipam.model.records import HELD, Claim
@@ -38,14 +40,22 @@ minutes unless set, and 15 are not rare), CRI-O takes 5 minutes more (spec cni-a
 for the next request."""
 
 
+class Listed(NamedTuple):
+    """A sandbox on the container runtime's list: whose it is, and when it was made (seconds since the epoch)."""
+
+    pod: str
+    uid: str
+    made: float
+
+
 class Runtime(NamedTuple):
-    """What the container runtime says: the ids of the `sandboxes` that it lists, asked at `asked`.
+    """What the container runtime says: the `sandboxes` that it lists, by their ids, asked at `asked`.
 
     `began` is when its process did, or earlier; 0 when that is not known. Both are CLOCK_BOOTTIME seconds, which nobody
     moves by setting a clock.
     """
 
-    sandboxes: frozenset[str]
+    sandboxes: Mapping[str, Listed]
     asked: float
     began: float = 0.0
 
@@ -59,13 +69,19 @@ class World(NamedTuple):
 
     `boot` is this boot's number in the ledger. `inode` gives the inode that a path leads to, None for nowhere, HIDDEN
     where we may not look. `runtime` is None when it was not asked; `inhabited` gives the inodes of the namespaces that
-    processes are in.
+    processes are in, `addresses` the addresses that they have there.
     """
 
     boot: int
     inode: Callable[[str], int | None]
     runtime: Runtime | None = None
     inhabited: Callable[[], frozenset[int]] = frozenset
+    addresses: Callable[[], frozenset[int]] = frozenset
+
+
+def look_around(boot: int, runtime: Runtime | None = None) -> World:
+    """Return the world as this machine shows it during this boot; what takes long is looked at once, if at all."""
+    return World(boot, inode, runtime, functools.cache(inhabited), functools.cache(processes.addresses))
 
 
 class Verdict(NamedTuple):
@@ -110,21 +126,12 @@ def _namespace(process: str, ours: int | None) -> int | None:
     return found
 
 
-def details(claim: Claim) -> dict[str, object]:
-    """The facts about a claim's owner; {} when they cannot be read."""
-    try:
-        found = msgspec.json.decode(claim.details) if claim.details else {}
-    except msgspec.DecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def judge(claim: Claim, world: World) -> Verdict:
     """Whether the container behind a lease still lives (the table above, top to bottom)."""
     if 0 < claim.boot < world.boot:
         return Verdict("gone", "the machine was rebooted since")
-    facts = details(claim)
-    netns, seen = str(facts.get("netns") or ""), facts.get("inode")
+    known = facts.read(claim.details)
+    netns, seen = str(known.get("netns") or ""), known.get("inode")
     now = world.inode(netns) if netns else None
     if seen and now == HIDDEN:
         return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
@@ -132,19 +139,22 @@ def judge(claim: Claim, world: World) -> Verdict:
         return Verdict("gone", f"its network namespace {netns} is gone")
     if seen and now != seen:
         return Verdict("gone", f"its network namespace {netns} is another one now")
-    asked = facts.get("sandbox")
+    asked = known.get("sandbox")
     if isinstance(asked, float) and world.runtime:
-        return _forgotten(now, world) if world.runtime.has_forgotten(claim.owner.holder, asked) else ALIVE
-    if seen:
+        forgotten = world.runtime.has_forgotten(claim.owner.holder, asked)
+        return Verdict(*_forgotten(claim.first, netns, now, world)) if forgotten else ALIVE
+    if seen or claim.first in world.addresses():
         return ALIVE
-    return Verdict("doubt", "nothing is known about its network namespace")
+    return Verdict("doubt", "nothing is known about its network namespace, and no process has the address")
 
 
-def _forgotten(namespace: int | None, world: World) -> Verdict:
+def _forgotten(address: int, netns: str, namespace: int | None, world: World) -> tuple[str, str]:
     unknown = "the container runtime knows no such sandbox"
+    if not netns and address in world.addresses():
+        return "doubt", f"{unknown}, but a process has its address"
     if namespace and not world.inhabited().isdisjoint((namespace, HIDDEN)):
-        return Verdict("doubt", f"{unknown}, but processes are, or may be, in its network namespace")
-    return Verdict("gone", unknown)
+        return "doubt", f"{unknown}, but processes are, or may be, in its network namespace"
+    return "gone", unknown
 
 
 class Suspect(NamedTuple):
@@ -189,3 +199,19 @@ def reclaim(
 def key(claim: Claim) -> tuple[int, int, int]:
     """What tells a holding of an address from every other."""
     return claim.parent, claim.first, claim.generation
+
+
+_RUNTIME_NOTE = "runtime"
+
+
+def complain(ledger: Ledger, complaint: str) -> None:
+    """Keep for whoever looks at the ledger why the runtime is not asked about its leases; "" when it is."""
+    if complaint_of(ledger) != complaint:
+        with ledger.store.transaction() as tx:
+            tx.set_note(_RUNTIME_NOTE, complaint)
+
+
+def complaint_of(ledger: Ledger) -> str:
+    """Return why the sweep does not ask the container runtime; "" when it does, or there was no sweep yet."""
+    with ledger.store.reading() as tx:
+        return tx.note(_RUNTIME_NOTE)

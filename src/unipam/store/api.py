@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -114,9 +114,24 @@ class Tx(Protocol):
         """Append to the journal in this order; the entries' numbers."""
 
     def journal(
-        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+        self,
+        *,
+        parent: int = 0,
+        address: int | None = None,
+        holder: str = "",
+        holders: Collection[str] | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
-        """Entries about one space, address or holder (all that are given), newest first."""
+        """Entries about one space, address, holder or the beginning of one, and exactly these holders; newest first.
+
+        Only what is given counts, and all of it.
+        """
+
+    def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
+        """Holders with the details that claims, then entries (newest first), keep of them, where there are any.
+
+        Of these holders only, if they are given, and only such details as have the text in them.
+        """
 
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         """Every entry made not later than `until` and numbered above `after`, oldest first."""

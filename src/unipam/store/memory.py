@@ -6,7 +6,7 @@ import contextlib
 import copy
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
@@ -153,7 +153,13 @@ class MemoryTx:
         return iter([e for e in self._journal if e.at <= until and e.id > after])
 
     def journal(
-        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+        self,
+        *,
+        parent: int = 0,
+        address: int | None = None,
+        holder: str = "",
+        holders: Collection[str] | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
         wanted = (
             e
@@ -161,8 +167,14 @@ class MemoryTx:
             if (not parent or e.parent == parent)
             and (address is None or e.first <= address <= e.last)
             and e.owner.holder.startswith(holder)
+            and (holders is None or e.owner.holder in holders)
         )
         return list(itertools.islice(wanted, limit))
+
+    def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
+        claims = [(c.owner.holder, c.details) for c in self._claims.values() if c.parent > 0]
+        every = claims + [(e.owner.holder, e.details) for e in reversed(self._journal)]
+        return ((h, kept) for h, kept in every if kept and text in kept and (holders is None or h in holders))
 
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]

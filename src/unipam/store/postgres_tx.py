@@ -7,7 +7,7 @@ anybody could miss them; claims that come together are sent together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -250,7 +250,13 @@ class PostgresTx:
         return map(_entry, rows)
 
     def journal(
-        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+        self,
+        *,
+        parent: int = 0,
+        address: int | None = None,
+        holder: str = "",
+        holders: Collection[str] | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
         self.send()
         at = _n(address or 0)
@@ -258,11 +264,19 @@ class PostgresTx:
             ("parent = %s", (parent,), parent > 0),
             ("first <= %s AND last >= %s", (at, at), address is not None),
             ("holder >= %s AND holder < %s", (holder, holder + _AFTER_ALL), bool(holder)),
+            ("holder = ANY(%s)", ([*(holders or ())],), holders is not None),
         ]
         where = " AND ".join(sql for sql, _, given in wanted if given) or "true"
         values = [value for _, some, given in wanted if given for value in some]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
         return [_entry(row) for row in rows]
+
+    def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
+        self.send()
+        where = "details <> '' AND strpos(details, %s) > 0" + ("" if holders is None else " AND holder = ANY(%s)")
+        values = (text,) if holders is None else (text, [*holders])
+        yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
+        yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
     def forget(self, before: float) -> int:
         self.send()

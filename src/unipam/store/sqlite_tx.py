@@ -11,8 +11,10 @@ the past are rare and may take the tenth of a second that reading it whole costs
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
@@ -63,6 +65,7 @@ _DELETE_RUN = "DELETE FROM run WHERE parent = ? AND first = ?"
 _BEFORE = """SELECT first, last, (SELECT min(first) FROM run WHERE parent = ?1 AND first > ?2)
     FROM run WHERE parent = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1"""
 _BEGIN = "UPDATE run SET first = ? WHERE parent = ? AND first = ?"
+_AMONG = "holder IN (SELECT value FROM json_each(?))"
 _END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
 
 
@@ -77,6 +80,10 @@ def _keys(first: int, last: int) -> tuple[bytes, bytes]:
 
 def _place(key: bytes) -> int:
     return int.from_bytes(key, "big")
+
+
+def _array(values: Collection[str]) -> str:
+    return msgspec.json.encode([*values]).decode()
 
 
 def _claim(row: Any) -> Claim:
@@ -315,17 +322,30 @@ class SqliteTx:
         return map(_entry, rows)
 
     def journal(
-        self, *, parent: int = 0, address: int | None = None, holder: str = "", limit: int = 1000
+        self,
+        *,
+        parent: int = 0,
+        address: int | None = None,
+        holder: str = "",
+        holders: Collection[str] | None = None,
+        limit: int = 1000,
     ) -> list[Entry]:
         wanted = [
             ("parent = ?", (parent,), parent > 0),
             ("first <= ?1 AND last >= ?1", (_key(address or 0),), address is not None),
             ("holder >= ? AND holder < ?", (holder, holder + "\U0010ffff"), bool(holder)),
+            (_AMONG, (_array(holders or ()),), holders is not None),
         ]
         where = " AND ".join(sql.replace("?1", "?") for sql, _, given in wanted if given) or "1"
         values = [v for sql, vs, given in wanted if given for v in (vs * 2 if "?1" in sql else vs)]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
         return [_entry(row) for row in rows]
+
+    def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
+        where = "details <> '' AND instr(details, ?)" + ("" if holders is None else f" AND {_AMONG}")
+        values = (text,) if holders is None else (text, _array(holders))
+        yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
+        yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.

@@ -22,8 +22,8 @@ from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
+from unipam.ledger import facts, reconcile, refresh
 from unipam.ledger import learned as learning
-from unipam.ledger import reconcile, refresh
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Allocation
 from unipam.ledger.open import Ledgers
@@ -257,7 +257,7 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
         {Owner(owner.holder) for owner in valid},
         "GC: not among the valid attachments",
         inherit=site.inherit,
-        among=lambda claim: reconcile.details(claim).get("network") == config.name,
+        among=lambda claim: facts.read(claim.details).get("network") == config.name,
     )
     site.save()
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})

@@ -1,0 +1,47 @@
+"""The facts that a claim and its journal entries keep as JSON: read whole, and the part that tells whose it was."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Told(msgspec.Struct, omit_defaults=True):
+    """What an entry tells of a lease's owner, so that the past can be asked by name when the claim has gone.
+
+    `pod` is its namespace and name, `uid` tells it from others of that name; both empty where no pod is known. `until`
+    is when the cooldown ends that the entry begins (epoch seconds).
+    """
+
+    until: float | None = None
+    pod: str = ""
+    uid: str = ""
+
+
+_read = msgspec.json.Decoder(Told).decode
+_write = msgspec.json.Encoder().encode
+
+
+def read(details: str) -> dict[str, object]:
+    """Return the facts in `details`; {} when they cannot be read."""
+    try:
+        found = msgspec.json.decode(details) if details else {}
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def tell(details: str) -> Told:
+    """Return who the owner is, as far as `details` say; of facts of a wrong type nothing counts."""
+    try:
+        return _read(details) if details else Told()
+    except msgspec.DecodeError:
+        return Told()
+
+
+def passed_on(details: str, until: float | None = None) -> str:
+    """Return what an entry about a claim with these `details` keeps of them; "" when there is nothing to keep."""
+    told = tell(details)
+    if until is None and not told.pod and not told.uid:
+        return ""
+    told.until = until
+    return _write(told).decode()
