@@ -108,3 +108,26 @@ def test_metrics_at_a_taken_port_are_refused_in_one_line(tmp_path: Path, port: i
     (line,) = done.stderr.splitlines()
     assert f"cannot serve metrics at 127.0.0.1:{port}" in line
     assert "choose another" in line
+
+
+def status(agent: Agent, data_dir: Path) -> str:
+    """What `unipam status` says."""
+    words = [UNIPAM, "status", "--socket", agent.socket, "--data-dir", data_dir]
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout
+
+
+def test_status_says_why_the_runtime_is_not_asked(
+    start_agent: Callable[..., Agent],
+    installed: Callable[[Path], Plugin],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = start_agent("--sweep", "0.1")
+    assert installed(agent.socket)("ADD", config(tmp_path), "a").code == 0
+    until(lambda: "runtime not asked: the agent was started without --cri" in status(agent, tmp_path))
+    agent = start_agent("--sweep", "0.1", "--data-dir", str(tmp_path), "--cri", str(tmp_path / "none"))
+    until(lambda: f"runtime not asked: the container runtime at {tmp_path}/none could not" in status(agent, tmp_path))
+    (tmp_path / "grpc.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    agent = start_agent("--sweep", "0.1", "--data-dir", str(tmp_path), "--cri", str(tmp_path / "none"))
+    until(lambda: "grpcio is missing: install unipam[cri]" in status(agent, tmp_path))

@@ -10,7 +10,9 @@ import pytest
 from unipam.addr.prefix import parse_address
 from unipam.diagnose import diagnose
 from unipam.ledger.ledger import Ledger
+from unipam.model.errors import Exhausted
 from unipam.model.records import Owner, Pool, PoolRange, Request
+from unipam.service import shortage
 from unipam.store.sqlite import SqliteStore
 
 FIRST = parse_address("10.9.0.2")
@@ -38,6 +40,20 @@ def test_holders_and_history_are_told(path: Path) -> None:
     assert pool.in_use == 1
     acts = {track.subject: [event.verb for event in track.events] for track in report.timeline}
     assert acts == {"10.9.0.2": ["given", "released"], "10.9.0.3": ["given"]}
+
+
+def test_pods_are_named_and_refusals_are_told(path: Path) -> None:
+    store = SqliteStore(str(path))
+    ledger = Ledger(store, lambda: 1_800_000_000.0)
+    named = Request(Owner("cccc", "eth0"), (POOL,), details='{"pod":"shop/web"}')
+    ledger.allocate("kubenet", named)
+    refused = named._replace(owner=Owner("dddd", "eth0"), details='{"pod":"shop/db"}')
+    shortage.record(ledger, "kubenet", refused, Exhausted("nothing left", details="10 of 10 held"))
+    store.close()
+    report = diagnose([path])
+    assert ("cccc/eth0", "shop/web") in {(holder.owner, holder.pod) for holder in report.pools[0].holders}
+    (event,) = next(track.events for track in report.timeline if track.subject == "dddd")
+    assert (event.verb, event.pod, event.detail) == ("refused", "shop/db", "nothing left; 10 of 10 held")
 
 
 def test_nothing_is_left_beside_a_ledger_at_rest(path: Path) -> None:

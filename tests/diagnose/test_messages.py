@@ -79,6 +79,22 @@ def test_lock_timeouts_explain_unreadable_answers(read: Read) -> None:
     assert {found.kind for found in read(EVENT + MESSAGES["empty-plugin-output"]).findings} == {"empty-plugin-output"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVENT + MESSAGES["unipam-full"],
+        '{"code": 999, "msg": "no IP addresses available in range set: 10.60.28.1-10.60.28.14",\n'
+        ' "details": "13 of 13 held, 2 in doubt: unipam explain kubenet"}',
+    ],
+)
+def test_a_refusal_of_ours_is_not_host_locals(read: Read, text: str) -> None:
+    (found,) = read(text).findings
+    assert (found.kind, found.subject) == ("unipam-full", "kubenet")
+    assert "13 of 13 held" in found.title
+    assert "(2 of them)" in found.meaning
+    assert "`unipam explain kubenet`" in found.action
+
+
 def test_a_late_release_by_name_says_whose_address_it_was(read: Read) -> None:
     old, new = "9" * 64, "2" * 64
     head = "Dec 12 20:2{}:27 slave kubelet[11608]: "

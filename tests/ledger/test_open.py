@@ -89,7 +89,7 @@ def test_boots_are_numbered_in_the_order_in_which_they_come(tmp_path: Path, monk
         ledgers = Ledgers()
         numbers.append(ledgers.at(str(tmp_path)).boot)
         ledgers.close_all()
-    assert numbers == [1, 1, 2, 3, 3]
+    assert numbers == [2, 2, 3, 4, 4], "what is adopted may stem from a boot before the first"
 
 
 def test_of_many_ledgers_the_one_opened_first_is_let_go_of_and_comes_back(

@@ -249,7 +249,7 @@ def test_what_an_earlier_boot_left_goes(node: Node, namespace: Callable[[], str]
     add(node, "before", there)
     ledger = SqliteStore(str(node.data_dir / "unipam.db"))
     with ledger.transaction() as tx:
-        tx.set_note("boot", "1 another boot of this machine")
+        tx.set_note("boot", "2 another boot of this machine")
     ledger.close()
     with node.agent(*SWEEP):
         add(node, "now", there)

@@ -10,6 +10,7 @@ import click
 from unipam.cli.output import format_option, show_document, when
 from unipam.cni.call import SOCKET
 from unipam.ledger import reads, reconcile
+from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
 from unipam.model.errors import UnipamError
 
@@ -69,7 +70,7 @@ def _ledger(directory: str) -> dict[str, object]:
             return {"directory": directory, "state": "none yet"}
         world = reconcile.look_around(ledger.boot)
         gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
-        pools = reads.pools(ledger)
+        pools = [_pool(ledger, pool) for pool in reads.pools(ledger)]
         wrong = ledger.store.check()
     except UnipamError as error:
         return {"directory": directory, "state": error.name, "reason": error.message}
@@ -77,10 +78,16 @@ def _ledger(directory: str) -> dict[str, object]:
         "directory": directory,
         "state": "damaged" if wrong else "sound",
         "wrong": wrong,
-        "pools": [pool._asdict() for pool in pools],
+        "runtime": reconcile.complaint_of(ledger),
+        "pools": pools,
         "leaked": [_suspect(s) for s in gone],
         "doubtful": [_suspect(s) for s in doubt],
     }
+
+
+def _pool(ledger: Ledger, pool: reads.PoolUse) -> dict[str, object]:
+    full = pool.free == pool.cooling == 0
+    return {**pool._asdict(), "full": full, "refused": reads.refused(ledger, pool.network)}
 
 
 def _suspect(suspect: reconcile.Suspect) -> dict[str, object]:
@@ -98,14 +105,22 @@ def _print(path: str, agent: dict[str, object], ledgers: list[dict[str, object]]
     click.echo(f"agent   {path}  {agent['state']} ({extra})")
     for ledger in ledgers:
         click.echo(f"ledger  {ledger['directory']}/{FILE}  {ledger['state']}  {ledger.get('reason', '')}".rstrip())
+        if ledger.get("runtime"):
+            click.echo(f"  runtime not asked: {ledger['runtime']}")
         for pool in _rows(ledger, "pools"):
             click.echo(
                 f"  {pool['network']} pool {pool['number']}: {pool['used']} used, {pool['free']} free,"
-                f" {pool['cooling']} cooling of {pool['size']}; next {pool['next'] or '-'}"
+                f" {pool['cooling']} cooling of {pool['size']}; next {pool['next'] or '-'}{_want(pool)}"
             )
         for word in ("leaked", "doubtful"):
             for lease in _rows(ledger, word):
                 click.echo(f"  {word}: {lease['address']} of {lease['container']} ({lease['reason']})")
+
+
+def _want(pool: dict[str, object]) -> str:
+    refused = pool["refused"]
+    names = ", ".join(refused) if isinstance(refused, list) else ""
+    return ("; FULL" if pool["full"] else "") + (f", refused within the last minute: {names}" if names else "")
 
 
 def _rows(ledger: dict[str, object], key: str) -> list[dict[str, object]]:

@@ -15,6 +15,7 @@ from unipam.addr.prefix import format_address
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.report import Event, Evidence, Holder, Verb
 from unipam.diagnose.stamps import show
+from unipam.ledger import facts
 
 MAGIC = b"SQLite format 3\x00"
 _APPLICATION = 0x756E6970
@@ -24,6 +25,7 @@ _VERBS: dict[str, Verb] = {
     "release": "released",
     "undo": "released",
     "give-back": "released",
+    "refuse": "refused",
 }
 
 
@@ -60,15 +62,17 @@ def _open(path: Path) -> sqlite3.Connection:
 def _claims(case: Case, connection: sqlite3.Connection, where: Evidence) -> None:
     spaces = dict(connection.execute("SELECT id, holder FROM claim WHERE kind = 'space'").fetchall())
     states: Counter[tuple[str, str]] = Counter()
-    rows = connection.execute("SELECT parent, first, holder, interface, state, since FROM claim WHERE kind = 'lease'")
-    for parent, first, holder, interface, state, since in rows:
+    rows = connection.execute(
+        "SELECT parent, first, holder, interface, state, since, details FROM claim WHERE kind = 'lease'"
+    )
+    for parent, first, holder, interface, state, since, details in rows:
         space = spaces.get(parent, "unnamed")
         states[(space, state)] += 1
         pool = case.pool(f"unipam {space}", "unipam ledger")
         pool.evidence = [where]
         if state == "held":
             owner = f"{holder}/{interface}" if interface else str(holder)
-            case.hold(pool, Holder(_address(first), owner, case.pods.get(holder, ""), show(since)))
+            case.hold(pool, Holder(_address(first), owner, _pod(case, holder, details), show(since)))
     for (space, state), count in states.items():
         case.fact(f"unipam's ledger, space {space}: {count} lease(s) {state}.", where)
         if state == "held":
@@ -77,11 +81,11 @@ def _claims(case: Case, connection: sqlite3.Connection, where: Evidence) -> None
 
 def _journal(case: Case, connection: sqlite3.Connection, file: str) -> int:
     count = 0
-    rows = connection.execute("SELECT id, at, verb, first, holder, interface, reason FROM journal ORDER BY id")
-    for number, at, verb, first, holder, _, reason in rows:
+    rows = connection.execute("SELECT id, at, verb, first, holder, details, reason FROM journal ORDER BY id")
+    for number, at, verb, first, holder, details, reason in rows:
         count += 1
         if verb in _VERBS:
-            pod = case.pods.get(holder, "")
+            pod = _pod(case, holder, details)
             detail = verb if verb in {"undo", "give-back", "adopt"} else ""
             event = Event(
                 _VERBS[verb], file, number, at, _address(first), holder, pod, by="unipam", detail=detail or reason
@@ -90,5 +94,10 @@ def _journal(case: Case, connection: sqlite3.Connection, file: str) -> int:
     return count
 
 
+def _pod(case: Case, holder: str, details: str) -> str:
+    return facts.tell(details).pod or case.pods.get(holder, "")
+
+
 def _address(key: bytes) -> str:
-    return format_address(int.from_bytes(key, "big"))
+    """The address; "" for a refusal, which is about none."""
+    return format_address(int.from_bytes(key, "big")) if any(key) else ""

@@ -100,6 +100,10 @@ class _Phrases:
             )
         return {"size": text, "why": why}
 
+    def unipam(self) -> dict[str, str]:
+        doubt = self.signal.values.get("doubt")
+        return {"in_doubt": f" ({doubt} of them)" if doubt else ""}
+
     def calico(self) -> dict[str, str]:
         size = f" ({_pool_size(self.signal.subject)} addresses)" if _pool_size(self.signal.subject) else ""
         return {"pools": f": no address is free in {self.signal.subject}{size}" if self.signal.subject else ""}
@@ -199,6 +203,7 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "azure-exhausted": _Phrases.exhausted,
     "pool-full": _Phrases.full,
     "range-exhausted": _Phrases.range,
+    "unipam-full": _Phrases.unipam,
     "calico-exhausted": _Phrases.calico,
     "calico-block-limit": _Phrases.block_limit,
     "cilium-exhausted": _Phrases.cilium,

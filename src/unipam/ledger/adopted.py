@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from unipam.ledger import facts
-from unipam.ledger.change import journal
+from unipam.ledger.change import journal, still_held
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.reconcile import Runtime
 from unipam.model.records import HELD, Claim
@@ -56,10 +56,10 @@ def _json(known: dict[str, object]) -> str:
 
 
 def _write(tx: Tx, claim: Claim, details: str, now: float) -> bool:
-    there = tx.claim_at(claim.parent, claim.first)
-    if there != claim:  # it was released meanwhile
+    there = still_held(tx, claim)
+    if there is None:
         return False
-    tx.update(claim._replace(details=details))
-    reason = LISTED if facts.tell(details).pod else UNLISTED
-    journal(tx, claim._replace(details=details), now, "identify", reason, "runtime")
+    there = there._replace(details=details)
+    tx.update(there)
+    journal(tx, there, now, "identify", LISTED if facts.tell(details).pod else UNLISTED, "runtime")
     return True

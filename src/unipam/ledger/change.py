@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.ledger import facts, given_back
 from unipam.model import rules
-from unipam.model.records import COOLING, Claim, Entry, Owner, Request, Standing
+from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -106,6 +106,12 @@ def repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
     claim = claim._replace(generation=generation)
     tx.update(claim)
     return claim
+
+
+def still_held(tx: Tx, claim: Claim) -> Claim | None:
+    """Return a claim as it is now; None when it is not held any more, or by another since it was seen."""
+    there = tx.claim_at(claim.parent, claim.first)
+    return there if there and there.generation == claim.generation and there.state == HELD else None
 
 
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:

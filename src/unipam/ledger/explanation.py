@@ -93,13 +93,19 @@ def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanat
     past = reads.history(ledger, subject, 20)
     sentences = [_holding(network, claim, world) for network, claim in found]
     if not found and past:
-        last = past[0]
-        sentences = [
-            f"{_whose(last)} holds nothing; last entry {reads.moment(last.at)}: {last.verb} ({last.reason or '-'})."
-        ]
+        sentences = [_last(past[0])]
     if not sentences:
         sentences = [f"Nothing is recorded of {subject}: no network, address, container or pod of that name."]
     return Explanation(subject, "container", tuple(sentences), tuple(reads.lease(n, c) for n, c in found), tuple(past))
+
+
+def _last(last: reads.Past) -> str:
+    if last.verb == "refuse":
+        return (
+            f"{_whose(last)} waits for an address of {last.network}, and was refused last at {reads.moment(last.at)}"
+            f" ({last.reason})."
+        )
+    return f"{_whose(last)} holds nothing; last entry {reads.moment(last.at)}: {last.verb} ({last.reason or '-'})."
 
 
 def _network(ledger: Ledger, name: str, world: reconcile.World) -> Explanation:
@@ -113,6 +119,8 @@ def _network(ledger: Ledger, name: str, world: reconcile.World) -> Explanation:
     sentences += _leaks([s for s in gone if s.claim.parent == number], "look leaked and are freed by the next sweeps")
     sentences += _leaks([s for s in doubt if s.claim.parent == number], "are in doubt: nothing tells whether they live")
     sentences += _next_free(claims)
+    if refused := reads.refused(ledger, name):
+        sentences.append(f"Refused within the last minute: {', '.join(refused)}.")
     oldest = tuple(reads.lease(name, c) for c in sorted(held, key=lambda c: c.since)[:10])
     return Explanation(name, "pool", tuple(sentences), oldest)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import Range, format_address
-from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, thaw
+from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
 from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
@@ -175,8 +175,8 @@ class Ledger:
         with self.store.transaction() as tx:
             now = self.clock()
             for claim in allocation.claims:
-                there = tx.claim_at(claim.parent, claim.first)
-                if there is not None and there.generation == claim.generation and there.state == HELD:
+                there = still_held(tx, claim)
+                if there is not None:
                     tx.remove(there)
                     journal(tx, there, now, "undo", reason, "")
 
@@ -184,8 +184,8 @@ class Ledger:
         """Let go of one claim as the caller saw it. Raises Stale when it changed hands meanwhile."""
         with self.store.transaction() as tx:
             now = self.clock()
-            there = tx.claim_at(claim.parent, claim.first)
-            if there is None or there.generation != claim.generation or there.state != HELD:
+            there = still_held(tx, claim)
+            if there is None:
                 raise Stale(
                     f"{claim.text} is no longer held as it was seen (generation {claim.generation})",
                     address=claim.text,

@@ -145,7 +145,10 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _number_boot(store: SqliteStore) -> int:
-    """This boot's number in the ledger: 1 for the first that used it, one more for each after it."""
+    """This boot's number in the ledger: 2 for the first that used it, one more for each after it.
+
+    So there is a number, 1, for the boots before the first, of which leases may stem that are adopted.
+    """
     now = boot_id()
     with store.reading() as tx:
         number, _, known = tx.note("boot").partition(" ")
@@ -154,6 +157,6 @@ def _number_boot(store: SqliteStore) -> int:
     with store.transaction() as tx:
         number, _, known = tx.note("boot").partition(" ")
         if known != now:
-            number = str(int(number or 0) + 1)
+            number = str(int(number or 1) + 1)
             tx.set_note("boot", f"{number} {now}")
         return int(number)

@@ -13,6 +13,7 @@ from unipam.ledger.pools import recall
 from unipam.model import rules
 from unipam.model.errors import Missing
 from unipam.model.records import COOLING, HELD, Claim, Entry, Pool, prefix_text
+from unipam.service import shortage
 from unipam.store.api import Tx
 
 
@@ -142,7 +143,8 @@ def _past(tx: Tx, entries: Sequence[Entry]) -> list[Past]:
     spaces, pods, node = dict(tx.spaces()), _pods(tx, entries), nodes.recall(tx)
     return [
         Past(
-            e.id, e.at, e.verb, spaces.get(e.parent, f"(gone: {e.parent})"), prefix_text(e.first, e.last),
+            e.id, e.at, e.verb, spaces.get(e.parent, f"(gone: {e.parent})"),
+            prefix_text(e.first, e.last) if e.last else "",  # a refusal is about no address
             *e.owner, facts.tell(e.details).pod or pods.get(e.owner.holder, ""), node.at(e.id),
             e.generation or e.id, e.actor, e.reason,
         )
@@ -172,6 +174,13 @@ def pools(ledger: Ledger, network: str = "") -> list[PoolUse]:
             if network in ("", name)
             for pool in recall(tx.note(pools_note(number)))
         ]
+
+
+def refused(ledger: Ledger, network: str) -> list[str]:
+    """Return whom this network had nothing for within the last minute: pods, or containers where none is known."""
+    with ledger.store.reading() as tx:
+        parent = tx.space(network)
+        return sorted(shortage.refused(tx, parent, ledger.clock())) if parent else []
 
 
 def _use(tx: Tx, parent: int, network: str, pool: Pool) -> PoolUse:

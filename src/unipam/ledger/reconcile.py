@@ -126,9 +126,14 @@ def _namespace(process: str, ours: int | None) -> int | None:
     return found
 
 
+def is_of_earlier_boot(claim: Claim, boot: int) -> bool:
+    """Whether a lease was handed out before this `boot` of the machine, which no container outlives."""
+    return 0 < claim.boot < boot
+
+
 def judge(claim: Claim, world: World) -> Verdict:
     """Whether the container behind a lease still lives (the table above, top to bottom)."""
-    if 0 < claim.boot < world.boot:
+    if is_of_earlier_boot(claim, world.boot):
         return Verdict("gone", "the machine was rebooted since")
     known = facts.read(claim.details)
     netns, seen = str(known.get("netns") or ""), known.get("inode")

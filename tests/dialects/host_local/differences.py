@@ -174,5 +174,6 @@ LEVELLED = (
     ("failed-add", "a failed ADD changes nothing here, not even the cursor (D1, D6, D7)"),
     ("dns-omitted", "an empty dns is left out from 1.0.0 on, as the present release does"),
     ("error-version", "errors carry cniVersion, as CNI says"),
+    ("full-pool", "who finds a pool full is told what fills it, in details"),
 )
 """Differences that are taken out of the answers, or out of the peer's state, before these are compared."""

@@ -76,7 +76,7 @@ def _comparable(document: dict[str, Any], *, failed: bool) -> dict[str, Any]:
     kept = {k: v for k, v in document.items() if not (k == "dns" and v == {})}
     if failed:
         kept.pop("cniVersion", None)
-        kept["details"] = re.sub(r"plugin supports .*", "", kept.get("details", ""))
+        kept["details"] = re.sub(r"plugin supports .*|[0-9]+ of [0-9]+ held.*", "", kept.get("details", ""))
     return kept
 
 

@@ -11,6 +11,14 @@ RULES = (
         r"(?P<pool>[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F](?:,[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F])*)",
         "available in range set",
         subject="{pool}",
+        unless=r"\d+ of \d+ held[^:]*: unipam explain",
+    ),
+    Rule(  # the same words, by unipam
+        "unipam-full",
+        r"(?P<held>\d+) of (?P<capacity>\d+) held(?:, (?P<doubt>\d+) in doubt)?: "
+        r"(?P<question>unipam explain (?P<pool>[\w.-]+)(?: --data-dir /[^\s\"',;]+)?)",
+        "unipam explain",
+        subject="{pool}",
     ),
     Rule(
         "range-exhausted",

@@ -38,6 +38,7 @@ from unipam.model.errors import (
     Unmet,
 )
 from unipam.model.records import Claim, Owner, Request
+from unipam.service import shortage
 
 _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""
@@ -86,20 +87,29 @@ def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
     site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
     _take_time(site, network)
     story.begin(network, site)
-    if not ledgers.attended and site.is_due():
+    try:
+        served = _serve_fresh(call, site, network, story)
+    except Exhausted as error:
+        shortage.record(site.ledger, site.space, _request(call, site, network), error)
+        raise
+    story.address, story.pool = served[0].claims[0].first, served[1]
+    return _granted(config, network, site, *served)
+
+
+def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+    """One address, of what the source says now where that is wanted. Raises Refused in the original's words."""
+    if not site.ledgers.attended and site.is_due():
         story.refreshed = site.freshen()
     try:
-        served = _serve(call, site, network, story)
+        return _serve(call, site, network, story)
     except _CURABLE as error:
         if site.is_due(needed=True):
-            if not ledgers.patient:
-                raise StoreBusy("the source must be asked first", path=directory) from None
+            if not site.ledgers.patient:
+                raise StoreBusy("the source must be asked first", path=site.directory) from None
             story.refreshed = site.freshen(needed=True)
         elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
             raise
-        served = _serve(call, site, network, story)
-    story.address, story.pool = served[0].claims[0].first, served[1]
-    return _granted(config, network, site, *served)
+        return _serve(call, site, network, story)
 
 
 def _take_time(site: Site, network: Network) -> None:
@@ -119,21 +129,31 @@ def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allo
         raise dialect.during(step, error) from None
 
 
-def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
-    if network.space != azure.SPACE:
-        raise Missing("Invalid address space")
-    request = Request(
+def _request(call: Call, site: Site, network: Network) -> Request:
+    """What a call asks, but for the pools."""
+    return Request(
         _owner(call), (), again=True, call=call.key, asked=call.asked, boot=site.ledger.boot,
         details=attachment.details(call, reconcile.inode(call.env["CNI_NETNS"]), network=network.name),
         last=call.last,
     )  # fmt: skip
+
+
+def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
+    if network.space != azure.SPACE:
+        raise Missing("Invalid address space")
+    request = _request(call, site, network)
     plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
+    attempt = functools.partial(
+        site.ledger.allocate, site.space, request, plan=plan, choose=plan.choose, inherit=site.inherit
+    )
     try:
-        allocation = site.ledger.allocate(site.space, request, plan=plan, choose=plan.choose, inherit=site.inherit)
+        allocation = attempt()
     except Exhausted as error:
         if plan.hopeless:
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
-        raise
+        if plan.hopeless or network.strict:  # the original looks for nothing that is gone
+            raise
+        allocation = shortage.relieve(site.ledger, site.space, attempt, site.inherit, patient=site.ledgers.patient)
     pool = plan.learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held
     return allocation, pool

@@ -27,6 +27,7 @@ from unipam.model.errors import (
 from unipam.model.records import Claim, PoolRange
 
 NAME = "host-local"
+DATA_DIR = config.DATA_DIR
 
 CODES: dict[type[UnipamError], int] = {
     UnipamError: 999,  # everything that host-local's own code reports
@@ -51,7 +52,7 @@ def load(typed: dict[str, Any]) -> Network:
 def place(document: dict[str, Any]) -> str:
     """The data directory, as far as a configuration says one at all: DEL must work with a broken configuration."""
     found = _ipam(document, "dataDir")
-    return found if found and isinstance(found, str) else config.DATA_DIR
+    return found if found and isinstance(found, str) else DATA_DIR
 
 
 def flag(document: dict[str, Any], name: str) -> bool:

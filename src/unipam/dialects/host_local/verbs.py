@@ -5,6 +5,7 @@ A configuration that makes no sense stops an ADD; for DEL and GC it does not mat
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from unipam.cni import attachment, originals, protocol
@@ -78,9 +79,28 @@ def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
         attachment.details(call, inode), last=call.last,
     )  # fmt: skip
-    inherit = _inherit(ledger, ledgers, data_dir, network.name)
-    allocation = ledger.allocate(network.name, request, inherit=inherit, pools=config.read(_pools))
+    allocation = _allocate(ledger, ledgers, data_dir, network, request, config.read(_pools))
     return _granted(config, network, allocation, dns, lambda own: own.at(data_dir).undo(allocation, _UNHEARD))
+
+
+def _allocate(
+    ledger: Ledger, ledgers: Ledgers, data_dir: str, network: Network, request: Request, pools: str
+) -> Allocation:
+    """One address of each pool. From a full one what is gone is freed first; a refusal is journalled."""
+    space, inherit = network.name, _inherit(ledger, ledgers, data_dir, network.name)
+    attempt = partial(ledger.allocate, space, request, inherit=inherit, pools=pools)
+    try:
+        return attempt()
+    except Exhausted:
+        from unipam.service import shortage  # more to import than an ADD that is served needs
+    try:
+        return shortage.relieve(ledger, space, attempt, inherit, patient=ledgers.patient)
+    except Exhausted as error:
+        filling = shortage.filling(ledger, space, request.pools[int(str(error.facts["pool"]))])
+        place = "" if data_dir == host_local.DATA_DIR else f" --data-dir {data_dir}"
+        error.facts["details"] = f"{filling}: unipam explain {space}{place}"
+        shortage.record(ledger, space, request, error, pools)
+        raise
 
 
 _UNHEARD = "the caller went away before it had the answer"

@@ -1,0 +1,1 @@
+"""The use cases. Synchronous; the only place where rules and store meet."""
