@@ -1,7 +1,7 @@
 """Leases that were adopted: host-local's files say neither whose they are nor where. The runtime's list does.
 
 What it lists gets its pod's name. What it does not list is a CRI sandbox all the same where others of the network are,
-for a network has one runtime; when it was asked for, its file's time says. So the cases of `service.reconcile` apply to
+for a network has one runtime; when it was asked for, its file's time says. So the cases of `ledger.reconcile` apply to
 both, and a lease that host-local had leaked is found like one of our own.
 """
 

@@ -115,7 +115,7 @@ def still_held(tx: Tx, claim: Claim) -> Claim | None:
 
 
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
-    """A held claim becomes a cooling one, or none. The journal says until when it cools (`service.history`)."""
+    """A held claim becomes a cooling one, or none. The journal says until when it cools (`ledger.history`)."""
     until = None
     if claim.cooldown > 0:
         until = now + claim.cooldown

@@ -1,6 +1,6 @@
 """The journal replayed: who held which address when, and whether the rules were kept all along.
 
-Knows the verbs with which leases come and go (`service.ledger`); entries of the plan are passed over. A journal whose
+Knows the verbs with which leases come and go (`ledger.ledger`); entries of the plan are passed over. A journal whose
 beginning was forgotten is replayed from where it begins: what was handed out before then is not held against it.
 """
 

@@ -16,7 +16,7 @@
 A runtime lists a sandbox when it is complete, so absence says nothing while it may still be making it. That ends with
 its process: the next one lists what its predecessor completed, and completes nothing else. It can fail to read one that
 lives (containerd logs that and goes on), hence the look into the namespace. Other runtimes' containers (podman's, a
-person's) are never on its list. A lease that was adopted says neither what it is nor where: see `service.adopted`.
+person's) are never on its list. A lease that was adopted says neither what it is nor where: see `ledger.adopted`.
 
 In doubt means: a person may look, nobody frees it. A lease is released only when it was found gone twice, and still is
 at the moment of release (`Ledger.release_claim` checks its generation).

@@ -1,4 +1,4 @@
-"""Spaces and blocks: make, rename, resize, remove. Functions of one transaction; see `service.plan`."""
+"""Spaces and blocks: make, rename, resize, remove. Functions of one transaction; see `plan.tree`."""
 
 from __future__ import annotations
 

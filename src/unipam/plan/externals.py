@@ -1,6 +1,6 @@
 """External networks, their subnets and endpoints: what no cloud tells of. Functions of one transaction.
 
-All three are named prefixes under a parent and share their rules; an endpoint is one address. See `service.plan`.
+All three are named prefixes under a parent and share their rules; an endpoint is one address. See `plan.tree`.
 """
 
 from __future__ import annotations

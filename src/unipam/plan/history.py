@@ -1,4 +1,4 @@
-"""The plan at a past moment, rebuilt from the journal. See `service.plan` for what makes that possible."""
+"""The plan at a past moment, rebuilt from the journal. See `plan.tree` for what makes that possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of a cloud in the plan: associate and dissociate them. Functions of one transaction; see `service.plan`.
+"""Networks of a cloud in the plan: associate and dissociate them. Functions of one transaction; see `plan.tree`.
 
 An associated network holds a claim for each of its prefixes inside the block. One that vanishes from the cloud loses
 them in time (`plan.cloud.sync`), but stays listed, as inactive, until somebody dissociates it.

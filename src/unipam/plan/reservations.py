@@ -1,6 +1,6 @@
 """Reservations: prefixes kept for networks to come. How they come to be is in `plan.reserve`.
 
-Functions of one transaction; see `service.plan`.
+Functions of one transaction; see `plan.tree`.
 """
 
 from __future__ import annotations

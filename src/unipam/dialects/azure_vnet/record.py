@@ -1,4 +1,4 @@
-"""azure-vnet-ipam's state file as the record to which its pools are given back (`service.handover.Record`)."""
+"""azure-vnet-ipam's state file as the record to which its pools are given back (`ledger.handover.Record`)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
-from unipam.ledger import facts, reconcile, refresh
+from unipam.ledger import facts, reconcile, refresh, shortage
 from unipam.ledger import learned as learning
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Allocation
@@ -38,7 +38,6 @@ from unipam.model.errors import (
     Unmet,
 )
 from unipam.model.records import Claim, Owner, Request
-from unipam.service import shortage
 
 _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""

@@ -1,4 +1,4 @@
-"""host-local's directory as the record to which a network is given back (`service.handover.Record`)."""
+"""host-local's directory as the record to which a network is given back (`ledger.handover.Record`)."""
 
 from __future__ import annotations
 
