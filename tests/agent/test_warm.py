@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from unipam.agent import warm as module
 from unipam.agent.warm import Warmer
+from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
+from unipam.dialects import registry
 from unipam.dialects.registry import plugin
-from unipam.ledger.open import Ledgers
 from unipam.model.errors import StoreBusy
 
 
@@ -57,7 +57,7 @@ def test_news_are_told_once(watch: Watch) -> None:
 
 
 def test_a_ledger_that_cannot_be_kept_is_named_and_the_others_have_their_turn(watch: Watch) -> None:
-    def warm(_: Ledgers, directory: str) -> list[Learnt]:
+    def warm(_: Context, directory: str) -> list[Learnt]:
         if directory == "/a":
             raise StoreBusy("locked")
         return [Learnt("s")]
@@ -76,14 +76,14 @@ def test_the_thread_looks_where_it_is_told_and_where_plugins_have_their_ledgers(
     done = threading.Event()
     places = {"/told", "/place"}
 
-    def warm(_: Ledgers, directory: str) -> list[Learnt]:
+    def warm(_: Context, directory: str) -> list[Learnt]:
         seen.append(directory)
         if places <= set(seen):
             done.set()
         return []
 
-    learning = plugin("azure-vnet-ipam")._replace(warm=warm, places=("/place",))
-    monkeypatch.setattr(module, "plugin", lambda name: learning if name == "azure-vnet-ipam" else plugin("host-local"))
+    learning, other = plugin("azure-vnet-ipam")._replace(warm=warm, places=("/place",)), plugin("host-local")
+    monkeypatch.setattr(registry, "plugin", lambda name: learning if name == "azure-vnet-ipam" else other)
     keeping = warmer(watch, ["/told"])
     keeping.start()
     assert done.wait(20)

@@ -17,6 +17,7 @@ from tests.conftest import UNIPAM
 
 from unipam.cli.main import COMMANDS, unipam
 from unipam.cni.call import Call
+from unipam.cni.context import Context
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers
 
@@ -44,7 +45,7 @@ def data_dir(tmp_path: Path) -> Path:
             "CNI_PATH": "/x",
             "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-{holder}",
         }
-        assert answer(Call("host-local", env, json.dumps(config).encode()), Ledgers()).code == 0
+        assert answer(Call("host-local", env, json.dumps(config).encode()), Context(Ledgers())).code == 0
     return tmp_path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.dialects.registry import answer
 from unipam.ledger.history import Replay
 from unipam.ledger.open import FILE, Ledgers, uptime
@@ -34,7 +35,7 @@ def ask(verb: str, conf: Mapping[str, Any], container: str) -> Answer:
     """A call of host-local, answered in this process as a cold one would be; it must succeed."""
     ledgers = Ledgers()
     call = Call("host-local", environment(verb, container), json.dumps(conf).encode(), asked=uptime())
-    given = answer(call, ledgers)
+    given = answer(call, Context(ledgers))
     ledgers.close_all()
     assert given.code == 0, given
     return given

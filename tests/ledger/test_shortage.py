@@ -15,7 +15,7 @@ from unipam.ledger import reads, shortage
 from unipam.ledger.change import Inheritance, nothing
 from unipam.ledger.ledger import Allocation, Ledger
 from unipam.ledger.pools import describe
-from unipam.model.errors import Exhausted, StoreBusy
+from unipam.model.errors import Exhausted
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
 
@@ -53,7 +53,7 @@ def serve(ledger: Ledger, asked: Request) -> Allocation:
     try:
         return attempt()
     except Exhausted:
-        return shortage.relieve(ledger, "net", attempt, nothing, patient=True)
+        return shortage.relieve(ledger, "net", attempt, nothing)
 
 
 def past(ledger: Ledger, what: str = "") -> list[tuple[str, str, str]]:
@@ -135,13 +135,8 @@ def test_what_is_taken_over_full_and_dead_makes_room_too(ledger: Ledger) -> None
     with pytest.raises(Exhausted):
         attempt()
     assert reads.spaces(ledger) == {}
-    shortage.relieve(ledger, "net", attempt, inherit, patient=True)
+    shortage.relieve(ledger, "net", attempt, inherit)
     assert [lease.container for lease in reads.leases(ledger)] == ["new"]
-
-
-def test_who_has_no_patience_is_told_to_come_back(ledger: Ledger) -> None:
-    with pytest.raises(StoreBusy):
-        shortage.relieve(ledger, "net", lambda: pytest.fail("asked"), nothing, patient=False)
 
 
 # Refusals ----------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.dialects.registry import answer
-from unipam.ledger.open import Ledgers
-from unipam.model.errors import StoreBusy, UnipamError
+from unipam.ledger.open import Ledgers, WouldBlock
+from unipam.model.errors import UnipamError
 
 _WAITING_CALLS = 32
 
@@ -19,7 +20,8 @@ class Responder:
     """Answers calls: at once in this thread, or patiently in another. `patience` is in seconds."""
 
     def __init__(self, *, flush: bool = False, patience: float = 3.5) -> None:
-        self.ledgers = Ledgers(patience=0, flush=flush, attended=True)
+        self.ledgers = Ledgers(patience=0, flush=flush)
+        self._context = Context(self.ledgers, attended=True)
         self._patience = patience
         self._flush = flush
         self._own = threading.local()
@@ -29,8 +31,8 @@ class Responder:
     def at_once(self, call: Call) -> Answer | None:
         """The answer, or None when giving it would mean to wait."""
         try:
-            return answer(call, self.ledgers)
-        except StoreBusy:
+            return answer(call, self._context)
+        except WouldBlock:
             return None
 
     def together(self, calls: Sequence[Call]) -> list[Answer | None]:
@@ -45,13 +47,13 @@ class Responder:
 
     def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
         """Answer, waiting for other writers as long as patience lasts; `then` is told in a thread of its own."""
-        self._start(lambda: then(answer(call, self._ledgers_here())))
+        self._start(lambda: then(answer(call, self._context_here())))
 
     def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""
         if given.undo:
             undo = given.undo
-            self._start(lambda: undo(self._ledgers_here()))
+            self._start(lambda: undo(self._context_here()))
 
     def finish(self) -> None:
         """Wait until all that was started is done."""
@@ -63,7 +65,7 @@ class Responder:
         self._running.add(future)
         future.add_done_callback(self._running.discard)
 
-    def _ledgers_here(self) -> Ledgers:
-        if not hasattr(self._own, "ledgers"):
-            self._own.ledgers = Ledgers(patience=self._patience, flush=self._flush, attended=True)
-        return cast("Ledgers", self._own.ledgers)
+    def _context_here(self) -> Context:
+        if not hasattr(self._own, "context"):
+            self._own.context = Context(Ledgers(patience=self._patience, flush=self._flush), attended=True)
+        return cast("Context", self._own.context)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
+from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt, Warm
 from unipam.dialects import registry
 from unipam.ledger.open import Ledgers
@@ -25,7 +26,7 @@ class Warmer(Rounds):
         super().__init__("warm", _TICK)
         self._directories = directories
         self._watch = watch
-        self._ledgers = Ledgers(patience=2.0)
+        self._context = Context(Ledgers(patience=2.0))
         self._said: dict[tuple[str, str], Learnt | str] = {}
 
     def round(self) -> None:
@@ -38,7 +39,7 @@ class Warmer(Rounds):
         """Look at every ledger of one plugin once."""
         for directory in sorted(directories):
             try:
-                for learnt in warm(self._ledgers, directory):
+                for learnt in warm(self._context, directory):
                     self._say((directory, learnt.space), learnt)
             except UnipamError as error:
                 self._say((directory, ""), error.message)

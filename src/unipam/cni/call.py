@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from unipam.ledger.open import Ledgers
+from unipam.cni.context import Context
 
 KEY = "UNIPAM_CALL"
 """The variable in which the launcher names a call: random, the same when the call is asked again cold."""
@@ -50,8 +50,8 @@ class Call(NamedTuple):
         return self.env.get(KEY, "")
 
 
-Undo = Callable[[Ledgers], None]
-"""Takes back what a call did, through ledgers of whoever does it (a connection belongs to one thread)."""
+Undo = Callable[[Context], None]
+"""Takes back what a call did, in the context of whoever does it (a connection belongs to one thread)."""
 
 
 class Answer(NamedTuple):

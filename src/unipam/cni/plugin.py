@@ -14,9 +14,10 @@ import msgspec
 
 from unipam.cni import protocol
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.cni.protocol import Config
 from unipam.cni.result import render_error
-from unipam.ledger.open import Ledgers
+from unipam.ledger.open import WouldBlock
 from unipam.model.errors import (
     BadConfig,
     BadEnvironment,
@@ -27,7 +28,7 @@ from unipam.model.errors import (
     UnsupportedVersion,
 )
 
-Verb = Callable[[Call, Config, Ledgers], Answer]
+Verb = Callable[[Call, Config, Context], Answer]
 Codes = Mapping[type[UnipamError], int]
 
 
@@ -39,7 +40,7 @@ class Learnt(NamedTuple):
     error: str = ""
 
 
-Warm = Callable[[Ledgers, str], list[Learnt]]
+Warm = Callable[[Context, str], list[Learnt]]
 """Asks the sources that are due of the ledger in a directory; what they said."""
 
 
@@ -83,11 +84,11 @@ def code_of(error: UnipamError, codes: Codes) -> int:
     return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
 
 
-def answer(chosen: Plugin, call: Call, ledgers: Ledgers) -> Answer:
-    """Return what the plugin answers. Raises nothing but StoreBusy, and that only when the ledgers have no patience."""
+def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
+    """Return what the plugin answers. Raises nothing but WouldBlock, and that only where the call may not wait."""
     try:
-        return _answer(chosen, call, ledgers)
-    except StoreBusy:
+        return _answer(chosen, call, context)
+    except WouldBlock:
         raise
     except Exception as error:  # noqa: BLE001 (a fault of ours: all that a runtime can read is still a CNI error)
         return _confess(error)
@@ -101,7 +102,7 @@ def _confess(error: Exception) -> Answer:
     return given._replace(facts={**given.facts, "traceback": "".join(traceback.format_exception(error))})
 
 
-def _answer(chosen: Plugin, call: Call, ledgers: Ledgers) -> Answer:
+def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
     verb, config = call.verb, _UNREAD
     try:
         if not verb:
@@ -116,10 +117,10 @@ def _answer(chosen: Plugin, call: Call, ledgers: Ledgers) -> Answer:
     except UnipamError as error:
         return failure(error, code_of(error, CODES), error.message, config, dated=chosen.dated)
     try:
-        return chosen.verbs[verb](call, config, ledgers)
+        return chosen.verbs[verb](call, config, context)
     except UnipamError as error:
-        if isinstance(error, StoreBusy) and not ledgers.patient:
-            raise
+        if isinstance(error, StoreBusy) and not context.may_wait:
+            raise WouldBlock(error.message) from error
         return failure(error, code_of(error, chosen.codes), chosen.word(error), config, dated=chosen.dated)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers, began
 
@@ -28,7 +29,7 @@ def _cwd() -> str:
         return ""
 
 
-def _deliver(given: Answer, ledgers: Ledgers) -> None:
+def _deliver(given: Answer, context: Context) -> None:
     """Tell the caller; if it is gone nobody has the address, so take the work back (defect D4)."""
     with contextlib.suppress(OSError):  # nobody listens to it who needs it
         os.write(2, given.stderr)
@@ -38,7 +39,7 @@ def _deliver(given: Answer, ledgers: Ledgers) -> None:
             rest = rest[os.write(1, rest) :]
     except OSError:
         if given.undo:
-            given.undo(ledgers)
+            given.undo(context)
         sys.exit(1)
 
 
@@ -46,9 +47,9 @@ def main() -> None:
     """Answer one call and exit with its code."""
     env = _environment()
     call = Call(os.path.basename(sys.argv[-1]), env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
-    ledgers = Ledgers()
-    result = answer(call, ledgers)
-    _deliver(result, ledgers)
+    context = Context(Ledgers())
+    result = answer(call, context)
+    _deliver(result, context)
     # What was answered is committed; an orderly end would only make the caller wait for it.
     os._exit(result.code)
 

@@ -12,8 +12,8 @@ from unipam.cni import plugin as protocol
 
 if TYPE_CHECKING:
     from unipam.cni.call import Answer, Call
+    from unipam.cni.context import Context
     from unipam.cni.plugin import Plugin
-    from unipam.ledger.open import Ledgers
 
 
 def _host_local() -> Plugin:
@@ -42,6 +42,6 @@ def plugin(name: str) -> Plugin:
     return _PLUGINS.get(name, _host_local)()
 
 
-def answer(call: Call, ledgers: Ledgers) -> Answer:
+def answer(call: Call, context: Context) -> Answer:
     """Return the answer of the plugin that the call names. Raises what `cni.plugin.answer` raises."""
-    return protocol.answer(plugin(call.plugin), call, ledgers)
+    return protocol.answer(plugin(call.plugin), call, context)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from unipam.ledger import facts, given_back
-from unipam.model import rules
+from unipam.ledger import given_back
+from unipam.model import facts, rules
 from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
 

@@ -42,14 +42,14 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+class WouldBlock(Exception):
+    """Answering would keep others waiting: to be asked again of ledgers that are `patient`. Users never see it."""
+
+
 class Ledgers:
-    """The ledgers this process has open. `patience` and `flush` are the store's.
+    """The ledgers this process has open. `patience` and `flush` are the store's."""
 
-    `attended` ones are looked after by an agent: what they learn from outside is kept fresh without a call's doing.
-    """
-
-    def __init__(self, *, patience: float = 4.0, flush: bool = False, attended: bool = False) -> None:
-        self.attended = attended
+    def __init__(self, *, patience: float = 4.0, flush: bool = False) -> None:
         self._patience = patience
         self._flush = flush
         self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}

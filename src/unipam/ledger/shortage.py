@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from unipam.ledger import facts, reconcile
+from unipam.ledger import reconcile
 from unipam.ledger.change import Inherit, let_go, still_held
 from unipam.ledger.ledger import Allocation, Ledger, pools_note
-from unipam.model import rules
+from unipam.model import facts, rules
 from unipam.model.errors import Exhausted, StoreBroken, StoreBusy, StoreFull
 from unipam.model.records import HELD, Entry, Pool, Request
 from unipam.store.api import Tx
@@ -23,18 +23,14 @@ KEPT_QUIET = 60.0
 """Seconds for which a further refusal of the same pod or container is not journalled."""
 
 
-def relieve(
-    ledger: Ledger, space: str, attempt: Callable[[], Allocation], inherit: Inherit, *, patient: bool
-) -> Allocation:
+def relieve(ledger: Ledger, space: str, attempt: Callable[[], Allocation], inherit: Inherit) -> Allocation:
     """Free what is surely gone from a space that is full, and return what another `attempt` is given then.
 
     First what an earlier boot left; only if that is not enough, what was found gone twice. A space that was refused at
     first contact is adopted first, as nothing of it is in the ledger.
 
-    Raises StoreBusy when the caller has no patience, and what `attempt` raises: Exhausted when nothing helped.
+    It takes its time. Raises what `attempt` raises: Exhausted when nothing helped.
     """
-    if not patient:
-        raise StoreBusy("the pool is full: looking for what is gone takes its time")
     ledger.adopt(space, inherit)
     gone = _gone(ledger, space)
     old = [suspect for suspect in gone if reconcile.is_of_earlier_boot(suspect.claim, ledger.boot)]

@@ -14,13 +14,15 @@ from unipam.addr.prefix import format_address
 from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet import warm
 from unipam.dialects.azure_vnet.site import Site
 from unipam.dialects.registry import answer
+from unipam.ledger.change import nothing
 from unipam.ledger.learned import snapshot
-from unipam.ledger.open import Ledgers
-from unipam.model.errors import SourceFailed, StoreBusy
+from unipam.ledger.open import Ledgers, WouldBlock
+from unipam.model.errors import SourceFailed
 
 PLUGIN = "azure-vnet-ipam"
 SUBNET = "10.224.0.0/16"
@@ -47,12 +49,12 @@ class Place:
             raise SourceFailed("out of order")
         return self.found
 
-    def call(self, verb: str, container: str, ledgers: Ledgers | None = None, **ipam: Any) -> Answer:
+    def call(self, verb: str, container: str, context: Context | None = None, **ipam: Any) -> Answer:
         base = {"type": PLUGIN, "dataDir": str(self.directory), "stateFile": str(self.state_file), "subnet": SUBNET}
         document = {"cniVersion": "1.1.0", "name": "azure", "ipam": {**base, **ipam}}
         env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": "/n", "CNI_IFNAME": "e", "CNI_PATH": "/"}
         call = Call(PLUGIN, env, json.dumps(document).encode(), str(self.root))
-        return answer(call, ledgers or self.ledgers)
+        return answer(call, context or Context(self.ledgers))
 
     def held(self) -> dict[str, str]:
         ledger = self.ledgers.at(str(self.directory))
@@ -72,10 +74,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 @pytest.fixture
-def hasty(place: Place) -> Iterator[Ledgers]:
-    """Ledgers as an agent's first look has them: nothing may wait."""
-    ledgers = Ledgers(patience=0, attended=True)
-    yield ledgers
+def hasty(place: Place) -> Iterator[Context]:
+    """The context of an agent's first look: nothing may wait."""
+    ledgers = Ledgers(patience=0)
+    yield Context(ledgers, attended=True)
     ledgers.close_all()
 
 
@@ -85,7 +87,7 @@ def test_an_answer_that_nobody_heard_is_undone_with_its_state_file(place: Place)
     assert place.in_use() == ["a", "b"]
     assert given.undo
     other = Ledgers()
-    given.undo(other)
+    given.undo(Context(other))
     other.close_all()
     assert list(place.held().values()) == place.in_use() == ["a"]
 
@@ -96,18 +98,18 @@ def test_what_was_held_already_is_not_undone(place: Place) -> None:
 
 
 @pytest.mark.parametrize("ipam", [{}, {"writeState": True}, {"log": "/nowhere/log"}])
-def test_what_would_take_time_is_put_off(place: Place, hasty: Ledgers, ipam: dict[str, Any]) -> None:
+def test_what_would_take_time_is_put_off(place: Place, hasty: Context, ipam: dict[str, Any]) -> None:
     if ipam:
         place.call("ADD", "a")
-    with pytest.raises(StoreBusy):
+    with pytest.raises(WouldBlock):
         place.call("ADD", "b", hasty, **ipam)
     assert "b" not in place.held().values()
 
 
-def test_a_state_file_met_for_the_first_time_is_put_off(place: Place, hasty: Ledgers) -> None:
+def test_a_state_file_met_for_the_first_time_is_put_off(place: Place, hasty: Context) -> None:
     place.state_file.write_text('{"IPAM":{}}')
     for verb in ("ADD", "DEL"):
-        with pytest.raises(StoreBusy, match="first contact"):
+        with pytest.raises(WouldBlock, match="first contact"):
             place.call(verb, "a", hasty)
     assert place.asked == 0
 
@@ -117,7 +119,8 @@ def test_an_answer_that_came_between_two_looks_is_seen(
     place: Place, monkeypatch: pytest.MonkeyPatch, patient: bool
 ) -> None:
     """A call finds no pool, another call learns it, and then there is no reason any more to ask the source."""
-    ledgers = Ledgers(attended=True) if patient else Ledgers(patience=0, attended=True)
+    ledgers = Ledgers() if patient else Ledgers(patience=0)
+    ledgers.at(str(place.directory)).adopt(PLUGIN, nothing)  # met before, and no pool learned yet
     is_due = Site.is_due
 
     def another_was_faster(site: Site, *, needed: bool = False) -> bool:
@@ -128,32 +131,35 @@ def test_an_answer_that_came_between_two_looks_is_seen(
     with contextlib.ExitStack() as end:
         end.callback(ledgers.close_all)
         monkeypatch.setattr(Site, "is_due", another_was_faster)
-        given = place.call("ADD", "a", ledgers)
+        given = place.call("ADD", "a", Context(ledgers, attended=True))
     assert (given.code, place.asked) == (0, 1), given.stdout
     assert sorted(place.held().values()) == ["a", "another"]
 
 
 def test_a_known_pool_is_served_at_once_however_long_ago_it_was_learned(
-    place: Place, hasty: Ledgers, monkeypatch: pytest.MonkeyPatch
+    place: Place, hasty: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.call("ADD", "a")
     monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 1e9)
     assert place.call("ADD", "b", hasty).code == 0
-    attended = Ledgers(attended=True)
+    ledgers = Ledgers()
+    attended = Context(ledgers, attended=True)
     place.call("DEL", "b", attended)
     assert place.call("ADD", "b", attended).code == 0
-    attended.close_all()
+    ledgers.close_all()
     assert place.asked == 1
 
 
 def test_an_exhausted_pool_is_asked_for_when_it_is_time(
-    place: Place, hasty: Ledgers, monkeypatch: pytest.MonkeyPatch
+    place: Place, hasty: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for container in "ab":
         place.call("ADD", container)
-    assert place.call("ADD", "c", hasty).code == 1, "asked a moment ago: the answer would be the same"
+    asked = place.asked
+    assert place.call("ADD", "c").code == 1
+    assert place.asked == asked, "asked a moment ago: the answer would be the same"
     monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 1e9)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(WouldBlock):
         place.call("ADD", "c", hasty)
 
 
@@ -184,15 +190,15 @@ def test_a_list_of_other_machines_interfaces_is_named_as_the_cause(place: Place)
 
 
 def test_keeping_warm(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert warm.keep_warm(place.ledgers, str(place.directory)) == [], "no ledger, nothing to keep"
+    assert warm.keep_warm(Context(place.ledgers), str(place.directory)) == [], "no ledger, nothing to keep"
     place.call("ADD", "a")
-    assert warm.keep_warm(place.ledgers, str(place.directory)) == [], "asked a moment ago"
+    assert warm.keep_warm(Context(place.ledgers), str(place.directory)) == [], "asked a moment ago"
     monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 1e9)
     place.found = listing(3)
-    assert warm.keep_warm(place.ledgers, str(place.directory)) == [Learnt(PLUGIN, ((SUBNET, 3),))]
+    assert warm.keep_warm(Context(place.ledgers), str(place.directory)) == [Learnt(PLUGIN, ((SUBNET, 3),))]
     monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 2e9)
     place.found = None
-    assert warm.keep_warm(place.ledgers, str(place.directory)) == [Learnt(PLUGIN, (), "out of order")]
+    assert warm.keep_warm(Context(place.ledgers), str(place.directory)) == [Learnt(PLUGIN, (), "out of order")]
     assert place.call("ADD", "b").code == 0
 
 
@@ -204,6 +210,6 @@ def test_both_plugins_of_one_directory_are_kept_apart(place: Place) -> None:
         json.dumps({"cniVersion": "1.0.0", "name": "azure", "ipam": {"dataDir": str(place.directory)}}).encode(),
         "/",
     )
-    assert answer(six, place.ledgers).code == 0
+    assert answer(six, Context(place.ledgers)).code == 0
     ledger = place.ledgers.at(str(place.directory))
     assert [len(snapshot(ledger, name)[1]) for name in (PLUGIN, "azure-vnet-ipamv6")] == [1, 1]

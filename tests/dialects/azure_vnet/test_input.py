@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.cni.call import Call
+from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import config
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers
@@ -64,7 +65,7 @@ def test_every_configuration_is_answered(place: Path, document: dict[str, Any], 
     env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": "c", "CNI_NETNS": "/n", "CNI_IFNAME": "e", "CNI_PATH": "/p"}
     stdin = json.dumps(within(place, document)).encode()
     ledgers = Ledgers()
-    given = answer(Call(plugin, env, stdin, str(place)), ledgers)
+    given = answer(Call(plugin, env, stdin, str(place)), Context(ledgers))
     ledgers.close_all()
     strict = isinstance(document["ipam"], dict) and document["ipam"].get("strict") is True
     assert given.code == 0 or verb != "DEL" or strict

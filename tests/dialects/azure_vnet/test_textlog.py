@@ -17,6 +17,7 @@ import pytest
 from unipam.clients import wireserver
 from unipam.clients.wireserver import Interface, Subnet
 from unipam.cni.call import Call
+from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import nics, printing
 from unipam.dialects.registry import answer
 from unipam.ledger import refresh
@@ -77,7 +78,7 @@ class Player:
             f";K8S_POD_INFRA_CONTAINER_ID={PODS[pod]}",
         }  # fmt: skip
         call = Call("azure-vnet-ipam", env, msgspec.json.encode(document), str(self.root), self.pid)
-        return answer(call, self.ledgers).code
+        return answer(call, Context(self.ledgers)).code
 
     def sessions(self) -> list[list[str]]:
         return sessions(self.log.read_text())

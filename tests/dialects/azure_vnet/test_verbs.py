@@ -1,6 +1,6 @@
 """azure-vnet-ipam as a node has it: the installed executable, a wireserver at its real address, an agent or none.
 
-What the original answered to the same calls was captured (dialects/azure_vnet/captured).
+What the original answered to the same calls was captured (`captured`, beside this file).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from tests.dialects.azure_vnet.azure import AzureNode, azure_node, document, finish, one_pool
 from tests.real.node import Said, missing, wait_until
 
-CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
+CAPTURED = Path(__file__).parent / "captured"
 SUBNET = "10.224.0.0/16"
 LONG = "600"
 """Seconds in which no test asks the source a second time by itself, however slow the machine."""

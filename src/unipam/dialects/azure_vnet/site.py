@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import source, state
 from unipam.dialects.azure_vnet.config import Origin
 from unipam.dialects.azure_vnet.source import Remark
 from unipam.ledger import learned, refresh
 from unipam.ledger.change import Inheritance
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import Ledgers, started
+from unipam.ledger.open import started
 from unipam.ledger.refresh import Outcome
-from unipam.model.errors import StoreBroken, StoreBusy
+from unipam.model.errors import StoreBroken
 
 
 class Refreshed(NamedTuple):
@@ -30,7 +31,7 @@ class Site(NamedTuple):
     """One ledger and where what it knows comes from. The space in it is called like the plugin."""
 
     origin: Origin
-    ledgers: Ledgers
+    context: Context
     ledger: Ledger
     directory: str
     wait: Callable[[str], None]
@@ -42,10 +43,9 @@ class Site(NamedTuple):
         return self.origin.plugin
 
     def inherit(self) -> Inheritance:
-        """What the original left behind. Raises StoreBusy when reading it would keep others waiting, or StoreBroken."""
+        """What the original left behind. Raises WouldBlock, StoreBusy or StoreBroken."""
         path = self.origin.state_file
-        if not self.ledgers.patient:
-            raise StoreBusy(f"first contact with the state file {path}", path=path)
+        self.context.require_waiting(f"first contact with the state file {path}")
         self.wait(self.origin.plugin)
         if not os.path.exists(path):
             return Inheritance()

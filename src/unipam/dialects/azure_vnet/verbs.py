@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from unipam.cni import attachment, originals, protocol
 from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, Verb, failure
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
@@ -22,11 +23,11 @@ from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
-from unipam.ledger import facts, reconcile, refresh, shortage
 from unipam.ledger import learned as learning
+from unipam.ledger import reconcile, refresh, shortage
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Allocation
-from unipam.ledger.open import Ledgers
+from unipam.model import facts
 from unipam.model.errors import (
     BadConfig,
     Exhausted,
@@ -61,15 +62,15 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"])
 
 
-def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
+def _logged(act: Callable[[Call, Config, Context, Story], Answer]) -> Verb:
     """A verb that leaves a trace in the original's log, where that is wanted."""
 
-    def verb(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+    def verb(call: Call, config: Config, context: Context) -> Answer:
         story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
         try:
-            answer = act(call, config, ledgers, story)
+            answer = act(call, config, context, story)
         except UnipamError as error:
-            if not isinstance(error, StoreBusy) or ledgers.patient:  # the call begins anew in a moment otherwise
+            if not isinstance(error, StoreBusy) or context.may_wait:  # the call begins anew in a moment otherwise
                 story.error = error.message
                 textlog.write(story)
             raise
@@ -79,11 +80,11 @@ def _logged(act: Callable[[Call, Config, Ledgers, Story], Answer]) -> Verb:
     return verb
 
 
-def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
+def _add(call: Call, config: Config, context: Context, story: Story) -> Answer:
     network = _network(call, config)
     directory = attachment.directory(call, network.data_dir)
     warm.remember(directory, network.origin)
-    site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
+    site = Site(network.origin, context, context.ledger(directory), directory, originals.wait)
     _take_time(site, network)
     story.begin(network, site)
     try:
@@ -97,14 +98,13 @@ def _add(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
 
 def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
     """One address, of what the source says now where that is wanted. Raises Refused in the original's words."""
-    if not site.ledgers.attended and site.is_due():
+    if not site.context.attended and site.is_due():
         story.refreshed = site.freshen()
     try:
         return _serve(call, site, network, story)
     except _CURABLE as error:
         if site.is_due(needed=True):
-            if not site.ledgers.patient:
-                raise StoreBusy("the source must be asked first", path=site.directory) from None
+            site.context.require_waiting("the source must be asked first")
             story.refreshed = site.freshen(needed=True)
         elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
             raise
@@ -112,9 +112,9 @@ def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tupl
 
 
 def _take_time(site: Site, network: Network) -> None:
-    """Raises StoreBusy where files are written besides the ledger: not in front of everybody else."""
-    if not site.ledgers.patient and (network.origin.write_state or network.log):
-        raise StoreBusy("the state file or the log is written too", path=site.directory)
+    """Raise WouldBlock where files are written besides the ledger: not in front of everybody else."""
+    if network.origin.write_state or network.log:
+        site.context.require_waiting("the state file or the log is written too")
 
 
 def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
@@ -152,7 +152,8 @@ def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, Lea
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
         if plan.hopeless or network.strict:  # the original looks for nothing that is gone
             raise
-        allocation = shortage.relieve(site.ledger, site.space, attempt, site.inherit, patient=site.ledgers.patient)
+        site.context.require_waiting("the pool is full: what is gone is looked for")
+        allocation = shortage.relieve(site.ledger, site.space, attempt, site.inherit)
     pool = plan.learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held
     return allocation, pool
@@ -176,8 +177,8 @@ def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) ->
 
 
 def _granted(config: Config, network: Network, site: Site, allocation: Allocation, pool: LearnedPool) -> Answer:
-    def undo(own: Ledgers) -> None:
-        there = site._replace(ledgers=own, ledger=own.at(site.directory))
+    def undo(own: Context) -> None:
+        there = site._replace(context=own, ledger=own.ledger(site.directory))
         there.ledger.undo(allocation, "the caller went away before it had the answer")
         there.save()
 
@@ -204,18 +205,18 @@ def _leniently(call: Call, config: Config) -> Network:
         return network
 
 
-def _site(call: Call, network: Network, ledgers: Ledgers) -> Site | None:
+def _site(call: Call, network: Network, context: Context) -> Site | None:
     """The place of a configuration; None when neither a ledger nor a state of the original is there."""
     directory = attachment.directory(call, network.data_dir)
-    ledger = ledgers.find(directory)
+    ledger = context.find_ledger(directory)
     if ledger is None and os.path.exists(network.origin.state_file):
-        ledger = ledgers.at(directory)
-    return None if ledger is None else Site(network.origin, ledgers, ledger, directory, originals.wait)
+        ledger = context.ledger(directory)
+    return None if ledger is None else Site(network.origin, context, ledger, directory, originals.wait)
 
 
-def _del(call: Call, config: Config, ledgers: Ledgers, story: Story) -> Answer:
+def _del(call: Call, config: Config, context: Context, story: Story) -> Answer:
     network = _leniently(call, config)
-    site = _site(call, network, ledgers)
+    site = _site(call, network, context)
     if site is not None:
         _take_time(site, network)
     story.begin(network, site)
@@ -251,10 +252,10 @@ def _release(call: Call, site: Site, network: Network) -> list[Claim]:
     return gone
 
 
-def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _check(call: Call, config: Config, context: Context) -> Answer:
     """Whether the container holds what prevResult says, of what lies in our pools; the original never looks."""
     network = _network(call, config)
-    site = _site(call, network, ledgers)
+    site = _site(call, network, context)
     wanted = protocol.previous_addresses(config.document) or []
     if not network.strict and site is not None:
         known, _ = learning.snapshot(site.ledger, site.space)
@@ -264,10 +265,10 @@ def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     return Answer(0, facts={"network": config.name})
 
 
-def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _gc(call: Call, config: Config, context: Context) -> Answer:
     """Let go of what this network's containers hold that are not valid any more. Other networks share the pools."""
     network = _leniently(call, config)
-    site = _site(call, network, ledgers)
+    site = _site(call, network, context)
     valid = protocol.valid_attachments(config.document)
     if site is None or valid is None:
         return Answer(0, facts={"network": config.name, "addresses": []})
@@ -282,16 +283,16 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
 
 
-def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _status(call: Call, config: Config, context: Context) -> Answer:
     try:
         network = _network(call, config)
         directory = attachment.directory(call, network.data_dir)
-        site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
+        site = Site(network.origin, context, context.ledger(directory), directory, originals.wait)
         site.ledger.probe()
         if not learning.snapshot(site.ledger, site.space)[0].pools:
             _learn_first(site)
     except StoreBusy:
-        if not ledgers.patient:
+        if not context.may_wait:
             raise
     except UnipamError as error:
         return failure(error, 50, f"no address can be served: {error.message}", config)
@@ -300,8 +301,7 @@ def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 
 def _learn_first(site: Site) -> Refreshed:
     """Ask the source although no pod waits for it. Raises Missing when nothing is known after it."""
-    if not site.ledgers.patient:
-        raise StoreBusy("the source must be asked first", path=site.directory)
+    site.context.require_waiting("the source must be asked first")
     story = site.freshen(needed=True)
     if not learning.snapshot(site.ledger, site.space)[0].pools:
         raise Missing("Invalid address space", details=story.outcome.attempt.error)

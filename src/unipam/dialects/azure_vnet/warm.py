@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from unipam.cni import originals
+from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet.config import NAMES, Origin
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.ledger import refresh
 from unipam.ledger.learned import Learned
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import Ledgers
 
 _wanted: dict[tuple[str, str], Origin] = {}
 """For each data directory and plugin that was called for here, how the latest call wants its pools kept."""
@@ -20,19 +20,19 @@ def remember(directory: str, origin: Origin) -> None:
     _wanted[directory, origin.plugin] = origin
 
 
-def keep_warm(ledgers: Ledgers, directory: str) -> list[Learnt]:
+def keep_warm(context: Context, directory: str) -> list[Learnt]:
     """Ask the sources that are due of the ledger in a directory; what they said. Raises the store's errors."""
-    ledger = ledgers.find(directory)
-    sites = [_site(ledgers, ledger, directory, name) for name in NAMES] if ledger else []
+    ledger = context.find_ledger(directory)
+    sites = [_site(context, ledger, directory, name) for name in NAMES] if ledger else []
     return [_learnt(site, site.freshen()) for site in sites if site is not None and site.is_due()]
 
 
-def _site(ledgers: Ledgers, ledger: Ledger, directory: str, name: str) -> Site | None:
+def _site(context: Context, ledger: Ledger, directory: str, name: str) -> Site | None:
     """A space as the latest call wants it kept, or as it was kept before this process began."""
     settings = refresh.latest(ledger, name).settings
     if not settings:
         return None
-    return Site(_wanted.get((directory, name)) or Origin(**settings), ledgers, ledger, directory, originals.wait)
+    return Site(_wanted.get((directory, name)) or Origin(**settings), context, ledger, directory, originals.wait)
 
 
 def _learnt(site: Site, news: Refreshed) -> Learnt:

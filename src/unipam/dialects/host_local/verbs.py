@@ -10,6 +10,7 @@ from typing import Any
 
 from unipam.cni import attachment, originals, protocol
 from unipam.cni.call import Answer, Call, Undo
+from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, failure
 from unipam.cni.protocol import Config
 from unipam.cni.result import Ip, Result, render
@@ -19,7 +20,7 @@ from unipam.dialects.host_local.config import Network
 from unipam.ledger.change import Inherit, Inheritance
 from unipam.ledger.given_back import refusal
 from unipam.ledger.ledger import Allocation, Ledger, missing
-from unipam.ledger.open import Ledgers, started
+from unipam.ledger.open import started
 from unipam.ledger.pools import describe
 from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
 from unipam.model.records import Owner, Request
@@ -51,13 +52,12 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"], call.env["CNI_IFNAME"])
 
 
-def _inherit(ledger: Ledger, ledgers: Ledgers, data_dir: str, space: str) -> Inherit:
+def _inherit(ledger: Ledger, context: Context, data_dir: str, space: str) -> Inherit:
     def inherit() -> Inheritance:
         path = f"{data_dir}/{space}"
         if directory.is_given_back(path):
             raise refusal(space, directory.again(data_dir))
-        if not ledgers.patient:  # looking for what was before takes its time: not in front of everybody else
-            raise StoreBusy(f"first contact with the network {space}", path=path)
+        context.require_waiting(f"first contact with the network {space}")
         return take_over(ledger, path)
 
     return inherit
@@ -69,32 +69,33 @@ def take_over(ledger: Ledger, path: str) -> Inheritance:
     return directory.inherit(path, ledger.boot, started())
 
 
-def _add(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _add(call: Call, config: Config, context: Context) -> Answer:
     network, wishes = _asked(call, config)
     dns = host_local.dns(network, call.cwd)
     inode = protocol.check_namespace(call)
     data_dir = attachment.directory(call, network.data_dir)
-    ledger = ledgers.at(data_dir)
+    ledger = context.ledger(data_dir)
     request = Request(
         _owner(call), network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot,
         attachment.details(call, inode), last=call.last,
     )  # fmt: skip
-    allocation = _allocate(ledger, ledgers, data_dir, network, request, config.read(_pools))
-    return _granted(config, network, allocation, dns, lambda own: own.at(data_dir).undo(allocation, _UNHEARD))
+    allocation = _allocate(ledger, context, data_dir, network, request, config.read(_pools))
+    return _granted(config, network, allocation, dns, lambda own: own.ledger(data_dir).undo(allocation, _UNHEARD))
 
 
 def _allocate(
-    ledger: Ledger, ledgers: Ledgers, data_dir: str, network: Network, request: Request, pools: str
+    ledger: Ledger, context: Context, data_dir: str, network: Network, request: Request, pools: str
 ) -> Allocation:
     """One address of each pool. From a full one what is gone is freed first; a refusal is journalled."""
-    space, inherit = network.name, _inherit(ledger, ledgers, data_dir, network.name)
+    space, inherit = network.name, _inherit(ledger, context, data_dir, network.name)
     attempt = partial(ledger.allocate, space, request, inherit=inherit, pools=pools)
     try:
         return attempt()
     except Exhausted:
+        context.require_waiting(f"the pool of {space} is full: what is gone is looked for")
         from unipam.ledger import shortage  # more to import than an ADD that is served needs
     try:
-        return shortage.relieve(ledger, space, attempt, inherit, patient=ledgers.patient)
+        return shortage.relieve(ledger, space, attempt, inherit)
     except Exhausted as error:
         filling = shortage.filling(ledger, space, request.pools[int(str(error.facts["pool"]))])
         place = "" if data_dir == host_local.DATA_DIR else f" --data-dir {data_dir}"
@@ -113,50 +114,50 @@ def _granted(config: Config, network: Network, allocation: Allocation, dns: dict
     return Answer(0, stdout, undo=undo if allocation.new else None, facts=facts)
 
 
-def _ledger(call: Call, config: Config, ledgers: Ledgers) -> tuple[Ledger | None, str]:
+def _ledger(call: Call, config: Config, context: Context) -> tuple[Ledger | None, str]:
     """The ledger that a network's leases are in, if it or anything to inherit exists, and its data directory."""
     data_dir = attachment.directory(call, config.read(_place))
-    found = ledgers.find(data_dir)
+    found = context.find_ledger(data_dir)
     if found is None and host_local.has_state(data_dir, config.name):
-        return ledgers.at(data_dir), data_dir
+        return context.ledger(data_dir), data_dir
     return found, data_dir
 
 
-def _del(call: Call, config: Config, ledgers: Ledgers) -> Answer:
-    ledger, data_dir = _ledger(call, config, ledgers)
+def _del(call: Call, config: Config, context: Context) -> Answer:
+    ledger, data_dir = _ledger(call, config, context)
     if ledger is None:
         return Answer(0, facts={"network": config.name, "addresses": []})
-    inherit = _inherit(ledger, ledgers, data_dir, config.name)
+    inherit = _inherit(ledger, context, data_dir, config.name)
     gone = ledger.release(config.name, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=inherit)
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
 
 
-def _check(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _check(call: Call, config: Config, context: Context) -> Answer:
     _asked(call, config)
-    ledger, data_dir = _ledger(call, config, ledgers)
+    ledger, data_dir = _ledger(call, config, context)
     owner = _owner(call)
     if ledger is None:
         raise missing(owner)
     wanted = protocol.previous_addresses(config.document)
-    ledger.check(config.name, owner, wanted, inherit=_inherit(ledger, ledgers, data_dir, config.name))
+    ledger.check(config.name, owner, wanted, inherit=_inherit(ledger, context, data_dir, config.name))
     return Answer(0, facts={"network": config.name})
 
 
-def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _gc(call: Call, config: Config, context: Context) -> Answer:
     valid = protocol.valid_attachments(config.document)
     if valid is None and host_local.flag(config.document, "gcWithoutList"):
         valid = set()
-    ledger, data_dir = _ledger(call, config, ledgers)
+    ledger, data_dir = _ledger(call, config, context)
     if ledger is None or valid is None:
         return Answer(0, facts={"network": config.name, "addresses": []})
-    inherit = _inherit(ledger, ledgers, data_dir, config.name)
+    inherit = _inherit(ledger, context, data_dir, config.name)
     gone = ledger.collect(config.name, valid, "GC: not among the valid attachments", inherit=inherit)
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
 
 
-def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
+def _status(call: Call, config: Config, context: Context) -> Answer:
     try:
-        ledger = ledgers.at(attachment.directory(call, config.read(_place)))
+        ledger = context.ledger(attachment.directory(call, config.read(_place)))
         ledger.probe()
         if host_local.flag(config.document, "statusOnExhaustion"):
             ledger.check_room(config.name, config.read(_network).pools)

@@ -86,7 +86,7 @@ class Kept:
 
 
 class CachedCloud:
-    """A cloud (`service.cloud.Cloud`) seen through snapshots that are kept. May be used from any thread.
+    """A cloud (`port.Cloud`) seen through snapshots that are kept. May be used from any thread.
 
     `own` looks as the register, `visitor` as the bearer of an access token; `done` is called when it is closed.
     """
@@ -123,11 +123,11 @@ class CachedCloud:
         self._done()
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """As `service.cloud.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
+        """As `port.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
         return self._own.get(newer_than)
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
-        """As `service.cloud.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
+        """As `port.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
         return self._kept_for(credential).fresh(max(newer_than, self._clock() - VISIBLE_FOR))
 
     def _kept_for(self, credential: str) -> Kept:

@@ -1,0 +1,40 @@
+"""What the process that answers a call lends to a verb; warm, cold and in tests alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.open import Ledgers, WouldBlock
+
+
+class Context(NamedTuple):
+    """How a verb reaches what it works on, and what it may do while others wait.
+
+    `attended` says that somebody keeps fresh what is learned from outside, so that a call need not. `clock` gives
+    seconds since the epoch.
+    """
+
+    ledgers: Ledgers
+    attended: bool = False
+    clock: Callable[[], float] = time.time
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether a call may keep those behind it waiting."""
+        return self.ledgers.patient
+
+    def ledger(self, directory: str) -> Ledger:
+        """Return the ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
+        return self.ledgers.at(directory)
+
+    def find_ledger(self, directory: str) -> Ledger | None:
+        """Return the ledger of a data directory, if there is one. Raises what `ledger` raises."""
+        return self.ledgers.find(directory)
+
+    def require_waiting(self, why: str) -> None:
+        """Raise WouldBlock where the call may not wait."""
+        if not self.may_wait:
+            raise WouldBlock(why)
