@@ -2,6 +2,8 @@
 
 After each death the next pod is told to try again or gets an address that nobody has, whichever plugin is in place;
 and the command, given again, completes what it had begun.
+
+Set UNIPAM_CRASH_MATRIX=full to let it die at every call about its files, those that only look or lock included.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 from tests.faults.aftermath import environment, held
 from tests.faults.strace import CHANGING, Step, Strace, steps
-from tests.faults.test_crash_matrix import conf
+from tests.faults.test_crash_matrix import FULL, conf
 from tests.real.node import PLUGINS, UNIPAM, Said, missing
 
 from unipam.cni.install import install
@@ -26,6 +28,7 @@ from unipam.cni.install import install
 _MISSING = missing({"strace": "strace", "containernetworking-plugins": str(PLUGINS / "host-local")})
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(_MISSING), reason=_MISSING)]
 
+CALLS = CHANGING if FULL else ",".join(c for c in CHANGING.split(",") if c not in {"close", "fcntl", "mmap", "munmap"})
 PODS = ("old", "new-1", "new-2")
 """Who lives on the node when it is given back: one that host-local served, two that unipam did."""
 
@@ -51,6 +54,12 @@ class Node:
         for pod in ("gone", "gone-too"):
             self.end(pod)
         assert sorted(self.living) == sorted(PODS)
+
+    def like(self, template: Node) -> Node:
+        """Make this node a copy of another."""
+        shutil.copytree(template.root, self.root)
+        self.living = dict(template.living)
+        return self
 
     def call(self, verb: str, pod: str) -> Said:
         network = json.dumps(conf(self.data_dir, "10.1.0.0/28") | {"cniVersion": "1.0.0"}).encode()
@@ -101,7 +110,7 @@ class Node:
         ledger = [self.data_dir / f"unipam.db{end}" for end in ("", "-wal", "-shm")]
         plugin = [self.bin_dir / name for name in ("host-local", "host-local.before-unipam")]
         links = [self.bin_dir / f".{path.name}.unipam-held" for path in plugin]
-        return Strace(CHANGING, tuple(map(str, [self.data_dir, self.bin_dir, *files, *ledger, *plugin, *links])))
+        return Strace(CALLS, tuple(map(str, [self.data_dir, self.bin_dir, *files, *ledger, *plugin, *links])))
 
     def give_back(self, step: Step | None = None) -> bool:
         """Run the command, to its end or to the step; whether it died."""
@@ -112,16 +121,16 @@ class Node:
 
 
 def test_death_of_giving_back(tmp_path: Path) -> None:
-    whole = Node(tmp_path / "whole")
-    whole.prepare()
+    template = Node(tmp_path / "template")
+    template.prepare()
+    whole = Node(tmp_path / "whole").like(template)
     assert not whole.give_back()
     whole.given_back()
     every = steps(whole.root / "log")
     seen: Counter[str] = Counter()
 
     def die(number: int) -> bool:
-        node = Node(tmp_path / f"run-{number}")
-        node.prepare()
+        node = Node(tmp_path / f"run-{number}").like(template)
         died = node.give_back(every[number])
         original = (node.bin_dir / "host-local").stat().st_size > 1 << 20
         served = node.live("early")

@@ -103,7 +103,7 @@ def test_nobody_is_served_from_the_mark_on(ledger: Ledger, ended: bool) -> None:
         lambda: ledger.check("net", ME, None),
         lambda: ledger.collect("net", set(), "GC"),
     ):
-        with pytest.raises(GivenBack, match="take net over again .unipam adopt it --network net."):
+        with pytest.raises(GivenBack, match=r"take net over again \(unipam adopt it --network net\)"):
             call()
     add(ledger, YOU, space="another")
 
