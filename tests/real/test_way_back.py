@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.aftermath import environment
 from tests.real.node import PLUGINS, UNIPAM, Node, missing
 
 from unipam.cni.install import install
@@ -120,7 +121,11 @@ def test_back_again_takes_a_word_by_name(node: Node) -> None:
         said = node.call("ADD", conf(node, network), "waiting")
         assert (said.code, said.document["code"]) == (1, BUSY)
         assert f"--network {network}" in said.document["msg"]
-    assert "nothing to adopt" in unipam("adopt", "host-local", "--data-dir", node.data_dir).stderr
+        status = node.call("STATUS", conf(node, network) | {"cniVersion": "1.1.0"}, "")
+        assert (status.document["code"], "given back" in status.document["msg"]) == (50, True)
+    listed = unipam("adopt", "host-local", "--data-dir", node.data_dir).stdout
+    assert "given back: --network net takes it over again" in listed
+    assert node.call("ADD", conf(node), "waiting").code == 1
     assert unipam("adopt", "host-local", "--data-dir", node.data_dir, "--network", "net").returncode == 0
     assert node.call("ADD", conf(node), "waiting").addresses != late
     assert node.call("ADD", conf(node, "never-seen"), "waiting").code == 0
@@ -153,6 +158,23 @@ def test_what_host_local_has_handed_out_since_is_named_and_kept(node: Node) -> N
         assert refused.stderr.count("\n") == 1
         assert picture(node.bin_dir, node.data_dir / "net") == before
     assert node.call("ADD", conf(node), "fourth").code == 0, "it is served as before"
+
+
+def test_an_original_that_began_before_the_launcher_came_is_waited_for(tmp_path: Path) -> None:
+    """It reads its configuration late, and hands out an address when others are served by unipam already."""
+    node = Node(tmp_path)
+    node.bin_dir.mkdir()
+    shutil.copy2(PLUGINS / "host-local", node.bin_dir)
+    env = environment("ADD", "slow")
+    slow = subprocess.Popen([node.bin_dir / "host-local"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    install(node.bin_dir, node.socket, ["host-local"])
+    with node.agent():
+        early = node.call("ADD", conf(node), "early")
+        told = json.loads(slow.communicate(json.dumps(conf(node)).encode())[0])
+        late = node.call("ADD", conf(node), "late").addresses
+    assert early.code == 1, "or both get the same"
+    assert f"the former host-local still runs (process {slow.pid})" in early.document["msg"]
+    assert [told["ips"][0]["address"], *late] == ["10.1.0.2/24", "10.1.0.3"]
 
 
 FAILURES = {

@@ -53,18 +53,17 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, data_di
     if rollback:
         rows = _roll_back(data_dir, networks, dry_run)
     else:
-        rows = [_adopt(data_dir, name, dry_run) for name in networks or _networks(data_dir)]
+        rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
     show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 
 def _networks(data_dir: str) -> list[str]:
     if not os.path.isdir(data_dir):
         raise click.ClickException(f"there is no directory {data_dir}: name another with --data-dir")
-    paths = {name: os.path.join(data_dir, name) for name in sorted(os.listdir(data_dir))}
-    return [name for name, path in paths.items() if directory.exists(path) and not directory.is_given_back(path)]
+    return sorted(name for name in os.listdir(data_dir) if directory.exists(os.path.join(data_dir, name)))
 
 
-def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
+def _adopt(data_dir: str, network: str, dry_run: bool, *, named: bool) -> dict[str, object]:
     from unipam.cli.give_back import of_host_local
     from unipam.cni import originals
     from unipam.dialects.host_local.verbs import take_over
@@ -75,7 +74,9 @@ def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
         raise click.ClickException(f"there is no host-local directory {path}")
     found = directory.scan(path, 1, started())
     action = "would adopt" if dry_run else "adopted"
-    if not dry_run:
+    if directory.is_given_back(path) and not named:
+        action = f"given back: --network {network} takes it over again"
+    elif not dry_run:
         ledger = Ledgers().at(data_dir)
         if network in handover.begun(ledger):  # somebody was killed while giving it back: it is all still there
             originals.wait("host-local")

@@ -268,7 +268,7 @@ def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
         network = _network(call, config)
         directory = attachment.directory(call, network.data_dir)
         site = Site(network.origin, ledgers, ledgers.at(directory), directory, originals.wait)
-        site.ledger.probe()
+        site.ledger.probe(site.space)
         if not learning.snapshot(site.ledger, site.space)[0].pools:
             _learn_first(site)
     except StoreBusy:

@@ -137,7 +137,7 @@ def _gc(call: Call, config: Config, ledgers: Ledgers) -> Answer:
 def _status(call: Call, config: Config, ledgers: Ledgers) -> Answer:
     try:
         ledger = ledgers.at(attachment.directory(call, config.read(_place)))
-        ledger.probe()
+        ledger.probe(config.name)
         if host_local.flag(config.document, "statusOnExhaustion"):
             ledger.check_room(config.name, config.read(_network).pools)
     except StoreBusy:
