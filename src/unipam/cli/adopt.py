@@ -80,7 +80,7 @@ def _adopt(data_dir: str, network: str, dry_run: bool, *, named: bool) -> dict[s
         ledger = Ledgers().at(data_dir)
         if network in handover.begun(ledger):  # somebody was killed while giving it back: it is all still there
             originals.wait("host-local")
-            of_host_local(ledger, data_dir, [network]).handovers[0].undo()
+            of_host_local(ledger, data_dir).to(network).undo()
         elif not ledger.adopt(network, lambda: take_over(ledger, path)):
             action = "kept: the ledger has this network already"
             directory.leave_note(path)  # missing when the process died just before it would have left it
@@ -94,12 +94,9 @@ def _roll_back(data_dir: str, networks: tuple[str, ...], dry_run: bool) -> list[
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {data_dir}/{FILE}: nothing to give back")
     way = give_back.of_host_local(ledger, data_dir, networks)
-    held = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
+    given = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
     action = "would give back" if dry_run else "gave back"
-    return [
-        _row(each.space, action, len(found.held), len(found.cursors))
-        for each, found in zip(way.handovers, held, strict=True)
-    ]
+    return [_row(each.space, action, len(each.held), len(each.cursors)) for each in given]
 
 
 def _row(
