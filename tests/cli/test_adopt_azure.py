@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from unipam.cli import give_back
 from unipam.cli.adopt import command
+from unipam.cni.call import Call
+from unipam.cni.launcher import InstallError
+from unipam.cni.plugin import answer
+from unipam.ledger.open import Ledgers, uptime
 
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
 
@@ -97,3 +102,60 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(place: Path) -> No
 def test_without_a_file_or_a_ledger_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert "name another with --state-file" in run(tmp_path).output
     assert "nothing to give back" in run(tmp_path, "--rollback").output
+
+
+def call(place: Path, verb: str, container: str) -> dict[str, Any]:
+    """What the plugin says without an agent; its source knows nothing, so it serves what was adopted."""
+    own = {"dataDir": str(place / "data"), "stateFile": str(place / "state.json"), "environment": "null"}
+    conf = {"cniVersion": "0.3.0", "name": "azure", "ipam": {"type": "azure-vnet-ipam", **own}}
+    env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": "/n", "CNI_IFNAME": "eth0", "CNI_PATH": "/p"}
+    ledgers = Ledgers()
+    given = answer(Call("azure-vnet-ipam", env, json.dumps(conf).encode(), asked=uptime()), ledgers)
+    ledgers.close_all()
+    found = json.loads(given.stdout or b"{}")
+    assert isinstance(found, dict)
+    return found
+
+
+def test_given_back_it_is_not_taken_over_again_by_a_call(place: Path) -> None:
+    """The original, once in place, would not know what that call handed out or let go of."""
+    run(place)
+    assert run(place, "--rollback").exit_code == 0
+    for verb in ("ADD", "DEL"):
+        said = call(place, verb, "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d")
+        assert (said["code"], "unipam adopt azure-vnet-ipam --data-dir" in said["msg"]) == (11, True)
+    assert len(json.loads((place / "state.json").read_text())["IPAM"]["AddressSpaces"]["local"]["Pools"]) == 2
+    assert rows(run(place, "-o", "json")) == expected("adopted")
+    assert call(place, "DEL", "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d") == {}
+
+
+def test_what_the_original_has_handed_out_since_is_named_and_kept(place: Path) -> None:
+    run(place)
+    call(place, "DEL", "18ac3e7343f016890c510e93f935261169d9e3f565436429830faf0934f4f8e4")
+    file = place / "state.json"
+    assert run(place, "--rollback", "--dry-run").exit_code == 0, "what was let go of here may still stand there"
+    file.write_text(file.read_text().replace("2e7d2c03a9507ae2", "newcomer"))
+    before = file.read_bytes()
+    refused = run(place, "--rollback")
+    assert refused.exit_code == 1
+    assert "10.224.0.7 (newcomer" in str(refused.exception)
+    assert file.read_bytes() == before
+    assert rows(run(place, "-o", "json"))[0]["action"] == "kept: the ledger has its pools already"
+
+
+def test_the_state_file_is_put_back_when_the_way_back_fails_later(place: Path) -> None:
+    run(place)
+    before = (place / "state.json").read_bytes()
+    ledger = Ledgers().at(str(place / "data"))
+    way = give_back.of_azure_vnet(ledger, "azure-vnet-ipam", str(place / "data"), str(place / "state.json"))
+
+    def fail() -> None:
+        assert call(place, "DEL", "someone")["code"] == 11
+        raise InstallError("the binary stays")
+
+    with pytest.raises(InstallError):
+        give_back.give_back([way], fail)
+    ledger.store.close()
+    assert (place / "state.json").read_bytes() == before
+    assert call(place, "DEL", "someone") == {}
+    assert rows(run(place, "--rollback", "--dry-run", "-o", "json")) == expected("would give back")

@@ -201,10 +201,46 @@ def test_a_failed_installation_leaves_everything_as_it_was(bin_dir: Path) -> Non
     before = picture(bin_dir)
     obstacle = bin_dir / ".d-last.unipam-new"  # a directory where the new file is to be written
     obstacle.mkdir()
-    with pytest.raises(InstallError, match=r"d-last\.unipam-new: Is a directory; nothing was changed"):
+    with pytest.raises(InstallError, match=r"d-last\.unipam-new: File exists; nothing was changed"):
         install(bin_dir, SOCKET, ["a-older", "b-foreign", "c-new", "d-last"])
     obstacle.rmdir()
     assert picture(bin_dir) == before
+
+
+def test_a_planted_link_is_not_followed(bin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted before, it goes; planted in the very moment, it stops the installation."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"not ours")
+    link = bin_dir / ".host-local.unipam-new"
+    original(bin_dir)
+    before = picture(bin_dir)
+    link.symlink_to(victim)
+    install(bin_dir, SOCKET, ["host-local"])
+    assert victim.read_bytes() == b"not ours"
+    assert not link.is_symlink()
+    uninstall(bin_dir)
+    hold = os.link
+
+    def plant(*paths: Path, **options: bool) -> None:
+        hold(*paths, **options)
+        link.unlink(missing_ok=True)
+        link.symlink_to(victim)
+
+    monkeypatch.setattr(os, "link", plant)
+    with pytest.raises(InstallError, match=r"host-local\.unipam-new: File exists; nothing was changed"):
+        install(bin_dir, SOCKET, ["host-local"])
+    link.unlink()
+    assert victim.read_bytes() == b"not ours"
+    assert picture(bin_dir) == before
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r", "\x1b[2Ja", "a\0", "\udc80"])
+def test_a_name_that_would_garble_what_is_printed_is_refused(bin_dir: Path, name: str) -> None:
+    for act in (lambda: install(bin_dir, SOCKET, [name]), lambda: uninstall(bin_dir, [name])):
+        with pytest.raises(InstallError, match="cannot be a plugin's name") as refused:
+            act()
+        assert str(refused.value).isprintable()
+    assert list(bin_dir.iterdir()) == []
 
 
 def test_a_dry_run_says_the_same_and_does_nothing(bin_dir: Path) -> None:

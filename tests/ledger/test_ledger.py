@@ -506,7 +506,7 @@ def test_a_gateway_that_cools_is_no_room(ledger: Ledger) -> None:
 
 
 def test_a_ledger_that_can_be_written_answers_the_probe(ledger: Ledger) -> None:
-    ledger.probe()
+    ledger.probe("net")
     assert entries(ledger) == []
 
 

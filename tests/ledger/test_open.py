@@ -62,6 +62,63 @@ def test_a_ledger_that_was_deleted_or_replaced_is_let_go_of(ledgers: Ledgers, tm
     assert add(ledgers.at(str(directory)), "d") == ("10.0.0.3" if replaced else "10.0.0.1")
 
 
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_ledger_that_was_emptied_is_damaged_for_everybody(ledgers: Ledgers, tmp_path: Path, settled: bool) -> None:
+    ledger = ledgers.at(str(tmp_path))
+    add(ledger, "a")
+    if settled:
+        ledger.store.settle()
+        add(ledger, "b")
+    os.truncate(tmp_path / FILE, 0)
+    for each in (ledgers, Ledgers(patience=0.1), ledgers):
+        with pytest.raises(StoreBroken, match=r"damaged \(the file is empty.*move the file away"):
+            each.at(str(tmp_path))
+    assert (tmp_path / f"{FILE}-wal").stat().st_size > 0, "what is left of it is kept"
+    for file in tmp_path.glob(f"{FILE}*"):
+        file.rename(tmp_path / f"away-{file.name}")
+    assert add(ledgers.at(str(tmp_path)), "c") == "10.0.0.1"
+
+
+def test_a_ledger_that_others_could_replace_is_refused(ledgers: Ledgers, tmp_path: Path) -> None:
+    directory = tmp_path / "open" / "networks"
+    directory.mkdir(parents=True)
+
+    def refused(place: Path, why: str) -> None:
+        with pytest.raises(StoreBroken, match=f"^{place} {why}, who could change the ledger: ch.*{place}, or name"):
+            ledgers.at(str(directory))
+        assert not (directory / FILE).exists() or place == directory / FILE
+
+    for mode in (0o777, 0o1777, 0o707):
+        directory.chmod(mode)
+        refused(directory, rf"may be written by others \(mode {mode:04o}\)")
+    directory.chmod(0o755)
+    directory.parent.chmod(0o777)
+    refused(directory.parent, r"may be written by others \(mode 0777\)")
+    directory.parent.chmod(0o1777)
+    add(ledgers.at(str(directory)), "a")
+    ledgers.close_all()
+    (directory / FILE).chmod(0o666)
+    refused(directory / FILE, r"may be written by others \(mode 0666\)")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_ledger_of_somebody_else_is_refused(ledgers: Ledgers, tmp_path: Path) -> None:
+    directory = tmp_path / "networks"
+    add(ledgers.at(str(directory)), "a")
+    ledgers.close_all()
+    for place in (directory, directory / FILE):
+        os.chown(place, 65534, 0)
+        with pytest.raises(StoreBroken, match=rf"^{place} belongs to user 65534, .*chown 0 {place}"):
+            ledgers.at(str(directory))
+        os.chown(place, 0, 0)
+    os.chown(directory, 0, 65534)
+    directory.chmod(0o770)
+    with pytest.raises(StoreBroken, match=r"may be written by others \(mode 0770\)"):
+        ledgers.at(str(directory))
+    os.chown(directory, 0, 0)
+    assert add(ledgers.at(str(directory)), "a") == "10.0.0.1"
+
+
 def test_a_file_in_the_directory_s_place_is_named(ledgers: Ledgers, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreBroken, match=f"mkdir {tmp_path}/file: file exists") as refusal:

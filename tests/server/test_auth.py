@@ -13,8 +13,10 @@ from tests.plan.clouds import some_uuid
 from tests.server.directory import FOREIGN, Entra, signing_in
 from tests.server.live import Live, serve, token
 
+from unipam.model.errors import StoreBroken
 from unipam.plan.open import open_store
 from unipam.server import auth
+from unipam.server.run import hand_over
 
 
 @pytest.fixture
@@ -126,6 +128,27 @@ def test_the_first_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
     with serve(str(tmp_path / "r.db"), tmp_path) as live:
         assert file.read_text().strip() == first  # no second one
         assert live.admin.get("/spaces").status == 200
+
+
+def test_the_first_token_follows_no_link_and_goes_into_no_file_that_was_there(tmp_path: Path) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "admin-token"
+    victim.write_text("not ours")
+    file.symlink_to(victim)
+    hand_over("secret", str(file))
+    assert (victim.read_text(), file.read_text(), file.is_symlink()) == ("not ours", "secret\n", False)
+    with file.open() as opened:  # by somebody who made it before, and kept it open
+        hand_over("another", str(file))
+        assert opened.read() == "secret\n"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("another\n", 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin-token", "victim"]
+
+
+def test_a_first_token_that_cannot_be_kept_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "admin-token").mkdir()
+    with pytest.raises(StoreBroken, match="the token was printed instead"):
+        hand_over("secret", str(tmp_path / "admin-token"))
+    assert "secret" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["admin-token"]
 
 
 def test_a_token_of_before_works_and_follows_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

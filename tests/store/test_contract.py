@@ -119,6 +119,22 @@ def test_a_dropped_space_leaves_its_journal_and_its_number_behind(store: Store, 
 # Claims ------------------------------------------------------------------------------------------------------
 
 
+def test_a_hidden_space_is_found_by_its_number_only(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        tx.insert(lease(space, HERE))
+        tx.set_cursor(space, 0, HERE)
+        tx.hide_space(space)
+    with store.reading() as tx:
+        assert (tx.space("net"), tx.spaces(), tx.standing("net", ME)) == (None, [], None)
+        assert [claim.first for claim in tx.claims(space)] == [HERE]
+        assert tx.cursors(space) == {0: HERE}
+    with store.transaction() as tx:
+        tx.show_space(space)
+    with store.reading() as tx:
+        assert (tx.space("net"), tx.spaces()) == (space, [(space, "net")])
+        assert tx.gap(space, HERE, HERE) is None
+
+
 @pytest.mark.parametrize("address", [0, V4_FIRST - 1, V4_FIRST, V4_LAST, V4_LAST + 1, LINE_LAST])
 def test_a_claim_is_kept_to_the_last_field(store: Store, space: int, address: int) -> None:
     whole = Claim(

@@ -57,7 +57,7 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: st
     if rollback:
         rows = _roll_back(data_dir, networks, dry_run)
     else:
-        rows = [_adopt(data_dir, name, dry_run) for name in networks or _networks(data_dir)]
+        rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
     if runtime:
         identify(Ledgers().at(data_dir), runtime, started())
     show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
@@ -66,11 +66,10 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: st
 def _networks(data_dir: str) -> list[str]:
     if not os.path.isdir(data_dir):
         raise click.ClickException(f"there is no directory {data_dir}: name another with --data-dir")
-    paths = {name: os.path.join(data_dir, name) for name in sorted(os.listdir(data_dir))}
-    return [name for name, path in paths.items() if directory.exists(path) and not directory.is_given_back(path)]
+    return sorted(name for name in os.listdir(data_dir) if directory.exists(os.path.join(data_dir, name)))
 
 
-def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
+def _adopt(data_dir: str, network: str, dry_run: bool, *, named: bool) -> dict[str, object]:
     from unipam.cli.give_back import of_host_local
     from unipam.cni import originals
     from unipam.dialects.host_local.verbs import take_over
@@ -81,11 +80,13 @@ def _adopt(data_dir: str, network: str, dry_run: bool) -> dict[str, object]:
         raise click.ClickException(f"there is no host-local directory {path}")
     found = directory.scan(path, 1, started())
     action = "would adopt" if dry_run else "adopted"
-    if not dry_run:
+    if directory.is_given_back(path) and not named:
+        action = f"given back: --network {network} takes it over again"
+    elif not dry_run:
         ledger = Ledgers().at(data_dir)
         if network in handover.begun(ledger):  # somebody was killed while giving it back: it is all still there
             originals.wait("host-local")
-            of_host_local(ledger, data_dir, [network]).handovers[0].undo()
+            of_host_local(ledger, data_dir).to(network).undo()
         elif not ledger.adopt(network, lambda: take_over(ledger, path)):
             action = "kept: the ledger has this network already"
             directory.leave_note(path)  # missing when the process died just before it would have left it
@@ -99,12 +100,9 @@ def _roll_back(data_dir: str, networks: tuple[str, ...], dry_run: bool) -> list[
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {data_dir}/{FILE}: nothing to give back")
     way = give_back.of_host_local(ledger, data_dir, networks)
-    held = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
+    given = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
     action = "would give back" if dry_run else "gave back"
-    return [
-        _row(each.space, action, len(found.held), len(found.cursors))
-        for each, found in zip(way.handovers, held, strict=True)
-    ]
+    return [_row(each.space, action, len(each.held), len(each.cursors)) for each in given]
 
 
 def _row(

@@ -12,7 +12,7 @@ from unipam.cni import originals
 from unipam.dialects.azure_vnet import state
 from unipam.dialects.azure_vnet.config import NAMES, data_dir
 from unipam.ledger.change import Inheritance
-from unipam.ledger.learned import LearnedPool
+from unipam.ledger.learned import LearnedPool, snapshot
 from unipam.ledger.open import FILE, Ledgers, started
 from unipam.model.errors import Missing, StoreBroken
 
@@ -68,7 +68,7 @@ def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, 
 
         if plugin in handover.begun(ledger):  # somebody was killed while giving them back: they are all still there
             originals.wait(plugin)
-            of_azure_vnet(ledger, plugin, place, path).handovers[0].undo()
+            of_azure_vnet(ledger, plugin, place, path).to(plugin).undo()
         elif not ledger.adopt(plugin, take_over):
             action = "kept: the ledger has its pools already"
     return _rows(found.pools, dict(found.holders), action)
@@ -76,16 +76,18 @@ def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, 
 
 def _roll_back(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, object]]:
     from unipam.cli import give_back
+    from unipam.ledger import handover
 
     ledger = Ledgers().find(place)
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {place}/{FILE}: nothing to give back")
     way = give_back.of_azure_vnet(ledger, plugin, place, path)
-    if not way.handovers:
+    if plugin not in handover.spaces(ledger):
         raise Missing(f"there is no network named {plugin} in this ledger, or it was given back already")
-    (found,) = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
-    holders = {claim.first: claim.owner.holder for claim in found.held}
-    return _rows(way.pools, holders, "would give back" if dry_run else "gave back")
+    pools = snapshot(ledger, plugin)[0].pools
+    given = give_back.preview([way]) if dry_run else give_back.give_back([way], lambda: None)[0]
+    holders = {claim.first: claim.owner.holder for claim in given[0].held}
+    return _rows(pools, holders, "would give back" if dry_run else "gave back")
 
 
 def _rows(pools: Sequence[LearnedPool], holders: dict[int, str], action: str) -> list[dict[str, object]]:

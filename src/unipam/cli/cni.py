@@ -130,13 +130,13 @@ def _give_back(
     if not ours:
         returns = way.begun(returns, bin_dir)
     if dry_run:
-        return way.rows(returns, way.preview(returns), "would give back"), changes
-    held, changes = way.give_back(
+        return [each.row("would give back") for each in way.preview(returns)], changes
+    given, changes = way.give_back(
         returns,
         lambda: installation.uninstall(bin_dir, names),
         undone=lambda: installation.launchers(bin_dir, ours) == ours,
     )
-    return way.rows(returns, held, "gave back"), changes
+    return [each.row("gave back") for each in given], changes
 
 
 def _given_line(row: dict[str, object]) -> str:

@@ -20,48 +20,69 @@ from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.record import LeaseFiles
 from unipam.ledger import handover, refresh
 from unipam.ledger.handover import Handover, Holding
-from unipam.ledger.learned import LearnedPool, snapshot
+from unipam.ledger.learned import snapshot
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import Ledgers, started
 from unipam.model.errors import Refused, UnipamError
+from unipam.model.records import Claim
 
 T = TypeVar("T")
 
 
 class Return(NamedTuple):
-    """What goes back of one ledger to one plugin: these spaces; with `closed`, the ledger takes no other one over.
+    """The way back of what a ledger keeps for one plugin.
 
-    `pools` are those that were learned, with which a state file is written.
+    `wanted` are those of the ledger's spaces that go back, `to` is how each does, `again` the command that takes one
+    over again, but for its name. With `closed` the ledger takes over no other space meanwhile, nor afterwards.
     """
 
     plugin: str
     ledger: Ledger
     again: str
-    handovers: list[Handover]
-    closed: bool
-    pools: Sequence[LearnedPool] = ()
+    to: Callable[[str], Handover]
+    wanted: Callable[[list[str]], Sequence[str]]
+    closed: bool = True
+
+    def handovers(self) -> list[Handover]:
+        """The spaces that go back, as of now."""
+        return [self.to(name) for name in self.wanted(handover.spaces(self.ledger))]
+
+
+class Given(NamedTuple):
+    """What a space of a plugin gave back, or would."""
+
+    plugin: str
+    space: str
+    held: list[Claim]
+    cursors: dict[int, int]
+
+    def row(self, action: str) -> dict[str, object]:
+        """It for people and machines."""
+        counts = {"leases": len(self.held), "cursors": len(self.cursors)}
+        return {"plugin": self.plugin, "network": self.space, "action": action, **counts}
 
 
 def of_host_local(ledger: Ledger, data_dir: str, networks: Sequence[str] = ()) -> Return:
     """The way back to host-local, of these networks or all."""
     again = directory.again(data_dir)
 
-    def to_directory(network: str) -> Handover:
+    def to(network: str) -> Handover:
         return Handover(ledger, network, LeaseFiles(data_dir, network, ledger.boot, started()), again)
 
-    found = [to_directory(name) for name in networks or handover.spaces(ledger)]
-    return Return("host-local", ledger, again, found, closed=not networks)
+    return Return("host-local", ledger, again, to, lambda there: networks or there, closed=not networks)
 
 
 def of_azure_vnet(ledger: Ledger, plugin: str, data_dir: str, state_file: str = "") -> Return:
     """The way back to azure-vnet-ipam, or to its copy for IPv6."""
     told = refresh.latest(ledger, plugin).settings.get("state_file")
     path = os.path.abspath(state_file or told or f"/var/run/{plugin}.json")
-    pools = snapshot(ledger, plugin)[0].pools
     again = azure_again(data_dir, path)
-    record = StateFile(path, data_dir, pools, ledger.boot, started())
-    found = [Handover(ledger, plugin, record, again)] if plugin in handover.spaces(ledger) else []
-    return Return(plugin, ledger, again, found, closed=True, pools=pools)
+
+    def to(space: str) -> Handover:
+        pools = snapshot(ledger, space)[0].pools
+        return Handover(ledger, space, StateFile(path, data_dir, pools, ledger.boot, started()), again)
+
+    return Return(plugin, ledger, again, to, lambda there: [plugin] if plugin in there else [])
 
 
 def of_plugins(plugins: Iterable[str], data_dirs: Sequence[str], *, dry_run: bool) -> list[Return]:
@@ -96,43 +117,39 @@ def begun(returns: Sequence[Return], bin_dir: Path) -> list[Return]:
     return [way._replace(closed=False) for way in returns]
 
 
-def rows(returns: Sequence[Return], held: Sequence[Holding], action: str) -> list[dict[str, object]]:
-    """What each space gave back, or would, for people and machines."""
-    spaces = [(way.plugin, each.space) for way in returns for each in way.handovers]
-    return [
-        {"plugin": plugin, "network": space, "action": action, "leases": len(found.held), "cursors": len(found.cursors)}
-        for (plugin, space), found in zip(spaces, held, strict=True)
-    ]
-
-
-def preview(returns: Sequence[Return]) -> list[Holding]:
+def preview(returns: Sequence[Return]) -> list[Given]:
     """What each space would give back, in order. Raises what stands in the way."""
-    return [each.preview() for way in returns for each in way.handovers]
+    return [_given(way, each, each.preview()) for way in returns for each in way.handovers()]
+
+
+def _given(way: Return, each: Handover, holding: Holding) -> Given:
+    return Given(way.plugin, each.space, holding.held, holding.cursors)
 
 
 def give_back(
     returns: Sequence[Return], replace: Callable[[], T], undone: Callable[[], bool] = lambda: True
-) -> tuple[list[Holding], T]:
+) -> tuple[list[Given], T]:
     """Give everything back, then `replace` the programs; what each space gave back, and what that answered.
 
     `replace` does all or nothing. When it fails, everything is taken back, unless it was not `undone`: then the former
     programs are in place and work with what they were given, and only the error is left to tell.
     """
-    held: list[Holding] = []
+    gone: list[Handover] = []
+    given: list[Given] = []
     with contextlib.ExitStack() as undo:
         for way in returns:
-            if way.closed:
+            if way.closed:  # before its spaces are counted: none comes after that
                 handover.close(way.ledger, way.again)
                 undo.callback(_unless_in_place, undone, functools.partial(handover.reopen, way.ledger))
-            for each in way.handovers:
-                held.append(each.begin())
+            for each in way.handovers():
+                given.append(_given(way, each, each.begin()))
+                gone.append(each)
                 undo.callback(_unless_in_place, undone, functools.partial(_take_back, way.plugin, each))
         done = replace()
         undo.pop_all()
-    for way in returns:
-        for each in way.handovers:
-            each.end()
-    return held, done
+    for each in gone:
+        each.end()
+    return given, done
 
 
 def _unless_in_place(undone: Callable[[], bool], act: Callable[[], None]) -> None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
+_HELD, _FRESH = ".{}.unipam-held", ".{}.unipam-new"
+"""Beside a plugin while it changes: a second name of what is undone to, and the file that will have its name."""
+
+
 class Change(NamedTuple):
     """What was done, or would be, to one plugin name.
 
@@ -88,7 +92,7 @@ def launchers(bin_dir: Path, names: Iterable[str]) -> list[str]:
 
 
 def _plugin(bin_dir: Path, name: str) -> Path:
-    if not name or name in {".", ".."} or "/" in name or "\0" in name or name.endswith(KEPT):
+    if not name.isprintable() or name in {"", ".", ".."} or "/" in name or name.endswith(KEPT):
         message = f"{name!r} cannot be a plugin's name: a name is that of a file in {bin_dir}"
         raise InstallError(message)
     return bin_dir / name
@@ -181,9 +185,11 @@ def _verify_uninstalled(change: Change) -> None:
 
 def _put(path: Path, content: bytes) -> None:
     """Write a whole executable beside `path`, then rename it: what runs under the name now is not disturbed."""
-    fresh = path.with_name(f".{path.name}.unipam-new")
+    fresh = path.with_name(_FRESH.format(path.name))
+    # Neither a link nor a file that somebody put there is written to: what stands there stops us.
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
     try:
-        with fresh.open("wb") as file:
+        with open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fchmod(file.fileno(), 0o755)
@@ -200,10 +206,13 @@ def _all_or_nothing(bin_dir: Path) -> Iterator[Callable[[Path], None]]:
     What is held is a second link to the file itself, so that putting it back is a rename.
     """
     held: list[tuple[Path, Path | None]] = []
+    for pattern in (_HELD, _FRESH):  # of an installation that was killed; whatever it held still has its name
+        for left in bin_dir.glob(pattern.format("*")):
+            if left.is_symlink() or left.is_file():
+                left.unlink()
 
     def hold(path: Path) -> None:
-        link = path.with_name(f".{path.name}.unipam-held")
-        link.unlink(missing_ok=True)  # of an installation that was killed; whatever it held still has its name
+        link = path.with_name(_HELD.format(path.name))
         if _exists(path):
             os.link(path, link, follow_symlinks=False)
         held.append((path, link if _exists(path) else None))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import Range, format_address
+from unipam.ledger import given_back
 from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
@@ -233,10 +234,11 @@ class Ledger:
                 let_go(tx, claim, now, reason, "gc")
         return gone
 
-    def probe(self) -> None:
-        """Whether anything could be written. Raises the store's errors."""
+    def probe(self, space: str) -> None:
+        """Whether anything could be written in the space. Raises GivenBack and the store's errors."""
         with self.store.transaction() as tx:
-            tx.spaces()
+            if tx.space(space) is None:
+                given_back.refuse(tx, space)
 
     def check_room(self, space: str, pools: Iterable[Pool]) -> None:
         """Whether every pool could serve one more. Raises Exhausted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -11,7 +12,7 @@ from typing import cast
 from unipam.ledger import nodes
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import StoreBroken, UnipamError
-from unipam.store.sqlite import SqliteStore
+from unipam.store.sqlite import EMPTIED, SqliteStore, damaged
 
 FILE = "unipam.db"
 MOST_OPEN = 64
@@ -52,7 +53,7 @@ class Ledgers:
     def __init__(self, *, patience: float = 4.0, flush: bool = False) -> None:
         self._patience = patience
         self._flush = flush
-        self._open: dict[str, tuple[tuple[int, int], Ledger]] = {}
+        self._open: dict[str, tuple[tuple[int, int, bool], Ledger]] = {}
         self._together: contextlib.ExitStack | None = None
         self._joined: set[str] = set()
         self.directories: dict[str, None] = {}
@@ -101,8 +102,11 @@ class Ledgers:
         known = self._open.get(path)
         if known is None:
             return None
-        if known[0] == _identity(path):
+        there = _identity(path)
+        if known[0] == there:
             return self._joining(path, known[1])
+        if known[0][:2] == there[:2]:  # not let go of: with the last connection the log would go too
+            raise damaged(path, EMPTIED)
         self._let_go(path)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
         return None
 
@@ -118,6 +122,7 @@ class Ledgers:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreBroken(f"mkdir {directory}: {(error.strerror or '').lower()}", path=path) from error
+        _refuse_shared(directory, path)
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
             nodes.remember(store)
@@ -136,12 +141,60 @@ class Ledgers:
         ledger.store.close()
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int, bool]:
+    """Which file it is, and whether there is anything in it."""
     try:
         status = os.stat(path)
     except OSError:
-        return (0, 0)
-    return (status.st_dev, status.st_ino)
+        return (0, 0, False)
+    return (status.st_dev, status.st_ino, status.st_size > 0)
+
+
+def _refuse_shared(directory: str, path: str) -> None:
+    """Raise StoreBroken when somebody else could put another ledger in the place of ours, or has.
+
+    The directory and the ledger must be root's or our own, and nobody else's to write: not even in a sticky directory
+    such as /tmp, where others could be there first. Of the directories above, one that everybody may write must be
+    sticky: then nobody moves what is another's. A group that is our own, or root's, may write.
+    """
+    for place in (directory, path):
+        status = _status(place)
+        if status is not None and status.st_uid not in {0, os.geteuid()}:
+            way_out = f"give it to the user that unipam runs as (chown {os.geteuid()} {place})"
+            raise _shared(place, f"belongs to user {status.st_uid}", way_out)
+        group = 0 if status is None or status.st_gid in {0, os.getegid()} else stat.S_IWGRP
+        if status is not None and status.st_mode & (stat.S_IWOTH | group):
+            raise _open_to_others(place, status.st_mode)
+    for place in _above(directory):
+        status = _status(place)
+        if status is not None and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise _open_to_others(place, status.st_mode)
+
+
+def _status(path: str) -> os.stat_result | None:
+    """None: it is not there yet, or whoever opens it will say what is wrong."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _open_to_others(place: str, mode: int) -> StoreBroken:
+    return _shared(place, f"may be written by others (mode {stat.S_IMODE(mode):04o})", f"chmod go-w {place}")
+
+
+def _shared(place: str, why: str, way_out: str) -> StoreBroken:
+    return StoreBroken(
+        f"{place} {why}, who could change the ledger: {way_out}, or name another data directory", path=place
+    )
+
+
+def _above(directory: str) -> Iterator[str]:
+    """The directories above, from the nearest."""
+    place = os.path.realpath(directory)
+    while place != "/":
+        place = os.path.dirname(place)
+        yield place
 
 
 def _number_boot(store: SqliteStore) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import signal
 import sys
 import time
@@ -111,12 +112,15 @@ def hand_over(token: str, path: str) -> None:
     if not path:
         print(f"first administrator's token (shown once): {token}", flush=True)  # noqa: T201 (this is what was asked)
         return
+    draft = f"{path}.{secrets.token_hex(8)}.new"  # renamed, so that neither a link nor a file planted there gets it
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            os.fchmod(descriptor, 0o600)
             file.write(token + "\n")
+        os.rename(draft, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
         # It would be lost otherwise, and with it the way in.
         print(f"first administrator's token (shown once): {token}", file=sys.stderr, flush=True)  # noqa: T201
         raise StoreBroken(f"cannot write {path}: {error.strerror}; the token was printed instead") from error

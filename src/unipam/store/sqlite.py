@@ -115,6 +115,8 @@ class SqliteStore:
         # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
         with contextlib.suppress(FileExistsError):
             os.mknod(self.path, stat.S_IFREG | 0o600)
+        if _size(f"{self.path}-wal") and not _size(self.path):  # SQLite would throw the log away and begin anew
+            raise damaged(self.path, EMPTIED)
         self._connection = sqlite3.connect(
             self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -271,6 +273,22 @@ _HINTS = {
 }
 
 
+def damaged(path: str, how: str) -> StoreBroken:
+    """The error of a ledger that is not what SQLite wrote, with the way out."""
+    hint = "stop the agent, move the file away (keep it), and adopt or restart the node's pods"
+    return StoreBroken(f"the ledger {path} is damaged ({how}): {hint}", path=path)
+
+
+EMPTIED = "the file is empty, and its write-ahead log is not"
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
 def translate(error: sqlite3.Error, path: str) -> UnipamError:
     """An SQLite error as one of ours, with the way out."""
     name = getattr(error, "sqlite_errorname", "") or ""
@@ -280,8 +298,7 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     if primary in _FULL or name in _FULL:
         return StoreFull(f"no space left for the ledger {path}: free some space on that file system", path=path)
     if primary in _DAMAGED:
-        hint = "stop the agent, move the file away (keep it), and adopt or restart the node's pods"
-        return StoreBroken(f"the ledger {path} is damaged ({error}): {hint}", path=path)
+        return damaged(path, str(error))
     if primary == "SQLITE_CONSTRAINT":
         return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
     return StoreBroken(f"cannot use the ledger {path}: {error}{_HINTS.get(primary, '')}", path=path, sqlite=name)

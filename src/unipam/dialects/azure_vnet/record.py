@@ -12,7 +12,7 @@ from unipam.dialects.azure_vnet import site, state
 from unipam.ledger.change import Inheritance
 from unipam.ledger.handover import Strangers
 from unipam.ledger.learned import LearnedPool
-from unipam.model.errors import Mismatch, StoreBroken
+from unipam.model.errors import Mismatch, StoreBroken, StoreBusy
 from unipam.model.records import Claim
 
 
@@ -55,6 +55,8 @@ class StateFile:
     def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:  # noqa: ARG002 (there are none)
         """See `Record`. Raises Mismatch, StoreBusy while the original holds its lock, StoreBroken."""
         self.compare(strangers)
+        if not all(any(p.network.first <= c.first <= p.network.last for p in self._pools) for c in held):
+            raise StoreBusy("a pool was learned in this very moment: try again", path=self.path)
         holders = {claim.first: claim.owner.holder for claim in held}
         text = state.render(self._pools, holders, site.version(), state.stamp(time.time_ns()))
         with self._reported("nothing was given back"), state.locked(self.path):
@@ -72,7 +74,8 @@ class StateFile:
 
     def _restore(self) -> None:
         if self._before is None:
-            os.unlink(self.path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
         else:
             before = self._before.decode("utf-8", "surrogateescape")
             state.write(self.path, lambda: before, self._lock)

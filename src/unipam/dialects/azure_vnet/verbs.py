@@ -288,7 +288,7 @@ def _status(call: Call, config: Config, context: Context) -> Answer:
         network = _network(call, config)
         directory = attachment.directory(call, network.data_dir)
         site = Site(network.origin, context, context.ledger(directory), directory, originals.wait)
-        site.ledger.probe()
+        site.ledger.probe(site.space)
         if not learning.snapshot(site.ledger, site.space)[0].pools:
             _learn_first(site)
     except StoreBusy:

@@ -158,7 +158,7 @@ def _gc(call: Call, config: Config, context: Context) -> Answer:
 def _status(call: Call, config: Config, context: Context) -> Answer:
     try:
         ledger = context.ledger(attachment.directory(call, config.read(_place)))
-        ledger.probe()
+        ledger.probe(config.name)
         if host_local.flag(config.document, "statusOnExhaustion"):
             ledger.check_room(config.name, config.read(_network).pools)
     except StoreBusy:
