@@ -9,10 +9,10 @@ import pytest
 
 from unipam.addr.prefix import parse_address
 from unipam.diagnose import diagnose
+from unipam.ledger import shortage
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Exhausted
 from unipam.model.records import Owner, Pool, PoolRange, Request
-from unipam.service import shortage
 from unipam.store.sqlite import SqliteStore
 
 FIRST = parse_address("10.9.0.2")

@@ -13,7 +13,7 @@ from tests.real.cri import Runtime
 from tests.real.node import PLUGINS, UNIPAM, Node, wait_until
 
 from unipam.cni.install import install
-from unipam.ledger import facts
+from unipam.model import facts
 
 pytestmark = pytest.mark.real
 

@@ -17,8 +17,8 @@ from tests.real.node import UNIPAM, Node, wait_until
 
 from unipam.cli.agent import command as agent_command
 from unipam.clients.cri import sandboxes
-from unipam.ledger.facts import read
 from unipam.ledger.reconcile import STARTING
+from unipam.model.facts import read
 from unipam.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.real

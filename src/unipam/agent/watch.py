@@ -12,9 +12,9 @@ import msgspec
 
 from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
-from unipam.ledger import facts
 from unipam.ledger.reads import pools
 from unipam.ledger.reconcile import Suspect
+from unipam.model import facts
 from unipam.model.errors import BadInput, UnipamError
 
 if TYPE_CHECKING:

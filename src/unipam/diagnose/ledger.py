@@ -15,7 +15,7 @@ from unipam.addr.prefix import format_address
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.report import Event, Evidence, Holder, Verb
 from unipam.diagnose.stamps import show
-from unipam.ledger import facts
+from unipam.model import facts
 
 MAGIC = b"SQLite format 3\x00"
 _APPLICATION = 0x756E6970

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from unipam.ledger import facts
 from unipam.ledger.change import journal, still_held
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.reconcile import Runtime
+from unipam.model import facts
 from unipam.model.records import HELD, Claim
 from unipam.store.api import Tx
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from unipam.ledger import facts
-from unipam.model import rules
+from unipam.model import facts, rules
 from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, Request, Standing
 from unipam.store.api import Tx
 

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import NamedTuple
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger import facts, reads, reconcile
+from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger, pools_note
 from unipam.ledger.pools import recall
+from unipam.model import facts
 from unipam.model.records import COOLING, HELD, Claim, Owner, Pool
 
 

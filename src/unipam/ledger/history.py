@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from unipam.addr.ranges import RangeSet
-from unipam.ledger import facts
-from unipam.model import rules
+from unipam.model import facts, rules
 from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, prefix_text
 
 

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
-from unipam.ledger import facts, nodes
+from unipam.ledger import nodes, shortage
 from unipam.ledger.ledger import Ledger, View, pools_note
 from unipam.ledger.pools import recall
-from unipam.model import rules
+from unipam.model import facts, rules
 from unipam.model.errors import Missing
 from unipam.model.records import COOLING, HELD, Claim, Entry, Pool, prefix_text
-from unipam.service import shortage
 from unipam.store.api import Tx
 
 

@@ -29,8 +29,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from unipam.ledger import facts, processes
+from unipam.ledger import processes
 from unipam.ledger.ledger import Ledger
+from unipam.model import facts
 from unipam.model.errors import Stale
 from unipam.model.records import HELD, Claim
 

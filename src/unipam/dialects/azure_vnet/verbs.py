@@ -22,11 +22,12 @@ from unipam.dialects.azure_vnet.config import Network
 from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
-from unipam.ledger import facts, reconcile, refresh
 from unipam.ledger import learned as learning
+from unipam.ledger import reconcile, refresh, shortage
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Allocation
 from unipam.ledger.open import Ledgers
+from unipam.model import facts
 from unipam.model.errors import (
     BadConfig,
     Exhausted,
@@ -38,7 +39,6 @@ from unipam.model.errors import (
     Unmet,
 )
 from unipam.model.records import Claim, Owner, Request
-from unipam.service import shortage
 
 _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""

@@ -85,7 +85,7 @@ def _allocate(
     try:
         return attempt()
     except Exhausted:
-        from unipam.service import shortage  # more to import than an ADD that is served needs
+        from unipam.ledger import shortage  # more to import than an ADD that is served needs
     try:
         return shortage.relieve(ledger, space, attempt, inherit, patient=ledgers.patient)
     except Exhausted as error:

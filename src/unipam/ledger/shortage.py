@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from unipam.ledger import facts, reconcile
+from unipam.ledger import reconcile
 from unipam.ledger.change import Inherit, let_go, still_held
 from unipam.ledger.ledger import Allocation, Ledger, pools_note
-from unipam.model import rules
+from unipam.model import facts, rules
 from unipam.model.errors import Exhausted, StoreBroken, StoreBusy, StoreFull
 from unipam.model.records import HELD, Entry, Pool, Request
 from unipam.store.api import Tx

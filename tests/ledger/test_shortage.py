@@ -11,13 +11,12 @@ import pytest
 from tests.ledger.conftest import Clock
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger import reads
+from unipam.ledger import reads, shortage
 from unipam.ledger.change import Inheritance, nothing
 from unipam.ledger.ledger import Allocation, Ledger
 from unipam.ledger.pools import describe
 from unipam.model.errors import Exhausted, StoreBusy
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request
-from unipam.service import shortage
 from unipam.store.memory import MemoryStore
 
 NET = parse_address("10.0.0.0")

@@ -1,1 +1,0 @@
-"""The use cases. Synchronous; the only place where rules and store meet."""
