@@ -8,10 +8,11 @@ import pytest
 from tests.ledger.conftest import Clock
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger import adopted, facts, reads, reconcile
+from unipam.ledger import adopted, reads, reconcile
 from unipam.ledger.change import Inheritance
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.reconcile import STARTING, Listed, Runtime, World
+from unipam.model import facts
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
 

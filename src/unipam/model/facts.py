@@ -8,13 +8,12 @@ import msgspec
 class Told(msgspec.Struct, omit_defaults=True):
     """What an entry tells of a lease's owner, so that the past can be asked by name when the claim has gone.
 
-    `pod` is its namespace and name, `uid` tells it from others of that name; both empty where no pod is known. `until`
-    is when the cooldown ends that the entry begins (epoch seconds).
+    `pod` is its namespace and name, "" where none is known. `until` is when the cooldown ends that the entry begins
+    (epoch seconds).
     """
 
     until: float | None = None
     pod: str = ""
-    uid: str = ""
 
 
 _read = msgspec.json.Decoder(Told).decode
@@ -41,7 +40,7 @@ def tell(details: str) -> Told:
 def passed_on(details: str, until: float | None = None) -> str:
     """Return what an entry about a claim with these `details` keeps of them; "" when there is nothing to keep."""
     told = tell(details)
-    if until is None and not told.pod and not told.uid:
+    if until is None and not told.pod:
         return ""
     told.until = until
     return _write(told).decode()

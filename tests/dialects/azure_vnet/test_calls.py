@@ -19,6 +19,7 @@ from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet import warm
 from unipam.dialects.azure_vnet.site import Site
 from unipam.dialects.registry import answer
+from unipam.ledger import reads
 from unipam.ledger.change import nothing
 from unipam.ledger.learned import snapshot
 from unipam.ledger.open import Ledgers, WouldBlock
@@ -41,6 +42,7 @@ class Place:
         self.state_file = root / "state.json"
         self.found: tuple[Interface, ...] | None = listing(2)
         self.asked = 0
+        self.netns = "/n"
         self.ledgers = Ledgers()
 
     def fetch(self, *_: object) -> tuple[Interface, ...]:
@@ -52,8 +54,8 @@ class Place:
     def call(self, verb: str, container: str, context: Context | None = None, **ipam: Any) -> Answer:
         base = {"type": PLUGIN, "dataDir": str(self.directory), "stateFile": str(self.state_file), "subnet": SUBNET}
         document = {"cniVersion": "1.1.0", "name": "azure", "ipam": {**base, **ipam}}
-        env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": "/n", "CNI_IFNAME": "e", "CNI_PATH": "/"}
-        call = Call(PLUGIN, env, json.dumps(document).encode(), str(self.root))
+        env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": self.netns}
+        call = Call(PLUGIN, {**env, "CNI_IFNAME": "e", "CNI_PATH": "/"}, json.dumps(document).encode(), str(self.root))
         return answer(call, context or Context(self.ledgers))
 
     def held(self) -> dict[str, str]:
@@ -155,12 +157,25 @@ def test_an_exhausted_pool_is_asked_for_when_it_is_time(
 ) -> None:
     for container in "ab":
         place.call("ADD", container)
-    asked = place.asked
-    assert place.call("ADD", "c").code == 1
-    assert place.asked == asked, "asked a moment ago: the answer would be the same"
-    monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 1e9)
     with pytest.raises(WouldBlock):
         place.call("ADD", "c", hasty)
+    assert place.call("ADD", "c").code == 1
+    assert place.asked == 1, "a moment ago: the answer would be the same"
+    monkeypatch.setattr("unipam.ledger.refresh.uptime", lambda: 1e9)
+    assert place.call("ADD", "c").code == 1
+    assert place.asked == 2
+    (past,) = reads.history(place.ledgers.at(str(place.directory)), "c")
+    assert (past.verb, past.reason) == ("refuse", "Failed to allocate address: No available addresses")
+
+
+def test_an_exhausted_pool_gives_what_is_surely_gone(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "netns").touch()
+    place.netns = str(tmp_path / "netns")
+    for container in "ab":
+        place.call("ADD", container)
+    (tmp_path / "netns").unlink()
+    assert place.call("ADD", "c").code == 0
+    assert set(place.held().values()) == {"c"}
 
 
 def test_leases_of_an_earlier_boot_go_with_the_first_add(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
