@@ -116,7 +116,7 @@ def test_a_ledger_of_somebody_else_is_refused(ledgers: Ledgers, tmp_path: Path) 
     with pytest.raises(StoreBroken, match=r"may be written by others \(mode 0770\)"):
         ledgers.at(str(directory))
     os.chown(directory, 0, 0)
-    assert add(ledgers.at(str(directory)), "a") == "10.0.0.1"
+    assert add(ledgers.at(str(directory)), "b") == "10.0.0.2"
 
 
 def test_a_file_in_the_directory_s_place_is_named(ledgers: Ledgers, tmp_path: Path) -> None:
