@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+NEEDS = ()
 _READ = """
 import resource, sys, time
 from unipam.diagnose import diagnose

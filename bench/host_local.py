@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import spawn
+from bench.needs import MUSL, Need
 from bench.table import Row, show
 from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import install
@@ -24,6 +25,10 @@ from unipam.ledger.open import Ledgers
 from unipam.model.records import LEASE, Claim, Owner
 
 PEER = "/usr/lib/cni/host-local"
+THE_PEER = Need(
+    f"{PEER} (Debian: containernetworking-plugins)", lambda: os.path.exists(PEER), "the rows against the real plugin"
+)
+NEEDS = (THE_PEER, MUSL)
 ROUNDS = 5
 TURNS, TURN = 40, 50
 V4 = [[{"subnet": "10.0.0.0/14"}]]
@@ -214,23 +219,34 @@ def footprint(node: Node) -> list[Row]:
     ]
 
 
+def against_all_peers(node: Node) -> Iterator[Row]:
+    """ADD and DEL beside the peer, over families and numbers of leases."""
+    for label, ranges in (("IPv4", V4), ("IPv6 /64", V6), ("dual stack", [*V4, *V6])):
+        yield from against_peer(node, label, 0, ranges, 1 / 6)
+    for label, ranges in (("IPv4", V4), ("IPv6 /64", V6)):
+        yield from against_peer(node, label, 1000, ranges, 1 / 25)
+    yield from against_peer(node, "IPv4", 10_000, V4, 1 / 150)
+
+
+def rows(node: Node) -> Iterator[Row]:
+    """Every row that this machine allows."""
+    with node.agent():
+        if THE_PEER.met():
+            yield from against_all_peers(node)
+        yield flat(node, "IPv4", V4, "10.0.0.2")
+        yield flat(node, "IPv6 /64", V6, "2001:db8::2")
+        if MUSL.met():
+            yield floor(node)
+        if THE_PEER.met():
+            yield storm(node)
+    if THE_PEER.met():
+        with node.agent("--flush"):
+            yield from against_peer(node, "IPv4, flushed", 0, V4, 1 / 5)
+    yield from cold(node)
+    yield from footprint(node)
+
+
 def main() -> None:
     """Print the rows."""
-    if not os.path.exists(PEER):
-        sys.exit(f"missing: the peer, {PEER} (Debian: containernetworking-plugins)")
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root:
-        node = Node(Path(root))
-        rows = []
-        with node.agent():
-            for label, ranges in (("IPv4", V4), ("IPv6 /64", V6), ("dual stack", [*V4, *V6])):
-                rows += against_peer(node, label, 0, ranges, 1 / 6)
-            for label, ranges in (("IPv4", V4), ("IPv6 /64", V6)):
-                rows += against_peer(node, label, 1000, ranges, 1 / 25)
-            rows += against_peer(node, "IPv4", 10_000, V4, 1 / 150)
-            rows += [flat(node, "IPv4", V4, "10.0.0.2"), flat(node, "IPv6 /64", V6, "2001:db8::2"), floor(node)]
-            rows.append(storm(node))
-        with node.agent("--flush"):
-            rows += against_peer(node, "IPv4, flushed", 0, V4, 1 / 5)
-        rows += cold(node)
-        rows += footprint(node)
-        show("host-local: medians, launcher and agent against the real plugin", rows)
+        show("host-local: medians, launcher and agent against the real plugin", rows(Node(Path(root))))

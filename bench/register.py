@@ -24,6 +24,7 @@ import netaddr
 from tests.plan.clouds import MemoryCloud
 from tests.real.postgres import binaries, cluster
 
+from bench.needs import Need
 from unipam.addr.prefix import Prefix, line_length, parse_prefix
 from unipam.model.records import Owner
 from unipam.plan import blocks as plan_blocks
@@ -32,6 +33,8 @@ from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.open import open_store
 from unipam.plan.tree import By, Draft, Plan, create_all, find_block, find_space
 
+POSTGRESQL = Need("PostgreSQL (Debian: postgresql)", lambda: binaries() is not None, "the rows on it")
+NEEDS = (POSTGRESQL,)
 CLIENTS = 32
 SECONDS = 5.0
 HELD = 50_000
@@ -44,9 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as name:
         directory = Path(name)
         _load("SQLite", str(directory / "load.db"), directory)
-        if binaries() is None:
-            print("PostgreSQL: left out, the Debian package postgresql is not there")
-        else:
+        if POSTGRESQL.met():
             with cluster(fsync="on") as server:
                 _load("PostgreSQL", server.create(), directory)
         _search(str(directory / "search.db"), directory)
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def _row(what: str, value: float, unit: str, wanted: str) -> None:
-    print(f"{what:<72} {value:>10,.2f} {unit:<12} wanted {wanted}")
+    print(f"{what:<72} {value:>10,.2f} {unit:<12} wanted {wanted}", flush=True)
 
 
 def _load(name: str, database: str, directory: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).with_suffix(".c")
 BUILD = Path(__file__).parent.parent / "build" / "bench"
+NOTHING = BUILD / "nothing"
 
 
 class SpawnError(Exception):
@@ -95,11 +96,10 @@ def floor() -> Path:
     Raises:
         SpawnError: musl-gcc is missing (Debian: musl-tools).
     """
-    program = BUILD / "nothing"
-    if not program.exists():
+    if not NOTHING.exists():
         source = "int main(void) { return 0; }\n"
-        _compile("musl-gcc", ["-Os", "-static", "-s", "-x", "c", "-"], program, source)
-    return program
+        _compile("musl-gcc", ["-Os", "-static", "-s", "-x", "c", "-"], NOTHING, source)
+    return NOTHING
 
 
 @contextlib.contextmanager

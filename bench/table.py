@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -27,12 +28,12 @@ class Row(NamedTuple):
         return self.ratio <= self.reach if self.low else self.ratio >= self.reach
 
 
-def show(title: str, rows: list[Row]) -> None:
-    """Print the rows."""
+def show(title: str, rows: Iterable[Row]) -> None:
+    """Print each row as soon as it is measured: what comes after may fail."""
     print(f"\n{title}")
-    print(f"{'work':58} {'ours':>14} {'peer':>14} {'ratio':>9} {'to reach':>9}")
+    print(f"{'work':58} {'ours':>14} {'peer':>14} {'ratio':>9} {'to reach':>9}", flush=True)
     for row in rows:
         sign = "≤" if row.low else "≥"
         verdict = "" if row.met else "  MISSED"
         limit = "" if row.reach is None else f"{sign} {row.reach:.4g}"
-        print(f"{row.work:58} {row.ours:>14} {row.peer:>14} {row.ratio:9.4g} {limit:>9}{verdict}")
+        print(f"{row.work:58} {row.ours:>14} {row.peer:>14} {row.ratio:9.4g} {limit:>9}{verdict}", flush=True)

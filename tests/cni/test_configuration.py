@@ -38,9 +38,9 @@ def refused(cni: Plugin, config: dict[str, Any] | bytes, message: str, *, args: 
             "192.0.2.254",
         ),
         ({"subnet": "192.0.2.0/24", "rangeEnd": "192.0.2.255", "gateway": ""}, "192.0.2.2", "192.0.2.255", "192.0.2.1"),
-        ({"subnet": "192.0.2.0/24", "gateway": "2001:db8::1"}, "192.0.2.1", "192.0.2.254", "2001:db8::1"),
+        ({"subnet": "192.0.2.0/24", "gateway": "192.0.2.255"}, "192.0.2.1", "192.0.2.254", "192.0.2.255"),
     ],
-    ids=["41-v4", "42-half", "47-v6", "50-explicit", "broadcast-if-asked-for", "gateway-elsewhere"],
+    ids=["41-v4", "42-half", "47-v6", "50-explicit", "broadcast-if-asked-for", "gateway-at-the-end"],
 )
 def test_the_addresses_of_a_range(
     warm: Plugin, tmp_path: Path, written: dict[str, str], first: str, last: str, gateway: str
@@ -102,8 +102,19 @@ RANGE_ERRORS = [
     ),
     (
         {"subnet": "192.0.2.0/24", "rangeStart": "192.0.2.255"},
-        "RangeStart 192.0.2.255 is after RangeEnd 192.0.2.254, the last address of 192.0.2.0/24 that is handed out by"
-        " default: set rangeEnd",
+        "RangeStart 192.0.2.255 is after RangeEnd 192.0.2.254 in network 192.0.2.0/24",
+    ),
+    (
+        {"subnet": "2001:db8::/64", "rangeStart": "2001:db8::9", "rangeEnd": "10.1.2.9"},
+        "RangeEnd 10.1.2.9 not in network 2001:db8::/64",
+    ),
+    ({"subnet": "::/0", "rangeStart": "10.1.2.9"}, "RangeStart 10.1.2.9 not in network ::/0"),
+    ({"subnet": "10.0.0.0/24", "gateway": "10.9.9.9"}, "gateway 10.9.9.9 not in network 10.0.0.0/24"),
+    ({"subnet": "10.0.0.0/24", "gateway": "2001:db8::1"}, "gateway 2001:db8::1 not in network 10.0.0.0/24"),
+    ({"subnet": "::/0", "gateway": "10.0.0.1"}, "gateway 10.0.0.1 not in network ::/0"),
+    (
+        {"subnet": "10.0.0.0/24", "gateway": "10.9.9.9", "rangeStart": "10.8.8.8"},
+        "gateway 10.9.9.9 not in network 10.0.0.0/24",
     ),
 ]
 

@@ -173,12 +173,13 @@ def attachments(*names: str) -> list[dict[str, str]]:
         ({VALID: attachments("a/eth0", "b/eth9")}, ["a"]),
         ({VALID: []}, []),
         ({VALID: None}, []),
+        ({VALID.upper(): attachments("a/eth0")}, ["a"]),
         ({FORMER: attachments("b/eth0")}, ["b"]),
         ({FORMER: None}, []),
         ({VALID: attachments("a/eth0"), FORMER: attachments("a/eth0")}, ["a"]),
         ({}, ["a", "b", "c"]),
     ],
-    ids=["array", "other interface", "empty", "null", "former name", "former null", "both", "absent"],
+    ids=["array", "other interface", "empty", "null", "any case", "former name", "former null", "both", "absent"],
 )
 def test_gc_spares_what_is_valid(warm: Plugin, config: dict[str, Any], given: dict[str, Any], left: list[str]) -> None:
     other = {**config, "name": "other"}
@@ -217,11 +218,12 @@ def test_gc_frees_nothing_by_a_list_that_is_none(warm: Plugin, config: dict[str,
     assert held(warm, config, "a") == ["a"]
 
 
-def test_gc_works_with_a_broken_configuration(cni: Plugin, config: dict[str, Any]) -> None:
+def test_gc_frees_nothing_by_a_broken_configuration(cni: Plugin, config: dict[str, Any]) -> None:
     assert cni("ADD", config, "a").code == 0
-    broken = {**config, "ipam": {**config["ipam"], "ranges": "nonsense"}, VALID: None}
-    assert cni("GC", broken).silent
-    assert held(cni, config, "a") == []
+    broken = {**config, "ipam": {**config["ipam"], "ranges": []}, VALID: None}
+    assert cni("GC", broken).error["msg"] == "no IP ranges specified"
+    assert cni("GC", {**config, VALID: None}, args="FOO=BAR").error["msg"] == 'ARGS: unknown args ["FOO=BAR"]'
+    assert held(cni, config, "a") == ["a"]
 
 
 def test_gc_is_journalled(warm: Plugin, tmp_path: Path, config: dict[str, Any]) -> None:

@@ -49,6 +49,10 @@ def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
     [
         ((), "name a path, --node, or - for standard input"),
         (("/no/such/place",), "cannot read /no/such/place: no such file or directory"),
+        (
+            ("/dev/zero",),
+            "cannot read /dev/zero: is a device, which need never end: name a file, or pipe its text to `-`",
+        ),
         (("-o", "xml", "-"), "Invalid value for '-o'"),
         (
             ("-", "--html", "/no/such/place/page.html"),

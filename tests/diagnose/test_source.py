@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,34 @@ def test_a_cut_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 def test_a_missing_path_is_named() -> None:
     with pytest.raises(Unreadable, match=r"/no/such/place: no such file or directory"):
         diagnose(["/no/such/place"])
+
+
+def test_what_need_never_end_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "log").write_bytes(LINE)
+    for path, kind in ((tmp_path / "fifo", "a FIFO"), (tmp_path / "zero", "a device"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(Unreadable, match=f"{path}: is {kind}, which need never end: name a file"):
+            expand([str(path)])
+    assert expand([str(tmp_path)]) == [tmp_path / "log"], "met in a directory, it is left out"
+
+
+def test_a_pipe_without_a_name_is_read_to_its_end() -> None:
+    """The shell's ``<(...)``."""
+    reading, writing = os.pipe()
+    os.write(writing, LINE)
+    os.close(writing)
+    try:
+        assert [track.subject for track in diagnose([f"/dev/fd/{reading}"]).timeline] == ["10.0.0.5"]
+    finally:
+        os.close(reading)
+
+
+def test_a_fifo_in_a_usual_place_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "var" / "log").mkdir(parents=True)
+    os.mkfifo(tmp_path / "var" / "log" / "syslog")
+    (tmp_path / "var" / "log" / "messages").touch()
+    assert node_paths(str(tmp_path)) == [tmp_path / "var" / "log" / "messages"]
 
 
 def test_junk_is_reported_with_its_position_and_skipped() -> None:

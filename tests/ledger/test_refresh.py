@@ -62,7 +62,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def ask(ledger: Ledger, directory: Path, asked: Callable[[], Sequence[LearnedPool]], **how: bool) -> Outcome:
-    source = Source(asked, 10.0, {"environment": "test"}, how.pop("once", False))
+    source = Source("test", asked, 10.0, {"environment": "test"}, how.pop("once", False))
     return refresh.refresh(ledger, str(directory), SPACE, source, inherit=nothing, **how)
 
 
@@ -72,6 +72,22 @@ def test_at_most_once_an_interval(ledger: Ledger, tmp_path: Path, asked: Asked, 
     for seconds, times in ((109.9, 1), (110.0, 2), (111.0, 2), (95.0, 2)):
         clock(seconds)
         assert (ask(ledger, tmp_path, asked).asked, asked.times) == (times > 1 and seconds == 110.0, times)
+
+
+def test_what_one_source_was_asked_says_nothing_of_another(
+    ledger: Ledger, tmp_path: Path, clock: Callable[[float], None]
+) -> None:
+    counted = {name: Asked() for name in ("one", "other")}
+    counted["one"].failing = True
+    for seconds, names in ((100.0, ["one", "other"]), (105.0, []), (112.0, ["other"]), (121.0, ["one"])):
+        clock(seconds)
+        asked = []
+        for name, fetch in counted.items():
+            source = Source(name, fetch, 10.0, {"environment": name})
+            asked += [name] * refresh.refresh(ledger, str(tmp_path), SPACE, source, inherit=nothing).asked
+        assert asked == names, seconds
+    assert refresh.latest(ledger, SPACE).settings == {"environment": "one"}, "the latest of all"
+    assert refresh.latest(ledger, SPACE, "other") == Attempt(ledger.boot, 112.0, 0, "", {"environment": "other"})
 
 
 def test_after_a_reboot_the_clock_means_nothing(

@@ -1,8 +1,6 @@
-"""unipam side by side with the real azure-vnet-ipam 1.4.59, answer by answer, and each on the other's state.
+"""unipam side by side with the real azure-vnet-ipam, answer by answer, and each on the other's state.
 
-No package has it. It is built from its Go module:
-`go mod download github.com/Azure/azure-container-networking@v1.4.59`, then, in a copy of the directory that
-`go mod download -json` names, `go build -ldflags "-X main.version=v1.4.59" ./cni/ipam/plugin`.
+`UNIPAM_AZURE_VNET_IPAM` names the original's executable, which must be of version 1.4.59.
 """
 
 from __future__ import annotations
@@ -17,17 +15,10 @@ from typing import Any
 
 import pytest
 from tests.dialects.azure_vnet.azure import PLUGIN, AzureNode, azure_node, document
-from tests.real.node import UNIPAM, missing
+from tests.real.azure_original import brought, conf, original
+from tests.real.node import UNIPAM
 
-ORIGINAL = os.environ.get("UNIPAM_AZURE_VNET_IPAM", "")
-_WHY = (
-    "UNIPAM_AZURE_VNET_IPAM names no azure-vnet-ipam 1.4.59 (how to build it: see the file)"
-    if not os.path.exists(ORIGINAL)
-    else "network namespaces need root"
-    if os.getuid()
-    else missing({"iproute2": "ip", "util-linux": "nsenter"})
-)
-pytestmark = [pytest.mark.real, pytest.mark.brought, pytest.mark.skipif(bool(_WHY), reason=_WHY)]
+pytestmark = brought
 
 SUBNET = "10.224.0.0/16"
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
@@ -47,26 +38,6 @@ def node(tmp_path: Path) -> Iterator[AzureNode]:
         (tmp_path / "run").mkdir()
         (tmp_path / "log").mkdir()
         yield made
-
-
-def original(node: AzureNode, verb: str, container: str, conf: bytes) -> tuple[int, str]:
-    """Run the original with /run and /var/log of the node's own."""
-    env = {
-        "CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": "eth0", "CNI_PATH": str(node.bin_dir),
-        "CNI_NETNS": f"/var/run/netns/cni-{container}", "PATH": os.environ["PATH"],
-    }  # fmt: skip
-    script = 'mount --bind "$1" /run && mount --bind "$2" /var/log && exec "$3"'
-    done = subprocess.run(
-        ["nsenter", f"--net=/run/netns/{node.name}", "unshare", "--mount", "sh", "-c", script, "sh",
-         str(node.root / "run"), str(node.root / "log"), ORIGINAL],
-        env=env, input=conf, capture_output=True, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout.decode()
-
-
-def conf(version: str = "0.3.0", **ipam: Any) -> bytes:
-    base = {"cniVersion": version, "name": "azure", "type": "azure-vnet", "mode": "transparent"}
-    return json.dumps({**base, "ipam": {"type": PLUGIN, **ipam}}).encode()
 
 
 def same(answer: tuple[int, str]) -> tuple[int, str]:

@@ -218,14 +218,16 @@ class _Attachment(msgspec.Struct):
 def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
     """The attachments that GC must spare, under the key's present or its former name; None when neither is there.
 
-    null is an empty list (spec §1.5). Raises BadConfig, so that a list that cannot be read frees nothing.
+    null is an empty list (spec §1.5), a key matches in any case. Raises BadConfig, so that a list that cannot be read
+    frees nothing.
     """
     keys = ("cni.dev/valid-attachments", "cni.dev/attachments")
-    key = next((key for key in keys if key in document), None)
+    folded = {key.casefold(): value for key, value in document.items()}
+    key = next((key for key in keys if key in folded), None)
     if key is None:
         return None
     try:
-        found = msgspec.convert(document[key], list[_Attachment] | None) or ()
+        found = msgspec.convert(folded[key], list[_Attachment] | None) or ()
     except msgspec.ValidationError as error:
         problem = f"cannot read {key}: {error}: it must be a list of containerID and ifname; nothing freed"
         raise BadConfig(problem) from None

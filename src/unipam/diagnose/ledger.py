@@ -30,7 +30,9 @@ _VERBS: dict[str, Verb] = {
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is an SQLite database, by its first bytes."""
+    """Whether a file is an SQLite database, by its first bytes. A pipe is none: what is read of it is gone."""
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC

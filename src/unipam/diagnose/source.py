@@ -13,6 +13,7 @@ import io
 import lzma
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,15 +81,27 @@ def is_lease_directory(path: Path) -> bool:
 def expand(paths: list[str]) -> list[Path]:
     """Every file, and every host-local directory, under the given paths; rotated logs oldest first.
 
-    Raises ``Unreadable`` for a path that does not exist or cannot be listed.
+    Raises ``Unreadable`` for a path that does not exist, cannot be listed, or need never end.
     """
     found: list[Path] = []
     for text in paths:
         path = Path(text)
         if not path.exists():
             raise Unreadable(text, "no such file or directory")
+        if kind := _endless(path):
+            raise Unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
         found.extend(_under(path) if path.is_dir() else [path])
     return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
+
+
+_ENDLESS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
+def _endless(path: Path) -> str:
+    """What a path is that nobody knows the end of; "" for a file, a directory, and a pipe that somebody handed us."""
+    kind = _ENDLESS.get(stat.S_IFMT(path.stat().st_mode), "")
+    # A pipe without a name in the file system is one end of a command: the shell's <(...), as /dev/fd/63.
+    return "" if kind == "a FIFO" and not os.path.exists(os.path.realpath(path)) else kind
 
 
 def _under(path: Path) -> Iterator[Path]:
@@ -108,7 +121,7 @@ def node_paths(root: str = "/") -> list[Path]:
     """The usual places of a node that exist, below *root*."""
     base = Path(root)
     found = [match for place in NODE_PLACES for match in sorted(base.glob(place.lstrip("/")))]
-    return expand([str(path) for path in found]) if found else []
+    return expand([str(path) for path in found if not _endless(path)]) if found else []
 
 
 def log_group(path: Path) -> str:
@@ -143,7 +156,7 @@ def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
     except OSError as error:
         raise Unreadable(str(path), error.strerror or "cannot be opened") from None
     with file:
-        yield _unpacked(file), file.tell
+        yield _unpacked(file), file.tell if file.seekable() else lambda: 0
 
 
 def _unpacked(file: io.BufferedReader) -> Reader:

@@ -52,9 +52,11 @@ class Attempt(NamedTuple):
 class Source(NamedTuple):
     """Somebody to ask: `fetch` gives all pools or raises SourceFailed, at most every `interval` seconds.
 
-    What a `once` source has said holds for the rest of the boot.
+    What a `once` source has said holds for the rest of the boot. Attempts count by `name`: that one source was asked
+    says nothing of another.
     """
 
+    name: str
     fetch: Callable[[], Sequence[LearnedPool]]
     interval: float
     settings: Mapping[str, Any]
@@ -75,16 +77,16 @@ class Outcome(NamedTuple):
     learned: Learned | None = None
 
 
-def latest(ledger: Ledger, space: str) -> Attempt:
-    """The latest attempt; the empty one when there was none."""
+def latest(ledger: Ledger, space: str, source: str = "") -> Attempt:
+    """The latest attempt, at the source of this name or at any; the empty one when there was none."""
     with ledger.store.reading() as tx:
         parent = tx.space(space)
-        return recall(tx, parent) if parent is not None else Attempt()
+        return recall(tx, parent, source) if parent is not None else Attempt()
 
 
-def recall(tx: Tx, parent: int) -> Attempt:
+def recall(tx: Tx, parent: int, source: str = "") -> Attempt:
     """The latest attempt, within a transaction."""
-    note = tx.note(_note(parent))
+    note = tx.note(_note(parent, source))
     return Attempt(**msgspec.json.decode(note)) if note else Attempt()
 
 
@@ -97,7 +99,7 @@ def refresh(
     Raises the store's errors only.
     """
     with _turn(f"{directory}/{space}.refresh", WAIT if needed else 0.0) as mine:
-        before = latest(ledger, space)
+        before = latest(ledger, space, source.name)
         if not mine or not source.due(before, ledger.boot, needed=needed):
             return Outcome(asked=False, attempt=before)
         began = uptime()
@@ -107,19 +109,20 @@ def refresh(
         except SourceFailed as error:
             found = ()
             attempt = Attempt(ledger.boot, began, before.failures + 1, error.message, source.settings)
-        return Outcome(True, attempt, _write(ledger, space, inherit, attempt, found))
+        return Outcome(True, attempt, _write(ledger, space, source.name, inherit, attempt, found))
 
 
 def _write(
-    ledger: Ledger, space: str, inherit: Inherit, attempt: Attempt, found: Sequence[LearnedPool]
+    ledger: Ledger, space: str, source: str, inherit: Inherit, attempt: Attempt, found: Sequence[LearnedPool]
 ) -> Learned | None:
     with Change(ledger, space, inherit) as (tx, (parent, *_), _):
-        tx.set_note(_note(parent), msgspec.json.encode(attempt._asdict()).decode())
+        for name in (source, ""):
+            tx.set_note(_note(parent, name), msgspec.json.encode(attempt._asdict()).decode())
         return None if attempt.failures else merge(tx, parent, found, ledger.boot)
 
 
-def _note(parent: int) -> str:
-    return f"refresh/{parent}"
+def _note(parent: int, source: str) -> str:
+    return f"refresh/{parent}/{source}" if source else f"refresh/{parent}"
 
 
 @contextlib.contextmanager

@@ -178,6 +178,42 @@ def test_an_exhausted_pool_gives_what_is_surely_gone(place: Place, tmp_path: Pat
     assert set(place.held().values()) == {"c"}
 
 
+def test_what_another_source_was_asked_is_no_reason_to_wait(place: Place) -> None:
+    for container in "ab":
+        assert place.call("ADD", container, environment="null", subnet="").code == (0 if place.asked else 1)
+        assert place.call("ADD", container).code == 0
+    assert place.asked == 1, "and it is asked no more often for that"
+
+
+def test_a_held_address_is_not_found_in_another_pool(place: Place) -> None:
+    other = Subnet("10.225.0.0/24", (("10.225.0.5", False),))
+    place.found = (Interface("*", True, (*listing(1)[0].subnets, other)),)
+    assert place.call("ADD", "a").code == 0
+    for subnet, code in ((SUBNET, 0), (other.prefix, 1), ("", 0)):
+        given = place.call("ADD", "a", subnet=subnet, ipAddress="10.224.0.5")
+        assert given.code == code, subnet
+        assert code == 0 or json.loads(given.stdout)["msg"] == "Failed to allocate address: Address not found"
+    assert place.held() == {"10.224.0.5": "a"}
+
+
+def test_a_strict_del_asks_for_a_pool_that_is_not_known(place: Place, hasty: Context) -> None:
+    with pytest.raises(WouldBlock, match="must be asked"):
+        place.call("DEL", "a", hasty, strict=True)
+    for _ in range(2):
+        assert place.call("DEL", "a", strict=True).code == 0
+    failed = json.loads(place.call("DEL", "a", strict=True, subnet="10.99.0.0/16").stdout)
+    assert failed["msg"] == "Failed to release address: Pool id 10.99.0.0/16 not found :Invalid address pool"
+    assert place.asked == 1
+
+
+def test_a_strict_del_says_why_no_pool_is_known(place: Place) -> None:
+    place.found = None
+    failed = json.loads(place.call("DEL", "a", strict=True).stdout)
+    assert (failed["msg"], failed["details"]) == (
+        "Failed to release address: Invalid address space", "out of order",
+    )  # fmt: skip
+
+
 def test_leases_of_an_earlier_boot_go_with_the_first_add(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for container in "ab":
         place.call("ADD", container)

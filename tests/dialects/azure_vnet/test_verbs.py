@@ -242,6 +242,8 @@ def test_what_a_del_lets_go_of(node: AzureNode) -> None:
             {"subnet": SUBNET, "ipAddress": "10.224.0.1"},
             {"subnet": SUBNET, "ipAddress": "no address"},
             {"subnet": "10.99.0.0/16"},
+            {"subnet": "10.99.0.0/16", "ipAddress": mine},
+            {"subnet": "10.99.0.0/16", "ipAddress": f"{mine}/16"},
         ]
         for ipam in nothing:
             assert said(node.call("DEL", "pod-a", **ipam)) == ("", 0)

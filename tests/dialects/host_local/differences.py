@@ -5,8 +5,9 @@ docs/host-local.md has a section of each name; a test holds the two together. A 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.dialects.host_local.generate import Op
 
@@ -27,7 +28,10 @@ class Outcome(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One call that was answered in two ways. `old` says that theirs is plugins 1.1.1, which knows no CNI 1.1.0."""
+    """One call that was answered in two ways, or a GC after which not the same is left (`left` in the documents).
+
+    `old` says that theirs is plugins 1.1.1, which knows no CNI 1.1.0.
+    """
 
     op: Op
     theirs: Outcome
@@ -54,17 +58,22 @@ class Difference(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A difference that is meant."""
+    """A difference that is meant, from both releases of host-local or from the `old` or the `present` one only."""
 
     name: str
     reason: str
     allows: Callable[[Difference], bool]
+    release: Literal["both", "old", "present"] = "both"
+
+    def concerns(self, old: bool) -> bool:
+        return self.release == "both" or (self.release == "old") == old
 
 
 _UNMET = "failed to allocate all requested IPs: "
 _WISHED = ("requested ip ", "requested IP address ", _UNMET, "duplicate allocation", "no IP addresses available")
 _ENVIRONMENT = ("invalid characters in containerID", "missing containerID", "interface name ")
 _UNDECODABLE = "error unmarshall network config: "
+_UNPARSED, _UNLISTED = "failed to parse network config: ", "cannot read cni.dev/"
 
 
 def _json_words(d: Difference) -> bool:
@@ -72,7 +81,9 @@ def _json_words(d: Difference) -> bool:
     if not d.both_fail or d.theirs.code != d.ours.code:
         return False
     unreadable = d.ours.code == 6 and all(m.startswith(_UNDECODABLE) for m in messages)
-    return unreadable or (not d.old and all(m.startswith("json: cannot unmarshal ") for m in messages))
+    listed = d.theirs.message.startswith(_UNPARSED) and d.ours.message.startswith(_UNLISTED)
+    misfits = not d.old and all(m.startswith("json: cannot unmarshal ") for m in messages)
+    return unreadable or listed or misfits
 
 
 def _which_wish(d: Difference) -> bool:
@@ -88,9 +99,13 @@ def _validation_order(d: Difference) -> bool:
     messages = (d.ours.message, d.theirs.message)
     if not d.both_fail:
         return False
-    if d.old:
-        return d.ours.code == 4 and any(m.startswith(_ENVIRONMENT) for m in messages)
-    return d.ours.code == 999 and all(" not in network " in m for m in messages)
+    environment = d.ours.code == 4 and any(m.startswith(_ENVIRONMENT) for m in messages)
+    return environment or (d.ours.code == 999 and all(" not in network " in m for m in messages))
+
+
+def _gc_without_list(d: Difference) -> bool:
+    keys = [key.casefold() for key in d.op.document] if isinstance(d.op.document, dict) else []
+    return d.op.verb == "GC" and "cni.dev/valid-attachments" not in keys and d.theirs == Outcome(0, {"left": []})
 
 
 RULES = (
@@ -104,19 +119,22 @@ RULES = (
     ),
     Rule(
         "validation-order",
-        "plugins 1.1.1 looks at the configuration before container id and interface, the present release after it; and"
-        " of a range whose end is of the other family the present release names the other bound",
+        "plugins 1.1.1 looks at the configuration before container id and interface; and of a range whose end is of the"
+        " other family it names the start",
         _validation_order,
+        "old",
     ),
     Rule(
         "newer-version",
         "CNI 1.1.0 is spoken here; plugins 1.1.1 ends at 1.0.0",
-        lambda d: d.old and d.both_fail and d.theirs.message.startswith("plugin version does not allow"),
+        lambda d: d.both_fail and d.theirs.message.startswith("plugin version does not allow"),
+        "old",
     ),
     Rule(
         "routes-whole",
         "plugins 1.1.1 drops mtu, advmss, priority, table and scope of a route unread",
-        lambda d: d.old and "ipam.routes of type int" in d.ours.message,
+        lambda d: "ipam.routes of type int" in d.ours.message,
+        "old",
     ),
     Rule(
         "route-without-dst",
@@ -130,8 +148,9 @@ RULES = (
     ),
     Rule(
         "bottom-of-space",
-        "host-local loses the leading zero bytes of addresses in 0.0.0.0/8 and ::/8",
+        "plugins 1.1.1 loses the leading zero bytes of addresses in 0.0.0.0/8 and ::/8",
         lambda d: any(subnet in d.op.stdin for subnet in (b'"0.0.0.0/', b'"::/')),
+        "old",
     ),
     Rule(
         "panics",
@@ -150,6 +169,7 @@ RULES = (
         "D9",
         "a reversed range would hand out other people's addresses",
         lambda d: "is after RangeEnd" in d.ours.message,
+        "old",
     ),
     Rule(
         "D10",
@@ -167,6 +187,30 @@ RULES = (
         "check-reads-prevResult",
         "CNI asks CHECK to verify prevResult",
         lambda d: d.op.verb == "CHECK" and d.ours.exit == 1 and not d.op.honest,
+    ),
+    Rule(
+        "gateway-outside",
+        "a gateway outside its subnet is refused, as the present release does",
+        lambda d: re.search("gateway .* not in network ", d.ours.message) is not None,
+        "old",
+    ),
+    Rule(
+        "gc-without-list",
+        "without cni.dev/valid-attachments the present release frees all, also when the list has its former name",
+        _gc_without_list,
+        "present",
+    ),
+    Rule(
+        "gc-half-named",
+        "an attachment without container id or interface spares nobody there; here the list is refused",
+        lambda d: d.op.verb == "GC" and d.theirs.exit == 0 and d.ours.message.startswith(_UNLISTED),
+        "present",
+    ),
+    Rule(
+        "gc-reads-less",
+        "a GC is not refused for fields that it has no use for, such as dns or capabilities",
+        lambda d: d.op.verb == "GC" and d.ours.exit == 0 and d.theirs.message.startswith(_UNPARSED),
+        "present",
     ),
 )
 

@@ -65,6 +65,7 @@ _ODD: tuple[Json, ...] = (
 _VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "0.4.0", "1.0.0", "1.0.0", "1.0.0", "1.1.0")
 _ODD_VERSIONS = ("", "1", "1.1", "v1.0.0", "1.0.5", "0.0.1", "2.0.0", "a.b.c", "1.0.0.0", None, 5, "0.4", "<1>")
 _CONTAINERS = ("c0", "c1", "c2", "c3", "c4", "c5", "c6", "a.b-c_D")
+_ADDRESS_IDS = ("10.1.2.2", "10.1.2.3")
 _ODD_IDS = ("", "-a", "a/b", "a b", "a\n", "ü", "a;b", ".a")
 _ODD_NAMES = ("", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef", "ééééé", "éééééééé", "eth0\t", "a\u00a0b")
 _ARGS = (
@@ -243,11 +244,17 @@ def _parsed(text: bytes) -> Json:
 # ---- calls
 
 
-class Life:
-    """A few networks of one data directory, and the calls that are made with them."""
+_VERBS = {"ADD": 60, "DEL": 25, "CHECK": 15, "VERSION": 0.3, "add": 0.3}
+_NEWER_VERBS = {"GC": 8, "STATUS": 3}
+_VALID, _FORMER = "cni.dev/valid-attachments", "cni.dev/attachments"
 
-    def __init__(self, seed: int) -> None:
+
+class Life:
+    """A few networks of one data directory, and the calls that are made with them; of `newer` ones also of CNI 1.1."""
+
+    def __init__(self, seed: int, *, newer: bool) -> None:
         self._rng = rng = Random(seed)
+        self._verbs = _VERBS | _NEWER_VERBS if newer else _VERBS
         self._small = rng.random() < 0.4
         make = small_config if self._small else config
         self._networks = [make(rng, f"n{seed}-{k}") for k in range(rng.choice((1, 1, 2, 3)))]
@@ -260,7 +267,9 @@ class Life:
         rng = self._rng
         document = self._document(rng.randrange(len(self._networks)))
         env = self._environment()
+        self._add_again(env, document)
         honest = self._add_previous(env, document)
+        self._add_attachments(env, document)
         text = _text(rng, document)
         said = _parsed(text)
         return Op(env, text, said, honest and said == document)
@@ -282,12 +291,12 @@ class Life:
 
     def _environment(self) -> dict[str, str]:
         rng = self._rng
-        verb = rng.choices(("ADD", "DEL", "CHECK", "VERSION", "add"), (60, 25, 15, 0.3, 0.3))[0]
+        verb = rng.choices(list(self._verbs), list(self._verbs.values()))[0]
         container, ifname = rng.choice(_CONTAINERS), rng.choice(("eth0", "eth0", "eth0", "eth1"))
         if verb in ("CHECK", "DEL") and self._results and rng.random() < 0.7:
             container, ifname = rng.choice(sorted(owner for _, owner in self._results))
-        if rng.random() < 0.04:
-            container = rng.choice((*_ODD_IDS, "10.1.2.2", "10.1.2.3", "x" * 5000))
+        if rng.random() < 0.06:
+            container = rng.choice((*_ODD_IDS, *_ADDRESS_IDS * 4, "x" * 5000))
         if rng.random() < 0.01:
             ifname = rng.choice(_ODD_NAMES)
         env = environment(verb, container, ifname, args=self._args())
@@ -297,6 +306,15 @@ class Life:
             elif rng.random() < 0.002:
                 del env[key]
         return env
+
+    def _add_again(self, env: dict[str, str], document: dict[str, Json]) -> None:
+        """At times an ADD is of an attachment that holds an address, and asks for another one near it."""
+        rng = self._rng
+        known = [(owner, result) for (name, owner), result in self._results.items() if name == document.get("name")]
+        if env.get("CNI_COMMAND") == "ADD" and known and rng.random() < 0.05:
+            (env["CNI_CONTAINERID"], env["CNI_IFNAME"]), result = rng.choice(known)
+            held = (ip["address"] for ip in result.get("ips", ()))
+            env["CNI_ARGS"] = f"IP={address(rng, next(held, '10.1.2.0/29'))}"
 
     def _args(self) -> str:
         rng = self._rng
@@ -318,3 +336,24 @@ class Life:
             return True
         document["prevResult"] = self._rng.choice((*_ODD, {"ips": [{"address": "10.1.2.200/24"}]}, {"ips": [5]}, known))
         return False
+
+    def _add_attachments(self, env: dict[str, str], document: dict[str, Json]) -> None:
+        """What a GC is to spare; and the version that GC and STATUS want, most of the time."""
+        rng = self._rng
+        if env.get("CNI_COMMAND") not in _NEWER_VERBS:
+            return
+        if rng.random() < 0.95:
+            document["cniVersion"] = "1.1.0"
+        if env["CNI_COMMAND"] == "GC" and rng.random() < 0.9:
+            key = rng.choices((_VALID, _FORMER, _VALID.upper()), (20, 2, 1))[0]
+            document[key] = rng.choice(_ODD) if rng.random() < 0.1 else self._spared(str(document.get("name")))
+
+    def _spared(self, name: str) -> list[Json]:
+        """Most of those that hold something, and somebody who does not; at times one that is badly written."""
+        rng = self._rng
+        owners = [owner for network, owner in self._results if network == name and rng.random() < 0.7]
+        owners += [("gone", "eth0")] * (rng.random() < 0.2)
+        listed: list[Json] = [{"containerID": container, "ifname": ifname} for container, ifname in owners]
+        if listed and rng.random() < 0.05:
+            _break(rng, *rng.choice(_places(listed)))
+        return listed

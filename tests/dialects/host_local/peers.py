@@ -20,7 +20,7 @@ Files = dict[str, bytes]
 
 
 class Peer(NamedTuple):
-    """The real host-local. `old` is true of plugins 1.1.1, which speaks no 1.1.0."""
+    """The real host-local. `old` is true of plugins 1.1.1, which speaks no 1.1.0, and so is asked no GC and STATUS."""
 
     plugin: Plugin
     cwd: Path
@@ -55,10 +55,14 @@ class Peer(NamedTuple):
     def state(self, name: str) -> tuple[dict[str, str], dict[int, str]]:
         files = {file: content.decode() for file, content in self.snapshot(name).items()}
         cursors = {int(f.removeprefix(_CURSOR)): text for f, text in files.items() if f.startswith(_CURSOR)}
-        return {f: text for f, text in files.items() if f != "lock" and not f.startswith(_CURSOR)}, cursors
+        return {f: text for f, text in files.items() if _is_lease(f)}, cursors
 
 
 _CURSOR = "last_reserved_ip."
+
+
+def _is_lease(file: str) -> bool:
+    return file != "lock" and not file.startswith(_CURSOR)
 
 
 def outcome(reply: Reply) -> Outcome:
@@ -85,6 +89,7 @@ class Comparison:
 
     def __init__(self, peer: Peer, ours: Plugin, cwd: Path) -> None:
         self._peer, self._ours, self._cwd = peer, ours, cwd
+        self._seed = 0
         self.counts: Counter[str] = Counter()
         self.differences: list[str] = []
         for each in (peer.cwd, cwd):
@@ -93,25 +98,26 @@ class Comparison:
 
     def live(self, seed: int) -> None:
         """One sequence from its first call to its last, or to the first answer after which the two part."""
-        life = Life(seed)
+        self._seed = seed
+        life = Life(seed, newer=not self._peer.old)
         names: set[str] = set()
         for _ in range(life.length):
             op = life.next()
             name = _name(op.document)
             names.add(name)
-            if not self._step(seed, life, op, name):
+            if not self._step(life, op, name):
                 return
         for name in names:
-            self._compare_state(seed, name)
+            self._compare_state(name)
 
-    def _step(self, seed: int, life: Life, op: Op, name: str) -> bool:
+    def _step(self, life: Life, op: Op, name: str) -> bool:
         before = self._peer.snapshot(name) if _is_name(name) else {}
         theirs = self._peer.ask(op)
         ours = outcome(self._ours.run(op.stdin, op.env, cwd=self._cwd))
         self.counts["calls"] += 1
         self.counts[f"{op.verb} {'ok' if ours.exit == 0 else ours.code}"] += 1
         theirs, ours = self._level(theirs, ours)
-        if theirs != ours and not self._allowed(seed, Difference(op, theirs, ours, self._peer.old)):
+        if theirs != ours and not self._allowed(Difference(op, theirs, ours, self._peer.old)):
             return False
         if op.verb == "ADD" and ours.exit == 0 == theirs.exit:
             life.learn(op, ours.document)
@@ -129,14 +135,15 @@ class Comparison:
             document["routes"] = [{k: r[k] for k in ("dst", "gw") if k in r} for r in document["routes"]]
         return theirs, Outcome(0, document)
 
-    def _allowed(self, seed: int, difference: Difference) -> bool:
+    def _allowed(self, difference: Difference) -> bool:
         for rule in RULES:
-            if rule.allows(difference):
+            if rule.concerns(difference.old) and rule.allows(difference):
                 self.counts[f"rule {rule.name}"] += 1
                 return True
         d = difference
         self.differences.append(
-            f"life {seed}: {d.op.env} {d.op.stdin.decode('utf-8', 'replace')}\n  theirs {d.theirs}\n  ours   {d.ours}"
+            f"life {self._seed}: {d.op.env} {d.op.stdin.decode('utf-8', 'replace')}\n"
+            f"  theirs {d.theirs}\n  ours   {d.ours}"
         )
         return False
 
@@ -149,11 +156,29 @@ class Comparison:
             return True
         if op.verb == "ADD":
             return theirs.exit == 0
+        if op.verb == "GC" and _is_name(name):
+            return self._compare_collected(op, name, before, alike=theirs == ours)
         if op.verb == "DEL" and ours.exit == 0 and _is_name(name):
             if theirs.exit and _says_where(op.document):
                 self._peer.release(name, op.owner)
             self._restore_cursors(name, before)
         return True
+
+    def _compare_collected(self, op: Op, name: str, before: Files, *, alike: bool) -> bool:
+        """Whether both have freed the same, which neither says; where that is meant, the peer gets what we kept.
+
+        Answers that were not `alike` have been judged already.
+        """
+        theirs, ours = self._peer.state(name)[0], self._state(name)[0]
+        if theirs == ours:
+            return True
+        kept = {f: content for f, content in before.items() if f in ours or not _is_lease(f)}
+        self._peer.restore(name, kept)
+        left = [Outcome(0, {"left": sorted(leases)}) for leases in (theirs, ours)]
+        return not alike or self._allowed(Difference(op, *left, self._peer.old))
+
+    def _state(self, name: str) -> tuple[dict[str, str], dict[int, str]]:
+        return state(self._cwd / "state" / "unipam.db", name)
 
     def _restore_cursors(self, name: str, before: Files) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -162,14 +187,14 @@ class Comparison:
                     self.counts["rule D10"] += 1
                     (self._peer.network(name) / file).write_bytes(content)
 
-    def _compare_state(self, seed: int, name: str) -> None:
+    def _compare_state(self, name: str) -> None:
         if not _is_name(name):
             return
-        theirs, ours = self._peer.state(name), state(self._cwd / "state" / "unipam.db", name)
+        theirs, ours = self._peer.state(name), self._state(name)
         if any(address.startswith("?") for address in theirs[0]):
             self.counts["rule bottom-of-space"] += 1
         elif theirs != ours:
-            self.differences.append(f"life {seed}: state of {name}\n  theirs {theirs}\n  ours   {ours}")
+            self.differences.append(f"life {self._seed}: state of {name}\n  theirs {theirs}\n  ours   {ours}")
 
 
 def _says_where(document: Any) -> bool:

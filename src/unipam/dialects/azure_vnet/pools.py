@@ -44,6 +44,8 @@ def wanted(note: str, network: Network) -> Wanted:
     if not network.address:
         return Wanted((merged,), parts, (), tuple(pool.span for pool in chosen))
     wish = _wish(network.address)
+    if not any(pool.span.first <= wish <= pool.span.last for pool in chosen):
+        raise Unmet("Address not found", addresses=[network.address])
     # An address that is in no pool (any more) is served by none, unless its holder asks for it again.
     return Wanted((merged,) if merged.find(wish) else (), parts, (wish,), (Range(wish, wish),))
 
@@ -86,24 +88,30 @@ def unknown_pool(name: str, known: tuple[LearnedPool, ...] = ()) -> Missing:
 def released(network: Network) -> tuple[Range, ...] | None:
     """Where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
 
-    An address with a length means the address, except where the original is wanted exactly, which knows none such.
+    An address outside the network named is not there. One with a length means the address, except where the original
+    is wanted exactly, which knows none such.
     """
+    within = _named(network.subnet)
+    if not network.address:
+        return () if within is None else (within,)
     try:
-        if network.address and "/" in network.address and not network.strict:
-            return (_one(parse_interface(network.address)[0]),)
-        if network.address:
-            return (_one(parse_address(network.address)),)
+        if "/" in network.address and not network.strict:
+            address = parse_interface(network.address)[0]
+        else:
+            address = parse_address(network.address)
     except ValueError:
         return None
+    inside = within is None or within.first <= address <= within.last
+    return (Range(address, address),) if inside else None
+
+
+def _named(subnet: str) -> Range | None:
+    """The addresses of the subnet that a DEL names, if it names one."""
     try:
-        prefix = parse_interface(network.subnet)[1] if network.subnet else None
+        prefix = parse_interface(subnet)[1]
     except ValueError:
-        prefix = None
-    return () if prefix is None else (Range(prefix.first, prefix.last),)
-
-
-def _one(address: int) -> Range:
-    return Range(address, address)
+        return None
+    return Range(prefix.first, prefix.last)
 
 
 class Plan:

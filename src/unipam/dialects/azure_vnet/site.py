@@ -53,7 +53,7 @@ class Site(NamedTuple):
 
     def is_due(self, *, needed: bool = False) -> bool:
         """Whether it is time to ask the source again."""
-        latest = refresh.latest(self.ledger, self.space)
+        latest = refresh.latest(self.ledger, self.space, self.origin.environment)
         return self._asking([]).due(latest, self.ledger.boot, needed=needed)
 
     def freshen(self, *, needed: bool = False) -> Refreshed:
@@ -72,9 +72,10 @@ class Site(NamedTuple):
         return Refreshed(outcome, remarks)
 
     def _asking(self, remarks: list[Remark]) -> refresh.Source:
-        fetch = functools.partial(source.fetch, self.origin.environment, remarks)
-        once = self.origin.environment == "ipv6NodeIpam"  # a node's ranges do not change (spec §1.9)
-        return refresh.Source(fetch, self.origin.interval, self.origin._asdict(), once)
+        environment = self.origin.environment
+        fetch = functools.partial(source.fetch, environment, remarks)
+        once = environment == "ipv6NodeIpam"  # a node's ranges do not change (spec §1.9)
+        return refresh.Source(environment, fetch, self.origin.interval, self.origin._asdict(), once)
 
     def save(self) -> None:
         """Write the state file, if it is wanted. Raises StoreBroken."""

@@ -1,7 +1,7 @@
 """The verbs of azure-vnet-ipam over the ledger in its data directory.
 
 An ADD is served from the pools that the ledger knows. It asks the source itself only when nobody else does (cold) and
-it is time to, or when it cannot be served otherwise; a DEL never does.
+it is time to, or when it cannot be served otherwise; a DEL never does, but for a `strict` one that knows no such pool.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
 from unipam.ledger import learned as learning
 from unipam.ledger import reconcile, refresh, shortage
-from unipam.ledger.learned import Learned, LearnedPool
+from unipam.ledger.learned import LearnedPool
 from unipam.ledger.ledger import Allocation
 from unipam.model import facts
 from unipam.model.errors import (
@@ -104,11 +104,16 @@ def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tupl
         return _serve(call, site, network, story)
     except _CURABLE as error:
         if site.is_due(needed=True):
-            site.context.require_waiting("the source must be asked first")
-            story.refreshed = site.freshen(needed=True)
+            story.refreshed = _ask(site)
         elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
             raise
         return _serve(call, site, network, story)
+
+
+def _ask(site: Site) -> Refreshed:
+    """Ask the source although a call waits for it. Raises WouldBlock where that keeps others waiting."""
+    site.context.require_waiting("the source must be asked first")
+    return site.freshen(needed=True)
 
 
 def _take_time(site: Site, network: Network) -> None:
@@ -205,33 +210,37 @@ def _leniently(call: Call, config: Config) -> Network:
         return network
 
 
-def _site(call: Call, network: Network, context: Context) -> Site | None:
-    """The place of a configuration; None when neither a ledger nor a state of the original is there."""
+def _site(call: Call, network: Network, context: Context, *, make: bool = False) -> Site | None:
+    """The place of a configuration; None when no ledger is there, nor a state of the original, nor one is to `make`."""
     directory = attachment.directory(call, network.data_dir)
     ledger = context.find_ledger(directory)
-    if ledger is None and os.path.exists(network.origin.state_file):
+    if ledger is None and (make or os.path.exists(network.origin.state_file)):
         ledger = context.ledger(directory)
     return None if ledger is None else Site(network.origin, context, ledger, directory, originals.wait)
 
 
 def _del(call: Call, config: Config, context: Context, story: Story) -> Answer:
     network = _leniently(call, config)
-    site = _site(call, network, context)
+    site = _site(call, network, context, make=network.strict)
     if site is not None:
         _take_time(site, network)
     story.begin(network, site)
-    if network.strict:
-        _check_pool(site, network)
+    if network.strict and site is not None:
+        _check_pool(site, network, story)
     gone = _release(call, site, network) if site else []
     story.released = tuple(claim.text for claim in gone)
     return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
 
 
-def _check_pool(site: Site | None, network: Network) -> None:
-    """Raises Missing when the pool is not named or not known, as the original does."""
-    if network.space != azure.SPACE:
-        raise dialect.during(dialect.RELEASE_ADDRESS, Missing("Invalid address space"))
-    known = learning.snapshot(site.ledger, site.space)[0] if site else Learned()
+def _check_pool(site: Site, network: Network, story: Story) -> None:
+    """Raises Missing when the pool is not named or not known even to the source, as the original does."""
+    known = learning.snapshot(site.ledger, site.space)[0]
+    if known.find(network.subnet) is None and site.is_due(needed=True):
+        story.refreshed = _ask(site)
+        known = learning.snapshot(site.ledger, site.space)[0]
+    if network.space != azure.SPACE or not known.pools:
+        why = refresh.latest(site.ledger, site.space).error
+        raise dialect.during(dialect.RELEASE_ADDRESS, Missing("Invalid address space", details=why))
     if known.find(network.subnet) is None:
         raise dialect.during(dialect.RELEASE_ADDRESS, pools.unknown_pool(network.subnet, known.pools))
 
@@ -301,8 +310,7 @@ def _status(call: Call, config: Config, context: Context) -> Answer:
 
 def _learn_first(site: Site) -> Refreshed:
     """Ask the source although no pod waits for it. Raises Missing when nothing is known after it."""
-    site.context.require_waiting("the source must be asked first")
-    story = site.freshen(needed=True)
+    story = _ask(site)
     if not learning.snapshot(site.ledger, site.space)[0].pools:
         raise Missing("Invalid address space", details=story.outcome.attempt.error)
     return story

@@ -231,23 +231,30 @@ def _range(spec: dict[str, Any]) -> PoolRange:
             f"Network has host bits set. For a subnet mask of length {network.bits} the network address is"
             f" {px.format_address(network.first)}"
         )
+    gateway = network.first + 1 if spec.get("gateway") is None else spec["gateway"]
+    if not _inside(gateway, network):
+        raise ValueError(f"gateway {px.format_address(gateway)} not in network {network}")
     first, last = _bounds(spec, network)
-    gateway = spec.get("gateway")
-    return PoolRange(first, last, network.length, network.first + 1 if gateway is None else gateway)
+    return PoolRange(first, last, network.length, gateway)
+
+
+def _inside(address: int, network: px.Prefix) -> bool:
+    """Whether the address lies in the network and is of its family, as IPv4 lies within ::/0 on the line."""
+    return px.family(address) == network.family and network.first <= address <= network.last
 
 
 def _bounds(spec: dict[str, Any], network: px.Prefix) -> tuple[int, int]:
     start, end = spec.get("rangeStart"), spec.get("rangeEnd")
-    if start is not None and not (network.first <= start <= (network.last if end is None else min(end, network.last))):
+    comparable = end is not None and px.family(end) == network.family
+    if start is not None and (not _inside(start, network) or (comparable and start > end)):
         raise ValueError(f"RangeStart {px.format_address(start)} not in network {network}")
     first = network.first + 1 if start is None else start
-    if end is not None and not first <= end <= network.last:
+    if end is not None and (not _inside(end, network) or end < first):
         raise ValueError(f"RangeEnd {px.format_address(end)} not in network {network}")
     # Without an end an IPv4 range stops before the broadcast address; IPv6 has none (RFC 4291 §2.4).
     last = end if end is not None else network.last - (network.family == 4)
-    if first > last:  # host-local would walk out of the subnet here (defect D9)
+    if first > last:  # plugins 1.1.1 would walk out of the subnet here (defect D9)
         raise ValueError(
-            f"RangeStart {px.format_address(first)} is after RangeEnd {px.format_address(last)}, the last address of"
-            f" {network} that is handed out by default: set rangeEnd"
+            f"RangeStart {px.format_address(first)} is after RangeEnd {px.format_address(last)} in network {network}"
         )
     return first, last

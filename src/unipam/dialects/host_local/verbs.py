@@ -1,6 +1,7 @@
 """The verbs of host-local over the ledger in its data directory.
 
-A configuration that makes no sense stops an ADD; for DEL and GC it does not matter at all (defect D13).
+A configuration that makes no sense stops every verb but DEL, for which it does not matter at all (defect D13), and
+STATUS, which answers for the node and not for a configuration.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ def _check(call: Call, config: Config, context: Context) -> Answer:
 
 
 def _gc(call: Call, config: Config, context: Context) -> Answer:
+    _asked(call, config)  # as host-local does: unlike a DEL nobody waits for it, and another comes
     valid = protocol.valid_attachments(config.document)
     if valid is None and host_local.flag(config.document, "gcWithoutList"):
         valid = set()
