@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -42,6 +44,8 @@ async def _http(request: Request, error: Exception) -> Response:
         return http_problem(error.status_code, str(error.detail), headers)
     if error.status_code == 405:
         return reply({"detail": str(error.detail)}, 405, headers)
+    if error.status_code == 404 and (place := _without_slash(request)):
+        return Response(status_code=307, headers={"Location": place})
     text = "Invalid API path." if error.status_code == 404 else str(error.detail)
     return reply({"error": text}, error.status_code, headers)
 
@@ -54,6 +58,18 @@ def _allowed(request: Request) -> set[str]:
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
             found.add(method)
     return found
+
+
+def _without_slash(request: Request) -> str:
+    """The place that a path with a slash too many means, relative to the server; empty when it means none.
+
+    The framework's own redirect names the host that the request named, which is anybody's word.
+    """
+    path = request.url.path.rstrip("/")
+    scope = {**request.scope, "path": path}
+    if path == request.url.path or all(r.matches(scope)[0] is Match.NONE for r in request.app.router.routes):
+        return ""
+    return quote(path) + (f"?{request.url.query}" if request.url.query else "")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
