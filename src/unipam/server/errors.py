@@ -40,12 +40,12 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    if error.status_code == 404 and (place := _without_slash(request)):
+        return Response(status_code=307, headers={"Location": place})
     if _is_native(request):
         return http_problem(error.status_code, str(error.detail), headers)
     if error.status_code == 405:
         return reply({"detail": str(error.detail)}, 405, headers)
-    if error.status_code == 404 and (place := _without_slash(request)):
-        return Response(status_code=307, headers={"Location": place})
     text = "Invalid API path." if error.status_code == 404 else str(error.detail)
     return reply({"error": text}, error.status_code, headers)
 
@@ -65,11 +65,12 @@ def _without_slash(request: Request) -> str:
 
     The framework's own redirect names the host that the request named, which is anybody's word.
     """
-    path = request.url.path.rstrip("/")
+    asked, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    path = asked.rstrip("/")
     scope = {**request.scope, "path": path}
-    if path == request.url.path or all(r.matches(scope)[0] is Match.NONE for r in request.app.router.routes):
+    if path == asked or all(route.matches(scope)[0] is Match.NONE for route in request.app.router.routes):
         return ""
-    return quote(path) + (f"?{request.url.query}" if request.url.query else "")
+    return quote(path) + (f"?{query}" if query else "")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
