@@ -30,11 +30,11 @@ R = TypeVar("R")
 class Named(NamedTuple):
     """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
 
-    `reverse` and `smallest` say which free one (`model.plan.choose`).
+    `reverse` and `smallest` say which free one (`model.plan.choose`). Without a description (None) it is empty.
     """
 
     name: str
-    desc: str
+    desc: str | None
     prefix: Prefix | None = None
     bits: int = 0
     reverse: bool = False
@@ -157,18 +157,12 @@ def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[
 
 def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
     tag = str(kind.__struct_config__.tag)
-    facts = kind(objects.check_name(tag, new.name), _check_desc(kind, new.desc))
+    facts = kind(objects.check_name(tag, new.name), "" if new.desc is None else objects.check_text(tag, new.desc))
     tree.refuse_name(tx, parent.id, kind, new.name)
     prefix = _fit(tx, parent, new) if new.prefix is None else new.prefix
     tree.require_inside(prefix, parent.prefix, f"the {parent.claim.kind} {parent.claim.owner.holder}")
     tree.refuse_overlap(tx, parent.id, prefix)
     return Node(tree.create(tx, by, Draft(parent.id, prefix, Owner(objects.fold(new.name)), facts)), facts)
-
-
-def _check_desc(kind: type[N], desc: str) -> str:
-    """The description, if it may be one; networks and subnets, as blocks, need none. Raises BadValue."""
-    optional = kind is not Endpoint and not desc
-    return desc if optional else objects.check_text(str(kind.__struct_config__.tag), desc)
 
 
 def _fit(tx: Tx, parent: Node[F], new: Named) -> Prefix:
@@ -185,7 +179,7 @@ def change(tx: Tx, by: By, found: Node[N], new: Change) -> Node[N]:
     """
     tag, kind, facts = found.claim.kind, type(found.facts), found.facts
     name = objects.check_name(tag, facts.name if new.name is None else new.name)
-    desc = facts.desc if new.desc is None else _check_desc(kind, new.desc)
+    desc = facts.desc if new.desc is None else objects.check_text(tag, new.desc)
     tree.refuse_name(tx, found.claim.parent, kind, name, but=found.id)
     tree.refuse_stale(by, found.claim)
     by, claim = by._replace(expect=None), found.claim

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
-from unipam.model.objects import EXTERNAL, SUBNET, External, Subnet, check_text, parse_cidr
+from unipam.model.objects import External, Subnet, parse_cidr
 from unipam.plan import externals, tree
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody, PatchBody
@@ -23,16 +23,12 @@ router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals", tags=["ext
 PATHS = {"/name": "name", "/desc": "desc", "/cidr": "cidr"}
 
 
-def _named(body: ExternalBody, kind: str) -> externals.Named:
-    """What is asked for. One may say nothing, as in the original; a description that is none is refused."""
-    desc = "" if body.desc is None else check_text(kind, body.desc)
-    return externals.Named(body.name, desc, parse_cidr(body.cidr) if body.cidr else None, body.size or 0)
+def _named(body: ExternalBody) -> externals.Named:
+    return externals.Named(body.name, body.desc, parse_cidr(body.cidr) if body.cidr else None, body.size or 0)
 
 
-def _change(operations: list[PatchBody], kind: str) -> externals.Change:
+def _change(operations: list[PatchBody]) -> externals.Change:
     new = patched(operations, PATHS)
-    if "desc" in new:
-        check_text(kind, new["desc"])
     return externals.Change(new.get("name"), new.get("desc"), patched_prefix(new.get("cidr")))
 
 
@@ -55,7 +51,7 @@ async def create_external(register: Here, caller: Signed, space: str, block: str
     require_planner(caller, space, m.ADMINS_ONLY)
 
     def work(tx: Tx, by: tree.By) -> shapes.Shape:
-        node = externals.create_external(tx, by, space, block, _named(body, EXTERNAL))
+        node = externals.create_external(tx, by, space, block, _named(body))
         return {**_place(tx, space, block), **shapes.external(tx, node)}
 
     return reply(await register.desk.write(work, caller.by()), 201)
@@ -73,7 +69,7 @@ async def replace_externals(
 ) -> Response:
     """The block has exactly these external networks from now on, as v3.0 and v3.1 of the application had it."""
     require_planner(caller, space, m.ADMINS_ONLY)
-    wanted = [externals.Named(each.name, check_text(EXTERNAL, each.desc), parse_cidr(each.cidr)) for each in body]
+    wanted = [externals.Named(each.name, each.desc, parse_cidr(each.cidr)) for each in body]
 
     def work(tx: Tx, by: tree.By) -> list[shapes.Shape]:
         found = tree.find_block(tx, tree.find_space(tx, space).id, block)
@@ -103,7 +99,7 @@ async def update_external(
 
     def work(tx: Tx, by: tree.By) -> shapes.Shape:
         found = externals.find_external(tx, space, block, external)
-        return shapes.external(tx, externals.change(tx, by, found, _change(body, EXTERNAL)))
+        return shapes.external(tx, externals.change(tx, by, found, _change(body)))
 
     return reply(await register.desk.write(work, caller.by()))
 
@@ -145,7 +141,7 @@ async def create_subnet(
 
     def work(tx: Tx, by: tree.By) -> shapes.Shape:
         parent = externals.find_external(tx, space, block, external)
-        node: tree.Node[Subnet] = externals.create_subnet(tx, by, parent, _named(body, SUBNET))
+        node: tree.Node[Subnet] = externals.create_subnet(tx, by, parent, _named(body))
         return {**_place(tx, space, block), "external": _name(parent), **shapes.subnet(tx, node)}
 
     return reply(await register.desk.write(work, caller.by()), 201)
@@ -174,7 +170,7 @@ async def update_subnet(register: Here, caller: Signed, place: SubnetPlace, body
 
     def work(tx: Tx, by: tree.By) -> shapes.Shape:
         found = place.find_subnet(tx)
-        return shapes.subnet(tx, externals.change(tx, by, found, _change(body, SUBNET)))
+        return shapes.subnet(tx, externals.change(tx, by, found, _change(body)))
 
     return reply(await register.desk.write(work, caller.by()))
 
