@@ -117,9 +117,7 @@ def serve(database: str, place: Path, **more: Any) -> Iterator[Live]:
     """A register on this database, with an administrator's client; it is gone at the end."""
     cloud = more.pop("cloud", None) or MemoryCloud()
     token_file = place / "admin-token"
-    settings = Settings(
-        database, admin_token_file=str(token_file), cloud=lambda: cloud, sync=3600.0, stack="AppContainer", **more
-    )
+    settings = Settings(database, admin_token_file=str(token_file), cloud=lambda: cloud, sync=3600.0, **more)
     prepare(settings)
     app = make_app(settings)
     listening = socket.create_server(("127.0.0.1", 0))

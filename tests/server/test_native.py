@@ -85,7 +85,11 @@ def test_free_space_is_told_with_the_reason(api: Client) -> None:
 
 def test_utilisation(api: Client) -> None:
     api.post("/spaces/S/reservations", {"blocks": ["B"], "size": 24})
-    assert api.get("/spaces/S/utilisation").json == {"size": 65536, "used": 0, "reserved": 256, "free": 65280}
+    four = {"size": 65536, "used": 0, "reserved": 256, "free": 65280}
+    none = dict.fromkeys(four, 0)
+    assert api.get("/spaces/S/utilisation").json == {**four, "ipv6": none}
+    assert api.post("/spaces/S/blocks", {"name": "six", "cidr": "2001:db8::/64"}).status == 201
+    assert api.get("/spaces/S/utilisation").json == {**four, "ipv6": {**none, "size": 2**64, "free": 2**64}}
     assert api.get("/spaces?utilisation=true").json["items"][0]["utilisation"]["reserved"] == 256
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--azure", is_flag=True,
               help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
+@click.option("--stack", default="", envvar="UNIPAM_STACK", metavar="NAME",
+              help="What /api/status calls the place it runs in. [default: found out, e.g. Kubernetes]")  # fmt: skip
 @click.option("--client-secret-file", type=click.File(), help="The application's secret (or UNIPAM_CLIENT_SECRET).")
 @click.option("--federated-token-file", default="", metavar="FILE",
               help="Instead of a secret: workload identity's token (or AZURE_FEDERATED_TOKEN_FILE).")  # fmt: skip

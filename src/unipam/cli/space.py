@@ -24,7 +24,11 @@ def list_(api: Api, output: str) -> None:
       unipam space list
     """
     rows = [row | row.pop("utilisation") for row in api.all("/spaces", {"utilisation": True})]
-    show(rows, output, ("name", "desc", "size", "used", "reserved", "free"), "no spaces yet: unipam space add")
+    six = [{"size_ipv6": row["ipv6"]["size"], "used_ipv6": row["ipv6"]["used"]} for row in rows]
+    more = tuple(six[0]) if any(each["size_ipv6"] for each in six) else ()
+    flat = [row | each for row, each in zip(rows, six, strict=True)] if output == "table" else rows
+    columns = ("name", "desc", "size", "used", "reserved", "free", *more)
+    show(flat, output, columns, "no spaces yet: unipam space add")
 
 
 @command.command()

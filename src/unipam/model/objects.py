@@ -3,6 +3,9 @@
 Spaces hold blocks; blocks hold blocks, networks, reservations and external networks; those hold subnets, and subnets
 endpoints. Every one is a claim under its parent (`records.Claim`); the facts below are its `details`. Rules of names
 and fitting are those of the Azure IPAM application (spec azure-ipam-application §1), without its gaps.
+
+A `rank` is an object's place in lists in the order of making, where a replaced list gave it another one than its number
+does; 0: its number is its place (`service.plan.rank`).
 """
 
 from __future__ import annotations
@@ -76,13 +79,15 @@ class Network(msgspec.Struct, frozen=True, tag=NETWORK, omit_defaults=True):
 
     id: str
     name: str
+    rank: int = 0
 
 
-class External(msgspec.Struct, frozen=True, tag=EXTERNAL):
+class External(msgspec.Struct, frozen=True, tag=EXTERNAL, omit_defaults=True):
     """A network that no cloud tells of: on premises, or elsewhere."""
 
     name: str
     desc: str
+    rank: int = 0
 
 
 class Subnet(msgspec.Struct, frozen=True, tag=SUBNET):
@@ -92,11 +97,12 @@ class Subnet(msgspec.Struct, frozen=True, tag=SUBNET):
     desc: str
 
 
-class Endpoint(msgspec.Struct, frozen=True, tag=ENDPOINT):
+class Endpoint(msgspec.Struct, frozen=True, tag=ENDPOINT, omit_defaults=True):
     """One address of an external subnet that something uses."""
 
     name: str
     desc: str
+    rank: int = 0
 
 
 Facts = Space | Block | Reservation | Network | External | Subnet | Endpoint

@@ -5,13 +5,16 @@ All three are named prefixes under a parent and share their rules; an endpoint i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from unipam.addr.prefix import BITS, Prefix, format_address, parse_address
+from unipam.addr.ranges import RangeSet
 from unipam.model import objects
-from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, NotEmpty
+from unipam.model.errors import BadValue, Duplicate, Exhausted, Missing, NotEmpty, Overlap
 from unipam.model.objects import Endpoint, External, F, Subnet
 from unipam.model.records import Owner
 from unipam.plan import tree
@@ -27,11 +30,11 @@ R = TypeVar("R")
 class Named(NamedTuple):
     """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
 
-    `reverse` and `smallest` say which free one (`model.plan.choose`).
+    `reverse` and `smallest` say which free one (`model.plan.choose`). Without a description (None) it is empty.
     """
 
     name: str
-    desc: str
+    desc: str | None
     prefix: Prefix | None = None
     bits: int = 0
     reverse: bool = False
@@ -99,6 +102,54 @@ def create_external(tx: Tx, by: By, space: str, block: str, new: Named) -> Node[
     return _create(tx, by, parent, External, new)
 
 
+def replace_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
+    """A block has exactly these external networks from now on, in this order; return them so.
+
+    One stays, with its subnets, when its name or its prefix comes again; that it holds nothing is the condition for
+    another prefix outside of it, and for going. Raises Duplicate, NotEmpty, BadValue, Outside or Overlap.
+    """
+    names = {objects.fold(each.name): each for each in new}
+    if len(names) != len(new):
+        raise Duplicate("an external network's name comes twice", field="name")
+    _refuse_overlap_among(new)
+    stay = _staying(tx, block, names)
+    for there in externals(tx, block):
+        if there.id not in {node.id for node in stay.values()}:
+            remove(tx, by, there)
+    made = _in_turn(
+        new,
+        lambda each: objects.fold(each.name) not in stay,
+        lambda each: _become(tx, by, block, stay.get(objects.fold(each.name)), each),
+    )
+    return tree.reorder(tx, by, made)
+
+
+def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> dict[str, Node[External]]:
+    """The external networks that stay, by the names that they will have."""
+    there = {node.claim.owner.holder: node for node in externals(tx, block)}
+    renamed: dict[Prefix | None, Node[External]] = {n.prefix: n for name, n in there.items() if name not in names}
+    found = {name: there.get(name) or renamed.get(each.prefix) for name, each in names.items()}
+    return {
+        name: node
+        for name, node in found.items()
+        if node is not None and (node.prefix == names[name].prefix or next(tx.claims(node.id), None) is not None)
+    }
+
+
+def _refuse_overlap_among(new: Sequence[Named]) -> None:
+    taken = RangeSet()
+    for prefix in (each.prefix for each in new if each.prefix is not None):
+        if taken.overlaps(prefix.first, prefix.last):
+            raise Overlap(f"{prefix} overlaps another one of the list", prefix=str(prefix), among=objects.EXTERNAL)
+        taken.add(prefix.first, prefix.last)
+
+
+def _become(tx: Tx, by: By, block: Node[objects.Block], node: Node[External] | None, new: Named) -> Node[External]:
+    if node is None:
+        return _create(tx, by, block, External, new)
+    return change(tx, by, node, Change(new.name, new.desc, new.prefix))
+
+
 def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[Subnet]:
     """A new subnet of an external network. Raises as `create_external`."""
     return _create(tx, by, external, Subnet, new)
@@ -106,7 +157,7 @@ def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[
 
 def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
     tag = str(kind.__struct_config__.tag)
-    facts = kind(objects.check_name(tag, new.name), objects.check_text(tag, new.desc))
+    facts = kind(objects.check_name(tag, new.name), "" if new.desc is None else objects.check_text(tag, new.desc))
     tree.refuse_name(tx, parent.id, kind, new.name)
     prefix = _fit(tx, parent, new) if new.prefix is None else new.prefix
     tree.require_inside(prefix, parent.prefix, f"the {parent.claim.kind} {parent.claim.owner.holder}")
@@ -128,14 +179,14 @@ def change(tx: Tx, by: By, found: Node[N], new: Change) -> Node[N]:
     """
     tag, kind, facts = found.claim.kind, type(found.facts), found.facts
     name = objects.check_name(tag, facts.name if new.name is None else new.name)
-    desc = objects.check_text(tag, facts.desc if new.desc is None else new.desc)
+    desc = facts.desc if new.desc is None else objects.check_text(tag, new.desc)
     tree.refuse_name(tx, found.claim.parent, kind, name, but=found.id)
     tree.refuse_stale(by, found.claim)
     by, claim = by._replace(expect=None), found.claim
     if new.prefix is not None and new.prefix != found.prefix:
         _require_place(tx, found, new.prefix)
         claim = tree.move(tx, by, claim, new.prefix)
-    changed = kind(name, desc)
+    changed = msgspec.structs.replace(facts, name=name, desc=desc)
     if changed != facts:
         claim = tree.change(tx, by, claim, changed, owner=Owner(objects.fold(name)))
     return Node(claim, changed)
@@ -206,11 +257,12 @@ def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEnd
     """
     _refuse_impossible(subnet, new)
     kept = _drop_others(tx, by, subnet, new)
-    return _in_turn(
+    made = _in_turn(
         new,
         lambda each: each.address is None,
         lambda each: kept.get(objects.fold(each.name)) or create_endpoint(tx, by, subnet, each),
     )
+    return tree.reorder(tx, by, made)
 
 
 def _refuse_impossible(subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> None:

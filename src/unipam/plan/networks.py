@@ -31,6 +31,11 @@ class Associated(NamedTuple):
     active: bool
     claims: tuple[Claim, ...] = ()
 
+    @property
+    def rank(self) -> int:
+        """Its place among the block's networks, in the order in which they came or a replaced list named them."""
+        return self.facts.rank or min((claim.id for claim in self.claims), default=0)
+
 
 _facts = msgspec.json.Decoder(objects.Network)
 
@@ -41,8 +46,9 @@ def associated(tx: Tx, block: Node[objects.Block], claims: Iterable[Claim] | Non
     for claim in tx.claims(block.id) if claims is None else claims:
         if claim.kind == objects.NETWORK:
             held.setdefault(claim.owner.holder, []).append(claim)
-    found = [_associated(claims) for claims in sorted(held.values(), key=lambda claims: min(c.id for c in claims))]
-    return found + [Associated(facts, (), active=False) for facts in gone(tx, block)]
+    found = [as_associated(claims) for claims in held.values()]
+    lost = [Associated(facts, (), active=False) for facts in gone(tx, block)]
+    return sorted(found + lost, key=lambda each: each.rank)
 
 
 def associated_in(tx: Tx, spaces: Iterable[int]) -> list[str]:
@@ -56,7 +62,8 @@ def gone(tx: Tx, block: Node[objects.Block]) -> list[objects.Network]:
     return [_facts.decode(text) for _, text in tx.notes(gone_key(space_of(block.claim), block.id))]
 
 
-def _associated(claims: Sequence[Claim]) -> Associated:
+def as_associated(claims: Sequence[Claim]) -> Associated:
+    """Return the network that holds these claims, all that it has in a block."""
     facts = cast("objects.Network", objects.decode(claims[0].details))
     prefixes = tuple(tree.prefix_of(claim) for claim in claims)
     return Associated(facts, prefixes, all(c.state == HELD for c in claims), tuple(claims))
@@ -120,17 +127,16 @@ def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> No
         )
     for prefix in prefixes:
         tree.refuse_overlap(tx, block.id, prefix)
-    claim_prefixes(tx, by, block, network, prefixes)
+    claim_prefixes(tx, by, block, objects.Network(network.id, network.name), prefixes)
 
 
 def claim_prefixes(
-    tx: Tx, by: By, block: Node[objects.Block], network: port.Network, prefixes: Sequence[Prefix]
+    tx: Tx, by: By, block: Node[objects.Block], facts: objects.Network, prefixes: Sequence[Prefix]
 ) -> None:
     """Write down that the network holds these prefixes, which are free."""
-    facts = objects.Network(network.id, network.name)
-    drafts = [Draft(block.id, prefix, Owner(_key(network.id)), facts) for prefix in prefixes]
+    drafts = [Draft(block.id, prefix, Owner(_key(facts.id)), facts) for prefix in prefixes]
     tree.create_all(tx, [by] * len(drafts), drafts)
-    tx.drop_note(_gone(block, network.id))
+    tx.drop_note(_gone(block, facts.id))
 
 
 def dissociate(tx: Tx, by: By, space: str, block: str, ids: Sequence[str]) -> None:
@@ -157,7 +163,7 @@ def drop(tx: Tx, by: By, block: Node[objects.Block], resource_id: str) -> None:
 
 
 def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot) -> list[Associated]:
-    """A block has exactly these networks from now on, by the ids as they are written here.
+    """A block has exactly these networks from now on, in this order, by the ids as they are written here.
 
     A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
     with the fact `among` on an Overlap that says what overlaps: networks, reservations or externals.
@@ -173,12 +179,13 @@ def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot
     for each in associated(tx, found):
         if _key(each.facts.id) not in wanted:
             drop(tx, by, found, each.facts.id)
-        else:
-            _spell(tx, by, found, each, wanted[_key(each.facts.id)])
     for network in new:
         add(tx, by, found, network)
-    order = list(wanted)
-    return sorted(associated(tx, found), key=lambda each: order.index(_key(each.facts.id)))
+    there = {_key(each.facts.id): each for each in associated(tx, found)}
+    places = sorted(each.rank for each in there.values())
+    for (key, resource_id), place in zip(wanted.items(), places, strict=True):
+        _spell(tx, by, found, there[key], resource_id, place)
+    return associated(tx, found)
 
 
 def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: port.Snapshot) -> list[port.Network]:
@@ -189,11 +196,11 @@ def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot:
     return [find_network(snapshot, each) for each in new]
 
 
-def _spell(tx: Tx, by: By, block: Node[objects.Block], each: Associated, resource_id: str) -> None:
-    """A network that is in the block keeps its place, and gets its id written so."""
-    if each.facts.id == resource_id:
+def _spell(tx: Tx, by: By, block: Node[objects.Block], each: Associated, resource_id: str, place: int) -> None:
+    """A network that is in the block keeps its prefixes; its id is written so, and it is listed at this place."""
+    if (each.facts.id, each.rank) == (resource_id, place):
         return
-    facts = objects.Network(resource_id, each.facts.name)
+    facts = objects.Network(resource_id, each.facts.name, place)
     for claim in each.claims:
         tree.change(tx, by, claim, facts)
     if not each.claims:

@@ -43,9 +43,9 @@ def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Us
     return Use(size, used, reserved, size - used - reserved)
 
 
-def space_use(tx: Tx, space: int) -> Use:
-    """How full a space's outermost blocks are, all together."""
-    rows = [use_of(tx, block) for block in tree.children(tx, space, objects.Block)]
+def space_use(tx: Tx, space: int, family: int) -> Use:
+    """Return how full a space's outermost blocks of a family (4 or 6) are, all together."""
+    rows = [use_of(tx, block) for block in tree.children(tx, space, objects.Block) if block.prefix.family == family]
     return Use(*(sum(row[i] for row in rows) for i in range(4)))
 
 

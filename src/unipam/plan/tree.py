@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar, cast
 
+import msgspec
+
 from unipam.addr.prefix import BITS, Prefix, truncate
 from unipam.model import objects
 from unipam.model.errors import Missing, NameTaken, Outside, Overlap, Stale
@@ -19,6 +21,8 @@ from unipam.model.records import HELD, SPACE, Claim, Entry, Owner
 from unipam.store.api import Store, Tx
 
 T = TypeVar("T")
+L = TypeVar("L", objects.External, objects.Endpoint)
+"""What is listed by a PUT of the whole list."""
 
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
 """The journal's verbs of the plan; removals may have others that say more (`settle`, `vanish`)."""
@@ -87,6 +91,18 @@ def of_kind(claims: Iterable[Claim], kind: type[F]) -> list[Node[F]]:
     """The objects of one kind among claims."""
     name = kind.__struct_config__.tag
     return [cast("Node[F]", node(claim)) for claim in claims if claim.kind == name]
+
+
+def rank(node: Node[F]) -> int:
+    """Return an object's place among its like in the order of making: its number, unless a replaced list moved it."""
+    facts = node.facts
+    moved = facts.rank if isinstance(facts, objects.Network | objects.External | objects.Endpoint) else 0
+    return moved or node.id
+
+
+def in_order(nodes: Iterable[Node[F]]) -> list[Node[F]]:
+    """Return objects in the order in which they were made, or in which a replaced list named them."""
+    return sorted(nodes, key=rank)
 
 
 def spaces(tx: Tx) -> list[Node[objects.Space]]:
@@ -184,6 +200,22 @@ def change(tx: Tx, by: By, claim: Claim, facts: Facts, *, owner: Owner | None = 
     )
     tx.update(changed)
     return changed
+
+
+def reorder(tx: Tx, by: By, wanted: Sequence[Node[L]]) -> list[Node[L]]:
+    """Give the objects of a list, all under one parent, the order in which they stand; return them as they are then.
+
+    They share out the places that they had, so what is made later comes after them. One in its place is not touched.
+    """
+    places = sorted(map(rank, wanted))
+    return [_ranked(tx, by, node, place) for node, place in zip(wanted, places, strict=True)]
+
+
+def _ranked(tx: Tx, by: By, node: Node[L], place: int) -> Node[L]:
+    if rank(node) == place:
+        return node
+    facts = msgspec.structs.replace(node.facts, rank=place)
+    return Node(change(tx, by, node.claim, facts), facts)
 
 
 def move(tx: Tx, by: By, claim: Claim, prefix: Prefix) -> Claim:

@@ -28,6 +28,16 @@ from unipam.server.register import Here, Register, reply
 MOST_BYTES = 4 << 20
 """The largest request body that is read; an import of a large plan is the largest there is."""
 
+DESCRIPTION = """\
+The address plan by two APIs, on one plan and with one sign-in. Their operations are in groups of their own below.
+
+- **`/api/v1`, unipam's own.** Take it for anything new: it knows all that unipam does, has `ETag` and `If-Match`,
+  `Idempotency-Key`, `dry_run`, paging, IPv4 and IPv6 told apart, and errors as problem details (RFC 9457). Its lists
+  are sorted; each says by what.
+- **`/api`, the API of the Azure IPAM application (v3.5.0).** Take it for what was written for that: pipelines,
+  scripts, its web pages. Its lists are in the order in which things were made; its sizes count IPv4 only.
+"""
+
 Start = Callable[[], AbstractAsyncContextManager[Register]]
 
 
@@ -42,13 +52,14 @@ def create_app(start: Start) -> FastAPI:
 
     app: FastAPI = FastAPIOffline(  # its pages' scripts come from here, and not from anybody else's server
         title="unipam register",
-        description="The address plan: the API of the Azure IPAM application, and under /api/v1 unipam's own.",
+        description=DESCRIPTION,
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         static_url="/api/assets",
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
+        redirect_slashes=False,  # done by `server.errors`, without naming a host
         strict_content_type=False,  # clients written for the original send JSON without saying so
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

@@ -15,6 +15,8 @@ _JSON = "application/json"
 _BEARER = {"type": "http", "scheme": "bearer", "description": "An Entra ID access token, or a local API token."}
 _OPEN = ("/api/status",)
 """What may be asked without signing in."""
+_GROUPS = {NATIVE: "unipam", "/api": "Azure IPAM application"}
+"""The two APIs by the beginning of their paths, in the order in which they are shown."""
 _WRITES = ("post", "put", "patch", "delete")
 
 
@@ -35,8 +37,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = [{"bearer": []}]
             if path.startswith(NATIVE):
                 _tell_headers(document, method, operation)
+        _group(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _group(document: dict[str, Any]) -> None:
+    """Tell the two APIs apart: by their tags, which begin with the API's name, and by groups of them (ReDoc's)."""
+    groups: dict[str, list[str]] = {name: [] for name in _GROUPS.values()}
+    for path, _, operation in _operations(document):
+        api = next(name for start, name in _GROUPS.items() if path.startswith(start))
+        operation["tags"] = [f"{api}: {tag}" for tag in operation["tags"]]
+        groups[api] += [tag for tag in operation["tags"] if tag not in groups[api]]
+    document["tags"] = [{"name": tag} for tags in groups.values() for tag in tags]
+    document["x-tagGroups"] = [{"name": name, "tags": tags} for name, tags in groups.items()]
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -38,6 +40,8 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    if error.status_code == 404 and (place := _without_slash(request)):
+        return Response(status_code=307, headers={"Location": place})
     if _is_native(request):
         return http_problem(error.status_code, str(error.detail), headers)
     if error.status_code == 405:
@@ -54,6 +58,19 @@ def _allowed(request: Request) -> set[str]:
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
             found.add(method)
     return found
+
+
+def _without_slash(request: Request) -> str:
+    """The place that a path with a slash too many means, relative to the server; empty when it means none.
+
+    The framework's own redirect names the host that the request named, which is anybody's word.
+    """
+    asked, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    path = asked.rstrip("/")
+    scope = {**request.scope, "path": path}
+    if path == asked or all(route.matches(scope)[0] is Match.NONE for route in request.app.router.routes):
+        return ""
+    return quote(path) + (f"?{query}" if query else "")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ from unipam.plan.tree import spaces
 from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
+from unipam.server.surroundings import PROCESS
 
 
 @dataclass
@@ -31,7 +32,8 @@ class Register:
     auth: Authenticator
     clock: Callable[[], float]
     metrics: Metrics = field(default_factory=Metrics)
-    stack: str = "Unknown"
+    stack: str = PROCESS
+    container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
 

@@ -24,7 +24,7 @@ from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
 from unipam.plan.open import open_store
 from unipam.plan.tree import By, Plan
-from unipam.server import logs
+from unipam.server import logs, surroundings
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
 from unipam.server.desk import Desk
@@ -50,6 +50,7 @@ class Settings:
     """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
 
     `proxies` are the addresses whose X-Forwarded-For is believed, with commas between, or "*".
+    `stack` is what `/api/status` calls the place that it runs in; empty: found out.
     `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
     """
 
@@ -65,7 +66,7 @@ class Settings:
     sync: float = 60.0
     failures: int = 20
     cloud: Callable[[], Cloud] = field(default=Unconnected)
-    stack: str = "Unknown"
+    stack: str = ""
     environment: str = "AZURE_PUBLIC"
     follows: bool = True
 
@@ -135,7 +136,10 @@ def make_app(settings: Settings) -> FastAPI:
         limit = FailureLimit(time.monotonic, settings.failures)
         auth = Authenticator(desk, settings.directory, limit, settings.everybody)
         cloud = settings.cloud()
-        register = Register(desk, cloud, auth, time.time, stack=settings.stack, environment=settings.environment)
+        register = Register(
+            desk, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
+            environment=settings.environment, container=surroundings.container(os.environ),
+        )  # fmt: skip
         follower = asyncio.create_task(follow(register, settings.sync)) if settings.follows else None
         try:
             yield register

@@ -1,13 +1,16 @@
-"""What is seen of the cloud, in the shapes of the Azure IPAM application's hidden routes (spec §2.7)."""
+"""What is seen of the cloud, in the shapes of the Azure IPAM application's hidden routes (spec §2.7).
+
+Only IPv4 is shown and counted, as there (spec §3.2).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
 from unipam.addr.prefix import Prefix
-from unipam.dialects.azure_ipam.shapes import Shape
-from unipam.plan.cloud.port import VHUB, VNET, Endpoint, Network, Snapshot, Subscription, key
+from unipam.dialects.azure_ipam.shapes import Shape, first_of, of_family, size_of
+from unipam.plan.cloud.port import VHUB, VNET, Endpoint, Network, Snapshot, Subnet, Subscription, key
 
 Parents = Mapping[str, list[tuple[str, str]]]
 """Spaces and blocks by the (folded) id of the network associated with them."""
@@ -28,121 +31,116 @@ def subscription(each: Subscription) -> Shape:
     }
 
 
+Hubs = Mapping[str, str]
+"""Ids of hubs by their (lower case) names: where peerings with their transit networks lead."""
+
+_UNRESOLVED: Hubs = MappingProxyType({})
+
+
 def vnets(snapshot: Snapshot, parents: Parents) -> list[Shape]:
-    """The virtual networks with their subnets."""
-    return [_vnet(n, parents.get(key(n.id), [])) for n in snapshot.networks.values() if n.kind == VNET]
+    """Return the virtual networks with their subnets."""
+    return [_vnet(n, parents) for n in _of_kind(snapshot, VNET)]
 
 
-def _vnet(network: Network, parents: list[tuple[str, str]]) -> Shape:
-    inner = [
-        {"name": s.name, "prefix": str(p), "used": s.used, "size": p.size, "type": s.kind}
-        for s in network.subnets
-        for p in s.prefixes[:1]
+def vhubs(snapshot: Snapshot, parents: Parents) -> list[Shape]:
+    """Return the virtual hubs."""
+    rows = [_vhub(n, parents) for n in _of_kind(snapshot, VHUB)]
+    for row in rows:
+        prefixes = row.pop("prefixes")
+        row["prefix"] = prefixes[0] if prefixes else None
+    return rows
+
+
+def networks(snapshot: Snapshot, parents: Parents) -> list[Shape]:
+    """Return the rows of virtual networks, then those of hubs, each with its type; a hub has `prefixes` too."""
+    hubs = {n.name.lower(): n.id for n in _of_kind(snapshot, VHUB)}
+    return [
+        *({**_vnet(n, parents, hubs), "type": VNET} for n in _of_kind(snapshot, VNET)),
+        *({**_vhub(n, parents), "type": VHUB} for n in _of_kind(snapshot, VHUB)),
     ]
-    return {
-        **_network(network),
-        "subnets": inner,
-        "peerings": _peerings(network, {}),
-        "resv": ",".join(network.reservations) or None,
-        "size": _size(network.prefixes),
-        "used": sum(row["size"] for row in inner),
-        **_parents(parents),
-    }
-
-
-def _network(network: Network) -> Shape:
-    return {
-        "name": network.name,
-        "id": network.id,
-        "prefixes": [str(prefix) for prefix in network.prefixes],
-        "resource_group": network.resource_group,
-        "subscription_id": network.subscription,
-        "tenant_id": network.tenant,
-    }
-
-
-def _parents(parents: list[tuple[str, str]]) -> Shape:
-    """The first space, and every block: one network may be in several (D7)."""
-    return {
-        "parent_space": parents[0][0] if parents else None,
-        "parent_block": [block for _, block in parents] or None,
-    }
-
-
-def _size(prefixes: Collection[Prefix]) -> int:
-    return sum(prefix.size for prefix in prefixes)
-
-
-def _peerings(network: Network, hubs: Mapping[str, str]) -> list[Shape]:
-    """The peerings; one with a hub's hidden transit network (``HV_<hub>_...``) leads to the hub itself."""
-    return [{"name": p.name, "remote_network": _through(p.remote, hubs), "state": p.state} for p in network.peerings]
-
-
-def _through(remote: str, hubs: Mapping[str, str]) -> str:
-    name = remote.rpartition("/")[2]
-    if name.lower().startswith("hv_"):
-        hub = name[3:].rpartition("_")[0].lower()
-        return hubs.get(hub, remote)
-    return remote
 
 
 def subnets(snapshot: Snapshot) -> list[Shape]:
-    """One row for each subnet."""
+    """Return one row for each subnet."""
     return [
         {
-            "name": s.name,
+            **_subnet(s, p),
             "id": s.id,
-            "prefix": str(p),
             "resource_group": n.resource_group,
             "subscription_id": n.subscription,
             "tenant_id": n.tenant,
             "vnet_name": n.name,
             "vnet_id": n.id,
-            "used": s.used,
-            "size": p.size,
-            "type": s.kind,
         }
         for n in snapshot.networks.values()
-        for s in n.subnets
-        for p in s.prefixes[:1]
+        for s, p in _subnets(n)
     ]
 
 
-def vhubs(snapshot: Snapshot, parents: Parents) -> list[Shape]:
-    """The virtual hubs."""
-    return [_vhub(n, parents.get(key(n.id), [])) for n in snapshot.networks.values() if n.kind == VHUB]
+def _of_kind(snapshot: Snapshot, kind: str) -> list[Network]:
+    return [n for n in snapshot.networks.values() if n.kind == kind]
 
 
-def _vhub(network: Network, parents: list[tuple[str, str]]) -> Shape:
-    shape: dict[str, Any] = _network(network)
-    prefixes = shape.pop("prefixes")
+def _vnet(network: Network, parents: Parents, hubs: Hubs = _UNRESOLVED) -> Shape:
+    inner = [_subnet(s, p) for s, p in _subnets(network)]
+    used = sum(row["size"] for row in inner)
+    return {**_network(network, hubs), "subnets": inner, "used": used, **_parents(network, parents)}
+
+
+def _vhub(network: Network, parents: Parents) -> Shape:
+    wan = {"vwan_name": network.vwan_name, "vwan_id": network.vwan_id}
+    return {**_network(network, _UNRESOLVED), **wan, "used": None, **_parents(network, parents)}
+
+
+def _subnets(network: Network) -> Iterator[tuple[Subnet, Prefix]]:
+    """The subnets with the one prefix that is shown of each."""
+    for subnet in network.subnets:
+        prefix = first_of(subnet.prefixes)
+        if prefix is not None:
+            yield subnet, prefix
+
+
+def _subnet(subnet: Subnet, prefix: Prefix) -> Shape:
     return {
-        **shape,
-        "prefix": prefixes[0] if prefixes else None,
-        "vwan_name": network.vwan_name,
-        "vwan_id": network.vwan_id,
-        "peerings": _peerings(network, {}),
+        "name": subnet.name, "prefix": str(prefix), "used": subnet.used, "size": prefix.size, "type": subnet.kind,
+    }  # fmt: skip
+
+
+def _network(network: Network, hubs: Hubs) -> Shape:
+    """What the rows of virtual networks and of hubs have in common."""
+    return {
+        "name": network.name,
+        "id": network.id,
+        "prefixes": [str(prefix) for prefix in of_family(network.prefixes)],
+        "resource_group": network.resource_group,
+        "subscription_id": network.subscription,
+        "tenant_id": network.tenant,
+        "peerings": _peerings(network, hubs),
         "resv": ",".join(network.reservations) or None,
-        "size": _size(network.prefixes),
-        "used": None,
-        **_parents(parents),
+        "size": size_of(network.prefixes),
     }
 
 
-def networks(snapshot: Snapshot, parents: Parents) -> list[Shape]:
-    """Virtual networks and hubs alike."""
-    hubs = {n.name.lower(): n.id for n in snapshot.networks.values() if n.kind == VHUB}
-    return [
-        {
-            **_network(n),
-            "type": n.kind,
-            "peerings": _peerings(n, hubs),
-            "size": _size(n.prefixes),
-            "used": None if n.kind == VHUB else sum(p.size for s in n.subnets for p in s.prefixes[:1]),
-            **_parents(parents.get(key(n.id), [])),
-        }
-        for n in snapshot.networks.values()
-    ]
+def _parents(network: Network, parents: Parents) -> Shape:
+    """The first space, and every block: one network may be in several (D7)."""
+    found = parents.get(key(network.id), [])
+    return {
+        "parent_space": found[0][0] if found else None,
+        "parent_block": [block for _, block in found] or None,
+    }
+
+
+def _peerings(network: Network, hubs: Hubs) -> list[Shape]:
+    """The peerings; one with a hub's hidden transit network (``HV_<hub>_...``) leads to the hub itself."""
+    return [{"name": p.name, "remote_network": _through(p.remote, hubs), "state": p.state} for p in network.peerings]
+
+
+def _through(remote: str, hubs: Hubs) -> str:
+    name = remote.rpartition("/")[2]
+    if name.lower().startswith("hv_"):
+        hub = name[3:].rpartition("_")[0].lower()
+        return hubs.get(hub, remote)
+    return remote
 
 
 def endpoints(snapshot: Snapshot, sources: Collection[str]) -> list[Shape]:

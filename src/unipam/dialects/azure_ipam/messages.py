@@ -133,6 +133,23 @@ EXTERNAL_CHANGE: Table = {
         " the Block.",
     ),
 }
+EXTERNAL_REPLACE: Table = {
+    (Duplicate, "name"): Say(400, "List cannot contain duplicate external network names."),
+    (BadValue, "cidr"): Say(400, "External network cidr invalid, should be {suggestion}"),
+    Outside: Say(400, "List contains external network CIDR(s) outside the block CIDR."),
+    (Outside, "subnet"): Say(400, "Updated External Network CIDR must contain all existing subnets."),
+    (Overlap, "external"): Say(400, "List cannot contain overlapping external network CIDR's."),
+    (Overlap, "reservation"): Say(
+        400,
+        "Block contains unfulfilled reservation(s) within the CIDR range of one or more external networks.",
+    ),
+    (Overlap, "network"): Say(
+        400,
+        "Block contains virtual network(s) or hub(s) within the CIDR range of one or more external networks.",
+    ),
+    (Overlap, "block"): Say(400, "Block contains inner block(s) which overlap the target external network."),
+    NotEmpty: Say(400, "Cannot delete external network while it contains subnets."),
+}
 EXTERNAL_REMOVE: Table = {NotEmpty: Say(400, "Cannot delete external network while it contains subnets.")}
 
 SUBNET_CREATE: Table = {

@@ -1,12 +1,13 @@
 """The plan's objects in the shapes of the Azure IPAM application (spec azure-ipam-application §1.6, §2, §3.1).
 
-Plain dictionaries, ready for JSON. Utilisation counts networks and externals (and inner blocks, which the original has
-not), never reservations.
+Plain dictionaries, ready for JSON. Lists are in the order in which things were made, or a replaced list named them.
+Utilisation counts networks and externals (and inner blocks, which the original has not), never reservations; and only
+IPv4, the one family that the original knows: the numbers of IPv6 are beyond what its clients can hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.objects import Endpoint, External, Reservation, Subnet
 from unipam.model.records import Claim
-from unipam.plan import externals
+from unipam.plan import externals, tree
 from unipam.plan.access.callers import Admin, Settings, Sight
 from unipam.plan.blocks import space_of
 from unipam.plan.cloud import port
@@ -38,9 +39,24 @@ class View(NamedTuple):
     snapshot: port.Snapshot = port.Snapshot()
 
 
+def of_family(prefixes: Iterable[Prefix], family: int = 4) -> list[Prefix]:
+    """Return the prefixes of one family."""
+    return [prefix for prefix in prefixes if prefix.family == family]
+
+
+def first_of(prefixes: Iterable[Prefix], family: int = 4) -> Prefix | None:
+    """Return the first prefix of a family: the one that is shown of a subnet."""
+    return next(iter(of_family(prefixes, family)), None)
+
+
+def size_of(prefixes: Iterable[Prefix]) -> int:
+    """Return how many IPv4 addresses are in the prefixes."""
+    return sum(prefix.size for prefix in of_family(prefixes))
+
+
 def space(tx: Tx, node: Node[objects.Space], view: View) -> Shape:
-    """A space with its blocks, each followed by those inside it."""
-    rows = list(_blocks(tx, list(tx.claims(node.id)), view))
+    """Return a space with its blocks, at whatever depth."""
+    rows = sorted(_blocks(tx, list(tx.claims(node.id)), view), key=lambda row: tree.rank(row[0]))
     shape: Shape = {"name": node.facts.name, "desc": node.facts.desc, "blocks": [row for _, row in rows]}
     if view.utilization:
         outer = [row for each, row in rows if each.claim.parent == node.id]
@@ -69,12 +85,12 @@ def _block(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -
         "name": node.facts.name,
         "cidr": str(node.prefix),
         "vnets": [expanded(each, view) if view.expand else vnet(each) for each in networks],
-        "externals": [external(tx, each) for each in of_kind(claims, External)],
+        "externals": [external(tx, each) for each in tree.in_order(of_kind(claims, External))],
         "resv": [reservation(facts, cidr) for facts, cidr in _reservations(tx, node, claims, view)],
     }
     if view.utilization:
-        use = use_of(tx, node, claims)
-        shape |= {"size": use.size, "used": use.used}
+        counted = node.prefix.family == 4
+        shape |= {"size": size_of([node.prefix]), "used": use_of(tx, node, claims).used if counted else 0}
     return shape
 
 
@@ -114,13 +130,13 @@ def reserved(row: Reserved) -> Shape:
 
 def external(tx: Tx, node: Node[External]) -> Shape:
     """An external network with its subnets."""
-    inner = [subnet(tx, each) for each in externals.subnets(tx, node)]
+    inner = [subnet(tx, each) for each in tree.in_order(externals.subnets(tx, node))]
     return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "subnets": inner}
 
 
 def subnet(tx: Tx, node: Node[Subnet]) -> Shape:
     """An external subnet with its endpoints."""
-    inner = [endpoint(each) for each in externals.endpoints(tx, node)]
+    inner = [endpoint(each) for each in tree.in_order(externals.endpoints(tx, node))]
     return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "endpoints": inner}
 
 
@@ -137,11 +153,12 @@ def expanded(each: Associated, view: View) -> Shape:
     """
     network = view.snapshot.network(each.facts.id) or remembered(each.facts)
     shape = network_expand(network._replace(id=each.facts.id), list(each.prefixes))
-    inner = [(s, p) for s in network.subnets for p in s.prefixes[:1]]
+    family = each.prefixes[0].family if each.prefixes else 4
+    inner = [(s, p) for s in network.subnets if (p := first_of(s.prefixes, family)) is not None]
     shape["subnets"] = [_subnet(s, p, view.utilization) for s, p in inner]
     if view.utilization:
-        shape["size"] = sum(prefix.size for prefix in each.prefixes)
-        shape["used"] = sum(p.size for _, p in inner if any(prefix.contains(p) for prefix in each.prefixes))
+        shape["size"] = size_of(each.prefixes)
+        shape["used"] = size_of(p for _, p in inner if any(prefix.contains(p) for prefix in each.prefixes))
     return shape
 
 
@@ -155,7 +172,7 @@ def remembered(facts: objects.Network) -> port.Network:
 
 def _subnet(each: port.Subnet, prefix: Prefix, utilization: bool) -> Shape:
     shape: Shape = {"name": each.name, "prefix": str(prefix)}
-    return shape | {"size": prefix.size, "used": each.used or 0} if utilization else shape
+    return shape | {"size": size_of([prefix]), "used": each.used or 0} if utilization else shape
 
 
 def network_expand(network: port.Network, prefixes: list[Prefix]) -> Shape:

@@ -6,8 +6,6 @@ Only what changed is written (D10). What cannot be followed, because something e
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 
 from unipam.addr.prefix import Prefix
@@ -18,7 +16,7 @@ from unipam.plan import tree
 from unipam.plan.blocks import blocks
 from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace
-from unipam.plan.networks import claim_prefixes, claims_of, gone, inside, note_gone
+from unipam.plan.networks import as_associated, claim_prefixes, claims_of, gone, inside, note_gone
 from unipam.plan.reservations import expire_block, pending, settle
 from unipam.plan.tree import By, Node
 from unipam.store.api import Tx
@@ -86,17 +84,16 @@ def _follow(tx: Tx, by: By, block: Node[objects.Block], network: port.Network, c
     had = {tree.prefix_of(claim) for claim in claims}
     fresh = _free(tx, block, [prefix for prefix in now if prefix not in had])
     if fresh:
-        claim_prefixes(tx, by, block, _as_known(network, claims), fresh)
+        claim_prefixes(tx, by, block, _as_known(claims, network), fresh)
     return changed + len(fresh)
 
 
-def _as_known(network: port.Network, claims: list[Claim]) -> port.Network:
-    """The network, its id written as it is in its claims."""
-    return network._replace(id=_facts(claims[0]).id) if claims else network
-
-
-def _facts(claim: Claim) -> objects.Network:
-    return cast("objects.Network", objects.decode(claim.details))
+def _as_known(claims: list[Claim], network: port.Network) -> objects.Network:
+    """The network as its claims, before any went, have it: the same id, the same place among the others."""
+    if not claims:
+        return objects.Network(network.id, network.name)
+    known = as_associated(claims)
+    return objects.Network(known.facts.id, network.name, known.rank)
 
 
 def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Prefix]:
@@ -110,15 +107,15 @@ def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Pr
 
 def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
     """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
-    facts = _facts(claims[0])
+    known = as_associated(claims)
     changed = 0
     for claim in claims:
         if claim.state == HELD:
-            tree.change(tx, by, claim, facts, state=objects.MISSING)
+            tree.change(tx, by, claim, objects.decode(claim.details), state=objects.MISSING)
             changed += 1
         elif gone and claim.since + grace <= by.now:
             tree.remove(tx, by._replace(reason="the network is gone"), claim, VANISH)
-            note_gone(tx, block, facts)
+            note_gone(tx, block, msgspec.structs.replace(known.facts, rank=known.rank))
             changed += 1
     return changed
 
@@ -130,7 +127,7 @@ def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Sna
         network = snapshot.network(facts.id)
         fresh = _free(tx, block, inside(block.prefix, network)) if network else []
         if network and fresh:
-            claim_prefixes(tx, by, block, network._replace(id=facts.id), fresh)
+            claim_prefixes(tx, by, block, facts, fresh)
             changed += 1
     return changed
 
@@ -176,4 +173,4 @@ def _fulfil(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation],
     claims = claims_of(tx, block.id, network.id)
     had = {tree.prefix_of(claim) for claim in claims}
     fresh = _free(tx, block, [prefix for prefix in inside(block.prefix, network) if prefix not in had])
-    claim_prefixes(tx, by, block, _as_known(network, claims), fresh)
+    claim_prefixes(tx, by, block, _as_known(claims, network), fresh)

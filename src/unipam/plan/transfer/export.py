@@ -1,7 +1,8 @@
 """A whole plan as a document, out and in. JSON carries everything; CSV the tree's objects, one a line.
 
-The answer of the Azure IPAM application's ``GET /api/spaces`` is read too, so that its plan can be taken over. How a
-document comes into the plan is in `plan.transfer.importing`.
+Objects stand in the order in which they were made, so that an import makes them in this order again. The answer of the
+Azure IPAM application's ``GET /api/spaces`` is read too, so that its plan can be taken over. How a document comes into
+the plan is in `plan.transfer.importing`.
 """
 
 from __future__ import annotations
@@ -51,11 +52,10 @@ class Document(msgspec.Struct):
 
 def export(tx: Tx, now: float) -> Document:
     """The whole plan."""
-    return Document(FORMAT, now, [_out(tx, tx.claim(number)) for number, _ in tx.spaces()])
+    return Document(FORMAT, now, [_out(tx, each.claim) for each in tree.in_order(tree.spaces(tx))])
 
 
-def _out(tx: Tx, claim: Claim | None) -> Item:
-    assert claim is not None
+def _out(tx: Tx, claim: Claim) -> Item:
     node = tree.node(claim)
     facts = node.facts
     item = Item(claim.kind, prefix="" if claim.kind == SPACE else str(node.prefix), until=claim.until)
@@ -65,7 +65,7 @@ def _out(tx: Tx, claim: Claim | None) -> Item:
         item.id, item.name = facts.id, facts.name
     else:
         item.name, item.desc = facts.name, facts.desc
-    item.items = [_out(tx, child) for child in tx.claims(claim.id)]
+    item.items = [_out(tx, child.claim) for child in tree.in_order(map(tree.node, tx.claims(claim.id)))]
     if isinstance(facts, objects.Block):
         item.items += [_settled(past) for past in settled(tx, int(claim.owner.interface), claim.id)]
     return item

@@ -148,7 +148,7 @@ class _Mover:
         return None
 
     def _named(self, item: Item, parent: Claim, kind: type[External] | type[Subnet] | type[Endpoint]) -> Claim:
-        facts = kind(objects.check_name(item.kind, item.name), objects.check_text(item.kind, item.desc))
+        facts = kind(objects.check_name(item.kind, item.name), item.desc and objects.check_text(item.kind, item.desc))
         tree.refuse_name(self._tx, parent.id, kind, item.name)
         return self._place(parent, _prefix(item), Owner(objects.fold(item.name)), facts)
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
@@ -17,22 +16,23 @@ from unipam.model.errors import BadValue
 from unipam.plan.access import callers as access
 from unipam.plan.access.callers import Admin, Caller
 from unipam.plan.tree import By
-from unipam.server.azure_ipam.bodies import AdminBody, PatchBody
+from unipam.server.azure_ipam import answers as a
+from unipam.server.azure_ipam.bodies import MANY, AdminBody, PatchBody
 from unipam.server.azure_ipam.common import empty, require_admin, says
 from unipam.server.register import Here, Register, Signed, reply
 from unipam.store.api import Tx
 
 router = APIRouter()
 
-Admins = Annotated[list[AdminBody], Field(max_length=1000)]
-Subscriptions = Annotated[list[uuid.UUID], Field(max_length=1000)]
+Admins = Annotated[list[AdminBody], MANY]
+Subscriptions = Annotated[list[uuid.UUID], MANY]
 
 
 def _admin(body: AdminBody) -> Admin:
     return Admin(body.type, body.name, str(body.id), body.email)
 
 
-@router.get("/admin/admins", tags=["admin"])
+@router.get("/admin/admins", tags=["admin"], response_model=list[a.Admin])
 async def get_admins(register: Here, caller: Signed) -> Response:
     """The administrators."""
     require_admin(caller, m.ADMINS_ONLY)
@@ -58,7 +58,7 @@ async def replace_admins(register: Here, caller: Signed, body: Admins) -> Respon
     return empty()
 
 
-@router.get("/admin/admins/{object_id}", tags=["admin"])
+@router.get("/admin/admins/{object_id}", tags=["admin"], response_model=a.Admin)
 @says(m.ADMIN_GET)
 async def get_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
     """One administrator."""
@@ -75,7 +75,7 @@ async def delete_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> 
     return empty()
 
 
-@router.get("/admin/exclusions", tags=["admin"], response_class=Response)
+@router.get("/admin/exclusions", tags=["admin"], response_model=list[str])
 async def get_exclusions(register: Here, caller: Signed) -> Response:
     """The excluded subscriptions."""
     require_admin(caller, m.ADMINS_ONLY)
@@ -132,7 +132,7 @@ def _person(caller: Caller) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, caller.subject))
 
 
-@router.get("/users", tags=["users"])
+@router.get("/users", tags=["users"], response_model=list[a.User])
 async def get_users(register: Here, caller: Signed) -> Response:
     """The settings of everybody who chose some (none yet is an empty list, D20)."""
     require_admin(caller, m.ADMINS_ONLY)
@@ -143,14 +143,14 @@ async def get_users(register: Here, caller: Signed) -> Response:
     return reply(await register.desk.read(work))
 
 
-@router.get("/users/me", tags=["users"])
+@router.get("/users/me", tags=["users"], response_model=a.User)
 async def get_me(register: Here, caller: Signed, expand: bool = False) -> Response:
     """The caller's own settings."""
     chosen = await register.desk.read(lambda tx: access.settings(tx, _person(caller)))
     return reply(shapes.user(chosen, caller.admin, expand))
 
 
-@router.patch("/users/me", tags=["users"])
+@router.patch("/users/me", tags=["users"], response_model=a.User)
 @says(m.USER_CHANGE)
 async def update_me(register: Here, caller: Signed, body: list[PatchBody]) -> Response:
     """Change the caller's own settings; other paths than its own are ignored."""

@@ -30,7 +30,9 @@ def _address(text: str) -> str:
 Cidr = Annotated[str, AfterValidator(_network), Field(examples=["10.0.0.0/16", "2001:db8::/48"])]
 Address = Annotated[str, AfterValidator(_address), Field(examples=["10.0.0.4"])]
 Size = Annotated[int, Field(ge=0, le=128, examples=[24])]
-Names = Annotated[list[str], Field(max_length=1000)]
+MANY = Field(max_length=1000)
+"""How long a list may be."""
+Names = Annotated[list[str], MANY]
 
 
 class ErrorBody(BaseModel):
@@ -107,7 +109,7 @@ class ExternalBody(BaseModel):
     """A new external network or subnet: a named prefix, or any of a size."""
 
     name: str
-    desc: str
+    desc: str | None = None
     cidr: Cidr | None = None
     size: Size | None = None
 
@@ -116,6 +118,14 @@ class ExternalBody(BaseModel):
     def check(cls, data: Any) -> Any:
         """Exactly one of size and cidr."""
         return _one_of_size_and_cidr(data)
+
+
+class ExternalRowBody(BaseModel):
+    """An external network of a list that replaces the one of a block, as in v3.0 and v3.1 of the application."""
+
+    name: str
+    desc: str
+    cidr: Cidr
 
 
 class EndpointBody(BaseModel):

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam import cloud_shapes as shapes
+from unipam.dialects.azure_ipam.shapes import size_of
 from unipam.model import objects
 from unipam.model.records import SPACE
 from unipam.plan import tree
@@ -17,6 +18,7 @@ from unipam.plan.access.callers import HIDDEN, Caller, Sight
 from unipam.plan.blocks import blocks
 from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
+from unipam.server.azure_ipam import answers as a
 from unipam.server.register import Here, Register, Signed, reply
 from unipam.store.api import Tx
 
@@ -36,8 +38,8 @@ async def _shown(register: Register, caller: Caller, render: Render) -> Response
 def _parents(tx: Tx) -> shapes.Parents:
     """The space and blocks of every associated network."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for space in tree.spaces(tx):
-        for block in blocks(tx, space.id):
+    for space in tree.in_order(tree.spaces(tx)):
+        for block in tree.in_order(blocks(tx, space.id)):
             for each in associated(tx, block):
                 found.setdefault(key(each.facts.id), []).append((space.facts.name, block.facts.name))
     return found
@@ -81,8 +83,11 @@ async def get_tree(register: Here, caller: Signed) -> Response:
     """The plan and what is in its networks, as a tree of sizes."""
     snapshot = await register.visible(caller)
     view = _View(Sight(caller, snapshot.networks), snapshot)
-    children = await register.desk.read(lambda tx: [_branch(tx, each, each.id, view) for each in tree.spaces(tx)])
-    return reply([{"name": "root", "children": children}])
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        return [_branch(tx, each, each.id, view) for each in tree.in_order(tree.spaces(tx))]
+
+    return reply([{"name": "root", "children": await register.desk.read(work)}])
 
 
 class _View(NamedTuple):
@@ -94,7 +99,8 @@ def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, 
     """An object of the plan with what it holds; `value` is what its children leave of its size."""
     if isinstance(node.facts, objects.Network):
         return _network(tree.Node(node.claim, node.facts), space, view)
-    inner = [_branch(tx, tree.node(c), space, view) for c in tx.claims(node.id) if c.kind != objects.RESERVATION]
+    held = map(tree.node, (claim for claim in tx.claims(node.id) if claim.kind != objects.RESERVATION))
+    inner = [_branch(tx, each, space, view) for each in tree.in_order(held)]
     if node.claim.kind == SPACE:
         return {"name": node.facts.name, "value": 0, "children": inner}
     return _leaf(node.facts.name, node.prefix, inner)
@@ -110,12 +116,14 @@ def _network(node: tree.Node[objects.Network], space: int, view: _View) -> dict[
 
 
 def _leaf(name: str, prefix: Prefix, inner: list[dict[str, Any]]) -> dict[str, Any]:
-    rest = prefix.size - sum(child["size"] for child in inner)
-    return {"name": name, "ip": str(prefix), "size": prefix.size, "value": max(0, rest), "children": inner}
+    size = size_of([prefix])
+    rest = size - sum(child["size"] for child in inner)
+    return {"name": name, "ip": str(prefix), "size": size, "value": max(0, rest), "children": inner}
 
 
-@status_router.get("/status")
+@status_router.get("/status", response_model=a.Status)
 async def get_status(register: Here) -> Response:
     """Whether the register answers, and what it is."""
-    shape = {"status": "OK", "version": register.version, "stack": register.stack, "environment": register.environment}
-    return reply(shape)
+    what = {"version": register.version, "stack": register.stack, "environment": register.environment}
+    where = {"container": register.container} if register.container else {}
+    return reply({"status": "OK", **what, **where})

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import Field
 
 from unipam.addr.prefix import BITS, Prefix
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
 from unipam.plan import externals
-from unipam.plan.tree import By
-from unipam.server.azure_ipam.bodies import EndpointBody, Names, PatchBody
+from unipam.plan.tree import By, in_order
+from unipam.server.azure_ipam import answers as a
+from unipam.server.azure_ipam.bodies import MANY, EndpointBody, Names, PatchBody
 from unipam.server.azure_ipam.common import empty, patched, require_planner, says
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed, reply
@@ -30,19 +30,19 @@ def _new(body: EndpointBody) -> externals.NewEndpoint:
     return externals.NewEndpoint(body.name, body.desc, None if body.ip is None else externals.parse_ip(body.ip))
 
 
-@router.get("")
+@router.get("", response_model=list[a.Endpoint])
 @says(m.ENDPOINT_LIST)
 async def get_endpoints(register: Here, caller: Signed, place: SubnetPlace) -> Response:
     """The endpoints of an external subnet."""
     require_planner(caller, place.space, m.ADMINS_ONLY)
-    return reply(
-        await register.desk.read(
-            lambda tx: [shapes.endpoint(e) for e in externals.endpoints(tx, place.find_subnet(tx))]
-        )
-    )
+
+    def work(tx: Tx) -> list[shapes.Shape]:
+        return [shapes.endpoint(each) for each in in_order(externals.endpoints(tx, place.find_subnet(tx)))]
+
+    return reply(await register.desk.read(work))
 
 
-@router.post("")
+@router.post("", response_model=a.Endpoint)
 @says(m.ENDPOINT_CREATE)
 async def create_endpoint(register: Here, caller: Signed, place: SubnetPlace, body: EndpointBody) -> Response:
     """A new endpoint."""
@@ -54,10 +54,10 @@ async def create_endpoint(register: Here, caller: Signed, place: SubnetPlace, bo
     return reply(await register.desk.write(work, caller.by()))
 
 
-@router.put("")
+@router.put("", response_model=list[a.Endpoint])
 @says(m.ENDPOINT_REPLACE)
 async def replace_endpoints(
-    register: Here, caller: Signed, place: SubnetPlace, body: Annotated[list[EndpointBody], Field(max_length=1000)]
+    register: Here, caller: Signed, place: SubnetPlace, body: Annotated[list[EndpointBody], MANY]
 ) -> Response:
     """The subnet has exactly these endpoints from now on."""
     require_planner(caller, place.space, m.ADMINS_ONLY)
@@ -80,7 +80,7 @@ async def delete_endpoints(register: Here, caller: Signed, place: SubnetPlace, b
     return empty()
 
 
-@router.get("/{endpoint}")
+@router.get("/{endpoint}", response_model=a.Endpoint)
 @says(m.ENDPOINT_GET)
 async def get_endpoint(register: Here, caller: Signed, place: SubnetPlace, endpoint: str) -> Response:
     """One endpoint."""
@@ -88,7 +88,7 @@ async def get_endpoint(register: Here, caller: Signed, place: SubnetPlace, endpo
     return reply(await register.desk.read(lambda tx: shapes.endpoint(place.find_endpoint(tx, endpoint))))
 
 
-@router.patch("/{endpoint}")
+@router.patch("/{endpoint}", response_model=a.Endpoint)
 @says(m.ENDPOINT_CHANGE)
 async def update_endpoint(
     register: Here, caller: Signed, place: SubnetPlace, endpoint: str, body: list[PatchBody]

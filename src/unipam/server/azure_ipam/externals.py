@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -9,7 +11,8 @@ from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
 from unipam.model.objects import External, Subnet, parse_cidr
 from unipam.plan import externals, tree
-from unipam.server.azure_ipam.bodies import ExternalBody, PatchBody
+from unipam.server.azure_ipam import answers as a
+from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody, PatchBody
 from unipam.server.azure_ipam.common import empty, patched, patched_prefix, require_planner, says
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed, reply
@@ -29,19 +32,19 @@ def _change(operations: list[PatchBody]) -> externals.Change:
     return externals.Change(new.get("name"), new.get("desc"), patched_prefix(new.get("cidr")))
 
 
-@router.get("")
+@router.get("", response_model=list[a.External])
 async def get_externals(register: Here, caller: Signed, space: str, block: str) -> Response:
     """The external networks of a block."""
     require_planner(caller, space, m.ADMINS_ONLY)
 
     def work(tx: Tx) -> list[shapes.Shape]:
         found = tree.find_block(tx, tree.find_space(tx, space).id, block)
-        return [shapes.external(tx, each) for each in externals.externals(tx, found)]
+        return [shapes.external(tx, each) for each in tree.in_order(externals.externals(tx, found))]
 
     return reply(await register.desk.read(work))
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=a.ExternalExpand)
 @says(m.EXTERNAL_CREATE)
 async def create_external(register: Here, caller: Signed, space: str, block: str, body: ExternalBody) -> Response:
     """A new external network."""
@@ -59,7 +62,23 @@ def _place(tx: Tx, space: str, block: str) -> shapes.Shape:
     return {"space": root.facts.name, "block": tree.find_block(tx, root.id, block).facts.name}
 
 
-@router.get("/{external}")
+@router.put("", response_model=list[a.External])
+@says(m.EXTERNAL_REPLACE)
+async def replace_externals(
+    register: Here, caller: Signed, space: str, block: str, body: Annotated[list[ExternalRowBody], MANY]
+) -> Response:
+    """The block has exactly these external networks from now on, as v3.0 and v3.1 of the application had it."""
+    require_planner(caller, space, m.ADMINS_ONLY)
+    wanted = [externals.Named(each.name, each.desc, parse_cidr(each.cidr)) for each in body]
+
+    def work(tx: Tx, by: tree.By) -> list[shapes.Shape]:
+        found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+        return [shapes.external(tx, each) for each in externals.replace_externals(tx, by, found, wanted)]
+
+    return reply(await register.desk.write(work, caller.by()))
+
+
+@router.get("/{external}", response_model=a.External)
 async def get_external(register: Here, caller: Signed, space: str, block: str, external: str) -> Response:
     """One external network."""
     require_planner(caller, space, m.ADMINS_ONLY)
@@ -70,7 +89,7 @@ async def get_external(register: Here, caller: Signed, space: str, block: str, e
     return reply(await register.desk.read(work))
 
 
-@router.patch("/{external}")
+@router.patch("/{external}", response_model=a.External)
 @says(m.EXTERNAL_CHANGE)
 async def update_external(
     register: Here, caller: Signed, space: str, block: str, external: str, body: list[PatchBody]
@@ -100,19 +119,19 @@ async def delete_external(
     return empty()
 
 
-@router.get("/{external}/subnets")
+@router.get("/{external}/subnets", response_model=list[a.ExternalSubnet])
 async def get_subnets(register: Here, caller: Signed, space: str, block: str, external: str) -> Response:
     """The subnets of an external network."""
     require_planner(caller, space, m.ADMINS_ONLY)
 
     def work(tx: Tx) -> list[shapes.Shape]:
         found = externals.find_external(tx, space, block, external)
-        return [shapes.subnet(tx, each) for each in externals.subnets(tx, found)]
+        return [shapes.subnet(tx, each) for each in tree.in_order(externals.subnets(tx, found))]
 
     return reply(await register.desk.read(work))
 
 
-@router.post("/{external}/subnets", status_code=201)
+@router.post("/{external}/subnets", status_code=201, response_model=a.ExternalSubnetExpand)
 @says(m.SUBNET_CREATE)
 async def create_subnet(
     register: Here, caller: Signed, space: str, block: str, external: str, body: ExternalBody
@@ -132,7 +151,7 @@ def _name(node: tree.Node[External]) -> str:
     return node.facts.name
 
 
-@router.get("/{external}/subnets/{subnet}")
+@router.get("/{external}/subnets/{subnet}", response_model=a.ExternalSubnet)
 async def get_subnet(register: Here, caller: Signed, place: SubnetPlace) -> Response:
     """One subnet of an external network."""
     require_planner(caller, place.space, m.ADMINS_ONLY)
@@ -143,7 +162,7 @@ async def get_subnet(register: Here, caller: Signed, place: SubnetPlace) -> Resp
     return reply(await register.desk.read(work))
 
 
-@router.patch("/{external}/subnets/{subnet}")
+@router.patch("/{external}/subnets/{subnet}", response_model=a.ExternalSubnet)
 @says(m.SUBNET_CHANGE)
 async def update_subnet(register: Here, caller: Signed, place: SubnetPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external subnet anew."""

@@ -9,6 +9,7 @@ from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
 from unipam.plan import networks, tree
 from unipam.plan.access.callers import Sight
+from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import Names, NetworkBody
 from unipam.server.azure_ipam.common import empty, require_planner, says
 from unipam.server.register import Here, Signed, reply
@@ -17,7 +18,7 @@ from unipam.store.api import Tx
 router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
 
 
-@router.get("")
+@router.get("", response_model=list[a.VNet] | list[a.NetworkExpand])
 async def get_networks(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
     """The networks of a block."""
     require_planner(caller, space, m.ADMINS_ONLY)
@@ -30,7 +31,7 @@ async def get_networks(register: Here, caller: Signed, space: str, block: str, e
     return reply(await register.desk.read(work))
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=a.Block)
 @says(m.NETWORK_ADD)
 async def create_network(register: Here, caller: Signed, space: str, block: str, body: NetworkBody) -> Response:
     """Associate a network with a block."""
@@ -45,7 +46,7 @@ async def create_network(register: Here, caller: Signed, space: str, block: str,
     return reply(await register.desk.write(work, caller.by()), 201)
 
 
-@router.put("")
+@router.put("", response_model=list[a.VNet])
 @says(m.NETWORK_REPLACE)
 async def replace_networks(register: Here, caller: Signed, space: str, block: str, body: Names) -> Response:
     """The block has exactly these networks from now on."""

@@ -15,6 +15,7 @@ from unipam.plan.access.callers import Caller
 from unipam.plan.blocks import blocks
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import Wanted
+from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockReservationBody, Names, SpaceReservationBody
 from unipam.server.azure_ipam.common import NO_CONTENT, empty, require_reserving, says
 from unipam.server.register import Here, Signed, reply
@@ -35,7 +36,7 @@ def _shown(rows: list[Reserved], caller: Caller) -> list[shapes.Shape]:
     return [shapes.reserved(row) for row in rows if caller.admin or caller.owns(row.facts)]
 
 
-@router.get("/reservations")
+@router.get("/reservations", response_model=list[a.ReservationExpand])
 async def get_space_reservations(register: Here, caller: Signed, space: str, settled: bool = False) -> Response:
     """The reservations of every block of a space."""
 
@@ -43,14 +44,14 @@ async def get_space_reservations(register: Here, caller: Signed, space: str, set
         root = tree.find_space(tx, space)
         return [
             row
-            for block in blocks(tx, root.id)
+            for block in tree.in_order(blocks(tx, root.id))
             for row in reservations.reservations(tx, space, block.facts.name, with_settled=settled)
         ]
 
     return reply(_shown(await register.desk.read(work), caller))
 
 
-@router.post("/reservations", status_code=201)
+@router.post("/reservations", status_code=201, response_model=a.ReservationExpand)
 @says(m.RESERVE_IN_SPACE)
 async def create_space_reservation(register: Here, caller: Signed, space: str, body: SpaceReservationBody) -> Response:
     """Reserve a prefix in the first of some blocks that has room."""
@@ -62,14 +63,14 @@ async def create_space_reservation(register: Here, caller: Signed, space: str, b
     return reply(shapes.reserved((await register.desk.reserve(wanted))[0]), 201)
 
 
-@router.get("/blocks/{block}/reservations")
+@router.get("/blocks/{block}/reservations", response_model=list[a.ReservationExpand])
 async def get_reservations(register: Here, caller: Signed, space: str, block: str, settled: bool = False) -> Response:
     """The reservations of a block."""
     rows = await register.desk.read(lambda tx: reservations.reservations(tx, space, block, with_settled=settled))
     return reply(_shown(rows, caller))
 
 
-@router.post("/blocks/{block}/reservations", status_code=201)
+@router.post("/blocks/{block}/reservations", status_code=201, response_model=a.ReservationExpand)
 @says(m.RESERVE)
 async def create_reservation(
     register: Here, caller: Signed, space: str, block: str, body: BlockReservationBody
@@ -94,7 +95,7 @@ async def delete_reservations(register: Here, caller: Signed, space: str, block:
     return empty(NO_CONTENT)
 
 
-@router.get("/blocks/{block}/reservations/{reservation}")
+@router.get("/blocks/{block}/reservations/{reservation}", response_model=a.ReservationExpand)
 async def get_reservation(register: Here, caller: Signed, space: str, block: str, reservation: str) -> Response:
     """One reservation."""
     row = await register.desk.read(lambda tx: reservations.find(tx, space, block, reservation))

@@ -11,6 +11,7 @@ from unipam.model.objects import parse_cidr
 from unipam.plan import blocks, networks, tree
 from unipam.plan.access.callers import Caller, Sight
 from unipam.plan.cloud.port import Snapshot
+from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockBody, PatchBody, SpaceBody
 from unipam.server.azure_ipam.common import empty, patched, patched_prefix, require_admin, require_planner, says
 from unipam.server.register import Here, Register, Signed, reply
@@ -31,15 +32,17 @@ async def _view(
     return shapes.View(await register.sight(caller, space), expand, utilization, snapshot)
 
 
-@router.get("")
+@router.get("", response_model=list[a.Space])
 async def get_spaces(register: Here, caller: Signed, expand: bool = False, utilization: bool = False) -> Response:
     """Every space with its blocks."""
     view = await _view(register, caller, expand, utilization)
-    rows = await register.desk.read(lambda tx: [shapes.space(tx, node, view) for node in tree.spaces(tx)])
+    rows = await register.desk.read(
+        lambda tx: [shapes.space(tx, node, view) for node in tree.in_order(tree.spaces(tx))]
+    )
     return reply(rows)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=a.Space)
 @says(m.SPACE_CREATE)
 async def create_space(register: Here, caller: Signed, body: SpaceBody) -> Response:
     """A new space."""
@@ -48,7 +51,7 @@ async def create_space(register: Here, caller: Signed, body: SpaceBody) -> Respo
     return reply({"name": body.name, "desc": body.desc, "blocks": []}, 201)
 
 
-@router.get("/{space}")
+@router.get("/{space}", response_model=a.Space)
 async def get_space(
     register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
 ) -> Response:
@@ -57,7 +60,7 @@ async def get_space(
     return reply(await register.desk.read(lambda tx: shapes.space(tx, tree.find_space(tx, space), view)))
 
 
-@router.patch("/{space}")
+@router.patch("/{space}", response_model=a.Space)
 @says(m.SPACE_CHANGE)
 async def update_space(register: Here, caller: Signed, space: str, body: list[PatchBody]) -> Response:
     """Rename or describe a space anew."""
@@ -79,7 +82,7 @@ async def delete_space(register: Here, caller: Signed, space: str, force: bool =
     return empty()
 
 
-@router.get("/{space}/blocks")
+@router.get("/{space}/blocks", response_model=list[a.Block])
 async def get_blocks(
     register: Here, caller: Signed, space: str, expand: bool = False, utilization: bool = False
 ) -> Response:
@@ -89,7 +92,7 @@ async def get_blocks(
     return reply(shape["blocks"])
 
 
-@router.post("/{space}/blocks", status_code=201)
+@router.post("/{space}/blocks", status_code=201, response_model=a.Block)
 @says(m.BLOCK_CREATE)
 async def create_block(register: Here, caller: Signed, space: str, body: BlockBody) -> Response:
     """A new block."""
@@ -102,7 +105,7 @@ async def create_block(register: Here, caller: Signed, space: str, body: BlockBo
     return reply(await register.desk.write(work, caller.by()), 201)
 
 
-@router.get("/{space}/blocks/{block}")
+@router.get("/{space}/blocks/{block}", response_model=a.Block)
 async def get_block(
     register: Here, caller: Signed, space: str, block: str, expand: bool = False, utilization: bool = False
 ) -> Response:
@@ -115,7 +118,7 @@ async def get_block(
     return reply(await register.desk.read(work))
 
 
-@router.patch("/{space}/blocks/{block}")
+@router.patch("/{space}/blocks/{block}", response_model=a.Block)
 @says(m.BLOCK_CHANGE)
 async def update_block(register: Here, caller: Signed, space: str, block: str, body: list[PatchBody]) -> Response:
     """Rename or resize a block."""
@@ -138,7 +141,7 @@ async def delete_block(register: Here, caller: Signed, space: str, block: str, f
     return empty()
 
 
-@router.get("/{space}/blocks/{block}/available")
+@router.get("/{space}/blocks/{block}/available", response_model=list[str] | list[a.Network])
 async def get_available(register: Here, caller: Signed, space: str, block: str, expand: bool = False) -> Response:
     """The networks that the block could take, as far as the caller may see them."""
     snapshot = await register.shown(caller)

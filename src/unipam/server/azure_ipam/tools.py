@@ -15,6 +15,7 @@ from unipam.plan import tree
 from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.networks import containers
+from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
 from unipam.server.azure_ipam.common import says
 from unipam.server.register import Here, Signed, reply
@@ -23,7 +24,7 @@ from unipam.store.api import Tx
 router = APIRouter(prefix="/tools", tags=["tools"])
 
 
-@router.post("/nextAvailableVNet")
+@router.post("/nextAvailableVNet", response_model=a.NextNetwork)
 @says(m.RESERVE_IN_SPACE)
 async def next_available_vnet(register: Here, caller: Signed, body: NextNetworkBody) -> Response:  # noqa: ARG001
     """The prefix that a network of this size would get; nothing is kept."""
@@ -53,7 +54,7 @@ def _find_blocks(tx: Tx, space: int, names: list[str]) -> list[tree.Node[Block]]
     return found
 
 
-@router.post("/nextAvailableSubnet")
+@router.post("/nextAvailableSubnet", response_model=a.NextSubnet)
 @says({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
 async def next_available_subnet(register: Here, caller: Signed, body: NextSubnetBody) -> Response:
     """The prefix that a subnet of this size would get in a network that the caller may see."""
@@ -87,7 +88,7 @@ def _next_subnet(network: port.Network, body: NextSubnetBody) -> Prefix:
     raise Exhausted(f"no free /{body.size} in {network.name}", size=body.size)
 
 
-@router.post("/cidrCheck")
+@router.post("/cidrCheck", response_model=list[a.Overlapping])
 @says({BadValue: m.Say(400, "Invalid CIDR range.")})
 async def cidr_check(register: Here, caller: Signed, body: CidrCheckBody) -> Response:
     """The networks that the caller may see and that overlap a prefix, with the blocks they are in."""

@@ -27,8 +27,9 @@ router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan
 class NetworkSubnet(BaseModel):
     """A subnet of an associated network, as the cloud had it at `seen_on` (seconds since the epoch).
 
-    `used` counts the addresses in use, those that the cloud keeps for itself included; null: it is not known.
-    `kind` is AFW, VGW, BAS or AGW for the subnets of gateways and firewalls.
+    `size` counts its IPv4 addresses, `size_ipv6` those of IPv6; `used` counts the addresses in use, those that the
+    cloud keeps for itself included; null: it is not known. `kind` is AFW, VGW, BAS or AGW for the subnets of gateways
+    and firewalls.
     """
 
     id: str
@@ -37,6 +38,7 @@ class NetworkSubnet(BaseModel):
     network_name: str
     prefixes: list[str]
     size: int
+    size_ipv6: int
     used: int | None
     kind: str | None
     seen_on: float
@@ -100,7 +102,8 @@ def _row(network: Network, subnet: Subnet, seen_on: float) -> dict[str, Any]:
         "network": network.id,
         "network_name": network.name,
         "prefixes": [str(prefix) for prefix in subnet.prefixes],
-        "size": sum(prefix.size for prefix in subnet.prefixes),
+        "size": sum(prefix.size for prefix in subnet.prefixes if prefix.family == 4),
+        "size_ipv6": sum(prefix.size for prefix in subnet.prefixes if prefix.family == 6),
         "used": subnet.used,
         "kind": subnet.kind,
         "seen_on": seen_on,

@@ -104,13 +104,19 @@ class Utilisation(BaseModel):
     free: int
 
 
+class SpaceUtilisation(Utilisation):
+    """How full a space's blocks are, in IPv4 addresses; and in those of `ipv6`, which no sum mixes with them."""
+
+    ipv6: Utilisation
+
+
 class Space(BaseModel):
     """A space; `utilisation` only where it was asked for."""
 
     name: str
     desc: str
     generation: int
-    utilisation: Utilisation | None = None
+    utilisation: SpaceUtilisation | None = None
 
 
 class Block(BaseModel):

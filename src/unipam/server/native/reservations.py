@@ -124,7 +124,7 @@ def _network(each: networks.Associated) -> dict[str, object]:
 
 @router.get("/blocks/{block}/networks", response_model=m.Page[m.Network], responses=problems(404))
 async def list_networks(register: Here, caller: Signed, space: str, block: str, paging: Paged) -> Response:
-    """The networks of a block that the caller may see, in the order in which they came."""
+    """The networks of a block that the caller may see, in the order in which they came or were last listed by a PUT."""
     sight = await register.sight(caller, space)
 
     def work(tx: Tx) -> list[dict[str, object]]:

@@ -41,7 +41,7 @@ async def list_spaces(register: Here, _: Signed, paging: Paged, utilisation: Wit
     def work(tx: Tx) -> list[dict[str, object]]:
         rows = [space_shape(node) for node in tree.spaces(tx)]
         for row, node in zip(rows, tree.spaces(tx) if utilisation else (), strict=False):
-            row["utilisation"] = space_use(tx, node.id)._asdict()
+            row["utilisation"] = _use(tx, node.id)
         return rows
 
     return page(await register.desk.read(work), paging, lambda row: str(row["name"]))
@@ -90,10 +90,14 @@ async def remove_space(register: Here, caller: Signed, terms: Writing, space: st
     return await write(register, caller, terms, work)
 
 
-@router.get("/{space}/utilisation", response_model=m.Utilisation, responses=problems(404))
+@router.get("/{space}/utilisation", response_model=m.SpaceUtilisation, responses=problems(404))
 async def use_of_space(register: Here, _: Signed, space: str) -> Response:
     """How full a space is."""
-    return reply((await register.desk.read(lambda tx: space_use(tx, tree.find_space(tx, space).id)))._asdict())
+    return reply(await register.desk.read(lambda tx: _use(tx, tree.find_space(tx, space).id)))
+
+
+def _use(tx: Tx, space: int) -> dict[str, object]:
+    return {**space_use(tx, space, 4)._asdict(), "ipv6": space_use(tx, space, 6)._asdict()}
 
 
 @router.get("/{space}/blocks", response_model=m.Page[m.Block], responses=problems(404))
