@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from tests.conftest import UNIPAM, Agent, Plugin
 
 CONFIG = {"cniVersion": "1.0.0", "name": "swept", "type": "bridge"}
@@ -27,13 +26,6 @@ def until(true: Callable[[], object], seconds: float = 30.0) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_namespace_that_is_gone_frees_its_lease(
