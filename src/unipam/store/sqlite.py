@@ -6,6 +6,7 @@ Here belong opening and recognising the file, transactions, and what SQLite's er
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
@@ -277,6 +278,8 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     primary = "_".join(name.split("_")[:2])
     if primary in _BUSY:
         return StoreBusy(f"the ledger {path} is locked by another process: try again", path=path)
+    if primary == "SQLITE_CANTOPEN" and _out_of_files():
+        return StoreBusy(f"too many open files to open the ledger {path}: try again, or raise LimitNOFILE", path=path)
     if primary in _FULL or name in _FULL:
         return StoreFull(f"no space left for the ledger {path}: free some space on that file system", path=path)
     if primary in _DAMAGED:
@@ -285,3 +288,12 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     if primary == "SQLITE_CONSTRAINT":
         return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
     return StoreBroken(f"cannot use the ledger {path}: {error}{_HINTS.get(primary, '')}", path=path, sqlite=name)
+
+
+def _out_of_files() -> bool:
+    """Whether this process, or the machine, has no descriptor left; SQLite keeps to itself why it could not open."""
+    try:
+        os.close(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
