@@ -10,6 +10,7 @@ from typing import cast
 
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import StoreBroken, UnipamError
+from unipam.store.reserve import where_full
 from unipam.store.sqlite import SqliteStore
 
 FILE = "unipam.db"
@@ -119,7 +120,8 @@ class Ledgers:
             raise StoreBroken(f"mkdir {directory}: {(error.strerror or '').lower()}", path=path) from error
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
-            return Ledger(store, time.time, _number_boot(store))
+            boot = where_full(lambda: _number_boot(store), store.make_room)  # releases must know it too
+            return Ledger(store, time.time, boot)
         except BaseException:
             store.close()
             raise

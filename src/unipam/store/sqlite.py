@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import sqlite3
 import stat
@@ -14,10 +15,14 @@ import time
 from collections.abc import Iterator
 
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
+from unipam.store.reserve import Reserve, allocate, where_full
 from unipam.store.sqlite_tx import APPLICATION, SCHEMA, VERSION, SqliteTx
 
 PAGE = 1024
 """Bytes. A commit writes whole pages, and ours changes a little in each of half a dozen."""
+
+RESERVE = 1024
+"""Pages kept free on the disk for what frees things: a release takes six of them until the next checkpoint."""
 
 LATEST_CHECKPOINT = 16_000
 """Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
@@ -108,10 +113,15 @@ class SqliteStore:
     def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False, page: int = PAGE) -> None:
         self.path = path
         self._page = page
-        with self._translated():
-            self._open(patience, flush)
+        self._reserve = Reserve(path, RESERVE * page)
+        where_full(lambda: self._open(patience, flush), self._reserve.pieces)
+        self._reserve.keep()
 
     def _open(self, patience: float, flush: bool) -> None:
+        with self._translated():
+            self._connect(patience, flush)
+
+    def _connect(self, patience: float, flush: bool) -> None:
         # SQLite creates files with the umask's rights; ours are nobody else's business. Made without being opened:
         # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
         with contextlib.suppress(FileExistsError):
@@ -222,8 +232,31 @@ class SqliteStore:
 
     def settle(self) -> None:
         """See `store.api.Store`: move what the write-ahead log holds into the ledger, without waiting for anybody."""
+        self._move_log()
+        self._reserve.keep()
+
+    def _move_log(self) -> None:
         with self._translated():
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def make_room(self) -> Iterator[None]:
+        """See `store.api.Store`: in the write-ahead log, which begins anew once it was moved into the ledger.
+
+        What the ledger does not need of a piece of the reserve the log gets, before anybody else takes it.
+        """
+        for piece in itertools.chain((0,), self._reserve.pieces()):
+            with contextlib.suppress(UnipamError):
+                self._move_log()
+            if piece:
+                with contextlib.suppress(UnipamError, OSError):
+                    self._lengthen_log(piece)
+            yield
+
+    def _lengthen_log(self, most: int) -> None:
+        log = f"{self.path}-wal"
+        with self.transaction():  # so that nobody else does
+            there = os.statvfs(log)
+            allocate(log, os.stat(log).st_size, min(most, there.f_bavail * there.f_frsize))
 
     def check(self) -> list[str]:
         """What is wrong with the file, in SQLite's words; empty when it is sound."""
