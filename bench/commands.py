@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.table import Row, show
@@ -29,7 +30,7 @@ def main() -> None:
         api = Api(Local(database))
         api.ask("POST", "/spaces", {"name": "S", "desc": "a space"})
         api.ask("POST", "/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/8"})
-        rows = [started(database), asked(api), reserved(api), cancelled(api)]
+        rows = [started(database), asked(api), reserved(api), searched(api), cancelled(api)]
         api.close()
     show("commands on a local database: processor time, medians", rows)
 
@@ -61,6 +62,14 @@ def reserved(api: Api) -> Row:
     """Each further reservation in the same process."""
     wish = {"blocks": ["B"], "size": 28}
     return further("each further reservation in one process (s)", lambda _: api.ask("POST", RESERVATIONS, wish))
+
+
+def searched(api: Api) -> Row:
+    """Each further request of those that the server's application answers."""
+    path = "/spaces/S/blocks/B/available"
+    ask = partial(api.ask, "GET", path, query={"size": 24})
+    ask()  # the first one loads it
+    return further("each further look for what is free, by the application (s)", lambda _: ask())
 
 
 RESERVATIONS = "/spaces/S/reservations"

@@ -6,6 +6,7 @@ else there is must be asked of the application (`server.local`). Whoever may ope
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -20,13 +21,26 @@ from unipam.model.errors import UnipamError
 from unipam.plan.access.callers import Caller, Sight
 from unipam.plan.open import open_store
 from unipam.plan.tree import By, Plan
-from unipam.server.native import inquiries as ask
 from unipam.server.native import operations as op
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
     from unipam.addr.prefix import Prefix
+    from unipam.server.native import inquiries as ask
+    from unipam.server.native import planning, reserving
+else:
+
+    class _Later:
+        """A module that is imported when something of it is wanted: a listing needs few."""
+
+        def __init__(self, name: str) -> None:
+            self._name = f"unipam.server.native.{name}"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module(self._name), name)
+
+    ask, planning, reserving = _Later("inquiries"), _Later("planning"), _Later("reserving")
 
 BASE = "/api/v1/"
 
@@ -123,40 +137,43 @@ def _write(choose: Callable[[Asked], op.Write], *, frees: bool = False) -> _Answ
 _free = partial(_write, frees=True)
 
 _ANSWERS: dict[str, _Answer] = {
-    "GET spaces": _list(lambda a: op.list_spaces(utilisation=a.flag("utilisation"))),
-    "POST spaces": _write(lambda a: op.make_space(a.caller, a.parse("NewSpace"))),
-    "GET spaces/*": _read(lambda a: op.read_space(*a.names)),
-    "PATCH spaces/*": _write(lambda a: op.change_space(a.caller, a.names[0], a.parse("SpaceChange"))),
-    "DELETE spaces/*": _free(lambda a: op.remove_space(a.caller, a.names[0], force=a.flag("force"))),
-    "GET spaces/*/utilisation": _read(lambda a: op.use_of_space(*a.names)),
+    "GET spaces": _list(lambda a: planning.list_spaces(utilisation=a.flag("utilisation"))),
+    "POST spaces": _write(lambda a: planning.make_space(a.caller, a.parse("NewSpace"))),
+    "GET spaces/*": _read(lambda a: planning.read_space(*a.names)),
+    "PATCH spaces/*": _write(lambda a: planning.change_space(a.caller, a.names[0], a.parse("SpaceChange"))),
+    "DELETE spaces/*": _free(lambda a: planning.remove_space(a.caller, a.names[0], force=a.flag("force"))),
+    "GET spaces/*/utilisation": _read(lambda a: planning.use_of_space(*a.names)),
     "GET spaces/*/blocks": _list(
-        lambda a: op.list_blocks(a.names[0], a.place("overlaps"), a.text("parent"), utilisation=a.flag("utilisation"))
+        lambda a: planning.list_blocks(
+            a.names[0], a.place("overlaps"), a.text("parent"), utilisation=a.flag("utilisation")
+        )
     ),
-    "POST spaces/*/blocks": _write(lambda a: op.make_block(a.caller, a.names[0], a.parse("NewBlock"))),
-    "GET spaces/*/blocks/*": _read(lambda a: op.read_block(*a.names)),
+    "POST spaces/*/blocks": _write(lambda a: planning.make_block(a.caller, a.names[0], a.parse("NewBlock"))),
+    "GET spaces/*/blocks/*": _read(lambda a: planning.read_block(*a.names)),
     "PATCH spaces/*/blocks/*": _write(
-        lambda a: op.change_block(a.caller, a.names[0], a.names[1], a.parse("BlockChange"))
+        lambda a: planning.change_block(a.caller, a.names[0], a.names[1], a.parse("BlockChange"))
     ),
     "DELETE spaces/*/blocks/*": _free(
-        lambda a: op.remove_block(a.caller, a.names[0], a.names[1], force=a.flag("force"))
+        lambda a: planning.remove_block(a.caller, a.names[0], a.names[1], force=a.flag("force"))
     ),
-    "GET spaces/*/blocks/*/utilisation": _read(lambda a: op.use_of_block(*a.names)),
+    "GET spaces/*/blocks/*/utilisation": _read(lambda a: planning.use_of_block(*a.names)),
     "GET spaces/*/reservations": _list(
-        lambda a: op.list_reservations(a.names[0], a.text("block"), a.text("status"), settled=a.flag("settled")), "id"
+        lambda a: reserving.list_reservations(a.names[0], a.text("block"), a.text("status"), settled=a.flag("settled")),
+        "id",
     ),
     "POST spaces/*/reservations": _write(
-        lambda a: op.reserve(op.wanted(a.caller, a.by, a.names[0], a.parse("NewReservations"), a.now))
+        lambda a: reserving.reserve(reserving.wanted(a.caller, a.by, a.names[0], a.parse("NewReservations"), a.now))
     ),
-    "GET spaces/*/blocks/*/reservations/*": _read(lambda a: op.read_reservation(*a.names)),
+    "GET spaces/*/blocks/*/reservations/*": _read(lambda a: reserving.read_reservation(*a.names)),
     "DELETE spaces/*/blocks/*/reservations": _free(
-        lambda a: op.cancel(a.caller, a.names[0], a.names[1], a.query.get("id", []))
+        lambda a: reserving.cancel(a.caller, a.names[0], a.names[1], a.query.get("id", []))
     ),
     "DELETE spaces/*/blocks/*/reservations/*": _free(
-        lambda a: op.cancel(a.caller, a.names[0], a.names[1], a.names[2:])
+        lambda a: reserving.cancel(a.caller, a.names[0], a.names[1], a.names[2:])
     ),
-    "GET spaces/*/blocks/*/networks": _list(lambda a: op.list_networks(a.sight, a.names[0], a.names[1]), "id"),
-    "GET tokens": _list(lambda a: op.list_tokens(a.caller), "id"),
-    "GET grants": _list(lambda a: op.list_grants(a.caller)),
+    "GET spaces/*/blocks/*/networks": _list(lambda a: ask.list_networks(a.sight, a.names[0], a.names[1]), "id"),
+    "GET tokens": _list(lambda a: ask.list_tokens(a.caller), "id"),
+    "GET grants": _list(lambda a: ask.list_grants(a.caller)),
     "GET explain": _read(lambda a: ask.explain(a.sight, objects.parse_place(a.text("cidr") or ""), a.text("space"))),
     "GET history": _read(lambda a: ask.history(a.sight, a.place("cidr"), a.text("name") or "", a.limit)),
     "GET plan": _read(lambda a: ask.plan_then(a.sight, a.number("at", 0, 0, sys.float_info.max))),

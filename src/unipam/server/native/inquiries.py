@@ -1,6 +1,6 @@
-"""The questions of the native API to the plan: what is free, what lies where, what was; without HTTP.
+"""The native API's questions to the plan: what is free, what lies where, what was, who may do what; see `operations`.
 
-What a caller may not know of is hidden (`sight`). Each answers the work of one reading transaction.
+What a caller may not know of is hidden (`sight`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from unipam.model import objects
 from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
 from unipam.plan import reads, tree
-from unipam.plan.access.callers import HIDDEN, Sight
+from unipam.plan.access import grants, tokens
+from unipam.plan.access.callers import HIDDEN, Caller, Sight
 from unipam.plan.blocks import name_of, space_of
 from unipam.plan.history import Moment, plan_at
+from unipam.plan.networks import Associated, associated
+from unipam.server.native.operations import List, Shape, require_admin
 from unipam.store.api import Tx
 
 _MOST_FREE = 100
-
-Shape = dict[str, Any]
 
 
 class Search(NamedTuple):
@@ -123,3 +124,31 @@ def _branch(moment: Moment, node: tree.Node[objects.Facts], space: int, sight: S
         "since": node.claim.since,
         "items": [_branch(moment, each, space, sight) for each in moment.under(node.id)],
     }
+
+
+def list_networks(sight: Sight, space: str, block: str) -> List:
+    """The networks of a block that are in sight, in the order in which they came."""
+
+    def work(tx: Tx) -> list[Shape]:
+        found = tree.find_block(tx, tree.find_space(tx, space).id, block)
+        return [network_shape(each) for each in associated(tx, found) if sight.sees(space, each.facts.id)]
+
+    return work
+
+
+def network_shape(each: Associated) -> Shape:
+    """A network of the cloud in a block."""
+    prefixes = [str(prefix) for prefix in each.prefixes]
+    return {"id": each.facts.id, "name": each.facts.name, "prefixes": prefixes, "active": each.active}
+
+
+def list_tokens(caller: Caller) -> List:
+    """The local tokens, without their secrets."""
+    require_admin(caller)
+    return lambda tx: [tokens.shown(tx, each) for each in tokens.tokens(tx)]
+
+
+def list_grants(caller: Caller) -> List:
+    """The grants, by name."""
+    require_admin(caller)
+    return lambda tx: [grants.shown(tx, each) for each in grants.grants(tx)]

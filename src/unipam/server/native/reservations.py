@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from unipam.plan import networks
 from unipam.plan.tree import By
 from unipam.server.azure_ipam.networks import look_for
+from unipam.server.native import inquiries, reserving
 from unipam.server.native import models as m
-from unipam.server.native import operations as op
 from unipam.server.native.common import Paged, Writing, etag, page, problems, write
 from unipam.server.native.operations import Answer, require_planner
 from unipam.server.register import Here, Signed, reply
@@ -23,11 +23,11 @@ router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
 @router.post("/reservations", status_code=201, response_model=list[m.Reservation], responses=problems(404, 409))
 async def reserve(register: Here, caller: Signed, terms: Writing, space: str, body: m.NewReservations) -> Response:
     """Reserve one or several prefixes, all or none."""
-    wanted = op.wanted(caller, terms.by(caller), space, body, register.clock())
+    wanted = reserving.wanted(caller, terms.by(caller), space, body, register.clock())
     # Together with whoever else waits, unless the request is rehearsed or its answer must be kept with it.
     if terms.key or terms.dry_run:
-        return await write(register, caller, terms, op.reserve(wanted))
-    return reply([op.reservation_shape(row) for row in await register.desk.reserve(wanted)], 201)
+        return await write(register, caller, terms, reserving.reserve(wanted))
+    return reply([reserving.reservation_shape(row) for row in await register.desk.reserve(wanted)], 201)
 
 
 @router.get("/reservations", response_model=m.Page[m.Reservation], responses=problems(404))
@@ -42,14 +42,14 @@ async def list_reservations(
 ) -> Response:
     """The reservations of a space, oldest first in each block."""
 
-    rows = await register.desk.read(op.list_reservations(space, block, status, settled=settled))
+    rows = await register.desk.read(reserving.list_reservations(space, block, status, settled=settled))
     return page(rows, paging, lambda row: str(row["id"]))
 
 
 @router.get("/blocks/{block}/reservations/{reservation}", response_model=m.Reservation, responses=problems(404))
 async def read_reservation(register: Here, _: Signed, space: str, block: str, reservation: str) -> Response:
     """One reservation."""
-    shape = await register.desk.read(op.read_reservation(space, block, reservation))
+    shape = await register.desk.read(reserving.read_reservation(space, block, reservation))
     return reply(shape, headers=etag(shape["generation"]) if shape["generation"] else {})
 
 
@@ -64,7 +64,7 @@ async def cancel_reservation(
 ) -> Response:
     """Give a reservation up; one that is over already leaves the listings (its history stays in the journal)."""
 
-    return await write(register, caller, terms, op.cancel(caller, space, block, [reservation]))
+    return await write(register, caller, terms, reserving.cancel(caller, space, block, [reservation]))
 
 
 @router.delete(
@@ -79,7 +79,7 @@ async def cancel_reservations(
     ids: Annotated[list[str], Query(alias="id", min_length=1, max_length=1000, description="Which; repeatable.")],
 ) -> Response:
     """Give several reservations up, all or none; those that are over already leave the listings."""
-    return await write(register, caller, terms, op.cancel(caller, space, block, ids))
+    return await write(register, caller, terms, reserving.cancel(caller, space, block, ids))
 
 
 @router.get("/blocks/{block}/networks", response_model=m.Page[m.Network], responses=problems(404))
@@ -87,7 +87,9 @@ async def list_networks(register: Here, caller: Signed, space: str, block: str, 
     """The networks of a block that the caller may see, in the order in which they came."""
     sight = await register.sight(caller, space)
 
-    return page(await register.desk.read(op.list_networks(sight, space, block)), paging, lambda row: str(row["id"]))
+    return page(
+        await register.desk.read(inquiries.list_networks(sight, space, block)), paging, lambda row: str(row["id"])
+    )
 
 
 @router.post("/blocks/{block}/networks", status_code=201, response_model=m.Network, responses=problems(404, 409))
@@ -102,7 +104,7 @@ async def add_network(
         network = networks.find_network(snapshot, body.id)
         found = networks.associate(tx, by, space, block, network)
         rows = networks.associated(tx, found)
-        return Answer(next(op.network_shape(each) for each in rows if each.facts.id == network.id), 201)
+        return Answer(next(inquiries.network_shape(each) for each in rows if each.facts.id == network.id), 201)
 
     return await write(register, caller, terms, work)
 
