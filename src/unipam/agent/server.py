@@ -30,10 +30,10 @@ MOST_BYTES = 32 * 1024 * 1024
 MOST_CONNECTIONS = 1024
 LONGEST_SILENCE = 10.0
 """Seconds in which a launcher must say all, and later take its answer; it has given up after four."""
-SHORTEST_SILENCE = 1.0
-"""The same for one that has said nothing to the end, while others wait for its place."""
+SHORTEST_SILENCE = 0.1
+"""The same for one that has not said all while others wait for its place; who lives says it as it comes."""
 _CHUNK = 64 * 1024
-_TICK = 0.25
+_TICK = 0.1
 """Seconds between two looks at who is silent; also after which a full agent tries again to accept."""
 _FAREWELL = 2.0
 """Seconds that an ending agent gives those who are connected."""
