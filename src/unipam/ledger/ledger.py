@@ -184,7 +184,6 @@ class Ledger:
         with Change(self, space, inherit_first):
             return first
 
-    @freeing
     def give_back(self, space: str, write: Callable[[list[Claim], dict[int, int]], None]) -> list[Claim]:
         """Let `write` put down elsewhere what the space holds, and forget the space here; what it held.
 
