@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,3 +16,11 @@ POOL = {"subnet": "10.1.2.0/24"}
 def config(tmp_path: Path) -> dict[str, Any]:
     """A network whose ledger lies in the test's directory."""
     return host_local(tmp_path / "data", "1.0.0", [POOL])
+
+
+@pytest.fixture
+def port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -29,13 +29,6 @@ def until(true: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_namespace_that_is_gone_frees_its_lease(
     start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path
 ) -> None:

@@ -332,10 +332,11 @@ def test_a_ledger_that_is_none(
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """The files of a directory, as far as they can be read, without those that SQLite keeps beside a ledger."""
+    """The files of a directory, as far as they can be read, without those that are kept beside a ledger."""
     plain = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file() and not file.is_symlink()}
     rest = {file.name: file.lstat().st_mode for file in path.iterdir() if file.name not in plain}
-    return {name: what for name, what in (plain | rest).items() if name not in ("unipam.db-wal", "unipam.db-shm")}
+    beside = ("unipam.db-wal", "unipam.db-shm", "unipam.db-reserve")
+    return {name: what for name, what in (plain | rest).items() if name not in beside}
 
 
 Elsewhere = Callable[[str], Plugin]
@@ -360,7 +361,7 @@ def elsewhere(request: pytest.FixtureRequest, short_dir: Callable[[], Path], col
     return elsewhere
 
 
-FILL = "cp {1}/* {0} 2>/dev/null; dd if=/dev/zero of={0}/rest 2>/dev/null; true"
+FILL = "cp {1}/unipam.db {0}; dd if=/dev/zero of={0}/rest 2>/dev/null; true"
 FULL = "mount -t tmpfs -o size=64k tmpfs {0} && { " + FILL + "; }"
 READ_ONLY = "mount --bind {1} {0} && mount -o remount,bind,ro {0}"
 

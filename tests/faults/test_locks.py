@@ -46,7 +46,7 @@ def test_a_second_connection_keeps_the_firsts_locks(tmp_path: Path) -> None:
 
 def test_a_ledger_is_nobody_elses_business(tmp_path: Path) -> None:
     SqliteStore(str(tmp_path / "unipam.db")).close()
-    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600]
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
 
 
 def test_a_ledger_that_is_emptied_under_an_agent_is_damaged_not_busy(tmp_path: Path) -> None:

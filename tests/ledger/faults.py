@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
@@ -48,6 +49,9 @@ class FaultyStore:
 
     def reading(self) -> object:
         return self.inner.reading()
+
+    def make_room(self) -> Iterable[None]:
+        return self.inner.make_room()
 
     def close(self) -> None:
         self.inner.close()

@@ -52,6 +52,7 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
         if sweeper:
             sweeper.stop()
     watch.say("stopped", socket=settings.socket)
+    watch.finish()
 
 
 def _serve(server: Server, ready: Callable[[], None]) -> None:

@@ -19,13 +19,22 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from unipam.agent.connection import Connection
 from unipam.agent.peer import Home, peer
 from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.ledger.open import uptime
 
-LARGEST_FRAME = 32 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024
+"""How much of calls that come in pieces is held in memory, of all launchers together; one sends 16 MB at the most."""
+MOST_CONNECTIONS = 1024
+LONGEST_SILENCE = 10.0
+"""Seconds in which a launcher must say all, and later take its answer; it has given up after four."""
+SHORTEST_SILENCE = 0.1
+"""The same for one that has not said all while others wait for its place; who lives says it as it comes."""
 _CHUNK = 64 * 1024
+_TICK = 0.1
+"""Seconds between two looks at who is silent; also after which a full agent tries again to accept."""
 _FAREWELL = 2.0
 """Seconds that an ending agent gives those who are connected."""
 _AT_A_TIME = 256
@@ -35,23 +44,6 @@ _BREATH = 0.005
 
 Observe = Callable[[Call, Answer, float], None]
 """Told of every call with its answer and how many seconds it took; for the log and the metrics."""
-
-
-class Connection:
-    """One launcher: what it has said so far, what it was told and what of that is still to be sent."""
-
-    __slots__ = ("begun", "call", "data", "descriptor", "pid", "socket", "told", "unsent", "watched")
-
-    def __init__(self, connection: socket.SocketType, pid: int) -> None:
-        self.begun = time.perf_counter()
-        self.socket = connection
-        self.descriptor = connection.fileno()
-        self.pid = pid
-        self.data = bytearray()
-        self.call: Call | None = None
-        self.told: Answer | None = None
-        self.unsent = b""
-        self.watched = 0
 
 
 class Server:
@@ -70,6 +62,10 @@ class Server:
         self._ready: deque[tuple[Connection, Answer]] = deque()
         self._stopped = threading.Event()
         self._inode = 0
+        self._most = min(MOST_CONNECTIONS, _open_files() // 2)  # ledgers, and threads that wait, want theirs too
+        self._held = 0
+        self._accepting = True
+        self._look_at = 0.0
 
     # ---- the loop
 
@@ -91,7 +87,7 @@ class Server:
     def serve(self) -> None:
         """Answer until `stop` is called, then finish what is under way."""
         while not self._stopped.is_set():
-            self._turn(-1)
+            self._turn(_TICK if self._connections or not self._accepting else -1)
         self._finish()
 
     def stop(self) -> None:
@@ -110,6 +106,19 @@ class Server:
                 self._send(connection) if connection.unsent else self._hear(connection)
                 self._watch(connection)
         self._answer()
+        if self._connections or not self._accepting:
+            self._look_after(time.perf_counter())
+
+    def _look_after(self, now: float) -> None:
+        """Part from who is silent for too long, and try to accept again."""
+        if now < self._look_at:
+            return
+        self._look_at = now + _TICK
+        unasked = LONGEST_SILENCE if self._accepting else SHORTEST_SILENCE
+        for connection in list(self._connections.values()):
+            if connection.silent(now) > (unasked if connection.call is None else LONGEST_SILENCE):
+                self._part(connection, heard=False)
+        self._accept_again()
 
     def _finish(self) -> None:
         """Finish what is under way, and remove the socket unless another agent has taken the path over.
@@ -132,15 +141,28 @@ class Server:
     def _accept_some(self) -> None:
         """As many as are here already: one while nobody else calls, since to look in vain for more takes its time."""
         for _ in range(len(self._connections) + 1):
+            if len(self._connections) >= self._most:
+                self._accept_later()
+                return
             try:
                 # What socket.accept adds to this takes longer than the system call: it looks up names of constants.
                 descriptor, _ = self._listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001
             except BlockingIOError:
                 return
-            except OSError:  # no descriptor free: one is as soon as a call is over
-                time.sleep(_BREATH)
+            except OSError:  # no descriptor free
+                self._accept_later()
                 return
             self._admit(socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
+
+    def _accept_later(self) -> None:
+        """There is no place: who calls waits in the kernel, and epoll need not tell of it."""
+        self._poll.unregister(self._listening)
+        self._accepting = False
+
+    def _accept_again(self) -> None:
+        if not self._accepting and not self._stopped.is_set():
+            self._poll.register(self._listening, select.EPOLLIN)
+            self._accepting = True
 
     def _admit(self, accepted: socket.SocketType) -> None:
         pid, uid = peer(accepted)
@@ -176,16 +198,20 @@ class Server:
             self._collect(connection, data)
 
     def _collect(self, connection: Connection, data: bytes) -> None:
-        if connection.data:  # more of a call that is larger than one reading
-            connection.data += data
-        said = connection.data or data
-        size = frame_size(said)
-        if size > LARGEST_FRAME:
+        if not connection.data and 0 < frame_size(data) <= len(data):
+            self._ask(connection, data[: frame_size(data)])
+            return
+        self._hold(connection, data)
+        size = frame_size(connection.data)
+        if max(size, self._held) > MOST_BYTES:
             self._part(connection, heard=False)
-        elif 0 < size <= len(said):
-            self._ask(connection, bytes(said[:size]))
-        elif not connection.data:
-            connection.data += data
+        elif 0 < size <= len(connection.data):
+            self._ask(connection, bytes(connection.data[:size]))
+
+    def _hold(self, connection: Connection, data: bytes) -> None:
+        connection.data += data
+        connection.held += len(data)
+        self._held += len(data)
 
     def _ask(self, connection: Connection, frame: bytes) -> None:
         home = self._home.of(connection.socket) if b"CNI_COMMAND=ADD" in frame else 0  # others hardly ask
@@ -194,6 +220,7 @@ class Server:
         except ValueError:
             self._part(connection, heard=False)
             return
+        connection.data = bytearray()  # the call has it all
         self._asked.append((connection, connection.call))
 
     def _answer(self) -> None:
@@ -229,7 +256,9 @@ class Server:
         connection.told = given
         connection.unsent = encode_answer(given)
         self._send(connection)
-        self._observe(call, given, time.perf_counter() - connection.begun)
+        now = time.perf_counter()
+        self._observe(call, given, now - connection.since)
+        connection.since = now
 
     def _send(self, connection: Connection) -> None:
         """What goes at once; the rest when there is room again."""
@@ -245,5 +274,13 @@ class Server:
         """The end of a connection; what it was told without hearing of it is undone."""
         del self._connections[connection.descriptor]
         connection.socket.close()
+        self._held -= connection.held
+        self._accept_again()
         if connection.told is not None and not heard:
             self.responder.undo(connection.told)
+
+
+def _open_files() -> int:
+    """How many files this process may have open."""
+    most = os.sysconf("SC_OPEN_MAX")
+    return most if most > 0 else 2 * MOST_CONNECTIONS

@@ -6,20 +6,20 @@ commands ask, and how they show it.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import functools
-import getpass
 import json
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
 from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
+
+if TYPE_CHECKING:
+    from unipam.server.local import Application
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +40,9 @@ class Way(Protocol):
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """The answer, whatever its status. Raises Unavailable when there is none."""
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+
 
 class Remote:
     """A server, as the bearer of a token."""
@@ -51,6 +54,9 @@ class Remote:
         self._token = token
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        import urllib.error  # a command on a local database needs no HTTP
+        import urllib.request
+
         given = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **headers}
         request = urllib.request.Request(self._server + path, body, given, method=method)  # noqa: S310 (checked above)
         try:
@@ -63,24 +69,46 @@ class Remote:
             reason = getattr(error, "reason", error)
             raise Unavailable(f"no answer from {self._server}: {reason}") from error
 
+    def close(self) -> None:
+        """Nothing is held between two requests."""
+
 
 class Local:
-    """A database on which this process works itself, as its administrator."""
+    """A database on which this process works itself, as its administrator.
+
+    What is asked most is answered at once; for the rest the server's application is loaded, once.
+    """
 
     def __init__(self, database: str) -> None:
+        from unipam.server.direct import Direct
+
         self._database = database
+        self._direct = Direct(database, f"os:{_user()}")
+        self._application: Application | None = None
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        return asyncio.run(self._send(method, path, body, headers))
+        reply = self._direct.send(method, path, body or b"", headers)
+        if reply is None:
+            given = {"content-type": "application/json", **headers}
+            reply = self._loaded().send(method, path, body or b"", given)
+        return Answer(*reply)
 
-    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        from unipam.server.local import ask, local_app
+    def close(self) -> None:
+        self._direct.close()
+        if self._application is not None:
+            self._application.close()
 
-        app = local_app(self._database, f"os:{_user()}")
-        return Answer(*await ask(app, method, path, body or b"", {"content-type": "application/json", **headers}))
+    def _loaded(self) -> Application:
+        if self._application is None:
+            from unipam.server.local import Application
+
+            self._application = Application(self._database, f"os:{_user()}")
+        return self._application
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -105,6 +133,10 @@ class Api:
             raise _error(answer.status, document)
         return document
 
+    def close(self) -> None:
+        """Let go of the register."""
+        self._way.close()
+
     def all(self, path: str, query: Mapping[str, object] | None = None) -> list[Any]:
         """Every item of a listing that comes in parts."""
         items: list[Any] = []
@@ -119,7 +151,7 @@ class Api:
 
 def _query(values: Mapping[str, object]) -> str:
     given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in values.items() if v not in (None, False, "")}
-    return f"?{urllib.parse.urlencode(given)}" if given else ""
+    return f"?{urllib.parse.urlencode(given, doseq=True)}" if given else ""
 
 
 def _error(status: int, document: Any) -> UnipamError:
@@ -170,7 +202,8 @@ def with_api(command: F) -> F:
     ) -> Any:
         if server and database:
             server, database = _typed(server, "server"), _typed(database, "database")
-        return command(*args, api=connect(server, token, token_file, database), **rest)
+        with contextlib.closing(connect(server, token, token_file, database)) as api:
+            return command(*args, api=api, **rest)
 
     return register_options(connected)  # type: ignore[return-value]
 

@@ -89,12 +89,11 @@ def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> Non
 @writing
 @with_api
 def cancel(*, api: Api, space: str, block: str, ids: tuple[str, ...], dry_run: bool, reason: str) -> None:
-    """Give reservations back; those that are over leave the listings.
+    """Give reservations back, all or none; those that are over leave the listings.
 
     \b
     Example:
       unipam reservation cancel prod west "$RESERVATION_ID" --reason "not built"
     """
-    for each in ids:
-        where = f"{path(space, block)}/reservations/{part(each)}"
-        api.ask("DELETE", where, query={"dry_run": dry_run}, reason=reason)
+    where = f"{path(space, block)}/reservations"
+    api.ask("DELETE", where, query={"id": ids, "dry_run": dry_run}, reason=reason)

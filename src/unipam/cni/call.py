@@ -20,7 +20,7 @@ ACK = b"k"
 
 
 class Call(NamedTuple):
-    """What a runtime says when it calls a plugin. Bytes of the environment that are not UTF-8 are read as U+FFFD.
+    """What a runtime says when it calls a plugin. Bytes of a name or the environment that are not UTF-8 become U+FFFD.
 
     `pid` is the calling process (0: this one), `asked` when it began to ask, in CLOCK_BOOTTIME seconds. `home` is the
     inode of its network namespace, where that is known without looking (else 0).
@@ -83,7 +83,7 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0, home: int = 0) -
     if not found:
         raise ValueError("the frame has no end of the environment")
     env = dict([pair.split("=", 1) for pair in head.decode("utf-8", "replace").split("\0") if "=" in pair])
-    plugin = argv0.decode("utf-8", "surrogateescape").rpartition("/")[2]
+    plugin = argv0.decode("utf-8", "replace").rpartition("/")[2]
     return Call(plugin, env, stdin, cwd.decode("utf-8", "surrogateescape"), pid, asked, home)
 
 

@@ -46,7 +46,7 @@ NODE_PLACES = (
 )
 """Where the systems of ``spec`` keep what a diagnosis wants, on a Linux node."""
 
-_NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm")
+_NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
 """Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
 
 _LEASE_NAME = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F_]*[:_][0-9a-fA-F:_.]+$")

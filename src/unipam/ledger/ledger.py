@@ -5,16 +5,21 @@ The rules decide, the store writes; here the two meet, and every change is journ
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from unipam.addr.prefix import Range, format_address
 from unipam.ledger import given_back
 from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
 from unipam.model import rules
-from unipam.model.errors import Exhausted, Mismatch, Missing, Stale
+from unipam.model.errors import Exhausted, Mismatch, Missing, Stale, StoreFull
 from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
 from unipam.store.api import Store, Tx
+from unipam.store.reserve import where_full
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 THAW_BATCH = 64
 """How many ended cooldowns one allocation clears away at the most, so that none pays for all."""
@@ -70,6 +75,19 @@ def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
     """
     held = [c for c in claims if c.state == HELD]
     return [c for c in held if c.owner.interface == owner.interface] or [c for c in held if not c.owner.interface]
+
+
+def freeing(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
+    """Let a use case that frees something use the room that its store keeps for a full disk."""
+
+    @functools.wraps(method)
+    def freed(ledger: Ledger, /, *args: P.args, **given: P.kwargs) -> T:
+        try:
+            return method(ledger, *args, **given)
+        except StoreFull:
+            return where_full(lambda: method(ledger, *args, **given), ledger.store.make_room)
+
+    return freed
 
 
 class Ledger:
@@ -130,6 +148,7 @@ class Ledger:
             tx.set_cursor(parent, grant.pool.cursor, address)
         return claim._replace(id=number)
 
+    @freeing
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)
         self,
         space: str,
@@ -169,6 +188,7 @@ class Ledger:
         with Change(self, space, inherit_first, again=True):
             return first
 
+    @freeing
     def undo(self, allocation: Allocation, reason: str) -> None:
         """Take back an allocation that nobody was told of; one that has been handed out again meanwhile stays."""
         if not allocation.new:
@@ -181,6 +201,7 @@ class Ledger:
                     tx.remove(there)
                     journal(tx, there, now, "undo", reason, "")
 
+    @freeing
     def release_claim(self, claim: Claim, reason: str, actor: str = "", *, force: bool = False) -> None:
         """Let go of one claim as the caller saw it. Raises Stale when it changed hands meanwhile."""
         with self.store.transaction() as tx:
@@ -210,6 +231,7 @@ class Ledger:
                     address=text,
                 )
 
+    @freeing
     def collect(
         self,
         space: str,
@@ -251,6 +273,7 @@ class Ledger:
                 if not any(_has_room(view, span) for span in pool.ranges):
                     raise Exhausted(f"no IP addresses available in range set: {pool}", ranges=str(pool))
 
+    @freeing
     def thaw(self) -> int:
         """Clear away cooldowns that have ended, up to a thousand a space; how many."""
         with self.store.transaction() as tx:
@@ -260,6 +283,7 @@ class Ledger:
                 thaw(tx, claim, now)
         return len(ended)
 
+    @freeing
     def forget(self, journal_before: float, fences_before: float) -> int:
         """Drop journal entries (epoch seconds) and fences (CLOCK_BOOTTIME seconds) older than given."""
         with self.store.transaction() as tx:

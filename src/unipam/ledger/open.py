@@ -12,6 +12,7 @@ from typing import cast
 from unipam.ledger import nodes
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import StoreBroken, UnipamError
+from unipam.store.reserve import where_full
 from unipam.store.sqlite import EMPTIED, SqliteStore, damaged
 
 FILE = "unipam.db"
@@ -125,8 +126,9 @@ class Ledgers:
         _refuse_shared(directory, path)
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
-            nodes.remember(store)
-            return Ledger(store, time.time, _number_boot(store))
+            where_full(lambda: nodes.remember(store), store.make_room)
+            boot = where_full(lambda: _number_boot(store), store.make_room)  # releases must know it too
+            return Ledger(store, time.time, boot)
         except BaseException:
             store.close()
             raise

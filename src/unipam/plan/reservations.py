@@ -84,18 +84,47 @@ def as_reserved(space: str, block: str, node: Node[Reservation]) -> Reserved:
     return Reserved(space, block, str(node.prefix), node.facts, node.claim.generation, node.claim.until)
 
 
+class _Place(NamedTuple):
+    """A block and the space that it is in."""
+
+    space: Node[objects.Space]
+    block: Node[objects.Block]
+
+
+class _Found(NamedTuple):
+    """A reservation in words, and the claim that holds its place; None: it is over."""
+
+    row: Reserved
+    pending: Node[Reservation] | None
+
+
+def _place(tx: Tx, space: str, block: str) -> _Place:
+    root = tree.find_space(tx, space)
+    return _Place(root, tree.find_block(tx, root.id, block))
+
+
 def find(tx: Tx, space: str, block: str, reservation: str) -> Reserved:
     """One reservation, also a settled one. Raises Missing."""
-    root = tree.find_space(tx, space)
-    found = tree.find_block(tx, root.id, block)
-    node = _find_pending(tx, found, reservation)
-    if node is not None:
-        return as_reserved(root.facts.name, found.facts.name, node)
-    note = tx.note(settled_key(root.id, found.id, reservation)) if is_id(reservation) else ""
-    if not note:
+    found = _find(tx, _place(tx, space, block), reservation)
+    if found is None:
         raise tree.missing(objects.RESERVATION, reservation)
+    return found.row
+
+
+def _find(tx: Tx, place: _Place, reservation: str) -> _Found | None:
+    space, block = place.space.facts.name, place.block.facts.name
+    node = _find_pending(tx, place.block, reservation)
+    if node is not None:
+        return _Found(as_reserved(space, block, node), node)
+    note = tx.note(_settled_key(place, reservation)) if is_id(reservation) else ""
+    if not note:
+        return None
     past = _settled.decode(note)
-    return Reserved(root.facts.name, found.facts.name, past.cidr, past.facts)
+    return _Found(Reserved(space, block, past.cidr, past.facts), None)
+
+
+def _settled_key(place: _Place, reservation: str) -> str:
+    return settled_key(place.space.id, place.block.id, reservation)
 
 
 def is_id(text: str) -> bool:
@@ -108,29 +137,40 @@ def _find_pending(tx: Tx, block: Node[objects.Block], reservation: str) -> Node[
     return next((cast("Node[Reservation]", tree.node(c)) for c in claims if c.kind == objects.RESERVATION), None)
 
 
-def cancel(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], check: Callable[[Reserved], None]) -> None:
-    """Give up reservations; settled ones stay as they are. `check` may refuse each before anything is done.
+def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
+    tx: Tx,
+    by: By,
+    space: str,
+    block: str,
+    ids: Sequence[str],
+    check: Callable[[Reserved], None],
+    *,
+    archive: bool = False,
+) -> None:
+    """Give up reservations, all or none. `check` may refuse each before anything is done.
 
-    Raises Duplicate, Missing with every id that is none, or Stale.
+    Those that are over already stay as they are; to `archive` them takes them out of the listings, and leaves them to
+    the journal (D15). Raises Duplicate, Missing with every id that is none, or Stale.
     """
+    place = _place(tx, space, block)
+    found = _find_all(tx, place, ids)
+    for row, _ in found:
+        check(row)
+    for row, node in found:
+        if node is not None:
+            settle(tx, by, place.block, node, objects.CANCELLED)
+        elif archive:
+            tx.drop_note(_settled_key(place, row.facts.id))
+
+
+def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
     if len(set(ids)) != len(ids):
         raise Duplicate("a reservation is named twice", ids=list(ids))
-    root = tree.find_space(tx, space)
-    found = tree.find_block(tx, root.id, block)
-    rows, unknown = [], []
-    for each in ids:
-        try:
-            rows.append(find(tx, space, block, each))
-        except Missing:
-            unknown.append(each)
+    found = {each: _find(tx, place, each) for each in ids}
+    unknown = [each for each, there in found.items() if there is None]
     if unknown:
         raise Missing(f"no such reservation: {', '.join(unknown)}", kind=objects.RESERVATION, value=unknown)
-    for row in rows:
-        check(row)
-    for row in rows:
-        node = _find_pending(tx, found, row.facts.id)
-        if node is not None:
-            settle(tx, by, found, node, objects.CANCELLED)
+    return [there for there in found.values() if there is not None]
 
 
 def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
@@ -140,16 +180,6 @@ def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], 
     key = settled_key(space_of(block.claim), block.id, facts.id)
     tx.set_note(key, msgspec.json.encode(Settled(str(node.prefix), facts)).decode())
     return facts
-
-
-def archive(tx: Tx, space: str, block: str, reservation: str) -> None:
-    """Drop a settled reservation from the listings; the journal keeps it (D15). Raises Missing."""
-    root = tree.find_space(tx, space)
-    found = tree.find_block(tx, root.id, block)
-    key = settled_key(root.id, found.id, reservation)
-    if not is_id(reservation) or not tx.note(key):
-        raise tree.missing("settled reservation", reservation)
-    tx.drop_note(key)
 
 
 def expire_block(tx: Tx, block: Node[objects.Block], now: float) -> int:

@@ -19,6 +19,7 @@ from unipam.model.errors import Missing, NameTaken, Outside, Overlap, Stale
 from unipam.model.objects import F, Facts
 from unipam.model.records import HELD, SPACE, Claim, Entry, Owner
 from unipam.store.api import Store, Tx
+from unipam.store.reserve import where_full
 
 T = TypeVar("T")
 L = TypeVar("L", objects.External, objects.Endpoint)
@@ -326,8 +327,13 @@ class Plan:
         self.store = store
         self.clock = clock
 
-    def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False) -> T:
-        """Do work as one transaction; as a rehearsal, everything happens but the end: nothing is changed."""
+    def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False, frees: bool = False) -> T:
+        """Do work as one transaction; as a rehearsal, everything happens but the end: nothing is changed.
+
+        What `frees` something may use the room that the store keeps for a full disk.
+        """
+        if frees:
+            return where_full(lambda: self.write(work, by, rehearse=rehearse), self.store.make_room)
         result: T
         try:
             with self.store.transaction() as tx:

@@ -8,6 +8,7 @@ several came at once the writer gives the next few milliseconds to gather more, 
 from __future__ import annotations
 
 import asyncio
+import copy
 import queue
 import threading
 import time
@@ -46,6 +47,7 @@ class Desk:
 
     def __init__(self, open_store: Callable[[], Store], clock: Callable[[], float], *, readers: int = 4) -> None:
         self._open = open_store
+        self._frees = False
         self.clock = clock
         self._queue: queue.SimpleQueue[_Write | _Reserve | None] = queue.SimpleQueue()
         self._own = threading.local()
@@ -60,9 +62,16 @@ class Desk:
         """How many writes wait."""
         return self._queue.qsize()
 
+    def freeing(self) -> Desk:
+        """The same desk, for whoever frees something: it may use the room that the store keeps for a full disk."""
+        desk = copy.copy(self)
+        desk._frees = True  # noqa: SLF001
+        return desk
+
     async def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False) -> T:
         """Do work as one transaction; see `Plan.write`."""
-        return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse)))
+        frees = self._frees
+        return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse, frees=frees)))
 
     async def _put(self, work: Callable[[Plan], Any]) -> Any:
         return await self._enqueue(lambda future: _Write(future, work))

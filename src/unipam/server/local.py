@@ -5,6 +5,7 @@ Whoever may open the database may do everything in it, so the caller is an admin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -16,14 +17,27 @@ from unipam.server import register
 from unipam.server.run import Settings, make_app
 
 
-def local_app(database: str, name: str) -> FastAPI:
-    """The application on a database, for one caller."""
-    app = make_app(Settings(database, follows=False))
-    app.dependency_overrides[register.signed_in] = lambda: Caller(name, name, admin=True)
-    return app
+class Application:
+    """The application on a database, for one caller; it is made once, and lives until it is closed."""
+
+    def __init__(self, database: str, name: str) -> None:
+        self._app = make_app(Settings(database, follows=False))
+        self._app.dependency_overrides[register.signed_in] = lambda: Caller(name, name, admin=True)
+        self._runner = asyncio.Runner()
+        self._lifespan = self._app.router.lifespan_context(self._app)
+        self._runner.run(self._lifespan.__aenter__())
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Answer one request: status and body."""
+        return self._runner.run(_ask(self._app, method, path, body, headers))
+
+    def close(self) -> None:
+        """End it in good order."""
+        self._runner.run(self._lifespan.__aexit__(None, None, None))
+        self._runner.close()
 
 
-async def ask(app: FastAPI, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+async def _ask(app: FastAPI, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
     """Send one request, and wait for its answer: status and body."""
     target, _, query = path.partition("?")
     scope: dict[str, Any] = {
@@ -50,6 +64,5 @@ async def ask(app: FastAPI, method: str, path: str, body: bytes, headers: Mappin
         status = message.get("status", status)
         parts.append(message.get("body", b""))
 
-    async with app.router.lifespan_context(app):
-        await app(scope, receive, send)
+    await app(scope, receive, send)
     return status, b"".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -120,8 +120,12 @@ def register_of(request: Request) -> Register:
 
 
 async def _here(request: Request) -> Register:
-    """The same as a dependency; a coroutine, because the framework sends anything else to a thread."""
-    return register_of(request)
+    """The same as a dependency; a coroutine, because the framework sends anything else to a thread.
+
+    A DELETE frees something, whatever it deletes, and works on a full disk too.
+    """
+    register = register_of(request)
+    return replace(register, desk=register.desk.freeing()) if request.method == "DELETE" else register
 
 
 async def signed_in(request: Request) -> Caller:

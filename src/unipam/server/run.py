@@ -168,7 +168,7 @@ async def follow_once(register: Register) -> int:
     """Bring the plan up to what is seen of the cloud now; how many objects changed."""
     snapshot = await register.last_snapshot()
     changed = await register.desk.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
-    await register.desk.write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
+    await register.desk.freeing().write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

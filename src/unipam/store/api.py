@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -166,6 +166,9 @@ class Store(Protocol):
 
     def settle(self) -> None:
         """Do what puts itself off until nobody waits; takes as long as it takes."""
+
+    def make_room(self) -> Iterable[None]:
+        """Make room on a full disk, a step at each turn, for work that frees something (`store.reserve.where_full`)."""
 
     def check(self) -> list[str]:
         """What is wrong with the store, in words; empty when it is sound. Reads everything."""

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import itertools
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
@@ -222,6 +222,10 @@ class MemoryStore:
 
     def settle(self) -> None:
         """See `store.api.Store`."""
+
+    def make_room(self) -> Iterable[None]:
+        """See `store.api.Store`: no disk is ours to make room on."""
+        return ()
 
     def check(self) -> list[str]:
         """See `store.api.Store`."""

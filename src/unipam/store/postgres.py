@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
@@ -89,6 +89,10 @@ class PostgresStore:
 
     def settle(self) -> None:
         """See `store.api.Store`: nothing is put off here."""
+
+    def make_room(self) -> Iterable[None]:
+        """See `store.api.Store`: no disk is ours to make room on."""
+        return ()
 
     def check(self) -> list[str]:
         """See `store.api.Store`: whether the runs are exactly what is claimed."""

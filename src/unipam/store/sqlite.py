@@ -6,6 +6,8 @@ Here belong opening and recognising the file, transactions, and what SQLite's er
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import sqlite3
 import stat
@@ -13,10 +15,14 @@ import time
 from collections.abc import Iterator
 
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
+from unipam.store.reserve import Reserve, allocate, where_full
 from unipam.store.sqlite_tx import APPLICATION, SCHEMA, VERSION, SqliteTx
 
 PAGE = 1024
 """Bytes. A commit writes whole pages, and ours changes a little in each of half a dozen."""
+
+RESERVE = 1024
+"""Pages kept free on the disk for what frees things: a release takes six of them until the next checkpoint."""
 
 LATEST_CHECKPOINT = 16_000
 """Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
@@ -107,10 +113,15 @@ class SqliteStore:
     def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False, page: int = PAGE) -> None:
         self.path = path
         self._page = page
-        with self._translated():
-            self._open(patience, flush)
+        self._reserve = Reserve(path, RESERVE * page)
+        where_full(lambda: self._open(patience, flush), self._reserve.pieces)
+        self._reserve.keep()
 
     def _open(self, patience: float, flush: bool) -> None:
+        with self._translated():
+            self._connect(patience, flush)
+
+    def _connect(self, patience: float, flush: bool) -> None:
         # SQLite creates files with the umask's rights; ours are nobody else's business. Made without being opened:
         # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
         with contextlib.suppress(FileExistsError):
@@ -223,8 +234,31 @@ class SqliteStore:
 
     def settle(self) -> None:
         """See `store.api.Store`: move what the write-ahead log holds into the ledger, without waiting for anybody."""
+        self._move_log()
+        self._reserve.keep()
+
+    def _move_log(self) -> None:
         with self._translated():
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def make_room(self) -> Iterator[None]:
+        """See `store.api.Store`: in the write-ahead log, which begins anew once it was moved into the ledger.
+
+        What the ledger does not need of a piece of the reserve the log gets, before anybody else takes it.
+        """
+        for piece in itertools.chain((0,), self._reserve.pieces()):
+            with contextlib.suppress(UnipamError):
+                self._move_log()
+            if piece:
+                with contextlib.suppress(UnipamError, OSError):
+                    self._lengthen_log(piece)
+            yield
+
+    def _lengthen_log(self, most: int) -> None:
+        log = f"{self.path}-wal"
+        with self.transaction():  # so that nobody else does
+            there = os.statvfs(log)
+            allocate(log, os.stat(log).st_size, min(most, there.f_bavail * there.f_frsize))
 
     def check(self) -> list[str]:
         """What is wrong with the file, in SQLite's words; empty when it is sound."""
@@ -295,6 +329,8 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     primary = "_".join(name.split("_")[:2])
     if primary in _BUSY:
         return StoreBusy(f"the ledger {path} is locked by another process: try again", path=path)
+    if primary == "SQLITE_CANTOPEN" and _out_of_files():
+        return StoreBusy(f"too many open files to open the ledger {path}: try again, or raise LimitNOFILE", path=path)
     if primary in _FULL or name in _FULL:
         return StoreFull(f"no space left for the ledger {path}: free some space on that file system", path=path)
     if primary in _DAMAGED:
@@ -302,3 +338,12 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     if primary == "SQLITE_CONSTRAINT":
         return Overlap(f"the ledger {path} refused a second claim on the same address", path=path)
     return StoreBroken(f"cannot use the ledger {path}: {error}{_HINTS.get(primary, '')}", path=path, sqlite=name)
+
+
+def _out_of_files() -> bool:
+    """Whether this process, or the machine, has no descriptor left; SQLite keeps to itself why it could not open."""
+    try:
+        os.close(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False

@@ -12,8 +12,10 @@ from unipam.plan.access import tokens
 from unipam.plan.transfer.export import export, read_document
 from unipam.plan.transfer.importing import move_in
 from unipam.plan.tree import By
+from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
-from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
+from unipam.server.native.common import Paged, Writing, page, problems, write
+from unipam.server.native.operations import Answer, require_admin
 from unipam.server.register import Here, Signed, reply
 from unipam.store.api import Tx
 
@@ -30,9 +32,7 @@ async def who_am_i(caller: Signed) -> dict[str, Any]:
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())
 async def list_tokens(register: Here, caller: Signed, paging: Paged) -> Response:
     """The local tokens, without their secrets."""
-    require_admin(caller)
-    rows = await register.desk.read(lambda tx: [tokens.shown(tx, each) for each in tokens.tokens(tx)])
-    return page(rows, paging, lambda row: str(row["id"]))
+    return page(await register.desk.read(ask.list_tokens(caller)), paging, lambda row: str(row["id"]))
 
 
 @router.post("/tokens", status_code=201, response_model=m.FreshToken, responses=problems(404, 409))

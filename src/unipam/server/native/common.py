@@ -13,17 +13,14 @@ from fastapi.responses import Response
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.errors import BadValue
-from unipam.model.records import Claim
-from unipam.plan import idempotency, tree
+from unipam.plan import idempotency
 from unipam.plan.access.callers import Caller
-from unipam.plan.reservations import Reserved
-from unipam.plan.tree import By, Node
+from unipam.plan.tree import By
 from unipam.server.native.models import Problem
+from unipam.server.native.operations import MOST_ITEMS, Paging, Write, part_of, require_reason
 from unipam.server.native.problems import MEDIA_TYPE
 from unipam.server.register import Register, reply
 from unipam.store.api import Tx
-
-MOST_ITEMS = 1000
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -64,8 +61,7 @@ async def _terms(
 ) -> Terms:
     """Raises BadValue when a header makes no sense."""
     asked = await _fingerprint(request) if idempotency_key else ""
-    if not reason.isprintable():
-        raise BadValue("X-Reason: must be printable text", field="X-Reason")
+    require_reason(reason)
     return Terms(dry_run, idempotency_key, reason, _generation(if_match), asked)
 
 
@@ -92,15 +88,7 @@ def etag(generation: int) -> dict[str, str]:
     return {"ETag": f'"{generation}"'}
 
 
-class Answer(NamedTuple):
-    """What a write leads to."""
-
-    content: Any = None
-    status: int = 200
-    generation: int = 0
-
-
-async def write(register: Register, caller: Caller, terms: Terms, work: Callable[[Tx, By], Answer]) -> Response:
+async def write(register: Register, caller: Caller, terms: Terms, work: Write) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
     def whole(tx: Tx, by: By) -> idempotency.Kept:
@@ -121,13 +109,6 @@ async def write(register: Register, caller: Caller, terms: Terms, work: Callable
     return Response(kept.body or None, kept.status, headers, media_type="application/json" if kept.body else None)
 
 
-class Paging(NamedTuple):
-    """Which part of a listing."""
-
-    limit: int
-    after: str
-
-
 async def _paging(
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 100,
     after: Annotated[str, Query(max_length=2048, description="The `next` of the part before.")] = "",
@@ -142,15 +123,7 @@ def page(
     items: Sequence[Any], paging: Paging, name: Callable[[Any], str], headers: dict[str, str] | None = None
 ) -> Response:
     """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
-    start = 0
-    if paging.after:
-        places = [place for place, item in enumerate(items) if name(item) == paging.after]
-        if not places:
-            raise BadValue("after: there is no such item (any more): begin anew", field="after", value=paging.after)
-        start = places[0] + 1
-    part = items[start : start + paging.limit]
-    more = start + paging.limit < len(items)
-    return reply({"items": part, "next": name(part[-1]) if more else None}, headers=headers)
+    return reply(part_of(items, paging, name), headers=headers)
 
 
 WithUse = Annotated[bool, Query(description="Say how full each is.")]
@@ -166,58 +139,3 @@ async def _overlaps(
 
 
 Overlaps = Annotated[Prefix | None, Depends(_overlaps)]
-
-
-def require_admin(caller: Caller) -> None:
-    """Raises Forbidden unless the caller is an administrator."""
-    if not caller.admin:
-        raise caller.refusal(f"{caller.name} is no administrator")
-
-
-def require_planner(caller: Caller, space: str) -> None:
-    """Raises Forbidden unless the caller may plan the space."""
-    if not caller.may_plan(space):
-        raise caller.refusal(f"{caller.name} may not plan the space {space}")
-
-
-def space_shape(node: Node[objects.Space]) -> dict[str, Any]:
-    """A space."""
-    return {"name": node.facts.name, "desc": node.facts.desc, "generation": node.claim.generation}
-
-
-def block_shape(tx: Tx, space: str, node: Node[objects.Block]) -> dict[str, Any]:
-    """A block."""
-    around = tx.claim(node.claim.parent)
-    return {
-        "space": space,
-        "name": node.facts.name,
-        "cidr": str(node.prefix),
-        "desc": node.facts.desc,
-        "parent": _block_name(around),
-        "generation": node.claim.generation,
-    }
-
-
-def _block_name(claim: Claim | None) -> str | None:
-    facts = tree.node(claim).facts if claim is not None else None
-    return facts.name if isinstance(facts, objects.Block) else None
-
-
-def reservation_shape(row: Reserved) -> dict[str, Any]:
-    """A reservation."""
-    facts = row.facts
-    return {
-        "id": facts.id,
-        "space": row.space,
-        "block": row.block,
-        "cidr": row.prefix,
-        "desc": facts.desc,
-        "status": facts.status,
-        "created_on": facts.created_on,
-        "created_by": facts.created_by,
-        "settled_on": facts.settled_on,
-        "settled_by": facts.settled_by,
-        "expires_on": row.until,
-        "generation": row.generation,
-        "tag": {"X-IPAM-RES-ID": facts.id},
-    }

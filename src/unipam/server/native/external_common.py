@@ -16,7 +16,8 @@ from unipam.plan.externals import N
 from unipam.plan.reads import use_of
 from unipam.plan.tree import By, Node
 from unipam.server.native import external_models as x
-from unipam.server.native.common import Answer, Terms, etag, require_planner, write
+from unipam.server.native.common import Terms, etag, write
+from unipam.server.native.operations import Answer, require_planner
 from unipam.server.register import Register, reply
 from unipam.store.api import Tx
 

@@ -13,8 +13,9 @@ from unipam.plan import externals
 from unipam.plan.tree import By
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
-from unipam.server.native.common import Answer, Overlaps, Paged, Writing, page, problems, require_planner, write
+from unipam.server.native.common import Overlaps, Paged, Writing, page, problems, write
 from unipam.server.native.external_common import change, made, one, remove, rows, shape
+from unipam.server.native.operations import Answer, require_planner
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed
 from unipam.store.api import Tx

@@ -13,20 +13,11 @@ from unipam.plan.reads import use_of
 from unipam.plan.tree import By
 from unipam.server.native import external_models as x
 from unipam.server.native import models as m
-from unipam.server.native.common import (
-    Answer,
-    Force,
-    Overlaps,
-    Paged,
-    WithUse,
-    Writing,
-    page,
-    problems,
-    require_planner,
-    write,
-)
+from unipam.server.native.common import Force, Overlaps, Paged, WithUse, Writing, page, problems, write
 from unipam.server.native.external_common import change, changed, made, named, one, remove, rows, shape
-from unipam.server.native.questions import Searching, available
+from unipam.server.native.inquiries import available
+from unipam.server.native.operations import Answer, require_planner
+from unipam.server.native.questions import Searching
 from unipam.server.places import ExternalPlace
 from unipam.server.register import Here, Signed, reply
 from unipam.store.api import Tx

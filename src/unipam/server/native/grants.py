@@ -12,8 +12,10 @@ from pydantic import BaseModel, Field, model_validator
 from unipam.plan.access import grants
 from unipam.plan.access.grants import To
 from unipam.plan.tree import By
-from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
+from unipam.server.native import inquiries as ask
+from unipam.server.native.common import Paged, Writing, page, problems, write
 from unipam.server.native.models import Body, Name, Page
+from unipam.server.native.operations import Answer, require_admin
 from unipam.server.register import Here, Signed
 from unipam.store.api import Tx
 
@@ -52,9 +54,7 @@ class Grant(BaseModel):
 @router.get("", response_model=Page[Grant], responses=problems())
 async def list_grants(register: Here, caller: Signed, paging: Paged) -> Response:
     """The grants, by name."""
-    require_admin(caller)
-    rows = await register.desk.read(lambda tx: [grants.shown(tx, each) for each in grants.grants(tx)])
-    return page(rows, paging, lambda row: str(row["name"]))
+    return page(await register.desk.read(ask.list_grants(caller)), paging, lambda row: str(row["name"]))
 
 
 @router.post("", status_code=201, response_model=Grant, responses=problems(404, 409))

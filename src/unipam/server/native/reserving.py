@@ -1,0 +1,94 @@
+"""The native API's operations on reservations; see `operations`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from unipam.model.objects import parse_cidr
+from unipam.plan import blocks, reservations, tree
+from unipam.plan import reserve as plan_reserve
+from unipam.plan.access.callers import Caller
+from unipam.plan.reservations import Reserved
+from unipam.plan.reserve import Wanted
+from unipam.plan.tree import By
+from unipam.server.native.operations import Answer, List, Read, Shape, Write
+from unipam.store.api import Tx
+
+if TYPE_CHECKING:
+    from unipam.server.native import models as m
+
+
+def list_reservations(space: str, block: str | None, status: str | None, *, settled: bool) -> List:
+    """The reservations of a space, oldest first in each block."""
+
+    def work(tx: Tx) -> list[Shape]:
+        root = tree.find_space(tx, space)
+        names = [block] if block is not None else [each.facts.name for each in blocks.blocks(tx, root.id)]
+        return [
+            reservation_shape(row) for name in names
+            for row in reservations.reservations(tx, space, name, with_settled=settled)
+            if status is None or row.facts.status == status
+        ]  # fmt: skip
+
+    return work
+
+
+def read_reservation(space: str, block: str, reservation: str) -> Read:
+    """One reservation."""
+    return lambda tx: reservation_shape(reservations.find(tx, space, block, reservation))
+
+
+def wanted(caller: Caller, by: By, space: str, body: m.NewReservations, now: float) -> Wanted:
+    """What a caller wants to reserve. Raises Forbidden or BadValue."""
+    if not caller.may_reserve(space):
+        raise caller.refusal(f"{caller.name} may not reserve in the space {space}")
+    return Wanted(
+        by, space, tuple(body.blocks), body.size or 0,
+        None if body.cidr is None else parse_cidr(body.cidr), body.count, body.desc, body.reverse, body.smallest,
+        None if body.expires_in is None else now + body.expires_in,
+    )  # fmt: skip
+
+
+def reserve(asked: Wanted) -> Write:
+    """Reserve one or several prefixes, all or none."""
+
+    def work(tx: Tx, by: By) -> Answer:
+        rows = plan_reserve.reserve(tx, asked._replace(by=by), by.now)
+        return Answer([reservation_shape(row) for row in rows], 201)
+
+    return work
+
+
+def cancel(caller: Caller, space: str, block: str, ids: Sequence[str]) -> Write:
+    """Give reservations up, all or none; those that are over already leave the listings (the journal keeps them)."""
+
+    def check(row: Reserved) -> None:
+        if not (caller.may_plan(space) or (caller.may_reserve(space) and caller.owns(row.facts))):
+            raise caller.refusal(f"the reservation {row.facts.id} is not {caller.name}'s")
+
+    def work(tx: Tx, by: By) -> Answer:
+        reservations.cancel(tx, by, space, block, ids, check, archive=True)
+        return Answer(status=204)
+
+    return work
+
+
+def reservation_shape(row: Reserved) -> Shape:
+    """A reservation."""
+    facts = row.facts
+    return {
+        "id": facts.id,
+        "space": row.space,
+        "block": row.block,
+        "cidr": row.prefix,
+        "desc": facts.desc,
+        "status": facts.status,
+        "created_on": facts.created_on,
+        "created_by": facts.created_by,
+        "settled_on": facts.settled_on,
+        "settled_by": facts.settled_by,
+        "expires_on": row.until,
+        "generation": row.generation,
+        "tag": {"X-IPAM-RES-ID": facts.id},
+    }
