@@ -57,16 +57,16 @@ class PostgresTx:
     """A transaction on one connection; see `store.api.Tx` for what each call means."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
+        self.connection = connection
         self._entries: list[tuple[int, Entry]] = []
         self._last_entry: int | None = None
 
     def _run(self, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
-        return self._connection.execute(sql, values)
+        return self.connection.execute(sql, values)
 
     def _copy(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Rows in bulk. (An array for each column would be escaped text by text, which takes longer than the rest.)"""
-        with self._connection.cursor() as cursor, cursor.copy(sql) as copy:
+        with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in rows:
                 copy.write_row(row)
 
