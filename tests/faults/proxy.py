@@ -62,7 +62,7 @@ class Proxy:
         self.delay = 0.0
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.speaking = asyncio.Event()
         self._server = self._do(self._listen())
@@ -106,16 +106,15 @@ class Proxy:
         self._do(end())
 
     def close(self) -> None:
-        """Stop, and give the port back."""
+        """Stop, reset what is left, and give the port back."""
 
         async def end() -> None:
             self._server.close()
-            rest = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
+            self.speaking.set()  # whoever waits for that has nothing more to do
             for link in list(self._links):
                 link.close(reset=True)
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.wait(rest, timeout=5) if rest else None
 
         self._do(end())
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
@@ -20,11 +22,18 @@ from unipam.plan.tree import spaces
 from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
+from unipam.server.threads import Threads
+
+CLOSING = 1.0
+"""Seconds for which a look at the cloud that is under way is waited for at the end."""
 
 
 @dataclass
 class Register:
-    """The parts of one running register."""
+    """The parts of one running register.
+
+    Whoever looks at the cloud may wait long, so each kind of looking has threads of its own.
+    """
 
     desk: Desk
     cloud: Cloud
@@ -34,10 +43,12 @@ class Register:
     stack: str = "Unknown"
     environment: str = "AZURE_PUBLIC"
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
+    _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
+    _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """What is seen of the cloud. Raises SourceFailed."""
-        return await self.desk.call(lambda: self.cloud.snapshot(newer_than=newer_than))
+        return await self._looking.call(lambda: self.cloud.snapshot(newer_than=newer_than))
 
     async def last_snapshot(self) -> Snapshot:
         """What is seen of the cloud, or an empty one: for what can be answered without it."""
@@ -70,7 +81,7 @@ class Register:
         """
         if not caller.credential:
             return Snapshot()
-        return await asyncio.to_thread(self.cloud.visible_to, caller.credential, newer_than=newer_than)
+        return await self._visiting.call(lambda: self.cloud.visible_to(caller.credential, newer_than=newer_than))
 
     async def sight(self, caller: Caller, space: str | None = None) -> Sight:
         """Which networks of the plan, or of one of its spaces, this caller may know of.
@@ -103,6 +114,16 @@ class Register:
     def age(self, snapshot: Snapshot) -> dict[str, str]:
         """The header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
         return {"Age": str(max(0, round(self.clock() - snapshot.taken)))} if snapshot.taken else {}
+
+    async def close(self) -> None:
+        """Let go of the cloud and the database; what hangs is left alone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self._looking.call(self.cloud.close)
+        now = time.monotonic()
+        self._looking.close(now)
+        self._visiting.close(now)
+        self.desk.close()
 
 
 def register_of(request: Request) -> Register:
