@@ -22,7 +22,8 @@ def is_postgres(database: str) -> bool:
 def open_store(database: str, longest: float = 0.0) -> Store:
     """The store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
 
-    No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of address, and the store's errors.
+    No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of
+    address, and the store's errors.
     """
     if is_postgres(database):
         from unipam.store.postgres import PostgresStore  # a node has no psycopg

@@ -67,11 +67,11 @@ class Desk:
         return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse)))
 
     async def _put(self, work: Callable[[Plan], Any]) -> Any:
-        return await self._enqueue(lambda *ticket: _Write(*ticket, work))
+        return await self._enqueue(lambda future, asked: _Write(future, asked, work))
 
     async def reserve(self, wanted: Wanted) -> list[Reserved]:
         """Reserve, together with whoever else waits."""
-        return cast("list[Reserved]", await self._enqueue(lambda *ticket: _Reserve(*ticket, wanted)))
+        return cast("list[Reserved]", await self._enqueue(lambda future, asked: _Reserve(future, asked, wanted)))
 
     async def _enqueue(self, make: Callable[[asyncio.Future[Any], float], _Write | _Reserve]) -> Any:
         if self._queue.qsize() >= LONGEST_QUEUE:

@@ -6,10 +6,10 @@ Whoever may open the database may do everything in it, so the caller is an admin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from unipam.plan.access.callers import Caller
 from unipam.server import register
@@ -19,7 +19,12 @@ from unipam.server.run import Settings, make_app
 def local_app(database: str, name: str) -> FastAPI:
     """The application on a database, for one caller."""
     app = make_app(Settings(database, follows=False))
-    app.dependency_overrides[register.signed_in] = lambda: Caller(name, name, admin=True)
+
+    async def caller(request: Request) -> Caller:
+        request.state.caller = Caller(name, name, admin=True)
+        return cast("Caller", request.state.caller)
+
+    app.dependency_overrides[register.signed_in] = caller
     return app
 
 

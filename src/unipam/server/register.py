@@ -8,7 +8,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, Request
@@ -23,6 +23,8 @@ from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
 from unipam.server.threads import Threads
+
+T = TypeVar("T")
 
 CLOSING = 1.0
 """Seconds for which a look at the cloud that is under way is waited for at the end."""
@@ -45,6 +47,11 @@ class Register:
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
+    _aside: Threads = field(default_factory=lambda: Threads(1, "aside"))
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do in a thread what takes long by computing, such as reading a large body."""
+        return await self._aside.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """What is seen of the cloud. Raises SourceFailed."""
@@ -121,8 +128,10 @@ class Register:
             async with asyncio.timeout(CLOSING):
                 await self._looking.call(self.cloud.close)
         now = time.monotonic()
+        self.auth.close()
         self._looking.close(now)
         self._visiting.close(now)
+        self._aside.close(now)
         self.desk.close()
 
 
@@ -137,9 +146,12 @@ async def _here(request: Request) -> Register:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who is asking. Raises NotSignedIn, Forbidden or Throttled."""
-    place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
-    return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
+    """Who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
+    if not hasattr(request.state, "caller"):
+        place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
+        authorization = request.headers.get("authorization", "")
+        request.state.caller = await register_of(request).auth.caller(authorization, place)
+    return cast("Caller", request.state.caller)
 
 
 Signed = Annotated[Caller, Depends(signed_in)]

@@ -33,10 +33,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.listening = listening
         self._guests = Guests(limits(), proxies)
+        self._last = threading.Timer(LONGEST_END, _break_off)
+        self._last.daemon = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn, which has no sockets of its own here."""
-        await super().startup(sockets=[])
+        await super().startup(sockets=sockets or [])
         if self.started:
             self.servers = [Listener(each, self._guests, self._connection, self.config.ssl) for each in self.listening]  # type: ignore[misc]
             self._sweeper = asyncio.create_task(self._sweep())
@@ -57,12 +59,18 @@ class Server(uvicorn.Server):
         self._sweeper.cancel()
         await super().shutdown(sockets)
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGTERM or SIGINT. The process ends at once if a thread hangs then: nobody waits for it."""
+        super().run(sockets)
+        self._last.cancel()
+        if set(threading.enumerate()) - {threading.main_thread(), self._last}:
+            sys.stderr.flush()
+            os._exit(0)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn: the end begins, and there is a time by which it has come."""
         if not self.should_exit:
-            last = threading.Timer(LONGEST_END, _break_off)
-            last.daemon = True
-            last.start()
+            self._last.start()
         super().handle_exit(sig, frame)
 
 

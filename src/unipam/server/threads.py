@@ -1,4 +1,4 @@
-"""Threads that work for an event loop. They may hang without keeping the process from ending, and without each other."""
+"""Threads that work for an event loop. They may hang: neither the process's end nor other threads wait for them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Threads:
         """Finish what waits, but not after `until` (CLOCK_MONOTONIC); whether everything is finished."""
         for _ in self._threads:
             self._queue.put(None)
-        return all([join(thread, until) for thread in self._threads])
+        return all(join(thread, until) for thread in self._threads)
 
 
 def join(thread: threading.Thread, until: float) -> bool:

@@ -12,9 +12,8 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
-from unipam.store.postgres_tx import Whole
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 R = TypeVar("R")
 
@@ -24,7 +23,7 @@ a transaction that its client has left for so long, and with it the lock that ke
 CONNECT = 5
 """Seconds in which a connection must be made."""
 
-_NETWORK = {
+_NETWORK: dict[str, Any] = {
     "connect_timeout": CONNECT,
     "application_name": "unipam",
     "keepalives_idle": 5,
@@ -33,6 +32,14 @@ _NETWORK = {
     "tcp_user_timeout": round(SILENCE * 1000),
 }
 """Parameters of libpq; what the database's own address says goes before."""
+
+
+class Whole(Loader):
+    """Loads numeric, of which all of ours are whole numbers, as int."""
+
+    def load(self, data: Any) -> int:
+        """See psycopg."""
+        return int(bytes(data))
 
 
 class Connection(psycopg.Connection[Any]):
@@ -79,7 +86,7 @@ def connect(database: str, longest: float = 0.0) -> Connection:
 
     The server ends a statement a little before that, which keeps the connection.
     """
-    made = Connection.connect("", autocommit=True, **(_NETWORK | conninfo_to_dict(database)))
+    made = Connection.connect(make_conninfo(**_NETWORK | conninfo_to_dict(database)), autocommit=True)
     made.adapters.register_loader("numeric", Whole)
     made.execute(
         "SET client_min_messages = warning;"

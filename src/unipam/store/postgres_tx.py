@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from psycopg.adapt import Loader
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.store.postgres_connection import Connection
 
 _CLAIM = (
     "id, parent, first, last, kind, holder, interface, state, since, until, generation, boot, cooldown, call, details"
@@ -34,13 +34,6 @@ _CHECK = """
 """
 
 
-class Whole(Loader):
-    """Loads numeric, of which all of ours are whole numbers, as int."""
-
-    def load(self, data: Any) -> int:
-        return int(bytes(data))
-
-
 _n = Decimal
 """An address as a parameter: always numeric, so that a statement is planned once and not for every magnitude."""
 
@@ -56,7 +49,7 @@ def _entry(row: Any) -> Entry:
 class PostgresTx:
     """A transaction on one connection; see `store.api.Tx` for what each call means."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._entries: list[tuple[int, Entry]] = []
         self._last_entry: int | None = None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -20,9 +19,10 @@ from unipam.plan.tree import By
 from unipam.server.azure_ipam.bodies import AdminBody, PatchBody
 from unipam.server.azure_ipam.common import empty, require_admin, says
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter()
+router = Router()
 
 Admins = Annotated[list[AdminBody], Field(max_length=1000)]
 Subscriptions = Annotated[list[uuid.UUID], Field(max_length=1000)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -15,9 +14,10 @@ from unipam.plan.cloud import port
 from unipam.server.azure_ipam.bodies import Names, NetworkBody
 from unipam.server.azure_ipam.common import empty, require_planner, says
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
 
 
 async def look_for(register: Register, caller: Caller, ids: Sequence[str]) -> port.Snapshot:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -17,9 +16,10 @@ from unipam.server.native.common import Answer, Overlaps, Paged, Writing, page, 
 from unipam.server.native.external_common import change, made, one, remove, rows, shape
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(
+router = Router(
     prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets/{subnet}/endpoints", tags=["externals"]
 )
 

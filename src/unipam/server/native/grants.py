@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
@@ -15,9 +14,10 @@ from unipam.plan.tree import By
 from unipam.server.native.common import Answer, Paged, Writing, page, problems, require_admin, write
 from unipam.server.native.models import Body, Name, Page
 from unipam.server.register import Here, Signed
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/grants", tags=["administration"])
+router = Router(prefix="/grants", tags=["administration"])
 
 
 class NewGrant(Body):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
@@ -19,9 +19,10 @@ from unipam.plan.history import Moment, plan_at
 from unipam.server.native import models as m
 from unipam.server.native.common import Paged, page, problems, require_admin
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(tags=["questions"])
+router = Router(tags=["questions"])
 
 _MOST_FREE = 100
 

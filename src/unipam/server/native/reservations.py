@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_cidr
@@ -30,9 +30,10 @@ from unipam.server.native.common import (
     write,
 )
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
+router = Router(prefix="/spaces/{space}", tags=["plan"])
 
 
 @router.post("/reservations", status_code=201, response_model=list[m.Reservation], responses=problems(404, 409))

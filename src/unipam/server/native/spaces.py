@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.model.objects import fold, parse_cidr
@@ -29,9 +29,10 @@ from unipam.server.native.common import (
     write,
 )
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces", tags=["plan"])
+router = Router(prefix="/spaces", tags=["plan"])
 
 
 @router.get("", response_model=m.Page[m.Space], responses=problems())
