@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,8 +43,13 @@ def _told(request: Request, error: UnipamError) -> UnipamError:
 async def _misshapen(request: Request, error: Exception) -> Response:
     """A body or query of the wrong shape: where and why, but never what was sent (it may not be text at all)."""
     assert isinstance(error, RequestValidationError)
-    rows = [{"loc": [str(p) for p in e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    rows = [{"loc": [str(p) for p in e["loc"]], "msg": _reason(e), "type": e["type"]} for e in error.errors()]
     return invalid(rows) if _is_native(request) else reply({"detail": rows}, 422)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    why = f": {error['ctx']['error']}" if error["type"] == "json_invalid" else ""
+    return f"{error['msg']}{why}"
 
 
 async def _http(request: Request, error: Exception) -> Response:
