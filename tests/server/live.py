@@ -101,6 +101,7 @@ class Live:
     settings: Settings
     app: Any = field(repr=False, default=None)
     loop: Any = field(repr=False, default=None)
+    server: Any = field(repr=False, default=None)
 
     def follow(self) -> int:
         """Bring the plan up to the cloud now, as the background does from time to time."""
@@ -129,7 +130,7 @@ def serve(database: str, place: Path, **more: Any) -> Iterator[Live]:
     server = make_server(settings, app)
     ready = threading.Event()
     port = server.listening[0].getsockname()[1]
-    live = Live(Client(port, token_file.read_text().strip()), cloud, settings, app)
+    live = Live(Client(port, token_file.read_text().strip()), cloud, settings, app, server=server)
 
     async def main() -> None:
         import asyncio
