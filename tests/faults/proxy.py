@@ -96,6 +96,10 @@ class Proxy:
         """Pass on again, for connections that have lost nothing and new ones."""
         self._loop.call_soon_threadsafe(self.speaking.set)
 
+    def stop_listening(self) -> None:
+        """Refuse new connections from now on."""
+        self._loop.call_soon_threadsafe(self._server.close)
+
     def cut(self, *, reset: bool = False) -> None:
         """End every connection that there is, in order or by a reset."""
 

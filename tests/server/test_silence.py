@@ -128,3 +128,17 @@ def test_it_can_be_ended_in_the_silence(register: Process, between: Proxy) -> No
         begun = time.monotonic()
         register.end()
     assert time.monotonic() - begun < HANGS
+
+
+def test_strangers_are_not_told_where_the_database_is(register: Process, between: Proxy) -> None:
+    port = str(between.port)
+    between.stop_listening()
+    between.cut()
+    operations, stranger = Client(register.port, base=""), register.client.as_("unipam_0123456789ab_x")
+    unready = operations.get("/readyz")
+    assert (unready.status, unready.json) == (503, {"status": "unready"})
+    for answer in (stranger.get("/spaces"), stranger.at("/api/v1").get("/spaces")):
+        assert answer.status == 503
+        assert port.encode() not in answer.body
+        assert b"127.0.0.1" not in answer.body
+    assert f"port {port}" in register.said
