@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from unipam.addr.prefix import Prefix
 from unipam.model.errors import BadValue, StoreBroken, UnipamError
 from unipam.model.objects import parse_place
 from unipam.plan import idempotency
@@ -23,7 +24,7 @@ from unipam.plan.access.tokens import bootstrap, follow_spaces
 from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
 from unipam.plan.open import open_store
-from unipam.plan.tree import By, Plan
+from unipam.plan.tree import WHOLE_LINE, By, Plan
 from unipam.server import listener, logs
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
@@ -107,12 +108,16 @@ def make_server(settings: Settings, app: FastAPI) -> Server:
         timeout_graceful_shutdown=FINISHING,
         server_header=False,
     )
-    proxies = "::/0" if settings.proxies == EVERYBODY else settings.proxies
     try:
         listening = listener.bind(settings.host, settings.port)
     except OSError as error:
         raise BadValue(f"cannot listen at {settings.host}:{settings.port}: {error.strerror}", field="port") from error
-    return Server(config, listening, [parse_place(each.strip(), "proxies") for each in proxies.split(",")])
+    return Server(config, listening, _proxies(settings.proxies))
+
+
+def _proxies(text: str) -> list[Prefix]:
+    """From where connections are many clients'. Raises BadValue."""
+    return [WHOLE_LINE] if text == EVERYBODY else [parse_place(each.strip(), "proxies") for each in text.split(",")]
 
 
 def prepare(settings: Settings) -> None:
