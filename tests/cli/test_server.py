@@ -84,6 +84,16 @@ def test_who_is_no_proxy_speaks_for_itself(start: Start) -> None:
     assert [fail(register, f"192.0.2.{n}") for n in range(3)] == [401, 401, 429]
 
 
+def test_everybody_is_believed_only_where_it_is_meant(start: Start, tmp_path: Path) -> None:
+    command = [UNIPAM, "server", "--database", str(tmp_path / "r.db")]
+    environment = clean_environment() | {"FORWARDED_ALLOW_IPS": "*"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert done.returncode == 2
+    assert "--trust-every-proxy" in done.stderr
+    register = start("--failures", "2", "--trust-every-proxy", FORWARDED_ALLOW_IPS="*")
+    assert [fail(register, f"198.51.100.{n}, 192.0.2.1") for n in range(3)] == [401] * 3
+
+
 @pytest.mark.parametrize(
     ("option", "wrong", "hint"),
     [

@@ -17,6 +17,8 @@ from lightkube import codecs
 from tests.deploy.command_lines import Line, check, lines_of
 from tests.server.live import Live, serve
 
+from unipam.model.objects import parse_cidr
+
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 KUSTOMIZATIONS = sorted(KUBERNETES.rglob("kustomization.yaml"))
@@ -248,7 +250,8 @@ def test_the_register_believes_its_ingress_however_it_is_applied() -> None:
     plain = list(yaml.safe_load_all((KUBERNETES / "register.yaml").read_text("utf-8")))
     for objects in (plain, BUILT["deploy/kubernetes"], BUILT["deploy/kubernetes/sqlite"]):
         workload = next(one for one in objects if one["kind"] in POD_KINDS)
-        assert {"name": "FORWARDED_ALLOW_IPS", "value": "*"} in main_container(workload)["env"]
+        (proxies,) = (each for each in main_container(workload)["env"] if each["name"] == "FORWARDED_ALLOW_IPS")
+        assert parse_cidr(proxies["value"]).bits >= 8, "a network, and not everybody"
 
 
 def test_the_agent_sees_namespaces_come_and_go() -> None:

@@ -16,7 +16,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """Its certificate is the file `ca`; `context` is TLS for a server that it vouches for."""
+    """Its certificate is the file `ca`; `context` is TLS for a server that it vouches for, by the file `server`."""
 
     def __init__(self, directory: Path) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -25,7 +25,7 @@ class Authority:
         certificate = self._sign(self._name, self._key.public_key(), [(basics, True)])
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        self._server = directory / "server.pem"
+        self.server = directory / "server.pem"
         self._make_server()
 
     def _sign(
@@ -50,10 +50,10 @@ class Authority:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        self._server.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+        self.server.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
 
     def context(self) -> ssl.SSLContext:
         """TLS for a server on loopback."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._server)
+        context.load_cert_chain(self.server)
         return context

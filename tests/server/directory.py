@@ -26,6 +26,8 @@ class Entra:
 
     def __init__(self) -> None:
         self.keys: dict[str, Any] = {"old": OLD}
+        self.more: list[Any] = []
+        """Rows that are published besides, whatever they are."""
         self.asked = 0
         entra = self
 
@@ -38,7 +40,7 @@ class Entra:
                     {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid}
                     for kid, key in entra.keys.items()
                 ]
-                body = json.dumps({"keys": rows}).encode()
+                body = json.dumps({"keys": [*entra.more, *rows]}).encode()
                 found = self.path == f"/{TENANT}/discovery/v2.0/keys"
                 self.send_response(200 if found else 404)
                 self.send_header("Content-Length", str(len(body)))

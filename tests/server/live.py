@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -13,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from tests.plan.clouds import MemoryCloud
 
-from unipam.server.run import Settings, follow_once, make_app, prepare
+from unipam.server.run import Settings, follow_once, make_app, make_server, prepare
 
 
 @dataclass
@@ -103,6 +101,7 @@ class Live:
     settings: Settings
     app: Any = field(repr=False, default=None)
     loop: Any = field(repr=False, default=None)
+    server: Any = field(repr=False, default=None)
 
     def follow(self) -> int:
         """Bring the plan up to the cloud now, as the background does from time to time."""
@@ -117,19 +116,26 @@ def serve(database: str, place: Path, **more: Any) -> Iterator[Live]:
     """A register on this database, with an administrator's client; it is gone at the end."""
     cloud = more.pop("cloud", None) or MemoryCloud()
     token_file = place / "admin-token"
-    settings = Settings(database, admin_token_file=str(token_file), cloud=lambda: cloud, sync=3600.0, **more)
+    settings = Settings(
+        database,
+        admin_token_file=str(token_file),
+        cloud=lambda: cloud,
+        sync=3600.0,
+        port=0,
+        **more,
+    )
     prepare(settings)
     app = make_app(settings)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    server = make_server(settings, app)
     ready = threading.Event()
-    live = Live(Client(listening.getsockname()[1], token_file.read_text().strip()), cloud, settings, app)
+    port = server.listening[0].getsockname()[1]
+    live = Live(Client(port, token_file.read_text().strip()), cloud, settings, app, server=server)
 
     async def main() -> None:
         import asyncio
 
         live.loop = asyncio.get_running_loop()
-        task = asyncio.create_task(server.serve(sockets=[listening]))
+        task = asyncio.create_task(server.serve())
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         ready.set()

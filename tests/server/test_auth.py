@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,33 @@ def test_who_fails_too_often_waits(tmp_path: Path) -> None:
         assert answer.status == 429
         assert 0 < int(answer.headers["Retry-After"]) <= 60
         assert live.admin.get("/status").status == 200
+
+
+def test_a_good_token_serves_whatever_its_neighbours_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
+    with serve(str(tmp_path / "r.db"), tmp_path, failures=2) as live:
+        for _ in range(2):
+            told(live, "nonsense")
+        assert live.admin.as_("nonsense").get("/spaces").status == 429
+        assert live.admin.get("/spaces").status == 200
+
+
+def test_a_member_s_good_token_serves_too(live: Live, entra: Entra) -> None:
+    for number in range(31):
+        live.admin.as_(entra.token(key=FOREIGN, nonce=str(number))).get("/spaces")
+    assert live.admin.as_(entra.token(key=FOREIGN)).get("/spaces").status == 429
+    assert live.admin.as_(entra.token()).get("/spaces").status == 200
+
+
+def test_a_revoked_token_ends_though_the_clock_steps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "REMEMBERED", 1.0)
+    with serve(str(tmp_path / "r.db"), tmp_path) as live:
+        reader = token(live.admin, "gone", "reader")
+        assert reader.get("/spaces").status == 200
+        monkeypatch.setattr(live.app.state.register.desk, "clock", lambda: time.time() - 3600)
+        assert live.admin.at("/api/v1").delete("/tokens/gone").status == 204
+        time.sleep(1.5)
+        assert reader.get("/spaces").status == 401
 
 
 def test_the_first_token_is_made_once_and_kept_private(tmp_path: Path) -> None:

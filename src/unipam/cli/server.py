@@ -29,9 +29,17 @@ if TYPE_CHECKING:
               help="What every member may do: reserve everywhere, only look, or nothing without a grant.")  # fmt: skip
 @click.option("--failures", type=click.IntRange(1, 1000), default=20, show_default=True,
               help="Failed sign-ins a minute from one address before it has to wait.")  # fmt: skip
-@click.option("--trusted-proxies", "proxies", default="127.0.0.1", show_default=True, envvar="FORWARDED_ALLOW_IPS",
-              metavar="ADDRESSES", help="Whose X-Forwarded-For is believed: addresses and networks, a comma between,"
-              " or * for everybody's.")  # fmt: skip
+@click.option(
+    "--trusted-proxies",
+    "proxies",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="FORWARDED_ALLOW_IPS",
+    metavar="ADDRESSES",
+    help="Whose X-Forwarded-For is believed: addresses and networks, a comma between.",
+)
+@click.option("--trust-every-proxy", "believing", is_flag=True,
+              help="Believe everybody's: only where nobody but a proxy that overwrites it can connect.")  # fmt: skip
 @click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
               help="How often the plan follows the cloud.")  # fmt: skip
 @click.option("--azure", is_flag=True,
@@ -62,7 +70,7 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):
         raise click.UsageError("--tls-certificate and --tls-key belong together")
-    _check_proxies(given["proxies"])
+    given["proxies"] = _proxies(given["proxies"], everybody=given.pop("believing"))
     tenant, authority, environment = given.pop("tenant"), given.pop("authority"), given["environment"]
     identity = _identity(tenant, client_id, given.pop("client_secret_file"), given.pop("federated_token_file"))
     azure = Azure(environment=environment)
@@ -75,12 +83,21 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
 
 
-def _check_proxies(text: str) -> None:
-    """Raises BadValue: what is no address would just never be believed."""
+def _proxies(text: str, *, everybody: bool) -> str:
+    """Whose X-Forwarded-For is believed. Raises BadValue: what is no address would just never be believed."""
     from unipam.model.objects import parse_place
+    from unipam.server.run import EVERYBODY
 
-    for each in text.split(",") if text != "*" else ():
+    if everybody:
+        return EVERYBODY
+    if text.strip() == EVERYBODY:
+        raise click.UsageError(
+            "--trusted-proxies (FORWARDED_ALLOW_IPS) '*' lets every caller say where it comes from: name the proxies"
+            " or their network, or say --trust-every-proxy if it is meant"
+        )
+    for each in text.split(","):
         parse_place(each.strip(), "--trusted-proxies")
+    return text
 
 
 def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: str) -> dict[str, str]:

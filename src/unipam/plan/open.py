@@ -9,7 +9,7 @@ from unipam.store.api import Store
 
 FILE = "register.db"
 PATIENCE = 15.0
-"""Seconds that a writer waits for another one."""
+"""Seconds that a writer of a file waits for another one."""
 PAGE = 4096
 """Bytes of a page of a register's file. Its transactions carry many reservations and fill pages, unlike a node's."""
 
@@ -19,15 +19,16 @@ def is_postgres(database: str) -> bool:
     return database.startswith(("postgresql://", "postgres://"))
 
 
-def open_store(database: str) -> Store:
+def open_store(database: str, longest: float = 0.0) -> Store:
     """The store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
 
-    Raises BadValue for another kind of address, and the store's errors.
+    No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of
+    address, and the store's errors.
     """
     if is_postgres(database):
         from unipam.store.postgres import PostgresStore  # a node has no psycopg
 
-        return PostgresStore(database, patience=PATIENCE)
+        return PostgresStore(database, longest=longest)
     if "://" in database:
         raise BadValue(
             f"database: {database.split('://', maxsplit=1)[0]}:// is not known; use a file's path or postgresql://user@host/name",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
@@ -27,6 +28,8 @@ from unipam.server.register import Here, Register, reply
 
 MOST_BYTES = 4 << 20
 """The largest request body that is read; an import of a large plan is the largest there is."""
+
+log = structlog.get_logger()
 
 DESCRIPTION = """\
 The address plan by two APIs, on one plan and with one sign-in. Their operations are in groups of their own below.
@@ -79,6 +82,11 @@ def create_app(start: Start) -> FastAPI:
     return app
 
 
+READY = 3.0
+"""Seconds in which the database must answer for the register to be ready."""
+SCRAPE = 5.0
+"""Seconds for which a scrape waits for the database and the cloud; Prometheus gives up after ten."""
+
 _operations = APIRouter(include_in_schema=False)
 
 
@@ -90,16 +98,14 @@ async def healthy() -> Response:
 
 @_operations.get("/readyz")
 async def ready(register: Here) -> Response:
-    """The database answers too."""
+    """The database answers too. Why it does not is in the log, since anybody may ask."""
     try:
-        await register.desk.read(lambda tx: tx.note("bootstrapped"))
-    except UnipamError as error:
-        return reply({"status": "unready", "reason": error.message}, 503)
+        async with asyncio.timeout(READY):
+            await register.desk.read(lambda tx: tx.note("bootstrapped"))
+    except (UnipamError, TimeoutError) as error:
+        log.warning("unready", error=str(error) or f"the database did not answer within {READY:.0f} s")
+        return reply({"status": "unready"}, 503)
     return reply({"status": "ready"})
-
-
-SCRAPE = 5.0
-"""Seconds for which a scrape waits for the database and the cloud; Prometheus gives up after ten."""
 
 
 @_operations.get("/metrics")

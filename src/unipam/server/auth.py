@@ -1,14 +1,18 @@
-"""Signing in: a bearer token, local or of Entra ID, becomes a Caller. Failures are counted by where they come from."""
+"""Signing in: a bearer token, local or of Entra ID, becomes a Caller. Failures are counted by where they come from.
+
+The limit is for what is wrong: a token is looked at first, so that a good one serves whatever its neighbours try.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import structlog
 
-from unipam.model.errors import NotSignedIn
+from unipam.model.errors import NotSignedIn, SourceFailed
 from unipam.plan.access.callers import Caller, is_admin
 from unipam.plan.access.grants import rights
 from unipam.plan.access.tokens import PREFIX, caller_of, recognise
@@ -32,6 +36,8 @@ log = structlog.get_logger()
 
 
 class _Known(NamedTuple):
+    """A token that was recognised. `until` is a time of a clock that nobody sets (CLOCK_MONOTONIC)."""
+
     caller: Caller
     until: float
 
@@ -46,7 +52,7 @@ class Authenticator:
     def __init__(self, desk: Desk, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER) -> None:
         self._desk = desk
         self._directory = directory
-        self._keys = Keys(directory, desk.clock) if directory else None
+        self._keys = Keys(directory) if directory else None
         self._limit = limit
         self._everybody = everybody
         self._known: dict[bytes, _Known] = {}
@@ -57,27 +63,32 @@ class Authenticator:
         scheme, _, text = authorization.partition(" ")
         digest = hashlib.sha256(text.encode(errors="replace")).digest()
         known = self._known.get(digest)
-        if known is not None and scheme.lower() == "bearer" and self._desk.clock() < known.until:
+        if known is not None and scheme.lower() == "bearer" and time.monotonic() < known.until:
             return known.caller
-        self._limit.require_room(place)
         try:
-            caller, until = await self._recognise(scheme, text.strip())
-        except NotSignedIn:
+            caller, expiry = await self._recognise(scheme, text.strip(), place)
+        except (NotSignedIn, SourceFailed):
             self._limit.failed(place)
             raise
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[digest] = _Known(caller, min(until, self._desk.clock() + REMEMBERED))
+        self._known[digest] = _Known(caller, time.monotonic() + min(REMEMBERED, expiry - self._desk.clock()))
         return caller
 
-    async def _recognise(self, scheme: str, text: str) -> tuple[Caller, float]:
+    def close(self) -> None:
+        """Recognise no more."""
+        if self._keys is not None:
+            self._keys.close()
+
+    async def _recognise(self, scheme: str, text: str, place: str) -> tuple[Caller, float]:
+        """Whom the token stands for, and when it expires (seconds since the epoch)."""
         if scheme.lower() != "bearer" or not text:
             raise NotSignedIn(UNPARSABLE)
         if text.startswith(f"{PREFIX}_"):
             return await self._local(text)
         if self._directory is None:
             raise NotSignedIn(UNPARSABLE)
-        return await self._member(text)
+        return await self._member(text, place)
 
     async def _local(self, text: str) -> tuple[Caller, float]:
         def work(tx: Tx) -> tuple[Caller, float]:
@@ -88,11 +99,11 @@ class Authenticator:
 
         return await self._desk.read(work)
 
-    async def _member(self, text: str) -> tuple[Caller, float]:
+    async def _member(self, text: str, place: str) -> tuple[Caller, float]:
         directory, keys = self._directory, self._keys
         assert directory is not None
         assert keys is not None
-        claims = await self._desk.call(lambda: verify(text, directory, keys))
+        claims = await verify(text, directory, keys, lambda: self._limit.require_room(place))
         caller = await self._desk.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
 

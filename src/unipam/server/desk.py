@@ -13,32 +13,34 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar, cast
 
-from unipam.model.errors import Refused, StoreBusy, UnipamError
+from unipam.model.errors import Refused, StoreBusy
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import Wanted, reserve, reserve_all
 from unipam.plan.tree import By, Plan
+from unipam.server.threads import Outcome, Threads, attempt, deliver, join, require_turn
 from unipam.store.api import Store, Tx
 
 T = TypeVar("T")
-Outcome = tuple["asyncio.Future[Any]", Any]
-"""A waiting future, and its result or error."""
 
 LARGEST_BATCH = 128
 GATHER = 0.003
 """Seconds that the writer lets requests gather when the last batch had company; whoever comes alone never waits."""
 LONGEST_QUEUE = 4096
+ENDING = 2.0
+"""Seconds for which the end waits for work that was begun. What hangs longer is given up with the process."""
 
 
 class _Write(NamedTuple):
     future: asyncio.Future[Any]
+    asked: float
     work: Callable[[Plan], Any]
 
 
 class _Reserve(NamedTuple):
     future: asyncio.Future[Any]
+    asked: float
     wanted: Wanted
 
 
@@ -52,7 +54,7 @@ class Desk:
         self._queue: queue.SimpleQueue[_Write | _Reserve | None] = queue.SimpleQueue()
         self._own = threading.local()
         self._stores: list[Store] = []
-        self._readers = ThreadPoolExecutor(readers, "reader")
+        self._readers = Threads(readers, "reader")
         self._loop = asyncio.get_running_loop()
         self._writer = threading.Thread(target=self._write_on, name="writer", daemon=True)
         self._writer.start()
@@ -74,26 +76,22 @@ class Desk:
         return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse, frees=frees)))
 
     async def _put(self, work: Callable[[Plan], Any]) -> Any:
-        return await self._enqueue(lambda future: _Write(future, work))
+        return await self._enqueue(lambda future, asked: _Write(future, asked, work))
 
     async def reserve(self, wanted: Wanted) -> list[Reserved]:
         """Reserve, together with whoever else waits."""
-        return cast("list[Reserved]", await self._enqueue(lambda future: _Reserve(future, wanted)))
+        return cast("list[Reserved]", await self._enqueue(lambda future, asked: _Reserve(future, asked, wanted)))
 
-    async def _enqueue(self, make: Callable[[asyncio.Future[Any]], _Write | _Reserve]) -> Any:
+    async def _enqueue(self, make: Callable[[asyncio.Future[Any], float], _Write | _Reserve]) -> Any:
         if self._queue.qsize() >= LONGEST_QUEUE:
             raise StoreBusy(f"{LONGEST_QUEUE} writes are waiting already: try again later")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(make(future))
+        self._queue.put(make(future, time.monotonic()))
         return await future
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Do work on one consistent state, in a thread of its own."""
-        return await self.call(lambda: self._plan().read(work))
-
-    async def call(self, work: Callable[[], T]) -> T:
-        """Do something that may block, in a thread."""
-        return await self._loop.run_in_executor(self._readers, work)
+        return await self._readers.call(lambda: self._plan().read(work))
 
     def _plan(self) -> Plan:
         if not hasattr(self._own, "plan"):
@@ -110,7 +108,7 @@ class Desk:
             batch, last = self._batch(first)
             crowd = len(batch) > 1
             outcomes = self._serve(batch)
-            self._loop.call_soon_threadsafe(_deliver, outcomes)
+            deliver(self._loop, outcomes)
             if last:
                 return
 
@@ -136,49 +134,39 @@ class Desk:
             else:
                 outcomes += self._reserve(together)  # in the order of arrival
                 together = []
-                outcomes.append((item.future, self._try(item.work)))
+                outcomes.append((item.future, self._alone(item)))
         return outcomes + self._reserve(together)
-
-    def _try(self, work: Callable[[Plan], Any]) -> Any:
-        try:
-            return work(self._plan())
-        except Exception as error:  # noqa: BLE001 (whatever it is belongs to the caller, and the writer must go on)
-            return error
 
     def _reserve(self, items: list[_Reserve]) -> list[Outcome]:
         if not items:
             return []
         wanted = [item.wanted for item in items]
         by = By("unipam")
-        outcome = self._try(lambda plan: plan.write(lambda tx, b: reserve_all(tx, wanted, b.now), by))
+        outcome = self._try(items[0], lambda plan: plan.write(lambda tx, b: reserve_all(tx, wanted, b.now), by))
         if isinstance(outcome, Refused) and len(items) > 1:  # the store refused what looked free: find out whose
-            return [(item.future, self._alone(item.wanted)) for item in items]
+            return [(item.future, self._alone(item)) for item in items]
         if isinstance(outcome, Exception):
             return [(item.future, outcome) for item in items]
         return [(item.future, each) for item, each in zip(items, outcome, strict=True)]
 
-    def _alone(self, wanted: Wanted) -> Any:
-        return self._try(lambda plan: plan.write(lambda tx, b: reserve(tx, wanted, b.now), wanted.by))
+    def _alone(self, item: _Write | _Reserve) -> Any:
+        if isinstance(item, _Write):
+            return self._try(item, item.work)
+        wanted = item.wanted
+        return self._try(item, lambda plan: plan.write(lambda tx, b: reserve(tx, wanted, b.now), wanted.by))
+
+    def _try(self, item: _Write | _Reserve, work: Callable[[Plan], Any]) -> Any:
+        def in_time() -> Any:
+            require_turn(item.asked)
+            return work(self._plan())
+
+        return attempt(in_time)
 
     def close(self) -> None:
-        """Finish what waits, then let go of every store."""
+        """Finish what waits, then let go of every store; what hangs is left alone."""
+        until = time.monotonic() + ENDING
         self._queue.put(None)
-        self._writer.join()
-        self._readers.shutdown(wait=True)
-        for store in self._stores:
-            store.close()
-
-
-def _deliver(outcomes: list[Outcome]) -> None:
-    for future, outcome in outcomes:
-        if future.done():  # its caller is gone; what was done stays done
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(_own(outcome))
-        else:
-            future.set_result(outcome)
-
-
-def _own(error: Exception) -> Exception:
-    """Several callers may share one error; each gets an instance of its own, since raising changes it."""
-    return type(error)(error.message, **error.facts) if isinstance(error, UnipamError) else error
+        finished = [join(self._writer, until), self._readers.close(until)]
+        if all(finished):
+            for store in self._stores:
+                store.close()

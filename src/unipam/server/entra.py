@@ -1,29 +1,39 @@
 """Entra ID access tokens: signature, issuer, audience, tenant and time, against cached signing keys.
 
-The messages are those of the Azure IPAM application (spec azure-ipam-application §1.7). Keys are fetched in whatever
-thread asks; callers in an event loop use a thread.
+The messages are those of the Azure IPAM application (spec azure-ipam-application §1.7). Keys are fetched on a thread of
+their own, once for everybody who waits; whoever bears a token of a known key never waits.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
 import jwt
+import structlog
 
-from unipam.model.errors import NotSignedIn, SourceFailed
+from unipam.model.errors import NotSignedIn, SourceFailed, UnipamError
+from unipam.server.threads import Threads
+
+log = structlog.get_logger()
 
 KEYS_FRESH = 3600.0
 """Seconds after which the signing keys are fetched anew."""
 KEYS_USABLE = 86_400.0
 """Seconds for which old keys serve while new ones cannot be fetched."""
-UNKNOWN_KEY_PAUSE = 300.0
-"""Seconds at least between two fetches because of a key that is not known; anybody can make one up."""
+UNKNOWN_FOR = 300.0
+"""Seconds for which a key that the directory did not know is not asked for again; anybody can make one up."""
+MOST_UNKNOWN = 1000
+PAUSE = 10.0
+"""Seconds at least between two fetches, whoever asks."""
+PATIENCE = 5.0
+"""Seconds for which the bearer of a token waits for its key."""
 _TIMEOUT = 10.0
 _MOST_BYTES = 1 << 20
 _LEEWAY = 60
@@ -51,56 +61,114 @@ class Directory(NamedTuple):
 
 
 class Keys:
-    """The directory's signing keys by key id."""
+    """The directory's signing keys by key id, for one event loop."""
 
-    def __init__(self, directory: Directory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: Directory, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
         self._clock = clock
-        self._lock = threading.Lock()
+        self._fetcher = Threads(1, "keys")
+        self._fetch: asyncio.Future[None] | None = None
         self._keys: dict[str, jwt.PyJWK] = {}
+        self._unknown: dict[str, float] = {}
         self._fetched = self._tried = float("-inf")
 
-    def find(self, key_id: str) -> jwt.PyJWK:
-        """The key of this id. Raises NotSignedIn when there is none, SourceFailed when none could be had."""
-        with self._lock:
-            now = self._clock()
-            pause = UNKNOWN_KEY_PAUSE if key_id not in self._keys else KEYS_FRESH
-            if now - self._tried > pause or (now - self._fetched > KEYS_FRESH and now - self._tried > _TIMEOUT):
-                self._refresh(now)
-            if key_id not in self._keys:
-                raise NotSignedIn("Unable to find appropriate signing key.")
-            return self._keys[key_id]
+    async def find(self, key_id: str, before_waiting: Callable[[], None]) -> jwt.PyJWK:
+        """The key of this id; `before_waiting` may raise. Raises NotSignedIn or SourceFailed when there is none."""
+        if self._clock() - self._fetched > KEYS_FRESH:
+            self._begin()
+        if key_id not in self._keys or self._clock() - self._fetched > KEYS_USABLE:
+            before_waiting()
+            await self._wait_for(key_id)
+        return self._keys[key_id]
 
-    def _refresh(self, now: float) -> None:
-        self._tried = now
+    async def _wait_for(self, key_id: str) -> None:
+        """Wait for a fetch, unless the key is known not to be. Raises NotSignedIn or SourceFailed."""
+        asked = self._clock()
+        if asked - self._unknown.get(key_id, float("-inf")) > UNKNOWN_FOR:
+            self._begin()
+            await self._end()
+        if self._clock() - self._fetched > KEYS_USABLE:
+            raise SourceFailed("the signing keys of Entra ID cannot be had now", source="entra")
+        if key_id not in self._keys:
+            if self._fetched >= asked:
+                self._remember_unknown(key_id)
+            raise NotSignedIn("Unable to find appropriate signing key.")
+
+    def _remember_unknown(self, key_id: str) -> None:
+        if len(self._unknown) >= MOST_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]
+        self._unknown[key_id] = self._fetched
+
+    def _begin(self) -> None:
+        """Fetch the keys, unless somebody does or did a moment ago."""
+        if self._fetch is None and self._clock() - self._tried > PAUSE:
+            self._tried = self._clock()
+            self._fetch = asyncio.ensure_future(self._renew())
+
+    async def _end(self) -> None:
+        """Wait for the fetch that is under way, if there is one, and not for ever."""
+        if self._fetch is not None:
+            await asyncio.wait([self._fetch], timeout=PATIENCE)
+
+    async def _renew(self) -> None:
         try:
-            self._keys = dict(self._fetch())
-            self._fetched = now
-        except (OSError, ValueError, jwt.PyJWTError) as error:
-            if now - self._fetched > KEYS_USABLE:
-                self._keys = {}
-                raise SourceFailed(
-                    f"the signing keys of {self._directory.authority} cannot be fetched: {error}", source="entra"
-                ) from error
+            self._keys = await self._fetcher.call(lambda: fetch_keys(self._directory))
+            self._fetched = self._clock()
+        except (UnipamError, OSError, ValueError, HTTPException, RecursionError) as error:
+            log.warning("signing keys not fetched", authority=self._directory.authority, error=str(error))
+        finally:
+            self._fetch = None
 
-    def _fetch(self) -> list[tuple[str, jwt.PyJWK]]:
-        context = ssl.create_default_context(cafile=self._directory.ca_file or None)
-        url = self._directory.keys_url
-        if not url.startswith(("https://", "http://")):
-            raise ValueError(f"{url} is no web address")
-        with urllib.request.urlopen(url, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 (checked above)
-            listed = json.loads(answer.read(_MOST_BYTES))
-        rows = [row for row in listed["keys"] if row.get("kty") == "RSA" and "kid" in row]
-        return [(row["kid"], jwt.PyJWK(row, algorithm="RS256")) for row in rows]
+    def close(self) -> None:
+        """Fetch no more; a fetch that hangs is left alone."""
+        self._fetcher.close(time.monotonic())
 
 
-def verify(text: str, directory: Directory, keys: Keys) -> Mapping[str, Any]:
-    """The claims of a token that is good. Raises NotSignedIn, or SourceFailed when the keys cannot be had."""
-    key_id = _check_version(text)
+def fetch_keys(directory: Directory) -> dict[str, jwt.PyJWK]:
+    """The directory's signing keys by key id, without those that make no sense.
+
+    Raises OSError, ValueError, HTTPException or RecursionError.
+    """
+    context = ssl.create_default_context(cafile=directory.ca_file or None)
+    url = directory.keys_url
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"{url} is no web address")
+    with urllib.request.urlopen(url, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 (checked above)
+        listed = json.loads(_read(answer))
+    rows = listed.get("keys") if isinstance(listed, dict) else None
+    if not isinstance(rows, list):
+        raise ValueError(f"{url} lists no keys")
+    return dict(key for row in rows for key in _key(row))
+
+
+def _read(answer: HTTPResponse) -> bytes:
+    """The whole of an answer that comes in time. Raises TimeoutError or ValueError."""
+    until, body = time.monotonic() + _TIMEOUT, b""
+    while data := answer.read1(_MOST_BYTES):
+        body += data
+        if time.monotonic() > until:
+            raise TimeoutError("the answer takes too long")
+        if len(body) > _MOST_BYTES:
+            raise ValueError("the answer is too large")
+    return body
+
+
+def _key(row: Any) -> Iterator[tuple[str, jwt.PyJWK]]:
+    """A row's key with its id; nothing when it is no key for signing by RSA, or is misshapen."""
+    if isinstance(row, dict) and row.get("kty") == "RSA" and isinstance(row.get("kid"), str):
+        try:
+            yield row["kid"], jwt.PyJWK(row, algorithm="RS256")
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError) as error:
+            log.warning("signing key left out", kid=row["kid"], error=str(error))
+
+
+async def verify(text: str, directory: Directory, keys: Keys, before_waiting: Callable[[], None]) -> Mapping[str, Any]:
+    """The claims of a token that is good. Raises as `Keys.find` does."""
+    key = await keys.find(_check_version(text), before_waiting)
     try:
         claims: dict[str, Any] = jwt.decode(
             text,
-            keys.find(key_id),
+            key,
             algorithms=["RS256"],
             audience=directory.client,
             issuer=directory.issuer,

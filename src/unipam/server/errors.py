@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -11,7 +13,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from unipam.model.errors import UnipamError
+from unipam.model.errors import StoreBroken, StoreFull, UnipamError
+from unipam.plan.access.callers import Caller
 from unipam.server.azure_ipam.common import answer_error
 from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
 from unipam.server.register import reply
@@ -25,14 +28,29 @@ def _is_native(request: Request) -> bool:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, UnipamError)
-    return problem(request, error) if _is_native(request) else answer_error(request, error)
+    told = _told(request, error)
+    return problem(request, told) if _is_native(request) else answer_error(request, told)
+
+
+def _told(request: Request, error: UnipamError) -> UnipamError:
+    """The error as this caller may know it: what is wrong with the database, and where that is, only administrators."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if not isinstance(error, StoreBroken | StoreFull) or (caller is not None and caller.admin):
+        return error
+    log.error("database", error=error.message, **error.facts)
+    return type(error)("the database cannot be used now; why is in the register's log")
 
 
 async def _misshapen(request: Request, error: Exception) -> Response:
     """A body or query of the wrong shape: where and why, but never what was sent (it may not be text at all)."""
     assert isinstance(error, RequestValidationError)
-    rows = [{"loc": [str(p) for p in e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    rows = [{"loc": [str(p) for p in e["loc"]], "msg": _reason(e), "type": e["type"]} for e in error.errors()]
     return invalid(rows) if _is_native(request) else reply({"detail": rows}, 422)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    why = f": {error['ctx']['error']}" if error["type"] == "json_invalid" else ""
+    return f"{error['msg']}{why}"
 
 
 async def _http(request: Request, error: Exception) -> Response:

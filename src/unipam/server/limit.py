@@ -27,7 +27,8 @@ class FailureLimit:
             raise Throttled(f"too many failed sign-ins from {place}: wait {wait} s", seconds=wait)
 
     def failed(self, place: str) -> None:
-        """One more failure."""
+        """One more failure. Raises Throttled when there were too many before it."""
+        self.require_room(place)
         if len(self._failures) >= MOST_PLACES:
             self._failures.pop(next(iter(self._failures)))
         self._failures[place] = [*self._recent(place), self._clock()][-self._allowed :]

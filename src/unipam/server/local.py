@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from unipam.plan.access.callers import Caller
 from unipam.server import register
@@ -22,10 +22,15 @@ class Application:
 
     def __init__(self, database: str, name: str) -> None:
         self._app = make_app(Settings(database, follows=False))
-        self._app.dependency_overrides[register.signed_in] = lambda: Caller(name, name, admin=True)
+        self._caller = Caller(name, name, admin=True)
+        self._app.dependency_overrides[register.signed_in] = self._sign_in
         self._runner = asyncio.Runner()
         self._lifespan = self._app.router.lifespan_context(self._app)
         self._runner.run(self._lifespan.__aenter__())
+
+    async def _sign_in(self, request: Request) -> Caller:
+        request.state.caller = self._caller
+        return self._caller
 
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Answer one request: status and body."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, Request
@@ -21,11 +23,20 @@ from unipam.server.auth import Authenticator
 from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
 from unipam.server.surroundings import PROCESS
+from unipam.server.threads import Threads
+
+T = TypeVar("T")
+
+CLOSING = 1.0
+"""Seconds for which a look at the cloud that is under way is waited for at the end."""
 
 
 @dataclass
 class Register:
-    """The parts of one running register."""
+    """The parts of one running register.
+
+    Whoever looks at the cloud may wait long, so each kind of looking has threads of its own.
+    """
 
     desk: Desk
     cloud: Cloud
@@ -36,10 +47,17 @@ class Register:
     container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
+    _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
+    _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
+    _aside: Threads = field(default_factory=lambda: Threads(1, "aside"))
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do in a thread what takes long by computing, such as reading a large body."""
+        return await self._aside.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """What is seen of the cloud. Raises SourceFailed."""
-        return await self.desk.call(lambda: self.cloud.snapshot(newer_than=newer_than))
+        return await self._looking.call(lambda: self.cloud.snapshot(newer_than=newer_than))
 
     async def last_snapshot(self) -> Snapshot:
         """What is seen of the cloud, or an empty one: for what can be answered without it."""
@@ -72,7 +90,7 @@ class Register:
         """
         if not caller.credential:
             return Snapshot()
-        return await asyncio.to_thread(self.cloud.visible_to, caller.credential, newer_than=newer_than)
+        return await self._visiting.call(lambda: self.cloud.visible_to(caller.credential, newer_than=newer_than))
 
     async def sight(self, caller: Caller, space: str | None = None) -> Sight:
         """Which networks of the plan, or of one of its spaces, this caller may know of.
@@ -113,6 +131,18 @@ class Register:
         """The header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
         return {"Age": str(max(0, round(self.clock() - snapshot.taken)))} if snapshot.taken else {}
 
+    async def close(self) -> None:
+        """Let go of the cloud and the database; what hangs is left alone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self._looking.call(self.cloud.close)
+        now = time.monotonic()
+        self.auth.close()
+        self._looking.close(now)
+        self._visiting.close(now)
+        self._aside.close(now)
+        self.desk.close()
+
 
 def register_of(request: Request) -> Register:
     """The register that serves this request."""
@@ -129,9 +159,12 @@ async def _here(request: Request) -> Register:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who is asking. Raises NotSignedIn, Forbidden or Throttled."""
-    place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
-    return await register_of(request).auth.caller(request.headers.get("authorization", ""), place)
+    """Who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
+    if not hasattr(request.state, "caller"):
+        place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
+        authorization = request.headers.get("authorization", "")
+        request.state.caller = await register_of(request).auth.caller(authorization, place)
+    return cast("Caller", request.state.caller)
 
 
 Signed = Annotated[Caller, Depends(signed_in)]

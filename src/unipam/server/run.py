@@ -17,20 +17,24 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from unipam.model.errors import StoreBroken, UnipamError
+from unipam.addr.prefix import Prefix
+from unipam.model.errors import BadValue, StoreBroken, UnipamError
+from unipam.model.objects import parse_place
 from unipam.plan import idempotency
 from unipam.plan.access.tokens import bootstrap, follow_spaces
 from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
 from unipam.plan.open import open_store
-from unipam.plan.tree import By, Plan
-from unipam.server import logs, surroundings
+from unipam.plan.tree import WHOLE_LINE, By, Plan
+from unipam.server import listener, logs, surroundings
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
+from unipam.server.connection import Connection
 from unipam.server.desk import Desk
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
 from unipam.server.register import Register
+from unipam.server.serve import FINISHING, Server
 
 log = structlog.get_logger()
 
@@ -43,6 +47,13 @@ usual 5 ms it would wait for the event loop ten times in one transaction."""
 COLLECT = (50_000, 20, 100)
 """When garbage is looked for. A listing of a large plan makes a hundred thousand objects and no garbage; Python's usual
 700 would look for some a hundred times meanwhile."""
+
+
+LONGEST_TRANSACTION = 60.0
+"""Seconds that a transaction on PostgreSQL may take; an import of a large plan takes longest."""
+
+EVERYBODY = "*"
+"""As proxies: whoever connects is believed about its callers."""
 
 
 @dataclass
@@ -77,27 +88,43 @@ def run(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(*COLLECT)
     logs.configure()
+    server = make_server(settings, make_app(settings))
+    # uvicorn ends in good order, then sends the signal on to whoever was there before: that is us, and we are done.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run()
+
+
+def make_server(settings: Settings, app: FastAPI) -> Server:
+    """What serves the application; it listens already. Raises BadValue when it cannot."""
     config = uvicorn.Config(
-        make_app(settings),
-        host=settings.host,
-        port=settings.port,
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
         ssl_certfile=settings.certificate or None,
         ssl_keyfile=settings.key or None,
         forwarded_allow_ips=settings.proxies,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=FINISHING,
         server_header=False,
     )
-    # uvicorn ends in good order, then sends the signal on to whoever was there before: that is us, and we are done.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    try:
+        listening = listener.bind(settings.host, settings.port)
+    except OSError as error:
+        raise BadValue(f"cannot listen at {settings.host}:{settings.port}: {error.strerror}", field="port") from error
+    return Server(config, listening, _proxies(settings.proxies))
+
+
+def _proxies(text: str) -> list[Prefix]:
+    """From where connections are many clients'. Raises BadValue."""
+    return [WHOLE_LINE] if text == EVERYBODY else [parse_place(each.strip(), "proxies") for each in text.split(",")]
 
 
 def prepare(settings: Settings) -> None:
     """Make the database if need be, on the very first start the first administrator's token, and old tokens new."""
-    store = open_store(settings.database)
+    store = open_store(settings.database, LONGEST_TRANSACTION)
     try:
         plan = Plan(store)
         text = plan.write(bootstrap, By("unipam", "system", reason="first start"))
@@ -132,7 +159,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Register]:
-        desk = Desk(lambda: open_store(settings.database), time.time)
+        desk = Desk(lambda: open_store(settings.database, LONGEST_TRANSACTION), time.time)
         limit = FailureLimit(time.monotonic, settings.failures)
         auth = Authenticator(desk, settings.directory, limit, settings.everybody)
         cloud = settings.cloud()
@@ -148,8 +175,7 @@ def make_app(settings: Settings) -> FastAPI:
                 follower.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await follower
-            await asyncio.get_running_loop().run_in_executor(None, cloud.close)
-            await asyncio.get_running_loop().run_in_executor(None, desk.close)
+            await register.close()
 
     return create_app(start)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,19 +16,25 @@ import psycopg
 from psycopg import errors as pg
 
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
-from unipam.store.postgres_tx import PostgresTx, Whole
+from unipam.store.postgres_connection import Connection, connect
+from unipam.store.postgres_tx import PostgresTx
+
+PATIENCE = 5.0
+"""Seconds that a writer waits for another one: well below those after which a silent server is given up."""
 
 
 class PostgresStore:
     """A register's database. `patience` is how many seconds a transaction waits for another writer.
 
-    A lost connection is made anew by the next transaction. One handle serves one thread.
+    No transaction takes longer than `longest` seconds (0: no limit). A lost connection is made anew by the next
+    transaction. One handle serves one thread.
     """
 
-    def __init__(self, database: str, *, patience: float = 15.0) -> None:
+    def __init__(self, database: str, *, patience: float = PATIENCE, longest: float = 0.0) -> None:
         self.database = database
         self._patience = patience
-        self._connection: psycopg.Connection[Any] | None = None
+        self._longest = longest
+        self._connection: Connection | None = None
         try:
             with self._translated():
                 self._prepare()
@@ -46,13 +53,11 @@ class PostgresStore:
                 version=version,
             )
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self.database, autocommit=True, connect_timeout=10, application_name="unipam"
-            )
-            self._connection.adapters.register_loader("numeric", Whole)
-            self._connection.execute("SET client_min_messages = warning")
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.lost:
+            self.close()
+            self._connection = connect(self.database, self._longest)
+        self._connection.until = time.monotonic() + self._longest if self._longest else float("inf")
         return self._connection
 
     def migrate(self) -> list[str]:
@@ -71,7 +76,7 @@ class PostgresStore:
                 connection.execute(lock)
                 yield tx
                 tx.send()
-                connection.execute("COMMIT")
+                _commit(connection)
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -96,7 +101,7 @@ class PostgresStore:
 
     def check(self) -> list[str]:
         """See `store.api.Store`: whether the runs are exactly what is claimed."""
-        with self.reading() as tx:
+        with self.reading() as tx, _unhurried(tx.connection):
             return [f"the runs under {parent} do not match its claims" for parent in tx.unsound()]
 
     def close(self) -> None:
@@ -110,6 +115,27 @@ class PostgresStore:
             yield
         except psycopg.Error as error:
             raise translate(error) from error
+
+
+def _commit(connection: Connection) -> None:
+    """Make what was done durable. An answer that does not come leaves open whether it is."""
+    try:
+        connection.execute("COMMIT")
+    except psycopg.OperationalError as error:
+        if connection.closed:
+            raise StoreBroken(f"the database fell silent at the commit, so it may be done: look ({error})") from error
+        raise
+
+
+@contextlib.contextmanager
+def _unhurried(connection: Connection) -> Iterator[None]:
+    """Within a transaction: wait for as long as its statements take, for they read or change everything."""
+    connection.execute("SET LOCAL statement_timeout = 0")
+    connection.silence = connection.until = float("inf")
+    try:
+        yield
+    finally:
+        del connection.silence
 
 
 def _roll_back(connection: psycopg.Connection[Any]) -> None:
@@ -130,10 +156,10 @@ def _version(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row and row[0] else 0
 
 
-def migrate(connection: psycopg.Connection[Any]) -> list[str]:
+def migrate(connection: Connection) -> list[str]:
     """Apply the steps that are missing, each whole or not at all; their names. Others who do so are waited for."""
     done = []
-    with connection.transaction():
+    with connection.transaction(), _unhurried(connection):
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('unipam migrate'))")
         version = _version(connection)
         if version == 0:
@@ -151,7 +177,7 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
 def migrate_database(database: str) -> list[str]:
     """Bring the schema of a database up to date; the names of the steps that were taken. Raises the store's errors."""
     try:
-        with psycopg.connect(database, autocommit=True, connect_timeout=10) as connection:
+        with connect(database) as connection:
             return migrate(connection)
     except psycopg.Error as error:
         raise translate(error) from error
@@ -163,6 +189,8 @@ def translate(error: psycopg.Error) -> UnipamError:
         return Overlap("the database refused a second claim on the same addresses or name")
     if isinstance(error, pg.LockNotAvailable | pg.SerializationFailure | pg.DeadlockDetected):
         return StoreBusy("another writer holds the database: try again")
+    if isinstance(error, pg.QueryCanceled):
+        return StoreBusy("the database took too long, so nothing was changed: ask for less, or later")
     if isinstance(error, pg.DiskFull):
         return StoreFull("no space left for the database: free some on its server")
     if isinstance(error, psycopg.DataError):

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from psycopg.adapt import Loader
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
 _UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = %s' for column in CHANGEABLE)} WHERE id = %s"
@@ -30,13 +30,6 @@ _CHECK = """
     SELECT coalesce(claimed.parent, kept.parent) FROM claimed FULL JOIN kept USING (parent)
     WHERE parent > 0 AND claimed.spans IS DISTINCT FROM kept.spans
 """
-
-
-class Whole(Loader):
-    """Loads numeric, of which all of ours are whole numbers, as int."""
-
-    def load(self, data: Any) -> int:
-        return int(bytes(data))
 
 
 _n = Decimal
@@ -54,17 +47,17 @@ def _entry(row: Any) -> Entry:
 class PostgresTx:
     """A transaction on one connection; see `store.api.Tx` for what each call means."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._entries: list[tuple[int, Entry]] = []
         self._last_entry: int | None = None
 
     def _run(self, sql: str, values: Sequence[object] = ()) -> psycopg.Cursor[Any]:
-        return self._connection.execute(sql, values)
+        return self.connection.execute(sql, values)
 
     def _copy(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Rows in bulk. (An array for each column would be escaped text by text, which takes longer than the rest.)"""
-        with self._connection.cursor() as cursor, cursor.copy(sql) as copy:
+        with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in rows:
                 copy.write_row(row)
 

@@ -88,7 +88,7 @@ def read_document(data: bytes) -> Document:
     try:
         raw = msgspec.json.decode(data)
         if isinstance(raw, list):
-            return Document(FORMAT, 0.0, [_azure_space(space) for space in raw])
+            raw = msgspec.to_builtins(Document(FORMAT, 0.0, [_azure_space(space) for space in raw]))
         document = msgspec.convert(raw, Document)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadValue(f"this is no plan: {error!r}", field="document") from None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -20,9 +19,10 @@ from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, AdminBody, PatchBody
 from unipam.server.azure_ipam.common import empty, require_admin, says
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter()
+router = Router()
 
 Admins = Annotated[list[AdminBody], MANY]
 Subscriptions = Annotated[list[uuid.UUID], MANY]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
@@ -20,10 +19,11 @@ from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
 from unipam.server.azure_ipam import answers as a
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(include_in_schema=False)
-status_router = APIRouter(tags=["status"])
+router = Router(include_in_schema=False)
+status_router = Router(tags=["status"])
 
 Render = Callable[[Snapshot, shapes.Parents], Any]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.addr.prefix import BITS, Prefix
@@ -17,9 +16,10 @@ from unipam.server.azure_ipam.bodies import MANY, EndpointBody, Names, PatchBody
 from unipam.server.azure_ipam.common import empty, patched, require_planner, says
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(
+router = Router(
     prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets/{subnet}/endpoints", tags=["external endpoints"]
 )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -16,9 +15,10 @@ from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody,
 from unipam.server.azure_ipam.common import empty, patched, patched_prefix, require_planner, says
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals", tags=["external networks"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/externals", tags=["external networks"])
 
 PATHS = {"/name": "name", "/desc": "desc", "/cidr": "cidr"}
 

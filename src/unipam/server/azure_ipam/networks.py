@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -13,9 +12,10 @@ from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import Names, NetworkBody
 from unipam.server.azure_ipam.common import empty, require_planner, says
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/networks", tags=["networks"])
 
 
 @router.get("", response_model=list[a.VNet] | list[a.NetworkExpand])

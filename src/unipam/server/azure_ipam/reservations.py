@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -19,9 +18,10 @@ from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockReservationBody, Names, SpaceReservationBody
 from unipam.server.azure_ipam.common import NO_CONTENT, empty, require_reserving, says
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}", tags=["reservations"])
+router = Router(prefix="/spaces/{space}", tags=["reservations"])
 
 
 def _own_only(caller: Caller, space: str, text: str) -> Callable[[Reserved], None]:

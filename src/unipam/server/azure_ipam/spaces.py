@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
@@ -15,9 +14,10 @@ from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockBody, PatchBody, SpaceBody
 from unipam.server.azure_ipam.common import empty, patched, patched_prefix, require_admin, require_planner, says
 from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces", tags=["spaces"])
+router = Router(prefix="/spaces", tags=["spaces"])
 
 _SPACE_PATHS = {"/name": "name", "/desc": "desc"}
 _BLOCK_PATHS = {"/name": "name", "/cidr": "cidr"}

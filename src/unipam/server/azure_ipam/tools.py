@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.addr.prefix import Prefix
@@ -19,9 +18,10 @@ from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
 from unipam.server.azure_ipam.common import says
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/tools", tags=["tools"])
+router = Router(prefix="/tools", tags=["tools"])
 
 
 @router.post("/nextAvailableVNet", response_model=a.NextNetwork)

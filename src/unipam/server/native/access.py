@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from unipam.model.errors import Forbidden
@@ -17,9 +17,10 @@ from unipam.server.native import models as m
 from unipam.server.native.common import Paged, Writing, page, problems, write
 from unipam.server.native.operations import Answer, require_admin
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(tags=["administration"])
+router = Router(tags=["administration"])
 
 
 @router.get("/me", responses=problems())
@@ -82,7 +83,8 @@ async def import_plan(
 ) -> Response:
     """Create everything of a document that is not there yet; also of the answer of the original's GET /api/spaces."""
     require_admin(caller)
-    document = read_document(await request.body())
+    body = await request.body()
+    document = await register.aside(lambda: read_document(body))
     snapshot = await register.last_snapshot()
 
     def work(tx: Tx, by: By) -> Answer:

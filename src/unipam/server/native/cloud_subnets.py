@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -19,9 +19,10 @@ from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
 from unipam.server.native import models as m
 from unipam.server.native.common import Overlaps, Paged, page, problems
 from unipam.server.register import Here, Signed
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/networks", tags=["plan"])
 
 
 class NetworkSubnet(BaseModel):

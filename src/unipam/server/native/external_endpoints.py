@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -18,9 +17,10 @@ from unipam.server.native.external_common import change, made, one, remove, rows
 from unipam.server.native.operations import Answer, require_planner
 from unipam.server.places import SubnetPlace
 from unipam.server.register import Here, Signed
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(
+router = Router(
     prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets/{subnet}/endpoints", tags=["externals"]
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, repeat
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.addr.prefix import format_address
@@ -20,9 +20,10 @@ from unipam.server.native.externals import NewOnes
 from unipam.server.native.operations import Answer, require_planner
 from unipam.server.places import ExternalPlace, SubnetPlace
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets", tags=["externals"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/externals/{external}/subnets", tags=["externals"])
 
 _REASON = "the lowest free address that a host may have"
 

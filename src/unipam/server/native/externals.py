@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -20,9 +19,10 @@ from unipam.server.native.operations import Answer, require_planner
 from unipam.server.native.questions import Searching
 from unipam.server.places import ExternalPlace
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}/blocks/{block}/externals", tags=["externals"])
+router = Router(prefix="/spaces/{space}/blocks/{block}/externals", tags=["externals"])
 
 NewOnes = Annotated[list[x.NewExternal], Field(min_length=1, max_length=1000)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
@@ -17,9 +16,10 @@ from unipam.server.native.common import Paged, Writing, page, problems, write
 from unipam.server.native.models import Body, Name, Page
 from unipam.server.native.operations import Answer, require_admin
 from unipam.server.register import Here, Signed
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/grants", tags=["administration"])
+router = Router(prefix="/grants", tags=["administration"])
 
 
 class NewGrant(Body):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
@@ -15,8 +15,9 @@ from unipam.server.native.common import Paged, page, problems
 from unipam.server.native.inquiries import Search
 from unipam.server.native.operations import require_admin
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 
-router = APIRouter(tags=["questions"])
+router = Router(tags=["questions"])
 
 
 async def _search(

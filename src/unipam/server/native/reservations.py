@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.plan import networks
@@ -14,9 +14,10 @@ from unipam.server.native import models as m
 from unipam.server.native.common import Paged, Writing, etag, page, problems, write
 from unipam.server.native.operations import Answer, require_planner
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 from unipam.store.api import Tx
 
-router = APIRouter(prefix="/spaces/{space}", tags=["plan"])
+router = Router(prefix="/spaces/{space}", tags=["plan"])
 
 
 @router.post("/reservations", status_code=201, response_model=list[m.Reservation], responses=problems(404, 409))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.server.native import models as m
 from unipam.server.native import planning
 from unipam.server.native.common import Force, Overlaps, Paged, WithUse, Writing, etag, page, problems, write
 from unipam.server.register import Here, Signed, reply
+from unipam.server.routing import Router
 
-router = APIRouter(prefix="/spaces", tags=["plan"])
+router = Router(prefix="/spaces", tags=["plan"])
 
 
 @router.get("", response_model=m.Page[m.Space], responses=problems())

@@ -1,0 +1,81 @@
+"""Work in threads: what hangs keeps nobody waiting for ever, neither its neighbours nor the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from unipam.model.errors import StoreBusy
+from unipam.plan.blocks import create_space
+from unipam.plan.open import open_store
+from unipam.plan.tree import By
+from unipam.server import threads
+from unipam.server.desk import Desk
+from unipam.server.threads import Threads
+from unipam.store.api import Store
+
+ME = By("me", "me")
+
+
+def test_what_comes_to_its_turn_too_late_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LONGEST_WAIT", 0.1)
+    going, begun = threading.Event(), []
+
+    async def main() -> None:
+        one = Threads(1, "one")
+        hanging = asyncio.ensure_future(one.call(going.wait))
+        late = asyncio.ensure_future(one.call(lambda: begun.append(1)))
+        await asyncio.sleep(0.3)
+        going.set()
+        assert await hanging
+        with pytest.raises(StoreBusy, match="nothing was begun"):
+            await late
+        assert await one.call(lambda: 7) == 7
+        assert one.close(time.monotonic() + 60)
+
+    asyncio.run(main())
+    assert begun == []
+
+
+def test_a_write_that_comes_too_late_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LONGEST_WAIT", 0.1)
+    going = threading.Event()
+
+    async def main() -> None:
+        desk = Desk(lambda: open_store(str(tmp_path / "r.db")), time.time)
+        hanging = asyncio.ensure_future(desk.write(lambda tx, by: going.wait(60), ME))
+        await asyncio.sleep(0.2)  # it is alone in its batch
+        late = asyncio.ensure_future(desk.write(lambda tx, by: create_space(tx, by, "S", "s"), ME))
+        await asyncio.sleep(0.3)
+        going.set()
+        assert await hanging
+        with pytest.raises(StoreBusy):
+            await late
+        assert await desk.read(lambda tx: tx.spaces()) == []
+        desk.close()
+
+    asyncio.run(main())
+
+
+def test_the_end_does_not_wait_for_what_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unipam.server.desk.ENDING", 0.1)
+    going = threading.Event()
+
+    def opened() -> Store:
+        going.wait(60)
+        return open_store(str(tmp_path / "r.db"))
+
+    async def main() -> None:
+        desk = Desk(opened, time.time)
+        hanging = asyncio.ensure_future(desk.read(lambda tx: tx.spaces()))
+        await asyncio.sleep(0.1)
+        desk.close()
+        assert not hanging.done()
+        going.set()
+        assert await hanging == []
+
+    asyncio.run(main())
