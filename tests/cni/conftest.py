@@ -149,7 +149,7 @@ class Node:
         self.interpreter = self.directory / "python"
         self.interpreter.write_text(RECORDING_INTERPRETER.format(self.directory))
         self.interpreter.chmod(0o755)
-        self.plugin.write_bytes(launcher.told(self.socket, str(self.interpreter)))
+        self.plugin.write_bytes(launcher.told(self.socket, launcher.cold([str(self.interpreter)])))
         self.plugin.chmod(0o755)
 
     def start(self, env: dict[str, str] | None = None, **how: Any) -> Launched:
@@ -177,7 +177,11 @@ class Node:
         assert answer == (3, b"cold\n", b"")
         assert self.recorded("stdin") == (self.conf if stdin is None else stdin)
         assert b"socket:" not in self.recorded("descriptors")
-        assert self.recorded("argv").split(b"\0") == [*map(os.fsencode, launcher.cold()), os.fsencode(self.plugin), b""]
+        assert self.recorded("argv").split(b"\0") == [
+            *map(os.fsencode, launcher.cold()[1:]),
+            os.fsencode(self.plugin),
+            b"",
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def test_an_installed_launcher_knows_its_socket_and_its_interpreter(bin_dir: Pat
         assert change.path.stat().st_mode & 0o7777 == 0o755
         told = launcher.settings(change.path)
         assert told.socket == str(SOCKET)
-        assert told.fallback == (sys.executable, *launcher.cold())
+        assert told.fallback == launcher.cold()
 
 
 def test_the_former_plugin_is_kept_as_the_file_it_was(bin_dir: Path) -> None:
@@ -170,7 +170,7 @@ def test_unusable_paths_are_refused(bin_dir: Path, socket: str, python: str, why
     original(bin_dir)
     before = picture(bin_dir)
     with pytest.raises(InstallError, match=why):
-        install(bin_dir, Path(socket), ["host-local"], python=python)
+        install(bin_dir, Path(socket), ["host-local"], fallback=launcher.cold([python]))
     assert picture(bin_dir) == before
 
 
@@ -373,8 +373,8 @@ def test_no_call_ever_fails_while_plugins_come_and_go(bin_dir: Path) -> None:
     ]
     flips = 0
     while any(caller.poll() is None for caller in callers):
-        install(bin_dir, SOCKET, ["host-local"], python="/bin/true")
-        install(bin_dir, Path("/run/other"), ["host-local"], python="/bin/true")
+        install(bin_dir, SOCKET, ["host-local"], fallback=["/bin/true"])
+        install(bin_dir, Path("/run/other"), ["host-local"], fallback=["/bin/true"])
         uninstall(bin_dir)
         flips += 1
     assert [caller.communicate()[1] for caller in callers] == ["", ""]

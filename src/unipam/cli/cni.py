@@ -48,9 +48,16 @@ def command() -> None:
 @click.option(
     "--name", "names", multiple=True, default=registry.names(), show_default=True, help="A plugin's name; repeatable."
 )
+@click.option(
+    "--copy-to",
+    "root",
+    type=click.Path(path_type=Path),
+    help="Copy this unipam with its interpreter there first, and let the plugins fall back on that: for a container "
+    "whose node has no Python. The directory must be the node's, under the same path.",
+)
 @_dry_run
 @_output
-def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, output: str) -> None:
+def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | None, dry_run: bool, output: str) -> None:
     """Put unipam in the place of the named plugins; what was there is kept beside it.
 
     Each plugin asks the agent at the socket, and works without one as well. Running plugins are not disturbed.
@@ -59,10 +66,15 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], dry_run: bool, 
     Examples:
       unipam cni install
       unipam cni install --bin-dir /usr/lib/cni --dry-run
+      unipam cni install --name host-local --copy-to /opt/unipam
     """
     from unipam.cni import install as installation
+    from unipam.cni import standalone
 
-    _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
+    if root:
+        _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
+    else:
+        _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
 
 
 @command.command()

@@ -25,9 +25,11 @@ from unipam.model.errors import UnipamError
     show_default=True,
     help="Ledgers to look at.",
 )
+@click.option("--wait", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
+              help="Give an agent that is only starting so long to answer.")  # fmt: skip
 @format_option
 @click.pass_context
-def command(context: click.Context, path: str, data_dirs: tuple[str, ...], output: str) -> None:
+def command(context: click.Context, path: str, data_dirs: tuple[str, ...], wait: float, output: str) -> None:
     """One look at the node: does the agent answer, are the ledgers sound, how full are the pools, what leaked.
 
     Exit code 1 when the agent does not answer or a ledger cannot be used.
@@ -37,7 +39,7 @@ def command(context: click.Context, path: str, data_dirs: tuple[str, ...], outpu
       unipam status
       unipam status --data-dir /run/cni/networks -o json
     """
-    agent = _agent(path)
+    agent = _agent(path, time.monotonic() + wait)
     ledgers = [_ledger(directory) for directory in data_dirs]
     if output == "table":
         _print(path, agent, ledgers)
@@ -47,7 +49,14 @@ def command(context: click.Context, path: str, data_dirs: tuple[str, ...], outpu
         context.exit(1)
 
 
-def _agent(path: str) -> dict[str, object]:
+def _agent(path: str, deadline: float) -> dict[str, object]:
+    """What the agent says, asked again until it answers or the deadline (monotonic) has passed."""
+    while (found := _ask(path))["state"] != "answers" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def _ask(path: str) -> dict[str, object]:
     from unipam.cni.call import Call, encode_call, frame_size
 
     call = encode_call(Call("host-local", {"CNI_COMMAND": "VERSION"}, b""))

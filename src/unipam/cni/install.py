@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -22,7 +21,7 @@ from unipam.cni.launcher import InstallError
 from unipam.cni.originals import KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 _HELD, _FRESH = ".{}.unipam-held", ".{}.unipam-new"
@@ -44,17 +43,17 @@ class Change(NamedTuple):
 
 
 def install(
-    bin_dir: Path, socket: Path, names: Iterable[str], *, python: str = sys.executable, dry_run: bool = False
+    bin_dir: Path, socket: Path, names: Iterable[str], *, fallback: Sequence[str] = (), dry_run: bool = False
 ) -> list[Change]:
     """Put launchers that ask the agent at `socket` into `bin_dir` under the plugin `names`; all of them or none.
 
     A plugin that was there is kept beside it, once: an original that was kept earlier is never overwritten. Doing it
-    again changes nothing. `python` is the interpreter (of the environment that has unipam) for calls without an agent.
+    again changes nothing. `fallback` is the command for calls without an agent, by default this interpreter's.
 
     Raises:
         InstallError: a name, path or the directory is unusable; or the plugin differs from the original kept earlier.
     """
-    content = launcher.told(socket, python)
+    content = launcher.told(socket, fallback or launcher.cold())
     with _locked(bin_dir):
         changes = [_plan_install(_plugin(bin_dir, name), content) for name in dict.fromkeys(names)]
         if not dry_run:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,8 +48,8 @@ _SOCKET = _Slot(b"<unipam:socket:108>\0", 108)
 _FALLBACK = _Slot(b"<unipam:fallback:4096>\0", 4096)
 
 
-def told(socket: Path, python: str) -> bytes:
-    """The built launcher, told to ask the agent at `socket` and to become `python` when none answers.
+def told(socket: Path, fallback: Sequence[str]) -> bytes:
+    """The built launcher, told to ask the agent at `socket` and to become `fallback` (see `cold`) when none answers.
 
     Raises:
         InstallError: one of the two is unusable, or this unipam was built without its launcher.
@@ -58,29 +59,32 @@ def told(socket: Path, python: str) -> bytes:
         message = f"{_BUILT} is missing: unipam was built without its launcher; install it again with a C compiler"
         raise InstallError(message)
     binary = _fill(_SOCKET, binary, [str(socket)], end=b"")
-    binary = _fill(_FALLBACK, binary, [python, *cold()], end=b"\0")
+    binary = _fill(_FALLBACK, binary, fallback, end=b"\0")
     if not socket.is_absolute():
         message = f"{str(socket)!r} is relative, and plugins run in any directory: give the socket's absolute path"
         raise InstallError(message)
-    if not Path(python).is_absolute() or not os.access(python, os.X_OK):
-        message = f"{python!r} cannot be run: give the absolute path of the interpreter that has unipam"
+    if not Path(fallback[0]).is_absolute() or not os.access(fallback[0], os.X_OK):
+        message = f"{fallback[0]!r} cannot be run: give the absolute path of the interpreter that has unipam"
         raise InstallError(message)
     return binary
 
 
-def cold() -> tuple[str, ...]:
-    """The interpreter's arguments on the cold path.
+def cold(interpreter: Sequence[str] = (sys.executable,), packages: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the command of the cold path: this interpreter, or another one that has unipam in `packages`.
 
     -I, because PYTHONPATH and the like are the runtime's and not ours; -S and the few paths that are needed, because
     looking through site-packages would be a quarter of the whole call.
     """
+    code = f"import sys; sys.path += {list(packages) or _own_packages()}; from unipam.cold.__main__ import main; main()"
+    return *interpreter, "-I", "-S", "-c", code
+
+
+def _own_packages() -> list[str]:
     import msgspec
 
     import unipam
 
-    roots = list(dict.fromkeys(str(Path(module.__path__[0]).parent) for module in (unipam, msgspec)))
-    code = f"import sys; sys.path += {roots}; from unipam.cold.__main__ import main; main()"
-    return "-I", "-S", "-c", code
+    return list(dict.fromkeys(str(Path(module.__path__[0]).parent) for module in (unipam, msgspec)))
 
 
 def _fill(slot: _Slot, binary: bytes, words: Sequence[str], end: bytes) -> bytes:
