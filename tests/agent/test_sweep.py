@@ -77,6 +77,20 @@ def test_metrics_count_calls_and_addresses(
         assert f'network="swept",pool="0",state="{state}"}} {count}.0' in text
 
 
+def test_an_agent_that_takes_over_serves_metrics_beside_the_one_that_goes(
+    start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path, port: int
+) -> None:
+    """Of one pod and the next, on one node."""
+    old = start_agent("--metrics", f"127.0.0.1:{port}")
+    call = installed(old.socket)
+    assert call("ADD", config(tmp_path), "a").code == 0
+    start_agent("--metrics", f"127.0.0.1:{port}", directory=old.socket.parent)
+    old.stop()
+    assert call("ADD", config(tmp_path), "b").code == 0
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        assert 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 1.0' in answer.read().decode()
+
+
 def test_a_call_is_one_line_of_log(
     start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path
 ) -> None:

@@ -122,6 +122,17 @@ def test_status_without_an_agent_fails_and_shows_the_ledger(data_dir: Path, tmp_
     assert "one pool 0: 1 used, 252 free" in told.output
 
 
+def test_status_waits_for_an_agent_that_is_starting(data_dir: Path, tmp_path: Path) -> None:
+    words = [UNIPAM, "status", "--socket", tmp_path / "agent.sock", "--data-dir", data_dir, "--wait", "60"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as status:
+        with subprocess.Popen([UNIPAM, "agent", "--socket", tmp_path / "agent.sock", "--metrics", ""]) as agent:
+            try:
+                assert "answers" in status.communicate(timeout=60)[0]
+            finally:
+                agent.terminate()
+    assert status.returncode == 0
+
+
 def test_adoption_is_shown_done_and_taken_back(tmp_path: Path) -> None:
     network = tmp_path / "net"
     network.mkdir()

@@ -12,6 +12,8 @@ from tests.fakes.azure import azure
 from tests.server.live import Client
 from tests.server.process import UNIPAM, Process, clean_environment
 
+from unipam.plan.access.tokens import make_text
+
 Start = Callable[..., Process]
 
 
@@ -92,6 +94,39 @@ def test_everybody_is_believed_only_where_it_is_meant(start: Start, tmp_path: Pa
     assert "--trust-every-proxy" in done.stderr
     register = start("--failures", "2", "--trust-every-proxy", FORWARDED_ALLOW_IPS="*")
     assert [fail(register, f"198.51.100.{n}, 192.0.2.1") for n in range(3)] == [401] * 3
+
+
+def test_the_first_administrator_has_the_token_that_was_given(start: Start, tmp_path: Path) -> None:
+    """As a mounted secret is; and what is never printed cannot be read in a log."""
+    secret = tmp_path / "token"  # where `Process` looks for it
+    secret.write_text(subprocess.run([UNIPAM, "register", "token", "make"], capture_output=True, text=True).stdout)
+    register = start("--admin-token-file", "", "--admin-token-from", str(secret))
+    assert register.client.get("/spaces").status == 200
+    text = secret.read_text().strip()
+    assert text.encode() not in (tmp_path / "register.db").read_bytes()
+    assert text.split("_")[2] not in register.said
+    register.end()
+    secret.rename(tmp_path / "kept")  # a secret may be taken away once its token is replaced
+    again = start("--admin-token-file", "", "--admin-token-from", str(secret))
+    assert Client(again.port, text).get("/spaces").status == 200
+
+
+@pytest.mark.parametrize("text", [None, "", "hunter2", "unipam_0123456789ab_short"])
+def test_a_first_token_that_is_none_ends_the_first_start(tmp_path: Path, text: str | None) -> None:
+    secret = tmp_path / "token"
+    if text is not None:
+        secret.write_text(text)
+    database = tmp_path / "r.db"
+    command = [UNIPAM, "server", "--database", str(database), "--admin-token-from", str(secret)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment(), timeout=60)
+    assert (done.returncode, "unipam register token make" in done.stderr) == (1, True), done
+    assert not text or text not in done.stderr
+    secret.write_text(make_text())
+    process = Process(str(database), tmp_path, "--admin-token-file", "", "--admin-token-from", str(secret))
+    try:
+        assert process.client.get("/spaces").status == 200
+    finally:
+        process.end()
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,8 @@ def serve(address: str, registry: CollectorRegistry) -> None:
 
 
 class _Server(WSGIServer):
+    allow_reuse_port = True  # so that one agent can take over from another
+
     def handle_error(self, *_: object) -> None:
         """Whoever asked has gone, or says nothing; that is nobody's business."""
 

@@ -182,6 +182,21 @@ def add_token(
         show([made], output)
 
 
+@token.command("make")
+def make_token() -> None:
+    """Print the text of a token that no register knows yet.
+
+    A register takes it for its first administrator's at its first start (`unipam server --admin-token-from FILE`).
+
+    \b
+    Example:
+      unipam register token make > first-admin.token
+    """
+    from unipam.plan.access.tokens import make_text
+
+    click.echo(make_text())
+
+
 @token.command("revoke")
 @click.argument("name")
 @with_api

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--tls-key", default="", metavar="FILE", help="Its key (PEM).")
 @click.option("--admin-token-file", default="", metavar="FILE",
               help="Write the first administrator's token there (0600) instead of printing it.")  # fmt: skip
+@click.option("--admin-token-from", default="", metavar="FILE",
+              help="Take the first administrator's token from there, as `unipam register token make` made it: a"
+              " mounted secret. Not read again once there is one.")  # fmt: skip
 @click.option("--tenant", default="", envvar="UNIPAM_TENANT", help="The Entra ID tenant whose members may sign in.")
 @click.option("--client-id", default="", envvar="UNIPAM_CLIENT_ID", help="The application their tokens are for.")
 @click.option("--authority", default="", metavar="URL", help="Entra ID's address. [default: that of the environment]")
@@ -66,6 +69,8 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
     from unipam.server.entra import Directory
     from unipam.server.run import Settings, run
 
+    if given["admin_token_file"] and given["admin_token_from"]:
+        raise click.UsageError("--admin-token-file writes a token and --admin-token-from reads one: choose one of them")
     if bool(given["tenant"]) != bool(client_id):
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from unipam.addr.prefix import Prefix
-from unipam.model.errors import BadValue, StoreBroken, UnipamError
+from unipam.model.errors import BadInput, BadValue, StoreBroken, UnipamError
 from unipam.model.objects import parse_place
 from unipam.plan import idempotency
 from unipam.plan.access.tokens import bootstrap, follow_spaces
@@ -69,6 +70,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     admin_token_file: str = ""
+    admin_token_from: str = ""
     directory: Directory | None = None
     everybody: str = PLANNER
     certificate: str = ""
@@ -127,12 +129,22 @@ def prepare(settings: Settings) -> None:
     store = open_store(settings.database, LONGEST_TRANSACTION)
     try:
         plan = Plan(store)
-        text = plan.write(bootstrap, By("unipam", "system", reason="first start"))
+        given = partial(_given, settings.admin_token_from) if settings.admin_token_from else None
+        text = plan.write(partial(bootstrap, given=given), By("unipam", "system", reason="first start"))
         plan.write(follow_spaces, SYSTEM)
         if text:
             hand_over(text, settings.admin_token_file)
     finally:
         store.close()
+
+
+def _given(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError as error:
+        message = f"cannot read the first administrator's token in {path}: {error.strerror}"
+        raise BadInput(f"{message}: put one there, made with `unipam register token make`") from error
 
 
 def hand_over(token: str, path: str) -> None:

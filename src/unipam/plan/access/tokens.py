@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from unipam.plan.tree import By
 from unipam.store.api import Tx
 
 PREFIX = "unipam"
+FIRST = "first-admin"
+_TEXT = re.compile(rf"{PREFIX}_[0-9a-f]{{12}}_[\w-]{{43}}", re.ASCII)
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -50,11 +53,29 @@ def create_token(
         raise BadValue("expires_on: lies in the past", field="expires_on", value=expires_on)
     if any(fold(token.name) == fold(name) for token in tokens(tx)):
         raise Duplicate(f"there is a token named {name} already", kind="token", value=name)
-    number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    text = make_text()
+    number, secret = _parts(text)
     token = Token(number, name, role, _digest(secret), by.now, by.actor, known, expires_on)
-    keep(tx, f"token/{number}", token)
-    journal(tx, by, "create-token", f"token/{name}", f"{role} {' '.join(named(tx, known))}".strip())
-    return token, f"{PREFIX}_{number}_{secret}"
+    _keep(tx, by, token)
+    return token, text
+
+
+def make_text() -> str:
+    """Return the text of a token that no register knows yet."""
+    return f"{PREFIX}_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """The id and the secret. Raises BadValue, and does not repeat the text."""
+    if not _TEXT.fullmatch(text):
+        raise BadValue("this is no token's text: make one with `unipam register token make`", field="token")
+    _, number, secret = text.split("_", 2)
+    return number, secret
+
+
+def _keep(tx: Tx, by: By, token: Token) -> None:
+    keep(tx, f"token/{token.id}", token)
+    journal(tx, by, "create-token", f"token/{token.name}", f"{token.role} {' '.join(named(tx, token.spaces))}".strip())
 
 
 def _digest(secret: str) -> str:
@@ -87,12 +108,20 @@ def recognise(tx: Tx, text: str, now: float) -> Token | None:
     return token if good and (token.expires_on is None or now < token.expires_on) else None
 
 
-def bootstrap(tx: Tx, by: By) -> str:
-    """The text of a first administrator's token, if nobody could administrate otherwise; else empty (D13)."""
+def bootstrap(tx: Tx, by: By, given: Callable[[], str] | None = None) -> str:
+    """Make the first administrator's token, if nobody could administrate otherwise (D13); return its text, else "".
+
+    With `given` its text is that one, which whoever gave it knows. Raises BadValue when that is no token's text, and
+    what `given` raises.
+    """
     if tx.note("bootstrapped"):
         return ""
     tx.set_note("bootstrapped", str(by.now))
-    return create_token(tx, by, "first-admin", ADMIN)[1]
+    if given is None:
+        return create_token(tx, by, FIRST, ADMIN)[1]
+    number, secret = _parts(given())
+    _keep(tx, by, Token(number, FIRST, ADMIN, _digest(secret), by.now, by.actor))
+    return ""
 
 
 def shown(tx: Tx, token: Token) -> dict[str, Any]:
