@@ -40,8 +40,13 @@ check: setup ## format, lint, types, import contracts
 bench: setup ## measure against the real peers, in one run, as ratios
 	$(BIN)/python -m bench
 
-lock: ## pin every dependency anew, with hashes and without an index's name
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
+	$(COMPILE) --group build -c requirements.lock -o deploy/requirements/build.lock
+	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
+	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist src/unipam/cni/launcher

@@ -24,8 +24,8 @@ from py_compile import PycInvalidationMode
 
 LEFT_OUT = (
     "__pycache__", "config-*", "dist-packages", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
-    "site-packages", "test", "tests", "tkinter", "turtledemo", "_tkinter*", "_test*", "_curses*", "readline.*", "_dbm.*",
-    "nis.*", "*.a",
+    "site-packages", "test", "tests", "tkinter", "turtledemo", "_tkinter*", "_test*", "_curses*", "readline.*",
+    "_dbm.*", "nis.*", "*.a",
 )  # fmt: skip
 """Of the standard library: what develops, teaches or tests."""
 
@@ -60,7 +60,8 @@ def make(tree: Path) -> None:
 
 def libraries(binary: Path) -> Iterator[tuple[str, str]]:
     """What `binary` is linked with, as (name, path); the loader is called ld.so."""
-    said = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
+    command = ["ldd", binary]  # it fails for what is linked with nothing
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     if missing := re.findall(r"(\S+) => not found", said):
         sys.exit(f"{binary} needs {', '.join(missing)}, which this machine has not")
     yield from re.findall(r"(\S+) => (/\S+)", said)

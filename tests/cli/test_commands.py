@@ -124,12 +124,12 @@ def test_status_without_an_agent_fails_and_shows_the_ledger(data_dir: Path, tmp_
 
 def test_status_waits_for_an_agent_that_is_starting(data_dir: Path, tmp_path: Path) -> None:
     words = [UNIPAM, "status", "--socket", tmp_path / "agent.sock", "--data-dir", data_dir, "--wait", "60"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as status:
-        with subprocess.Popen([UNIPAM, "agent", "--socket", tmp_path / "agent.sock", "--metrics", ""]) as agent:
-            try:
-                assert "answers" in status.communicate(timeout=60)[0]
-            finally:
-                agent.terminate()
+    start = [UNIPAM, "agent", "--socket", tmp_path / "agent.sock", "--metrics", ""]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as status, subprocess.Popen(start) as agent:
+        try:
+            assert "answers" in status.communicate(timeout=60)[0]
+        finally:
+            agent.terminate()
     assert status.returncode == 0
 
 

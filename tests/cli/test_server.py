@@ -99,7 +99,8 @@ def test_everybody_is_believed_only_where_it_is_meant(start: Start, tmp_path: Pa
 def test_the_first_administrator_has_the_token_that_was_given(start: Start, tmp_path: Path) -> None:
     """As a mounted secret is; and what is never printed cannot be read in a log."""
     secret = tmp_path / "token"  # where `Process` looks for it
-    secret.write_text(subprocess.run([UNIPAM, "register", "token", "make"], capture_output=True, text=True).stdout)
+    make = [UNIPAM, "register", "token", "make"]
+    secret.write_text(subprocess.run(make, capture_output=True, text=True, check=True).stdout)
     register = start("--admin-token-file", "", "--admin-token-from", str(secret))
     assert register.client.get("/spaces").status == 200
     text = secret.read_text().strip()

@@ -59,10 +59,11 @@ def test_the_cold_path_needs_nothing_of_the_node(tree: Path, tmp_path: Path) -> 
     shutil.copytree(tree, node / "image")
     subprocess.run([*_alone_in(node), *_within(Path("/image")), *install], check=True, timeout=60)
     shutil.rmtree(node / "image")  # the container is gone
+    env = CALL | {"PATH": os.environ["PATH"]}
+    command = [*_alone_in(node), "/plugins/host-local"]
     done = subprocess.run(
-        [*_alone_in(node), "/plugins/host-local"], env=CALL | {"PATH": os.environ["PATH"]}, input=json.dumps(CONF).encode(), capture_output=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        command, env=env, input=json.dumps(CONF).encode(), capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["ips"][0]["address"] == "10.9.0.2/24"
     assert names(node / "opt" / "unipam") == sorted(["current", standalone.name(tree)])

@@ -6,6 +6,9 @@ The pages' command lines are checked here too, since they are copied just as the
 from __future__ import annotations
 
 import re
+import socket
+import tomllib
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from lightkube import codecs
 from tests.deploy.command_lines import Line, check, lines_of
 from tests.server.live import Live, serve
 
+from unipam.agent.watch import Watch
+from unipam.ledger.open import Ledgers
 from unipam.model.objects import parse_cidr
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +31,7 @@ TEXTS = sorted(
     [
         ROOT / "README.md",
         *(ROOT / "docs").glob("*.md"),
-        *(path for path in (ROOT / "deploy").rglob("*") if path.is_file()),
+        *(path for path in (ROOT / "deploy").rglob("*") if path.is_file() and path.suffix not in {".lock", ".py"}),
     ]
 )
 POD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -42,7 +47,8 @@ def read(path: Path) -> Any:
 def merged(base: Any, patch: Any, key: str = "") -> Any:
     """What a strategic merge patch makes of its base."""
     if isinstance(base, dict) and isinstance(patch, dict):
-        return base | {k: merged(base[k], v, k) if k in base else v for k, v in patch.items()}
+        whole = base | {k: merged(base[k], v, k) if k in base else v for k, v in patch.items()}
+        return {k: v for k, v in whole.items() if v is not None}
     if key in SETS:
         ours = {item["name"]: item for item in base}
         theirs = {item["name"]: item for item in patch}
@@ -65,7 +71,13 @@ def built(kustomization: Path) -> list[dict[str, Any]]:
         ]
         assert len(places) == 1, each["target"]
         objects[places[0]] = merged(objects[places[0]], read(kustomization.parent / each["path"]))
-    return objects
+    return [placed(one, document["namespace"]) for one in objects] if "namespace" in document else objects
+
+
+def placed(one: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """An object in the kustomization's namespace; the namespace itself takes that name."""
+    key = "name" if one["kind"] == "Namespace" else "namespace"
+    return {**one, "metadata": {**one["metadata"], key: namespace}}
 
 
 BUILT = {path.parent.relative_to(ROOT).as_posix(): built(path) for path in KUSTOMIZATIONS}
@@ -73,11 +85,26 @@ OBJECTS = [
     pytest.param(one, id=f"{name}:{one['kind']}/{one['metadata']['name']}")
     for name, all_ in BUILT.items()
     for one in all_
+    if not one["apiVersion"].startswith("monitoring.coreos.com")  # of Prometheus' operator, not of Kubernetes
 ]
 WORKLOADS = [
     pytest.param(name, one, id=f"{name}:{one['metadata']['name']}")
     for name, all_ in BUILT.items() for one in all_ if one["kind"] in POD_KINDS
 ]  # fmt: skip
+
+
+SERVERS = [each for each in WORKLOADS if "uninstall" not in str(each.id)]
+REGISTERS = [each for each in SERVERS if "agent" not in str(each.id)]
+
+
+def one_of(place: str, kind: str) -> dict[str, Any]:
+    """The only object of a kind that `kubectl apply -k` would send."""
+    (found,) = (each for each in BUILT[f"deploy/kubernetes{place}"] if each["kind"] == kind)
+    return found
+
+
+def containers(workload: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod(workload).get("initContainers", ()), *pod(workload)["containers"]]
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
@@ -119,9 +146,9 @@ def test_the_places_that_matter_have_command_lines() -> None:
     counts = {path.relative_to(ROOT).as_posix(): len(lines_of(path)) for path in TEXTS}
     expected = {
         "README.md": 15, "docs/register.md": 10, "deploy/Dockerfile": 1, "deploy/README.md": 5,
-        "deploy/kubernetes/register.yaml": 1, "deploy/kubernetes/sqlite/register.yaml": 2,
-        "deploy/kubernetes/agent/agent.yaml": 7, "deploy/systemd/unipam-agent.service": 2,
-        "deploy/systemd/unipam-server.service": 1,
+        "deploy/kubernetes/register.yaml": 2, "deploy/kubernetes/sqlite/register.yaml": 3,
+        "deploy/kubernetes/agent/agent.yaml": 3, "deploy/kubernetes/uninstall/uninstall.yaml": 2,
+        "deploy/systemd/unipam-agent.service": 2, "deploy/systemd/unipam-server.service": 1,
     }  # fmt: skip
     assert {path: count for path, count in expected.items() if counts[path] < count} == {}
 
@@ -167,7 +194,7 @@ def test_no_manifest_is_left_out_of_every_kustomization() -> None:
     assert {p for p in KUBERNETES.rglob("*.yaml") if p.name != "kustomization.yaml"} <= named
 
 
-@pytest.mark.parametrize(("_", "workload"), WORKLOADS)
+@pytest.mark.parametrize(("_", "workload"), SERVERS)
 def test_ports_agree(_: str, workload: dict[str, Any]) -> None:
     port = http_port(workload)
     names = {p["name"]: p["containerPort"] for p in main_container(workload).get("ports", ())}
@@ -186,7 +213,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield running
 
 
-@pytest.mark.parametrize(("_", "workload"), [each for each in WORKLOADS if "agent" not in str(each.id)])
+@pytest.mark.parametrize(("_", "workload"), REGISTERS)
 def test_the_register_answers_at_what_is_probed_and_scraped(_: str, workload: dict[str, Any], register: Live) -> None:
     anybody = register.admin.as_("").at("")
     scraped = workload["spec"]["template"]["metadata"]["annotations"]["prometheus.io/path"]
@@ -195,7 +222,7 @@ def test_the_register_answers_at_what_is_probed_and_scraped(_: str, workload: di
     assert b"unipam_register_requests" in anybody.get(scraped).body
 
 
-@pytest.mark.parametrize("place", [name for name in BUILT if not name.endswith("/access")])
+@pytest.mark.parametrize("place", [name for name in BUILT if not name.endswith(("/access", "/monitoring"))])
 def test_names_lead_somewhere(place: str) -> None:
     """Selectors, accounts, volumes, services and ports that are named exist among the objects sent with them."""
     objects = BUILT[place]
@@ -209,7 +236,7 @@ def test_names_lead_somewhere(place: str) -> None:
     assert pod(workload)["serviceAccountName"] in {one["metadata"]["name"] for one in of["ServiceAccount"]}
     volumes = {each["name"] for each in pod(workload).get("volumes", ())}
     volumes |= {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", ())}
-    assert {m["name"] for c in pod(workload)["containers"] for m in c.get("volumeMounts", ())} == volumes
+    assert {m["name"] for c in containers(workload) for m in c.get("volumeMounts", ())} == volumes
     assert set(_named_ports(objects)) <= {p["name"] for p in main_container(workload).get("ports", ())}
 
 
@@ -224,7 +251,7 @@ def _named_ports(objects: list[dict[str, Any]]) -> set[str]:
 
 @pytest.mark.parametrize(("_", "workload"), WORKLOADS)
 def test_no_container_may_more_than_it_needs(_: str, workload: dict[str, Any]) -> None:
-    for container in pod(workload)["containers"]:
+    for container in containers(workload):
         security = container["securityContext"]
         assert security["readOnlyRootFilesystem"]
         assert not security["allowPrivilegeEscalation"]
@@ -263,10 +290,127 @@ def test_the_agent_sees_namespaces_come_and_go() -> None:
     assert main_container(agent)["securityContext"]["capabilities"]["add"] == ["SYS_PTRACE"]
 
 
-def test_the_image_is_the_one_that_the_manifests_run() -> None:
-    text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
-    assert {int(found) for found in re.findall(r"^EXPOSE (\d+)", text, re.MULTILINE)} == {8080}
-    (user,) = re.findall(r"^USER (\d+)", text, re.MULTILINE)
+def test_a_node_has_two_agents_for_a_moment_and_never_none() -> None:
+    """A port that a container declares with the host's network would keep the second pod from its node."""
+    agent = one_of("/agent", "DaemonSet")
+    assert agent["spec"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": "10%", "maxUnavailable": 0}
+    assert not any("ports" in container for container in containers(agent))
+
+
+def test_an_older_kubernetes_meets_nothing_that_it_does_not_know() -> None:
+    agent = one_of("/agent/older", "DaemonSet")
+    assert agent["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": "10%"}
+    assert "appArmorProfile" not in str(agent)
+    assert (
+        "container.apparmor.security.beta.kubernetes.io/agent" in agent["spec"]["template"]["metadata"]["annotations"]
+    )
+
+
+@pytest.mark.parametrize("place", ["/agent", "/agent/older", "/uninstall"])
+def test_what_is_for_nodes_runs_on_linux_nodes_that_are_machines(place: str) -> None:
+    affinity = pod(one_of(place, "DaemonSet"))["affinity"]["nodeAffinity"]
+    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+        {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet"]},
+    ]
+
+
+@pytest.mark.parametrize("place", ["", "/sqlite", "/agent", "/agent/older", "/uninstall"])
+def test_the_namespace_allows_what_its_pods_need(place: str) -> None:
+    labels = one_of(place, "Namespace")["metadata"]["labels"]
+    workload = next(one for one in BUILT[f"deploy/kubernetes{place}"] if one["kind"] in POD_KINDS)
+    needed = "privileged" if pod(workload).get("hostNetwork") else "restricted"
+    assert labels["pod-security.kubernetes.io/enforce"] == needed
+
+
+@pytest.mark.parametrize(("_", "workload"), REGISTERS)
+def test_no_token_goes_to_a_log(_: str, workload: dict[str, Any]) -> None:
+    words = main_container(workload)["command"]
+    (mount,) = (each for each in main_container(workload)["volumeMounts"] if each["name"] == "first-admin")
+    (volume,) = (each for each in pod(workload)["volumes"] if each["name"] == "first-admin")
+    assert words[words.index("--admin-token-from") + 1] == f"{mount['mountPath']}/token"
+    assert volume["secret"]["secretName"] == "unipam-first-admin"
+    assert volume["secret"]["defaultMode"] == 0o440
+    assert pod(workload)["securityContext"]["fsGroup"] == pod(workload)["securityContext"]["runAsUser"]
+
+
+def test_every_alert_is_about_something_that_is_measured(register: Live, tmp_path: Path) -> None:
+    measured = register.admin.as_("").at("").get("/metrics").body.decode() + agent_metrics()
+    rules = [rule for group in one_of("/monitoring", "PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
+    asked = {name for rule in rules for name in re.findall(r"unipam_\w+", rule["expr"])}
+    assert len(rules) >= 7
+    assert {name for name in asked if name.removesuffix("_count").removesuffix("_total") not in measured} == set()
+
+
+def agent_metrics() -> str:
+    """What an agent says to Prometheus before it was called."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    Watch().serve_metrics(f"127.0.0.1:{port}", Ledgers, list)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_monitors_look_where_the_pods_are() -> None:
+    for monitor in (each for each in BUILT["deploy/kubernetes/monitoring"] if each["kind"] == "PodMonitor"):
+        (place,) = (
+            place for place in ("/agent", "")
+            if monitor["metadata"]["namespace"] == one_of(place, "Namespace")["metadata"]["name"]
+        )  # fmt: skip
+        workload = next(one for one in BUILT[f"deploy/kubernetes{place}"] if one["kind"] in POD_KINDS)
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        if "port" in endpoint:
+            assert endpoint["port"] in {each["name"] for each in main_container(workload)["ports"]}
+        else:
+            assert f":{http_port(workload)}" in str(endpoint["relabelings"])
+
+
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+REQUIREMENTS = ROOT / "deploy" / "requirements"
+
+
+@pytest.mark.parametrize(("_", "workload"), WORKLOADS)
+def test_images_are_of_this_version_and_are_built(_: str, workload: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for container in containers(workload):
+        name, _, tag = container["image"].partition(":")
+        assert tag == project["version"]
+        assert f"--target {name.removeprefix('unipam-')} -t {container['image']} " in DOCKERFILE
+        assert re.search(rf"^FROM \S+ AS {name.removeprefix('unipam-')}$", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("image", "extras"), [("agent", {"cri"}), ("register", {"server", "azure"})])
+def test_an_image_holds_what_it_runs_as_the_tests_ran_it(image: str, extras: set[str]) -> None:
+    """Of each package the version that the whole lock names, and none that only develops or tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    optional = project["project"]["optional-dependencies"]
+    wanted = {
+        name_of(each) for each in [*project["project"]["dependencies"], *(d for e in extras for d in optional[e])]
+    }
+    groups = project["dependency-groups"]
+    unwanted = {name_of(each) for name in ("build", "dev") for each in groups[name] if isinstance(each, str)}
+    here, whole = locked(REQUIREMENTS / f"{image}.lock"), locked(ROOT / "requirements.lock")
+    assert wanted <= here.keys()
+    assert not unwanted & here.keys()
+    assert here.items() <= whole.items()
+    assert f"deploy/requirements/{image}.lock" in DOCKERFILE
+
+
+def locked(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text("utf-8"), re.MULTILINE))
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\[<>=]", requirement)[0].lower()
+
+
+def test_the_register_s_image_is_the_one_that_the_manifests_run() -> None:
+    assert {int(found) for found in re.findall(r"^EXPOSE (\d+)", DOCKERFILE, re.MULTILINE)} == {8080}
+    (user,) = re.findall(r"^USER (\d+)", DOCKERFILE, re.MULTILINE)
     for place in ("deploy/kubernetes", "deploy/kubernetes/sqlite"):
         workload = next(each for each in BUILT[place] if each["kind"] in POD_KINDS)
         assert pod(workload)["securityContext"]["runAsUser"] == int(user)

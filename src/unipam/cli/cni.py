@@ -155,6 +155,27 @@ def _given_line(row: dict[str, object]) -> str:
     return "{action:<9}  {plugin} {network}: {leases} leases".format_map(row)
 
 
+@command.command("remove-copy")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--wait", default=30.0, show_default=True, metavar="SECONDS", help="How long calls may take to end.")
+def remove_copy(root: Path, wait: float) -> None:
+    """Remove the copies of unipam that `install --copy-to` left in ROOT, once no call runs from them.
+
+    Uninstall first: a launcher that is told of a copy has nothing to fall back on without it.
+
+    \b
+    Example:
+      unipam cni remove-copy /opt/unipam
+    """
+    from unipam.cni import standalone
+    from unipam.cni.launcher import InstallError
+
+    try:
+        standalone.remove(root, wait)
+    except InstallError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def _report(change: Callable[[], list[Change]], output: str) -> None:
     with _one_line():
         changes = change()
