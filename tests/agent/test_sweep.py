@@ -62,6 +62,11 @@ def test_an_address_that_was_reclaimed_still_cools(
     assert first[0] not in given
 
 
+def scraped(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def test_metrics_count_calls_and_addresses(
     start_agent: Callable[..., Agent], installed: Callable[[Path], Plugin], tmp_path: Path, port: int
 ) -> None:
@@ -69,10 +74,13 @@ def test_metrics_count_calls_and_addresses(
     call = installed(agent.socket)
     for name in ("a", "b", "a"):
         call("ADD", config(tmp_path), name)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    assert 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 2.0' in text
-    assert 'unipam_call_seconds_count{outcome="error",plugin="host-local",verb="ADD"} 1.0' in text
+    counted = {
+        'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 2.0',
+        'unipam_call_seconds_count{outcome="error",plugin="host-local",verb="ADD"} 1.0',
+    }
+    deadline = time.monotonic() + 20
+    while not counted <= set((text := scraped(port)).splitlines()):  # a call is counted after it is answered
+        assert time.monotonic() < deadline, text
     for state, count in (("used", 2), ("free", 251), ("reserved", 1), ("cooling", 0)):
         assert f'network="swept",pool="0",state="{state}"}} {count}.0' in text
 

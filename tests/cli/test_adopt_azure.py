@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 from unipam.cli import give_back
 from unipam.cli.adopt import command
 from unipam.cni.call import Call
+from unipam.cni.context import Context
 from unipam.cni.launcher import InstallError
-from unipam.cni.plugin import answer
+from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers, uptime
 
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
@@ -110,7 +111,7 @@ def call(place: Path, verb: str, container: str) -> dict[str, Any]:
     conf = {"cniVersion": "0.3.0", "name": "azure", "ipam": {"type": "azure-vnet-ipam", **own}}
     env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": "/n", "CNI_IFNAME": "eth0", "CNI_PATH": "/p"}
     ledgers = Ledgers()
-    given = answer(Call("azure-vnet-ipam", env, json.dumps(conf).encode(), asked=uptime()), ledgers)
+    given = answer(Call("azure-vnet-ipam", env, json.dumps(conf).encode(), asked=uptime()), Context(ledgers))
     ledgers.close_all()
     found = json.loads(given.stdout or b"{}")
     assert isinstance(found, dict)
