@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import json
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +109,44 @@ def test_imports_point_down() -> None:
         [lint, "--no-cache"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+BREACHES = {
+    "down": ("store/rows.py", "import unipam.ledger.ledger"),
+    "processes": ("agent/peer.py", "import unipam.cold.__main__"),
+    "halves": ("plan/tree.py", "import unipam.ledger.ledger"),
+    "registry": ("dialects/host_local/config.py", "import unipam.dialects.azure_vnet.config"),
+    "apis": ("server/native/grants.py", "import unipam.server.azure_ipam.spaces"),
+    "pure": ("model/rules.py", "import time"),
+    "sqlite": ("ledger/reads.py", "import sqlite3"),
+    "loops": ("plan/blocks.py", "import asyncio"),
+    "dialects": ("dialects/azure_vnet/pools.py", "import unipam.store.sqlite"),
+}
+"""For each contract of .importlinter a module, and a line that must not stand in it."""
+
+
+def contracts() -> dict[str, str]:
+    """The names of the contracts by their ids."""
+    read = configparser.ConfigParser()
+    read.read(ROOT / ".importlinter")
+    prefix = "importlinter:contract:"
+    return {each.removeprefix(prefix): read[each]["name"] for each in read.sections() if each.startswith(prefix)}
+
+
+@pytest.mark.parametrize("contract", contracts())
+def test_a_contract_that_is_broken_is_found(contract: str, tmp_path: Path) -> None:
+    module, line = BREACHES[contract]
+    shutil.copytree(ROOT / "src" / "unipam", tmp_path / "src" / "unipam", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".importlinter", tmp_path)
+    with (tmp_path / "src" / "unipam" / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    lint = Path(sys.executable).parent / "lint-imports"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(
+        [lint, "--no-cache"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode != 0
+    assert f"{contracts()[contract]} BROKEN" in done.stdout, done.stdout
 
 
 HEAVY = {

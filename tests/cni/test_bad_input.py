@@ -362,7 +362,7 @@ def elsewhere(request: pytest.FixtureRequest, short_dir: Callable[[], Path], col
 
 
 FILL = "cp {1}/unipam.db {0}; dd if=/dev/zero of={0}/rest 2>/dev/null; true"
-FULL = "mount -t tmpfs -o size=64k tmpfs {0} && { " + FILL + "; }"
+FULL = "mount -t tmpfs -o size=64k,mode=755 tmpfs {0} && { " + FILL + "; }"
 READ_ONLY = "mount --bind {1} {0} && mount -o remount,bind,ro {0}"
 
 
