@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
+from tests.clock import Clock
+from tests.store.backends import BACKENDS, Backend
 
 from unipam.cni.install import install
 
@@ -260,3 +262,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"left out, though everything must be met here: {item.nodeid}: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """A store of every kind, one after the other."""
+    made = BACKENDS[request.param](tmp_path)
+    yield made
+    made.close()

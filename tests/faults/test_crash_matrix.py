@@ -151,9 +151,9 @@ class Stage:
         assert held(data_dir) == self.others
 
     def tidy(self, data_dir: Path) -> None:
-        """Nothing lies about that was not there before and is not the ledger."""
-        names = {path.name for path in data_dir.iterdir()} - {"unipam.db", "net"}
-        assert names == set(), "the last to close a ledger leaves nothing beside it"
+        """Nothing lies about that was not there before and is not the ledger or its reserve."""
+        names = {path.name for path in data_dir.iterdir()} - {"unipam.db", "unipam.db-reserve", "net"}
+        assert names == set(), "the last to close a ledger leaves nothing beside it but its reserve"
         for path in sorted(self.template.glob("net/*")):
             assert (data_dir / "net" / path.name).read_bytes() == path.read_bytes()
         adopted = {path.name for path in data_dir.glob("net/*")} - {path.name for path in self.template.glob("net/*")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.ledger.conftest import Clock
+from tests.clock import Clock
 
 from unipam.addr.prefix import parse_address
 from unipam.ledger import adopted, reads, reconcile

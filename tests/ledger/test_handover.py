@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from tests.ledger.conftest import Clock
+from tests.clock import Clock
 from tests.ledger.test_ledger import ME, ONE, YOU, at, claims, entries, held, verbs
 from tests.store.backends import Backend
 

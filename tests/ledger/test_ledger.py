@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-from tests.ledger.conftest import Clock
+from tests.clock import Clock
 from tests.store.backends import Backend
 
 from unipam.addr.prefix import Range, format_address, parse_address

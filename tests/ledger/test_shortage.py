@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.ledger.conftest import Clock
+from tests.clock import Clock
 
 from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, shortage

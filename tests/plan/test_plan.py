@@ -27,7 +27,7 @@ from unipam.model.errors import (
     Stale,
     UnipamError,
 )
-from unipam.plan import blocks, externals, networks, reads, reservations
+from unipam.plan import blocks, externals, networks, reads, reservations, tree
 from unipam.plan.access import callers
 from unipam.plan.history import plan_at
 from unipam.plan.reserve import Wanted, reserve, reserve_all
@@ -292,7 +292,7 @@ def test_the_past_can_be_asked_for(world: World) -> None:
 
         def walk(tx: Any, parent: int) -> None:
             for claim in tx.claims(parent):
-                found.append((blocks.name_of(blocks.plan.node(claim)), claim.text))
+                found.append((blocks.name_of(tree.node(claim)), claim.text))
                 walk(tx, claim.id)
 
         for number, name in world.ask(lambda tx: tx.spaces()):

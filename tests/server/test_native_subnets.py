@@ -44,7 +44,7 @@ def test_each_says_where_it_is_how_full_and_how_old(api: Client, ids: list[str])
     assert 0 <= int(answer.headers["Age"]) < 60
     assert row == {
         "id": f"{ids[0]}/subnets/a", "name": "a", "network": ids[0], "network_name": "one",
-        "prefixes": ["10.0.0.0/26"], "size": 64, "used": 5, "kind": None,
+        "prefixes": ["10.0.0.0/26"], "size": 64, "size_ipv6": 0, "used": 5, "kind": None,
     }  # fmt: skip
     assert names(api, f"?after={answer.json['next']}") == ["b"]
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from tests.ledger.conftest import Clock
+from tests.clock import Clock
 from tests.plan.clouds import MemoryCloud
 
 from unipam.model.cloud import Endpoint, Snapshot

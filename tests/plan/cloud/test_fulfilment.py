@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.clock import Clock
 from tests.fakes.azure import FakeAzure, azure
-from tests.ledger.conftest import Clock
 
 from unipam.addr.prefix import parse_prefix
 from unipam.clients.azure.settings import Settings
