@@ -25,7 +25,10 @@ def run(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([UNIPAM, "diagnose", *args], input=stdin, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("log", "code", "verdict"), [(GIVEN, 0, "Nothing wrong."), (REFUSED, 1, "1 fault.")])
+@pytest.mark.parametrize(
+    ("log", "code", "verdict"),
+    [(GIVEN, 0, "Healthy. Nothing wrong"), (REFUSED, 1, "1 fault."), ("hello world\n", 3, "Not understood.")],
+)
 def test_a_pasted_log(log: str, code: int, verdict: str) -> None:
     done = run("-", stdin=log)
     assert (done.returncode, done.stderr) == (code, "")
@@ -38,7 +41,7 @@ def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
     path.write_text(REFUSED)
     as_json = json.loads(run(str(path), "-o", "json").stdout)
     assert yaml.safe_load(run(str(path), "-o", "yaml").stdout) == as_json
-    assert as_json["version"] == 1
+    assert as_json["version"] == 2
     (found,) = as_json["findings"]
     assert (found["kind"], found["severity"], found["first"]) == ("azure-exhausted", "fault", "2025-03-05 18:16:10")
     assert found["evidence"] == [{"file": str(path), "line": 2, "text": REFUSED.splitlines()[1]}]
@@ -66,7 +69,14 @@ def test_wrong_usage_ends_with_2_and_says_why(args: tuple[str, ...], words: str)
 
 def test_help_shows_examples_and_exit_codes() -> None:
     text = run("--help").stdout
-    for words in ("Examples:", "unipam diagnose --node", "Exit codes:", "0  nothing wrong", "1  findings"):
+    for words in (
+        "Examples:",
+        "unipam diagnose --node",
+        "Exit codes:",
+        "0  healthy",
+        "1  findings",
+        "3  not understood",
+    ):
         assert words in text
 
 

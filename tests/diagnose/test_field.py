@@ -26,7 +26,7 @@ def _excerpt(shared: Path, number: str) -> Path:
 def test_excerpt(number: str, shared: Path, read_file: Callable[[Path], Report], told: Callable[[Report], str]) -> None:
     expected = EXPECTED[number]
     report = read_file(_excerpt(shared, number))
-    assert {found.kind for found in report.findings} == set(expected["findings"])
+    assert {each.kind for found in report.findings for each in found.every()} == set(expected["findings"])
     assert set(expected.get("notes", ())) <= {note.kind for note in report.notes}
     text = told(report)
     for words in expected["words"]:

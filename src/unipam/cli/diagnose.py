@@ -23,10 +23,14 @@ Examples:
 
 \b
 Exit codes:
-  0  nothing wrong
-  1  findings
+  0  healthy: what was read was understood, and nothing is wrong
+  1  findings: faults or warnings
   2  wrong usage, or an input that cannot be read
+  3  not understood: something failed and the cause is not known, or too little was understood to say
 """
+
+
+_EXIT_CODES = {"healthy": 0, "findings": 1, "not understood": 3}
 
 
 @click.command(name="diagnose", epilog=_EPILOG)
@@ -43,8 +47,11 @@ Exit codes:
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False), help="Also write one self-contained page to this file."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Say all there is to say, not only the first screen.")
 @click.pass_context
-def command(context: click.Context, paths: tuple[str, ...], node: bool, output: str, page: str | None) -> None:
+def command(
+    context: click.Context, paths: tuple[str, ...], node: bool, output: str, page: str | None, verbose: bool
+) -> None:
     """Say what is wrong with the addresses of a node, from its logs, states and dumps.
 
     Reads conflists, logs of azure-vnet-ipam, azure-vnet, Calico, Cilium, Azure CNS, kubelet and containerd, Kubernetes
@@ -54,8 +61,8 @@ def command(context: click.Context, paths: tuple[str, ...], node: bool, output: 
     report = _read(paths, node)
     if page is not None:
         _write_page(report, page)
-    _print(report, output)
-    context.exit(1 if report.findings else 0)
+    _print(report, output, verbose=verbose)
+    context.exit(_EXIT_CODES[report.outcome])
 
 
 def _read(paths: tuple[str, ...], node: bool) -> Report:
@@ -82,12 +89,14 @@ def _refuse(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _print(report: Report, output: str) -> None:
+def _print(report: Report, output: str, *, verbose: bool) -> None:
     if output == "table":
+        from unipam.diagnose.render.screen import Screen
         from unipam.diagnose.render.text import Writer
 
         terminal = sys.stdout.isatty()
-        writer = Writer(colour=terminal, width=shutil.get_terminal_size((110, 40)).columns if terminal else 110)
+        width = shutil.get_terminal_size((110, 40)).columns if terminal else 110 if verbose else 80
+        writer = Writer(colour=terminal, width=width) if verbose else Screen(colour=terminal, width=width)
         click.echo("\n".join(writer.lines(report)))
         return
     import msgspec

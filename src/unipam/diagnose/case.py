@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from unipam.diagnose.clocks import Clocks
+from unipam.diagnose.living import Living
 from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder, Pool, Source, Variant
+from unipam.diagnose.source import log_group
 
 MAX_EVIDENCE = 5
 MAX_ENTITIES = 20
+MAX_NAMES = 5_000
+SHORT_ID = 12
+"""Container ids are told apart by their first twelve characters, as Docker and people shorten them."""
+
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
@@ -43,20 +50,41 @@ class Signal(msgspec.Struct):
 
     kind: str
     subject: str
-    count: int = 0
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    """How often each log reports it. Several logs report one act, so these do not add up."""
+    containers: dict[str, None] = {}
+    """Every container that it happened to, shortened."""
+    refused: dict[str, None] = {}
+    """Who got no address: pods, and containers whose pod no line names."""
     first: float | None = None
     last: float | None = None
     evidence: list[Evidence] = []
     entities: dict[str, dict[str, None]] = {}
     values: dict[str, str | int | float] = {}
 
-    def add(self, where: Evidence, at: float | None, times: int) -> None:
-        self.count += times
+    @property
+    def count(self) -> int:
+        """How often it happened: no less than any one log tells, and once for a container however many tell it."""
+        return max(len(self.containers), max(self.counts.values(), default=0))
+
+    def add(self, where: Evidence, at: float | None, times: int, containers: Iterable[str]) -> None:
+        """Count a sighting. One of containers that were all seen in it before is a repetition by another writer."""
+        container = next((name[:SHORT_ID] for name in containers if name), "")
+        if not container or container not in self.containers or times != 1:
+            self.counts[log_group(Path(where.file))] += times
+        if container and len(self.containers) < MAX_NAMES:
+            self.containers[container] = None
         if len(self.evidence) < MAX_EVIDENCE and where not in self.evidence:
             self.evidence.append(where)
         if at is not None:
             self.first = at if self.first is None else min(self.first, at)
             self.last = at if self.last is None else max(self.last, at)
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Remember who got no address."""
+        for name in names:
+            if name and len(self.refused) < MAX_NAMES:
+                self.refused[name] = None
 
     def name(self, sort: str, names: Iterable[str]) -> None:
         known = self.entities.setdefault(sort, {})
@@ -83,10 +111,12 @@ class Case:
         self.variants: dict[str, Variant] = {}
         self.clocks = Clocks()
         self.sources: list[Source] = []
+        self.address_lines = 0
+        """Log lines of programs that give addresses, which say nothing by themselves but show that one was read."""
+        self.unknown_log_lines = 0
         self.live_containers: dict[str, Evidence] = {}
         """Containers that some list of living things names (endpoints of azure-vnet.json, crictl, CNS)."""
-        self.live_addresses: dict[str, str] = {}
-        """Addresses of running pods as a pod listing names them: address to pod."""
+        self.living = Living()
         self.pod_cidrs: dict[str, Evidence] = {}
         self.calico_sign: Evidence | None = None
         """A line that only a cluster with Calico has: its pods."""
@@ -104,15 +134,22 @@ class Case:
         at: float | None = None,
         times: int = 1,
         values: dict[str, Any] | None = None,
+        refused: bool = False,
         **entities: Iterable[str],
     ) -> None:
-        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``."""
+        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``.
+
+        *refused* tells that the pods, or else the containers, asked for an address and did not get it.
+        """
         signal = self.signals.get((kind, subject))
         if signal is None:
             if len(self.signals) >= MAX_SIGNALS:
                 subject = ""
             signal = self.signals.setdefault((kind, subject), Signal(kind, subject))
-        signal.add(where, at, times)
+        signal.add(where, at, times, entities.get("containers", ()))
+        if refused:
+            pods = [pod for pod in entities.get("pods", ()) if pod]
+            signal.refuse(pods or [name[:SHORT_ID] for name in entities.get("containers", ())])
         signal.values.update({name: value for name, value in (values or {}).items() if value is not None})
         for sort, names in entities.items():
             signal.name(sort, names)
@@ -193,6 +230,24 @@ class Case:
     def is_live(self, container: str) -> bool:
         """Whether a list of living things names the container; crictl shortens ids to 13 characters."""
         return container in self.live_containers or container[:13] in self.live_containers
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything that was read is about addresses."""
+        return bool(
+            self.facts
+            or self.tracks
+            or self.signals
+            or self.pools
+            or self.variants
+            or self.address_lines
+            or self.living.count
+            or self.live_containers
+        )
+
+    def log_lines(self) -> tuple[int, int]:
+        """How many log lines of address-giving programs were understood, and how many were not."""
+        return sum(source.understood for source in self.sources), self.unknown_log_lines
 
     def source(self, path: str) -> Source:
         """Open the account of one input."""

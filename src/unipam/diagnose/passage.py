@@ -10,6 +10,8 @@ import bisect
 import itertools
 import re
 
+import msgspec
+
 from unipam.diagnose.case import evidence
 from unipam.diagnose.report import Evidence
 from unipam.diagnose.words import words_of
@@ -35,16 +37,37 @@ _POD_FORMS = (
     ('name "', re.compile(r"name \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)_[0-9a-f-]{36}_\d+\"")),
     ("Namespace=", re.compile(r"Namespace=\"?(?P<namespace>[a-z0-9-]+)\"? .*?Pod=\"?(?P<name>[a-z0-9.-]+)")),
 )
+RELEASE = re.compile(r"failed \(delete\)|destroy network|[Tt]eardown|FailedKillPod|StopPodSandbox|killing pod")
+"""Words of a message about a pod that ends: it is refused no address."""
+
 _PLUGIN = re.compile(r"plugin type=[\"']?([a-z0-9-]+)[\"']?")
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What is known of a passage beside its words: from an envelope, a file's name, the fields of an event."""
+
+    at: float | None = None
+    pod: str = ""
+    container: str = ""
+    node: str = ""
+    program: str = ""
+    """Who wrote it, "" when that is not known."""
+    times: int = 0
+    """How often it happened, 0 when only its words can tell."""
+    shown: Evidence | None = None
+    """The line to show for it, when its words were taken out of a document."""
+
+
+_NOWHERE = Setting()
 
 
 class Passage:
     """One or more numbered lines as a single line of plain text."""
 
-    def __init__(self, file: str, lines: list[tuple[int, bytes]], at: float | None = None, pod: str = "") -> None:
+    def __init__(self, file: str, lines: list[tuple[int, bytes]], setting: Setting = _NOWHERE) -> None:
         self.file = file
-        self.at = at
-        self.pod = pod
+        self.setting = setting
+        self.at = setting.at
         self._lines = lines
         # Made when first wanted; plain attributes, for functools.cached_property takes a lock each time.
         self._text: str | None = None
@@ -67,6 +90,8 @@ class Passage:
 
     def where(self, offset: int = 0) -> Evidence:
         """The input line of a place in ``text``."""
+        if self.setting.shown is not None:
+            return self.setting.shown
         if len(self._lines) == 1:
             return evidence(self.file, *self._lines[0])
         number, raw = self._lines[max(0, bisect.bisect_right(self._starts, offset) - 1)]
@@ -81,10 +106,16 @@ class Passage:
     def times(self) -> int:
         """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
         match = _REPEATS.search(self.text)
-        return int(match[1] or match[2]) if match else 1
+        return self.setting.times or (int(match[1] or match[2]) if match else 1)
+
+    @property
+    def is_release(self) -> bool:
+        """Whether the message is about a pod that ends."""
+        return RELEASE.search(self.text) is not None
 
     def containers(self) -> list[str]:
-        return list(dict.fromkeys(_SANDBOX.findall(self.text)))
+        found = [self.setting.container] if self.setting.container else []
+        return list(dict.fromkeys([*found, *_SANDBOX.findall(self.text)]))
 
     def plugins(self) -> list[str]:
         return list(dict.fromkeys(_PLUGIN.findall(self.text)))
@@ -97,7 +128,7 @@ class Passage:
         return self._pods
 
     def _find_pods(self) -> list[str]:
-        found = [self.pod] if self.pod else []
+        found = [self.setting.pod] if self.setting.pod else []
         for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
             if mark in self.text:
                 found += [_joined(match) for match in pattern.finditer(self.text)]

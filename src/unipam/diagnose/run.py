@@ -9,6 +9,7 @@ from pathlib import Path
 from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
+from unipam.diagnose.documents import known
 from unipam.diagnose.reader import Families, FileReader
 from unipam.diagnose.report import Report
 from unipam.diagnose.source import Unreadable, expand, log_group, opened
@@ -73,5 +74,5 @@ def _read_file(case: Case, families: Families, path: Path | None, progress: Prog
             FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
     except OSError as error:
         raise Unreadable(name, error.strerror or str(error)) from None
-    if path is not None and not source.formats and path.suffix == ".json":
+    if path is not None and known.is_state(name) and not (source.formats or source.other or source.unknown):
         case.signal("state-empty", name, evidence(name, 1, f"({source.bytes} bytes, none of them text)"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import lzma
@@ -111,6 +112,7 @@ def node_paths(root: str = "/") -> list[Path]:
     return expand([str(path) for path in found]) if found else []
 
 
+@functools.lru_cache(maxsize=256)
 def log_group(path: Path) -> str:
     """The name that a log and its rotated parts share."""
     match = _ROTATED.match(path.name)

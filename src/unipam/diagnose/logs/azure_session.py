@@ -11,8 +11,9 @@ from collections import OrderedDict
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Event, Evidence
+from unipam.diagnose.rules import unexplained
 
 MAX_OPEN = 512
 LONG_WAIT_SECONDS = 5.0
@@ -196,19 +197,26 @@ class Sessions:
             self._event(session, "refused", session.error)
         else:
             self._event(session, "noted", session.error)
+        plugin = session.by or "azure-vnet-ipam"
+        passage = Passage(self.file, [(line, raw)], Setting(session.at, session.pod, session.container, program=plugin))
         if "No available addresses" in session.error:
-            known = self._case.pools.get(session.pool)
-            empty = known is not None and known.capacity == 0
-            self._case.signal(
-                "azure-capacity-zero" if empty else "azure-exhausted",
-                session.pool,
-                evidence(self.file, line, raw),
-                at=session.at,
-                containers=[session.container],
-                pods=[session.pod],
-            )
-            return
-        rules.apply(self._case, Passage(self.file, [(line, raw)], session.at, session.pod))
+            self._exhausted(session, passage)
+        elif not rules.apply(self._case, passage):
+            ending = session.verb == "DEL"
+            (unexplained.not_released if ending else unexplained.refused)(self._case, passage, session.error, plugin)
+
+    def _exhausted(self, session: Session, passage: Passage) -> None:
+        known = self._case.pools.get(session.pool)
+        empty = known is not None and known.capacity == 0
+        self._case.signal(
+            "azure-capacity-zero" if empty else "azure-exhausted",
+            session.pool,
+            passage.where(),
+            at=session.at,
+            refused=True,
+            containers=[session.container],
+            pods=[session.pod],
+        )
 
     def _refresh_failed(self, session: Session) -> None:
         line, raw = session.refresh_line

@@ -17,7 +17,7 @@ from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
     b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
-    b"deleted extracted environment".split()
+    b"deleted extracted environment cleaning syncing affinities collected".split()
 )
 _CONTAINER = re.compile(r"(?:CNI_CONTAINERID|ContainerID)=\"?([0-9a-f]{12,64})")
 _HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
@@ -66,6 +66,11 @@ _ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock
 LONG_WAIT_SECONDS = 5.0
 
 
+def is_step(message: bytes) -> bool:
+    """Whether a message is only a step on the way to an address."""
+    return message[:_HEAD] in _STEPS
+
+
 def container_of(text: str) -> str:
     """The container that a line names, directly or in its handle (``<network>.<container id>``)."""
     if match := _CONTAINER.search(text):
@@ -96,19 +101,21 @@ class CalicoLog:
         self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
         return True
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
-            return
+            return True
         if "host-wide IPAM lock" in text:
             if not text.startswith("Released"):
                 self._lock(peeled.pid, peeled.at, passage.where, asked=text.startswith("About"))
-            return
+            return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
                 self._learn_pod(text, passage)
                 handler(_Message(self, match, peeled, text, passage))
-                return
+                return True
+        return False
 
     def _remember(self, text: str) -> None:
         """Releases of 2.x name container and workload once, at the start of a call; its later lines do not."""
@@ -228,9 +235,17 @@ class _Message:
         )
 
     def node_cleaned(self) -> None:
-        self.case.fact(
-            f"Clean-up after the deleted node {self.match[1]}: its addresses and blocks are released.", self.where()
+        self.case.fact(f"kube-controllers cleans up after the deleted node {self.match[1]}.", self.where())
+
+    def cleanup_failed(self) -> None:
+        node = self.match["node"] or self.match["calico"]
+        self.case.signal(
+            "calico-cleanup-failed", "", self.where(), at=self.peeled.at, nodes=[node] if node else [], refused=False
         )
+
+    def collected(self) -> None:
+        address = re.search(r"ip=\"?([0-9a-fA-F.:]+)", self.text)
+        self.event("released", address[1] if address else "", detail="by garbage collection")
 
     def no_affinity(self) -> None:
         self.case.fact(
@@ -273,7 +288,23 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
             r"Ensure block for host (?P<host>[\w.-]+), .*?&\{(?P<first>\d+) (?P<last>\d+) windows-reserved",
             _Message.windows_block,
         ),
-        ("deleted node", r"Cleaning up IPAM resources for deleted node\"? node=\"?([\w.-]+)", _Message.node_cleaned),
+        (
+            "cleaning up node",
+            r"Error cleaning up node\b.*?(?:node=\"?(?P<node>[\w.-]+))?(?P<calico>)\"?$",
+            _Message.cleanup_failed,
+        ),
+        (
+            "for node",
+            r"Failed to release block affinities for node\b.*?(?P<node>)(?:calicoNode=\"?(?P<calico>[\w.-]+))",
+            _Message.cleanup_failed,
+        ),
+        ("syncing IPAM data", r"error syncing IPAM data(?P<node>)(?P<calico>)", _Message.cleanup_failed),
+        ("garbage collected", r"Successfully garbage collected leaked IP address", _Message.collected),
+        (
+            "deleted node",
+            r"Cleaning up IPAM (?:resources|affinities) for deleted node\"? node=\"?([\w.-]+)",
+            _Message.node_cleaned,
+        ),
         (
             "no need to release",
             rf"Node doesn't exist, no need to release affinity\"? cidr={_CIDR}\"? host=\"?([\w.-]+)",

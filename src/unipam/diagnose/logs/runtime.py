@@ -29,7 +29,8 @@ class RuntimeLog:
         self._case = case
         self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
 
-    def read(self, _: Peeled, text: str, passage: Passage) -> None:
+    def read(self, _: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message. Tells whether it is one that is known."""
         if match := _STARTED.search(text):
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
@@ -43,6 +44,9 @@ class RuntimeLog:
             )
         elif match := _PLEG.search(text):
             self._case.pod_of(match[3], match[1])
+        else:
+            return False
+        return True
 
     def _torn_down(self, sandbox: str, where: Evidence) -> None:
         times, first = self._teardowns.get(sandbox, (0, where))

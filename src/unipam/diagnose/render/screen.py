@@ -1,0 +1,99 @@
+"""The first screen: the answer in 24 lines of 80 letters. What is wrong, since when, what to type, and the lines that show it.
+
+Everything else is behind ``--verbose``. Commands are never wrapped: they are there to be copied.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+from unipam.diagnose.render.paint import MARKS, Paint, tone
+from unipam.diagnose.report import Evidence, Finding, Report
+
+MAX_OTHERS = 6
+MAX_EVIDENCE = 3
+_LINES_OF_A_CAUSE = 3
+_EFFECTS = 4
+_LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+def short(text: str) -> str:
+    """The text with container ids cut to their first twelve letters, as people and crictl write them."""
+    return _LONG_ID.sub(r"\1", text)
+
+
+class Screen:
+    """Makes the lines. *width* is the terminal's."""
+
+    def __init__(self, *, colour: bool, width: int = 80) -> None:
+        self._paint = Paint(colour=colour)
+        self._width = max(60, width)
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """The lines of the first screen."""
+        yield self._paint(tone(report), report.verdict)
+        for found in report.findings[:1]:
+            yield from self._first(found)
+        yield from self._others(report)
+        yield ""
+        yield from self._fine(report)
+        yield self._paint("note", self._read(report))
+
+    def _first(self, found: Finding) -> Iterator[str]:
+        yield ""
+        cause = list(self._wrap(short(found.cause), f"{MARKS[found.severity]} ", "  "))
+        yield from (self._paint(found.severity, line) for line in cause[:_LINES_OF_A_CAUSE])
+        for effect in found.consequences[:_EFFECTS]:
+            yield self._cut(f"  → {short(effect.title)}")
+        yield from self._wrap(short(found.action), "  Do: ", "      ")
+        yield from (f"      {command}" for command in found.commands)
+        for where in found.evidence[:MAX_EVIDENCE]:
+            yield from (self._paint("note", line) for line in self._evidence(where))
+
+    def _others(self, report: Report) -> Iterator[str]:
+        others = report.findings[1 : MAX_OTHERS + 1]
+        if others:
+            yield ""
+        for found in others:
+            yield self._cut(f"{MARKS[found.severity]} {short(found.cause)}")
+        if len(report.findings) > MAX_OTHERS + 1:
+            yield f"  … and {len(report.findings) - MAX_OTHERS - 1} more"
+
+    def _fine(self, report: Report) -> Iterator[str]:
+        """What is not wrong, in one line."""
+        parts = [variant.title + ("" if variant.certain else " (likely)") for variant in report.variants[:2]]
+        troubled = {
+            name for found in report.findings for each in found.every() for name in (each.subject, each.subject[5:])
+        }
+        parts += [
+            f"{pool.name} {pool.in_use:,} of {pool.capacity:,} in use"
+            for pool in report.pools
+            if pool.capacity and pool.in_use is not None and pool.name not in troubled
+        ][:2]
+        if report.notes:
+            parts.append(
+                f"{len(report.notes)} thing{'s' if len(report.notes) != 1 else ''} that only look{'s' if len(report.notes) == 1 else ''} odd"
+            )
+        if parts:
+            yield self._cut(f"{'Healthy' if report.outcome == 'healthy' else 'Otherwise'}: {'; '.join(parts)}.")
+
+    def _read(self, report: Report) -> str:
+        lines, unknown = (sum(getattr(source, name) for source in report.sources) for name in ("lines", "unknown"))
+        return self._cut(
+            f"Read: {lines:,} lines, {unknown:,} of them unknown. --verbose has evidence, facts, pools and timeline."
+        )
+
+    def _wrap(self, text: str, first: str, indent: str) -> Iterator[str]:
+        yield from textwrap.wrap(
+            text, self._width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+        )
+
+    def _evidence(self, where: Evidence) -> list[str]:
+        name = where.file.rpartition("/")[2]
+        lines = list(self._wrap(f"{name}:{where.line}: {short(where.text)}", "  ", "    "))
+        return lines[:2] if len(lines) < 3 else [lines[0], self._cut(f"{lines[1]} …")]
+
+    def _cut(self, text: str) -> str:
+        return text if len(text) <= self._width else f"{text[: self._width - 1]}…"
