@@ -24,6 +24,10 @@ MAX_NAMES = 5_000
 SHORT_ID = 12
 """Container ids are told apart by their first twelve characters, as Docker and people shorten them."""
 
+MAX_ENDED = 100_000
+SHORT_ENDPOINT = 8
+"""azure-vnet names an endpoint by so much of its container's id."""
+
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
@@ -122,6 +126,10 @@ class Case:
         """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
         """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
+        self.releases: set[str] = set()
+        """Logs that show releases at all: only in those does the lack of one mean anything."""
+        self._ended: set[str] = set()
+        self._ends_forgotten = False
         self.resets: list[tuple[str, int]] = []
         """Where (file, line) a plugin began with an empty store: what was given before it is forgotten, not doubled."""
 
@@ -190,6 +198,19 @@ class Case:
         track.append(event)
         self.acts[event.verb] += 1
 
+    def end(self, container: str) -> None:
+        """Remember that some log shows the end of a container: a DEL, its endpoint deleted, its sandbox torn down."""
+        if not container:
+            return
+        if len(self._ended) < MAX_ENDED:
+            self._ended.add(container[:SHORT_ENDPOINT])
+        else:
+            self._ends_forgotten = True
+
+    def has_ended(self, container: str) -> bool:
+        """Whether a container is known to have ended, or may have ended in what is forgotten by now."""
+        return self._ends_forgotten or container[:SHORT_ENDPOINT] in self._ended
+
     def _find_released(self, event: Event) -> None:
         """A release by handle or container does not name the address: it is the one that the container got."""
         if event.verb == "given" and event.address and event.container:
@@ -197,6 +218,8 @@ class Case:
             if len(self._held) > MAX_PODS:
                 self._held.popitem(last=False)
         elif event.verb == "released" and event.container:
+            self.releases.add(log_group(Path(event.file)))
+            self.end(event.container)
             event.address = event.address or self._held.pop(event.container, "")
 
     def _new_track(self, subject: str) -> deque[Event]:

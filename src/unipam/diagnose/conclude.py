@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from itertools import pairwise
+from pathlib import Path
 
 from unipam.diagnose import variants, verdict
 from unipam.diagnose.case import Case, Signal, evidence
 from unipam.diagnose.catalogue import catalogue
 from unipam.diagnose.report import Event, Evidence, Holder, Report, Track
+from unipam.diagnose.source import log_group
 from unipam.diagnose.stamps import show, show_offset
 from unipam.diagnose.systems import ELSEWHERE
 
@@ -175,7 +177,7 @@ def _given_twice(case: Case) -> None:
     for address, track in case.tracks.items():
         acts = [event for event in track if event.verb in {"given", "released"} and event.address]
         for first, second in pairwise(acts):
-            if _is_double(case, first, second):
+            if _is_double(case, first, second, acts):
                 case.signal(
                     "given-twice",
                     address,
@@ -187,13 +189,19 @@ def _given_twice(case: Case) -> None:
                 )
 
 
-def _is_double(case: Case, first: Event, second: Event) -> bool:
+def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bool:
+    """Whether the second holder got the address while the first one had it, as far as the logs can prove."""
     if first.verb != "given" or second.verb != "given" or first.file != second.file:
         return False
     if "calico" in second.by:  # its releases also happen elsewhere (garbage collection), so its log is not whole
         return False
     if not first.container or not second.container or first.container == second.container:
         return False
+    if log_group(Path(first.file)) not in case.releases:
+        return False  # a log without releases (a grep for ADD) proves nothing
+    late = any(each.verb == "released" and each.container == first.container for each in acts[acts.index(second) :])
+    if not late and case.has_ended(first.container):
+        return False  # another log has the end of the first one
     return not any(file == first.file and first.line <= line <= second.line for file, line in case.resets)
 
 

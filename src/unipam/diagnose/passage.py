@@ -16,6 +16,7 @@ from unipam.diagnose.case import evidence
 from unipam.diagnose.report import Evidence
 from unipam.diagnose.words import words_of
 
+_QUOTE = re.compile(r"^(?:[>|] ?)+")
 _MARKUP = re.compile(r"^[\s>#|*•-]+")
 _ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 _SPACES = re.compile(r"\s+")
@@ -78,14 +79,18 @@ class Passage:
     def text(self) -> str:
         """The lines joined, quoting and line wrapping taken out."""
         if self._text is None:
-            parts = [_plain(raw) for _, raw in self._lines]
-            self._starts = [0, *itertools.accumulate(len(part) + 1 for part in parts)][:-1]
-            self._text = " ".join(parts)
+            cut = _is_cut_at_a_width(self._lines)
+            parts = [_plain(raw, keep_ends=cut) for _, raw in self._lines]
+            glue = "" if cut else " "
+            self._starts = [0, *itertools.accumulate(len(part) + len(glue) for part in parts)][:-1]
+            self._text = glue.join(parts)
         return self._text
 
     @property
     def words(self) -> list[bytes]:
         """The words of the lines, folded as rules look for them."""
+        if _is_cut_at_a_width(self._lines):
+            return words_of(self.text.encode())
         return words_of(b" ".join(raw for _, raw in self._lines))
 
     def where(self, offset: int = 0) -> Evidence:
@@ -99,8 +104,9 @@ class Passage:
 
     @property
     def is_heading(self) -> bool:
-        """Whether it is the title of something ("# error: ..."), which is no occurrence of it."""
-        return ":" not in self.text and all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
+        """Whether it is the title of something ("# error: ..."), which is no occurrence of it: it names nobody."""
+        title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
+        return title and len(self.text) < _TITLE and not _NAMES.search(self.text)
 
     @property
     def times(self) -> int:
@@ -142,10 +148,23 @@ def _joined(match: re.Match[str]) -> str:
     return f"{namespace}/{match['name']}" if namespace else match["name"]
 
 
-def _plain(raw: bytes) -> str:
-    text = _MARKUP.sub("", raw.decode("utf-8", "replace"))
+def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
+    """Whether a terminal cut one long line: all its pieces but the last are of one length, in the middle of words too."""
+    if len(lines) < _PIECES:
+        return False
+    width = len(lines[0][1])
+    return width >= _NARROWEST and len(lines[-1][1]) <= width and all(len(raw) == width for _, raw in lines[:-1])
+
+
+_PIECES, _NARROWEST = 3, 40
+_TITLE = 160
+_NAMES = re.compile(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d|\bpod \"|\bpod/")
+
+
+def _plain(raw: bytes, *, keep_ends: bool = False) -> str:
+    text = (_QUOTE if keep_ends else _MARKUP).sub("", raw.decode("utf-8", "replace"))
     if "\\" in text:
         text = _ESCAPED_QUOTE.sub(r"\1", text).replace("\\n", " ").replace("\\t", " ")
     if "  " in text or "\t" in text:
         text = _SPACES.sub(" ", text)
-    return text.strip()
+    return text if keep_ends else text.strip()

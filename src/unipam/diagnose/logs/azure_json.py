@@ -26,6 +26,7 @@ _KEYS = {
     "netconf": "StdinData",
     "count": "addressCount",
     "interface": "ifName",
+    "endpoint": "endpointID",
 }
 
 
@@ -50,6 +51,7 @@ class ZapLine(msgspec.Struct, rename=_KEYS):
     subnet: msgspec.Raw = msgspec.Raw(b"")
     count: msgspec.Raw = msgspec.Raw(b"")
     interface: msgspec.Raw = msgspec.Raw(b"")
+    endpoint: msgspec.Raw = msgspec.Raw(b"")
 
 
 _decoder = msgspec.json.Decoder(ZapLine)
@@ -268,6 +270,10 @@ class _Line(SessionLine):
         self.session.address = self.session.address or str(_plain(self.zap.address))
         self.learn_container()
 
+    def endpoint_deleted(self) -> None:
+        """The endpoint is named by the beginning of its container's id."""
+        self.log.case.end(str(_plain(self.zap.endpoint)).partition("-")[0] or self.session.container)
+
     def request_completed(self) -> None:
         self.session.verb = self.session.verb or "ADD"
         self.answer(str(_plain(self.zap.address)))
@@ -336,6 +342,8 @@ _HANDLERS: dict[str, Handler] = {
     "Plugin version": _Line.version,
     "Processing ADD command": _Line.processing,
     "Processing DEL command": _Line.processing,
+    "Deleting endpoint": _Line.endpoint_deleted,
+    "Deleted endpoint": _Line.endpoint_deleted,
     "Requesting address with": _Line.requesting,
     "Releasing address with": _Line.releasing,
     "Address request completed with": _Line.request_completed,

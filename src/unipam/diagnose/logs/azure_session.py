@@ -7,6 +7,7 @@ reported as cut, not as errors. Both the text and the JSON generation feed this.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 from unipam.diagnose import rules
@@ -21,16 +22,19 @@ STUCK_SECONDS = 10.0
 """The shortest lock time-out of any release: whoever holds the lock longer makes others fail."""
 
 
+_REDACTED = re.compile(r"(?:[xX*.…#?_-]+|<.*>?|\[.*\]?|(?i:redacted|removed|hidden|container-?id|id))$")
+
+
 class Session:
     """What is known of one call so far."""
 
     __slots__ = (
+        "_container",
         "acquired_at",
         "address",
         "asked_at",
         "at",
         "by",
-        "container",
         "ended",
         "error",
         "error_line",
@@ -56,11 +60,20 @@ class Session:
         self.asked_at: float | None = None
         self.acquired_at: float | None = None
         self.started = self.ended = self.waiting = self.repeat = False
-        self.verb = self.container = self.pod = self.pool = self.address = self.result = self.by = ""
+        self.verb = self._container = self.pod = self.pool = self.address = self.result = self.by = ""
         self.error = self.refresh_error = ""
         self.result_line = 0
         self.error_line: tuple[int, bytes] = (0, b"")
         self.refresh_line: tuple[int, bytes] = (0, b"")
+
+    @property
+    def container(self) -> str:
+        """The container's id, "" when it is not known, or was blotted out by whoever pasted the log."""
+        return self._container
+
+    @container.setter
+    def container(self, name: str) -> None:
+        self._container = "" if _REDACTED.match(name) else name
 
     @property
     def lock_seconds(self) -> float | None:
@@ -156,6 +169,8 @@ class Sessions:
                 )
 
     def _finish(self, session: Session) -> None:
+        if session.verb == "DEL" and not session.error:
+            self._case.end(session.container)
         if session.error:
             self._refused(session)
         elif session.verb and session.result:

@@ -35,7 +35,10 @@ _FAMILY = _OWN | frozenset(
 )
 """What the lines of this family name in brackets as their writer."""
 
-_WRONG = re.compile(rb"(?:[Ff]ailed|[Uu]nable) to |[Ee]rr(?:or)?:\s?(?!<nil>|nil\b)\S|panic: ")
+_WEB_SERVER = frozenset(b"debug info notice warn error crit alert emerg".split())
+"""nginx begins its lines alike, with a level in the brackets."""
+
+_WRONG = re.compile(rb"(?:[Ff]ailed|[Uu]nable) to |[Ss]ave failed|[Ee]rr(?:or)?:\s?(?!<nil>|nil\b)\S|panic: ")
 _RETURNED = re.compile(rb"Plugin (\S+) returned (?:result:.*?|)(?:, )?err:(.*?)\.?$")
 
 Handler = Callable[["_Line"], None]
@@ -128,6 +131,9 @@ class AzureText:
 
     def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> bool:
         """A message that is not in the table. False when nothing shows that a program of this family wrote it."""
+        if component in _WEB_SERVER:
+            self.source.other += 1
+            return True
         if component not in _FAMILY and component not in cns.COMPONENTS and (component or not self.count):
             return False
         if line.startswith(b"got ", start):
@@ -138,7 +144,7 @@ class AzureText:
             _Line(self, session, line, number, start).failed()
         elif component in cns.COMPONENTS:
             self._account(line, number, known=self.cns.take(self.file, number, line, self.at(line), component))
-        elif component in _OWN:
+        elif component in _OWN and not _WRONG.search(line, start):
             self._account(line, number, known=_POOL_LINE.match(line, start) is not None)
         else:
             self._beside(line, number, start, component)
@@ -265,6 +271,11 @@ class _Line(SessionLine):
             )
             variants.azure_call(self.log.case, kind, self.between(b'"mode":"', b'"'), session.pod, self.where)
 
+    def endpoint_deleted(self) -> None:
+        """ "Deleting endpoint 1c27f3d6-eth0 from network azure": the pod whose container's id begins so has ended."""
+        if self.begins(b"Deleting endpoint "):
+            self.log.case.end(self.between(b"endpoint ", b"-"))
+
     def _learn_container(self) -> None:
         session = self.session
         session.container = session.container or self.between(b"azure.address.id:", b"]").split(" ")[0]
@@ -277,11 +288,20 @@ class _Line(SessionLine):
         self.log.case.acts["asked"] += 1
 
     def releasing(self) -> None:
+        if self.begins(b"Releasing ipv4 address") or self.begins(b"Releasing ipv6 address"):
+            self._released_by_caller()
         if not self.begins(b"Releasing address"):
             return
         self._learn_container()
         self.session.verb = self.session.verb or "DEL"
         self.session.address = self.session.address or self.between(b"with address:", b" ")
+
+    def _released_by_caller(self) -> None:
+        """azure-vnet names the address that it has released by azure-vnet-ipam, whose own log may be elsewhere."""
+        session = self.session
+        session.verb = session.verb or "DEL"
+        session.address = session.address or self.between(b"address :", b" ")
+        self.log.case.end(session.container)
 
     def address(self) -> None:
         session = self.session
@@ -372,6 +392,7 @@ _SHAPES: dict[bytes, Handler | None] = {
         (b"Pool request completed", None),
         (b"store key not found", _Line.reset),
         (b"store empty", _Line.reset),
+        (b"Deleting endpoint", _Line.endpoint_deleted),
         (b"Deleting Address record", None),
         (b"http return error code", None),
         (b"wireserver call failed", None),

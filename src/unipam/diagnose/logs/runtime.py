@@ -49,6 +49,7 @@ class RuntimeLog:
         return True
 
     def _torn_down(self, sandbox: str, where: Evidence) -> None:
+        self._case.end(sandbox)
         times, first = self._teardowns.get(sandbox, (0, where))
         self._teardowns[sandbox] = (times + 1, first)
         if len(self._teardowns) > _MAX_SANDBOXES:

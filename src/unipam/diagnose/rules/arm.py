@@ -203,14 +203,13 @@ RULES = (
         _code(
             r"(?P<reason>LinkedAuthorizationFailed|AuthorizationFailed|InvalidAuthenticationToken\w*|NCUpdateUnauthorizedError)"
         )
-        + r"|(?P<login>AADSTS\d+)",
+        + r"|\bLinkedAuthorizationFailed\b",
         "AuthorizationFailed",
         "LinkedAuthorizationFailed",
         "InvalidAuthenticationToken",
         "InvalidAuthenticationTokenTenant",
         "NCUpdateUnauthorizedError",
-        "AADSTS",
-        subject="{reason}{login}",
-        near=rf"{AZURE}|cilium|[Cc]ode=|StatusCode=40",
+        subject="{reason}",
     ),
+    Rule("azure-forbidden", r"(?P<reason>AADSTS\d+)", "AADSTS", subject="{reason}", near=rf"{AZURE}|cilium"),
 )

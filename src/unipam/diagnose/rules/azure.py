@@ -101,5 +101,12 @@ RULES = (
         "Recovered panic",
         near=AZURE_VNET,
     ),
+    Rule(
+        "repeat-release",
+        r"Failed to query (?:endpoint|network)\b.*[Nn]ot found|Endpoint \S+ not found\. Not Returning error",
+        "query endpoint",
+        "query network",
+        "Not Returning error",
+    ),
     Rule("ipv6-version", r"Incompatible Kubernetes version for dual stack", "dual stack"),
 )

@@ -47,9 +47,14 @@ RULES = (
     ),
     Rule(
         "requested-taken",
-        r"requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) (?:is not available in range set (?P<pool>[0-9a-fA-F.:,-]+)"
-        r"|is already in use)",
+        r"requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) (?:is not available in range set (?P<pool>[0-9a-fA-F.:,-]+))",
         "requested IP address",
+        subject="{address}",
+    ),
+    Rule(
+        "static-taken",
+        r"static IP allocation failed, requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) is already in use",
+        "static IP allocation",
         subject="{address}",
     ),
     Rule(

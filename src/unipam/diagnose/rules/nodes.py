@@ -31,7 +31,7 @@ RULES = (
     Rule(
         "cluster-cidr-full",
         r"(?:for node (?P<node>[\w.-]+): )?CIDR allocation failed; there are no remaining CIDRs"
-        r"|Node (?P<other>[\w.-]+) status is now: CIDRNotAvailable",
+        r"|Node (?P<other_node>[\w.-]+) status is now: CIDRNotAvailable",
         "no remaining CIDRs",
         "CIDRNotAvailable",
     ),

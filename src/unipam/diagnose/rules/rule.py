@@ -11,6 +11,7 @@ from unipam.diagnose.words import telling_word
 _FIELDS_THAT_NAME = {
     "address": "addresses",
     "node": "nodes",
+    "other_node": "nodes",
     "container": "containers",
     "pod": "pods",
     "subnet": "subnets",

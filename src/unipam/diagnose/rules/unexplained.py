@@ -15,7 +15,7 @@ from unipam.diagnose.rules.rule import AZURE
 from unipam.diagnose.systems import ELSEWHERE, SYSTEMS
 
 WORDS = frozenset(
-    b"sandbox failedcreatepodsandbox failedcreatepodcontainer killpodsandbox netplugin networkplugin message".split()
+    b"sandbox failedcreatepodsandbox failedcreatepodcontainer killpodsandbox netplugin networkplugin message response".split()
 )
 """Words, one of which is in every message of a failed sandbox, and in every answer of Azure."""
 
@@ -54,12 +54,17 @@ def apply(case: Case, passage: Passage, known: list[tuple[int, int]]) -> None:
         text = passage.text[start:end]
         kind = "unexplained-release" if RELEASE.search(text) else "unexplained"
         _signal(case, passage, kind, _innermost(text), start, _plugin(passage, text))
-    if not known and not heads and "essage" in passage.text:
+    if not known and not heads and ("essage" in passage.text or "ERROR CODE" in passage.text):
         _azure(case, passage)
 
 
 _CODE = re.compile(r"(?:\b[Cc]ode|CODE)[\"' ]*[:=][\"' ]*(?P<code>[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)\b")
 _MESSAGE = re.compile(r"[Mm]essage[\"' ]*[:=][\"' ]*(?P<text>[^\"{]{8,200})")
+_ANSWER = re.compile(
+    rf"{AZURE}|ERROR CODE: |\"error\"\s*:\s*\{{\s*\"code\"|\((?P<code>\w+)\) .* Code: (?P=code) Message: "
+)
+"""What shows that a code and a message are an answer of Azure's: its names, and the forms of its clients."""
+
 _OUTER_CODES = frozenset(
     (
         "DeploymentFailed",
@@ -76,7 +81,7 @@ def _azure(case: Case, passage: Passage) -> None:
     """An answer of Azure whose code no rule has."""
     codes = [match["code"] for match in _CODE.finditer(passage.text)]
     inner = [code for code in codes if code not in _OUTER_CODES]
-    if not codes or not (re.search(AZURE, passage.text) or codes != inner):
+    if not codes or not (_ANSWER.search(passage.text) or codes != inner):
         return
     messages = [match["text"].strip() for match in _MESSAGE.finditer(passage.text)]
     code = (inner or codes)[-1]
