@@ -126,6 +126,8 @@ class Case:
         """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
         """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
+        self.served: float | None = None
+        """When a pod got its network for the last time."""
         self.releases: set[str] = set()
         """Logs that show releases at all: only in those does the lack of one mean anything."""
         self._ended: set[str] = set()
@@ -186,6 +188,8 @@ class Case:
     def event(self, event: Event) -> None:
         """Append to the history of the event's address, or of its container when it has no address."""
         self._find_released(event)
+        if event.verb == "given":
+            self.serve(event.at)
         subject = event.address or event.container or event.pod or "(no address, no name)"
         track = self.tracks.get(subject)
         if track is None:
@@ -197,6 +201,11 @@ class Case:
             self.dropped[subject] += 1
         track.append(event)
         self.acts[event.verb] += 1
+
+    def serve(self, at: float | None) -> None:
+        """A pod of the node got its network at this time."""
+        if at is not None:
+            self.served = at if self.served is None else max(self.served, at)
 
     def end(self, container: str) -> None:
         """Remember that some log shows the end of a container: a DEL, its endpoint deleted, its sandbox torn down."""

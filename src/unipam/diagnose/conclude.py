@@ -193,8 +193,8 @@ def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bo
     """Whether the second holder got the address while the first one had it, as far as the logs can prove."""
     if first.verb != "given" or second.verb != "given" or first.file != second.file:
         return False
-    if "calico" in second.by:  # its releases also happen elsewhere (garbage collection), so its log is not whole
-        return False
+    if "azure-vnet" not in second.by:
+        return False  # Calico also releases elsewhere (garbage collection); CNS says itself that the address was free
     if not first.container or not second.container or first.container == second.container:
         return False
     if log_group(Path(first.file)) not in case.releases:
@@ -304,10 +304,7 @@ _AT_A_START = {
 
 def _at_the_start(case: Case) -> None:
     """What every node says until its network is set up is no fault when pods got addresses afterwards."""
-    served = max(
-        (event.at for track in case.tracks.values() for event in track if event.verb == "given" and event.at),
-        default=None,
-    )
+    served = case.served
     for key in [key for key in case.signals if key[0] in _AT_A_START]:
         signal = case.signals[key]
         if served is not None and signal.last is not None and signal.last < served and not signal.refused:

@@ -41,6 +41,7 @@ _POD_FORMS = (
 RELEASE = re.compile(r"failed \(delete\)|destroy network|[Tt]eardown|FailedKillPod|StopPodSandbox|killing pod")
 """Words of a message about a pod that ends: it is refused no address."""
 
+_ASKED = re.compile(r"[Ss]andbox|SandBox|failed \(add\)|[Nn]etwork[Pp]lugin|\bCNI\b|IPAM|ipam")
 _PLUGIN = re.compile(r"plugin type=[\"']?([a-z0-9-]+)[\"']?")
 
 
@@ -113,6 +114,11 @@ class Passage:
         """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
         match = _REPEATS.search(self.text)
         return self.setting.times or (int(match[1] or match[2]) if match else 1)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the message says that a pod asked and got nothing."""
+        return _ASKED.search(self.text) is not None and not self.is_release
 
     @property
     def is_release(self) -> bool:

@@ -29,11 +29,12 @@ class RuntimeLog:
         self._case = case
         self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
 
-    def read(self, _: Peeled, text: str, passage: Passage) -> bool:
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if match := _STARTED.search(text):
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
+            self._case.serve(peeled.at)
             self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
         elif match := _TORN_DOWN.search(text):
             self._torn_down(match[1], passage.where())

@@ -80,7 +80,7 @@ class Rule:
             times=0 if subject in told else passage.times,  # one message often says the same thing twice
             values={name: _number(value) for name, value in fields.items()},
             plugins=passage.plugins(),
-            refused=not passage.is_release,
+            refused=passage.is_refusal,
             **named,
         )
         told.add(subject)
