@@ -132,7 +132,8 @@ def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, who
         return False
     context.knew(lines)
     context.origin = context.node = context.label = ""  # the output of the command that a prompt showed is over
-    _apply(case, context, lines[:MAX_PARAGRAPH])
+    if '"involvedObject"' not in text:  # the messages of events have been read, with all that is around them
+        _apply(case, context, lines[:MAX_PARAGRAPH])
     return True
 
 

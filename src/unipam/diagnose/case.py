@@ -19,8 +19,9 @@ from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder
 from unipam.diagnose.source import log_group
 
 MAX_EVIDENCE = 5
-MAX_ENTITIES = 20
-MAX_NAMES = 5_000
+MAX_ENTITIES = MAX_NAMES = 5_000
+"""Names kept of one sort for one finding: whole lists for any node, and bounded for a cluster of them."""
+
 SHORT_ID = 12
 """Container ids are told apart by their first twelve characters, as Docker and people shorten them."""
 
@@ -126,6 +127,8 @@ class Case:
         """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
         """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
+        self.hosts: set[str] = set()
+        """The nodes that syslog names."""
         self.served: float | None = None
         """When a pod got its network for the last time."""
         self.releases: set[str] = set()
@@ -158,11 +161,17 @@ class Case:
             signal = self.signals.setdefault((kind, subject), Signal(kind, subject))
         signal.add(where, at, times, entities.get("containers", ()))
         if refused:
-            pods = [pod for pod in entities.get("pods", ()) if pod]
-            signal.refuse(pods or [name[:SHORT_ID] for name in entities.get("containers", ())])
+            self._refuse(signal, [*entities.get("pods", ())], [*entities.get("containers", ())])
         signal.values.update({name: value for name, value in (values or {}).items() if value is not None})
         for sort, names in entities.items():
             signal.name(sort, names)
+
+    def _refuse(self, signal: Signal, pods: list[str], containers: list[str]) -> None:
+        """One message names who was refused: the pod, or else the container, whose pod another message may name."""
+        pods = [pod for pod in pods if pod]
+        if len(pods) == 1 and "/" in pods[0] and containers and containers[0]:
+            self.pod_of(containers[0], pods[0])
+        signal.refuse(pods or [name[:SHORT_ID] for name in containers])
 
     def waited(self, subject: str, where: Evidence, at: float | None, seconds: float) -> None:
         """Someone waited for a lock; the longest wait is what counts."""

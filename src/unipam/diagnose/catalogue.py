@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from unipam.diagnose.addresses import by_address
 from unipam.diagnose.case import Signal
 from unipam.diagnose.report import Finding, Severity
 from unipam.diagnose.stamps import show
@@ -58,7 +59,7 @@ def finding(signal: Signal, texts: dict[str, str]) -> Finding:
         signal.evidence,
         show(signal.first) or None,
         show(signal.last) or None,
-        {sort: list(found) for sort, found in signal.entities.items() if found and sort != "reasons"},
+        {sort: _sorted(sort, found) for sort, found in signal.entities.items() if found and sort != "reasons"},
         signal.values,
         commands=[
             line.format_map(names)
@@ -66,6 +67,10 @@ def finding(signal: Signal, texts: dict[str, str]) -> Finding:
         ],
         refused=len(signal.refused) if meaning.severity in {"fault", "unknown"} else 0,
     )
+
+
+def _sorted(sort: str, names: dict[str, None]) -> list[str]:
+    return sorted(names, key=by_address) if sort in {"addresses", "subnets"} else list(names)
 
 
 def rank(found: Finding) -> tuple[int, int, int]:

@@ -10,11 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from unipam.diagnose import variants, verdict
-from unipam.diagnose.case import Case, Signal, evidence
+from unipam.diagnose.addresses import by_address
+from unipam.diagnose.case import SHORT_ID, Case, Signal, evidence
 from unipam.diagnose.catalogue import catalogue
 from unipam.diagnose.report import Event, Evidence, Holder, Report, Track
 from unipam.diagnose.source import log_group
-from unipam.diagnose.stamps import show, show_offset
+from unipam.diagnose.stamps import has_year, show, show_offset
 from unipam.diagnose.systems import ELSEWHERE
 
 MAX_TIMELINE = 2_000
@@ -60,7 +61,9 @@ def _name_pods(case: Case) -> None:
     for track in case.tracks.values():
         for event in track:
             event.pod = event.pod or case.pods.get(event.container, "")
+    by_short_id = {container[:SHORT_ID]: pod for container, pod in case.pods.items()}
     for signal in case.signals.values():
+        signal.refused = {by_short_id.get(name, name): None for name in signal.refused}
         signal.name("pods", [case.pods[name] for name in signal.entities.get("containers", {}) if name in case.pods])
 
 
@@ -307,21 +310,18 @@ def _at_the_start(case: Case) -> None:
     served = case.served
     for key in [key for key in case.signals if key[0] in _AT_A_START]:
         signal = case.signals[key]
-        if served is not None and signal.last is not None and signal.last < served and not signal.refused:
+        if (
+            served is not None
+            and signal.last is not None
+            and has_year(signal.last)
+            and signal.last < served
+            and not signal.refused
+        ):
             del case.signals[key]
             signal.kind = _AT_A_START[key[0]]
             case.signals[(signal.kind, signal.subject)] = signal
         elif key == ("no-cni", ""):
             variants.seen(case, "none", signal.evidence[0], certain="none" in case.variants)
-
-
-def by_address(name: str) -> tuple[int, int, str]:
-    """The sorting key of names that begin with an address: as addresses, the others after them."""
-    try:
-        address = ipaddress.ip_address(name.partition("/")[0].partition("-")[0])
-    except ValueError:
-        return (9, 0, name)
-    return (address.version, int(address), name)
 
 
 def _timeline(case: Case) -> list[Track]:

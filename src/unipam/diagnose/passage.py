@@ -36,6 +36,10 @@ _POD_FORMS = (
     ),
     ('pod "', re.compile(r"pod \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)[(\"]")),
     ('name "', re.compile(r"name \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)_[0-9a-f-]{36}_\d+\"")),
+    (
+        "PodSandboxMetadata",
+        re.compile(r"PodSandboxMetadata\{Name:(?P<name>[^,]+),Uid:[^,]*,Namespace:(?P<namespace>[^,]+),"),
+    ),
     ("Namespace=", re.compile(r"Namespace=\"?(?P<namespace>[a-z0-9-]+)\"? .*?Pod=\"?(?P<name>[a-z0-9.-]+)")),
 )
 RELEASE = re.compile(r"failed \(delete\)|destroy network|[Tt]eardown|FailedKillPod|StopPodSandbox|killing pod")

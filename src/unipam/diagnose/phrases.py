@@ -24,14 +24,14 @@ def _places(case: Case, signal: Signal) -> dict[str, str]:
     """Where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
     name = signal.subject.removeprefix("pool ")
     pool = case.pools.get(name)
-    nodes = list(signal.entities.get("nodes", {}))
-    directory = name if name.startswith("/") else "/var/lib/cni/networks/NETWORK"
-    if not name.startswith("/") and "kubenet" in case.variants:
-        directory = "/var/lib/cni/networks/kubenet"
+    nodes = list(signal.entities.get("nodes", {})) or list(case.hosts)
+    network = name.rstrip("/").rpartition("/")[2] if name.startswith("/") else "NETWORK"
+    if network == "NETWORK" and "kubenet" in case.variants:
+        network = "kubenet"
     return {
         "node": nodes[0] if len(nodes) == 1 else "NODE",
         "subnet": name if "/" in name and name[:1].isdigit() else "SUBNET",
-        "directory": directory,
+        "directory": f"/var/lib/cni/networks/{network}",
         "remedy": _REMEDIES.get(pool.kind, "") if pool is not None else "",
     }
 
@@ -232,12 +232,14 @@ class _Phrases:
 
     def leaked(self) -> dict[str, str]:
         why = self.signal.values.get("why")
-        pool = self.case.pools.get(self.signal.subject.removeprefix("pool "))
+        name = self.signal.subject.removeprefix("pool ")
+        pool = self.case.pools.get(name)
         leaked, of = self.signal.values.get("leaked", 1), self.signal.values.get("of")
         noun = "address" if leaked == 1 and not of else "addresses"
         return {
             "counted": f"{leaked} of {of} {noun}" if of else f"{leaked} {noun}",
             "holders": f" {why}." if why else _pool_holders(pool),
+            "place": f"network {name.rpartition('/')[2]}" if name.startswith("/") else self.signal.subject,
         }
 
     def check(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from unipam.diagnose.case import Case, Signal
 from unipam.diagnose.catalogue import catalogue, finding, rank
 from unipam.diagnose.consequences import Key, family, parents
 from unipam.diagnose.report import Finding, Outcome
-from unipam.diagnose.stamps import show
+from unipam.diagnose.stamps import show_minutes
 
 ENOUGH = 0.5
 """The share of the lines of address-giving programs that must be understood before their silence means health."""
@@ -47,7 +47,7 @@ def _cause(found: Finding, related: list[Signal]) -> str:
         return f"{title}."
     since = min((each.first for each in related if each.first is not None and _refuses(each)), default=None)
     pods = f"{found.refused} pod{'s were' if found.refused != 1 else ' was'} refused"
-    when = f" since {show(since)[:16]}" if since is not None else ""
+    when = f" since {show_minutes(since)}" if since is not None else ""
     return f"{title}{', so' if found.consequences else ':'} {pods}{when}."
 
 

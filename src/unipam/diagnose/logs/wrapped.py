@@ -13,13 +13,13 @@ from unipam.diagnose.logs import calico, cilium, runtime
 from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, year_of
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
-from unipam.diagnose.stamps import MONTHS
+from unipam.diagnose.stamps import MONTHS, NO_YEAR
 from unipam.diagnose.systems import gives_addresses, program_of, speaks_of_addresses
 from unipam.diagnose.words import words_of
 
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
-_NO_YEAR = 2000
+_HOSTS = 50
 
 Read = Callable[[Peeled, str, Passage], bool]
 """Reads a message, and tells whether it knew it."""
@@ -56,7 +56,7 @@ class Wrapped:
         self.source = Source("")
         self.program = ""
         self._steps = 0
-        self.year = _NO_YEAR
+        self.year = NO_YEAR
         self._compared = 0
         self._cut = 0
 
@@ -66,8 +66,8 @@ class Wrapped:
 
     def look_at(self, chunk: bytes) -> None:
         """Before the lines of a chunk: the year that syslog leaves out."""
-        if self.year == _NO_YEAR:
-            self.year = year_of(chunk) or _NO_YEAR
+        if self.year == NO_YEAR:
+            self.year = year_of(chunk) or NO_YEAR
 
     def end(self) -> None:
         self._count("calico log, a step on the way", self._steps)
@@ -133,10 +133,11 @@ class Wrapped:
     def _message(self, peeled: Peeled, line: bytes, number: int, words: list[bytes]) -> bool:
         """Read a message of note. Tells whether anyone knows it."""
         self._compare(peeled, line, number)
-        if self.year == _NO_YEAR:
-            peeled.at = None
         program = _writer(peeled)
         passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=program))
+        if self.year == NO_YEAR:
+            peeled.at = None  # a message may be told by month and day; what must be put in order needs a year
+        self.case.hosts |= {peeled.host} if peeled.host and len(self.case.hosts) < _HOSTS else set()
         known = False
         if not _WORDS.isdisjoint(words) and speaks_of_addresses(program):
             self._note_cut(line, number)

@@ -47,10 +47,19 @@ class Screen:
         yield from (self._paint(found.severity, line) for line in cause[:_LINES_OF_A_CAUSE])
         for effect in found.consequences[:_EFFECTS]:
             yield self._cut(f"  → {short(effect.title)}")
+        yield from self._who(found)
         yield from self._wrap(short(found.action), "  Do: ", "      ")
         yield from (f"      {command}" for command in found.commands)
-        for where in found.evidence[:MAX_EVIDENCE]:
+        effects = [where for effect in found.consequences for where in effect.evidence[:1]]
+        for where in [*found.evidence[: MAX_EVIDENCE - bool(effects)], *effects][:MAX_EVIDENCE]:
             yield from (self._paint("note", line) for line in self._evidence(where))
+
+    def _who(self, found: Finding) -> Iterator[str]:
+        """The addresses and the pods, as many as fit on a line each."""
+        for sort in ("addresses", "pods"):
+            names = list(dict.fromkeys(name for each in found.every() for name in each.entities.get(sort, ())))
+            if names:
+                yield self._cut(f"  {sort}: {', '.join(short(name) for name in names)}")
 
     def _others(self, report: Report) -> Iterator[str]:
         others = report.findings[1 : MAX_OTHERS + 1]

@@ -69,6 +69,8 @@ class Rule:
     def _signal(self, case: Case, passage: Passage, match: re.Match[str], told: set[str]) -> None:
         fields = {name: value.strip() for name, value in match.groupdict().items() if value and name != "lead"}
         named = {sort: [fields[name]] for name, sort in _FIELDS_THAT_NAME.items() if name in fields}
+        if passage.setting.node:
+            named.setdefault("nodes", [passage.setting.node])
         named.setdefault("containers", passage.containers())
         named.setdefault("pods", passage.pods)
         subject = self.subject.format_map(_Blank(fields))

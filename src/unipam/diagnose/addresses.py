@@ -1,0 +1,14 @@
+"""The order of addresses: as numbers, IPv4 first, and what is no address after them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def by_address(name: str) -> tuple[int, int, str]:
+    """The sorting key of names that begin with an address: as addresses, the others after them."""
+    try:
+        address = ipaddress.ip_address(name.partition("/")[0].partition("-")[0])
+    except ValueError:
+        return (9, 0, name)
+    return (address.version, int(address), name)
