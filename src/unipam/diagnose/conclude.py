@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unipam.diagnose import variants, verdict
 from unipam.diagnose.addresses import by_address
-from unipam.diagnose.case import SHORT_ID, Case, Signal, evidence
+from unipam.diagnose.case import MAX_EVIDENCE, SHORT_ID, Case, Signal, evidence
 from unipam.diagnose.catalogue import catalogue
 from unipam.diagnose.report import Event, Evidence, Holder, Report, Track
 from unipam.diagnose.source import log_group
@@ -126,11 +126,13 @@ def _compare_with_the_living(case: Case) -> None:
             continue  # the list is of another node, or of another moment
         for holder in gone:
             holder.leak = "no list of live containers has its owner"
-        if gone and pool.evidence:
+        shown = [holder.where for holder in gone[:MAX_EVIDENCE] if holder.where is not None] or pool.evidence[-1:]
+        for where in shown if gone else []:
             case.signal(
                 "leaked",
                 f"pool {pool.name}",
-                pool.evidence[-1],
+                where,
+                times=int(where is shown[0]),
                 values={"leaked": len(gone), "of": len(pool.holders)},
                 addresses=[holder.address for holder in gone],
                 containers=[holder.owner for holder in gone],

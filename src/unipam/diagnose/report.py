@@ -132,6 +132,7 @@ class Holder(msgspec.Struct, omit_defaults=True):
     pod: str = ""
     since: str = ""
     leak: str = ""
+    where: Evidence | None = None
 
 
 class Junk(msgspec.Struct):

@@ -138,7 +138,7 @@ def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, 
     pool = case.pool(name, "azure-vnet-ipam")
     pool.evidence = [*pool.evidence, where][-3:]
     for record in in_use:
-        case.hold(pool, Holder(record.address, record.owner))
+        case.hold(pool, Holder(record.address, record.owner, where=record.where))
     if whole:
         pool.capacity, pool.in_use = len(records), len(in_use)
         case.fact(f"Pool {name}: {len(in_use)} of {len(records)} addresses in use.", where)

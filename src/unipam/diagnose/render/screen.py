@@ -50,7 +50,9 @@ class Screen:
         yield from self._who(found)
         yield from self._wrap(short(found.action), "  Do: ", "      ")
         yield from (f"      {command}" for command in found.commands)
-        effects = [where for effect in found.consequences for where in effect.evidence[:1]]
+        effects = [
+            where for effect in found.consequences for where in effect.evidence[:1] if where not in found.evidence
+        ]
         for where in [*found.evidence[: MAX_EVIDENCE - bool(effects)], *effects][:MAX_EVIDENCE]:
             yield from (self._paint("note", line) for line in self._evidence(where))
 
