@@ -95,6 +95,7 @@ def test_limits_of_the_cluster(make: Make) -> None:
     assert told(capacity.cluster_limits(make("kubenet", nodes(399)))) == []
     assert told(capacity.cluster_limits(make("overlay", nodes(900, growth="50%"), tier="free"))) == [
         ("L6", "error"),
+        ("L6", "warning"),
         ("L11", "warning"),
     ]
 
