@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.diagnose import nights
 
 UNIPAM = Path(sys.executable).with_name("unipam")
 STAMP = "2025/03/05 18:16:10 [1] [ipam] "
@@ -127,3 +128,27 @@ def test_what_a_log_says_is_no_markup_in_the_page(tmp_path: Path) -> None:
     )
     assert evil not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_page_shows_leaks_as_leaks_and_refusals_in_order_of_time(tmp_path: Path) -> None:
+    nights.leaks(tmp_path)
+    path = tmp_path / "page.html"
+    run(str(tmp_path), "--html", str(path))
+    text = path.read_text(encoding="utf-8")
+    picture = text[text.index("<svg") : text.index("</svg>")]
+    assert picture.count('class="leaked"') == 12
+    rows = re.findall(r'<text x="0" y="\d+">([^<]+)</text>', picture)
+    assert rows[:12] == [f"10.224.0.{number}" for number in range(23, 35)]
+    assert rows[12:] == [f"shop/cart-{number % 12}" for number in range(36)]
+
+
+def test_the_page_is_as_wide_as_the_window_and_ids_are_short(tmp_path: Path) -> None:
+    nights.leaks(tmp_path)
+    path = tmp_path / "page.html"
+    run(str(tmp_path), "--html", str(path))
+    text = path.read_text(encoding="utf-8")
+    whole = nights.container(19)
+    assert f'<abbr title="{whole}">{whole[:12]}</abbr>' in text
+    assert "svg { display: block; width: 100%; height: auto; }" in text
+    assert not re.search(r'<svg[^>]* width="', text)
+    assert "prefers-color-scheme: dark" in text

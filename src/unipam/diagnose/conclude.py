@@ -6,11 +6,12 @@ Everything here looks at the finished case file; nothing is read any more.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 from unipam.diagnose import variants, verdict
-from unipam.diagnose.addresses import by_address
+from unipam.diagnose.addresses import NO_ADDRESS, by_address
 from unipam.diagnose.case import MAX_EVIDENCE, SHORT_ID, Case, Signal, evidence
 from unipam.diagnose.catalogue import catalogue
 from unipam.diagnose.report import Event, Evidence, Holder, Report, Track
@@ -326,6 +327,13 @@ def _at_the_start(case: Case) -> None:
             variants.seen(case, "none", signal.evidence[0], certain="none" in case.variants)
 
 
+def _by_address_or_time(item: tuple[str, Iterable[Event]]) -> tuple[int, float, str]:
+    """Addresses in their order; then what never got one, in the order of time."""
+    version, number, name = by_address(item[0])
+    first = next((event.at for event in item[1] if event.at is not None), 0.0)
+    return (version, first if version == NO_ADDRESS else float(number), name)
+
+
 def _timeline(case: Case) -> list[Track]:
-    ordered = sorted(case.tracks.items(), key=lambda item: by_address(item[0]))
+    ordered = sorted(case.tracks.items(), key=_by_address_or_time)
     return [Track(subject, list(track), case.dropped[subject]) for subject, track in ordered[:MAX_TIMELINE]]

@@ -53,7 +53,7 @@ def _pool_holders(pool: Pool | None) -> str:
     shown = [
         f"{holder.address} by {holder.pod or holder.owner[:12] or 'no recorded owner'}"
         + (f" since {holder.since}" if holder.since else "")
-        + (f" (looks leaked: {holder.leak})" if holder.leak else "")
+        + (" (looks leaked)" if holder.leak else "")
         for holder in sorted(pool.holders, key=lambda holder: (not holder.leak, holder.since))[:MAX_SHOWN]
     ]
     more = f" and {len(pool.holders) - MAX_SHOWN} more" if len(pool.holders) > MAX_SHOWN else ""

@@ -27,6 +27,8 @@ def _tree(case: Case, key: Key, children: dict[Key, list[Key]]) -> Finding:
     signal = case.signals[key]
     found = finding(signal, phrases.of(case, signal))
     found.consequences = sorted((_tree(case, child, children) for child in children.get(key, ())), key=rank)
+    for effect in found.consequences:
+        effect.commands = [] if effect.commands == found.commands else effect.commands  # said once is enough
     worst = min((found, *found.consequences), key=lambda each: rank(each)[0])
     found.severity = worst.severity  # what it brings about is how bad it is
     related = list(family(case, key, children))
