@@ -117,7 +117,7 @@ def test_the_page_draws_who_held_an_address_and_who_was_refused(tmp_path: Path) 
     text = page_of(tmp_path, GIVEN + REFUSED)
     picture = text[text.index("<svg") : text.index("</svg>")]
     assert ">10.0.0.5</text>" in picture
-    assert picture.count("<rect") == 1
+    assert picture.count("<rect x=") == 1
     assert picture.count('stroke="var(--refused)"') == 1
 
 

@@ -23,29 +23,6 @@ CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
 
-NODE_PLACES = (
-    "/etc/cni/net.d",
-    "/var/run/azure-vnet.json",
-    "/var/run/azure-vnet-ipam.json",
-    "/var/run/azure-vnet-ipamv6.json",
-    "/var/run/azure-cns/azure-endpoints.json",
-    "/var/lib/azure-network/azure-cns.json",
-    "/var/lib/cni/networks",
-    "/var/log/azure-vnet.log*",
-    "/var/log/azure-vnet-ipam.log*",
-    "/var/log/azure-vnet-ipamv6.log*",
-    "/var/log/azure-vnet-ipam-*.log*",
-    "/var/log/azure-vnet-2*.log*",
-    "/var/log/azure-ipam.log*",
-    "/var/log/azure-cns.log*",
-    "/var/log/calico/cni/cni*.log*",
-    "/var/log/cilium-cni.log*",
-    "/var/log/syslog",
-    "/var/log/messages",
-    "/var/lib/unipam/*/unipam.db",
-)
-"""Where the systems of ``spec`` keep what a diagnosis wants, on a Linux node."""
-
 _NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm")
 """Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
 
@@ -103,13 +80,6 @@ def _under(path: Path) -> Iterator[Path]:
             yield from _under(entry)
         elif entry.is_file():
             yield entry
-
-
-def node_paths(root: str = "/") -> list[Path]:
-    """The usual places of a node that exist, below *root*."""
-    base = Path(root)
-    found = [match for place in NODE_PLACES for match in sorted(base.glob(place.lstrip("/")))]
-    return expand([str(path) for path in found]) if found else []
 
 
 @functools.lru_cache(maxsize=256)
