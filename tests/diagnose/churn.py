@@ -1,7 +1,8 @@
 """A year of a node where nothing is wrong: pods come and go, the node restarts, logs are rotated. One writer a variant.
 
-The wording is that of the real programs (specs azure-vnet-ipam §3, calico-ipam §1.13, cni-and-host-local §5), with what a
-healthy node also says: a network that is not ready yet at a start, an API server that is away for a moment, repeated DELs.
+The wording is that of the real programs (specs azure-vnet-ipam §3, calico-ipam §1.13, cni-and-host-local §5), with
+what a healthy node also says: a network that is not ready yet at a start, an API server that is away for a moment,
+repeated DELs.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def _ipam_text(act: Act, fresh: bool) -> Iterator[str]:
     )
     yield "[cni-ipam] Plugin started."
     yield (
-        f"[cni-ipam] Processing {'ADD' if act.verb == 'ADD' else 'DEL'} command with args {{ContainerID:{act.container} "
+        f"[cni-ipam] Processing {'ADD' if act.verb == 'ADD' else 'DEL'} command with args "
+        f"{{ContainerID:{act.container} "
         f"Netns:/var/run/netns/cni-1 IfName:eth0 Args:K8S_POD_NAMESPACE=shop;K8S_POD_NAME={act.pod};IgnoreUnknown=1 "
         'Path:/opt/cni/bin StdinData:{"cniVersion":"0.3.0","name":"azure","type":"azure-vnet","mode":"transparent",'
         f'"ipam":{{"type":"azure-vnet-ipam","subnet":"10.224.0.0/16"{ask}}}}}}}.'
@@ -134,11 +136,13 @@ def _ipam_text(act: Act, fresh: bool) -> Iterator[str]:
 def _vnet_text(act: Act, fresh: bool) -> Iterator[str]:
     del fresh
     endpoint = f"{act.container[:8]}-eth0"
+    verb = "ADD" if act.verb == "ADD" else "DEL"
     yield "[cni-net] Plugin azure-vnet version v1.4.59."
-    yield f"[cni-net] Processing {'ADD' if act.verb == 'ADD' else 'DEL'} command with args {{ContainerID:{act.container} Netns: IfName:eth0}}."
+    yield f"[cni-net] Processing {verb} command with args {{ContainerID:{act.container} Netns: IfName:eth0}}."
     if act.verb == "ADD":
+        result = f"&{{IPs:[{{Address:{{IP:{act.address('10.224.0')} Mask:ffff0000}}}}]}}"
         yield "[cni] Calling plugin azure-vnet-ipam ADD nwCfg:&{CNIVersion:0.3.0 Name:azure Type:azure-vnet}."
-        yield f"[cni] Plugin azure-vnet-ipam returned result:&{{IPs:[{{Address:{{IP:{act.address('10.224.0')} Mask:ffff0000}}}}]}}, err:<nil>."
+        yield f"[cni] Plugin azure-vnet-ipam returned result:{result}, err:<nil>."
         yield f"[net] Creating endpoint {endpoint} in network azure."
         yield f"[net] Created endpoint &{{Id:{endpoint} HnsId:}}."
     elif act.verb == "AGAIN":
@@ -147,7 +151,7 @@ def _vnet_text(act: Act, fresh: bool) -> Iterator[str]:
         yield f"[net] Deleting endpoint {endpoint} from network azure."
         yield f"Releasing ipv4 address :{act.address('10.224.0')} pool: 10.224.0.0/16"
         yield f"[net] Deleted endpoint &{{Id:{endpoint}}}."
-    yield f"[cni-net] {'ADD' if act.verb == 'ADD' else 'DEL'} command completed for pod {act.pod} with err:<nil>."
+    yield f"[cni-net] {verb} command completed for pod {act.pod} with err:<nil>."
     yield "[cni-net] Plugin stopped."
 
 
@@ -273,17 +277,21 @@ def _syslog(variant: str) -> Iterator[str]:
 def _boot(klog: str, variant: str) -> Iterator[str]:
     yield "systemd[1]: Started containerd container runtime."
     yield (
-        f'kubelet[2775]: E{klog} kubelet.go:2855] "Container runtime network not ready" networkReady="NetworkReady=false '
+        f'kubelet[2775]: E{klog} kubelet.go:2855] "Container runtime network not ready" '
+        f'networkReady="NetworkReady=false '
         'reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"'
     )
     yield (
-        f"kubelet[2775]: E{klog} reflector.go:150] k8s.io/client-go/informers/factory.go:160: Failed to watch *v1.Node: Get "
+        f"kubelet[2775]: E{klog} reflector.go:150] k8s.io/client-go/informers/factory.go:160: Failed to watch "
+        f"*v1.Node: Get "
         '"https://10.0.0.1:443/api/v1/nodes": dial tcp 10.0.0.1:443: connect: connection refused'
     )
     if variant == "overlay":
         yield (
-            f'kubelet[2775]: I{klog} prober.go:107] "Probe failed" probeType="Readiness" pod="kube-system/azure-cns-x7k2p" '
-            'output="Readiness probe failed: Get \\"http://10.224.0.8:10092/readyz\\": dial tcp 10.224.0.8:10092: connect: '
+            f'kubelet[2775]: I{klog} prober.go:107] "Probe failed" probeType="Readiness" '
+            f'pod="kube-system/azure-cns-x7k2p" '
+            'output="Readiness probe failed: Get \\"http://10.224.0.8:10092/readyz\\": dial tcp 10.224.0.8:10092: '
+            "connect: "
             'connection refused"'
         )
 
@@ -298,8 +306,9 @@ def calico(directory: Path) -> None:
 def _calico_cni() -> Iterator[str]:
     for act in year():
         stamp = f"{act.at:%Y-%m-%d %H:%M:%S}.123 [INFO][{3000 + act.number % 20000}] "
-        pod = f'ContainerID="{act.container}" HandleID="k8s-pod-network.{act.container}" Workload="node1-k8s-{act.pod}-eth0"'
-        named = f'ContainerID="{act.container}" Namespace="shop" Pod="{act.pod}" WorkloadEndpoint="node1-k8s-{act.pod}-eth0"'
+        who, endpoint = f'ContainerID="{act.container}"', f'"node1-k8s-{act.pod}-eth0"'
+        pod = f'{who} HandleID="k8s-pod-network.{act.container}" Workload={endpoint}'
+        named = f'{who} Namespace="shop" Pod="{act.pod}" WorkloadEndpoint={endpoint}'
         address = act.address("10.244.1", 10)
         steps: tuple[str, ...] = ()
         if act.verb == "ADD":
@@ -335,9 +344,10 @@ def _calico_controllers() -> Iterator[str]:
     for act in year():
         if act.verb == "START":
             stamp = f"{act.at:%Y-%m-%d %H:%M:%S}.840 "
-            yield f"{stamp}[INFO][1] ipam.go 917: Performing a full scan of IPAM allocations to check for leaks and redundant affinities"
-            yield f'{stamp}[INFO][1] ipam_allocation.go 184: Candidate IP leak handle="h" ip="10.244.1.77" node="node1"'
-            yield f'{stamp}[INFO][1] ipam_allocation.go 212: Confirmed valid IP after 7m30s handle="h" ip="10.244.1.77" node="node1"'
+            about = 'handle="h" ip="10.244.1.77" node="node1"'
+            yield f"{stamp}[INFO][1] ipam.go 917: Performing a full scan of IPAM allocations to check for leaks"
+            yield f"{stamp}[INFO][1] ipam_allocation.go 184: Candidate IP leak {about}"
+            yield f"{stamp}[INFO][1] ipam_allocation.go 212: Confirmed valid IP after 7m30s {about}"
             yield f"{stamp}[INFO][1] ipam.go 167: Node and IPAM data is in sync"
 
 
@@ -358,8 +368,10 @@ def _cns() -> Iterator[str]:
             state, before = ("Assigned", "Available") if act.verb == "ADD" else ("Available", "Assigned")
             yield (
                 f"{stamp}[updateIPConfigState] Changing IpId [{act.address('192.168.2')}] state to [{state}], podInfo "
-                f"[InterfaceID: [{act.container[:8]}-eth0], InfraContainerID: [{act.container}], Name: [{act.pod}], Namespace: [shop]]. "
-                f"Current config [IPConfigurationStatus: Id: [x], NcId: [y], IPAddress: [{act.address('192.168.2')}], State: [{before}], "
+                f"[InterfaceID: [{act.container[:8]}-eth0], InfraContainerID: [{act.container}], Name: [{act.pod}], "
+                f"Namespace: [shop]]. "
+                f"Current config [IPConfigurationStatus: Id: [x], NcId: [y], IPAddress: "
+                f"[{act.address('192.168.2')}], State: [{before}], "
                 f"LastStateTransition: [{act.at - dt.timedelta(minutes=7):%Y-%m-%dT%H:%M:%SZ}]]"
             )
         if act.verb == "DEL":
@@ -379,7 +391,8 @@ def _cilium() -> Iterator[str]:
             yield f'{stamp}"Initializing IPAM" mode=azure subsys=daemon'
             yield f'{stamp}"Starting to synchronize CiliumNode custom resources" subsys=cilium-operator-azure'
         elif act.verb == "ADD":
-            yield f'{stamp}"Create endpoint request" containerID={act.container[:10]} k8sPodName=shop/{act.pod} subsys=daemon'
+            who = f"containerID={act.container[:10]} k8sPodName=shop/{act.pod}"
+            yield f'{stamp}"Create endpoint request" {who} subsys=daemon'
             yield f'{stamp}"New endpoint" ipv4={act.address("10.224.0")} k8sPodName=shop/{act.pod} subsys=endpoint'
         elif act.verb == "DEL":
             yield f'{stamp}"Removed endpoint" ipv4={act.address("10.224.0")} k8sPodName=shop/{act.pod} subsys=endpoint'

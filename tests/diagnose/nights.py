@@ -35,7 +35,7 @@ def leaks(directory: Path) -> None:
     ]
     (directory / "crictl-pods.txt").write_text(head + "\n".join(rows) + "\n")
     text = "Failed to allocate pool: Failed to delegate: Failed to allocate address: No available addresses"
-    _refusals(directory / "syslog", "azure-vnet", text, ["shop/cart-%d" % (n % 12) for n in range(36)], 3)
+    _refusals(directory / "syslog", "azure-vnet", text, [f"shop/cart-{n % 12}" for n in range(36)], 3)
     lines = [line for n in range(36) for line in _refused_call(n)]
     (directory / "azure-vnet-ipam.log").write_text("\n".join(lines) + "\n")
 
@@ -48,7 +48,8 @@ def _refused_call(n: int) -> list[str]:
         for line in (
             "Acquiring process lock",
             "Acquired process lock with timeout value of 10s ",
-            f"[cni-ipam] Processing ADD command with args {{ContainerID:{container(1000 + n)} Netns:/var/run/netns/cni-1 IfName:eth0 "
+            f"[cni-ipam] Processing ADD command with args {{ContainerID:{container(1000 + n)} "
+            f"Netns:/var/run/netns/cni-1 IfName:eth0 "
             f'Args:K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-{n % 12} Path:/opt/cni/bin StdinData:{{"type":"azure-vnet",'
             '"mode":"transparent","ipam":{"type":"azure-vnet-ipam","subnet":"10.224.0.0/16"}}}.',
             "[ipam] got 30 addresses from interface eth0, subnet 10.224.0.0/16",
@@ -68,8 +69,10 @@ def _refusals(path: Path, plugin: str, text: str, pods: list[str], hour: int, *b
         stamp, klog = f"{at:%b} {at.day:2} {at:%H:%M:%S} {NODE} kubelet[2775]: ", f"{at:%m%d %H:%M:%S}.668339    2775"
         lines += [f"{stamp}I{klog} {line}" for line in before]
         lines.append(
-            f'{stamp}E{klog} pod_workers.go:1298] "Error syncing pod, skipping" err="failed to \\"CreatePodSandbox\\": rpc error: '
-            f'code = Unknown desc = failed to setup network for sandbox \\"{container(1000 + n)}\\": plugin type=\\"{plugin}\\" '
+            f'{stamp}E{klog} pod_workers.go:1298] "Error syncing pod, skipping" err="failed to '
+            f'\\"CreatePodSandbox\\": rpc error: '
+            f'code = Unknown desc = failed to setup network for sandbox \\"{container(1000 + n)}\\": plugin '
+            f'type=\\"{plugin}\\" '
             f'failed (add): {text}" pod="{pod}"'
         )
     path.write_text("\n".join(lines) + "\n")
@@ -84,7 +87,7 @@ def full(directory: Path) -> None:
         (network / f"10.244.3.{2 + n}").write_text(f"{container(n + 1)}\r\neth0", newline="")
     (directory / "crictl-pods-q.txt").write_text("".join(f"{container(n + 1)}\n" for n in range(41)))
     text = "failed to allocate for range 0: no IP addresses available in range set: 10.244.3.1-10.244.3.254"
-    _refusals(directory / "syslog", "bridge", text, ["batch/worker-%d" % (n % 7) for n in range(40)], 2)
+    _refusals(directory / "syslog", "bridge", text, [f"batch/worker-{n % 7}" for n in range(40)], 2)
 
 
 def down(directory: Path) -> None:
@@ -94,10 +97,11 @@ def down(directory: Path) -> None:
         '\\"http://localhost:10090/network/requestipconfigs\\": dial tcp 127.0.0.1:10090: connect: connection refused'
     )
     probe = (
-        'prober.go:107] "Probe failed" probeType="Readiness" pod="kube-system/azure-cns-x7k2p" output="Readiness probe failed: Get '
+        'prober.go:107] "Probe failed" probeType="Readiness" pod="kube-system/azure-cns-x7k2p" output="Readiness '
+        "probe failed: Get "
         '\\"http://10.224.0.8:10092/readyz\\": dial tcp 10.224.0.8:10092: connect: connection refused"'
     )
-    _refusals(directory / "syslog", "azure-vnet", text, ["front/api-%d" % (n % 9) for n in range(60)], 1, probe)
+    _refusals(directory / "syslog", "azure-vnet", text, [f"front/api-{n % 9}" for n in range(60)], 1, probe)
     (directory / "nnc.txt").write_text(
         "NAME       REQUESTED IPS   ALLOCATED IPS   SUBNET   SUBNET CIDR   NC ID   NC MODE   NC TYPE   NC VERSION\n"
         f"{NODE}   0               256                                  9c6a    static    overlay   0\n"

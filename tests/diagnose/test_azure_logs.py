@@ -222,7 +222,8 @@ def test_a_log_without_releases_proves_no_double(read: Read) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        f"[cni-net] Processing DEL command with args {{ContainerID:{'a' * 64} Netns: IfName:eth0 Args: Path:/opt/cni/bin}}.",
+        f"[cni-net] Processing DEL command with args {{ContainerID:{'a' * 64} Netns: IfName:eth0 Args: "
+        f"Path:/opt/cni/bin}}.",
         f"[net] Deleting endpoint {'a' * 8}-eth0 from network azure.",
     ],
 )

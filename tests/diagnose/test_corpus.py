@@ -1,6 +1,6 @@
-"""Everything the systems can say, in everything it comes wrapped in: the right cause or "not understood", never healthy.
+"""Everything the systems can say, in all it comes wrapped in: the right cause or "not understood", never healthy.
 
-And the same words where they mean nothing: in another program's log, as a heading, as a word of a sentence: never a fault.
+And the same words where they mean nothing, in another program's log, as a heading, as a word of a sentence: no fault.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ PLUGIN_WRAPPINGS: dict[str, Callable[[str], str]] = {
     ),
     "containerd in syslog": lambda text: (
         f'Mar  1 18:20:18 node-1 containerd[812]: time="2025-03-01T18:20:18.1Z" level=error msg="RunPodSandbox for '
-        f"&PodSandboxMetadata{{Name:web-0,Uid:0c2b7f49,Namespace:shop,Attempt:0,}} failed, error\" error=\"failed to setup "
+        f"&PodSandboxMetadata{{Name:web-0,Uid:0c2b7f49,Namespace:shop,Attempt:0,}} failed, error\" error=\"failed to "
+        f"setup "
         f'network for sandbox \\"{SANDBOX}\\": {escaped(plugin(text))}"\n'
     ),
     "kubelet in syslog": lambda text: (
@@ -83,20 +84,24 @@ PLUGIN_WRAPPINGS: dict[str, Callable[[str], str]] = {
         f'\\"{escaped(escaped(event(text)))}\\"" pod="shop/web-0"\n'
     ),
     "klog JSON": lambda text: json.dumps(
-        {"ts": 1740853218668.3, "caller": "kuberuntime/pod.go:1", "msg": "CreatePodSandbox for pod failed", "err": event(text)}
+        {"ts": 1740853218668.3, "caller": "pod.go:1", "msg": "CreatePodSandbox for pod failed", "err": event(text)}
     )
     + "\n",
     "journalctl -o json": lambda text: json.dumps(
-        {"SYSLOG_IDENTIFIER": "kubelet", "MESSAGE": f'E0301 18:20:18.668339 2775 x.go:1] "Failed" err="{escaped(event(text))}"'}
+        {"SYSLOG_IDENTIFIER": "kubelet", "MESSAGE": f'E0301 18:20:18.668339 2775 x.go:1] "Failed" '
+                                                    f'err="{escaped(event(text))}"'}
     )
     + "\n",
-    "a quote in a chat": lambda text: "\n".join(f"> {event(text)[at : at + 60]}" for at in range(0, len(event(text)), 60)),
+    "a quote in a chat": lambda text: "\n".join(
+        f"> {event(text)[at : at + 60]}" for at in range(0, len(event(text)), 60)
+    ),
     "wrapped by a terminal": lambda text: "\n".join(
         [f"    {' '.join(event(text).split()[at : at + 6])}" for at in range(0, len(event(text).split()), 6)]
     ),
     "Markdown": lambda text: f"We see this since Monday:\n\n```\n{event(text)}\n```\n",
     "an old kubelet": lambda text: (
-        f'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to set up sandbox container "{SANDBOX}" network '
+        f'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to set up sandbox container '
+        f'"{SANDBOX}" network '
         f'for pod "web-0": networkPlugin cni failed to set up pod "web-0_shop" network: {text}\n'
     ),
 }  # fmt: skip
@@ -104,10 +109,14 @@ AZURE_WRAPPINGS: dict[str, Callable[[str, str], str]] = {
     "az": lambda code, text: f"({code}) {text}\nCode: {code}\nMessage: {text}\n",
     "the portal": lambda code, text: f"Failed to add node pool 'np2' to Kubernetes service 'aks-1'. Error: {text}\n",
     "terraform": lambda code, text: (
-        'Error: creating Managed Kubernetes Cluster "aks-1": containerservice.ManagedClustersClient#CreateOrUpdate: Failure '
-        f'sending request: StatusCode=400 -- Original Error: Code="{code}" Message="{text}" Target="agentPoolProfile.count"\n'
+        'Error: creating Managed Kubernetes Cluster "aks-1": containerservice.ManagedClustersClient#CreateOrUpdate: '
+        'Failure '
+        f'sending request: StatusCode=400 -- Original Error: Code="{code}" Message="{text}" '
+        f'Target="agentPoolProfile.count"\n'
     ),
-    "JSON": lambda code, text: json.dumps({"status": "Failed", "error": {"code": code, "message": text}}, indent=2) + "\n",
+    "JSON": lambda code, text: (
+        json.dumps({"status": "Failed", "error": {"code": code, "message": text}}, indent=2) + "\n"
+    ),
     "JSON in JSON": lambda code, text: json.dumps(
         {
             "code": "DeploymentFailed",
@@ -117,7 +126,8 @@ AZURE_WRAPPINGS: dict[str, Callable[[str, str], str]] = {
     )
     + "\n",
     "the autoscaler": lambda code, text: (
-        f'E0301 18:20:18.668339       1 azure_scale_set.go:297] Failed to increase capacity for scale set "aks-np-vmss" to 30: {text}\n'
+        f'E0301 18:20:18.668339       1 azure_scale_set.go:297] Failed to increase capacity for scale set '
+        f'"aks-np-vmss" to 30: {text}\n'
     ),
     "Karpenter": lambda code, text: (
         f"RESPONSE 400: 400 Bad Request\nERROR CODE: {code}\n----------\n{code}: {text}\n"

@@ -47,7 +47,8 @@ SANDBOXES = {
 PODS = {
     "kubectl get pods -A -o wide": "NAMESPACE   NAME    READY   STATUS    RESTARTS      AGE   IP           NODE\n"
     "shop        web-1   1/1     Running   2 (3h ago)    2d    10.224.0.5   node-1\n",
-    "kubectl get pods -o wide": "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE\nweb-1   1/1     Running   0   2d   10.224.0.5   node-1\n",
+    "kubectl get pods -o wide": "NAME    READY   STATUS    RESTARTS   AGE   IP           NODE\nweb-1   1/1     "
+                                "Running   0   2d   10.224.0.5   node-1\n",
     "kubectl get pods -o json": json.dumps({"kind": "List", "items": [POD]}, indent=2),
     "kubectl get pods -o yaml": yaml.safe_dump({"kind": "List", "items": [POD]}),
     "kubectl describe pod": "Name:             web-1\nNamespace:        shop\nNode:             node-1/10.224.0.4\n"
@@ -88,12 +89,18 @@ def test_pods_on_the_hosts_network_share_its_address(read: Read) -> None:
         for name in ("kube-proxy-x7k2p", "agent-1", "agent-2")
     ]
     assert not read("\n".join(rows)).findings
-    nodes = "NAME     STATUS   ROLES   AGE   VERSION   INTERNAL-IP   EXTERNAL-IP\nnode-1   Ready    agent   5d    v1.30.1   10.224.0.4    <none>\n\n"
+    nodes = (
+        "NAME     STATUS   ROLES   AGE   VERSION   INTERNAL-IP   EXTERNAL-IP\n"
+        "node-1   Ready    agent   5d    v1.30.1   10.224.0.4    <none>\n\n"
+    )
     assert not read(nodes + "\n".join(rows[1:])).findings
 
 
 def test_a_pod_that_has_ended_shares_with_nobody(read: Read) -> None:
-    rows = "shop   web-1   1/1   Running   0   5d   10.241.0.22   node-1\nshop   job-1   0/1   Completed   0   6d   10.241.0.22   node-1\n"
+    rows = (
+        "shop   web-1   1/1   Running   0   5d   10.241.0.22   node-1\n"
+        "shop   job-1   0/1   Completed   0   6d   10.241.0.22   node-1\n"
+    )
     assert not read(rows).findings
 
 
@@ -103,7 +110,8 @@ def test_events_as_json_name_pod_node_and_number(read: Read) -> None:
         "type": "Warning",
         "reason": "FailedCreatePodSandBox",
         "message": "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "
-        f'"{GONE}": plugin type="azure-vnet" failed (add): Failed to allocate pool: Failed to delegate: Failed to allocate '
+        f'"{GONE}": plugin type="azure-vnet" failed (add): Failed to allocate pool: Failed to delegate: Failed to '
+        f"allocate "
         "address: No available addresses",
         "count": 16,
         "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "cart-1"},
@@ -123,14 +131,17 @@ def test_a_pod_refused_is_counted_once_whoever_reports_it(tmp_path: Path) -> Non
     stamp = "2025/03/01 18:20:18 [9] "
     text = "Failed to allocate address: No available addresses"
     (tmp_path / "azure-vnet-ipam.log").write_text(
-        f"{stamp}Acquiring process lock\n{stamp}[cni-ipam] Processing ADD command with args {{ContainerID:{GONE} Netns: "
-        f"Args:K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-1 Path:}}.\n{stamp}[azure-vnet-ipam] {text}.\n{stamp}Released process lock\n"
+        f"{stamp}Acquiring process lock\n{stamp}[cni-ipam] Processing ADD command with args {{ContainerID:{GONE} "
+        f"Netns: "
+        f"Args:K8S_POD_NAMESPACE=shop;K8S_POD_NAME=cart-1 Path:}}.\n{stamp}[azure-vnet-ipam] "
+        f"{text}.\n{stamp}Released process lock\n"
     )
     line = f'failed to setup network for sandbox \\"{GONE}\\": plugin type=\\"azure-vnet\\" failed (add): {text}'
     (tmp_path / "syslog").write_text(
-        f'Mar  1 18:20:18 node-7 containerd[8]: time="2025-03-01T18:20:18.1Z" level=error msg="RunPodSandbox failed, error" error="{line}"\n'
-        f'Mar  1 18:20:18 node-7 kubelet[9]: E0301 18:20:18.6 9 pod_workers.go:1] "Error syncing pod" err="{line}" pod="shop/cart-1"\n'
-        * 3
+        f'Mar  1 18:20:18 node-7 containerd[8]: time="2025-03-01T18:20:18.1Z" level=error msg="RunPodSandbox failed, '
+        f'error" error="{line}"\n'
+        f'Mar  1 18:20:18 node-7 kubelet[9]: E0301 18:20:18.6 9 pod_workers.go:1] "Error syncing pod" err="{line}" '
+        f'pod="shop/cart-1"\n' * 3
     )
     (found,) = diagnose([tmp_path]).findings
     assert (found.kind, found.refused) == ("azure-exhausted", 1)

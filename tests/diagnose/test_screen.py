@@ -92,7 +92,8 @@ def test_the_remedy_for_host_local_removes_what_is_leaked_and_no_more(tmp_path: 
         ("", "Not understood. Nothing here speaks of addresses."),
         ("hello world\n", "Not understood. Nothing here speaks of addresses."),
         (
-            'Failed to create pod sandbox: rpc error: failed to setup network for sandbox "a": plugin type="x" failed (add): no\n',
+            'Failed to create pod sandbox: rpc error: failed to setup network for sandbox "a": plugin type="x" '
+            "failed (add): no\n",
             "Not understood. Something failed, and unipam does not know the cause.",
         ),
         ("2025/03/05 18:16:10 [1] [ipam] Save succeeded.\n", "Healthy. Nothing wrong in 1 line."),

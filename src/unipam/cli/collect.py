@@ -7,8 +7,11 @@ read-only. It is deleted at the end, and ends by itself after ten minutes.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import shutil
 import subprocess
+import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +42,7 @@ def collect(node: str, directory: Path, image: str = IMAGE) -> None:
 
 
 def _from_the_cluster(node: str, directory: Path) -> None:
-    """The node, its pods and events, and the resources that systems keep for it; a kind that is not there is left out."""
+    """The node, its pods and events, and what systems keep for it; a kind that is not there is left out."""
     here = f"spec.nodeName={node}"
     (directory / "node.json").write_bytes(_kubectl("get", "node", node, "-o", "json"))
     _keep(directory / "pods.json", "get", "pods", "-A", "-o", "json", "--field-selector", here)
@@ -52,9 +55,11 @@ def _files(pod: str, directory: Path) -> None:
     """The places of ``NODE_PLACES``, packed on the node and unpacked here."""
     places = " ".join(NODE_PLACES)
     packed = _kubectl(*_exec(pod, "sh", "-c", f"tar czhf - $(ls -d {places} 2>/dev/null) 2>/dev/null; true"))
-    done = subprocess.run(["tar", "xzf", "-", "-C", str(directory)], input=packed, capture_output=True, check=False)
-    if done.returncode:
-        raise CollectionFailed(f"what the node sent cannot be unpacked: {done.stderr.decode(errors='replace').strip()}")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(directory, filter="data")
+    except tarfile.TarError as error:
+        raise CollectionFailed(f"what the node sent cannot be unpacked: {error}") from None
 
 
 def _exec(pod: str, *words: str) -> tuple[str, ...]:
@@ -103,11 +108,18 @@ def _keep(path: Path, *words: str) -> None:
         path.write_bytes(_kubectl(*words))
 
 
+def _program() -> str:
+    program = shutil.which("kubectl")
+    if program is None:
+        raise CollectionFailed("there is no kubectl on the PATH")
+    return program
+
+
 def _kubectl(*words: str, sent: bytes = b"") -> bytes:
     try:
-        done = subprocess.run(["kubectl", *words], input=sent, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise CollectionFailed("there is no kubectl on the PATH") from None
+        done = subprocess.run([_program(), *words], input=sent, capture_output=True, check=False)
+    except OSError as error:
+        raise CollectionFailed(f"kubectl cannot be run: {error.strerror}") from None
     if done.returncode:
         raise CollectionFailed(f"kubectl {' '.join(words[:4])}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

@@ -27,7 +27,8 @@ _JSON_OPENS = re.compile(rb'^\s*(?:[{\[]\s*(?:$|["{\[}\]])|-?"[^"\n]*"\s*:)')
 _JSON_GOES_ON = re.compile(rb'^\s*(?:[{}\[\],"]|-?\d[\d.eE+-]*\s*,?\s*$|(?:true|false|null)\s*,?\s*$|\.{3,}|$)')
 _PATH = re.compile(rb"(/[\w./*-]+)")
 _ENTRY = re.compile(
-    rb"^\s*#?\s*(?:[*-] |Warning\s|Normal\s|Error\b|E\d{4} |>\s*[*-] |[\"'`]?Failed (?:to )?create pod sandbox|\w{3} \d\d \d\d:\d\d:)"
+    rb"^\s*#?\s*(?:[*-] |Warning\s|Normal\s|Error\b|E\d{4} |>\s*[*-] |[\"'`]?Failed (?:to )?create pod sandbox|\w{3} "
+    rb"\d\d \d\d:\d\d:)"
 )
 _ASSIGNED = re.compile(rb"Successfully assigned ([\w.-]+/[\w.-]+) to ")
 _DESCRIBED = re.compile(rb"^Name:\s+\S")

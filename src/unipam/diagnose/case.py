@@ -138,7 +138,7 @@ class Case:
         self.resets: list[tuple[str, int]] = []
         """Where (file, line) a plugin began with an empty store: what was given before it is forgotten, not doubled."""
 
-    def signal(
+    def signal(  # noqa: PLR0913 (one call tells all that is known of a sighting)
         self,
         kind: str,
         subject: str,

@@ -15,7 +15,8 @@ EXPLAINS: tuple[tuple[str, frozenset[str]], ...] = tuple(
     (cause, frozenset(effects.split()))
     for cause, effects in (
         ("chain-failed", "range-exhausted leaked"),
-        ("leaked", "azure-exhausted range-exhausted pool-full pool-nearly-full calico-exhausted calico-leak reservations-without-pod"),
+        ("leaked", "azure-exhausted range-exhausted pool-full pool-nearly-full calico-exhausted calico-leak "
+                   "reservations-without-pod"),
         ("calico-leak", "calico-exhausted calico-tunnel-address pool-full pool-nearly-full calico-block-limit"),
         ("reservations-without-pod", "range-exhausted pool-full"),
         ("stale-reservations", "bridge-address"),

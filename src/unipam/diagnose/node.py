@@ -1,7 +1,7 @@
 """What a node keeps that a diagnosis wants: the usual places below a root, and the journal.
 
-The root is that of the node itself, or where a debug container has it mounted (``kubectl debug node`` uses /host). A link
-that begins with / is followed below the root, as it would be on the node.
+The root is that of the node itself, or where a debug container has it mounted (``kubectl debug node`` uses /host).
+A link that begins with / is followed below the root, as it would be on the node.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _QUOTE = re.compile(r"^(?:[>|] ?)+")
 _MARKUP = re.compile(r"^[\s>#|*•-]+")
 _ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 _SPACES = re.compile(r"\s+")
-_REPEATS = re.compile(r"\(x(\d+)(?: over [^)]*)?\)|\bx(\d+) over ")
+_REPEATS = re.compile(r"\(x(?P<one>\d+)(?: over (?P<long>[^)]*))?\)|\bx(?P<other>\d+) over (?P<while>\w+)")
 _SANDBOX = re.compile(
     r"(?:sandbox|container(?:ID)?|ContainerID|InfraContainerID|reserved for)[\s=:\"'\[]{1,4}([0-9a-f]{64})\b"
 )
@@ -117,7 +117,13 @@ class Passage:
     def times(self) -> int:
         """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
         match = _REPEATS.search(self.text)
-        return self.setting.times or (int(match[1] or match[2]) if match else 1)
+        return self.setting.times or (int(match["one"] or match["other"]) if match else 1)
+
+    @property
+    def lasted(self) -> str:
+        """Over how long it occurred, when it says so ("5d7h"), "" otherwise."""
+        match = _REPEATS.search(self.text)
+        return (match["long"] or match["while"] or "") if match else ""
 
     @property
     def is_refusal(self) -> bool:
@@ -159,7 +165,7 @@ def _joined(match: re.Match[str]) -> str:
 
 
 def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
-    """Whether a terminal cut one long line: all its pieces but the last are of one length, in the middle of words too."""
+    """Whether a terminal cut one long line: all its pieces but the last are of one length, cut within words too."""
     if len(lines) < _PIECES:
         return False
     width = len(lines[0][1])

@@ -217,7 +217,8 @@ class _Phrases:
     def unexplained(self) -> dict[str, str]:
         plugin, system = self.signal.values.get("plugin"), self.signal.values.get("system")
         by = f", from {plugin}" + (f" ({system})" if system and system != plugin else "") if plugin else ""
-        return {"by_plugin": by, "writer": str(plugin or "A program")}
+        who = f"{plugin} ({system})" if plugin and system and system != plugin else str(plugin or "A plugin")
+        return {"by_plugin": by, "who": who, "writer": str(plugin or "A program")}
 
     def confirmed(self) -> dict[str, str]:
         alive = self.case.has("leak-resurrected")

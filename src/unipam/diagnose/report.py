@@ -175,8 +175,8 @@ class Source(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole diagnosis. ``findings`` are faults, unexplained failures and warnings, ranked; ``notes`` look bad and are
-    not."""
+    """The whole diagnosis. ``findings`` are faults, unexplained failures and warnings, ranked; ``notes`` look bad
+    and are not."""
 
     outcome: Outcome
     verdict: str

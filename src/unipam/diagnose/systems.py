@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple
 
 _PROGRAM = re.compile(
-    r"(?:kube|hyperkube|k3s|k0s|rke2|microk8s|snap\.microk8s|containerd|docker|cri-?o|crio|podman|nerdctl|conmon|azure-?|aks-"
+    r"(?:kube|hyperkube|k3s|k0s|rke2|microk8s|snap\.microk8s|containerd|docker|cri-?o|crio|podman|nerdctl|conmon"
+    r"|azure-?|aks-"
     r"|cns|cni|calico|cilium|tigera|typha|felix|confd|bird|flannel|canal|multus|whereabouts|danm|weave|antrea|kube-?ovn"
     r"|ovn|ovs-cni|aws-(?:node|cni|k8s|vpc)|ipamd?|terway|spiderpool|host-local|bridge|install-cni|cluster-autoscaler"
     r"|autoscaler|cloud-(?:controller|node)|route-controller|karpenter|node-ipam|terraform|az$|unipam"
@@ -21,14 +22,16 @@ _PROGRAM = re.compile(
 """How the names of programs begin that give addresses, carry the words of those that do, or plan with Azure."""
 
 _GIVER = re.compile(
-    r"(?:azure-(?:vnet|ipam|cns|cni)|cns|calico|cilium|tigera|typha|flannel|kube-flannel|canal|multus|kube-multus|whereabouts|danm"
+    r"(?:azure-(?:vnet|ipam|cns|cni)|cns|calico|cilium|tigera|typha|flannel|kube-flannel|canal|multus|kube-multus"
+    r"|whereabouts|danm"
     r"|host-local|weave|antrea|kube-?ovn|ovnkube|aws-node|spiderpool|unipam)",
     re.IGNORECASE,
 )
 """The programs of these that give addresses themselves: what they call an error concerns a diagnosis."""
 
 _POD_LOG = re.compile(
-    r"/(?:containers/[^/]+_[^/]+_(?P<container>[a-z0-9-]+?)-[0-9a-f]{64}\.log|pods/[^/]+_[^/]+_[0-9a-f-]+/(?P<pod>[^/]+)/\d+\.log)"
+    r"/(?:containers/[^/]+_[^/]+_(?P<container>[a-z0-9-]+?)-[0-9a-f]{64}\.log"
+    r"|pods/[^/]+_[^/]+_[0-9a-f-]+/(?P<pod>[^/]+)/\d+\.log)"
 )
 
 
@@ -60,13 +63,14 @@ SYSTEMS: dict[str, System] = {
     "danm": System("DANM", "the danm pods, kubectl get danmeps; its own allocator gave the answer"),
     "flannel": _FLANNEL,
     **dict.fromkeys(
-        ("bridge", "host-local", "ptp", "portmap", "loopback", "bandwidth", "firewall", "tuning", "macvlan", "ipvlan", "vlan",
-         "static", "dhcp", "sbr", "host-device", "kubenet", "cbr0"),
+        ("bridge", "host-local", "ptp", "portmap", "loopback", "bandwidth", "firewall", "tuning", "macvlan", "ipvlan",
+         "vlan", "static", "dhcp", "sbr", "host-device", "kubenet", "cbr0"),
         _REFERENCE,
     ),
     **dict.fromkeys(("aws-cni", "aws-node", "vpc-bridge", "egress-v4-cni", "egress-cni"), _AWS),
     "terway": System("Terway (Alibaba Cloud)", "the terway pod of the node; no system of Azure"),
-    **dict.fromkeys(("gke", "netd", "gcp-ipam"), System("GKE's network plugin", "the netd pod of the node; no system of Azure")),
+    **dict.fromkeys(("gke", "netd", "gcp-ipam"), System("GKE's network plugin", "the netd pod of the node; no system "
+                                                                                "of Azure")),
     "oci-ipvlan": System("OCI native pod networking", "the vcn-native-ip-cni pods; no system of Azure"),
     "weave-net": System("Weave Net", "the weave-net pod of the node (weave status ipam)"),
     "antrea": System("Antrea", "the antrea-agent pod of the node"),

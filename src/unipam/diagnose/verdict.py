@@ -1,4 +1,4 @@
-"""The verdict: what the case comes to, in one word for a machine and one line for a person, and the cause with its numbers."""
+"""The verdict: what the case comes to, in a word for machines and a line for people, and the cause with its numbers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,16 @@ def _cause(found: Finding, related: list[Signal]) -> str:
     since = min((each.first for each in related if each.first is not None and _refuses(each)), default=None)
     pods = f"{found.refused} pod{'s were' if found.refused != 1 else ' was'} refused"
     when = f" since {show_minutes(since)}" if since is not None else ""
-    return f"{title}{', so' if found.consequences else ':'} {pods}{when}."
+    return f"{title}{', so' if found.consequences else ':'} {pods}{_tries(found, related)}{when}."
+
+
+def _tries(found: Finding, related: list[Signal]) -> str:
+    """How often they tried, when that is more often than there are pods, and over how long an event says so."""
+    tries = max((each.count for each in related if each.refused), default=0)
+    lasted = next((each.values["lasted"] for each in related if "lasted" in each.values), "")
+    if tries <= found.refused:
+        return ""
+    return f" ({tries:,} tries{f' over {lasted}' if lasted else ''})"
 
 
 def outcome(case: Case, wrong: list[Finding]) -> Outcome:

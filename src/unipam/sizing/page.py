@@ -38,8 +38,8 @@ _INTRODUCTION = """# The rules of `unipam sizing`
 
 Every finding cites one of these by number and section. `unipam sizing --rules` prints this page; a test keeps it true.
 
-Sources: `aks:` is MicrosoftDocs/azure-aks-docs, `articles/aks/`; `azd:` is MicrosoftDocs/azure-docs; `CL` a release in the
-changelog of Azure/AKS; `AKS#n`, `ACN#n`, `AKSC#n`, `SAD#n` issues of Azure/AKS, Azure/azure-container-networking,
+Sources: `aks:` is MicrosoftDocs/azure-aks-docs, `articles/aks/`; `azd:` is MicrosoftDocs/azure-docs; `CL` a release in
+the changelog of Azure/AKS; `AKS#n`, `ACN#n`, `AKSC#n`, `SAD#n` issues of Azure/AKS, Azure/azure-container-networking,
 Azure/AKS-Construction and MicrosoftDocs/SupportArticles-docs. Ground: D documentation, I an issue or a pull request,
 C arithmetic from others, G general knowledge, N field notes. "verify" marks what should be read again before money is
 spent on it: pages of 2022 and older, general knowledge and field notes.

@@ -96,7 +96,8 @@ class Wrapped:
         if len(parts) == 1:
             known = self._message(peeled, line, number, words)
         else:
-            known = any([self._message(again, part, number, words) for part in parts if (again := self._peel(part))])
+            peeled_parts = [(again, part) for part in parts if (again := self._peel(part)) is not None]
+            known = sum(self._message(again, part, number, words) for again, part in peeled_parts) > 0
         self._account(peeled, line, number, known=known)
         return True
 

@@ -160,7 +160,8 @@ def _picture(report: Report) -> str:
     more = len(report.timeline) - MAX_TRACKS
     rest = f'<p class="soft">and {more} more (all of them with -o json)</p>' if more > 0 else ""
     return (
-        f'<div class="card"><p class="legend soft">{legend}</p><div class="scroll">{draw(report.timeline, leaked_holders(report))}</div>'
+        f'<div class="card"><p class="legend soft">{legend}</p><div '
+        f'class="scroll">{draw(report.timeline, leaked_holders(report))}</div>'
         f"<details><summary>The same in words</summary>{shown}{rest}</details></div>"
     )
 
@@ -184,7 +185,8 @@ def _sources(report: Report) -> str:
         )
         rows.append(
             f"<tr><td class=code>{escape(source.path)}</td><td class=n>{source.lines:,}</td><td>{formats}{junk}"
-            f"{f'<br>{escape(source.problem)}' if source.problem else ''}</td><td class=n>{source.other:,}</td><td class=n>{source.unknown:,}</td></tr>"
+            f"{f'<br>{escape(source.problem)}' if source.problem else ''}</td><td class=n>{source.other:,}</td><td "
+            f"class=n>{source.unknown:,}</td></tr>"
         )
     head = "<tr><th>Input</th><th>Lines</th><th>What they are</th><th>Others'</th><th>Unknown</th></tr>"
     return f'<div class="card scroll"><table>{head}{"".join(rows)}</table></div>'

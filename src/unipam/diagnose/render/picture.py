@@ -132,7 +132,8 @@ def _leaked(holder: Holder, start: float, middle: float) -> str:
     return (
         f'<rect class="leaked" x="{start:.1f}" y="{middle - 7}" width="{WIDTH - RIGHT - start:.1f}" height="14" rx="4" '
         f'fill="url(#leaked)" stroke="var(--leaked)"><title>{title}</title></rect>'
-        f'<text x="{start + 6:.1f}" y="{middle + 4}">leaked by {escape(holder.pod or holder.owner[:12] or "nobody known")}</text>'
+        f'<text x="{start + 6:.1f}" y="{middle + 4}">leaked by '
+        f"{escape(holder.pod or holder.owner[:12] or 'nobody known')}</text>"
     )
 
 

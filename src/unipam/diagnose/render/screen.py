@@ -1,4 +1,4 @@
-"""The first screen: the answer in 24 lines of 80 letters. What is wrong, since when, what to type, and the lines that show it.
+"""The first screen, 24 lines of 80 letters: what is wrong, since when, what to type, and the lines that show it.
 
 Everything else is behind ``--verbose``. Commands are never wrapped: they are there to be copied.
 """
@@ -85,7 +85,8 @@ class Screen:
         ][:2]
         if report.notes:
             parts.append(
-                f"{len(report.notes)} thing{'s' if len(report.notes) != 1 else ''} that only look{'s' if len(report.notes) == 1 else ''} odd"
+                f"{len(report.notes)} thing{'s' if len(report.notes) != 1 else ''} that only "
+                f"look{'s' if len(report.notes) == 1 else ''} odd"
             )
         if parts:
             yield self._cut(f"{'Healthy' if report.outcome == 'healthy' else 'Otherwise'}: {'; '.join(parts)}.")

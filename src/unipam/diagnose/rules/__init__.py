@@ -51,7 +51,7 @@ def apply(case: Case, passage: Passage) -> bool:
 
 
 def apply_or_say(case: Case, passage: Passage, text: str) -> bool:
-    """As ``apply``, for a line that its writer calls an error: when no rule knows it, *text* is what stays unexplained."""
+    """As ``apply``, for a line that its writer calls an error: *text* is told when no rule knows it."""
     if apply(case, passage):
         return True
     if speaks_of_addresses(passage.setting.program):

@@ -1,7 +1,7 @@
 """What Azure Resource Manager and AKS answer when addresses, ranges or their limits do not fit (spec aks-sizing §4).
 
-The same answer comes as the CLI's ``(Code) text``, as the portal's sentence, as Terraform's ``Code="…" Message="…"``, as
-JSON (often a string inside a string), and in the autoscaler's log: a rule names the sentence, or the code.
+The same answer comes as the CLI's ``(Code) text``, as the portal's sentence, as Terraform's ``Code="…" Message="…"``,
+as JSON (often a string inside a string), and in the autoscaler's log: a rule names the sentence, or the code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _CIDR = r"[0-9a-fA-F.:]+/\d+"
 
 
 def _code(name: str) -> str:
-    """The code as an answer carries it: after ``code``, in brackets, or before its message. A bare word is no answer."""
+    """The code as an answer carries it: after ``code``, in brackets, or before its message; never a bare word."""
     lead = r"(?P<lead>(?:[Cc]ode|CODE|status|reason)[\"' ]*[:=][\"' ]*|\(|- )?"
     return rf"{lead}(?<!\w){name}\b(?(lead)|(?=\"?: |\" ?[,)]))"
 
@@ -20,7 +20,8 @@ def _code(name: str) -> str:
 RULES = (
     Rule(
         "pod-cidr-too-small",
-        r"Pre-allocated IPs (?P<wanted>\d+) exceeds IPs available (?P<usable>\d+) in (?:Subnet Cidr (?P<subnet>[0-9.]+/\d+), "
+        r"Pre-allocated IPs (?P<wanted>\d+) exceeds IPs available (?P<usable>\d+) in (?:Subnet Cidr "
+        r"(?P<subnet>[0-9.]+/\d+), "
         r"Subnet Name networkProfile\.podCIDR|Pod Cidr (?P<pods>[0-9.]+/\d+))",
         "Pre-allocated",
         subject="{subnet}{pods}",
@@ -33,7 +34,8 @@ RULES = (
     ),
     Rule(
         "subnet-too-small",
-        r"Pre-allocated IPs (?P<wanted>\d+) exceeds IPs available (?P<usable>\d+) in Subnet Cidr (?P<subnet>[0-9.]+/\d+)"
+        r"Pre-allocated IPs (?P<wanted>\d+) exceeds IPs available (?P<usable>\d+) in Subnet Cidr "
+        r"(?P<subnet>[0-9.]+/\d+)"
         r"(?!\d|, Subnet Name networkProfile)(?:, Subnet Name (?P<name>[\w-]+(?:\.[\w-]+)*))?",
         "Pre-allocated",
         subject="{subnet}",
@@ -51,7 +53,8 @@ RULES = (
     ),
     Rule(
         "subnet-full",
-        r"(?:Subnet '?(?:\S*/)?(?P<name>[\w.-]+?)'?\\? ?(?:\.\.\. |with address prefix '?(?P<subnet>[0-9a-fA-F.:/<A-Z>]+?)'?\\? ))?"
+        r"(?:Subnet '?(?:\S*/)?(?P<name>[\w.-]+?)'?\\? ?(?:\.\.\. |with address prefix "
+        r"'?(?P<subnet>[0-9a-fA-F.:/<A-Z>]+?)'?\\? ))?"
         r"do(?:es not|esn't) have enough (?:capacity|available IP addresses)(?: to satisfy the request)?"
         r"(?: for (?P<wanted>\d+)? ?IP addresses)?",
         "have enough capacity",
@@ -86,7 +89,8 @@ RULES = (
     Rule(
         "range-overlap",
         _code(
-            r"(?P<code>NetcfgInvalidSubnet|NetcfgSubnetRangesOverlap|SubnetOverlap\w*|VnetAddressSpaceOverlap\w*|PodCidrOverlap\w*|"
+            r"(?P<code>NetcfgInvalidSubnet|NetcfgSubnetRangesOverlap|SubnetOverlap\w*|VnetAddressSpaceOverlap\w*"
+            r"|PodCidrOverlap\w*|"
             r"ServiceCidrOverlap(?!ExistingSubnets)\w*|VnetAddressSpacesOverlap\w*|AddressSpaceOverlap\w*)"
         ),
         "NetcfgInvalidSubnet",
@@ -110,7 +114,8 @@ RULES = (
     Rule(
         "subnet-in-use",
         _code(
-            r"(?P<code>InUseSubnetCannotBe(?:Updated|Deleted)|InUsePrefixCannotBeDeleted|SubnetInUse|SubnetWithDelegation\w*)"
+            r"(?P<code>InUseSubnetCannotBe(?:Updated|Deleted)|InUsePrefixCannotBeDeleted|SubnetInUse"
+            r"|SubnetWithDelegation\w*)"
         )
         + r"|Subnet '?(?P<name>[\w./-]+)'? is in use (?:and cannot be|by)",
         "InUseSubnetCannotBeUpdated",
@@ -151,7 +156,8 @@ RULES = (
     ),
     Rule(
         "outbound-ports",
-        r"allocated ports (?P<ports>\d+) is not in an allowable range.{0,200}?(?:(?P<wanted>\d+) ports but only (?P<usable>\d+))?"
+        r"allocated ports (?P<ports>\d+) is not in an allowable range.{0,200}?(?:(?P<wanted>\d+) ports but only "
+        r"(?P<usable>\d+))?"
         "|" + _code("InvalidLoadBalancerProfileAllocatedOutboundPorts"),
         "allowable range",
         "InvalidLoadBalancerProfileAllocatedOutboundPorts",
@@ -159,15 +165,17 @@ RULES = (
     Rule(
         "aks-value",
         r"value of parameter (?P<name>maxPods|agentPoolProfile\.\w+|networkProfile\.\w+) is invalid"
-        r"|(?P<count>agentPoolProfile\.count) was \d+\. It must be",
+        r"|(?P<count>agentPoolProfile\.count) was \d+\. It must be|Insufficient (?P<pods>maxPods) value",
         "value of parameter",
         "agentPoolProfile.count",
-        subject="{name}{count}",
+        "Insufficient maxPods",
+        subject="{name}{count}{pods}",
     ),
     Rule(
         "quota",
         _code(
-            r"(?P<code>QuotaExceeded|OperationNotAllowed|VnetCountLimitReached|SubnetCountLimitReached|RouteTableRouteLimit\w*|"
+            r"(?P<code>QuotaExceeded|OperationNotAllowed|VnetCountLimitReached|SubnetCountLimitReached"
+            r"|RouteTableRouteLimit\w*|"
             r"RouteTableRoutesLimit\w*|VnetPeeringCountLimit\w*)"
         )
         + r"(?!.{0,200}(?:too many requests|operationGroup))",
@@ -201,7 +209,8 @@ RULES = (
     Rule(
         "azure-forbidden",
         _code(
-            r"(?P<reason>LinkedAuthorizationFailed|AuthorizationFailed|InvalidAuthenticationToken\w*|NCUpdateUnauthorizedError)"
+            r"(?P<reason>LinkedAuthorizationFailed|AuthorizationFailed|InvalidAuthenticationToken\w*"
+            r"|NCUpdateUnauthorizedError)"
         )
         + r"|\bLinkedAuthorizationFailed\b",
         "AuthorizationFailed",

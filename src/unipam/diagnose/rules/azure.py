@@ -17,7 +17,8 @@ RULES = (
     Rule("azure-no-space", r"Invalid address space", "Invalid address space", near=AZURE_VNET),
     Rule(
         "azure-bad-subnet",
-        r"Failed to (?:parse subnet|create pool|create address)[:. ].{0,120}?err(?:or)?[:=](?!<nil>)(?P<reason>[^\"]{1,120})",
+        r"Failed to (?:parse subnet|create pool|create address)[:. "
+        r"].{0,120}?err(?:or)?[:=](?!<nil>)(?P<reason>[^\"]{1,120})",
         "Failed to parse subnet",
         "Failed to create pool",
         "Failed to create address",
@@ -49,7 +50,8 @@ RULES = (
     ),
     Rule(
         "azure-endpoint-failed",
-        r"Failed to create endpoint: (?P<reason>(?!Failed to create endpoint)[^\"]{1,140})|[Ff]ailed to create endpoint(?=\b.*error)",
+        r"Failed to create endpoint: (?P<reason>(?!Failed to create endpoint)[^\"]{1,140})|[Ff]ailed to create "
+        r"endpoint(?=\b.*error)",
         "create endpoint",
         near=AZURE_VNET,
         unless=r"hcnCreateEndpoint failed|0x803b002f",
@@ -65,7 +67,8 @@ RULES = (
     Rule(
         "state-corrupt",
         r"Failed to (?:restore state|initialize address manager|start IPAM plugin|initialize key-value store of "
-        r"(?:ipam|network) plugin|start network plugin|create (?:IPAM|network) plugin), err:(?P<reason>(?!error Acquiring|timed out)[^\"]+)",
+        r"(?:ipam|network) plugin|start network plugin|create (?:IPAM|network) plugin), err:(?P<reason>(?!error "
+        r"Acquiring|timed out)[^\"]+)",
         "Failed to restore state",
         "address manager",
         "start IPAM plugin",

@@ -41,7 +41,8 @@ RULES = (
     ),
     Rule(
         "calico-no-pools",
-        r"no configured Calico pools(?: for node (?P<node>[\w.-]+))?|The provided IP address is not in a configured pool"
+        r"no configured Calico pools(?: for node (?P<node>[\w.-]+))?|The provided IP address is not in a configured "
+        r"pool"
         r"|cannot find a qualified ippool|the given pool \((?P<pool>[^)]+)\) does not exist, or is not enabled",
         "configured Calico pools",
         "in a configured pool",
@@ -50,7 +51,8 @@ RULES = (
     ),
     Rule(
         "calico-address-taken",
-        r"IP from IPAM: resource already exists: (?P<address>[0-9a-fA-F.:]*[0-9a-fA-F])|(?:already assigned in block|IP already assigned"
+        r"IP from IPAM: resource already exists: (?P<address>[0-9a-fA-F.:]*[0-9a-fA-F])|(?:already assigned in block"
+        r"|IP already assigned"
         r"|[Aa]ddress already assigned)",
         "resource already exists",
         "already assigned in block",
@@ -61,14 +63,16 @@ RULES = (
     ),
     Rule(
         "calico-route-exists",
-        r"route \(Ifindex: \d+, Dst: (?P<address>[0-9a-fA-F.:]+)(?:/\d+)?, Scope: \w+\) already exists for an interface other than"
+        r"route \(Ifindex: \d+, Dst: (?P<address>[0-9a-fA-F.:]+)(?:/\d+)?, Scope: \w+\) already exists for an "
+        r"interface other than"
         r" '?(?P<interface>cali\w+)?",
         "interface other than",
         subject="{address}",
     ),
     Rule(
         "calico-claim-conflict",
-        rf"[Pp]roblem claiming block affinity|Error claiming (?:pending affinity|block)|Someone else claimed block {_BLOCK}",
+        rf"[Pp]roblem claiming block affinity|Error claiming (?:pending affinity|block)|Someone else claimed block "
+        rf"{_BLOCK}",
         "claiming block affinity",
         "claiming pending affinity",
         "Error claiming block",
@@ -82,6 +86,12 @@ RULES = (
         "is not empty",
         "release block affinities",
         "release block affinity",
+        near=CALICO,
+    ),
+    Rule(
+        "calico-borrowing",
+        r"Attempting to assign \d+ more addresses from non-affine blocks",
+        "non-affine blocks",
         near=CALICO,
     ),
     Rule(
@@ -120,5 +130,10 @@ RULES = (
     Rule("leak-candidate", r"Candidate IP leak.{0,200}", "Candidate IP leak"),
     Rule("leak-confirmed", r"Confirmed IP leak.{0,200}", "Confirmed IP leak"),
     Rule("leak-resurrected", r"Leaked IP has been resurrected", "resurrected"),
-    Rule("leak-not-collected", r"Leaked IP address was not successfully garbage collected|Failed to garbage collect", "garbage collected", "garbage collect"),
+    Rule(
+        "leak-not-collected",
+        r"Leaked IP address was not successfully garbage collected|Failed to garbage collect",
+        "garbage collected",
+        "garbage collect",
+    ),
 )  # fmt: skip

@@ -18,7 +18,8 @@ RULES = (
     ),
     Rule(
         "cilium-pool-not-ready",
-        r"unable to (?:allocate|reserve IP (?P<address>\S+)) from pool \"?(?P<pool>[\w.-]+)\"? \(family (?P<family>ipv[46])\): pool not "
+        r"unable to (?:allocate|reserve IP (?P<address>\S+)) from pool \"?(?P<pool>[\w.-]+)\"? \(family "
+        r"(?P<family>ipv[46])\): pool not "
         r"\(yet\) available",
         "from pool",
         "yet",
@@ -26,7 +27,8 @@ RULES = (
     ),
     Rule(
         "cilium-pool-missing",
-        r"IP pool [\"'](?P<pool>[\w.-]+)[\"'] not found|(?:cannot allocate|unable to allocate).{0,40}?pool \"?(?P<other>[\w.-]+)\"?"
+        r"IP pool [\"'](?P<pool>[\w.-]+)[\"'] not found|(?:cannot allocate|unable to allocate).{0,40}?pool "
+        r"\"?(?P<other>[\w.-]+)\"?"
         r".{0,20}?(?:does not exist|not found|unknown)",
         "pool",
         subject="{pool}{other}",
@@ -64,7 +66,8 @@ RULES = (
     Rule("cilium-no-cidr", r"Could not determine VPC CIDRs", "determine VPC CIDRs"),
     Rule(
         "cilium-agent-busy",
-        r"\[(?:PUT|POST|PATCH|DELETE) /(?P<call>endpoint|ipam)\S*\]\[429\]|(?:put|patch|delete)EndpointIdTooManyRequests",
+        r"\[(?:PUT|POST|PATCH|DELETE) /(?P<call>endpoint|ipam)\S*\]\[429\]|(?:put|patch"
+        r"|delete)EndpointIdTooManyRequests",
         "429",
         "putEndpointIdTooManyRequests",
         "patchEndpointIdTooManyRequests",
@@ -73,7 +76,8 @@ RULES = (
     ),
     Rule(
         "cilium-agent-down",
-        r"unable to connect to Cilium (?:agent|daemon)|dial unix /var/run/cilium/cilium\.sock: (?:connect: )?(?P<reason>[a-z ]+)",
+        r"unable to connect to Cilium (?:agent|daemon)|dial unix /var/run/cilium/cilium\.sock: (?:connect: "
+        r")?(?P<reason>[a-z ]+)",
         "connect to Cilium",
         "cilium.sock",
     ),

@@ -25,8 +25,16 @@ RULES = (
     Rule("cns-desired-taken", r"Desired IP is already assigned", "Desired IP is already", near=CNS),
     Rule(
         "cns-refused",
-        r"AllocateIPConfig failed: (?P<reason>(?!not enough IPs|no NCs found|\[AssignDesired)[^\"]{1,140}?)(?:, IP config request|$|\")",
+        r"AllocateIPConfig failed: (?P<reason>(?!not enough IPs|no NCs found|\[AssignDesired)[^\"]{1,140}?)(?:, IP "
+        r"config request|$|\")",
         "AllocateIPConfig failed",
+    ),
+    Rule(
+        "cns-refused",
+        r"\b(?P<reason>FailedToAllocateIpConfig|AllocateIPConfigFailed)\b",
+        "FailedToAllocateIpConfig",
+        "AllocateIPConfigFailed",
+        unless=r"AllocateIPConfig failed: ",
     ),
     Rule(
         "cns-nnc-failed",
@@ -45,7 +53,8 @@ RULES = (
     ),
     Rule(
         "cns-not-ready",
-        r"\bazure-cns(?:-\w+)?\b[^\n]{0,60}?\b(?:CrashLoopBackOff|Error|OOMKilled|ImagePullBackOff|shutting down and restarting)\b",
+        r"\bazure-cns(?:-\w+)?\b[^\n]{0,60}?\b(?:CrashLoopBackOff|Error|OOMKilled|ImagePullBackOff|shutting down and "
+        r"restarting)\b",
         "CrashLoopBackOff",
         "azure-cns",
         "OOMKilled",
@@ -53,7 +62,8 @@ RULES = (
     ),
     Rule(
         "cns-unreachable",
-        r"(?:https?://)?(?:localhost|127\.0\.0\.1|\[::1\]):10090\S*:? .{0,60}?(?:connection refused|i/o timeout|deadline "
+        r"(?:https?://)?(?:localhost|127\.0\.0\.1|\[::1\]):10090\S*:? .{0,60}?(?:connection refused|i/o timeout"
+        r"|deadline "
         r"exceeded|Client\.Timeout)|\bCNS\b.{0,80}?ConnectionError",
         ":10090",
         "ConnectionError",

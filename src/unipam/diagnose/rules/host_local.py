@@ -22,8 +22,10 @@ RULES = (
     Rule("no-ranges", r"no IP ranges specified", "IP ranges specified"),
     Rule(
         "range-invalid",
-        r"(?P<reason>invalid range set \d+: [^\"]{1,140}|IPAM config missing 'ipam' key|failed to parse host-local IPAM [^\"]{1,120}"
-        r"|ClusterCIDR contains two ranges of the same type|CNI version \S+ does not support more than 1 address per family)",
+        r"(?P<reason>invalid range set \d+: [^\"]{1,140}|IPAM config missing 'ipam' key|failed to parse host-local "
+        r"IPAM [^\"]{1,120}"
+        r"|ClusterCIDR contains two ranges of the same type|CNI version \S+ does not support more than 1 address per "
+        r"family)",
         "invalid range set",
         "IPAM config missing",
         "host-local IPAM",
@@ -47,7 +49,8 @@ RULES = (
     ),
     Rule(
         "requested-taken",
-        r"requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) (?:is not available in range set (?P<pool>[0-9a-fA-F.:,-]+))",
+        r"requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) (?:is not available in range set "
+        r"(?P<pool>[0-9a-fA-F.:,-]+))",
         "requested IP address",
         subject="{address}",
     ),
@@ -71,7 +74,8 @@ RULES = (
     ),
     Rule(
         "lease-io",
-        r"(?P<reason>(?:open|mkdir|write|rename|stat) (?P<file>/\S*/networks/\S+): [a-z -]+?(?:directory|device|permitted"
+        r"(?P<reason>(?:open|mkdir|write|rename|stat) (?P<file>/\S*/networks/\S+): [a-z -]+?(?:directory|device"
+        r"|permitted"
         r"|denied|system|exceeded|error|space))",
         "/networks/",
         subject="{file}",
@@ -90,7 +94,8 @@ RULES = (
     ),
     Rule(
         "whereabouts-exhausted",
-        r"[Cc]ould not allocate IP in range: ip: (?P<first>\S+) ?/ ?-? ?(?P<last>[0-9a-fA-F.:]+)?(?:.{0,40}?range: (?P<pool>\S+))?",
+        r"[Cc]ould not allocate IP in range: ip: (?P<first>\S+) ?/ ?-? ?(?P<last>[0-9a-fA-F.:]+)?(?:.{0,40}?range: "
+        r"(?P<pool>\S+))?",
         "allocate IP in range",
         subject="{pool}",
     ),

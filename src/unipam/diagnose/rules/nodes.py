@@ -37,7 +37,8 @@ RULES = (
     ),
     Rule(
         "node-range-foreign",
-        r"node:? ?(?P<node>[\w.-]+) has an allocated cidr: (?P<cidr>[0-9a-fA-F.:]+/\d+) at index:\d+ that does not exist in cluster",
+        r"node:? ?(?P<node>[\w.-]+) has an allocated cidr: (?P<cidr>[0-9a-fA-F.:]+/\d+) at index:\d+ that does not "
+        r"exist in cluster",
         "has an allocated cidr",
         subject="{node}",
     ),

@@ -20,8 +20,14 @@ _FIELDS_THAT_NAME = {
 
 
 # What a text must also hold for a phrase that other programs print too: the words of the program that is meant.
-SANDBOX = r"[Ss]andbox|SandBox|\bCNI\b|\bcni\b|cni-|netplugin|networkPlugin|plugin type=|\[(?:cni-)?ipam\]|[Ff]ailed to delegate"
-AZURE_VNET = rf"{SANDBOX}|azure-vnet|azure-cns|Failed to allocate (?:pool|address)|(?:ipam|IPAM|network) plugin|IPAM Invoker|address manager"
+SANDBOX = (
+    r"[Ss]andbox|SandBox|\bCNI\b|\bcni\b|cni-|netplugin|networkPlugin|plugin type=|\[(?:cni-)?ipam\]"
+    r"|[Ff]ailed to delegate"
+)
+AZURE_VNET = (
+    rf"{SANDBOX}|azure-vnet|azure-cns|Failed to allocate (?:pool|address)|(?:ipam|IPAM|network) plugin"
+    r"|IPAM Invoker|address manager"
+)
 CALICO = rf"{SANDBOX}|[Cc]alico|ClusterInformation|IPAM|ipam"
 CILIUM = rf"{SANDBOX}|[Cc]ilium|postIpam|IPAM|ipam|subsys="
 CNS = rf"{SANDBOX}|\bCNS\b|\bcns\b|azure-cns|azure-vnet|azure-ipam|IPAM Invoker|requestipconfig"
@@ -80,7 +86,7 @@ class Rule:
             passage.where(match.start()),
             at=passage.at,
             times=0 if subject in told else passage.times,  # one message often says the same thing twice
-            values={name: _number(value) for name, value in fields.items()},
+            values={**{name: _number(value) for name, value in fields.items()}, "lasted": passage.lasted or None},
             plugins=passage.plugins(),
             refused=passage.is_refusal,
             **named,

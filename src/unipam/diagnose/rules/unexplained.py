@@ -1,7 +1,8 @@
 """The layer under the rules: what failed although no rule knows why. Ignorance is said, never passed over.
 
-A pod that did not get its network is a failure whoever's words are around it. Each such message is told with its plugin,
-its pod and its innermost text; a line that a program of this field calls an error is told when nothing else explains it.
+A pod that did not get its network is a failure whoever's words are around it. Each such message is told with its
+plugin, its pod and its innermost text; a line that a program of this field calls an error is told when nothing else
+explains it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from unipam.diagnose.rules.rule import AZURE
 from unipam.diagnose.systems import ELSEWHERE, SYSTEMS
 
 WORDS = frozenset(
-    b"sandbox failedcreatepodsandbox failedcreatepodcontainer killpodsandbox netplugin networkplugin message response".split()
+    b"sandbox failedcreatepodsandbox failedcreatepodcontainer killpodsandbox netplugin networkplugin message "
+    b"response".split()
 )
 """Words, one of which is in every message of a failed sandbox, and in every answer of Azure."""
 
@@ -35,8 +37,9 @@ _HEADS = (
 _HEAD = re.compile("|".join(f"(?P<h{rank}>{pattern})" for rank, pattern in enumerate(_HEADS)))
 _OWN = len(_HEADS) - 1
 _WRAPPERS = re.compile(
-    r".*(?:failed \(\w+\)|[Ff]ailed to set ?up (?:network for )?sandbox (?:container )?\S+(?: network for pod \S+?)?"
-    r"|[Ff]ailed to destroy network for sandbox \S+?|\" network|desc =|create pod sandbox|netplugin failed): ?",
+    r".*(?:(?:failed \(\w+\)|[Ff]ailed to set ?up (?:network for )?sandbox (?:container )?\S+?(?: network for pod "
+    r"\S+?)?"
+    r"|[Ff]ailed to destroy network for sandbox \S+?|\" network|create pod sandbox|netplugin failed): |desc = )",
     re.DOTALL,
 )
 _ID = re.compile(

@@ -1,4 +1,4 @@
-"""Lists of what lives: ``kubectl get pods`` in its forms, ``crictl pods`` and ``crictl ps``, ``kubectl get nodes -o wide``."""
+"""Lists of what lives: ``kubectl get pods`` in its forms, ``crictl pods`` and ``ps``, ``kubectl get nodes -o wide``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _NARROW = re.compile(
     r"^\s*(?:[a-z0-9-]+\s+)?[a-z0-9][a-z0-9.-]*\s+\d+/\d+\s+[A-Z]\w+\s+\d+(?:\s+\([^)]*\))?\s+\d+[smhdy]\w*\s*$"
 )
 _SANDBOX = re.compile(
-    r"^\s*(?P<id>[0-9a-f]{13})[0-9a-f]*\s+.*?\b(?P<state>Ready|NotReady)\s+(?P<name>[a-z0-9.-]+)\s+(?P<namespace>[a-z0-9-]+)\s+\d+"
+    r"^\s*(?P<id>[0-9a-f]{13})[0-9a-f]*\s+.*?\b(?P<state>Ready"
+    r"|NotReady)\s+(?P<name>[a-z0-9.-]+)\s+(?P<namespace>[a-z0-9-]+)\s+\d+"
 )
 _CONTAINER = re.compile(
-    r"^\s*[0-9a-f]{13}[0-9a-f]*\s+\S+\s+.*?\b(?P<state>Running|Exited|Created|Unknown)\s+\S+\s+\d+\s+(?P<id>[0-9a-f]{13})[0-9a-f]*\b"
+    r"^\s*[0-9a-f]{13}[0-9a-f]*\s+\S+\s+.*?\b(?P<state>Running|Exited|Created"
+    r"|Unknown)\s+\S+\s+\d+\s+(?P<id>[0-9a-f]{13})[0-9a-f]*\b"
 )
 _ID = re.compile(r"\s*(?:[0-9a-f]{64}|[0-9a-f]{13})\s*$")
 _NODE = re.compile(rf"^\s*(?P<node>[a-z0-9][\w.-]*)\s+(?:Not)?Ready\S*\s+\S+\s+\w+\s+v\d\S*\s+(?P<ip>{_IP})\s")

@@ -86,14 +86,15 @@ def _rule(moment: Scenario, base: Need) -> Rule:
 
 
 def _too_small(base: Need, need: Need, moment: Scenario, largest: Need) -> str:
-    """What does not fit when, and the range to take: one that holds the planned peak too (*base*), not this moment only."""
+    """What does not fit when, and the range to take: *largest* holds the planned peak too, not this moment only."""
     what = f"{base.kind.value} {base.name}"
     want = f"{need.units:,} {need.measure.unit} ({moment.name})"
     if largest.prefix is None:
         way_out = "split pools over several subnets or clusters"
         return f"{what}: {want} fit no range, the largest is /{need.measure.shortest}: {way_out}"
     have = f"{base.exists}" if base.exists else f"a /{base.prefix}"
-    return f"{what}: {have} holds {base.capacity:,} {need.measure.unit}, not {want}: take a /{largest.prefix}, or plan less"
+    holds = f"{have} holds {base.capacity:,} {need.measure.unit}, not {want}"
+    return f"{what}: {holds}: take a /{largest.prefix}, or plan less"
 
 
 def replacement(cluster: Cluster) -> Iterator[Finding]:
