@@ -15,7 +15,7 @@ from unipam.diagnose.render.screen import Screen
 UNIPAM = Path(sys.executable).with_name("unipam")
 WORDS = {
     "leaks": (
-        "12 of 30 addresses of pool 10.224.0.0/16 look leaked, so 12 pods were refused since 2025-03-01 03:00.",
+        "12 of 30 addresses of pool 10.224.0.0/16 look leaked, so 12 pods were refused since 2025-03-01 03:00 (36 tries).",
         "kubectl cordon aks-np-1",
         "/var/run/azure-vnet-ipam.json",
         "# risk:",
@@ -23,14 +23,14 @@ WORDS = {
         "Otherwise: Azure CNI.",
     ),
     "full": (
-        "212 of 253 addresses of network kubenet look leaked, so 7 pods were refused since Mar 01 02:00.",
+        "212 of 253 addresses of network kubenet look leaked, so 7 pods were refused since Mar 01 02:00 (40 tries).",
         "cd /var/lib/cni/networks/kubenet",
         "flock lock xargs -r rm",
         "# risk:",
         "10.244.3.43, 10.244.3.44",
     ),
     "down": (
-        "Azure CNS does not run or is not ready on aks-np-1, so 9 pods were refused since Mar 01 01:00.",
+        "Azure CNS does not run or is not ready on aks-np-1, so 9 pods were refused since Mar 01 01:00 (60 tries).",
         "kubectl -n kube-system logs -l k8s-app=azure-cns --previous",
         "Otherwise: Azure CNI Overlay",
     ),

@@ -40,6 +40,7 @@ def conclude(case: Case) -> Report:
     _alone(case)
     _clocks(case)
     _at_the_start(case)
+    _served_by_cns(case)
     variants.with_calico(case)
     found = verdict.ranked(case)
     wrong = [each for each in found if each.severity != "note"]
@@ -297,6 +298,13 @@ def _clocks(case: Case) -> None:
                     "share": f"{skew.count} of {skew.compared}",
                 },
             )
+
+
+def _served_by_cns(case: Case) -> None:
+    """What is said of CNS shows that it gives the addresses; which of its modes, only a configuration or an NNC does."""
+    said = next((signal for (kind, _), signal in case.signals.items() if kind.startswith("cns-")), None)
+    if said is not None and not any(name.startswith("azure-") for name in case.variants):
+        variants.seen(case, "azure-cns", said.evidence[0], certain=False)
 
 
 _AT_A_START = {

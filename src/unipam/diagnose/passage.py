@@ -173,7 +173,7 @@ def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
 
 
 _PIECES, _NARROWEST = 3, 40
-_TITLE = 160
+_TITLE = 240
 _NAMES = re.compile(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d|\bpod \"|\bpod/")
 
 

@@ -50,7 +50,7 @@ def _cause(found: Finding, related: list[Signal]) -> str:
     since = min((each.first for each in related if each.first is not None and _refuses(each)), default=None)
     pods = f"{found.refused} pod{'s were' if found.refused != 1 else ' was'} refused"
     when = f" since {show_minutes(since)}" if since is not None else ""
-    return f"{title}{', so' if found.consequences else ':'} {pods}{_tries(found, related)}{when}."
+    return f"{title}{', so' if found.consequences else ':'} {pods}{when}{_tries(found, related)}."
 
 
 def _tries(found: Finding, related: list[Signal]) -> str:

@@ -65,6 +65,12 @@ def _message(line: bytes, start: int) -> str:
     return line[start:].decode("utf-8", "replace")
 
 
+def _pid(line: bytes) -> str:
+    """The process id of ``… [9152] …``, "" where the oldest lines have none."""
+    pid = line[21 : line.find(b"]", 20)] if line[20] == _BRACKET else b""
+    return pid.decode() if pid.isdigit() else ""
+
+
 def _tags(brackets: bytes) -> tuple[str, bytes]:
     """The process id and the component of ``[9152] [ipam] ``; either may be missing."""
     words = [word[1:] for word in brackets.split(b"] ") if word]
@@ -111,7 +117,7 @@ class AzureText:
         if len(line) < 22 or line[4] != _SLASH or line[13] != _COLON:
             return False
         start = line.find(b"] ", 20) + 2 if line[20] == _BRACKET else 20
-        if line[start : start + 1] == b"[":
+        if line.startswith(b"[", start):
             start = line.find(b"] ", start) + 2
         handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
         if handler is None:  # most lines: known, and of no interest
@@ -122,11 +128,10 @@ class AzureText:
             self.saved_at = self.at(line)
             return True
         start = max(start, 20)  # a bracket that is never closed
-        pid, component = _tags(line[20:start])
         if handler is _UNLISTED:
-            return self._unlisted(line, number, start, pid, component)
+            return self._unlisted(line, number, start, *_tags(line[20:start]))
         self.count += 1
-        handler(_Line(self, self.sessions.of(pid, self.at(line), number), line, number, start))
+        handler(_Line(self, self.sessions.of(_pid(line), self.at(line), number), line, number, start))
         return True
 
     def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> bool:

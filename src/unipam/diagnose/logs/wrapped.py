@@ -19,6 +19,7 @@ from unipam.diagnose.words import words_of
 
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
+_ANY = _WORDS | rules.WORDS
 _HOSTS = 50
 
 Read = Callable[[Peeled, str, Passage], bool]
@@ -82,7 +83,7 @@ class Wrapped:
             self._steps += 1
             return True
         words = words_of(line)
-        interesting = not _WORDS.isdisjoint(words) or rules.may_apply(words)
+        interesting = not _ANY.isdisjoint(words)
         if not interesting and self._is_plain(line):
             self.source.other += 1
             return True
@@ -138,7 +139,8 @@ class Wrapped:
         passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=program))
         if self.year == NO_YEAR:
             peeled.at = None  # a message may be told by month and day; what must be put in order needs a year
-        self.case.hosts |= {peeled.host} if peeled.host and len(self.case.hosts) < _HOSTS else set()
+        if peeled.host and peeled.host not in self.case.hosts and len(self.case.hosts) < _HOSTS:
+            self.case.hosts.add(peeled.host)
         known = False
         if not _WORDS.isdisjoint(words) and speaks_of_addresses(program):
             self._note_cut(line, number)

@@ -29,12 +29,13 @@ _BY_WORD: dict[bytes, tuple[int, ...]] = {
     word: tuple(index for index, rule in enumerate(RULES) if word in rule.telling_words)
     for word in dict.fromkeys(word for rule in RULES for word in rule.telling_words)
 }
-_WORDS = frozenset(_BY_WORD) | unexplained.WORDS
+WORDS = frozenset(_BY_WORD) | unexplained.WORDS
+"""Words, one of which is in every text that a rule can match, or that tells of a failure."""
 
 
 def may_apply(words: Iterable[bytes]) -> bool:
     """A cheap look at the words of a text (``words.words_of``): False when no rule can match it."""
-    return not _WORDS.isdisjoint(words)
+    return not WORDS.isdisjoint(words)
 
 
 def apply(case: Case, passage: Passage) -> bool:
@@ -44,9 +45,11 @@ def apply(case: Case, passage: Passage) -> bool:
     """
     if not speaks_of_addresses(passage.setting.program):
         return False
-    indexes = {index for word in _BY_WORD.keys() & passage.words for index in _BY_WORD[word]}
+    words = passage.words
+    indexes = {index for word in _BY_WORD.keys() & words for index in _BY_WORD[word]}
     spans = [span for index in sorted(indexes) for span in RULES[index].apply(case, passage)]
-    unexplained.apply(case, passage, spans)
+    if not unexplained.WORDS.isdisjoint(words):
+        unexplained.apply(case, passage, spans)
     return bool(spans)
 
 

@@ -34,8 +34,7 @@ RULES = (
         "calico-block-limit",
         r"per[ -]host block limit|limit of (?P<limit>\d+) blocks reached for this node"
         r"|Unable to allocate a new IPAM block; host already has (?P<blocks>\d+) blocks",
-        "block limit",
-        "limit of",
+        "limit",
         "host already has",
         near=CALICO,
     ),
@@ -85,7 +84,7 @@ RULES = (
         "refusing to remove affinity",
         "is not empty",
         "release block affinities",
-        "release block affinity",
+        "Failed to release",
         near=CALICO,
     ),
     Rule(

@@ -36,13 +36,12 @@ RULES = (
     ),
     Rule(
         "cilium-cluster-pool-full",
-        r"[Uu]nable to allocate.{0,40}?CIDR.{0,120}?(?:no more|not enough|exhausted|is full)"
-        r"|Failed to allocate PodCIDRs? to node|allocator.{0,40}?no (?:more )?CIDRs? available"
+        r"Failed to allocate PodCIDRs? to node"
+        r"|allocat\w+.{0,40}?PodCIDRs?.{0,80}?(?:exhausted|is full|no more|not enough)"
         r"|all (?:cluster )?pool CIDRs are (?:exhausted|full)",
-        "allocate PodCIDRs",
-        "allocate PodCIDR",
-        "CIDR",
-        "CIDRs",
+        "PodCIDRs",
+        "PodCIDR",
+        "exhausted",
         near=r"[Cc]ilium|operator|ClusterPool|cluster-pool|subsys=",
         unless=r"no remaining CIDRs|Calico|in-cluster",
     ),
