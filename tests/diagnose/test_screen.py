@@ -15,7 +15,8 @@ from unipam.diagnose.render.screen import Screen
 UNIPAM = Path(sys.executable).with_name("unipam")
 WORDS = {
     "leaks": (
-        "12 of 30 addresses of pool 10.224.0.0/16 look leaked, so 12 pods were refused since 2025-03-01 03:00 (36 tries).",
+        "12 of 30 addresses of pool 10.224.0.0/16 look leaked, so 12 pods were refused since 2025-03-01 03:00 "
+        "(36 tries).",
         "kubectl cordon aks-np-1",
         "/var/run/azure-vnet-ipam.json",
         "# risk:",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -50,6 +49,13 @@ def evidence(file: str, line: int, text: bytes | str) -> Evidence:
     return Evidence(file, line, words if len(words) <= EXCERPT_LENGTH else words[: EXCERPT_LENGTH - 1] + "…")
 
 
+def note_unknown(source: Source, number: int, line: bytes) -> None:
+    """Count a line that no reader understood; the first few are kept."""
+    source.unknown += 1
+    if len(source.unknown_examples) < MAX_EVIDENCE:
+        source.unknown_examples.append(evidence(source.path, number, line))
+
+
 class Signal(msgspec.Struct):
     """One kind of trouble about one subject, counted, with its first few lines and the names that appear in them."""
 
@@ -76,7 +82,7 @@ class Signal(msgspec.Struct):
         """Count a sighting. One of containers that were all seen in it before is a repetition by another writer."""
         container = next((name[:SHORT_ID] for name in containers if name), "")
         if not container or container not in self.containers or times != 1:
-            self.counts[log_group(Path(where.file))] += times
+            self.counts[log_group(where.file)] += times
         if container and len(self.containers) < MAX_NAMES:
             self.containers[container] = None
         if len(self.evidence) < MAX_EVIDENCE and where not in self.evidence:
@@ -236,7 +242,7 @@ class Case:
             if len(self._held) > MAX_PODS:
                 self._held.popitem(last=False)
         elif event.verb == "released" and event.container:
-            self.releases.add(log_group(Path(event.file)))
+            self.releases.add(log_group(event.file))
             self.end(event.container)
             event.address = event.address or self._held.pop(event.container, "")
 

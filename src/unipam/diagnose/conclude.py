@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 
 from unipam.diagnose import variants, verdict
 from unipam.diagnose.addresses import NO_ADDRESS, by_address
@@ -204,7 +203,7 @@ def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bo
         return False  # Calico also releases elsewhere (garbage collection); CNS says itself that the address was free
     if not first.container or not second.container or first.container == second.container:
         return False
-    if log_group(Path(first.file)) not in case.releases:
+    if log_group(first.file) not in case.releases:
         return False  # a log without releases (a grep for ADD) proves nothing
     late = any(each.verb == "released" and each.container == first.container for each in acts[acts.index(second) :])
     if not late and case.has_ended(first.container):
@@ -301,7 +300,7 @@ def _clocks(case: Case) -> None:
 
 
 def _served_by_cns(case: Case) -> None:
-    """What is said of CNS shows that it gives the addresses; which of its modes, only a configuration or an NNC does."""
+    """What is said of CNS shows that it gives the addresses; its mode, only a configuration or an NNC does."""
     said = next((signal for (kind, _), signal in case.signals.items() if kind.startswith("cns-")), None)
     if said is not None and not any(name.startswith("azure-") for name in case.variants):
         variants.seen(case, "azure-cns", said.evidence[0], certain=False)

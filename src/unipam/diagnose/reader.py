@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from unipam.diagnose import blocks
 from unipam.diagnose.blocks import Context
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs.azure_json import AzureJson
 from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.envelope import unwrapped
@@ -175,7 +175,7 @@ class FileReader:
             elif not line.strip():
                 source.blank += 1
             else:
-                source.note_unknown(evidence(source.path, number, line))
+                note_unknown(source, number, line)
 
     def _without_junk(self, chunk: bytes) -> bytes:
         """The chunk with every stretch of bytes that is no text taken out and put on record."""

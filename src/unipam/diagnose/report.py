@@ -21,7 +21,6 @@ cause, or too little was understood to say either."""
 Verb = Literal["asked", "given", "released", "refused", "noted"]
 
 EXCERPT_LENGTH = 240
-MAX_EXAMPLES = 5
 TEXT = "document or text"
 """What lines of documents, tables and prose are counted as, when they were understood."""
 
@@ -161,12 +160,6 @@ class Source(msgspec.Struct):
     junk: list[Junk] = []
     junk_total: int = 0
     problem: str = ""
-
-    def note_unknown(self, where: Evidence) -> None:
-        """Count a line that no reader understood; the first few are kept."""
-        self.unknown += 1
-        if len(self.unknown_examples) < MAX_EXAMPLES:
-            self.unknown_examples.append(where)
 
     @property
     def understood(self) -> int:

@@ -39,9 +39,9 @@ def diagnose(
     files = expand([str(path) for path in paths])
     group, families = "", Families(case)
     for path in files:
-        if log_group(path) != group:
+        if log_group(str(path)) != group:
             families.close()
-            group, families = log_group(path), Families(case)
+            group, families = log_group(str(path)), Families(case)
         _read_path(case, families, path, progress)
     families.close()
     if stdin:

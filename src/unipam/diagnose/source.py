@@ -83,8 +83,9 @@ def _under(path: Path) -> Iterator[Path]:
 
 
 @functools.lru_cache(maxsize=256)
-def log_group(path: Path) -> str:
-    """The name that a log and its rotated parts share."""
+def log_group(name: str) -> str:
+    """The name that a log and its rotated parts share, by the path of one of them."""
+    path = Path(name)
     match = _ROTATED.match(path.name)
     if match:
         return str(path.parent / match["stem"])
@@ -96,9 +97,9 @@ def _reading_order(path: Path) -> tuple[str, int, str, int]:
     # Oldest first within a group: dated backups by date, then .7 … .1, then the live file.
     match, dated = _ROTATED.match(path.name), _DATED.match(path.name)
     if dated:
-        return (log_group(path), 0, dated["date"], 0)
+        return (log_group(str(path)), 0, dated["date"], 0)
     number = int(match["number"]) if match and match["number"] else 0
-    return (log_group(path), 1, "", -number)
+    return (log_group(str(path)), 1, "", -number)
 
 
 @contextlib.contextmanager

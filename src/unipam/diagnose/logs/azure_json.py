@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from unipam.diagnose import rules, stamps, variants
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
 from unipam.diagnose.logs.azure_session import Session, SessionLine
 from unipam.diagnose.logs.azure_text import AzureText, pod_of
@@ -187,7 +187,7 @@ class AzureJson:
             self.count += 1
         elif zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
             self.case.unknown_log_lines += 1
-            self.source.note_unknown(evidence(self.file, number, line))
+            note_unknown(self.source, number, line)
         else:
             self.source.other += 1
 

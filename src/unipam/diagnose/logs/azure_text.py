@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from unipam.diagnose import rules, stamps, variants
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs import cns
 from unipam.diagnose.logs.azure_session import Session, SessionLine, Sessions
 from unipam.diagnose.passage import Passage, Setting
@@ -172,7 +172,7 @@ class AzureText:
             self.count += 1
         else:
             self.case.unknown_log_lines += 1
-            self.source.note_unknown(evidence(self.file, number, line))
+            note_unknown(self.source, number, line)
 
     def _got(self, line: bytes, number: int, start: int) -> None:
         match = _GOT.match(line, start)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unipam.diagnose import rules
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs import calico, cilium, runtime
 from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, year_of
 from unipam.diagnose.passage import Passage, Setting
@@ -19,7 +19,7 @@ from unipam.diagnose.words import words_of
 
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
-_ANY = _WORDS | rules.WORDS
+_ANY = _WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
 _HOSTS = 50
 
 Read = Callable[[Peeled, str, Passage], bool]
@@ -122,13 +122,11 @@ class Wrapped:
             self._steps += 1
             return
         self.case.unknown_log_lines += peeled.level != ""
-        self.source.note_unknown(evidence(self.file, number, line))
+        note_unknown(self.source, number, line)
 
     def _is_plain(self, line: bytes) -> bool:
         """Plainly a line of syslog, with nothing inside whose clock is still to be compared."""
         if line[6:7] != b" " or line[9:10] != b":" or line[12:13] != b":" or line[:3] not in MONTHS:
-            return False
-        if b"rror" in line or b"level=fatal" in line or b"calico" in line:
             return False
         return self._compared >= _COMPARED_AT_MOST or b"kubelet[" not in line
 
