@@ -146,3 +146,10 @@ def test_a_pod_refused_is_counted_once_whoever_reports_it(tmp_path: Path) -> Non
     (found,) = diagnose([tmp_path]).findings
     assert (found.kind, found.refused) == ("azure-exhausted", 1)
     assert "1 pod was refused since 2025-03-01 18:20" in found.cause
+
+
+def test_lists_of_two_hours_are_not_held_against_each_other(tmp_path: Path) -> None:
+    for name in ("web-1", "web-2"):
+        (tmp_path / f"{name}.txt").write_text(f"shop   {name}   1/1   Running   0   5d   10.241.0.22   node-1\n")
+    (tmp_path / "later.txt").write_text("web-2   1/1   Running   0   5d   10.241.0.22   node-1\n")
+    assert not diagnose([tmp_path]).findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Living:
     """The pods that lists have named, by address."""
 
     def __init__(self) -> None:
-        self._by_address: dict[str, dict[str, Pod]] = {}
+        self._by_address: dict[str, dict[tuple[str, str], Pod]] = {}
         self._hosts: set[str] = set()
         self.count = 0
 
@@ -44,7 +45,8 @@ class Living:
         if pod.on_host or _ON_THE_HOST.search(pod.name):
             self.host(pod.address)
         if pod.address and pod.running and len(self._by_address) < MAX_PODS:
-            self._by_address.setdefault(pod.address, {})[pod.name] = pod
+            # One list may leave the namespace out, and another be of a later hour: names are compared within a list.
+            self._by_address.setdefault(pod.address, {})[(pod.where.file, pod.name.rpartition("/")[2])] = pod
 
     def host(self, address: str) -> None:
         """An address is a node's own."""
@@ -53,15 +55,17 @@ class Living:
 
     def of(self, address: str) -> str:
         """The name of a pod that has the address, "" when no list says so."""
-        return next(iter(self._by_address.get(address, ())), "")
+        return next((pod.name for pod in self._by_address.get(address, {}).values()), "")
 
     def __bool__(self) -> bool:
         return bool(self._by_address)
 
     def shared(self) -> list[tuple[str, list[Pod]]]:
-        """Addresses that several running pods have, and that are no node's own."""
-        return [
-            (address, list(pods.values()))
-            for address, pods in self._by_address.items()
-            if len(pods) > 1 and address not in self._hosts
-        ]
+        """Addresses that several running pods of one list have, and that are no node's own."""
+        found = []
+        for address, pods in self._by_address.items():
+            lists = Counter(file for file, _ in pods)
+            file, count = lists.most_common(1)[0]
+            if count > 1 and address not in self._hosts:
+                found.append((address, [pod for (name, _), pod in pods.items() if name == file]))
+        return found

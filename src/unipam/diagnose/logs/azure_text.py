@@ -92,6 +92,7 @@ class AzureText:
         self.count = 0
         self.found: dict[str, int] = {}
         self.saved_at: float | None = None
+        self._said: dict[bytes, bytes] = {}
         self._stamp = b""
         self._at: float | None = None
 
@@ -127,12 +128,25 @@ class AzureText:
             self.count += 1
             self.saved_at = self.at(line)
             return True
+        if handler in _SAME_IN_EVERY_CALL and self._says_nothing_new(line[start:]):
+            self.count += 1
+            return True
         start = max(start, 20)  # a bracket that is never closed
         if handler is _UNLISTED:
             return self._unlisted(line, number, start, *_tags(line[20:start]))
         self.count += 1
         handler(_Line(self, self.sessions.of(_pid(line), self.at(line), number), line, number, start))
         return True
+
+    def _says_nothing_new(self, text: bytes) -> bool:
+        """Whether a message that every call repeats was the same in the call before: version, counts, sizes."""
+        if not text.startswith(_REPEATED):
+            return False
+        begin = text[:HEAD]
+        said, self._said[begin] = self._said.get(begin), text
+        if len(self._said) > _MAX_SAID:
+            self._said.clear()
+        return said == text
 
     def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> bool:
         """A message that is not in the table. False when nothing shows that a program of this family wrote it."""
@@ -209,7 +223,8 @@ class _Line(SessionLine):
     __slots__ = ("log", "start")
 
     def __init__(self, log: AzureText, session: Session, line: bytes, number: int, start: int) -> None:
-        super().__init__(log.sessions, session, line, number)
+        # What the base class sets is set here: two calls a line are one too many.
+        self.sessions, self.session, self.line, self.number = log.sessions, session, line, number
         self.log, self.start = log, start
 
     def between(self, before: bytes, after: bytes) -> str:
@@ -359,6 +374,10 @@ class _Line(SessionLine):
 _SAVED: Handler = _Line.saved
 _UNLISTED: Handler = _Line.failed
 """Stands for "not in the table": ``take`` looks further then."""
+
+_SAME_IN_EVERY_CALL = frozenset({_Line.plugin, _Line.found, _UNLISTED})
+_REPEATED = (b"Plugin azure-vnet-ipam version ", b"Number of IPAddress", b"got ")
+_MAX_SAID = 64
 
 _SHAPES: dict[bytes, Handler | None] = {
     text[:HEAD]: handler

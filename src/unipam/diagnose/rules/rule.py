@@ -62,12 +62,12 @@ class Rule:
         text = passage.text
         if not any(anchor in text for anchor in self.anchors):
             return []
+        matches = list(self.pattern.finditer(text))
+        if not matches or (self.unless is not None and self.unless.search(text)):
+            return []
         if self.near is not None and not (self.near.search(text) or self.near.search(passage.setting.program)):
             return []
-        if self.unless is not None and self.unless.search(text):
-            return []
         told: set[str] = set()
-        matches = list(self.pattern.finditer(text))
         for match in matches:
             self._signal(case, passage, match, told)
         return [match.span() for match in matches]
