@@ -153,3 +153,35 @@ def test_lists_of_two_hours_are_not_held_against_each_other(tmp_path: Path) -> N
         (tmp_path / f"{name}.txt").write_text(f"shop   {name}   1/1   Running   0   5d   10.241.0.22   node-1\n")
     (tmp_path / "later.txt").write_text("web-2   1/1   Running   0   5d   10.241.0.22   node-1\n")
     assert not diagnose([tmp_path]).findings
+
+
+@pytest.mark.parametrize(("age", "outcome"), [("2d", "not understood"), ("6m52s", "not understood"), ("4s", "healthy")])
+def test_a_pod_that_is_created_for_minutes_is_no_sign_of_health(read: Read, age: str, outcome: str) -> None:
+    rows = (
+        "NAME    READY   STATUS              RESTARTS   AGE   IP           NODE\n"
+        f"web-1   0/1     ContainerCreating   0          {age}    <none>       node-1\n"
+        "web-2   1/1     Running             0          2d    10.224.0.5   node-1\n"
+    )
+    assert read(rows).outcome == outcome
+
+
+def test_a_pod_that_waits_is_no_riddle_when_its_refusal_is_told(read: Read) -> None:
+    event = (
+        f'Failed to create pod sandbox: rpc error: failed to set up sandbox container "{GONE}" network for pod "web-1":'
+        ' networkPlugin cni failed to set up pod "web-1_shop" network: no IP ranges specified\n\n'
+    )
+    report = read(event + "web-1   0/1     ContainerCreating   0   6m52s   <none>   node-1   <none>   <none>\n")
+    assert [found.kind for found in report.findings] == ["no-ranges"]
+
+
+def test_a_cilium_node_that_uses_all_it_has_is_full(read: Read) -> None:
+    ipam = {address: {} for address in ("10.0.0.5", "10.0.0.6")}
+    used = {address: {"owner": f"shop/web-{address[-1]}"} for address in ipam}
+    node = {
+        "kind": "CiliumNode",
+        "metadata": {"name": "n1"},
+        "spec": {"ipam": {"pool": ipam}},
+        "status": {"ipam": {"used": used}},
+    }
+    (found,) = read(yaml.safe_dump({"kind": "List", "items": [node]})).findings
+    assert (found.kind, found.values["in_use"], found.values["capacity"]) == ("pool-full", 2, 2)

@@ -5,23 +5,18 @@ Everything here looks at the finished case file; nothing is read any more.
 
 from __future__ import annotations
 
-import ipaddress
+from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
 
-from unipam.diagnose import variants, verdict
+from unipam.diagnose import comparisons, variants, verdict
 from unipam.diagnose.addresses import NO_ADDRESS, by_address
-from unipam.diagnose.case import MAX_EVIDENCE, SHORT_ID, Case, Signal, evidence
+from unipam.diagnose.case import SHORT_ID, Case, Signal
 from unipam.diagnose.catalogue import catalogue
 from unipam.diagnose.report import Event, Evidence, Holder, Report, Track
-from unipam.diagnose.source import log_group
 from unipam.diagnose.stamps import has_year, show, show_offset
 from unipam.diagnose.systems import ELSEWHERE
 
 MAX_TIMELINE = 2_000
-_NODE_POOLS = frozenset({"azure-vnet-ipam", "host-local directory"})
-"""Pools of one node, whose holders should all live on it."""
-
 _REFUSING = {kind for kind, meaning in catalogue().items() if meaning.severity in {"fault", "unknown"}}
 
 
@@ -30,11 +25,12 @@ def conclude(case: Case) -> Report:
     _name_pods(case)
     _own_the_nameless(case)
     _holders_from_tracks(case)
-    _compare_with_the_living(case)
-    _compare_with_pods(case)
-    _one_address_two_pods(case)
-    _given_twice(case)
-    _left_over_ranges(case)
+    comparisons.compare_with_the_living(case)
+    comparisons.compare_with_pods(case)
+    comparisons.one_address_two_pods(case)
+    comparisons.full_cilium_nodes(case)
+    comparisons.given_twice(case)
+    comparisons.left_over_ranges(case)
     _not_yet_filled(case)
     _alone(case)
     _clocks(case)
@@ -115,144 +111,6 @@ def _holders_from_tracks(case: Case) -> None:
             known.since, known.pod = known.since or show(last.at), known.pod or last.pod
 
 
-def _compare_with_the_living(case: Case) -> None:
-    """An owner in an IPAM's state that no list of endpoints names is leaked, if such a list is at hand."""
-    for pool in case.pools.values():
-        for holder in pool.holders:
-            holder.pod = holder.pod or case.pods.get(holder.owner, "")
-        if pool.kind not in _NODE_POOLS or not case.live_containers:
-            continue
-        gone = [holder for holder in pool.holders if holder.owner and not case.is_live(holder.owner)]
-        if not any(case.is_live(holder.owner) for holder in pool.holders):
-            continue  # the list is of another node, or of another moment
-        for holder in gone:
-            holder.leak = "no list of live containers has its owner"
-        shown = [holder.where for holder in gone[:MAX_EVIDENCE] if holder.where is not None] or pool.evidence[-1:]
-        for where in shown if gone else []:
-            case.signal(
-                "leaked",
-                f"pool {pool.name}",
-                where,
-                times=int(where is shown[0]),
-                values={"leaked": len(gone), "of": len(pool.holders)},
-                addresses=[holder.address for holder in gone],
-                containers=[holder.owner for holder in gone],
-            )
-
-
-def _compare_with_pods(case: Case) -> None:
-    """Reservations beside a list of pods: whether each belongs to a pod that runs."""
-    for pool in case.pools.values():
-        if pool.kind not in _NODE_POOLS or not case.living or not pool.holders:
-            continue
-        strange = [holder for holder in pool.holders if not case.living.of(holder.address)]
-        for holder in pool.holders:
-            holder.pod = holder.pod or case.living.of(holder.address)
-        if not strange:
-            case.fact(
-                f"Each of the {len(pool.holders)} reservations in {pool.name} is the address of a listed pod.",
-                pool.evidence[0],
-            )
-        elif len(strange) < len(pool.holders) and not any(holder.leak for holder in strange):
-            case.signal(
-                "reservations-without-pod",
-                pool.name,
-                pool.evidence[0],
-                values={"strange": len(strange), "all": len(pool.holders)},
-                addresses=[holder.address for holder in strange],
-                containers=[holder.owner for holder in strange],
-            )
-
-
-def _one_address_two_pods(case: Case) -> None:
-    """Two running pods with one address, which is not their node's own."""
-    for address, pods in case.living.shared():
-        for pod in pods:
-            case.signal(
-                "duplicate-holder",
-                address,
-                pod.where,
-                addresses=[address],
-                pods=[pod.name],
-                nodes=[pod.node],
-                times=int(pod is pods[0]),
-            )
-
-
-def _given_twice(case: Case) -> None:
-    for address, track in case.tracks.items():
-        acts = [event for event in track if event.verb in {"given", "released"} and event.address]
-        for first, second in pairwise(acts):
-            if _is_double(case, first, second, acts):
-                case.signal(
-                    "given-twice",
-                    address,
-                    evidence(second.file, second.line, f"{address} given to {second.pod or second.container}"),
-                    at=second.at,
-                    addresses=[address],
-                    containers=[first.container, second.container],
-                    pods=[first.pod, second.pod],
-                )
-
-
-def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bool:
-    """Whether the second holder got the address while the first one had it, as far as the logs can prove."""
-    if first.verb != "given" or second.verb != "given" or first.file != second.file:
-        return False
-    if "azure-vnet" not in second.by:
-        return False  # Calico also releases elsewhere (garbage collection); CNS says itself that the address was free
-    if not first.container or not second.container or first.container == second.container:
-        return False
-    if log_group(first.file) not in case.releases:
-        return False  # a log without releases (a grep for ADD) proves nothing
-    late = any(each.verb == "released" and each.container == first.container for each in acts[acts.index(second) :])
-    if not late and case.has_ended(first.container):
-        return False  # another log has the end of the first one
-    return not any(file == first.file and first.line <= line <= second.line for file, line in case.resets)
-
-
-def _left_over_ranges(case: Case) -> None:
-    known = [ipaddress.ip_network(cidr) for cidr in case.pod_cidrs if _is_network(cidr)]
-    for directory, ranges, shown, where in case.mixed_ranges:
-        networks = [ipaddress.ip_network(name) for name, _ in ranges]
-        inside = [
-            network
-            for network in networks
-            if any(network.version == cidr.version and network.overlaps(cidr) for cidr in known)
-        ]
-        if len(inside) == len(networks) or (
-            not known and _may_be_one_range(networks, sum(count for _, count in ranges))
-        ):
-            continue
-        stale = (
-            [str(network) for network in networks if network not in inside]
-            if inside
-            else [f"all but one of {', '.join(map(str, networks))}"]
-        )
-        case.signal(
-            "stale-reservations",
-            directory,
-            where,
-            values={"ranges": len(networks), "shown": shown, "stale": ", ".join(stale)},
-            subnets=[str(network) for network in networks],
-        )
-
-
-def _may_be_one_range(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network], reservations: int) -> bool:
-    """Neighbours may be one larger podCIDR (/23), and so may ranges that round-robin has filled one after another."""
-    first, last = min(networks), max(networks)
-    span = (int(last.network_address) - int(first.network_address)) // 256 + 1
-    return (span == 2 and int(first.network_address) % 512 == 0) or (span == len(networks) and reservations > 200)
-
-
-def _is_network(cidr: str) -> bool:
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError:
-        return False
-    return True
-
-
 def _not_yet_filled(case: Case) -> None:
     """ "Exhausted" while the capacity was 0 means that the operator had not filled the pool yet."""
     empty = [key for key in case.signals if key[0] == "cilium-empty-pool"]
@@ -278,8 +136,22 @@ def _alone(case: Case) -> None:
             signal.values = {"text": text, "look_at": ELSEWHERE.look_at}
             signal.refuse([*signal.entities.get("pods", {})] or signal.containers)
             case.signals[("unexplained", text)] = signal
+    _forget_who_is_refused(case)
     if ("throttled", "") in case.signals and sum(kind == "throttled" for kind, _ in case.signals) > 1:
         del case.signals[("throttled", "")]
+
+
+def _forget_who_is_refused(case: Case) -> None:
+    """A pod that waits, and whose refusal is told, is no riddle."""
+    waiting = case.signals.get(("pods-waiting", ""))
+    if waiting is None:
+        return
+    refused = {name.rpartition("/")[2] for signal in case.signals.values() for name in signal.refused}
+    left = [name for name in waiting.entities["pods"] if name.rpartition("/")[2] not in refused]
+    waiting.entities["pods"] = dict.fromkeys(left)
+    waiting.counts = Counter({"": len(left)})
+    if not left:
+        del case.signals[("pods-waiting", "")]
 
 
 def _clocks(case: Case) -> None:

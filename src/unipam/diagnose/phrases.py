@@ -32,6 +32,7 @@ def _places(case: Case, signal: Signal) -> dict[str, str]:
         "node": nodes[0] if len(nodes) == 1 else "NODE",
         "subnet": name if "/" in name and name[:1].isdigit() else "SUBNET",
         "directory": f"/var/lib/cni/networks/{network}",
+        "pod": " -n ".join(reversed(next(iter(signal.entities.get("pods", {"POD": None})), "POD").split("/", 1))),
         "remedy": _REMEDIES.get(pool.kind, "") if pool is not None else "",
     }
 

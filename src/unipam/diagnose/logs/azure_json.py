@@ -186,7 +186,8 @@ class AzureJson:
         if known:
             self.count += 1
         elif zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
-            self.case.unknown_log_lines += 1
+            # Mere information of programs that log much else beside addresses speaks of no trouble.
+            self.case.unknown_log_lines += zap.component in _COMPONENTS or zap.level not in {"info", "debug"}
             note_unknown(self.source, number, line)
         else:
             self.source.other += 1

@@ -18,6 +18,10 @@ _POD = re.compile(
 _NARROW = re.compile(
     r"^\s*(?:[a-z0-9-]+\s+)?[a-z0-9][a-z0-9.-]*\s+\d+/\d+\s+[A-Z]\w+\s+\d+(?:\s+\([^)]*\))?\s+\d+[smhdy]\w*\s*$"
 )
+_WAITING = re.compile(
+    r"^\s*(?:(?P<namespace>[a-z0-9][a-z0-9-]*)\s+)?(?P<name>[a-z0-9][a-z0-9.-]*)\s+0/\d+\s+ContainerCreating\s+\d+"
+    r"(?:\s+\([^)]*\))?\s+(?P<age>\d+(?P<unit>[smhdy])\w*)"
+)
 _SANDBOX = re.compile(
     r"^\s*(?P<id>[0-9a-f]{13})[0-9a-f]*\s+.*?\b(?P<state>Ready"
     r"|NotReady)\s+(?P<name>[a-z0-9.-]+)\s+(?P<namespace>[a-z0-9-]+)\s+\d+"
@@ -39,6 +43,7 @@ def read(case: Case, file: str, lines: Numbered) -> set[int]:
     """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
     known = _bare_ids(case, file, lines)
     for number, text in lines:
+        _waits(case, file, number, text)
         if _row(case, file, number, text) or _HEAD.match(text) or _NARROW.match(text):
             known.add(number)
     return known | _described(case, file, lines)
@@ -63,6 +68,16 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
     else:
         return False
     return True
+
+
+def _waits(case: Case, file: str, number: int, text: str) -> None:
+    """A pod that is being created for minutes waits for something, most often its network; the list does not say."""
+    waiting = _WAITING.match(text)
+    if waiting is None or waiting["unit"] == "s":
+        return
+    namespace = f"{waiting['namespace']}/" if waiting["namespace"] else ""
+    values = {"age": waiting["age"]}
+    case.signal("pods-waiting", "", evidence(file, number, text), values=values, pods=[f"{namespace}{waiting['name']}"])
 
 
 def _bare_ids(case: Case, file: str, lines: Numbered) -> set[int]:
