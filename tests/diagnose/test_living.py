@@ -185,3 +185,22 @@ def test_a_cilium_node_that_uses_all_it_has_is_full(read: Read) -> None:
     }
     (found,) = read(yaml.safe_dump({"kind": "List", "items": [node]})).findings
     assert (found.kind, found.values["in_use"], found.values["capacity"]) == ("pool-full", 2, 2)
+
+
+def test_a_manifest_amid_other_text_is_read(read: Read) -> None:
+    node = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNode",
+        "metadata": {"name": "n1"},
+        "spec": {"ipam": {"pool": {"10.0.0.5": {}}}},
+        "status": {"ipam": {"used": {"10.0.0.5": {"owner": "shop/web-5"}}}},
+    }
+    event = (
+        'Failed to create pod sandbox: rpc error: failed to setup network for sandbox "a": plugin type="cilium-cni" '
+        "failed (add): unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "
+        '"No more IPs available"\n'
+    )
+    for text in (event + yaml.safe_dump(node), yaml.safe_dump(node, sort_keys=False) + event):
+        (found,) = read(text).findings
+        assert (found.kind, [effect.kind for effect in found.consequences]) == ("cilium-exhausted", ["pool-full"])
+        assert "1 of 1 in CiliumNode n1" in found.title

@@ -110,3 +110,15 @@ def test_a_late_release_by_name_says_whose_address_it_was(read: Read) -> None:
 def test_log_lines_in_a_collectors_json_are_read(read: Read, wrap: str) -> None:
     line = "2025/03/05 18:16:10 [1] [ipam] Address request completed with address:10.0.0.5/16"
     assert [track.subject for track in read(wrap % line).timeline] == ["10.0.0.5"]
+
+
+def test_overlay_is_no_advice_on_an_overlay_cluster(read: Read) -> None:
+    full = "(SubnetIsFull) Subnet aks with address prefix 10.0.0.0/29 does not have enough capacity for 1 IP addresses.\n\n"
+    nnc = (
+        "NAME     REQUESTED IPS   ALLOCATED IPS   SUBNET   SUBNET CIDR   NC ID   NC MODE   NC TYPE   NC VERSION\n"
+        "node-1   0               256                                   9c6a    static    overlay   0\n"
+    )
+    (alone,), (beside,) = read(full).findings, read(full + nnc).findings
+    assert "or overlay" in alone.action
+    assert "overlay" not in beside.action
+    assert "On this cluster pods take no address of it" in beside.meaning

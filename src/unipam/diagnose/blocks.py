@@ -32,6 +32,8 @@ _ENTRY = re.compile(
 )
 _ASSIGNED = re.compile(rb"Successfully assigned ([\w.-]+/[\w.-]+) to ")
 _DESCRIBED = re.compile(rb"^Name:\s+\S")
+_MANIFEST = re.compile(rb"^apiVersion: \S")
+_IN_MANIFEST = re.compile(rb"^(?:\s|- |[a-zA-Z]\w*:(?:\s|$)|---|\.{3}|#)")
 MAX_PARAGRAPH = 60
 MAX_LABEL = 48
 
@@ -67,6 +69,11 @@ def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
     if context.too_long:
         _read_prose(case, context, lines)
         return
+    parts = _manifests(lines)
+    if len(parts) > 1:
+        for part in parts:
+            read(case, context, part, whole=False)
+        return
     if yamldoc.looks_like_yaml(full) and _read_yaml(case, context, lines):
         return
     text: Lines = []
@@ -86,6 +93,20 @@ def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
         start = end
     _note_prompts(context, text)
     _read_text(case, context, text)
+
+
+def _manifests(lines: Lines) -> list[Lines]:
+    """The lines cut where a Kubernetes manifest begins and where it ends, for it may stand amid other text."""
+    cuts, inside = [0], False
+    for index, (_, line) in enumerate(lines):
+        if not inside and _MANIFEST.match(line):
+            inside = True
+            cuts.append(index)
+        elif inside and line.strip() and not _IN_MANIFEST.match(line):
+            inside = False
+            cuts.append(index)
+    ends = [*cuts[1:], len(lines)]
+    return [lines[start:end] for start, end in zip(cuts, ends, strict=True) if end > start]
 
 
 def _end_of_json(lines: Lines, start: int) -> int:

@@ -33,9 +33,13 @@ def _places(case: Case, signal: Signal) -> dict[str, str]:
         "subnet": name if "/" in name and name[:1].isdigit() else "SUBNET",
         "directory": f"/var/lib/cni/networks/{network}",
         "pod": " -n ".join(reversed(next(iter(signal.entities.get("pods", {"POD": None})), "POD").split("/", 1))),
+        "or_overlay": "" if case.variants.keys() & _NO_POD_OF_THE_SUBNET else ", a lower max-pods, or overlay",
         "remedy": _REMEDIES.get(pool.kind, "") if pool is not None else "",
     }
 
+
+_NO_POD_OF_THE_SUBNET = frozenset({"azure-cni-overlay", "kubenet", "kubenet-calico"})
+"""Variants whose pods take no address of the nodes' subnet: overlay is no advice for them."""
 
 _REMEDIES = {
     "azure-vnet-ipam": "azure-vnet-ipam",
@@ -179,7 +183,7 @@ class _Phrases:
         values = self.signal.values
         name, wanted = values.get("name") or values.get("subnet"), values.get("wanted")
         prefix = f" ({self.signal.subject})" if self.signal.subject and name != self.signal.subject else ""
-        overlay = self.case.variants.keys() & {"azure-cni-overlay", "kubenet", "kubenet-calico"}
+        overlay = self.case.variants.keys() & _NO_POD_OF_THE_SUBNET
         one_node = isinstance(wanted, int) and wanted > 10
         return {
             "named": f"{name}{prefix}" if name else "(which, the answer leaves out)",
