@@ -113,7 +113,8 @@ def test_log_lines_in_a_collectors_json_are_read(read: Read, wrap: str) -> None:
 
 
 def test_overlay_is_no_advice_on_an_overlay_cluster(read: Read) -> None:
-    full = "(SubnetIsFull) Subnet aks with address prefix 10.0.0.0/29 does not have enough capacity for 1 IP addresses.\n\n"
+    full = "(SubnetIsFull) Subnet aks with address prefix 10.0.0.0/29 does not have enough capacity for 1 IP addresses."
+    full += "\n\n"
     nnc = (
         "NAME     REQUESTED IPS   ALLOCATED IPS   SUBNET   SUBNET CIDR   NC ID   NC MODE   NC TYPE   NC VERSION\n"
         "node-1   0               256                                   9c6a    static    overlay   0\n"

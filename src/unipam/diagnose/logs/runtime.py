@@ -19,6 +19,9 @@ _REMOVED = re.compile(r"RemovePodSandbox \"([0-9a-f]{64})\" returns successfully
 _PLEG = re.compile(
     r"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"(\w+)\",\"Data\":\"([0-9a-f]{64})\""
 )
+_PLEG_LINE = re.compile(
+    rb"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"\w+\",\"Data\":\"([0-9a-f]{64})\""
+)
 _MAX_SANDBOXES = 5_000
 
 
@@ -28,6 +31,14 @@ class RuntimeLog:
     def __init__(self, case: Case) -> None:
         self._case = case
         self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
+
+    def take(self, line: bytes) -> bool:
+        """Take a whole line of kubelet's pod life-cycle events, by far its commonest line that names a container."""
+        match = _PLEG_LINE.search(line) if b"(PLEG)" in line else None
+        if match is None:
+            return False
+        self._case.pod_of(match[2].decode(), match[1].decode())
+        return True
 
     def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""

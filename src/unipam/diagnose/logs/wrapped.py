@@ -56,13 +56,14 @@ class Wrapped:
         self.file = ""
         self.source = Source("")
         self.program = ""
-        self._steps = 0
+        self._steps = self._events = 0
         self.year = NO_YEAR
         self._compared = 0
         self._cut = 0
 
     def begin(self, source: Source) -> None:
         self.file, self.source, self._steps, self._cut = source.path, source, 0, 0
+        self._events = 0
         self.program = program_of(source.path)
 
     def look_at(self, chunk: bytes) -> None:
@@ -72,6 +73,7 @@ class Wrapped:
 
     def end(self) -> None:
         self._count("calico log, a step on the way", self._steps)
+        self._count("syslog > klog", self._events)
         self.case.address_lines += self._steps
         self.runtime.flush()
 
@@ -86,6 +88,9 @@ class Wrapped:
         interesting = not _ANY.isdisjoint(words)
         if not interesting and self._is_plain(line):
             self.source.other += 1
+            return True
+        if self._compared >= _COMPARED_AT_MOST and self.runtime.take(line):
+            self._events += 1
             return True
         peeled = self._peel(line)
         if peeled is None:
