@@ -24,6 +24,7 @@ _HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
 _HANDLE_CONTAINER = re.compile(r"\.([0-9a-f]{64})$")
 _WORKLOAD = re.compile(r"Workload=\"?([\w.-]+)")
 _CIDR = r"\"?([0-9a-fA-F:./]+)"
+_POD = re.compile(r"\bNamespace=\"([a-z0-9-]+)\" .{0,40}?Pod=\"([a-z0-9.-]+)\"")
 _DUMMIES = {"0.0.0.0/0", "::/0"}
 
 
@@ -162,9 +163,9 @@ class CalicoLog:
 
     def _learn_pod(self, text: str, passage: Passage) -> None:
         container = container_of(text) if "Namespace=" in text else ""
-        pods = passage.pods if container else []
-        if pods and "/" in pods[0]:
-            self.case.pod_of(container, pods[0])
+        pod = _named_pod(text, passage) if container else ""
+        if "/" in pod:
+            self.case.pod_of(container, pod)
 
     def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
         if at is None:
@@ -193,8 +194,8 @@ class _Message:
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """*old*: what the line does not say of container and workload was said when the call began."""
-        pods, where = self.passage.pods, self.where()
-        container, pod = container_of(self.text), pods[0] if pods else _pod_of_workload(self.text)
+        where = self.where()
+        container, pod = container_of(self.text), _named_pod(self.text, self.passage) or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
         event = Event(verb, where.file, where.line, self.peeled.at, address.partition("/")[0], container, pod, pool)
@@ -297,6 +298,15 @@ class _Message:
         self.case.fact(
             f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.", self.where()
         )
+
+
+def _named_pod(text: str, passage: Passage) -> str:
+    """The pod that the message's own fields name, or else whatever form of a pod's name is in it; "" for none."""
+    match = _POD.search(text)
+    if match is not None:
+        return f"{match[1]}/{match[2]}"
+    pods = passage.pods
+    return pods[0] if pods else ""
 
 
 def _pod_of_workload(text: str) -> str:
