@@ -22,8 +22,8 @@ WORDS = frozenset(
 """Words, one of which is in every message of a failed sandbox, and in every answer of Azure."""
 
 _HEADS = (
-    r"FailedCreatePodSandBox|FailedKillPod",
-    r"[Ff](?:ai|i)led (?:to )?create pod sandbox(?= ?:|\.|$)|error killing pod|Error syncing pod"
+    r"FailedCreatePodSandBox",
+    r"[Ff](?:ai|i)led (?:to )?create pod sandbox(?= ?:|\.|$)|error killing pod.{0,40}KillPodSandbox"
     r"|RunPodSandbox (?:for &?PodSandboxMetadata\S* )?failed"
     r"|(?:Create|Run|Stop)PodSandbox (?:from runtime service|for pod|\S+) failed",
     r"[Ff]ailed to set ?up (?:network for )?sandbox|[Ff]ailed to destroy network for sandbox",
