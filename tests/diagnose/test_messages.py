@@ -54,7 +54,7 @@ def test_a_message_is_known_in_a_kubelet_log(read: Read, kind: str) -> None:
         "I0301 18:20:18.668339    2775 kubelet.go:2465] \"SyncLoop ADD\" source=\"api\"",
         '{"level":"info","ts":"2025-03-01T18:20:18Z","msg":"reconcile done","component":"other"}',
         'Mar  1 18:20:18 node-1 kubelet[7]: E0301 18:20:18.6 7 pod_workers.go:1298] "Error syncing pod, skipping" '
-        'err="failed to \\"StartContainer\\" with ErrImagePull: \\"unexpected response, message: not found\\"" pod="a/b"',
+        'err="failed to \\"StartContainer\\" with ErrImagePull: \\"unexpected response, message: none\\"" pod="a/b"',
         "Warning  FailedKillPod  2m  kubelet  error killing pod: failed to \"KillContainer\" for \"web\": no response",
         "kind: Pod\nmetadata:\n  name: web\nspec:\n  nodeName: node-1\n",
     ],

@@ -108,3 +108,10 @@ def test_the_verdict_knows_what_it_does_not_know(tmp_path: Path, text: str, verd
     (tmp_path / "log").write_text(text)
     report = diagnose([tmp_path / "log"])
     assert next(Screen(colour=False).lines(report)) == verdict
+
+
+def test_no_excerpt_takes_more_than_a_screen(shared: Path) -> None:
+    for half in ("field", "field2", "azure-vnet-ipam"):
+        for path in (shared / "fixtures" / half).iterdir():
+            if not path.name.endswith(".meta.json"):
+                assert len(list(Screen(colour=False).lines(diagnose([path])))) <= 24, path.name

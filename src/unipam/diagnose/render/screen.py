@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from unipam.diagnose.render.paint import MARKS, Paint, tone
 from unipam.diagnose.report import Evidence, Finding, Report
 
-MAX_OTHERS = 6
+LINES = 24
 MAX_EVIDENCE = 3
+_LEAST_SHOWN = 1
+"""Lines of evidence that stay however long the answer is."""
+
 _LINES_OF_A_CAUSE = 3
 _EFFECTS = 4
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -32,24 +35,38 @@ class Screen:
         self._width = max(60, width)
 
     def lines(self, report: Report) -> Iterator[str]:
-        """The lines of the first screen."""
+        """The lines of the first screen. Whatever does not fit is cut at its least important end."""
         yield self._paint(tone(report), report.verdict)
-        for found in report.findings[:1]:
-            yield from self._first(found)
-        yield from self._others(report)
-        yield ""
-        yield from self._fine(report)
-        yield self._paint("note", self._read(report))
+        foot = ["", *self._fine(report), self._paint("note", self._read(report))]
+        if report.findings:
+            yield from self._answer(report, LINES - 1 - len(foot))
+        yield from foot
 
-    def _first(self, found: Finding) -> Iterator[str]:
-        yield ""
+    def _answer(self, report: Report, room: int) -> Iterator[str]:
+        """The first finding with its evidence, then a line for each of the others, in so many lines."""
+        found = report.findings[0]
+        what, do = ["", *self._what(found)], list(self._do(found))
+        room -= len(what) + len(do)
+        shown = list(self._shown(found))
+        others = list(self._others(report, room - _LEAST_SHOWN))
+        room -= len(others)
+        why = list(self._wrap(short(found.meaning), "  Why: ", "       "))
+        why = why if len(why) + len(shown) <= room else []
+        yield from (*what, *why, *do, *shown[: max(_LEAST_SHOWN, room - len(why))], *others)
+
+    def _what(self, found: Finding) -> Iterator[str]:
         cause = list(self._wrap(short(found.cause), f"{MARKS[found.severity]} ", "  "))
         yield from (self._paint(found.severity, line) for line in cause[:_LINES_OF_A_CAUSE])
         for effect in found.consequences[:_EFFECTS]:
             yield self._cut(f"  → {short(effect.title)}")
         yield from self._who(found)
+
+    def _do(self, found: Finding) -> Iterator[str]:
         yield from self._wrap(short(found.action), "  Do: ", "      ")
         yield from (f"      {command}" for command in found.commands)
+
+    def _shown(self, found: Finding) -> Iterator[str]:
+        """The lines that show it, and one for each thing that follows from it."""
         effects = [
             where for effect in found.consequences for where in effect.evidence[:1] if where not in found.evidence
         ]
@@ -63,14 +80,17 @@ class Screen:
             if names:
                 yield self._cut(f"  {sort}: {', '.join(short(name) for name in names)}")
 
-    def _others(self, report: Report) -> Iterator[str]:
-        others = report.findings[1 : MAX_OTHERS + 1]
-        if others:
-            yield ""
-        for found in others:
+    def _others(self, report: Report, room: int) -> Iterator[str]:
+        """A line for each of the other findings, and how many there are beside those that fit."""
+        others = report.findings[1:]
+        if not others:
+            return
+        fitting = len(others) if len(others) < room else max(1, room - 2)
+        yield ""
+        for found in others[:fitting]:
             yield self._cut(f"{MARKS[found.severity]} {short(found.cause)}")
-        if len(report.findings) > MAX_OTHERS + 1:
-            yield f"  … and {len(report.findings) - MAX_OTHERS - 1} more"
+        if len(others) > fitting:
+            yield f"  … and {len(others) - fitting} more"
 
     def _fine(self, report: Report) -> Iterator[str]:
         """What is not wrong, in one line."""
