@@ -31,7 +31,7 @@ def test_every_kind_has_a_meaning() -> None:
 
 @pytest.mark.parametrize("kind", sorted(catalogue()))
 def test_a_bare_signal_reads_as_sentences(kind: str) -> None:
-    signal = Signal(kind, "10.0.0.0/24", 1, evidence=[evidence("f", 1, "text")])
+    signal = Signal(kind, "10.0.0.0/24", evidence=[evidence("f", 1, "text")])
     found = finding(signal, of(Case(), signal))
     for text in (found.title, found.meaning, found.action):
         assert text
@@ -39,6 +39,8 @@ def test_a_bare_signal_reads_as_sentences(kind: str) -> None:
         assert "  " not in text
     assert found.meaning.endswith((".", ")"))
     assert found.action.endswith(".")
+    assert all(found.commands)
+    assert not [line for line in found.commands if "{}" in line]
 
 
 @pytest.mark.parametrize("kind", sorted(catalogue()))

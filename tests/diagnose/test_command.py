@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.diagnose import nights
 
 UNIPAM = Path(sys.executable).with_name("unipam")
 STAMP = "2025/03/05 18:16:10 [1] [ipam] "
@@ -25,7 +26,10 @@ def run(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([UNIPAM, "diagnose", *args], input=stdin, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("log", "code", "verdict"), [(GIVEN, 0, "Nothing wrong."), (REFUSED, 1, "1 fault.")])
+@pytest.mark.parametrize(
+    ("log", "code", "verdict"),
+    [(GIVEN, 0, "Healthy. Nothing wrong"), (REFUSED, 1, "1 fault."), ("hello world\n", 3, "Not understood.")],
+)
 def test_a_pasted_log(log: str, code: int, verdict: str) -> None:
     done = run("-", stdin=log)
     assert (done.returncode, done.stderr) == (code, "")
@@ -38,7 +42,7 @@ def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
     path.write_text(REFUSED)
     as_json = json.loads(run(str(path), "-o", "json").stdout)
     assert yaml.safe_load(run(str(path), "-o", "yaml").stdout) == as_json
-    assert as_json["version"] == 1
+    assert as_json["version"] == 2
     (found,) = as_json["findings"]
     assert (found["kind"], found["severity"], found["first"]) == ("azure-exhausted", "fault", "2025-03-05 18:16:10")
     assert found["evidence"] == [{"file": str(path), "line": 2, "text": REFUSED.splitlines()[1]}]
@@ -70,7 +74,14 @@ def test_wrong_usage_ends_with_2_and_says_why(args: tuple[str, ...], words: str)
 
 def test_help_shows_examples_and_exit_codes() -> None:
     text = run("--help").stdout
-    for words in ("Examples:", "unipam diagnose --node", "Exit codes:", "0  nothing wrong", "1  findings"):
+    for words in (
+        "Examples:",
+        "unipam diagnose --node",
+        "Exit codes:",
+        "0  healthy",
+        "1  findings",
+        "3  not understood",
+    ):
         assert words in text
 
 
@@ -110,7 +121,7 @@ def test_the_page_draws_who_held_an_address_and_who_was_refused(tmp_path: Path) 
     text = page_of(tmp_path, GIVEN + REFUSED)
     picture = text[text.index("<svg") : text.index("</svg>")]
     assert ">10.0.0.5</text>" in picture
-    assert picture.count("<rect") == 1
+    assert picture.count("<rect x=") == 1
     assert picture.count('stroke="var(--refused)"') == 1
 
 
@@ -121,3 +132,27 @@ def test_what_a_log_says_is_no_markup_in_the_page(tmp_path: Path) -> None:
     )
     assert evil not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_page_shows_leaks_as_leaks_and_refusals_in_order_of_time(tmp_path: Path) -> None:
+    nights.leaks(tmp_path)
+    path = tmp_path / "page.html"
+    run(str(tmp_path), "--html", str(path))
+    text = path.read_text(encoding="utf-8")
+    picture = text[text.index("<svg") : text.index("</svg>")]
+    assert picture.count('class="leaked"') == 12
+    rows = re.findall(r'<text x="0" y="\d+">([^<]+)</text>', picture)
+    assert rows[:12] == [f"10.224.0.{number}" for number in range(23, 35)]
+    assert rows[12:] == [f"shop/cart-{number % 12}" for number in range(36)]
+
+
+def test_the_page_is_as_wide_as_the_window_and_ids_are_short(tmp_path: Path) -> None:
+    nights.leaks(tmp_path)
+    path = tmp_path / "page.html"
+    run(str(tmp_path), "--html", str(path))
+    text = path.read_text(encoding="utf-8")
+    whole = nights.container(19)
+    assert f'<abbr title="{whole}">{whole[:12]}</abbr>' in text
+    assert "svg { display: block; width: 100%; height: auto; }" in text
+    assert not re.search(r'<svg[^>]* width="', text)
+    assert "prefers-color-scheme: dark" in text

@@ -36,7 +36,7 @@ def kinds(report: Report) -> list[str]:
 
 def test_a_healthy_directory(network: Callable[..., Path]) -> None:
     report = diagnose([network(**{"10_244_0_2": lease(2), "10_244_0_3": lease(3), "last_reserved_ip_0": "10.244.0.3"})])
-    assert report.verdict == "Nothing wrong."
+    assert report.outcome == "healthy"
     (pool,) = report.pools
     assert [(holder.address, holder.owner) for holder in pool.holders] == [
         ("10.244.0.2", f"{ID}2"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unipam.diagnose.report import Report
+from unipam.diagnose.report import Finding, Report
 
 Read = Callable[[str], Report]
 EVENT = "  Warning  FailedCreatePodSandBox  3m (x7 over 9m)  kubelet  Failed to create pod sandbox: "
@@ -16,10 +16,14 @@ EVENT = "  Warning  FailedCreatePodSandBox  3m (x7 over 9m)  kubelet  Failed to 
 MESSAGES: dict[str, str] = tomllib.loads(Path(__file__).with_name("messages.toml").read_text(encoding="utf-8"))
 
 
+def every(report: Report) -> dict[str, Finding]:
+    """All findings by kind, those that follow from others too."""
+    return {each.kind: each for found in report.findings for each in found.every()}
+
+
 @pytest.mark.parametrize("kind", sorted(MESSAGES))
 def test_a_message_is_known_in_an_event(read: Read, kind: str) -> None:
-    report = read(EVENT + MESSAGES[kind])
-    found = next(found for found in report.findings if found.kind == kind)
+    found = every(read(EVENT + MESSAGES[kind]))[kind]
     assert found.count == 7
 
 
@@ -27,14 +31,14 @@ def test_a_message_is_known_in_an_event(read: Read, kind: str) -> None:
 def test_a_message_is_known_when_it_is_wrapped(read: Read, kind: str) -> None:
     words = MESSAGES[kind].split(" ")
     wrapped = "\n".join(" ".join(words[at : at + 4]) for at in range(0, len(words), 4))
-    assert kind in {found.kind for found in read(f"> Some prose before it.\n\n{wrapped}\n").findings}
+    assert kind in every(read(f"> Some prose before it.\n\n{wrapped}\n"))
 
 
 @pytest.mark.parametrize("kind", sorted(MESSAGES))
 def test_a_message_is_known_in_a_kubelet_log(read: Read, kind: str) -> None:
     klog = "E0301 18:20:18.668339    2775 pod_workers.go:1298]"
     line = f'Mar  1 18:20:18 node-1 kubelet[2775]: {klog} "Error" err="{MESSAGES[kind]}" pod="ns/web-0"'
-    found = next(found for found in read(line).findings if found.kind == kind)
+    found = every(read(line))[kind]
     assert found.entities["pods"] == ["ns/web-0"]
 
 
@@ -48,16 +52,18 @@ def test_a_message_is_known_in_a_kubelet_log(read: Read, kind: str) -> None:
         "Mar  1 18:20:18 node-1 systemd[1]: Started Session 4 of user azure.",
         'time="2025-03-01T18:20:18Z" level=info msg="loading plugin" type=io.containerd.cni.v1',
         "I0301 18:20:18.668339    2775 kubelet.go:2465] \"SyncLoop ADD\" source=\"api\"",
-        "2025-03-01 18:20:18.123 [INFO][9] ipam.go 660: Looking up existing affinities for host host=\"n\"",
         '{"level":"info","ts":"2025-03-01T18:20:18Z","msg":"reconcile done","component":"other"}',
+        'Mar  1 18:20:18 node-1 kubelet[7]: E0301 18:20:18.6 7 pod_workers.go:1298] "Error syncing pod, skipping" '
+        'err="failed to \\"StartContainer\\" with ErrImagePull: \\"unexpected response, message: none\\"" pod="a/b"',
+        "Warning  FailedKillPod  2m  kubelet  error killing pod: failed to \"KillContainer\" for \"web\": no response",
         "kind: Pod\nmetadata:\n  name: web\nspec:\n  nodeName: node-1\n",
     ],
 )  # fmt: skip
 def test_nothing_is_made_of_nothing(read: Read, text: str) -> None:
     report = read(text)
-    assert report.verdict == "Nothing wrong."
+    assert (report.outcome, report.verdict) == ("not understood", "Not understood. Nothing here speaks of addresses.")
     assert not report.variants
-    assert report.sources[0].unknown == 0
+    assert not report.findings
 
 
 def test_a_described_pod_is_named_in_its_events(read: Read) -> None:
@@ -71,11 +77,8 @@ def test_a_described_pod_is_named_in_its_events(read: Read) -> None:
 
 
 def test_lock_timeouts_explain_unreadable_answers(read: Read) -> None:
-    kinds = {
-        found.kind
-        for found in read(f"{EVENT}{MESSAGES['lock-timeout']}\n{EVENT}{MESSAGES['empty-plugin-output']}").findings
-    }
-    assert kinds == {"lock-timeout"}
+    (found,) = read(f"{EVENT}{MESSAGES['lock-timeout']}\n{EVENT}{MESSAGES['empty-plugin-output']}").findings
+    assert (found.kind, [each.kind for each in found.consequences]) == ("lock-timeout", ["empty-plugin-output"])
     assert {found.kind for found in read(EVENT + MESSAGES["empty-plugin-output"]).findings} == {"empty-plugin-output"}
 
 
@@ -126,3 +129,16 @@ def test_a_late_release_by_name_says_whose_address_it_was(read: Read) -> None:
 def test_log_lines_in_a_collectors_json_are_read(read: Read, wrap: str) -> None:
     line = "2025/03/05 18:16:10 [1] [ipam] Address request completed with address:10.0.0.5/16"
     assert [track.subject for track in read(wrap % line).timeline] == ["10.0.0.5"]
+
+
+def test_overlay_is_no_advice_on_an_overlay_cluster(read: Read) -> None:
+    full = "(SubnetIsFull) Subnet aks with address prefix 10.0.0.0/29 does not have enough capacity for 1 IP addresses."
+    full += "\n\n"
+    nnc = (
+        "NAME     REQUESTED IPS   ALLOCATED IPS   SUBNET   SUBNET CIDR   NC ID   NC MODE   NC TYPE   NC VERSION\n"
+        "node-1   0               256                                   9c6a    static    overlay   0\n"
+    )
+    (alone,), (beside,) = read(full).findings, read(full + nnc).findings
+    assert "or overlay" in alone.action
+    assert "overlay" not in beside.action
+    assert "On this cluster pods take no address of it" in beside.meaning

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unipam.sizing import page
 from unipam.sizing.document import read
 from unipam.sizing.fields import InvalidClusterError
 from unipam.sizing.plan import plan
@@ -43,3 +44,28 @@ def test_every_variant_is_on_the_page_with_its_default() -> None:
         ]
         default = str(variant.default_max_pods.value) if variant.default_max_pods else "must be given"
         assert row.endswith(f"| {default} |")
+
+
+def test_every_rule_is_on_the_page_of_rules() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "sizing-rules.md").read_text() == "\n".join(page.lines()) + "\n"
+
+
+def test_every_variants_section_is_on_the_page_of_rules() -> None:
+    known = {rule.section for rule in page.every_rule()}
+    assert {variant.section for variant in VARIANTS.values()} - {"2.2", "2.4", "2.5", "2.9"} <= known
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("overlai", "did you mean overlay?"),
+        ("azure-overlay", "did you mean overlay"),
+        ("nodesubnet", "did you mean node-subnet"),
+        ("cilium", "did you mean"),
+        ("zzz", "choose kubenet, "),
+    ],
+)
+def test_an_unknown_variant_is_answered_with_the_nearest(given: str, hint: str) -> None:
+    with pytest.raises(InvalidClusterError) as caught:
+        read({"variant": given, "pools": [{"name": "a", "nodes": 1}]})
+    assert hint in str(caught.value)

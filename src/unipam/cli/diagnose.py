@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,22 +18,30 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   unipam diagnose /var/log/azure-vnet-ipam.log /var/run/azure-vnet-ipam.json
-  unipam diagnose --node                        the usual places of this node
+  unipam diagnose --node                        the usual places of this node, and its journal
+  unipam diagnose --node --root /host           the same in a container that has the node's files there
+  kubectl unipam diagnose node/aks-np-1         the same from afar, through a debug pod
   kubectl describe pod web-0 | unipam diagnose -
   unipam diagnose logs/ -o json | jq '.findings[].title'
   unipam diagnose bundle/ --html report.html    one page, with the timeline drawn
 
 \b
 Exit codes:
-  0  nothing wrong
-  1  findings
+  0  healthy: what was read was understood, and nothing is wrong
+  1  findings: faults or warnings
   2  wrong usage, or an input that cannot be read
+  3  not understood: something failed and the cause is not known, or too little was understood to say
 """
+
+
+_EXIT_CODES = {"healthy": 0, "findings": 1, "not understood": 3}
 
 
 @click.command(name="diagnose", epilog=_EPILOG)
 @click.argument("paths", nargs=-1, metavar="[PATH]... | -")
-@click.option("--node", is_flag=True, help="Read the usual places of this node.")
+@click.option("--node", is_flag=True, help="Read the usual places of this node, and its journal.")
+@click.option("--root", default="/", show_default=True, help="Where the node's files are, for --node.")
+@click.option("--image", help="The image of the debug pod, for node/NAME.")
 @click.option(
     "-o",
     "--output",
@@ -43,34 +53,54 @@ Exit codes:
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False), help="Also write one self-contained page to this file."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Say all there is to say, not only the first screen.")
 @click.pass_context
-def command(context: click.Context, paths: tuple[str, ...], node: bool, output: str, page: str | None) -> None:
+def command(
+    context: click.Context, /, paths: tuple[str, ...], output: str, page: str | None, verbose: bool, **where: Any
+) -> None:
     """Say what is wrong with the addresses of a node, from its logs, states and dumps.
 
     Reads conflists, logs of azure-vnet-ipam, azure-vnet, Calico, Cilium, Azure CNS, kubelet and containerd, Kubernetes
     events, state files, IPAMBlock, CiliumNode and NodeNetworkConfig dumps, command output, host-local directories and
     unipam's own ledger, in any mix: rotated, compressed, cut, or pasted together. Nothing is changed.
     """
-    report = _read(paths, node)
+    with contextlib.ExitStack() as stack:
+        report = _read([_near(path, where["image"], stack) for path in paths], where["node"], where["root"])
     if page is not None:
         _write_page(report, page)
-    _print(report, output)
-    context.exit(1 if report.findings else 0)
+    _print(report, output, verbose=verbose)
+    context.exit(_EXIT_CODES[report.outcome])
 
 
-def _read(paths: tuple[str, ...], node: bool) -> Report:
-    from unipam.diagnose import Unreadable, diagnose, node_paths
+def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
+    """The path itself; for ``node/NAME`` a directory with what that node keeps, fetched now."""
+    kind, slash, name = path.partition("/")
+    if kind != "node" or not slash or "/" in name or Path(path).exists():
+        return path
+    from unipam.cli import collect
+
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
+    try:
+        collect.collect(name, Path(directory), image or collect.IMAGE)
+    except collect.CollectionFailed as error:
+        _refuse(f"cannot collect from {path}: {error}")
+    return directory
+
+
+def _read(paths: list[str], node: bool, root: str) -> Report:
+    from unipam.diagnose import Unreadable, diagnose, journal_command, node_paths
 
     files: list[str | Path] = [path for path in paths if path != "-"]
+    journal = journal_command(root) if node else None
     if node:
-        files += node_paths()
-    if not files and "-" not in paths:
+        files += node_paths(root)
+    if not files and "-" not in paths and journal is None:
         _refuse(
             "none of the usual places of a node exists here" if node else "name a path, --node, or - for standard input"
         )
     progress = _Progress()
     try:
-        return diagnose(files, stdin="-" in paths, progress=progress)
+        return diagnose(files, stdin="-" in paths, command=journal, progress=progress)
     except Unreadable as error:
         _refuse(f"cannot read {error}")
     finally:
@@ -82,12 +112,14 @@ def _refuse(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _print(report: Report, output: str) -> None:
+def _print(report: Report, output: str, *, verbose: bool) -> None:
     if output == "table":
+        from unipam.diagnose.render.screen import Screen
         from unipam.diagnose.render.text import Writer
 
         terminal = sys.stdout.isatty()
-        writer = Writer(colour=terminal, width=shutil.get_terminal_size((110, 40)).columns if terminal else 110)
+        width = shutil.get_terminal_size((110, 40)).columns if terminal else 110 if verbose else 80
+        writer = Writer(colour=terminal, width=width) if verbose else Screen(colour=terminal, width=width)
         click.echo("\n".join(writer.lines(report)))
         return
     import msgspec

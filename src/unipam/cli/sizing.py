@@ -29,6 +29,7 @@ Examples:
   unipam sizing cluster.yaml --free 10.20.0.0/16 --free-range 100.64.0.0/10 -o json
   unipam sizing cluster.yaml --what-if 50% --what-if 100%
   unipam sizing --limits
+  unipam sizing --rules
 \b
 Exit codes:
   0  the plan works (warnings and notes may be there)
@@ -58,9 +59,12 @@ Exit codes:
     "--what-if", "what_if", multiple=True, metavar="NODES|%", help="Try more nodes in every pool; repeatable."
 )
 @click.option("--limits", "show_limits", is_flag=True, help="Print the limits of Azure and AKS with their sources.")
+@click.option("--rules", "show_rules", is_flag=True, help="Print every rule with its source (docs/sizing-rules.md).")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 @click.pass_context
-def command(ctx: click.Context, /, file: IO[bytes] | None, output: str, show_limits: bool, **options: object) -> None:
+def command(
+    ctx: click.Context, /, file: IO[bytes] | None, output: str, show_limits: bool, show_rules: bool, **options: object
+) -> None:
     """Plan the addresses of an AKS cluster: what it needs, what may not overlap, which limit comes first.
 
     FILE describes the cluster in YAML or JSON ("-" is standard input); options come on top of it. The format is in
@@ -68,6 +72,11 @@ def command(ctx: click.Context, /, file: IO[bytes] | None, output: str, show_lim
     """
     from unipam.sizing import report
 
+    if show_rules:
+        from unipam.sizing import page
+
+        click.echo("\n".join(page.lines()))
+        return
     if show_limits:
         _print(output, report.limits_document(), _draw_limits)
         return

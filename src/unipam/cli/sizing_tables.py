@@ -24,6 +24,9 @@ def headline(plan: Plan) -> str:
 
 
 def tables(plan: Plan) -> Iterator[Table]:
+    """The findings first, for they decide; what may not overlap last, for it is read once."""
+    if plan.findings:
+        yield _findings_table(plan)
     yield _table("Needed", "range|kind|units|in|prefix|exists|fits|made of", (_need_row(need) for need in plan.needs))
     yield _moments_table(plan)
     if plan.placements:
@@ -40,11 +43,14 @@ def tables(plan: Plan) -> Iterator[Table]:
     if plan.what_if:
         yield _what_if_table(plan)
     yield _exclusions_table(plan)
-    findings = (
+
+
+def _findings_table(plan: Plan) -> Table:
+    rows = (
         (each.severity.value, each.message, f"{each.rule.id} §{each.rule.section}", each.rule.source)
         for each in plan.findings
     )
-    yield _table("Findings", "grade|finding|rule|source", findings)
+    return _table("Findings (rules: docs/sizing-rules.md)", "grade|finding|rule|source", rows)
 
 
 def _need_row(need: Need) -> tuple[object, ...]:

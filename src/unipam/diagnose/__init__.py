@@ -7,7 +7,8 @@ output, and judging them. What does not: allocating, repairing, or speaking to a
 
 from __future__ import annotations
 
+from unipam.diagnose.node import journal_command, node_paths
 from unipam.diagnose.run import diagnose, diagnose_bytes
-from unipam.diagnose.source import Unreadable, node_paths
+from unipam.diagnose.source import Unreadable
 
-__all__ = ["Unreadable", "diagnose", "diagnose_bytes", "node_paths"]
+__all__ = ["Unreadable", "diagnose", "diagnose_bytes", "journal_command", "node_paths"]

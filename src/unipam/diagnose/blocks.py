@@ -14,8 +14,8 @@ from unipam.diagnose import rules
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents import azure_state, known, tolerant, yamldoc
 from unipam.diagnose.documents.tree import Document
-from unipam.diagnose.passage import Passage
-from unipam.diagnose.tables import calicoctl, kubectl, listing, status
+from unipam.diagnose.passage import Passage, Setting
+from unipam.diagnose.tables import calicoctl, kubectl, listing, pods, status
 
 Lines = list[tuple[int, bytes]]
 
@@ -26,9 +26,14 @@ _PROMPT = re.compile(
 _JSON_OPENS = re.compile(rb'^\s*(?:[{\[]\s*(?:$|["{\[}\]])|-?"[^"\n]*"\s*:)')
 _JSON_GOES_ON = re.compile(rb'^\s*(?:[{}\[\],"]|-?\d[\d.eE+-]*\s*,?\s*$|(?:true|false|null)\s*,?\s*$|\.{3,}|$)')
 _PATH = re.compile(rb"(/[\w./*-]+)")
-_ENTRY = re.compile(rb"^\s*#?\s*(?:[*-] |Warning\s|Normal\s|Error\b|E\d{4} |>\s*[*-] )")
+_ENTRY = re.compile(
+    rb"^\s*#?\s*(?:[*-] |Warning\s|Normal\s|Error\b|E\d{4} |>\s*[*-] |[\"'`]?Failed (?:to )?create pod sandbox|\w{3} "
+    rb"\d\d \d\d:\d\d:)"
+)
 _ASSIGNED = re.compile(rb"Successfully assigned ([\w.-]+/[\w.-]+) to ")
 _DESCRIBED = re.compile(rb"^Name:\s+\S")
+_MANIFEST = re.compile(rb"^apiVersion: \S")
+_IN_MANIFEST = re.compile(rb"^(?:\s|- |[a-zA-Z]\w*:(?:\s|$)|---|\.{3}|#)")
 MAX_PARAGRAPH = 60
 MAX_LABEL = 48
 
@@ -48,6 +53,14 @@ class Context(msgspec.Struct):
     """The short line just before a fragment: what whoever pasted it called it."""
     lines_taken: int = 0
     """Lines of this file that log readers took: a file with some is not one document."""
+    known: set[int] = msgspec.field(default_factory=set)
+    """The lines of the block at hand that somebody understood."""
+    program: str = ""
+    """Who wrote the file, when its name says so."""
+
+    def knew(self, lines: Lines) -> None:
+        """Remember that these lines were understood."""
+        self.known.update(number for number, _ in lines)
 
 
 def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
@@ -55,6 +68,11 @@ def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
     full = [line for _, line in lines]
     if context.too_long:
         _read_prose(case, context, lines)
+        return
+    parts = _manifests(lines)
+    if len(parts) > 1:
+        for part in parts:
+            read(case, context, part, whole=False)
         return
     if yamldoc.looks_like_yaml(full) and _read_yaml(case, context, lines):
         return
@@ -77,6 +95,20 @@ def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
     _read_text(case, context, text)
 
 
+def _manifests(lines: Lines) -> list[Lines]:
+    """The lines cut where a Kubernetes manifest begins and where it ends, for it may stand amid other text."""
+    cuts, inside = [0], False
+    for index, (_, line) in enumerate(lines):
+        if not inside and _MANIFEST.match(line):
+            inside = True
+            cuts.append(index)
+        elif inside and line.strip() and not _IN_MANIFEST.match(line):
+            inside = False
+            cuts.append(index)
+    ends = [*cuts[1:], len(lines)]
+    return [lines[start:end] for start, end in zip(cuts, ends, strict=True) if end > start]
+
+
 def _end_of_json(lines: Lines, start: int) -> int:
     """Where the stretch ends that looks like JSON from *start* on; *start* itself when it does not."""
     if not _JSON_OPENS.match(lines[start][1]):
@@ -95,6 +127,8 @@ def _read_yaml(case: Case, context: Context, lines: Lines) -> bool:
         document.origin, document.node = context.origin, context.node
         taken = known.read(case, document, whole=False) or taken
         taken = _read_inner_json(case, document, lines) or taken
+    if taken:
+        context.knew(lines)
     return taken
 
 
@@ -118,8 +152,10 @@ def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, who
     alone = whole and context.lines_taken == 0 and not any(line.strip() for _, line in before)
     if not known.read(case, document, whole=alone):
         return False
+    context.knew(lines)
     context.origin = context.node = context.label = ""  # the output of the command that a prompt showed is over
-    _apply(case, context, lines[:MAX_PARAGRAPH])
+    if '"involvedObject"' not in text:  # the messages of events have been read, with all that is around them
+        _apply(case, context, lines[:MAX_PARAGRAPH])
     return True
 
 
@@ -128,21 +164,22 @@ def _read_text(case: Case, context: Context, lines: Lines) -> None:
     if b"<IPSubnet" in text:
         number, first = next((number, line) for number, line in lines if b"<I" in line)
         azure_state.read_wireserver(case, context.file, number, text.decode("utf-8", "replace"), first)
+        context.knew(lines)
         return
     numbered = [(number, line.decode("utf-8", "replace")) for number, line in lines]
-    listing.read(case, context.file, context.directory, numbered)
-    calicoctl.read(case, context.file, numbered)
-    kubectl.read(case, context.file, numbered)
-    status.read(case, context.file, numbered)
+    context.known |= listing.read(case, context.file, context.directory, numbered)
+    for table in (calicoctl, pods, kubectl, status):
+        context.known |= table.read(case, context.file, numbered)
     _read_prose(case, context, lines)
 
 
 def _note_prompts(context: Context, lines: Lines) -> None:
-    for _, line in lines:
+    for number, line in lines:
         match = _PROMPT.match(line)
         if match is None:
             context.label = line.strip().decode("utf-8", "replace")[:MAX_LABEL] or context.label
             continue
+        context.knew([(number, line)])
         path = _PATH.search(match["rest"])
         verb = match["verb"]
         context.node = (match["host"] or b"").decode() or context.node
@@ -172,6 +209,6 @@ def _note_pod(context: Context, line: bytes) -> None:
 
 
 def _apply(case: Case, context: Context, lines: Lines) -> None:
-    passage = Passage(context.file, lines, pod=context.pod)
-    if lines and rules.may_apply(passage.words) and not passage.is_heading:
-        rules.apply(case, passage)
+    passage = Passage(context.file, lines, Setting(pod=context.pod, program=context.program))
+    if lines and rules.may_apply(passage.words) and not passage.is_heading and rules.apply(case, passage):
+        context.knew(lines)

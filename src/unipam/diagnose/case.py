@@ -13,10 +13,21 @@ from typing import Any
 import msgspec
 
 from unipam.diagnose.clocks import Clocks
+from unipam.diagnose.living import Living
 from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder, Pool, Source, Variant
+from unipam.diagnose.source import log_group
 
 MAX_EVIDENCE = 5
-MAX_ENTITIES = 20
+MAX_ENTITIES = MAX_NAMES = 5_000
+"""Names kept of one sort for one finding: whole lists for any node, and bounded for a cluster of them."""
+
+SHORT_ID = 12
+"""Container ids are told apart by their first twelve characters, as Docker and people shorten them."""
+
+MAX_ENDED = 100_000
+SHORT_ENDPOINT = 8
+"""azure-vnet names an endpoint by so much of its container's id."""
+
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
@@ -38,25 +49,53 @@ def evidence(file: str, line: int, text: bytes | str) -> Evidence:
     return Evidence(file, line, words if len(words) <= EXCERPT_LENGTH else words[: EXCERPT_LENGTH - 1] + "…")
 
 
+def note_unknown(source: Source, number: int, line: bytes) -> None:
+    """Count a line that no reader understood; the first few are kept."""
+    source.unknown += 1
+    if len(source.unknown_examples) < MAX_EVIDENCE:
+        source.unknown_examples.append(evidence(source.path, number, line))
+
+
 class Signal(msgspec.Struct):
     """One kind of trouble about one subject, counted, with its first few lines and the names that appear in them."""
 
     kind: str
     subject: str
-    count: int = 0
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    """How often each log reports it. Several logs report one act, so these do not add up."""
+    containers: dict[str, None] = {}
+    """Every container that it happened to, shortened."""
+    refused: dict[str, None] = {}
+    """Who got no address: pods, and containers whose pod no line names."""
     first: float | None = None
     last: float | None = None
     evidence: list[Evidence] = []
     entities: dict[str, dict[str, None]] = {}
     values: dict[str, str | int | float] = {}
 
-    def add(self, where: Evidence, at: float | None, times: int) -> None:
-        self.count += times
+    @property
+    def count(self) -> int:
+        """How often it happened: no less than any one log tells, and once for a container however many tell it."""
+        return max(len(self.containers), max(self.counts.values(), default=0))
+
+    def add(self, where: Evidence, at: float | None, times: int, containers: Iterable[str]) -> None:
+        """Count a sighting. One of containers that were all seen in it before is a repetition by another writer."""
+        container = next((name[:SHORT_ID] for name in containers if name), "")
+        if not container or container not in self.containers or times != 1:
+            self.counts[log_group(where.file)] += times
+        if container and len(self.containers) < MAX_NAMES:
+            self.containers[container] = None
         if len(self.evidence) < MAX_EVIDENCE and where not in self.evidence:
             self.evidence.append(where)
         if at is not None:
             self.first = at if self.first is None else min(self.first, at)
             self.last = at if self.last is None else max(self.last, at)
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Remember who got no address."""
+        for name in names:
+            if name and len(self.refused) < MAX_NAMES:
+                self.refused[name] = None
 
     def name(self, sort: str, names: Iterable[str]) -> None:
         known = self.entities.setdefault(sort, {})
@@ -83,19 +122,29 @@ class Case:
         self.variants: dict[str, Variant] = {}
         self.clocks = Clocks()
         self.sources: list[Source] = []
+        self.address_lines = 0
+        """Log lines of programs that give addresses, which say nothing by themselves but show that one was read."""
+        self.unknown_log_lines = 0
         self.live_containers: dict[str, Evidence] = {}
         """Containers that some list of living things names (endpoints of azure-vnet.json, crictl, CNS)."""
-        self.live_addresses: dict[str, str] = {}
-        """Addresses of running pods as a pod listing names them: address to pod."""
+        self.living = Living()
         self.pod_cidrs: dict[str, Evidence] = {}
         self.calico_sign: Evidence | None = None
         """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []
         """Reservation directories with more than one /24: directory, (range, count) of each, in words, where."""
+        self.hosts: set[str] = set()
+        """The nodes that syslog names."""
+        self.served: float | None = None
+        """When a pod got its network for the last time."""
+        self.releases: set[str] = set()
+        """Logs that show releases at all: only in those does the lack of one mean anything."""
+        self._ended: set[str] = set()
+        self._ends_forgotten = False
         self.resets: list[tuple[str, int]] = []
         """Where (file, line) a plugin began with an empty store: what was given before it is forgotten, not doubled."""
 
-    def signal(
+    def signal(  # noqa: PLR0913 (one call tells all that is known of a sighting)
         self,
         kind: str,
         subject: str,
@@ -104,18 +153,31 @@ class Case:
         at: float | None = None,
         times: int = 1,
         values: dict[str, Any] | None = None,
+        refused: bool = False,
         **entities: Iterable[str],
     ) -> None:
-        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``."""
+        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``.
+
+        *refused* tells that the pods, or else the containers, asked for an address and did not get it.
+        """
         signal = self.signals.get((kind, subject))
         if signal is None:
             if len(self.signals) >= MAX_SIGNALS:
                 subject = ""
             signal = self.signals.setdefault((kind, subject), Signal(kind, subject))
-        signal.add(where, at, times)
+        signal.add(where, at, times, entities.get("containers", ()))
+        if refused:
+            self._refuse(signal, [*entities.get("pods", ())], [*entities.get("containers", ())])
         signal.values.update({name: value for name, value in (values or {}).items() if value is not None})
         for sort, names in entities.items():
             signal.name(sort, names)
+
+    def _refuse(self, signal: Signal, pods: list[str], containers: list[str]) -> None:
+        """One message names who was refused: the pod, or else the container, whose pod another message may name."""
+        pods = [pod for pod in pods if pod]
+        if len(pods) == 1 and "/" in pods[0] and containers and containers[0]:
+            self.pod_of(containers[0], pods[0])
+        signal.refuse(pods or [name[:SHORT_ID] for name in containers])
 
     def waited(self, subject: str, where: Evidence, at: float | None, seconds: float) -> None:
         """Someone waited for a lock; the longest wait is what counts."""
@@ -141,6 +203,8 @@ class Case:
     def event(self, event: Event) -> None:
         """Append to the history of the event's address, or of its container when it has no address."""
         self._find_released(event)
+        if event.verb == "given":
+            self.serve(event.at)
         subject = event.address or event.container or event.pod or "(no address, no name)"
         track = self.tracks.get(subject)
         if track is None:
@@ -153,6 +217,24 @@ class Case:
         track.append(event)
         self.acts[event.verb] += 1
 
+    def serve(self, at: float | None) -> None:
+        """A pod of the node got its network at this time."""
+        if at is not None:
+            self.served = at if self.served is None else max(self.served, at)
+
+    def end(self, container: str) -> None:
+        """Remember that some log shows the end of a container: a DEL, its endpoint deleted, its sandbox torn down."""
+        if not container:
+            return
+        if len(self._ended) < MAX_ENDED:
+            self._ended.add(container[:SHORT_ENDPOINT])
+        else:
+            self._ends_forgotten = True
+
+    def has_ended(self, container: str) -> bool:
+        """Whether a container is known to have ended, or may have ended in what is forgotten by now."""
+        return self._ends_forgotten or container[:SHORT_ENDPOINT] in self._ended
+
     def _find_released(self, event: Event) -> None:
         """A release by handle or container does not name the address: it is the one that the container got."""
         if event.verb == "given" and event.address and event.container:
@@ -160,6 +242,8 @@ class Case:
             if len(self._held) > MAX_PODS:
                 self._held.popitem(last=False)
         elif event.verb == "released" and event.container:
+            self.releases.add(log_group(event.file))
+            self.end(event.container)
             event.address = event.address or self._held.pop(event.container, "")
 
     def _new_track(self, subject: str) -> deque[Event]:
@@ -193,6 +277,24 @@ class Case:
     def is_live(self, container: str) -> bool:
         """Whether a list of living things names the container; crictl shortens ids to 13 characters."""
         return container in self.live_containers or container[:13] in self.live_containers
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything that was read is about addresses."""
+        return bool(
+            self.facts
+            or self.tracks
+            or self.signals
+            or self.pools
+            or self.variants
+            or self.address_lines
+            or self.living.count
+            or self.live_containers
+        )
+
+    def log_lines(self) -> tuple[int, int]:
+        """How many log lines of address-giving programs were understood, and how many were not."""
+        return sum(source.understood for source in self.sources), self.unknown_log_lines
 
     def source(self, path: str) -> Source:
         """Open the account of one input."""

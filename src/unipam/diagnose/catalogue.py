@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from unipam.diagnose.addresses import by_address
 from unipam.diagnose.case import Signal
 from unipam.diagnose.report import Finding, Severity
 from unipam.diagnose.stamps import show
@@ -25,6 +26,9 @@ class Meaning(msgspec.Struct, frozen=True):
     title: str
     meaning: str
     action: str
+    commands: tuple[str, ...] = ()
+    remedy: str = ""
+    """The name of commands in ``remedies.toml``, when several kinds have the same."""
 
 
 @functools.cache
@@ -32,6 +36,12 @@ def catalogue() -> dict[str, Meaning]:
     """Every kind of signal and its meaning."""
     text = resources.files("unipam.diagnose").joinpath("catalogue.toml").read_bytes()
     return msgspec.convert(tomllib.loads(text.decode()), dict[str, Meaning])
+
+
+@functools.cache
+def _remedies() -> dict[str, tuple[str, ...]]:
+    text = resources.files("unipam.diagnose").joinpath("remedies.toml").read_bytes()
+    return msgspec.convert(tomllib.loads(text.decode()), dict[str, tuple[str, ...]])
 
 
 def finding(signal: Signal, texts: dict[str, str]) -> Finding:
@@ -49,14 +59,23 @@ def finding(signal: Signal, texts: dict[str, str]) -> Finding:
         signal.evidence,
         show(signal.first) or None,
         show(signal.last) or None,
-        {sort: list(found) for sort, found in signal.entities.items() if found and sort != "reasons"},
+        {sort: _sorted(sort, found) for sort, found in signal.entities.items() if found and sort != "reasons"},
         signal.values,
+        commands=[
+            line.format_map(names)
+            for line in meaning.commands or _remedies().get(names["remedy"] or meaning.remedy, ())
+        ],
+        refused=len(signal.refused) if meaning.severity in {"fault", "unknown"} else 0,
     )
+
+
+def _sorted(sort: str, names: dict[str, None]) -> list[str]:
+    return sorted(names, key=by_address) if sort in {"addresses", "subnets"} else list(names)
 
 
 def rank(found: Finding) -> tuple[int, int, int]:
     """The sorting key of findings: faults first, then by weight, then by how often."""
-    order = {"fault": 0, "warning": 1, "note": 2}
+    order = {"fault": 0, "unknown": 1, "warning": 2, "note": 3}
     return (order[found.severity], -catalogue()[found.kind].weight, -found.count)
 
 

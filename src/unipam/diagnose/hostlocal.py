@@ -79,9 +79,8 @@ class LeaseDirectory:
         pool.in_use = len(self.leases)
         pool.evidence = [self.where]
         for lease in self.leases:
-            self.case.hold(
-                pool, Holder(lease.address, lease.container, self.case.pods.get(lease.container, ""), lease.since)
-            )
+            pod = self.case.pods.get(lease.container, "")
+            self.case.hold(pool, Holder(lease.address, lease.container, pod, lease.since, where=lease.where))
 
     def _shown(self) -> str:
         names = [lease.address for lease in self.leases]
@@ -139,7 +138,7 @@ class LeaseDirectory:
 
     def _owners(self) -> None:
         for lease in self.leases:
-            pod = self.case.live_addresses.get(lease.address, "")
+            pod = self.case.living.of(lease.address)
             if lease.container and pod:
                 self.case.pod_of(lease.container, pod)
 

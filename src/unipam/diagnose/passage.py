@@ -10,14 +10,17 @@ import bisect
 import itertools
 import re
 
+import msgspec
+
 from unipam.diagnose.case import evidence
 from unipam.diagnose.report import Evidence
 from unipam.diagnose.words import words_of
 
+_QUOTE = re.compile(r"^(?:[>|] ?)+")
 _MARKUP = re.compile(r"^[\s>#|*•-]+")
 _ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 _SPACES = re.compile(r"\s+")
-_REPEATS = re.compile(r"\(x(\d+)(?: over [^)]*)?\)|\bx(\d+) over ")
+_REPEATS = re.compile(r"\(x(?P<one>\d+)(?: over (?P<long>[^)]*))?\)|\bx(?P<other>\d+) over (?P<while>\w+)")
 _SANDBOX = re.compile(
     r"(?:sandbox|container(?:ID)?|ContainerID|InfraContainerID|reserved for)[\s=:\"'\[]{1,4}([0-9a-f]{64})\b"
 )
@@ -33,18 +36,44 @@ _POD_FORMS = (
     ),
     ('pod "', re.compile(r"pod \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)[(\"]")),
     ('name "', re.compile(r"name \"(?P<name>[a-z0-9.-]+)_(?P<namespace>[a-z0-9-]+)_[0-9a-f-]{36}_\d+\"")),
+    (
+        "PodSandboxMetadata",
+        re.compile(r"PodSandboxMetadata\{Name:(?P<name>[^,]+),Uid:[^,]*,Namespace:(?P<namespace>[^,]+),"),
+    ),
     ("Namespace=", re.compile(r"Namespace=\"?(?P<namespace>[a-z0-9-]+)\"? .*?Pod=\"?(?P<name>[a-z0-9.-]+)")),
 )
+RELEASE = re.compile(r"failed \(delete\)|destroy network|[Tt]eardown|FailedKillPod|StopPodSandbox|killing pod")
+"""Words of a message about a pod that ends: it is refused no address."""
+
+_ASKED = re.compile(r"[Ss]andbox|SandBox|failed \(add\)|[Nn]etwork[Pp]lugin|\bCNI\b|IPAM|ipam")
 _PLUGIN = re.compile(r"plugin type=[\"']?([a-z0-9-]+)[\"']?")
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What is known of a passage beside its words: from an envelope, a file's name, the fields of an event."""
+
+    at: float | None = None
+    pod: str = ""
+    container: str = ""
+    node: str = ""
+    program: str = ""
+    """Who wrote it, "" when that is not known."""
+    times: int = 0
+    """How often it happened, 0 when only its words can tell."""
+    shown: Evidence | None = None
+    """The line to show for it, when its words were taken out of a document."""
+
+
+_NOWHERE = Setting()
 
 
 class Passage:
     """One or more numbered lines as a single line of plain text."""
 
-    def __init__(self, file: str, lines: list[tuple[int, bytes]], at: float | None = None, pod: str = "") -> None:
+    def __init__(self, file: str, lines: list[tuple[int, bytes]], setting: Setting = _NOWHERE) -> None:
         self.file = file
-        self.at = at
-        self.pod = pod
+        self.setting = setting
+        self.at = setting.at
         self._lines = lines
         # Made when first wanted; plain attributes, for functools.cached_property takes a lock each time.
         self._text: str | None = None
@@ -55,18 +84,24 @@ class Passage:
     def text(self) -> str:
         """The lines joined, quoting and line wrapping taken out."""
         if self._text is None:
-            parts = [_plain(raw) for _, raw in self._lines]
-            self._starts = [0, *itertools.accumulate(len(part) + 1 for part in parts)][:-1]
-            self._text = " ".join(parts)
+            cut = _is_cut_at_a_width(self._lines)
+            parts = [_plain(raw, keep_ends=cut) for _, raw in self._lines]
+            glue = "" if cut else " "
+            self._starts = [0, *itertools.accumulate(len(part) + len(glue) for part in parts)][:-1]
+            self._text = glue.join(parts)
         return self._text
 
     @property
     def words(self) -> list[bytes]:
         """The words of the lines, folded as rules look for them."""
+        if _is_cut_at_a_width(self._lines):
+            return words_of(self.text.encode())
         return words_of(b" ".join(raw for _, raw in self._lines))
 
     def where(self, offset: int = 0) -> Evidence:
         """The input line of a place in ``text``."""
+        if self.setting.shown is not None:
+            return self.setting.shown
         if len(self._lines) == 1:
             return evidence(self.file, *self._lines[0])
         number, raw = self._lines[max(0, bisect.bisect_right(self._starts, offset) - 1)]
@@ -74,17 +109,35 @@ class Passage:
 
     @property
     def is_heading(self) -> bool:
-        """Whether it is the title of something ("# error: ..."), which is no occurrence of it."""
-        return ":" not in self.text and all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
+        """Whether it is the title of something ("# error: ..."), which is no occurrence of it: it names nobody."""
+        title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
+        return title and len(self.text) < _TITLE and not _NAMES.search(self.text)
 
     @property
     def times(self) -> int:
         """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
         match = _REPEATS.search(self.text)
-        return int(match[1] or match[2]) if match else 1
+        return self.setting.times or (int(match["one"] or match["other"]) if match else 1)
+
+    @property
+    def lasted(self) -> str:
+        """Over how long it occurred, when it says so ("5d7h"), "" otherwise."""
+        match = _REPEATS.search(self.text)
+        return (match["long"] or match["while"] or "") if match else ""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the message says that a pod asked and got nothing."""
+        return _ASKED.search(self.text) is not None and not self.is_release
+
+    @property
+    def is_release(self) -> bool:
+        """Whether the message is about a pod that ends."""
+        return RELEASE.search(self.text) is not None
 
     def containers(self) -> list[str]:
-        return list(dict.fromkeys(_SANDBOX.findall(self.text)))
+        found = [self.setting.container] if self.setting.container else []
+        return list(dict.fromkeys([*found, *_SANDBOX.findall(self.text)]))
 
     def plugins(self) -> list[str]:
         return list(dict.fromkeys(_PLUGIN.findall(self.text)))
@@ -97,7 +150,7 @@ class Passage:
         return self._pods
 
     def _find_pods(self) -> list[str]:
-        found = [self.pod] if self.pod else []
+        found = [self.setting.pod] if self.setting.pod else []
         for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
             if mark in self.text:
                 found += [_joined(match) for match in pattern.finditer(self.text)]
@@ -111,10 +164,23 @@ def _joined(match: re.Match[str]) -> str:
     return f"{namespace}/{match['name']}" if namespace else match["name"]
 
 
-def _plain(raw: bytes) -> str:
-    text = _MARKUP.sub("", raw.decode("utf-8", "replace"))
+def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
+    """Whether a terminal cut one long line: all its pieces but the last are of one length, cut within words too."""
+    if len(lines) < _PIECES:
+        return False
+    width = len(lines[0][1])
+    return width >= _NARROWEST and len(lines[-1][1]) <= width and all(len(raw) == width for _, raw in lines[:-1])
+
+
+_PIECES, _NARROWEST = 3, 40
+_TITLE = 240
+_NAMES = re.compile(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d|\bpod \"|\bpod/")
+
+
+def _plain(raw: bytes, *, keep_ends: bool = False) -> str:
+    text = (_QUOTE if keep_ends else _MARKUP).sub("", raw.decode("utf-8", "replace"))
     if "\\" in text:
         text = _ESCAPED_QUOTE.sub(r"\1", text).replace("\\n", " ").replace("\\t", " ")
     if "  " in text or "\t" in text:
         text = _SPACES.sub(" ", text)
-    return text.strip()
+    return text if keep_ends else text.strip()

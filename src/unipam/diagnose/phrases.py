@@ -15,9 +15,41 @@ MAX_SHOWN = 10
 
 
 def of(case: Case, signal: Signal) -> dict[str, str]:
-    """The phrases for a signal, {} when its kind needs none."""
+    """The phrases for a signal: those that commands need, and those of its kind."""
     writer = _WRITERS.get(signal.kind)
-    return writer(_Phrases(case, signal)) if writer is not None else {}
+    return {**_places(case, signal), **(writer(_Phrases(case, signal)) if writer is not None else {})}
+
+
+def _places(case: Case, signal: Signal) -> dict[str, str]:
+    """Where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
+    name = signal.subject.removeprefix("pool ")
+    pool = case.pools.get(name)
+    nodes = list(signal.entities.get("nodes", {})) or list(case.hosts)
+    network = name.rstrip("/").rpartition("/")[2] if name.startswith("/") else "NETWORK"
+    if network == "NETWORK" and "kubenet" in case.variants:
+        network = "kubenet"
+    return {
+        "node": nodes[0] if len(nodes) == 1 else "NODE",
+        "subnet": name if "/" in name and name[:1].isdigit() else "SUBNET",
+        "directory": f"/var/lib/cni/networks/{network}",
+        "pod": " -n ".join(reversed(next(iter(signal.entities.get("pods", {"POD": None})), "POD").split("/", 1))),
+        "or_overlay": "" if case.variants.keys() & _NO_POD_OF_THE_SUBNET else ", a lower max-pods, or overlay",
+        "remedy": _REMEDIES.get(pool.kind, "") if pool is not None else "",
+    }
+
+
+_NO_POD_OF_THE_SUBNET = frozenset({"azure-cni-overlay", "kubenet", "kubenet-calico"})
+"""Variants whose pods take no address of the nodes' subnet: overlay is no advice for them."""
+
+_REMEDIES = {
+    "azure-vnet-ipam": "azure-vnet-ipam",
+    "host-local directory": "host-local",
+    "Calico pool": "calico",
+    "Calico block": "calico",
+    "Cilium pool": "cilium",
+    "azure-cns": "cns",
+}
+"""By the kind of a pool, how a leaked address of it is given back."""
 
 
 def _pool_holders(pool: Pool | None) -> str:
@@ -26,7 +58,7 @@ def _pool_holders(pool: Pool | None) -> str:
     shown = [
         f"{holder.address} by {holder.pod or holder.owner[:12] or 'no recorded owner'}"
         + (f" since {holder.since}" if holder.since else "")
-        + (f" (looks leaked: {holder.leak})" if holder.leak else "")
+        + (" (looks leaked)" if holder.leak else "")
         for holder in sorted(pool.holders, key=lambda holder: (not holder.leak, holder.since))[:MAX_SHOWN]
     ]
     more = f" and {len(pool.holders) - MAX_SHOWN} more" if len(pool.holders) > MAX_SHOWN else ""
@@ -130,6 +162,8 @@ class _Phrases:
 
     def subnet(self) -> dict[str, str]:
         wanted = int(self.signal.values.get("wanted", 0))
+        if not wanted:
+            return {"wanted": "more", "usable": "fewer"}
         length = 32 - (wanted + 5 - 1).bit_length()
         usable = (1 << (32 - length)) - 5
         return {
@@ -137,10 +171,86 @@ class _Phrases:
             "fits_short": f" (/{length})",
         }
 
+    def pod_cidr(self) -> dict[str, str]:
+        """A pod CIDR is cut into /24 ranges; Azure keeps none of its addresses."""
+        wanted = int(self.signal.values.get("wanted", 0))
+        if not wanted:
+            return {"wanted": "more", "usable": "fewer", "node_ranges": "so many"}
+        length = 32 - (wanted - 1).bit_length()
+        return {
+            "fits": f"; the smallest that fits is a /{length}",
+            "fits_short": f" to a /{length} or larger",
+            "node_ranges": str(-(-wanted // 256)),
+        }
+
+    def full_subnet(self) -> dict[str, str]:
+        values = self.signal.values
+        name, wanted = values.get("name") or values.get("subnet"), values.get("wanted")
+        prefix = f" ({self.signal.subject})" if self.signal.subject and name != self.signal.subject else ""
+        overlay = self.case.variants.keys() & _NO_POD_OF_THE_SUBNET
+        one_node = isinstance(wanted, int) and wanted > 10
+        return {
+            "named": f"{name}{prefix}" if name else "(which, the answer leaves out)",
+            "wanted_text": f": {wanted} more asked for" if wanted else "",
+            "per_node": f"1 + max-pods (here perhaps one node with max-pods {int(wanted or 1) - 1})"
+            if one_node
+            else "1 address (overlay, kubenet) or 1 + max-pods (Azure CNI)",
+            "overlay": "On this cluster pods take no address of it: only nodes, load balancers and endpoints do."
+            if overlay
+            else "",
+        }
+
+    def other(self) -> dict[str, str]:
+        other = self.signal.values.get("other")
+        return {"other_text": f": {other}" if other else ""}
+
+    def limit(self) -> dict[str, str]:
+        limit, wanted = self.signal.values.get("limit"), self.signal.values.get("wanted")
+        return {
+            "limit_text": f": {limit}" if limit else "",
+            "wanted_of_limit": f": {wanted}, and {limit} is the limit" if wanted and limit else "",
+        }
+
+    def ports(self) -> dict[str, str]:
+        wanted, usable = self.signal.values.get("wanted"), self.signal.values.get("usable")
+        return {"ports_text": f": {wanted} needed, {usable} there" if wanted else ""}
+
+    def name(self) -> dict[str, str]:
+        name = self.signal.values.get("name")
+        return {"name_text": f": {name}" if name else ""}
+
+    def routes(self) -> dict[str, str]:
+        one, other = self.signal.values.get("one"), self.signal.values.get("other")
+        return {"routes_text": f": {one} and {other}" if one else ""}
+
+    def unexplained(self) -> dict[str, str]:
+        plugin, system = self.signal.values.get("plugin"), self.signal.values.get("system")
+        by = f", from {plugin}" + (f" ({system})" if system and system != plugin else "") if plugin else ""
+        who = f"{plugin} ({system})" if plugin and system and system != plugin else str(plugin or "A plugin")
+        return {"by_plugin": by, "who": who, "writer": str(plugin or "A program")}
+
+    def confirmed(self) -> dict[str, str]:
+        alive = self.case.has("leak-resurrected")
+        return {
+            "never_freed": "" if not alive else ", and found some of them in use after all",
+            "resurrected": ", as it did here" if alive else "",
+        }
+
+    def pool_not_ready(self) -> dict[str, str]:
+        family = {"ipv4": "IPv4", "ipv6": "IPv6"}.get(str(self.signal.values.get("family")), "usable")
+        return {"family": family}
+
     def leaked(self) -> dict[str, str]:
         why = self.signal.values.get("why")
-        pool = self.case.pools.get(self.signal.subject.removeprefix("pool "))
-        return {"share": _share(self.signal, "of"), "holders": f" {why}." if why else _pool_holders(pool)}
+        name = self.signal.subject.removeprefix("pool ")
+        pool = self.case.pools.get(name)
+        leaked, of = self.signal.values.get("leaked", 1), self.signal.values.get("of")
+        noun = "address" if leaked == 1 and not of else "addresses"
+        return {
+            "counted": f"{leaked} of {of} {noun}" if of else f"{leaked} {noun}",
+            "holders": f" {why}." if why else _pool_holders(pool),
+            "place": f"network {name.rpartition('/')[2]}" if name.startswith("/") else self.signal.subject,
+        }
 
     def check(self) -> dict[str, str]:
         clean = self.signal.values.get("unallocated") == 0 and self.signal.values.get("handles", 0) == 0
@@ -210,6 +320,21 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "cns-shortage": _Phrases.cns,
     "cns-duplicate": _Phrases.duplicate,
     "subnet-too-small": _Phrases.subnet,
+    "pod-cidr-too-small": _Phrases.pod_cidr,
+    "subnet-full": _Phrases.full_subnet,
+    "service-cidr-overlap": _Phrases.other,
+    "pod-cidr-overlap": _Phrases.other,
+    "public-ip-limit": _Phrases.limit,
+    "frontend-limit": _Phrases.limit,
+    "nic-limit": _Phrases.limit,
+    "outbound-ports": _Phrases.ports,
+    "subnet-in-use": _Phrases.name,
+    "route-conflict": _Phrases.routes,
+    "unexplained": _Phrases.unexplained,
+    "unexplained-release": _Phrases.unexplained,
+    "unexplained-error": _Phrases.unexplained,
+    "leak-confirmed": _Phrases.confirmed,
+    "cilium-pool-not-ready": _Phrases.pool_not_ready,
     "leaked": _Phrases.leaked,
     "calico-leak": _Phrases.check,
     "orphan-block": _Phrases.orphan,
@@ -217,6 +342,20 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "release-by-workload": _Phrases.release,
     "state-corrupt": _Phrases.reason,
     "refresh-failed": _Phrases.reason,
+    **dict.fromkeys(
+        (
+            "azure-bad-subnet",
+            "azure-source-not-started",
+            "azure-save-failed",
+            "azure-endpoint-failed",
+            "route-failed",
+            "cns-refused",
+            "cilium-agent-down",
+        ),
+        _Phrases.reason,
+    ),
+    "cns-not-ready": _Phrases.nodes,
+    "calico-cleanup-failed": _Phrases.nodes,
     "datastore-timeout": _Phrases.reasons,
     "api-refused": _Phrases.reasons,
     "throttled": _Phrases.throttled,

@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 from unipam.diagnose import blocks
 from unipam.diagnose.blocks import Context
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs.azure_json import AzureJson
 from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.envelope import unwrapped
 from unipam.diagnose.logs.wrapped import Wrapped
-from unipam.diagnose.report import Junk, Source
+from unipam.diagnose.report import TEXT, Junk, Source
 from unipam.diagnose.source import Chunks, Reader
+from unipam.diagnose.systems import program_of, speaks_of_addresses
 
 MAX_BLOCK_BYTES = 4 << 20
 MAX_BLOCK_LINES = 60_000
@@ -36,9 +37,11 @@ class Families:
         self.text = AzureText(case)
         self.json = AzureJson(case, self.text)
         self.wrapped = Wrapped(case)
+        self.source = Source("")
         self.takers = self.by_first_byte()
 
     def begin(self, source: Source) -> None:
+        self.source = source
         self.text.begin(source)
         self.json.begin(source)
         self.wrapped.begin(source)
@@ -58,9 +61,12 @@ class Families:
 
     def _unwrap(self, line: bytes, number: int) -> bool:
         """A line of Docker's json-file log or of ``journalctl -o json``: the line inside goes to whoever takes it."""
-        inner = unwrapped(line)
+        inner, program = unwrapped(line)
         if not inner:
             return False
+        if not speaks_of_addresses(program):
+            self.source.other += 1
+            return True
         return any(take(inner, number) for take in self.takers[inner[0]])
 
     def end(self) -> None:
@@ -81,7 +87,7 @@ class FileReader:
         self._case = case
         self._families = families
         self._source = source
-        self._context = Context(source.path)
+        self._context = Context(source.path, program=program_of(source.path))
         self._block: blocks.Lines = []
         self._block_bytes = 0
         self._blocks_read = 0
@@ -133,8 +139,10 @@ class FileReader:
                         break
                 else:
                     self._keep(line, number)
-            elif self._block:
-                self._keep(line, number)
+            else:
+                self._source.blank += 1
+                if self._block:
+                    self._keep(line, number)
         self._source.lines = number
 
     def _keep(self, line: bytes, number: int) -> None:
@@ -152,9 +160,22 @@ class FileReader:
         self._context.too_long = self._document_bytes > MAX_DOCUMENTS
         whole = last and self._blocks_read == 0 and self._taken == 0
         self._blocks_read += 1
-        formats = self._source.formats
-        formats["document or text"] = formats.get("document or text", 0) + len(lines)
+        self._context.known.clear()
         blocks.read(self._case, self._context, lines, whole=whole)
+        self._account(lines)
+
+    def _account(self, lines: blocks.Lines) -> None:
+        """Count the lines of a block: understood, blank, or not understood by anyone."""
+        source, known = self._source, self._context.known
+        for number, line in lines:
+            if not line:
+                continue  # counted when it was read
+            if number in known:
+                source.formats[TEXT] = source.formats.get(TEXT, 0) + 1
+            elif not line.strip():
+                source.blank += 1
+            else:
+                note_unknown(source, number, line)
 
     def _without_junk(self, chunk: bytes) -> bytes:
         """The chunk with every stretch of bytes that is no text taken out and put on record."""

@@ -5,16 +5,24 @@ Here stand only the shapes. What is gathered while reading is in ``case``; what 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
-Severity = Literal["fault", "warning", "note"]
-"""``fault``: pods suffer now. ``warning``: something is off. ``note``: worth saying, not wrong."""
+Severity = Literal["fault", "unknown", "warning", "note"]
+"""``fault``: pods suffer now. ``unknown``: something failed, and why is not known here. ``warning``: something is off.
+``note``: worth saying, not wrong."""
+
+Outcome = Literal["healthy", "findings", "not understood"]
+"""``healthy``: what was read was understood and nothing is wrong. ``not understood``: something failed without a known
+cause, or too little was understood to say either."""
 
 Verb = Literal["asked", "given", "released", "refused", "noted"]
 
 EXCERPT_LENGTH = 240
+TEXT = "document or text"
+"""What lines of documents, tables and prose are counted as, when they were understood."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -68,6 +76,20 @@ class Finding(msgspec.Struct):
     last: str | None = None
     entities: dict[str, list[str]] = {}
     values: dict[str, str | int | float] = {}
+    cause: str = ""
+    """The cause in one sentence, with the numbers."""
+    commands: list[str] = []
+    """What to type, in this order; ``#`` begins a word on the risk."""
+    refused: int = 0
+    """How many pods got no address, each counted once whoever reports it."""
+    consequences: list[Finding] = []
+    """Findings that this one explains: they are no trouble of their own."""
+
+    def every(self) -> Iterator[Finding]:
+        """This finding and all that follows from it."""
+        yield self
+        for found in self.consequences:
+            yield from found.every()
 
 
 class Fact(msgspec.Struct):
@@ -109,6 +131,7 @@ class Holder(msgspec.Struct, omit_defaults=True):
     pod: str = ""
     since: str = ""
     leak: str = ""
+    where: Evidence | None = None
 
 
 class Junk(msgspec.Struct):
@@ -120,22 +143,35 @@ class Junk(msgspec.Struct):
 
 
 class Source(msgspec.Struct):
-    """One input, and what became of each of its lines. The counts add up to ``lines``."""
+    """One input, and what became of each of its lines: ``formats``, ``other``, ``blank`` and ``unknown`` add up to
+    ``lines``."""
 
     path: str
     bytes: int = 0
     lines: int = 0
     formats: dict[str, int] = {}
+    """Lines that were understood, by what they are."""
+    other: int = 0
+    """Lines of programs, or of parts of them, that have nothing to do with addresses."""
+    blank: int = 0
     unknown: int = 0
+    """Lines that no reader understood."""
     unknown_examples: list[Evidence] = []
     junk: list[Junk] = []
     junk_total: int = 0
     problem: str = ""
 
+    @property
+    def understood(self) -> int:
+        """Log lines whose message is known."""
+        return sum(count for name, count in self.formats.items() if name != TEXT)
+
 
 class Report(msgspec.Struct):
-    """The whole diagnosis. ``findings`` are faults and warnings, ranked; ``notes`` look bad and are not."""
+    """The whole diagnosis. ``findings`` are faults, unexplained failures and warnings, ranked; ``notes`` look bad
+    and are not."""
 
+    outcome: Outcome
     verdict: str
     findings: list[Finding]
     notes: list[Finding]
@@ -146,4 +182,4 @@ class Report(msgspec.Struct):
     sources: list[Source]
     facts_left_out: int = 0
     """Facts of the same kinds that are not listed, to keep memory and page within bounds."""
-    version: int = 1
+    version: int = 2

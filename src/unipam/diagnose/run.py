@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
+from unipam.diagnose.documents import known
 from unipam.diagnose.reader import Families, FileReader
 from unipam.diagnose.report import Report
 from unipam.diagnose.source import Unreadable, expand, log_group, opened
@@ -21,8 +24,14 @@ def _no_progress(name: str, done: int, size: int) -> None:
     """For callers that show none."""
 
 
-def diagnose(paths: list[str | Path], *, stdin: bool = False, progress: Progress = _no_progress) -> Report:
-    """Read every path (files, directories, rotated and compressed logs) and conclude.
+def diagnose(
+    paths: list[str | Path],
+    *,
+    stdin: bool = False,
+    command: list[str] | None = None,
+    progress: Progress = _no_progress,
+) -> Report:
+    """Read every path (files, directories, rotated and compressed logs), standard input and what a command prints.
 
     Raises ``Unreadable`` when a path does not exist or cannot be opened.
     """
@@ -30,15 +39,17 @@ def diagnose(paths: list[str | Path], *, stdin: bool = False, progress: Progress
     files = expand([str(path) for path in paths])
     group, families = "", Families(case)
     for path in files:
-        if log_group(path) != group:
+        if log_group(str(path)) != group:
             families.close()
-            group, families = log_group(path), Families(case)
+            group, families = log_group(str(path)), Families(case)
         _read_path(case, families, path, progress)
     families.close()
     if stdin:
         families = Families(case)
         _read_file(case, families, None, progress)
         families.close()
+    if command is not None:
+        _read_command(case, command, progress)
     return conclude(case)
 
 
@@ -49,6 +60,22 @@ def diagnose_bytes(data: bytes, name: str = "-") -> Report:
     FileReader(case, families, case.source(name)).read(io.BytesIO(data), lambda: None)
     families.close()
     return conclude(case)
+
+
+def _read_command(case: Case, command: list[str], progress: Progress) -> None:
+    """What a command prints is one more log. That it fails is said with the source, and is not fatal."""
+    families, source = (
+        Families(case),
+        case.source(" ".join(Path(word).name if word.startswith("/") else word for word in command)),
+    )
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        output = cast("io.BufferedReader", process.stdout)
+        FileReader(case, families, source).read(output, lambda: progress(source.path, source.bytes, 0))
+    families.close()
+    if process.returncode:
+        source.problem = source.problem or f"{command[0]} ended with {process.returncode}"
 
 
 def _read_path(case: Case, families: Families, path: Path, progress: Progress) -> None:
@@ -73,5 +100,5 @@ def _read_file(case: Case, families: Families, path: Path | None, progress: Prog
             FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
     except OSError as error:
         raise Unreadable(name, error.strerror or str(error)) from None
-    if path is not None and not source.formats and path.suffix == ".json":
+    if path is not None and known.is_state(name) and not (source.formats or source.other or source.unknown):
         case.signal("state-empty", name, evidence(name, 1, f"({source.bytes} bytes, none of them text)"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import lzma
@@ -22,29 +23,6 @@ from typing import Protocol, cast
 CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
-
-NODE_PLACES = (
-    "/etc/cni/net.d",
-    "/var/run/azure-vnet.json",
-    "/var/run/azure-vnet-ipam.json",
-    "/var/run/azure-vnet-ipamv6.json",
-    "/var/run/azure-cns/azure-endpoints.json",
-    "/var/lib/azure-network/azure-cns.json",
-    "/var/lib/cni/networks",
-    "/var/log/azure-vnet.log*",
-    "/var/log/azure-vnet-ipam.log*",
-    "/var/log/azure-vnet-ipamv6.log*",
-    "/var/log/azure-vnet-ipam-*.log*",
-    "/var/log/azure-vnet-2*.log*",
-    "/var/log/azure-ipam.log*",
-    "/var/log/azure-cns.log*",
-    "/var/log/calico/cni/cni*.log*",
-    "/var/log/cilium-cni.log*",
-    "/var/log/syslog",
-    "/var/log/messages",
-    "/var/lib/unipam/*/unipam.db",
-)
-"""Where the systems of ``spec`` keep what a diagnosis wants, on a Linux node."""
 
 _NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
 """Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
@@ -88,7 +66,7 @@ def expand(paths: list[str]) -> list[Path]:
         path = Path(text)
         if not path.exists():
             raise Unreadable(text, "no such file or directory")
-        if kind := _endless(path):
+        if kind := never_ends(path):
             raise Unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
         found.extend(_under(path) if path.is_dir() else [path])
     return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
@@ -97,8 +75,8 @@ def expand(paths: list[str]) -> list[Path]:
 _ENDLESS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
-def _endless(path: Path) -> str:
-    """What a path is that nobody knows the end of; "" for a file, a directory, and a pipe that somebody handed us."""
+def never_ends(path: Path) -> str:
+    """Return what a path is that nobody knows the end of; "" for a file, a directory, and a pipe that somebody handed us."""
     kind = _ENDLESS.get(stat.S_IFMT(path.stat().st_mode), "")
     # A pipe without a name in the file system is one end of a command: the shell's <(...), as /dev/fd/63.
     return "" if kind == "a FIFO" and not os.path.exists(os.path.realpath(path)) else kind
@@ -117,15 +95,10 @@ def _under(path: Path) -> Iterator[Path]:
             yield entry
 
 
-def node_paths(root: str = "/") -> list[Path]:
-    """The usual places of a node that exist, below *root*."""
-    base = Path(root)
-    found = [match for place in NODE_PLACES for match in sorted(base.glob(place.lstrip("/")))]
-    return expand([str(path) for path in found if not _endless(path)]) if found else []
-
-
-def log_group(path: Path) -> str:
-    """The name that a log and its rotated parts share."""
+@functools.lru_cache(maxsize=256)
+def log_group(name: str) -> str:
+    """The name that a log and its rotated parts share, by the path of one of them."""
+    path = Path(name)
     match = _ROTATED.match(path.name)
     if match:
         return str(path.parent / match["stem"])
@@ -137,9 +110,9 @@ def _reading_order(path: Path) -> tuple[str, int, str, int]:
     # Oldest first within a group: dated backups by date, then .7 … .1, then the live file.
     match, dated = _ROTATED.match(path.name), _DATED.match(path.name)
     if dated:
-        return (log_group(path), 0, dated["date"], 0)
+        return (log_group(str(path)), 0, dated["date"], 0)
     number = int(match["number"]) if match and match["number"] else 0
-    return (log_group(path), 1, "", -number)
+    return (log_group(str(path)), 1, "", -number)
 
 
 @contextlib.contextmanager

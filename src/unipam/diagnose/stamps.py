@@ -9,6 +9,9 @@ import datetime as dt
 import functools
 import re
 
+NO_YEAR = 2000
+"""The year of a stamp that names none, and in whose log nothing tells it: a leap year, so that every day exists."""
+
 MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 _GO = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4})")
@@ -91,11 +94,27 @@ def go_time(text: str) -> tuple[float, float] | None:
     return None if at is None or offset is None else (at, offset)
 
 
+def time_of(at: float) -> dt.datetime:
+    """A wall time as a calendar has it."""
+    return dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(at))
+
+
 def show(at: float | None) -> str:
-    """A wall time for people, to the second; "" when unknown."""
+    """A wall time for people, to the second, without a year that nothing tells; "" when unknown."""
     if at is None:
         return ""
-    return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(at))).strftime("%Y-%m-%d %H:%M:%S")
+    time = time_of(at)
+    return time.strftime("%b %d %H:%M:%S" if time.year == NO_YEAR else "%Y-%m-%d %H:%M:%S")
+
+
+def show_minutes(at: float | None) -> str:
+    """As ``show``, to the minute."""
+    return show(at)[:-3]
+
+
+def has_year(at: float) -> bool:
+    """Whether a wall time's year is known."""
+    return time_of(at).year != NO_YEAR
 
 
 def show_offset(seconds: float) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _FOLD = bytes(byte if byte in _WORD_BYTES else 32 for byte in range(256)).lower()
-_COMMON = frozenset(b"namespace failed runtime plugin state cluster address node with from have been system".split())
+_COMMON = frozenset(
+    b"namespace failed runtime plugin state cluster address node with from have been system network endpoint interface "
+    b"assigned acquire confirmed affinities affinity cidr block".split()
+)
 """Words of so many lines that they tell nothing."""
 
 

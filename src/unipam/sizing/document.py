@@ -14,7 +14,7 @@ from enum import Enum
 from unipam.sizing import limits, rules
 from unipam.sizing.arithmetic import Share
 from unipam.sizing.cluster import Cluster, Extras, FreeBlock, Networks, Policy, Subnet, Use
-from unipam.sizing.fields import NAME, NAME_RULE, Bounds, Fields, InvalidClusterError, shown, upto
+from unipam.sizing.fields import NAME, NAME_RULE, Bounds, Fields, InvalidClusterError, nearest, shown, upto
 from unipam.sizing.needs import RESERVED_NAMES
 from unipam.sizing.pools import MOST_GROWTH, read_pools
 from unipam.sizing.variants import VARIANTS, Variant
@@ -79,7 +79,9 @@ def _variant(fields: Fields, key: str) -> Variant | None:
     value = fields.raw(key)
     found = VARIANTS.get(value) if isinstance(value, str) else None
     if value is not None and found is None:
-        fields.problem(key, f"{shown(value)} is unknown: choose {', '.join(VARIANTS)}")
+        near = nearest(value, VARIANTS)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(VARIANTS)}"
+        fields.problem(key, f"{shown(value)} is unknown: {hint}")
     return found
 
 

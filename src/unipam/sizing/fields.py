@@ -52,6 +52,15 @@ def shown(value: object) -> str:
     return _SHOWN.repr(value)
 
 
+def nearest(value: object, known: Collection[str]) -> list[str]:
+    """The known names that are most like a value: spelt alike, or a part of it or it of them."""
+    if not isinstance(value, str) or not value.strip():
+        return []
+    text = value[:60].strip().lower().replace("_", "-").replace(" ", "-")
+    inside = [name for name in known if len(text) > 2 and (text in name or name in text)]
+    return list(dict.fromkeys([*get_close_matches(text, known, 3), *inside]))[:3]
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The integers a field accepts, and the rule that says so, if it is a rule of Azure."""
@@ -224,6 +233,6 @@ class Fields:
         """A key that nothing has asked for is a mistake, most likely of spelling."""
         for key in self.values:
             if key not in self._known:
-                near = get_close_matches(str(key)[:60], self._known, 1) if isinstance(key, str) else []
+                near = nearest(key, self._known)[:1]
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(self._known))}"
                 self.problem("", f"unknown field {shown(key)}: {hint}")

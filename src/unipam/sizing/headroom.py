@@ -51,6 +51,7 @@ class Gauge:
     unit: str
     read: Callable[[Load], int]
     severity: Severity = Severity.ERROR
+    way_out: str = "plan fewer, or split the cluster"
 
     def full(self, at: Load) -> bool:
         """Whether the load exceeds the limit."""
@@ -70,6 +71,8 @@ class Ceiling:
 def cluster_gauges(cluster: Cluster) -> Iterator[Gauge]:
     """Limits on nodes and pods."""
     yield _gauge("nodes of the largest pool", limits.POOL_NODES, lambda at: max(p.nodes for p in at.cluster.pools))
+    if planned(cluster).nodes(cluster) <= limits.CLUSTER_NODES.value:
+        yield _QUOTA
     yield _gauge("nodes of the cluster", limits.CLUSTER_NODES, _nodes)
     if cluster.variant.kubenet:
         yield Gauge(
@@ -206,3 +209,14 @@ def _peak(at: Load) -> int:
 
 def _pods(at: Load) -> int:
     return at.cluster.pods
+
+
+_QUOTA = Gauge(
+    "nodes of the cluster before its quota is raised",
+    limits.CLUSTER_NODES_BY_DEFAULT,
+    limits.CLUSTER_NODES_BY_DEFAULT.value,
+    limits.CLUSTER_NODES_BY_DEFAULT.unit,
+    _peak,
+    Severity.WARNING,
+    f"ask Azure's support for more beforehand, up to {limits.CLUSTER_NODES.value:,}",
+)

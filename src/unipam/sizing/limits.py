@@ -78,6 +78,14 @@ ROUTES = _limit(("L5", "1.2"), 400, "routes", "user-defined routes in one route 
 
 # Clusters (1.2)
 CLUSTER_NODES = _limit(("L6", "1.2"), 5_000, "nodes", "nodes of one cluster", _AKS_LIMITS)
+CLUSTER_NODES_BY_DEFAULT = _limit(
+    ("L6", "1.2"),
+    1_000,
+    "nodes",
+    "nodes of one cluster until support raises its quota, to 5,000 at most",
+    "terraform-provider-azurerm#9198",
+    evidence="I",
+)
 POOL_NODES = _limit(("L6", "1.2"), 1_000, "nodes", "nodes of one pool", _AKS_LIMITS)
 POOLS = _limit(("L6", "1.2"), 100, "pools", "pools of one cluster", _AKS_LIMITS)
 LOAD_BALANCED_SERVICES = _limit(

@@ -14,7 +14,7 @@ _OLD = 2022  # a page last dated in this year or earlier is worth reading again 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: `id` and `section` of the AKS sizing specification, the page it was read on, and how firmly.
+    """One rule: `id` and `section` of docs/sizing-rules.md, the page it was read on, and how firmly.
 
     `evidence`: D documentation, I an issue or pull request, C arithmetic, G general knowledge, N field notes.
     `dated`: year of the copy that was read, if known.

@@ -1,6 +1,6 @@
 """The network variants of AKS: where each takes node and pod addresses from, and what it cannot do.
 
-Here: one row a variant (section 2 of the AKS sizing specification). Not here: how many addresses that makes (`needs`).
+Here: one row a variant (section 2 of docs/sizing-rules.md). Not here: how many addresses that makes (`needs`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PodSource(Enum):
 class Variant:
     """One variant.
 
-    `section`: of the specification. `default_max_pods`: None if it must be given. `pod_range`: the default, if any.
+    `section`: of docs/sizing-rules.md. `default_max_pods`: None if it must be given. `pod_range`: the default, if any.
     `windows`, `auto_provisioning`: whether such nodes are allowed. `expandable`: the pod range can grow later.
     """
 

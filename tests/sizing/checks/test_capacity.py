@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from unipam.sizing.checks import capacity
 from unipam.sizing.cluster import Cluster
-from unipam.sizing.findings import Finding
+from unipam.sizing.document import read
+from unipam.sizing.findings import Finding, Severity
+from unipam.sizing.plan import plan
 
 Make = Callable[..., Cluster]
 
@@ -92,6 +95,7 @@ def test_limits_of_the_cluster(make: Make) -> None:
     assert told(capacity.cluster_limits(make("kubenet", nodes(399)))) == []
     assert told(capacity.cluster_limits(make("overlay", nodes(900, growth="50%"), tier="free"))) == [
         ("L6", "error"),
+        ("L6", "warning"),
         ("L11", "warning"),
     ]
 
@@ -129,3 +133,26 @@ def test_guidance_on_pods(make: Make) -> None:
 def test_a_full_subnet_cannot_grow(make: Make) -> None:
     cluster = make(pools=nodes(8, max=20), networks={"subnets": {"nodes": "10.1.0.0/28"}})
     assert told(capacity.replacement(cluster)) == [("E1", "note"), ("P5", "note")]
+
+
+@pytest.mark.parametrize(
+    ("variant", "networks"),
+    [("overlay", {"pod_cidr": "10.128.0.0/20"}), ("node-subnet", {"subnets": {"nodes": "10.0.0.0/22"}})],
+)
+def test_the_prefix_that_a_finding_tells_to_take_is_the_one_that_works(variant: str, networks: dict[str, Any]) -> None:
+    described = {"variant": variant, "pools": [{"name": "a", "nodes": 250, "max_pods": 30, "max_surge": "50%"}]}
+    (told,) = [each for each in plan(read({**described, "networks": networks})).findings if "take a /" in each.message]
+    (bits,) = re.findall(r"take a (/\d+)", told.message)
+    if variant == "overlay":
+        larger: dict[str, Any] = {"pod_cidr": f"10.128.0.0{bits}"}
+    else:
+        larger = {"subnets": {"nodes": f"10.0.0.0{bits}"}}
+    again = plan(read({**described, "networks": larger})).findings
+    assert not [each for each in again if each.severity is Severity.ERROR and "take a /" in each.message]
+
+
+def test_more_nodes_than_the_quota_of_a_new_cluster_are_a_warning() -> None:
+    described = {"variant": "overlay", "pools": [{"name": name, "nodes": 600, "max_surge": 1} for name in "ab"]}
+    (told,) = [each for each in plan(read(described)).findings if "quota" in each.message]
+    assert told.severity is Severity.WARNING
+    assert "ask Azure's support for more beforehand, up to 5,000" in told.message

@@ -13,6 +13,7 @@ import msgspec
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.tree import Document, Obj
+from unipam.diagnose.living import Pod
 from unipam.diagnose.report import Evidence, Holder, Pool
 
 
@@ -137,7 +138,7 @@ def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, 
     pool = case.pool(name, "azure-vnet-ipam")
     pool.evidence = [*pool.evidence, where][-3:]
     for record in in_use:
-        case.hold(pool, Holder(record.address, record.owner))
+        case.hold(pool, Holder(record.address, record.owner, where=record.where))
     if whole:
         pool.capacity, pool.in_use = len(records), len(in_use)
         case.fact(f"Pool {name}: {len(in_use)} of {len(records)} addresses in use.", where)
@@ -288,10 +289,7 @@ def _live(case: Case, container: str, pod: str, addresses: list[str], where: Evi
         if pod:
             case.pod_of(container, pod)
     for address in addresses:
-        other = case.live_addresses.get(address)
-        if other and pod and other != pod:
-            case.signal("duplicate-holder", address, where, addresses=[address], pods=[other, pod])
-        case.live_addresses[address] = pod or container
+        case.living.see(Pod(pod or container, address, "", running=True, where=where))
     case.fact(
         f"{what} of {pod or 'an unnamed pod'} has {', '.join(addresses) or 'no address'} (container "
         f"{container or 'not named'}).",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.documents import azure_state, calico, cilium, conflist, network_config
+from unipam.diagnose.documents import azure_state, calico, cilium, conflist, kubernetes, network_config
 from unipam.diagnose.documents.tree import Document
 
 _STATE_NAMES = re.compile(r"azure-vnet(?:-ipam|-ipamv6)?\.json$|azure-endpoints\.json$|azure-cns\.json$")
@@ -15,7 +15,7 @@ def read(case: Case, document: Document, *, whole: bool) -> bool:
     """Let every reader look at the tree. *whole* tells that the text was a whole file. Tells whether any knew it."""
     state = azure_state.read(case, document)
     config = conflist.read(case, document, whole=whole)
-    other = [reader.read(case, document) for reader in (calico, cilium, network_config)]
+    other = [reader.read(case, document) for reader in (calico, cilium, network_config, kubernetes)]
     if _is_broken_state(document, whole=whole):
         values = {"reason": document.faults[0].text}
         case.signal("state-corrupt", document.file, document.where(document.faults[0].line), values=values)
@@ -25,9 +25,14 @@ def read(case: Case, document: Document, *, whole: bool) -> bool:
     return state or config or any(other)
 
 
+def is_state(path: str) -> bool:
+    """Whether a file is named as a plugin's state."""
+    return _STATE_NAMES.search(path) is not None
+
+
 def _is_broken_state(document: Document, *, whole: bool) -> bool:
     """A plugin's state file, under its own name, that is no JSON and was not cut by a person."""
-    named = _STATE_NAMES.search(document.file) is not None
+    named = is_state(document.file)
     return whole and named and bool(document.faults) and not document.elided and not document.fragment
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from unipam.diagnose import rules, stamps, variants
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
 from unipam.diagnose.logs.azure_session import Session, SessionLine
 from unipam.diagnose.logs.azure_text import AzureText, pod_of
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
+from unipam.diagnose.systems import gives_addresses, program_of
 
 _KEYS = {
     "container": "ContainerId",
@@ -25,6 +26,7 @@ _KEYS = {
     "netconf": "StdinData",
     "count": "addressCount",
     "interface": "ifName",
+    "endpoint": "endpointID",
 }
 
 
@@ -49,10 +51,26 @@ class ZapLine(msgspec.Struct, rename=_KEYS):
     subnet: msgspec.Raw = msgspec.Raw(b"")
     count: msgspec.Raw = msgspec.Raw(b"")
     interface: msgspec.Raw = msgspec.Raw(b"")
+    endpoint: msgspec.Raw = msgspec.Raw(b"")
 
 
 _decoder = msgspec.json.Decoder(ZapLine)
 _COMPONENTS = frozenset({"ipam", "cni-ipam", "cni-store", "cni-plugin"})
+_FAMILY = _COMPONENTS | {
+    "cni",
+    "net",
+    "cni-net",
+    "azure-vnet",
+    "network",
+    "cni-network",
+    "azure-ipam",
+    "telemetry",
+    "platform",
+}
+"""What azure-vnet, azure-vnet-ipam and azure-ipam name as the component of a line."""
+
+_CNS_COMPONENTS = ("cns", "ipam-pool", "node-network-config", "nnc", "restserver", "azure-cns")
+_ERRORS = frozenset({"error", "fatal", "panic", "dpanic"})
 _BORING = frozenset(
     {
         "Running on",
@@ -109,16 +127,20 @@ class AzureJson:
         self.source = Source("")
         self.count = 0
         self.saved_at: float | None = None
+        self._named = False
+        """The file is named as one of this family: its lines need not name a component."""
         self._state: tuple[msgspec.Raw, bytes, int] | None = None
 
     def begin(self, source: Source) -> None:
         self.file = source.path
         self.source = source
         self.count = 0
+        self._named = source.path.rpartition("/")[2].startswith(("azure-vnet", "azure-ipam"))
 
     def end(self) -> None:
         if self.count:
             self.source.formats[self.format] = self.source.formats.get(self.format, 0) + self.count
+            self.case.address_lines += self.count
         if self._state is not None:
             azure_state.read_logged(self.case, self.file, self._state[2], self._state[1], bytes(self._state[0]))
             self._state = None
@@ -131,15 +153,17 @@ class AzureJson:
             zap = _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
-        self.count += 1
         message = zap.msg
-        if message in _BORING:
+        ours = zap.component in _FAMILY or (not zap.component and self._named)
+        if ours and message in _BORING:
+            self.count += 1
             return True
-        if message.startswith("["):
-            return self._as_text(zap, number)
+        if message.startswith("[") and self._as_text(zap, number):
+            return True
         at = _at(zap.ts)
-        handler = _HANDLERS.get(message.rstrip("."))
+        handler = _HANDLERS.get(message.rstrip(".")) if ours else None
         if handler is not None:
+            self.count += 1
             handler(_Line(self, self.sessions.of(str(zap.pid), at, number), zap, line, number))
         else:
             self._other(zap, line, number, at)
@@ -147,17 +171,36 @@ class AzureJson:
 
     def _as_text(self, zap: ZapLine, number: int) -> bool:
         """The transitional form carries a line of the text generation in its message."""
-        self.count -= 1
         stamp = zap.ts[:19].replace("-", "/").replace("T", " ")
         return self.text.take(f"{stamp} [{zap.pid}] {zap.msg}".encode(), number)
 
     def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
-        if rules.apply(self.case, Passage(self.file, [(number, line)], at)):
-            return
-        if zap.component in _COMPONENTS and not zap.error:
-            self.source.unknown += 1
-            if len(self.source.unknown_examples) < 5:
-                self.source.unknown_examples.append(evidence(self.file, number, line))
+        """A message that is not in the table: a sign, an error, or one that nobody has listed."""
+        program = self._writer(zap, line)
+        passage = Passage(self.file, [(number, line)], Setting(at, program=program))
+        if zap.level in _ERRORS and gives_addresses(program):
+            error = str(_plain(zap.error))
+            known = rules.apply_or_say(self.case, passage, f"{zap.msg}: {error}" if error else zap.msg)
+        else:
+            known = rules.apply(self.case, passage)
+        if known:
+            self.count += 1
+        elif zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
+            # Mere information of programs that log much else beside addresses speaks of no trouble.
+            self.case.unknown_log_lines += zap.component in _COMPONENTS or zap.level not in {"info", "debug"}
+            note_unknown(self.source, number, line)
+        else:
+            self.source.other += 1
+
+    def _writer(self, zap: ZapLine, line: bytes) -> str:
+        """The program: by its component, by a field that only the Cilium agent writes, or by the file's name."""
+        if zap.component in _FAMILY:
+            return "azure-vnet"
+        if b'"subsys"' in line:
+            return "cilium"
+        if zap.component:
+            return "azure-cns" if zap.component.startswith(_CNS_COMPONENTS) else zap.component
+        return program_of(self.file) or ("azure-vnet" if self._named else "")
 
     def keep_state(self, state: msgspec.Raw, line: bytes, number: int) -> None:
         """Only the last state of a log is wanted, and it is read once, at the end."""
@@ -228,6 +271,10 @@ class _Line(SessionLine):
         self.session.address = self.session.address or str(_plain(self.zap.address))
         self.learn_container()
 
+    def endpoint_deleted(self) -> None:
+        """The endpoint is named by the beginning of its container's id."""
+        self.log.case.end(str(_plain(self.zap.endpoint)).partition("-")[0] or self.session.container)
+
     def request_completed(self) -> None:
         self.session.verb = self.session.verb or "ADD"
         self.answer(str(_plain(self.zap.address)))
@@ -296,6 +343,8 @@ _HANDLERS: dict[str, Handler] = {
     "Plugin version": _Line.version,
     "Processing ADD command": _Line.processing,
     "Processing DEL command": _Line.processing,
+    "Deleting endpoint": _Line.endpoint_deleted,
+    "Deleted endpoint": _Line.endpoint_deleted,
     "Requesting address with": _Line.requesting,
     "Releasing address with": _Line.releasing,
     "Address request completed with": _Line.request_completed,

@@ -7,12 +7,14 @@ reported as cut, not as errors. Both the text and the JSON generation feed this.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Event, Evidence
+from unipam.diagnose.rules import unexplained
 
 MAX_OPEN = 512
 LONG_WAIT_SECONDS = 5.0
@@ -20,16 +22,19 @@ STUCK_SECONDS = 10.0
 """The shortest lock time-out of any release: whoever holds the lock longer makes others fail."""
 
 
+_REDACTED = re.compile(r"(?:[xX*.…#?_-]+|<.*>?|\[.*\]?|(?i:redacted|removed|hidden|container-?id|id))$")
+
+
 class Session:
     """What is known of one call so far."""
 
     __slots__ = (
+        "_container",
         "acquired_at",
         "address",
         "asked_at",
         "at",
         "by",
-        "container",
         "ended",
         "error",
         "error_line",
@@ -55,11 +60,20 @@ class Session:
         self.asked_at: float | None = None
         self.acquired_at: float | None = None
         self.started = self.ended = self.waiting = self.repeat = False
-        self.verb = self.container = self.pod = self.pool = self.address = self.result = self.by = ""
+        self.verb = self._container = self.pod = self.pool = self.address = self.result = self.by = ""
         self.error = self.refresh_error = ""
         self.result_line = 0
         self.error_line: tuple[int, bytes] = (0, b"")
         self.refresh_line: tuple[int, bytes] = (0, b"")
+
+    @property
+    def container(self) -> str:
+        """The container's id, "" when it is not known, or was blotted out by whoever pasted the log."""
+        return self._container
+
+    @container.setter
+    def container(self, name: str) -> None:
+        self._container = "" if _REDACTED.match(name) else name
 
     @property
     def lock_seconds(self) -> float | None:
@@ -155,6 +169,8 @@ class Sessions:
                 )
 
     def _finish(self, session: Session) -> None:
+        if session.verb == "DEL" and not session.error:
+            self._case.end(session.container)
         if session.error:
             self._refused(session)
         elif session.verb and session.result:
@@ -196,19 +212,26 @@ class Sessions:
             self._event(session, "refused", session.error)
         else:
             self._event(session, "noted", session.error)
+        plugin = session.by or "azure-vnet-ipam"
+        passage = Passage(self.file, [(line, raw)], Setting(session.at, session.pod, session.container, program=plugin))
         if "No available addresses" in session.error:
-            known = self._case.pools.get(session.pool)
-            empty = known is not None and known.capacity == 0
-            self._case.signal(
-                "azure-capacity-zero" if empty else "azure-exhausted",
-                session.pool,
-                evidence(self.file, line, raw),
-                at=session.at,
-                containers=[session.container],
-                pods=[session.pod],
-            )
-            return
-        rules.apply(self._case, Passage(self.file, [(line, raw)], session.at, session.pod))
+            self._exhausted(session, passage)
+        elif not rules.apply(self._case, passage):
+            ending = session.verb == "DEL"
+            (unexplained.not_released if ending else unexplained.refused)(self._case, passage, session.error, plugin)
+
+    def _exhausted(self, session: Session, passage: Passage) -> None:
+        known = self._case.pools.get(session.pool)
+        empty = known is not None and known.capacity == 0
+        self._case.signal(
+            "azure-capacity-zero" if empty else "azure-exhausted",
+            session.pool,
+            passage.where(),
+            at=session.at,
+            refused=True,
+            containers=[session.container],
+            pods=[session.pod],
+        )
 
     def _refresh_failed(self, session: Session) -> None:
         line, raw = session.refresh_line

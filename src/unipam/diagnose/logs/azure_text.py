@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 
 from unipam.diagnose import rules, stamps, variants
-from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs import cns
 from unipam.diagnose.logs.azure_session import Session, SessionLine, Sessions
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.words import words_of
 
@@ -29,6 +29,17 @@ _COMPLETED = re.compile(
     rb"command completed (?:for pod \S+ )?with (?:result:(?P<result>.*?) |IPs:(?P<ips>.*?) )?err:(?P<error>.*?)\.?$"
 )
 _OWN = frozenset({b"ipam", b"cni-ipam", b"azure-vnet-ipam", b"azure-vnet-ipamv6"})
+_FAMILY = _OWN | frozenset(
+    b"cni net cni-net azure-vnet Utils utils network processlock cni-store cni-plugin telemetry Telemetry "
+    b"azure-vnet-telemetry platform ovs cnms store".split()
+)
+"""What the lines of this family name in brackets as their writer."""
+
+_WEB_SERVER = frozenset(b"debug info notice warn error crit alert emerg".split())
+"""nginx begins its lines alike, with a level in the brackets."""
+
+_WRONG = re.compile(rb"(?:[Ff]ailed|[Uu]nable) to |[Ss]ave failed|[Ee]rr(?:or)?:\s?(?!<nil>|nil\b)\S|panic: ")
+_RETURNED = re.compile(rb"Plugin (\S+) returned (?:result:.*?|)(?:, )?err:(.*?)\.?$")
 
 Handler = Callable[["_Line"], None]
 
@@ -48,6 +59,16 @@ def pod_of(args: bytes) -> str:
     name = re.search(rb"K8S_POD_NAME=([^; \"]+)", args)
     namespace = re.search(rb"K8S_POD_NAMESPACE=([^; \"]+)", args)
     return f"{namespace[1].decode()}/{name[1].decode()}" if name and namespace else ""
+
+
+def _message(line: bytes, start: int) -> str:
+    return line[start:].decode("utf-8", "replace")
+
+
+def _pid(line: bytes) -> str:
+    """The process id of ``… [9152] …``, "" where the oldest lines have none."""
+    pid = line[21 : line.find(b"]", 20)] if line[20] == _BRACKET else b""
+    return pid.decode() if pid.isdigit() else ""
 
 
 def _tags(brackets: bytes) -> tuple[str, bytes]:
@@ -71,6 +92,7 @@ class AzureText:
         self.count = 0
         self.found: dict[str, int] = {}
         self.saved_at: float | None = None
+        self._said: dict[bytes, bytes] = {}
         self._stamp = b""
         self._at: float | None = None
 
@@ -82,6 +104,7 @@ class AzureText:
     def end(self) -> None:
         if self.count:
             self.source.formats[self.format] = self.source.formats.get(self.format, 0) + self.count
+            self.case.address_lines += self.count
 
     def at(self, line: bytes) -> float | None:
         """The time of a line. Neighbours share their second, so the last answer is kept."""
@@ -94,47 +117,83 @@ class AzureText:
         """Take a line of this family. A wrong guess costs two comparisons."""
         if len(line) < 22 or line[4] != _SLASH or line[13] != _COLON:
             return False
-        self.count += 1
         start = line.find(b"] ", 20) + 2 if line[20] == _BRACKET else 20
-        if line[start : start + 1] == b"[":
+        if line.startswith(b"[", start):
             start = line.find(b"] ", start) + 2
         handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
         if handler is None:  # most lines: known, and of no interest
+            self.count += 1
             return True
         if handler is _SAVED:
+            self.count += 1
             self.saved_at = self.at(line)
             return True
+        if handler in _SAME_IN_EVERY_CALL and self._says_nothing_new(line[start:]):
+            self.count += 1
+            return True
         start = max(start, 20)  # a bracket that is never closed
-        pid, component = _tags(line[20:start])
         if handler is _UNLISTED:
-            self._unlisted(line, number, start, pid, component)
-        else:
-            handler(_Line(self, self.sessions.of(pid, self.at(line), number), line, number, start))
+            return self._unlisted(line, number, start, *_tags(line[20:start]))
+        self.count += 1
+        handler(_Line(self, self.sessions.of(_pid(line), self.at(line), number), line, number, start))
         return True
 
-    def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> None:
+    def _says_nothing_new(self, text: bytes) -> bool:
+        """Whether a message that every call repeats was the same in the call before: version, counts, sizes."""
+        if not text.startswith(_REPEATED):
+            return False
+        begin = text[:HEAD]
+        said, self._said[begin] = self._said.get(begin), text
+        if len(self._said) > _MAX_SAID:
+            self._said.clear()
+        return said == text
+
+    def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> bool:
+        """A message that is not in the table. False when nothing shows that a program of this family wrote it."""
+        if component in _WEB_SERVER:
+            self.source.other += 1
+            return True
+        if component not in _FAMILY and component not in cns.COMPONENTS and (component or not self.count):
+            return False
         if line.startswith(b"got ", start):
             self._got(line, number, start)
         elif b"ailed" in line[start : start + 60] and (session := self.sessions.known(pid)) is not None:
+            self.count += 1
             session.at = self.at(line)
             _Line(self, session, line, number, start).failed()
         elif component in cns.COMPONENTS:
-            self.cns.take(self.file, number, line, self.at(line), component)
-        elif component in _OWN and not _POOL_LINE.match(line, start):
-            self._unknown(line, number)
-        elif rules.may_apply(words_of(line)):
-            rules.apply(self.case, Passage(self.file, [(number, line)], self.at(line)))
+            self._account(line, number, known=self.cns.take(self.file, number, line, self.at(line), component))
+        elif component in _OWN and not _WRONG.search(line, start):
+            self._account(line, number, known=_POOL_LINE.match(line, start) is not None)
+        else:
+            self._beside(line, number, start, component)
+        return True
 
-    def _unknown(self, line: bytes, number: int) -> None:
-        self.source.unknown += 1
-        if len(self.source.unknown_examples) < 5:
-            self.source.unknown_examples.append(evidence(self.file, number, line))
+    def _beside(self, line: bytes, number: int, start: int, component: bytes) -> None:
+        """A line of azure-vnet about the network: only what went wrong in it counts."""
+        passage = Passage(self.file, [(number, line)], Setting(self.at(line), program="azure-vnet"))
+        if _WRONG.search(line, start):
+            self._account(line, number, known=rules.apply_or_say(self.case, passage, _message(line, start)))
+        elif rules.may_apply(words_of(line)) and rules.apply(self.case, passage):
+            self.count += 1
+        elif component:
+            self.source.other += 1
+        else:
+            self._account(line, number, known=False)
+
+    def _account(self, line: bytes, number: int, *, known: bool) -> None:
+        if known:
+            self.count += 1
+        else:
+            self.case.unknown_log_lines += 1
+            note_unknown(self.source, number, line)
 
     def _got(self, line: bytes, number: int, start: int) -> None:
         match = _GOT.match(line, start)
         if match is None:
-            self._unknown(line, number)
+            self._account(line, number, known=False)
             return
+        self.count += 1
         subnet, capacity = match[3].decode(), int(match[1])
         self.case_pool(subnet, capacity, match[2].decode(), line, number)
 
@@ -164,7 +223,8 @@ class _Line(SessionLine):
     __slots__ = ("log", "start")
 
     def __init__(self, log: AzureText, session: Session, line: bytes, number: int, start: int) -> None:
-        super().__init__(log.sessions, session, line, number)
+        # What the base class sets is set here: two calls a line are one too many.
+        self.sessions, self.session, self.line, self.number = log.sessions, session, line, number
         self.log, self.start = log, start
 
     def between(self, before: bytes, after: bytes) -> str:
@@ -185,8 +245,12 @@ class _Line(SessionLine):
         """Twice in every call, and only its time matters: ``take`` deals with it."""
 
     def plugin(self) -> None:
-        match = _PLUGIN.match(self.line, self.start)
-        if match:
+        """The plugin's version, or what it returned to azure-vnet."""
+        match, returned = _PLUGIN.match(self.line, self.start), _RETURNED.match(self.line, self.start)
+        if returned and returned[2] != b"<nil>":
+            self.session.by = returned[1].decode()
+            self.fail(returned[2].decode("utf-8", "replace"))
+        elif match:
             self.session.by = match[1].decode()
             self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where)
 
@@ -227,6 +291,11 @@ class _Line(SessionLine):
             )
             variants.azure_call(self.log.case, kind, self.between(b'"mode":"', b'"'), session.pod, self.where)
 
+    def endpoint_deleted(self) -> None:
+        """ "Deleting endpoint 1c27f3d6-eth0 from network azure": the pod whose container's id begins so has ended."""
+        if self.begins(b"Deleting endpoint "):
+            self.log.case.end(self.between(b"endpoint ", b"-"))
+
     def _learn_container(self) -> None:
         session = self.session
         session.container = session.container or self.between(b"azure.address.id:", b"]").split(" ")[0]
@@ -239,11 +308,20 @@ class _Line(SessionLine):
         self.log.case.acts["asked"] += 1
 
     def releasing(self) -> None:
+        if self.begins(b"Releasing ipv4 address") or self.begins(b"Releasing ipv6 address"):
+            self._released_by_caller()
         if not self.begins(b"Releasing address"):
             return
         self._learn_container()
         self.session.verb = self.session.verb or "DEL"
         self.session.address = self.session.address or self.between(b"with address:", b" ")
+
+    def _released_by_caller(self) -> None:
+        """azure-vnet names the address that it has released by azure-vnet-ipam, whose own log may be elsewhere."""
+        session = self.session
+        session.verb = session.verb or "DEL"
+        session.address = session.address or self.between(b"address :", b" ")
+        self.log.case.end(session.container)
 
     def address(self) -> None:
         session = self.session
@@ -297,6 +375,10 @@ _SAVED: Handler = _Line.saved
 _UNLISTED: Handler = _Line.failed
 """Stands for "not in the table": ``take`` looks further then."""
 
+_SAME_IN_EVERY_CALL = frozenset({_Line.plugin, _Line.found, _UNLISTED})
+_REPEATED = (b"Plugin azure-vnet-ipam version ", b"Number of IPAddress", b"got ")
+_MAX_SAID = 64
+
 _SHAPES: dict[bytes, Handler | None] = {
     text[:HEAD]: handler
     for text, handler in (
@@ -334,6 +416,7 @@ _SHAPES: dict[bytes, Handler | None] = {
         (b"Pool request completed", None),
         (b"store key not found", _Line.reset),
         (b"store empty", _Line.reset),
+        (b"Deleting endpoint", _Line.endpoint_deleted),
         (b"Deleting Address record", None),
         (b"http return error code", None),
         (b"wireserver call failed", None),

@@ -17,13 +17,14 @@ from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
     b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
-    b"deleted extracted environment".split()
+    b"deleted extracted environment cleaning syncing affinities collected".split()
 )
 _CONTAINER = re.compile(r"(?:CNI_CONTAINERID|ContainerID)=\"?([0-9a-f]{12,64})")
 _HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
 _HANDLE_CONTAINER = re.compile(r"\.([0-9a-f]{64})$")
 _WORKLOAD = re.compile(r"Workload=\"?([\w.-]+)")
 _CIDR = r"\"?([0-9a-fA-F:./]+)"
+_POD = re.compile(r"\bNamespace=\"([a-z0-9-]+)\" .{0,40}?Pod=\"([a-z0-9.-]+)\"")
 _DUMMIES = {"0.0.0.0/0", "::/0"}
 
 
@@ -58,12 +59,54 @@ _STEPS = frozenset(
         b"Wrote updated endpoint",
         b"Disabling IPv4 forwarding",
         b"Cleaning up netns ContainerID",
+        b"Auto assigning IP ContainerID",
+        b"Assigning provided IP",
+        b"Appending an IPv4 address to the result",
+        b"Attempting to claim the block",
+        b"Attempting to create a new block",
+        b"Block affinity already exists",
+        b"Block is already claimed by this host",
+        b"Confirming affinity",
+        b"Creating new handle: ",
+        b"Cleaning up netns",
+        b"Configured environment",
+        b"Found sufficient existing IP allocations",
+        b"Got result from IPAM plugin",
+        b"Existing affinity is already confirmed",
+        b"Looking for blocks with free IP addresses",
+        b"Networked namespace",
+        b"Performing a full scan of IPAM allocations",
+        b"Populated endpoint (with nets)",
+        b"Received block delete",
+        b"Releasing affinity for empty block",
+        b"Successfully confirmed affinity",
+        b"Successfully created block",
+        b"Successfully deleted empty block",
+        b"Syncer is InSync, kicking sync channel",
+        b"Tried all affine blocks. Looking for an affine block",
+        b"Trying to create affinity in pending state",
+        b"Updating assignments in block",
+        b"Workload's netns already gone",
+        b"Workload's pod interface was already gone",
+        b"Wrote affinity as pending",
+        b"Confirmed valid IP after",
+        b"Entered netns, deleting pod interface.",
+        b"Deleting workload's device in netns.",
+        b"Calico CNI deleting device in netns",
+        b"Calico CNI deleted device in netns",
+        b"Will run periodic IPAM sync every",
+        b"Marking IPAM for full resync",
     )
 )
 """Messages of the way to an address that say nothing by themselves: most lines of the plugin's own log."""
 
 _ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock"))
 LONG_WAIT_SECONDS = 5.0
+
+
+def is_step(message: bytes) -> bool:
+    """Whether a message is only a step on the way to an address."""
+    return message[:_HEAD] in _STEPS
 
 
 def container_of(text: str) -> str:
@@ -96,19 +139,21 @@ class CalicoLog:
         self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
         return True
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
-            return
+            return True
         if "host-wide IPAM lock" in text:
             if not text.startswith("Released"):
                 self._lock(peeled.pid, peeled.at, passage.where, asked=text.startswith("About"))
-            return
+            return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
                 self._learn_pod(text, passage)
                 handler(_Message(self, match, peeled, text, passage))
-                return
+                return True
+        return False
 
     def _remember(self, text: str) -> None:
         """Releases of 2.x name container and workload once, at the start of a call; its later lines do not."""
@@ -118,9 +163,9 @@ class CalicoLog:
 
     def _learn_pod(self, text: str, passage: Passage) -> None:
         container = container_of(text) if "Namespace=" in text else ""
-        pods = passage.pods if container else []
-        if pods and "/" in pods[0]:
-            self.case.pod_of(container, pods[0])
+        pod = _named_pod(text, passage) if container else ""
+        if "/" in pod:
+            self.case.pod_of(container, pod)
 
     def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
         if at is None:
@@ -149,8 +194,8 @@ class _Message:
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """*old*: what the line does not say of container and workload was said when the call began."""
-        pods, where = self.passage.pods, self.where()
-        container, pod = container_of(self.text), pods[0] if pods else _pod_of_workload(self.text)
+        where = self.where()
+        container, pod = container_of(self.text), _named_pod(self.text, self.passage) or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
         event = Event(verb, where.file, where.line, self.peeled.at, address.partition("/")[0], container, pod, pool)
@@ -228,9 +273,17 @@ class _Message:
         )
 
     def node_cleaned(self) -> None:
-        self.case.fact(
-            f"Clean-up after the deleted node {self.match[1]}: its addresses and blocks are released.", self.where()
+        self.case.fact(f"kube-controllers cleans up after the deleted node {self.match[1]}.", self.where())
+
+    def cleanup_failed(self) -> None:
+        node = self.match["node"] or self.match["calico"]
+        self.case.signal(
+            "calico-cleanup-failed", "", self.where(), at=self.peeled.at, nodes=[node] if node else [], refused=False
         )
+
+    def collected(self) -> None:
+        address = re.search(r"ip=\"?([0-9a-fA-F.:]+)", self.text)
+        self.event("released", address[1] if address else "", detail="by garbage collection")
 
     def no_affinity(self) -> None:
         self.case.fact(
@@ -245,6 +298,15 @@ class _Message:
         self.case.fact(
             f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.", self.where()
         )
+
+
+def _named_pod(text: str, passage: Passage) -> str:
+    """The pod that the message's own fields name, or else whatever form of a pod's name is in it; "" for none."""
+    match = _POD.search(text)
+    if match is not None:
+        return f"{match[1]}/{match[2]}"
+    pods = passage.pods
+    return pods[0] if pods else ""
 
 
 def _pod_of_workload(text: str) -> str:
@@ -273,7 +335,23 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
             r"Ensure block for host (?P<host>[\w.-]+), .*?&\{(?P<first>\d+) (?P<last>\d+) windows-reserved",
             _Message.windows_block,
         ),
-        ("deleted node", r"Cleaning up IPAM resources for deleted node\"? node=\"?([\w.-]+)", _Message.node_cleaned),
+        (
+            "cleaning up node",
+            r"Error cleaning up node\b.*?(?:node=\"?(?P<node>[\w.-]+))?(?P<calico>)\"?$",
+            _Message.cleanup_failed,
+        ),
+        (
+            "for node",
+            r"Failed to release block affinities for node\b.*?(?P<node>)(?:calicoNode=\"?(?P<calico>[\w.-]+))",
+            _Message.cleanup_failed,
+        ),
+        ("syncing IPAM data", r"error syncing IPAM data(?P<node>)(?P<calico>)", _Message.cleanup_failed),
+        ("garbage collected", r"Successfully garbage collected leaked IP address", _Message.collected),
+        (
+            "deleted node",
+            r"Cleaning up IPAM (?:resources|affinities) for deleted node\"? node=\"?([\w.-]+)",
+            _Message.node_cleaned,
+        ),
         (
             "no need to release",
             rf"Node doesn't exist, no need to release affinity\"? cidr={_CIDR}\"? host=\"?([\w.-]+)",

@@ -22,13 +22,17 @@ class CiliumLog:
     def __init__(self, case: Case) -> None:
         self._case = case
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> None:
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message. Tells whether it is one that is known."""
         if match := _MODE.search(text):
             variants.cilium_mode(self._case, match[1], passage.where())
         elif match := _CLUSTER_POOL.search(text):
             self._cluster_pool(match[1], match[2], passage)
         elif "eficit" in text or "needed" in text:
-            self._deficit(peeled, text, passage)
+            return self._deficit(peeled, text, passage)
+        else:
+            return False
+        return True
 
     def _cluster_pool(self, ipv4: str, ipv6: str, passage: Passage) -> None:
         ranges = ", ".join(part for part in (ipv4, ipv6) if part)
@@ -43,7 +47,7 @@ class CiliumLog:
             passage.where(),
         )
 
-    def _deficit(self, peeled: Peeled, text: str, passage: Passage) -> None:
+    def _deficit(self, peeled: Peeled, text: str, passage: Passage) -> bool:
         fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
         needed = next(
             (
@@ -54,7 +58,7 @@ class CiliumLog:
             None,
         )
         if needed is None:
-            return
+            return False
         node = (
             fields.get("name") or fields.get("nodeName") or fields.get("node") or fields.get("instanceID") or "a node"
         )
@@ -71,3 +75,4 @@ class CiliumLog:
             self._case.signal(
                 "cilium-deficit", node, passage.where(), at=peeled.at, values={"needed": int(needed)}, nodes=[node]
             )
+        return True

@@ -6,7 +6,7 @@ import re
 
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Event, Verb
 
 COMPONENTS = frozenset(
@@ -21,6 +21,7 @@ _CHANGE = re.compile(
 )
 _RELEASED = re.compile(r"Released IP (?P<address>[0-9a-fA-F.:]+) for pod (?P<pod>.+)")
 _MONITOR = re.compile(r"(?P<name>\w+):(?P<value>-?\d+)")
+_WRONG = re.compile(r"[Ff]ailed|[Ee]rror|panic")
 _VERBS: dict[str, Verb] = {
     "Assigned": "given",
     "Available": "released",
@@ -35,22 +36,29 @@ class CnsText:
     def __init__(self, case: Case) -> None:
         self._case = case
 
-    def take(self, file: str, number: int, line: bytes, at: float | None, component: bytes) -> None:
+    def take(self, file: str, number: int, line: bytes, at: float | None, component: bytes) -> bool:
+        """Read a line. Tells whether its message is known."""
         text = line.decode("utf-8", "replace")
         if component == b"updateIPConfigState":
-            self._change(file, number, text, at)
+            known = self._change(file, number, text, at)
         elif component == b"ipam-pool-monitor":
-            self._monitor(file, number, text)
+            known = self._monitor(file, number, text)
         elif (match := _RELEASED.search(text)) is not None:
             self._case.event(
                 Event("released", file, number, at, match["address"], by="azure-cns", detail=match["pod"][:80])
             )
-        rules.apply(self._case, Passage(file, [(number, line)], at))
+            known = True
+        else:
+            known = False
+        passage = Passage(file, [(number, line)], Setting(at, program="azure-cns"))
+        if not known and _WRONG.search(text):
+            return rules.apply_or_say(self._case, passage, text)
+        return rules.apply(self._case, passage) or known
 
-    def _change(self, file: str, number: int, text: str, at: float | None) -> None:
+    def _change(self, file: str, number: int, text: str, at: float | None) -> bool:
         match = _CHANGE.search(text)
         if match is None:
-            return
+            return False
         pod = f"{match['namespace']}/{match['pod']}" if match["pod"] else ""
         container = match["container"] or ""
         if pod and container:
@@ -74,12 +82,14 @@ class CnsText:
             self._case.clocks.compare_stored(
                 "the line clock", "LastStateTransition (UTC) inside the line", at - since[0], where
             )
+        return True
 
-    def _monitor(self, file: str, number: int, text: str) -> None:
+    def _monitor(self, file: str, number: int, text: str) -> bool:
         counts = {match["name"]: int(match["value"]) for match in _MONITOR.finditer(text)}
         requested, held = counts.get("requestedIPs"), counts.get("secondaryIPs")
         if requested is None or held is None:
-            return
+            return False
         pool = self._case.pool("azure-cns", "azure-cns")
         pool.capacity, pool.in_use = held, counts.get("allocatedToPods")
         pool.evidence = [evidence(file, number, text)]
+        return True

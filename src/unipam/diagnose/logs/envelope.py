@@ -16,9 +16,13 @@ SYSLOG = re.compile(rb"(" + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d) (\S+) ([\w./@-]
 RUN_TOGETHER = re.compile(rb"(?<=.)(?=" + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d \S+ [\w.-]+\[\d+\]: )")
 _ISO_SYSLOG = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)) (\S+) ([\w./-]+)(?:\[(\d+)\])?: ")
 _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) [FP] ")
-_CALICO = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[([A-Z]+)\]\[(\w+)\] (?:[\w./-]+ \d+: )?")
-_KLOG = re.compile(rb"[IWEF](\d{4} \d\d:\d\d:\d\d\.\d+)\s+(\d+) [\w./-]+:\d+\] ")
-_LOGRUS = re.compile(rb"(?:time=\"?([\dT:.,+Z-]+)\"? )?level=\"?([a-z]+)\"? ")
+_CALICO = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[(?P<level>[A-Z]+)\]\[(\w+)\] (?:[\w./-]+ \d+: )?")
+_KLOG = re.compile(rb"(?P<level>[IWEF])(\d{4} \d\d:\d\d:\d\d\.\d+)\s+(\d+) [\w./-]+:\d+\] ")
+_LOGRUS = re.compile(rb"(?:time=\"?([\dT:.,+Z-]+)\"? )?level=\"?(?P<level>[a-z]+)\"? ")
+_LEVELS = {
+    **dict.fromkeys(b"ERROR FATAL PANIC error fatal panic E F".split(), "error"),
+    **dict.fromkeys(b"WARNING WARN warning warn W".split(), "warning"),
+}
 _FIRST = frozenset(b"0123456789JFMASONDIWEFtl")
 _YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
 
@@ -32,29 +36,36 @@ class Peeled(msgspec.Struct):
     host: str = ""
     program: str = ""
     pid: str = ""
+    level: str = ""
+    """"error" for whatever its writer calls an error or worse, "warning", or "" for anything milder."""
     clocks: list[tuple[str, float, float | None]] = []
     """Writer, wall time, and offset from UTC (None for a local time without a zone)."""
 
 
-class _Boxed(msgspec.Struct, rename={"message": "MESSAGE"}):
-    """The keys of Docker's json-file (``log``) and of journald's export (``MESSAGE``)."""
+class _Boxed(msgspec.Struct, rename={"message": "MESSAGE", "program": "SYSLOG_IDENTIFIER", "host": "_HOSTNAME"}):
+    """The keys of Docker's json-file (``log``) and of journald's export (the others)."""
 
     log: str = ""
     message: str = ""
+    program: str = ""
+    host: str = ""
 
 
 _boxed = msgspec.json.Decoder(_Boxed)
 
 
-def unwrapped(line: bytes) -> bytes:
-    """The log line inside a JSON object that some collector put around it, empty when there is none."""
+def unwrapped(line: bytes) -> tuple[bytes, str]:
+    """The log line inside a JSON object that some collector put around it, and the program that it names.
+
+    Both are empty when there is none.
+    """
     if b'"log":"' not in line and b'"MESSAGE"' not in line:
-        return b""
+        return b"", ""
     try:
         boxed = _boxed.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return b""
-    return (boxed.log or boxed.message).rstrip("\n").encode()
+        return b"", ""
+    return (boxed.log or boxed.message).rstrip("\n").encode(), boxed.program
 
 
 def may_be_wrapped(line: bytes) -> bool:
@@ -86,7 +97,7 @@ def _peel_one(peeled: Peeled, year: int) -> bool:
     if first.isdigit():
         return _peel_dated(peeled, line)
     if first in {b"I", b"W", b"E", b"F"} and (match := _KLOG.match(line)):
-        return _took(peeled, match, "klog", "klog", stamps.klog(match[1], year), None)
+        return _took(peeled, match, "klog", "klog", stamps.klog(match[2], year), None)
     if match := SYSLOG.match(line):
         return _took(peeled, match, "syslog", "syslog", stamps.syslog(match[1], year), None)
     if match := _LOGRUS.match(line):
@@ -96,7 +107,7 @@ def _peel_one(peeled: Peeled, year: int) -> bool:
 
 def _peel_dated(peeled: Peeled, line: bytes) -> bool:
     if match := _CALICO.match(line):
-        peeled.pid = match[3].decode()
+        peeled.pid, peeled.program = match[3].decode(), "calico"
         return _took(peeled, match, "calico log", "calico", stamps.plain(match[1]), None)
     if match := _CRI.match(line):
         return _took_zoned(peeled, match, "CRI log", "the CRI log")
@@ -110,6 +121,7 @@ def _took(
 ) -> bool:
     peeled.message = peeled.message[match.end() :]
     peeled.format = format_ if not peeled.format else f"{peeled.format} > {format_}"
+    peeled.level = _LEVELS.get(match.groupdict().get("level") or b"", "")
     if at is not None:
         peeled.clocks.append((writer, at, zone))
     if format_ == "syslog":

@@ -19,6 +19,9 @@ _REMOVED = re.compile(r"RemovePodSandbox \"([0-9a-f]{64})\" returns successfully
 _PLEG = re.compile(
     r"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"(\w+)\",\"Data\":\"([0-9a-f]{64})\""
 )
+_PLEG_LINE = re.compile(
+    rb"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"\w+\",\"Data\":\"([0-9a-f]{64})\""
+)
 _MAX_SANDBOXES = 5_000
 
 
@@ -29,10 +32,20 @@ class RuntimeLog:
         self._case = case
         self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
 
-    def read(self, _: Peeled, text: str, passage: Passage) -> None:
+    def take(self, line: bytes) -> bool:
+        """Take a whole line of kubelet's pod life-cycle events, by far its commonest line that names a container."""
+        match = _PLEG_LINE.search(line) if b"(PLEG)" in line else None
+        if match is None:
+            return False
+        self._case.pod_of(match[2].decode(), match[1].decode())
+        return True
+
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message. Tells whether it is one that is known."""
         if match := _STARTED.search(text):
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
+            self._case.serve(peeled.at)
             self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
         elif match := _TORN_DOWN.search(text):
             self._torn_down(match[1], passage.where())
@@ -43,8 +56,12 @@ class RuntimeLog:
             )
         elif match := _PLEG.search(text):
             self._case.pod_of(match[3], match[1])
+        else:
+            return False
+        return True
 
     def _torn_down(self, sandbox: str, where: Evidence) -> None:
+        self._case.end(sandbox)
         times, first = self._teardowns.get(sandbox, (0, where))
         self._teardowns[sandbox] = (times + 1, first)
         if len(self._teardowns) > _MAX_SANDBOXES:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib import resources
 
-from unipam.diagnose.render.picture import draw
+from unipam.diagnose.render.paint import tone
+from unipam.diagnose.render.picture import draw, leaked_holders
 from unipam.diagnose.render.text import describe
 from unipam.diagnose.report import Evidence, Finding, Pool, Report, Track, Variant
 
 MAX_TRACKS = 400
 MAX_HOLDERS = 300
+MAX_NAMES = 12
+_LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def page_of(report: Report) -> str:
@@ -25,11 +29,13 @@ def page_of(report: Report) -> str:
 
 def _body(report: Report) -> Iterator[str]:
     yield "<h1>unipam diagnose</h1>"
-    worst = "" if not report.findings else " bad" if report.findings[0].severity == "fault" else " off"
+    worst = {"good": "", "fault": " bad", "unknown": " unclear"}.get(tone(report), " off")
     verdict = f'<b>{escape(report.verdict)}</b><br><span class="soft">{_read(report)}</span>'
     yield f'<div class="verdict{worst}">{verdict}</div>'
     yield from _section("What is wrong", [_finding(found) for found in report.findings])
-    yield from _section("Timeline of addresses", [_picture(report)] if report.timeline else [])
+    yield from _section(
+        "Timeline of addresses", [_picture(report)] if report.timeline or leaked_holders(report) else []
+    )
     yield from _section("Network variants", [_variant(variant) for variant in report.variants])
     yield from _section("What the input shows", [_facts(report)] if report.facts else [])
     yield from _section("Pools", [_pools(report.pools)] if report.pools else [])
@@ -54,21 +60,35 @@ def _finding(found: Finding) -> str:
     times = f' <span class="soft">{found.count:,} times</span>' if found.count > 1 else ""
     when = " to ".join(dict.fromkeys(stamp for stamp in (found.first, found.last) if stamp))
     tag = f'<span class="tag {found.severity}">{found.severity}</span>'
-    names = "".join(
-        f"<p><span class=soft>{escape(sort)}:</span> {escape(', '.join(shown))}</p>"
-        for sort, shown in found.entities.items()
-    )
+    names = "".join(_names(sort, shown) for sort, shown in found.entities.items())
+    typed = "\n".join(found.commands)
+    commands = f'<pre class="code">{escape(typed)}</pre>' if typed else ""
+    effects = "".join(_finding(effect) for effect in found.consequences)
     return (
-        f'<div class="card {found.severity}"><h3>{tag}{escape(found.title)}{times}</h3>'
-        f"{f'<p class=soft>{escape(when)}</p>' if when else ''}<p>{escape(found.meaning)}</p><p><b>Do:</b> "
-        f"{escape(found.action)}</p>"
-        f"{names}{_evidence(found.evidence)}</div>"
+        f'<div class="card {found.severity}"><h3>{tag}{brief(found.cause)}{times}</h3>'
+        f"{f'<p class=soft>{escape(when)}</p>' if when else ''}<p>{brief(found.meaning)}</p><p><b>Do:</b> "
+        f"{escape(found.action)}</p>{commands}"
+        f"{names}{_evidence(found.evidence)}{f'<p><b>What came of it:</b></p>{effects}' if effects else ''}</div>"
     )
+
+
+def _names(sort: str, names: list[str]) -> str:
+    """The names of one sort: a few in sight, all of a longer list behind a click."""
+    shown = f"<span class=soft>{escape(sort)}:</span> {brief(', '.join(names[:MAX_NAMES]))}"
+    if len(names) <= MAX_NAMES:
+        return f"<p>{shown}</p>"
+    rest = brief(", ".join(names[MAX_NAMES:]))
+    return f"<details><summary>{shown} and {len(names) - MAX_NAMES:,} more</summary><p>{rest}</p></details>"
+
+
+def brief(text: str) -> str:
+    """The text escaped, container ids cut to twelve letters with the whole id on hover."""
+    return _LONG_ID.sub(lambda match: f'<abbr title="{match[0]}">{match[0][:12]}</abbr>', escape(text))
 
 
 def _evidence(lines: list[Evidence]) -> str:
     shown = "".join(
-        f'<div><span class="place">{escape(where.file)}:{where.line}</span> {escape(where.text)}</div>'
+        f'<div><span class="place">{escape(where.file)}:{where.line}</span> {brief(where.text)}</div>'
         for where in lines
     )
     return f'<div class="evidence code">{shown}</div>' if shown else ""
@@ -86,7 +106,7 @@ def _variant(variant: Variant) -> str:
 
 def _facts(report: Report) -> str:
     rows = "".join(
-        f"<li>{escape(fact.text)}{f' ({fact.count:,} times)' if fact.count > 1 else ''} "
+        f"<li>{brief(fact.text)}{f' ({fact.count:,} times)' if fact.count > 1 else ''} "
         f'<span class="place code">{escape(fact.evidence[0].file)}:{fact.evidence[0].line}</span></li>'
         for fact in report.facts
     )
@@ -113,7 +133,7 @@ def _holders(pool: Pool) -> str:
         return ""
     rows = "".join(
         f"<li><span class=code>{escape(holder.address)}</span> "
-        f"{escape(holder.pod or holder.owner or 'no recorded owner')}"
+        f"{brief(holder.pod or holder.owner or 'no recorded owner')}"
         f"{f' since {escape(holder.since)}' if holder.since else ''}"
         f"{f': <b>{escape(holder.leak)}</b>' if holder.leak else ''}</li>"
         for holder in pool.holders[:MAX_HOLDERS]
@@ -128,13 +148,20 @@ def _number(value: int | None) -> str:
 def _picture(report: Report) -> str:
     legend = "".join(
         f'<span><i style="background:var(--{name})"></i>{words}</span>'
-        for name, words in (("given", "held"), ("released", "released"), ("refused", "refused"), ("asked", "asked"))
+        for name, words in (
+            ("given", "held"),
+            ("leaked", "held by nobody: leaked"),
+            ("released", "released"),
+            ("refused", "refused"),
+            ("asked", "asked"),
+        )
     )
     shown = "".join(_track(track) for track in report.timeline[:MAX_TRACKS])
     more = len(report.timeline) - MAX_TRACKS
     rest = f'<p class="soft">and {more} more (all of them with -o json)</p>' if more > 0 else ""
     return (
-        f'<div class="card"><p class="legend soft">{legend}</p><div class="scroll">{draw(report.timeline)}</div>'
+        f'<div class="card"><p class="legend soft">{legend}</p><div '
+        f'class="scroll">{draw(report.timeline, leaked_holders(report))}</div>'
         f"<details><summary>The same in words</summary>{shown}{rest}</details></div>"
     )
 
@@ -145,7 +172,7 @@ def _track(track: Track) -> str:
         for event in track.events
     )
     older = f' <span class="soft">({track.dropped:,} older events left out)</span>' if track.dropped else ""
-    return f"<p><b class=code>{escape(track.subject)}</b>{older}</p><ul>{events}</ul>"
+    return f"<p><b class=code>{brief(track.subject)}</b>{older}</p><ul>{events}</ul>"
 
 
 def _sources(report: Report) -> str:
@@ -158,7 +185,8 @@ def _sources(report: Report) -> str:
         )
         rows.append(
             f"<tr><td class=code>{escape(source.path)}</td><td class=n>{source.lines:,}</td><td>{formats}{junk}"
-            f"{f'<br>{escape(source.problem)}' if source.problem else ''}</td><td class=n>{source.unknown:,}</td></tr>"
+            f"{f'<br>{escape(source.problem)}' if source.problem else ''}</td><td class=n>{source.other:,}</td><td "
+            f"class=n>{source.unknown:,}</td></tr>"
         )
-    head = "<tr><th>Input</th><th>Lines</th><th>What they are</th><th>Unknown</th></tr>"
+    head = "<tr><th>Input</th><th>Lines</th><th>What they are</th><th>Others'</th><th>Unknown</th></tr>"
     return f'<div class="card scroll"><table>{head}{"".join(rows)}</table></div>'

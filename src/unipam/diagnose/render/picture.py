@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from unipam.diagnose.addresses import NO_ADDRESS, by_address
 from unipam.diagnose.render.text import describe
-from unipam.diagnose.report import Event, Track
+from unipam.diagnose.report import Event, Holder, Report, Track
 from unipam.diagnose.stamps import show
 
 MAX_ROWS = 120
@@ -17,21 +18,33 @@ TOP = 46
 _TICKS = 5
 
 
-def draw(timeline: list[Track]) -> str:
-    """The picture of the tracks that have times, "" when none has. Rows with trouble come first when there are many."""
+def leaked_holders(report: Report) -> dict[str, Holder]:
+    """The leaked addresses that the pools know, with who is on record for them."""
+    return {holder.address: holder for pool in report.pools for holder in pool.holders if holder.leak}
+
+
+def draw(timeline: list[Track], leaked: dict[str, Holder]) -> str:
+    """The picture of the tracks that have times. Rows with trouble come first when there are many.
+
+    A leaked address has a row of its own even when no log tells since when it is held.
+    """
     rows = [track for track in timeline if any(event.at is not None for event in track.events)]
     if not rows:
         return '<p class="soft">No event has a time.</p>'
-    shown = _most_telling(rows)
+    drawn = {track.subject for track in rows}
+    rows = sorted([*rows, *(Track(address, []) for address in leaked if address not in drawn)], key=_by_address)
+    shown = _most_telling(rows, leaked)
     scale = _Scale(shown)
     height = TOP + ROW * len(shown) + 8
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
         'aria-label="Timeline of addresses">'
+        '<defs><pattern id="leaked" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<rect width="3" height="6" fill="var(--leaked)" opacity="0.45"/></pattern></defs>'
     ]
     parts += scale.axis(height)
     for index, track in enumerate(shown):
-        parts += _row(track, TOP + ROW * index, scale)
+        parts += _row(track, TOP + ROW * index, scale, leaked.get(track.subject))
     parts.append("</svg>")
     if len(rows) > len(shown):
         parts.append(
@@ -41,12 +54,21 @@ def draw(timeline: list[Track]) -> str:
     return "".join(parts)
 
 
-def _most_telling(rows: list[Track]) -> list[Track]:
+def _by_address(track: Track) -> tuple[int, float, str]:
+    """Addresses in order; after them what never got one, by when it was refused."""
+    first = next((event.at for event in track.events if event.at is not None), 0.0)
+    version, number, name = by_address(track.subject)
+    return (version, first if version == NO_ADDRESS else number, name)
+
+
+def _most_telling(rows: list[Track], leaked: dict[str, Holder]) -> list[Track]:
     if len(rows) <= MAX_ROWS:
         return rows
-    ranked = sorted(
-        rows, key=lambda track: (not any(event.verb == "refused" for event in track.events), -len(track.events))
-    )
+
+    def trouble(track: Track) -> bool:
+        return track.subject in leaked or any(event.verb == "refused" for event in track.events)
+
+    ranked = sorted(rows, key=lambda track: (not trouble(track), -len(track.events)))
     chosen = {id(track) for track in ranked[:MAX_ROWS]}
     return [track for track in rows if id(track) in chosen]
 
@@ -81,12 +103,14 @@ class _Scale:
         return parts
 
 
-def _row(track: Track, y: int, scale: _Scale) -> list[str]:
+def _row(track: Track, y: int, scale: _Scale, leak: Holder | None) -> list[str]:
     name = _label(track)
     middle = y + ROW / 2
     parts = [f'<text x="0" y="{middle + 4:.0f}">{escape(name)}</text>']
     parts.append(f'<line x1="{LEFT}" y1="{middle}" x2="{WIDTH - RIGHT}" y2="{middle}" stroke="var(--line)"/>')
     held: Event | None = None
+    if leak is not None and not track.events:
+        return [*parts, _leaked(leak, LEFT, middle)]
     for event in track.events:
         if held is not None and event.verb in {"released", "given"}:
             parts.append(_bar(held, event.at, middle, scale))
@@ -96,8 +120,21 @@ def _row(track: Track, y: int, scale: _Scale) -> list[str]:
         elif event.at is not None:
             parts.append(_mark(event, middle, scale))
     if held is not None:
-        parts.append(_bar(held, None, middle, scale))
+        parts.append(
+            _bar(held, None, middle, scale) if leak is None else _leaked(leak, scale.x(held.at or 0.0), middle)
+        )
     return parts
+
+
+def _leaked(holder: Holder, start: float, middle: float) -> str:
+    """A bar that nobody stands behind: hatched, and named after the owner on record."""
+    title = escape(f"{holder.address} is on record for {holder.owner or 'nobody'}: {holder.leak}")
+    return (
+        f'<rect class="leaked" x="{start:.1f}" y="{middle - 7}" width="{WIDTH - RIGHT - start:.1f}" height="14" rx="4" '
+        f'fill="url(#leaked)" stroke="var(--leaked)"><title>{title}</title></rect>'
+        f'<text x="{start + 6:.1f}" y="{middle + 4}">leaked by '
+        f"{escape(holder.pod or holder.owner[:12] or 'nobody known')}</text>"
+    )
 
 
 def _label(track: Track) -> str:
@@ -115,7 +152,7 @@ def _bar(given: Event, until: float | None, middle: float, scale: _Scale) -> str
     return (
         f'<rect x="{start:.1f}" y="{middle - 7}" width="{end - start:.1f}" height="14" rx="4" '
         f'fill="var(--given)"{fade}>'
-        f"<title>{escape(describe(given))}</title></rect>{_name_on(given, start, end - start, middle)}"
+        f"<title>{escape(_whole(given))}</title></rect>{_name_on(given, start, end - start, middle)}"
     )
 
 
@@ -127,9 +164,14 @@ def _name_on(given: Event, start: float, width: float, middle: float) -> str:
     return f'<text class="on" x="{start + 6:.1f}" y="{middle + 4}">{escape(name)}</text>'
 
 
+def _whole(event: Event) -> str:
+    """The event in a line, with the container's whole id."""
+    return f"{describe(event)}\n{event.container}" if event.container else describe(event)
+
+
 def _mark(event: Event, middle: float, scale: _Scale) -> str:
     x = scale.x(event.at or 0.0)
-    title = f"<title>{escape(describe(event))}</title>"
+    title = f"<title>{escape(_whole(event))}</title>"
     if event.verb == "refused":
         cross = f"M{x - 5:.1f} {middle - 5} l10 10 m0 -10 l-10 10"
         return f'<path d="{cross}" stroke="var(--refused)" stroke-width="2.5" fill="none">{title}</path>'

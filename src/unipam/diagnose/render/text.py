@@ -1,31 +1,30 @@
-"""The report as text for a terminal: the verdict first, then what is wrong, then what there is to see."""
+"""The whole report as text (``--verbose``): the verdict first, then what is wrong, then what there is to see."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
 
+from unipam.diagnose.render.paint import MARKS, Paint, tone
 from unipam.diagnose.report import Event, Evidence, Finding, Report, Track
 from unipam.diagnose.stamps import show
 
 MAX_TRACKS = 60
 MAX_FACTS = 60
 MAX_POOLS = 40
-_COLOURS = {"fault": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[2m", "good": "\x1b[1;32m", "head": "\x1b[1m"}
 _NAMED = ("pods", "nodes", "addresses")
-_MARKS = {"fault": "✗", "warning": "!", "note": "·"}
 
 
 class Writer:
     """Makes the lines. *colour* is for a terminal only; *width* wraps the sentences."""
 
     def __init__(self, *, colour: bool, width: int) -> None:
-        self._colour = colour
+        self._paint = Paint(colour=colour)
         self._width = max(60, width)
 
     def lines(self, report: Report) -> Iterator[str]:
         """Every line of the text."""
-        yield self._paint("good" if not report.findings else report.findings[0].severity, report.verdict)
+        yield self._paint(tone(report), report.verdict)
         yield from self._findings(report)
         yield from self._variants(report)
         yield from self._facts(report)
@@ -33,9 +32,6 @@ class Writer:
         yield from self._timeline(report)
         yield from self._notes(report)
         yield from self._sources(report)
-
-    def _paint(self, style: str, text: str) -> str:
-        return f"{_COLOURS[style]}{text}\x1b[0m" if self._colour else text
 
     def _head(self, text: str) -> Iterator[str]:
         yield ""
@@ -48,10 +44,15 @@ class Writer:
 
     def _findings(self, report: Report) -> Iterator[str]:
         for number, found in enumerate(report.findings, 1):
-            yield ""
-            title = f"{number}. {_MARKS[found.severity]} {found.title}"
-            yield self._paint(found.severity, title + (f"  [{found.count} times]" if found.count > 1 else ""))
-            yield from self._finding(found)
+            yield from self._numbered(f"{number}.", found)
+
+    def _numbered(self, number: str, found: Finding) -> Iterator[str]:
+        yield ""
+        title = f"{number} {MARKS[found.severity]} {found.title}"
+        yield self._paint(found.severity, title + (f"  [{found.count} times]" if found.count > 1 else ""))
+        yield from self._finding(found)
+        for place, consequence in enumerate(found.consequences, 1):
+            yield from self._numbered(f"{number}{place}.", consequence)
 
     def _finding(self, found: Finding) -> Iterator[str]:
         when = f"{found.first} to {found.last}" if found.first != found.last else found.first
@@ -63,8 +64,11 @@ class Writer:
                 " " * 13,
                 f"   {sort + ':':<9} ",
             )
+        if found.refused or found.consequences:
+            yield from self._wrap(found.cause, " " * 13, "   cause:    ")
         yield from self._wrap(found.meaning, " " * 13, "   meaning:  ")
         yield from self._wrap(found.action, " " * 13, "   do:       ")
+        yield from (f"{'':<13}{command}" for command in found.commands)
         for where in found.evidence:
             yield self._evidence(where)
 
@@ -136,9 +140,12 @@ class Writer:
         yield from self._head("Sources")
         for source in report.sources:
             formats = ", ".join(f"{name}: {count}" for name, count in source.formats.items())
-            yield f"   {source.path}: {source.lines} lines ({formats or 'nothing'}), {source.unknown} unknown" + (
+            yield f"   {source.path}: {source.lines} lines ({formats or 'nothing'}), {source.other} of other programs, "
+            yield f"     {source.blank} blank, {source.unknown} unknown" + (
                 f"; {source.problem}" if source.problem else ""
             )
+            for where in source.unknown_examples:
+                yield self._evidence(where)
             for junk in source.junk[:5]:
                 place = f"offset {junk.offset} (line {junk.line})"
                 yield f"     {junk.length} byte(s) that are not text at {place}, skipped"

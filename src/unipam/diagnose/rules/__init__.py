@@ -11,32 +11,52 @@ from collections.abc import Iterable
 
 from unipam.diagnose.case import Case
 from unipam.diagnose.passage import Passage
-from unipam.diagnose.rules import azure, calico, cilium, cns, host_local, runtime
+from unipam.diagnose.rules import arm, azure, calico, cilium, cns, host_local, nodes, runtime, unexplained
 from unipam.diagnose.rules.rule import Rule
+from unipam.diagnose.systems import speaks_of_addresses
 
 RULES: tuple[Rule, ...] = (
     *azure.RULES,
+    *arm.RULES,
     *host_local.RULES,
     *calico.RULES,
     *cilium.RULES,
     *cns.RULES,
     *runtime.RULES,
+    *nodes.RULES,
 )
 _BY_WORD: dict[bytes, tuple[int, ...]] = {
     word: tuple(index for index, rule in enumerate(RULES) if word in rule.telling_words)
     for word in dict.fromkeys(word for rule in RULES for word in rule.telling_words)
 }
+WORDS = frozenset(_BY_WORD) | unexplained.WORDS
+"""Words, one of which is in every text that a rule can match, or that tells of a failure."""
 
 
 def may_apply(words: Iterable[bytes]) -> bool:
     """A cheap look at the words of a text (``words.words_of``): False when no rule can match it."""
-    return not _BY_WORD.keys().isdisjoint(words)
+    return not WORDS.isdisjoint(words)
 
 
 def apply(case: Case, passage: Passage) -> bool:
-    """Record every sign that the passage holds. Tells whether there was any."""
-    indexes = {index for word in _BY_WORD.keys() & passage.words for index in _BY_WORD[word]}
-    found = False
-    for index in sorted(indexes):
-        found = RULES[index].apply(case, passage) or found
-    return found
+    """Record every sign that the passage holds, and every failure in it that no rule explains.
+
+    Tells whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
+    """
+    if not speaks_of_addresses(passage.setting.program):
+        return False
+    words = passage.words
+    indexes = {index for word in _BY_WORD.keys() & words for index in _BY_WORD[word]}
+    spans = [span for index in sorted(indexes) for span in RULES[index].apply(case, passage)]
+    if not unexplained.WORDS.isdisjoint(words):
+        unexplained.apply(case, passage, spans)
+    return bool(spans)
+
+
+def apply_or_say(case: Case, passage: Passage, text: str) -> bool:
+    """As ``apply``, for a line that its writer calls an error: *text* is told when no rule knows it."""
+    if apply(case, passage):
+        return True
+    if speaks_of_addresses(passage.setting.program):
+        unexplained.say(case, passage, text)
+    return False

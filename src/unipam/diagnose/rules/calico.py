@@ -1,10 +1,11 @@
-"""Messages of Calico's IPAM and CNI plugin (spec calico-ipam §1) that speak of trouble, or only seem to."""
+"""Messages of Calico's IPAM and CNI plugin (spec calico-ipam §1, §3.5) that speak of trouble, or only seem to."""
 
 from __future__ import annotations
 
-from unipam.diagnose.rules.rule import Rule
+from unipam.diagnose.rules.rule import CALICO, Rule
 
 _CIDRS = r"\[(?P<pool>[0-9a-fA-F.:/ ,]+)\]"
+_BLOCK = r"'?\"?(?P<block>[0-9a-fA-F.:]+/\d+)"
 
 RULES = (
     Rule(
@@ -30,16 +31,86 @@ RULES = (
     ),
     Rule("calico-strict", r"No more free affine blocks and strict affinity enabled", "strict"),
     Rule(
-        "calico-block-limit", r"per[ -]host block limit|limit of (?P<limit>\d+) blocks reached for this node", "limit"
+        "calico-block-limit",
+        r"per[ -]host block limit|limit of (?P<limit>\d+) blocks reached for this node"
+        r"|Unable to allocate a new IPAM block; host already has (?P<blocks>\d+) blocks",
+        "limit",
+        "host already has",
+        near=CALICO,
     ),
     Rule(
         "calico-no-pools",
-        r"no configured Calico pools|The provided IP address is not in a configured pool",
+        r"no configured Calico pools(?: for node (?P<node>[\w.-]+))?|The provided IP address is not in a configured "
+        r"pool"
+        r"|cannot find a qualified ippool|the given pool \((?P<pool>[^)]+)\) does not exist, or is not enabled",
         "configured Calico pools",
         "in a configured pool",
+        "qualified ippool",
+        "given pool",
     ),
-    Rule("unauthorized", r"(?:\": |error=|err=\"?|connection is |: )[Uu]nauthorized\b", "Unauthorized", "unauthorized"),
-    Rule("datastore-timeout", r"etcdserver: (?P<reason>request timed out|leader changed|no leader)", "etcdserver: "),
+    Rule(
+        "calico-address-taken",
+        r"IP from IPAM: resource already exists: (?P<address>[0-9a-fA-F.:]*[0-9a-fA-F])|(?:already assigned in block"
+        r"|IP already assigned"
+        r"|[Aa]ddress already assigned)",
+        "resource already exists",
+        "already assigned in block",
+        "address already assigned",
+        "Address already assigned",
+        subject="{address}",
+        near=CALICO,
+    ),
+    Rule(
+        "calico-route-exists",
+        r"route \(Ifindex: \d+, Dst: (?P<address>[0-9a-fA-F.:]+)(?:/\d+)?, Scope: \w+\) already exists for an "
+        r"interface other than"
+        r" '?(?P<interface>cali\w+)?",
+        "interface other than",
+        subject="{address}",
+    ),
+    Rule(
+        "calico-claim-conflict",
+        rf"[Pp]roblem claiming block affinity|Error claiming (?:pending affinity|block)|Someone else claimed block "
+        rf"{_BLOCK}",
+        "claiming block affinity",
+        "claiming pending affinity",
+        "Error claiming block",
+        "Someone else claimed",
+    ),
+    Rule(
+        "calico-affinity-kept",
+        rf"Block must be empty but is not empty, refusing to remove affinity|block {_BLOCK}'? is not empty"
+        r"|Failed to release block affinit(?:y|ies)",
+        "refusing to remove affinity",
+        "is not empty",
+        "release block affinities",
+        "Failed to release",
+        near=CALICO,
+    ),
+    Rule(
+        "calico-borrowing",
+        r"Attempting to assign \d+ more addresses from non-affine blocks",
+        "non-affine blocks",
+        near=CALICO,
+    ),
+    Rule(
+        "calico-retries",
+        r"Max retries hit - excessive concurrent IPAM requests",
+        "excessive concurrent",
+    ),
+    Rule(
+        "unauthorized",
+        r"(?:\": |error=|err=\"?|connection is |: )[Uu]nauthorized\b",
+        "Unauthorized",
+        "unauthorized",
+        near=CALICO,
+    ),
+    Rule(
+        "datastore-timeout",
+        r"etcdserver: (?P<reason>request timed out|leader changed|no leader)",
+        "etcdserver: ",
+        near=CALICO,
+    ),
     Rule(
         "datastore-timeout",
         r"(?:Failed to reach apiserver|Failed to verify datastore|Error getting cluster information)"
@@ -47,6 +118,7 @@ RULES = (
         "reach apiserver",
         "verify",
         "cluster information",
+        near=CALICO,
     ),
     Rule("repeat-release", r"Asked to release address but it doesn't exist\. Ignoring", "exist. Ignoring"),
     Rule(
@@ -54,6 +126,13 @@ RULES = (
         r"WorkloadEndpoint does not exist in the datastore, moving forward with the clean up",
         "moving forward",
     ),
-    Rule("leak-candidate", r"[Cc]andidate leaked? IP.{0,200}", "Candidate", "candidate"),
-    Rule("leak-confirmed", r"[Cc]onfirmed (?:IP address )?leak(?:ed IP address)?.{0,40}", "leak", "leaked"),
-)
+    Rule("leak-candidate", r"Candidate IP leak.{0,200}", "Candidate IP leak"),
+    Rule("leak-confirmed", r"Confirmed IP leak.{0,200}", "Confirmed IP leak"),
+    Rule("leak-resurrected", r"Leaked IP has been resurrected", "resurrected"),
+    Rule(
+        "leak-not-collected",
+        r"Leaked IP address was not successfully garbage collected|Failed to garbage collect",
+        "garbage collected",
+        "garbage collect",
+    ),
+)  # fmt: skip

@@ -1,8 +1,8 @@
-"""Messages of the Cilium agent, its CNI plugin and its operator (spec cilium-azure-ipam §1.11)."""
+"""Messages of the Cilium agent, its CNI plugin and its operator (spec cilium-azure-ipam §1.11, §2)."""
 
 from __future__ import annotations
 
-from unipam.diagnose.rules.rule import Rule
+from unipam.diagnose.rules.rule import CILIUM, Rule
 
 RULES = (
     Rule(
@@ -13,17 +13,77 @@ RULES = (
         "IPs available",
         "CIDR ranges are exhausted",
         "range is full",
-        unless=r"No IPs available in pools",
+        near=CILIUM,
+        unless=r"No IPs available in pools|waiting on Azure CNS",
     ),
     Rule(
-        "cilium-empty-pool",
-        r"cilium_ipam_capacity\S*:? .{0,80}?(?:first=0\b|(?:=|:|was|is) ?0\b(?!\.))",
-        "ipam_capacity",
+        "cilium-pool-not-ready",
+        r"unable to (?:allocate|reserve IP (?P<address>\S+)) from pool \"?(?P<pool>[\w.-]+)\"? \(family "
+        r"(?P<family>ipv[46])\): pool not "
+        r"\(yet\) available",
+        "from pool",
+        "yet",
+        subject="{pool}",
+    ),
+    Rule(
+        "cilium-pool-missing",
+        r"IP pool [\"'](?P<pool>[\w.-]+)[\"'] not found|(?:cannot allocate|unable to allocate).{0,40}?pool "
+        r"\"?(?P<other>[\w.-]+)\"?"
+        r".{0,20}?(?:does not exist|not found|unknown)",
+        "pool",
+        subject="{pool}{other}",
+        near=CILIUM,
+    ),
+    Rule(
+        "cilium-cluster-pool-full",
+        r"Failed to allocate PodCIDRs? to node"
+        r"|allocat\w+.{0,40}?PodCIDRs?.{0,80}?(?:exhausted|is full|no more|not enough)"
+        r"|all (?:cluster )?pool CIDRs are (?:exhausted|full)",
+        "PodCIDRs",
+        "PodCIDR",
+        "exhausted",
+        near=r"[Cc]ilium|operator|ClusterPool|cluster-pool|subsys=",
+        unless=r"no remaining CIDRs|Calico|in-cluster",
     ),
     Rule(
         "cilium-agent-waits",
         r"Waiting for IPs to become available in CRD-backed allocation pool",
         "CRD-backed allocation pool",
+    ),
+    Rule(
+        "cilium-agent-waits",
+        r"Waiting for IPs? to become available in pool|Waiting for CiliumNode custom resource to synchronize"
+        r"|[Ww]aiting for (?:initial IPs|.{0,20}pod ?CIDR)|Required IPv[46] PodCIDR not available",
+        "become available in pool",
+        "CiliumNode custom resource",
+        "for initial IPs",
+        "PodCIDR not available",
+        "for podCIDR",
+        "for PodCIDR",
+        near=CILIUM,
+    ),
+    Rule("cilium-no-cidr", r"Could not determine VPC CIDRs", "determine VPC CIDRs"),
+    Rule(
+        "cilium-agent-busy",
+        r"\[(?:PUT|POST|PATCH|DELETE) /(?P<call>endpoint|ipam)\S*\]\[429\]|(?:put|patch"
+        r"|delete)EndpointIdTooManyRequests",
+        "429",
+        "putEndpointIdTooManyRequests",
+        "patchEndpointIdTooManyRequests",
+        "deleteEndpointIdTooManyRequests",
+        near=CILIUM,
+    ),
+    Rule(
+        "cilium-agent-down",
+        r"unable to connect to Cilium (?:agent|daemon)|dial unix /var/run/cilium/cilium\.sock: (?:connect: "
+        r")?(?P<reason>[a-z ]+)",
+        "connect to Cilium",
+        "cilium.sock",
+    ),
+    Rule(
+        "cilium-empty-pool",
+        r"cilium_ipam_capacity\S*:? .{0,80}?(?:first=0\b|(?:=|:|was|is) ?0\b(?!\.))",
+        "ipam_capacity",
     ),
     Rule(
         "cilium-at-capacity",
@@ -45,9 +105,14 @@ RULES = (
     Rule("cilium-different-subnets", r"CannotUseDifferentSubnets", "CannotUseDifferentSubnets"),
     Rule(
         "cilium-ip-refused",
-        r"IP (?P<address>[0-9a-fA-F.:]+) is (?:blacklisted|excluded), owned by (?P<owner>\S+)",
+        r"IP (?P<address>[0-9a-fA-F.:]+) is (?:blacklisted|excluded), owned by (?P<owner>\S+)"
+        r"|IP (?P<taken>[0-9a-fA-F.:]+ )?(?:is )?(?:already in use|not available, marked or ready for release)",
         "owned by",
+        "IP already in use",
+        "ready for release",
         subject="{address}",
+        near=CILIUM,
+        unless=r"static IP allocation|host-local",
     ),
     Rule(
         "cilium-operator-start",

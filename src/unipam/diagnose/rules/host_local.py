@@ -1,14 +1,15 @@
-"""Messages of host-local (spec cni-and-host-local §2.7) and of the plugins and nodes around it."""
+"""Messages of host-local (spec cni-and-host-local §2.7) and of the plugins around it."""
 
 from __future__ import annotations
 
-from unipam.diagnose.rules.rule import Rule
+from unipam.diagnose.rules.rule import SANDBOX, Rule
+
+_RANGES = r"[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F](?:,[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F])*|[0-9a-fA-F.:]+/\d+"
 
 RULES = (
     Rule(
         "range-exhausted",
-        r"no IP addresses available in range set: "
-        r"(?P<pool>[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F](?:,[0-9a-fA-F.:]+-[0-9a-fA-F.:]*[0-9a-fA-F])*)",
+        rf"no IP addresses available in range set: (?P<pool>{_RANGES})",
         "available in range set",
         subject="{pool}",
         unless=r"\d+ of \d+ held[^:]*: unipam explain",
@@ -26,6 +27,27 @@ RULES = (
         "available in network",
         subject="{pool}",
     ),
+    Rule("no-ranges", r"no IP ranges specified", "IP ranges specified"),
+    Rule(
+        "range-invalid",
+        r"(?P<reason>invalid range set \d+: [^\"]{1,140}|IPAM config missing 'ipam' key|failed to parse host-local "
+        r"IPAM [^\"]{1,120}"
+        r"|ClusterCIDR contains two ranges of the same type|CNI version \S+ does not support more than 1 address per "
+        r"family)",
+        "invalid range set",
+        "IPAM config missing",
+        "host-local IPAM",
+        "two ranges of the same type",
+        "address per family",
+    ),
+    Rule(
+        "range-invalid",
+        r"(?P<reason>invalid (?:CIDR|IP) address:? [^\s\"]{0,60})",
+        "invalid CIDR address",
+        "invalid IP address",
+        near=r"host-local|failed \(add\)|sandbox|IPAM",
+        unless=r"invalid range set",
+    ),
     Rule(
         "duplicate-allocation",
         r"(?P<address>[0-9a-fA-F.:]+) has been allocated to (?P<container>[\w.-]+), duplicate allocation is not "
@@ -35,8 +57,21 @@ RULES = (
     ),
     Rule(
         "requested-taken",
-        r"requested IP address (?P<address>[0-9a-fA-F.:]+) is not available in range set (?P<pool>[0-9a-fA-F.:,-]+)",
+        r"requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) (?:is not available in range set "
+        r"(?P<pool>[0-9a-fA-F.:,-]+))",
         "requested IP address",
+        subject="{address}",
+    ),
+    Rule(
+        "static-taken",
+        r"static IP allocation failed, requested IP address:? ?(?P<address>[0-9a-fA-F.:]+) is already in use",
+        "static IP allocation",
+        subject="{address}",
+    ),
+    Rule(
+        "requested-gateway",
+        r"requested ip (?P<address>[0-9a-fA-F.:]+) is subnet's gateway",
+        "subnet's gateway",
         subject="{address}",
     ),
     Rule(
@@ -47,10 +82,12 @@ RULES = (
     ),
     Rule(
         "lease-io",
-        r"(?P<reason>(?:open|mkdir|write) (?P<file>/\S*/networks/\S+): [a-z ]+?(?:directory|device|permitted"
-        r"|denied|system))",
+        r"(?P<reason>(?:open|mkdir|write|rename|stat) (?P<file>/\S*/networks/\S+): [a-z -]+?(?:directory|device"
+        r"|permitted"
+        r"|denied|system|exceeded|error|space))",
         "/networks/",
         subject="{file}",
+        near=SANDBOX,
     ),
     Rule(
         "bridge-address",
@@ -59,18 +96,21 @@ RULES = (
         subject="{bridge}",
     ),
     Rule(
-        "no-pod-cidr",
-        r"[Nn]ode \"?(?P<node>[\w.-]+)\"? pod cidr not assigned",
-        "acquire lease",
-        "registering network",
-        subject="{node}",
+        "flannel-not-ready",
+        r"open /run/flannel/subnet\.env: no such file|failed to load flannel '?subnet\.env'? file",
+        "subnet.env",
     ),
-    Rule("no-pod-cidr", r"no podCidr for node (?P<node>[\w.-]+)", "no podCidr", subject="{node}"),
     Rule(
-        "cluster-cidr-full",
-        r"(?:for node (?P<node>[\w.-]+): )?CIDR allocation failed; there are no remaining CIDRs"
-        r"|Node (?P<other>[\w.-]+) status is now: CIDRNotAvailable",
-        "no remaining CIDRs",
-        "CIDRNotAvailable",
+        "whereabouts-exhausted",
+        r"[Cc]ould not allocate IP in range: ip: (?P<first>\S+) ?/ ?-? ?(?P<last>[0-9a-fA-F.:]+)?(?:.{0,40}?range: "
+        r"(?P<pool>\S+))?",
+        "allocate IP in range",
+        subject="{pool}",
+    ),
+    Rule(
+        "whereabouts-busy",
+        r"time limit exceeded while waiting to become leader",
+        "become leader",
+        near=SANDBOX + "|whereabouts",
     ),
 )

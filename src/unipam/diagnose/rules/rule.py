@@ -11,6 +11,7 @@ from unipam.diagnose.words import telling_word
 _FIELDS_THAT_NAME = {
     "address": "addresses",
     "node": "nodes",
+    "other_node": "nodes",
     "container": "containers",
     "pod": "pods",
     "subnet": "subnets",
@@ -18,36 +19,64 @@ _FIELDS_THAT_NAME = {
 }
 
 
+# What a text must also hold for a phrase that other programs print too: the words of the program that is meant.
+SANDBOX = (
+    r"[Ss]andbox|SandBox|\bCNI\b|\bcni\b|cni-|netplugin|networkPlugin|plugin type=|\[(?:cni-)?ipam\]"
+    r"|[Ff]ailed to delegate"
+)
+AZURE_VNET = (
+    rf"{SANDBOX}|azure-vnet|azure-cns|Failed to allocate (?:pool|address)|(?:ipam|IPAM|network) plugin"
+    r"|IPAM Invoker|address manager"
+)
+CALICO = rf"{SANDBOX}|[Cc]alico|ClusterInformation|IPAM|ipam"
+CILIUM = rf"{SANDBOX}|[Cc]ilium|postIpam|IPAM|ipam|subsys="
+CNS = rf"{SANDBOX}|\bCNS\b|\bcns\b|azure-cns|azure-vnet|azure-ipam|IPAM Invoker|requestipconfig"
+AZURE = (
+    r"[Aa]zure|management\.azure\.com|Microsoft\.|VMSS|[Vv]irtual[Mm]achine|[Ss]cale ?[Ss]et|autorest|subscription|"
+    r"\w+Client[#.]|\bARM\b|\baks\b|\bAKS\b|agent ?[Pp]ool|node pool|HighCost|LowCost"
+)
+
+
 class Rule:
     """*pattern* is a sign of *kind*. *subject* is a format over the named groups.
 
     *anchors* are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
     them must be in a line for the rule to be tried at all, so whole words, and rare ones, serve best.
-    *unless* is a pattern that, when it is found in the same passage, takes the rule's meaning away.
+    *near* is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
+    program may print. *unless* is a pattern that, when it is found in the same passage, takes the rule's meaning away.
     """
 
-    def __init__(self, kind: str, pattern: str, *anchors: str, subject: str = "", unless: str = "") -> None:
+    def __init__(
+        self, kind: str, pattern: str, *anchors: str, subject: str = "", near: str = "", unless: str = ""
+    ) -> None:
         self.kind = kind
         self.pattern = re.compile(pattern)
         self.anchors = anchors
         self.telling_words = frozenset(telling_word(anchor) for anchor in anchors)
         self.subject = subject
+        self.near = re.compile(near) if near else None
         self.unless = re.compile(unless) if unless else None
 
-    def apply(self, case: Case, passage: Passage) -> bool:
-        """Record a signal for every match in the passage. Tells whether there was one."""
-        if not any(anchor in passage.text for anchor in self.anchors):
-            return False
-        if self.unless is not None and self.unless.search(passage.text):
-            return False
+    def apply(self, case: Case, passage: Passage) -> list[tuple[int, int]]:
+        """Record a signal for every match in the passage. Gives where the matches are."""
+        text = passage.text
+        if not any(anchor in text for anchor in self.anchors):
+            return []
+        matches = list(self.pattern.finditer(text))
+        if not matches or (self.unless is not None and self.unless.search(text)):
+            return []
+        if self.near is not None and not (self.near.search(text) or self.near.search(passage.setting.program)):
+            return []
         told: set[str] = set()
-        for match in self.pattern.finditer(passage.text):
+        for match in matches:
             self._signal(case, passage, match, told)
-        return bool(told)
+        return [match.span() for match in matches]
 
     def _signal(self, case: Case, passage: Passage, match: re.Match[str], told: set[str]) -> None:
-        fields = {name: value.strip() for name, value in match.groupdict().items() if value}
+        fields = {name: value.strip() for name, value in match.groupdict().items() if value and name != "lead"}
         named = {sort: [fields[name]] for name, sort in _FIELDS_THAT_NAME.items() if name in fields}
+        if passage.setting.node:
+            named.setdefault("nodes", [passage.setting.node])
         named.setdefault("containers", passage.containers())
         named.setdefault("pods", passage.pods)
         subject = self.subject.format_map(_Blank(fields))
@@ -57,8 +86,9 @@ class Rule:
             passage.where(match.start()),
             at=passage.at,
             times=0 if subject in told else passage.times,  # one message often says the same thing twice
-            values={name: _number(value) for name, value in fields.items()},
+            values={**{name: _number(value) for name, value in fields.items()}, "lasted": passage.lasted or None},
             plugins=passage.plugins(),
+            refused=passage.is_refusal,
             **named,
         )
         told.add(subject)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unipam.diagnose.rules.rule import Rule
+from unipam.diagnose.rules.rule import CALICO, Rule
 
 RULES = (
     Rule(
@@ -45,5 +45,6 @@ RULES = (
         r"refused|i/o timeout|no route to host)",
         "dial tcp",
         subject="{api}",
+        near=rf"{CALICO}|/apis?/",
     ),
 )

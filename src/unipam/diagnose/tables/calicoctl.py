@@ -36,9 +36,11 @@ _NODE_COUNT = re.compile(r"^\s+(\S+) has (\d+) allocations$")
 _NEARLY_FULL = 0.9
 
 
-def read(case: Case, file: str, lines: Numbered) -> None:
-    """Read whatever of the two commands' output the lines hold."""
+def read(case: Case, file: str, lines: Numbered) -> set[int]:
+    """Read whatever of the two commands' output the lines hold. Gives the numbers of the lines that were understood."""
+    known: set[int] = set()
     for number, text in lines:
+        known.add(number)
         if (row := _ROW.search(text)) is not None:
             _row(case, file, number, text, row)
         elif (borrowed := _BORROWED.search(text)) is not None:
@@ -49,7 +51,9 @@ def read(case: Case, file: str, lines: Numbered) -> None:
             )
         elif (owners := _OWNERS.search(text)) is not None:
             case.signal("duplicate-holder", owners[1], evidence(file, number, text), addresses=[owners[1]])
-    _check(case, file, lines)
+        else:
+            known.discard(number)
+    return known | _check(case, file, lines)
 
 
 def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:
@@ -72,7 +76,8 @@ def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> N
             )
 
 
-def _check(case: Case, file: str, lines: Numbered) -> None:
+def _check(case: Case, file: str, lines: Numbered) -> set[int]:
+    known: set[int] = set()
     counts: dict[str, int] = {}
     where: dict[str, Evidence] = {}
     leaked: list[str] = []
@@ -81,13 +86,16 @@ def _check(case: Case, file: str, lines: Numbered) -> None:
             if (match := pattern.search(text)) is not None:
                 counts[name] = int(match[1])
                 where[name] = evidence(file, number, text)
+                known.add(number)
         if (address := _LEAKED_ADDRESS.search(text)) is not None:
             leaked.append(address[1])
+            known.add(number)
         if (node := _NODE_COUNT.search(text)) is not None:
             case.fact(f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
     if not counts.keys() & {"leaked", "unallocated", "handles", "problems"}:
-        return
+        return known
     _judge(case, counts, where, leaked)
+    return known
 
 
 _KINDS = {

@@ -1,4 +1,4 @@
-"""Tables of kubectl and crictl: pods with their addresses, live sandboxes, NodeNetworkConfigs, nodes, ``PodCIDR:``."""
+"""Tables of kubectl about nodes: NodeNetworkConfigs, readiness, ``PodCIDR:``. Pods are in ``pods``."""
 
 from __future__ import annotations
 
@@ -16,39 +16,27 @@ _NNC_ROW = re.compile(
 )
 _NNC_SHORT = re.compile(r"^\s*(?P<node>[\w.-]+)\s+(?P<requested>\d+)\s+(?P<allocated>\d+)\s*(?P<rest>.*)$")
 _NNC_HEAD = re.compile(r"REQUESTED IPS\s+ALLOCATED IPS")
-_POD_ROW = re.compile(
-    r"^\s*(?P<namespace>[a-z0-9-]+)\s+(?P<name>[a-z0-9.-]+)\s+\d+/\d+\s+(?P<status>\w+)"
-    r"\s+.*?\s(?P<ip>(?:\d+\.){3}\d+|[0-9a-f]*:[0-9a-f:]+)\s+(?P<node>[\w.-]+)"
-)
-_CRICTL_ROW = re.compile(
-    r"^\s*(?P<id>[0-9a-f]{13})[0-9a-f]*\s+.*?\bReady\s+(?P<name>[a-z0-9.-]+)\s+(?P<namespace>[a-z0-9-]+)\s+\d+"
-)
 _POD_CIDR = re.compile(r"^\s*[Pp]odCIDR:\s*(?P<cidr>[0-9a-fA-F.:]+/\d+)")
 _NODE_NOT_READY = re.compile(r"^\s*(?P<node>[\w.-]+)\s.*NetworkPluginNotReady")
 
 
-def read(case: Case, file: str, lines: Numbered) -> None:
-    """Read whatever of these the lines hold."""
+def read(case: Case, file: str, lines: Numbered) -> set[int]:
+    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
     in_nnc = False
+    known: set[int] = set()
     for number, text in lines:
+        known.add(number)
         in_nnc = in_nnc or _NNC_HEAD.search(text) is not None
         if in_nnc and (row := _NNC_ROW.match(text) or _NNC_SHORT.match(text)) is not None:
             _network_config(case, file, number, text, row)
-        elif (pod := _POD_ROW.match(text)) is not None:
-            _calico_sign(case, file, number, text, pod)
-            case.live_addresses[pod["ip"]] = f"{pod['namespace']}/{pod['name']}"
-        elif (sandbox := _CRICTL_ROW.match(text)) is not None:
-            case.live_containers[sandbox["id"]] = evidence(file, number, text)
         elif (cidr := _POD_CIDR.match(text)) is not None:
             _pod_cidr(case, file, number, text, cidr["cidr"])
         elif (node := _NODE_NOT_READY.match(text)) is not None:
             case.signal("no-cni", "", evidence(file, number, text), times=0, nodes=[node["node"]])
             variants.seen(case, "none", evidence(file, number, text), f"node {node['node']}")
-
-
-def _calico_sign(case: Case, file: str, number: int, text: str, pod: re.Match[str]) -> None:
-    if case.calico_sign is None and (pod["namespace"] == "calico-system" or pod["name"].startswith("calico-")):
-        case.calico_sign = evidence(file, number, text)
+        elif not _NNC_HEAD.search(text):
+            known.discard(number)
+    return known
 
 
 def _network_config(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:

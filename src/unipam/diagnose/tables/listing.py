@@ -16,12 +16,17 @@ _CONFIG = re.compile(r"\.(?:conf|conflist|json)$")
 _DISABLED = re.compile(r"\.(?:conf|conflist|json)\.[\w.-]+$|\.(?:conf|conflist)[~_-]\w*$")
 
 
-def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) -> None:
-    """Read whatever listing the lines hold. *directory* is what a prompt named, when there was one."""
+def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) -> set[int]:
+    """Read whatever listing the lines hold. *directory* is what a prompt named, when there was one.
+
+    Gives the numbers of the lines that were understood.
+    """
+    known: set[int] = set()
     leases: list[Lease] = []
     others: list[tuple[str, int, str]] = []
     for number, text in lines:
         entries = _entries(text, directory)
+        known |= {number} if entries else set()
         for name, size in entries:
             if _is_address(name):
                 leases.append(Lease(name, "", "", size, evidence(file, number, text)))
@@ -33,7 +38,10 @@ def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) ->
     ):
         _name_owners(leases, lines)
         LeaseDirectory(case, directory, leases, has_lock="lock" in names).tell()
+    elif not any(_CONFIG.search(name) for name in names):
+        known.clear()  # a listing of something else
     _net_d(case, file, directory, others)
+    return known
 
 
 def _entries(text: str, directory: str) -> list[tuple[str, int | None]]:

@@ -20,23 +20,28 @@ _RESTORED = re.compile(
 )
 
 
-def read(case: Case, file: str, lines: list[tuple[int, str]]) -> None:
-    """Read whatever of these the lines hold."""
+def read(case: Case, file: str, lines: list[tuple[int, str]]) -> set[int]:
+    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    known: set[int] = set()
     metrics: dict[str, tuple[int, int, str]] = {}
     for number, text in lines:
         if (match := _ALLOCATED.search(text) or _EQUAL.search(text)) is not None:
             cidr = match.groupdict().get("cidr") or "the node's pool"
             _occupancy(case, evidence(file, number, text), cidr, int(match["used"]), int(match["total"]))
+            known.add(number)
         elif (metric := _METRIC.search(text)) is not None:
             metrics[metric["name"]] = (round(float(metric["value"])), number, text)
+            known.add(number)
         elif (restored := _RESTORED.search(text)) is not None:
             case.fact(
                 f"{restored['ip'] or restored['ip2']} is a restored allocation: an orphan unless a running pod has it.",
                 evidence(file, number, text),
             )
+            known.add(number)
     if len(metrics) == 2:
         (total, number, text), (used, _, _) = metrics["ipam_capacity"], metrics["ip_addresses"]
         _occupancy(case, evidence(file, number, text), "the node's pool", used, total)
+    return known
 
 
 def _occupancy(case: Case, where: Evidence, cidr: str, used: int, total: int) -> None:

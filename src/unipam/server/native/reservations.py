@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import Response
+from pydantic import StringConstraints
 
 from unipam.plan import networks
 from unipam.plan.tree import By
@@ -16,6 +17,9 @@ from unipam.server.native.operations import Answer, require_planner
 from unipam.server.register import Here, Signed, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
+
+Id = Annotated[str, StringConstraints(max_length=32, pattern="^[0-9A-Za-z]*$")]
+"""A reservation's id, as far as a thousand of them must fit into a request's head."""
 
 router = Router(prefix="/spaces/{space}", tags=["plan"])
 
@@ -76,7 +80,7 @@ async def cancel_reservations(
     terms: Writing,
     space: str,
     block: str,
-    ids: Annotated[list[str], Query(alias="id", min_length=1, max_length=1000, description="Which; repeatable.")],
+    ids: Annotated[list[Id], Query(alias="id", min_length=1, max_length=1000, description="Which; repeatable.")],
 ) -> Response:
     """Give several reservations up, all or none; those that are over already leave the listings."""
     return await write(register, caller, terms, reserving.cancel(caller, space, block, ids))

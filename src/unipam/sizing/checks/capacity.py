@@ -34,8 +34,7 @@ def _full(cluster: Cluster, gauges: Iterable[Gauge]) -> Iterator[Finding]:
             yield Finding(
                 gauge.severity,
                 gauge.rule,
-                f"{gauge.name}: {gauge.read(now):,} exceed {gauge.capacity:,} {gauge.unit}: "
-                "plan fewer, or split the cluster",
+                f"{gauge.name}: {gauge.read(now):,} exceed {gauge.capacity:,} {gauge.unit}: {gauge.way_out}",
             )
 
 
@@ -46,10 +45,15 @@ def fits(cluster: Cluster) -> Iterator[Finding]:
         for (moment, severity), at in zip(_moments(cluster), moments, strict=True):
             need = at[base.name]
             if _overflows(base, need):
+                severest = _severity(base, moment, severity, cluster)
                 yield Finding(
-                    _severity(base, moment, severity, cluster), _rule(moment, base), _too_small(base, need, moment)
+                    severest, _rule(moment, base), _too_small(base, need, moment, max(base, need, key=_units))
                 )
                 break
+
+
+def _units(need: Need) -> int:
+    return need.units
 
 
 def _overflows(base: Need, need: Need) -> bool:
@@ -81,16 +85,16 @@ def _rule(moment: Scenario, base: Need) -> Rule:
     return {RECOMMENDED.name: limits.RECOMMENDED_SURGE, BLUE_GREEN.name: rules.U9}.get(moment.name, rules.U11)
 
 
-def _too_small(base: Need, need: Need, moment: Scenario) -> str:
+def _too_small(base: Need, need: Need, moment: Scenario, largest: Need) -> str:
+    """What does not fit when, and the range to take: *largest* holds the planned peak too, not this moment only."""
     what = f"{base.kind.value} {base.name}"
     want = f"{need.units:,} {need.measure.unit} ({moment.name})"
-    if need.prefix is None:
+    if largest.prefix is None:
         way_out = "split pools over several subnets or clusters"
         return f"{what}: {want} fit no range, the largest is /{need.measure.shortest}: {way_out}"
     have = f"{base.exists}" if base.exists else f"a /{base.prefix}"
-    return (
-        f"{what}: {have} holds {base.capacity:,} {need.measure.unit}, not {want}: take a /{need.prefix}, or plan less"
-    )
+    holds = f"{have} holds {base.capacity:,} {need.measure.unit}, not {want}"
+    return f"{what}: {holds}: take a /{largest.prefix}, or plan less"
 
 
 def replacement(cluster: Cluster) -> Iterator[Finding]:
