@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test test-quick check bench lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## make .venv, with unipam and its native launcher in it
 
@@ -30,6 +30,11 @@ run: setup ## start the register and a node agent, prove them with one real ADD,
 
 test: setup ## run every test that this machine allows; names what it left out and why, and what took longest
 	$(BIN)/python -m pytest -q -rs --durations=25 --durations-min=1
+
+test-quick: setup ## what a contributor runs before each commit, in less than two minutes
+	$(BIN)/python -m pytest -q -m "not real and not brought" -k "not postgres" --durations=5 --durations-min=1 \
+		tests/addr tests/model tests/golang tests/ledger tests/plan tests/sizing tests/store/test_contract.py tests/cli/test_help.py \
+		tests/test_architecture.py
 
 check: setup ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -76,7 +76,7 @@ _ENDLESS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a d
 
 
 def never_ends(path: Path) -> str:
-    """Return what a path is that nobody knows the end of; "" for a file, a directory, and a pipe that somebody handed us."""
+    """Return what a path is that need never end; "" for a file, a directory, and a pipe that somebody handed us."""
     kind = _ENDLESS.get(stat.S_IFMT(path.stat().st_mode), "")
     # A pipe without a name in the file system is one end of a command: the shell's <(...), as /dev/fd/63.
     return "" if kind == "a FIFO" and not os.path.exists(os.path.realpath(path)) else kind
