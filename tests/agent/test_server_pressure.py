@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.agent.talk import ask, hung_up, question, receive
 from tests.conftest import ANSWERED_WITHIN, QUIET, UNIPAM, Agent, Plugin
+from tests.real.node import wait_until
 
 from unipam.agent.server import LONGEST_SILENCE, MOST_BYTES
 from unipam.cni.call import ACK
@@ -65,14 +66,20 @@ def test_an_agent_without_a_file_for_a_ledger_says_so_and_goes_on(
     start_agent: StartAgent, config: dict[str, Any]
 ) -> None:
     agent = start_agent()
-    files = Path(f"/proc/{agent.process.pid}/fd")
+    before = numbers(agent)
     with agent.connect():  # so that the next one's number is known, and no limit is needed below it
-        prlimit(agent, max(int(each.name) for each in files.iterdir()) + 2)
+        wait_until(lambda: numbers(agent) > before)
+        prlimit(agent, max(numbers(agent)) + 2)
     error = ask(agent.socket, "ADD", config, "c").error
     assert error["code"] == 11
     assert "too many open files" in error["msg"]
     prlimit(agent, 64)
     assert ask(agent.socket, "ADD", config, "c").code == 0
+
+
+def numbers(agent: Agent) -> set[int]:
+    """The numbers of the files that the agent has open."""
+    return {int(each.name) for each in Path(f"/proc/{agent.process.pid}/fd").iterdir()}
 
 
 def prlimit(agent: Agent, files: int) -> None:

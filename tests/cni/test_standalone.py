@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from tests.real.node import wait_until
 
 from unipam.cni import launcher, standalone
 from unipam.cni.launcher import InstallError
@@ -131,6 +132,7 @@ def test_a_tree_in_use_stays(tree: Path, tmp_path: Path) -> None:
     made = standalone.copy(root, tree)
     command = [*standalone.cold(made)[:5], "-I", "-S", "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        wait_until(Path(f"/proc/{process.pid}/cmdline").read_bytes)  # empty for a moment while the program is loaded
         try:
             with pytest.raises(InstallError, match=f"in use by process {process.pid}"):
                 standalone.remove(root, patience=0)
