@@ -340,10 +340,16 @@ def translate(error: sqlite3.Error, path: str) -> UnipamError:
     return StoreBroken(f"cannot use the ledger {path}: {error}{_HINTS.get(primary, '')}", path=path, sqlite=name)
 
 
+_FILES = 4
+"""Descriptors that opening a ledger takes at once: the file, its log, the log's index, the directory."""
+
+
 def _out_of_files() -> bool:
-    """Whether this process, or the machine, has no descriptor left; SQLite keeps to itself why it could not open."""
-    try:
-        os.close(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE)
+    """Whether this process, or the machine, has too few descriptors left; SQLite does not say why it could not open."""
+    with contextlib.ExitStack() as opened:
+        try:
+            for _ in range(_FILES):
+                opened.callback(os.close, os.open("/", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            return error.errno in (errno.EMFILE, errno.ENFILE)
     return False
