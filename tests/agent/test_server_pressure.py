@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import struct
 import subprocess
@@ -81,7 +82,8 @@ def numbers(agent: Agent) -> set[int]:
 
 
 def prlimit(agent: Agent, files: int) -> None:
-    subprocess.run(["prlimit", f"--pid={agent.process.pid}", f"--nofile={files}:"], check=True)
+    _, most = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (files, most))
 
 
 def test_who_says_nothing_more_is_hung_up_on_and_undone(agent: Agent, config: dict[str, Any]) -> None:
