@@ -96,6 +96,11 @@ class File:
             self._splice(done, number, at, bytes(SECTOR - at))
         self._size.change(done, size)
 
+    def allocate(self, done: int, end: int) -> None:
+        """Room up to there, which reads as zeros where the file did not reach."""
+        if end > self._size.now:
+            self._size.change(done, end)
+
     def sync(self, begun: int) -> None:
         """A sync that began then has ended."""
         self._size.sync(begun)

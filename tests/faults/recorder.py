@@ -48,7 +48,7 @@ class Event(NamedTuple):
     place: str
     data: bytes = b""
     number: int = 0
-    """The offset of a write, the size of a truncate."""
+    """The offset of a write, the size of a truncate, the end of what is allocated."""
 
     @property
     def since(self) -> int:
@@ -113,6 +113,10 @@ def _about_file(name: str, begun: int, done: int, place: str, arguments: str, te
             return Event(begun, done, "write", place, texts[0], int(arguments.rpartition(", ")[2]))
         case "ftruncate":
             return Event(begun, done, "truncate", place, number=int(arguments.rpartition(", ")[2]))
+        case "fallocate":
+            _, mode, first, size = arguments.rsplit(", ", 3)
+            assert mode == "0", f"no disk knows fallocate's mode {mode}"
+            return Event(begun, done, "allocate", place, number=int(first) + int(size))
         case "fsync" | "fdatasync":
             return Event(begun, done, "sync", place)
     return Event(begun, done, name, place)
@@ -151,6 +155,8 @@ def happen(disk: Disk, event: Event) -> None:
             disk.file(path).write(event.done, event.number, event.data)
         case "truncate":
             disk.file(path).truncate(event.done, event.number)
+        case "allocate":
+            disk.file(path).allocate(event.done, event.number)
         case "sync":
             found = disk.find(path)
             assert found, path
