@@ -84,7 +84,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(first_contact=st.booleans())
     def begin(self, first_contact: bool) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.backend = self.made(Path(self.directory.name))
+        try:
+            self.backend = self.made(Path(self.directory.name))
+        except BaseException:  # there is no PostgreSQL here: the test leaves itself out
+            self.directory.cleanup()
+            raise
         self.other = self.backend.open()
         self.now, self.uptime, self.calls, self.risen = 1e6, 100.0, 0, 0
         self.model = Model()
