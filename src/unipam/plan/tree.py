@@ -1,8 +1,9 @@
 """The plan's hands: find, create, change and remove its objects, each change with its line in the journal.
 
-Use cases (`plan_*.py`) are functions of a transaction; `Plan` runs them, alone or as a rehearsal. An object's number is
-that of the journal entry that created it, its generation that of the entry that touched it last, and an entry names
-the generation that it replaces: so the journal alone gives the plan at any past moment (`plan.history`).
+Use cases (the other modules beside this one) are functions of a transaction; `Plan` runs them, alone or as a rehearsal.
+An object's number is that of the journal entry that created it, its generation that of the entry that touched it last,
+and an entry names the generation that it replaces: so the journal alone gives the plan at any past moment
+(`plan.history`).
 """
 
 from __future__ import annotations
@@ -281,11 +282,6 @@ def refuse_stale(by: By, claim: Claim) -> None:
 def _record(tx: Tx, by: By, before: Claim, verb: str, after: Claim) -> int:
     refuse_stale(by, before)
     return tx.record(_entry(by, verb, after))
-
-
-def overlap_with(tx: Tx, parent: int, prefix: Prefix) -> Claim | None:
-    """A claim under the parent that shares addresses with the prefix; the one around it first."""
-    return next(overlaps(tx, parent, prefix), None)
 
 
 def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
 
 from unipam.cni import attachment, originals, protocol
@@ -66,7 +65,7 @@ def _logged(act: Callable[[Call, Config, Context, Story], Answer]) -> Verb:
     """A verb that leaves a trace in the original's log, where that is wanted."""
 
     def verb(call: Call, config: Config, context: Context) -> Answer:
-        story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), time.time())
+        story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), context.clock())
         try:
             answer = act(call, config, context, story)
         except UnipamError as error:
