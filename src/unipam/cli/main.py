@@ -62,11 +62,18 @@ def unipam() -> None:
 
 
 def main(argv: list[str] | None = None) -> Any:
-    """Run the command line. Our own errors are one line, never a traceback."""
+    """Run the command line. Our own errors, and an extra that was not installed, are one line, never a traceback."""
     from unipam.model.errors import UnipamError
 
     try:
         return unipam.main(argv, prog_name="unipam")
     except UnipamError as error:
-        print(f"Error: {error.message}", file=sys.stderr)
-        return sys.exit(1)
+        complaint = error.message
+    except ModuleNotFoundError as error:
+        from unipam.cli.extras import way_out
+
+        complaint = way_out(error)
+        if not complaint:
+            raise
+    print(f"Error: {complaint}", file=sys.stderr)
+    return sys.exit(1)
