@@ -25,8 +25,8 @@ $(STAMP): requirements.lock pyproject.toml hatch_build.py src/unipam/cni/launche
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
-run: setup ## start the register and a node agent, prove them with one real ADD, CHECK and DEL (SAMPLE=1: with a plan)
-	@exec $(BIN)/unipam run $(if $(SAMPLE),--sample)
+run: setup ## start the register and a node agent, prove them with one real ADD, CHECK and DEL (SAMPLE=1: with a plan; ARGS='--register 8090')
+	@exec $(BIN)/unipam run $(if $(SAMPLE),--sample) $(ARGS)
 
 test: setup ## run every test that this machine allows; names what it left out and why, and what took longest
 	$(BIN)/python -m pytest -q -rs --durations=25 --durations-min=1

@@ -15,6 +15,7 @@ from unipam.agent.server import Server
 from unipam.agent.sweep import Sweeper
 from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
+from unipam.clients import systemd
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import BadInput
 
@@ -45,6 +46,7 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     warmer.start()
     _listen(server)
     watch.say("listening", socket=settings.socket)
+    systemd.ready()
     try:
         _serve(server, ready)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -15,13 +16,16 @@ import click
 from unipam.cli import run_register
 from unipam.cni import install
 
+_PORT = 8080
+
 
 @click.command("run")
 @click.option("--state-dir", default="", help="Where everything goes; default: unipam in the user's state directory.")
 @click.option("--metrics", default="127.0.0.1:9517", show_default=True, help="HOST:PORT for Prometheus; '' for none.")
-@click.option("--register", "port", default=8080, show_default=True, help="The register's port; 0 for no register.")
+@click.option("--register", "port", type=click.IntRange(0, 65535),
+              help="The register's port; 0 for no register. [default: 8080, or the next one that is free]")  # fmt: skip
 @click.option("--sample", is_flag=True, help="Put a small plan into the register to look at.")
-def command(state_dir: str, metrics: str, port: int, sample: bool) -> None:
+def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> None:
     """Start a node agent and the register on stores of your own, prove them with one real ADD, CHECK and DEL, and stay.
 
     Nothing outside the state directory is touched. Stop it with Ctrl-C.
@@ -37,10 +41,37 @@ def command(state_dir: str, metrics: str, port: int, sample: bool) -> None:
     bin_dir, data_dir, socket = state / "bin", state / "networks", state / "agent.sock"
     for directory in (bin_dir, data_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    install.install(bin_dir, socket, ("host-local",))
-    with _register(state, port, sample=sample) as pages:
+    with _alone(state), _register(state, _port(port), sample=sample) as pages:
+        install.install(bin_dir, socket, ("host-local",))
         settings = Settings(str(socket), (str(data_dir),), metrics=metrics)
         run(settings, lambda: _prove(bin_dir, data_dir, [*pages, *_metrics(metrics)]))
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Keep the state directory to this process. Raises ClickException when another one has it."""
+    with (state / "run.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise click.ClickException(
+                f"process {file.read().strip() or 'unknown'} runs on {state}: end it, or choose another --state-dir"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _port(wanted: int | None) -> int:
+    """Return the register's port: the one asked for, or the usual one, or one beside it that is free."""
+    if wanted is not None:
+        return wanted
+    found = run_register.free_port(_PORT)
+    if found != _PORT:
+        click.echo(f"port {_PORT} is taken by another process, so the register listens at {found}")
+    return found
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 import click
 
 from unipam.cli.register_api import Api, Remote
-from unipam.model.errors import Unavailable
+from unipam.clients import systemd
 
 _PATIENCE = 30.0
 _SAMPLE_SPACE = "sample"
@@ -33,24 +35,43 @@ def serving(state: Path, port: int) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     words = ["server", "--database", str(state / "register.db"), "--port", str(port)]
     words += ["--admin-token-file", str(state / "admin-token")]
-    with subprocess.Popen([sys.executable, "-m", "unipam", *words]) as process:
-        try:
-            _wait(process, address)
-            yield address
-        finally:
-            process.terminate()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        ready.bind("")  # an address of the kernel's choice, that no other process has
+        environment = {**os.environ, "NOTIFY_SOCKET": "@" + ready.getsockname()[1:].decode()}
+        with subprocess.Popen([sys.executable, "-m", "unipam", *words], env=environment) as process:
+            try:
+                _wait(process, ready, address)
+                yield address
+            finally:
+                process.terminate()
 
 
-def _wait(process: subprocess.Popen[bytes], address: str) -> None:
+def _wait(process: subprocess.Popen[bytes], ready: socket.socket, address: str) -> None:
+    """Wait for this process to say that it serves, whoever else may listen at the address."""
     deadline = time.monotonic() + _PATIENCE
+    ready.settimeout(0.05)
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise click.ClickException(f"the register did not start at {address} (it says why above): see --register")
-        with contextlib.suppress(Unavailable):
-            if Remote(address, "").send("GET", "/api/status", None, {}).status == 200:
+        with contextlib.suppress(TimeoutError):
+            if systemd.READY in ready.recv(4096):
                 return
-        time.sleep(0.05)
     raise click.ClickException(f"the register did not answer at {address} within {_PATIENCE:.0f} s")
+
+
+def free_port(wanted: int) -> int:
+    """Return the first port from `wanted` on that nobody listens at; `wanted` when all of the next twenty are taken."""
+    return next((port for port in range(wanted, wanted + 20) if _is_free(port)), wanted)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
 
 
 def make_sample(state: Path, address: str) -> str:

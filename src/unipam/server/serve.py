@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from unipam.addr.prefix import Prefix
+from unipam.clients import systemd
 from unipam.server.connection import Connection
 from unipam.server.listener import SWEEP, Guests, Listener, limits
 
@@ -43,6 +44,7 @@ class Server(uvicorn.Server):
             self.servers = [Listener(each, self._guests, self._connection, self.config.ssl) for each in self.listening]  # type: ignore[misc]
             self._sweeper = asyncio.create_task(self._sweep())
             log.info("listening", addresses=[each.getsockname()[:2] for each in self.listening])
+            systemd.ready()
 
     def _connection(self) -> Connection:
         return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
