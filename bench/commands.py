@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.needs import Need
 from bench.table import Row, show
 from unipam.cli.register_api import Api, Local
+from unipam.plan.open import open_store
 
 ROUNDS = 15
 REQUESTS = 200
@@ -29,6 +30,7 @@ def main() -> None:
     """Print the rows."""
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as directory:
         database = str(Path(directory, "register.db"))
+        open_store(database).close()
         api = Api(Local(database))
         api.ask("POST", "/spaces", {"name": "S", "desc": "a space"})
         api.ask("POST", "/spaces/S/blocks", {"name": "B", "cidr": "10.0.0.0/8"})

@@ -177,7 +177,20 @@ def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
 
 
 def test_what_is_typed_counts_before_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("register", "init", "--database", tmp_path / "register.db").exit_code == 0
     monkeypatch.setenv("UNIPAM_SERVER", "http://127.0.0.1:1")
     assert run("space", "list", "--database", tmp_path / "register.db").exit_code == 0
     monkeypatch.setenv("UNIPAM_DATABASE", str(tmp_path / "register.db"))
     assert run("space", "list").exit_code == 2
+
+
+def test_a_database_that_is_not_there_is_not_made_by_mistake(tmp_path: Path) -> None:
+    mistyped = tmp_path / "registre.db"
+    for words in (("space", "list"), ("space", "add", "prod", "--desc", "d"), ("register", "migrate")):
+        told = run(*words, "--database", mistyped)
+        assert told.exit_code == 1
+        assert f"there is no register at {mistyped}" in str(told.exception)
+        assert not mistyped.exists()
+    assert run("register", "init", "--database", mistyped).output == f"an empty register is at {mistyped}\n"
+    assert run("register", "init", "--database", mistyped).output == f"there is a register at {mistyped} already\n"
+    assert run("space", "list", "--database", mistyped).exit_code == 0

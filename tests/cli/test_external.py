@@ -50,7 +50,9 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Termina
     """A space with a block, and in it the external dc with the subnet web."""
     database = str(tmp_path / "register.db")
     if request.param == "database":
-        yield filled(Terminal(UNIPAM_DATABASE=database))
+        opened = Terminal(UNIPAM_DATABASE=database)
+        assert opened.run("register", "init").exit_code == 0
+        yield filled(opened)
         return
     cloud = MemoryCloud()
     cloud.put("net", "10.8.0.0/24", subnets={"nodes": "10.8.0.0/26", "pods": "10.8.0.128/25"})

@@ -94,6 +94,7 @@ def test_the_extra_is_named_with_the_line_that_installs_it(bare: Path, tmp_path:
 
 
 def test_a_plan_is_listed_without_any_extra(bare: Path, tmp_path: Path) -> None:
+    assert run(bare, tmp_path, ["register", "init", "--database", "register.db"]).returncode == 0
     assert run(bare, tmp_path, ["space", "list", "--database", "register.db"]).stderr.startswith("no spaces yet")
 
 

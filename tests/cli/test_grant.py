@@ -17,6 +17,7 @@ GROUP = some_uuid(40)
 @pytest.fixture
 def database(tmp_path: Path) -> str:
     made = str(tmp_path / "register.db")
+    assert run(made, "register", "init").exit_code == 0
     assert run(made, "space", "add", "prod", "--desc", "d").exit_code == 0
     return made
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from unipam.cli.register_api import Api, Local
+from unipam.plan.open import open_store
 from unipam.server import local
 from unipam.server.direct import Direct
 from unipam.server.local import Application
@@ -181,6 +182,8 @@ print(sorted(heavy & set(sys.modules)))
 
 
 def test_a_listing_loads_nothing_of_the_web(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LISTING, str(tmp_path / "register.db")]
+    database = str(tmp_path / "register.db")
+    open_store(database).close()
+    command = [sys.executable, "-c", LISTING, database]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

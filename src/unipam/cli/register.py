@@ -91,8 +91,33 @@ def _as_json(data: bytes) -> bytes:
         raise click.ClickException("the file is not UTF-8 text") from None
 
 
+_database = click.option(
+    "--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="The database."
+)
+
+
 @command.command()
-@click.option("--database", required=True, envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="The database.")
+@_database
+def init(database: str) -> None:
+    """Make an empty register; one that is there already stays as it is.
+
+    `unipam server` makes its own. An administrator's token is made by its first start.
+
+    \b
+    Examples:
+      unipam register init --database register.db
+      unipam register init --database postgresql://ipam@db/ipam
+    """
+    from unipam.plan.open import migrate as migrate_schema
+
+    there = "://" not in database and os.path.exists(database)
+    steps = migrate_schema(database)
+    made = not there and ("://" not in database or bool(steps))
+    click.echo(f"an empty register is at {database}" if made else f"there is a register at {database} already")
+
+
+@command.command()
+@_database
 @click.option("--to", "target", metavar="FILE|URL", help="Copy everything into this empty database.")
 def migrate(database: str, target: str | None) -> None:
     """Bring a database's schema up to date; with --to move the whole register into another database.
@@ -103,9 +128,10 @@ def migrate(database: str, target: str | None) -> None:
       unipam register migrate --database register.db --to postgresql://ipam@db/ipam
     """
     from unipam.plan.open import migrate as migrate_schema
-    from unipam.plan.open import open_store
+    from unipam.plan.open import open_store, require
     from unipam.plan.transfer.copy import copy
 
+    require(database)
     for step in migrate_schema(database):
         click.echo(f"applied {step}")
     if target is None:

@@ -181,10 +181,13 @@ def register_options(command: F) -> F:
 
 
 def connect(server: str | None, token: str | None, token_file: Any, database: str | None) -> Api:
-    """The register that the options name. Raises UsageError when they name none or two."""
+    """The register that the options name. Raises UsageError when they name none or two, BadInput for one not there."""
     if bool(server) == bool(database):
         raise click.UsageError("name a register: --server URL (or UNIPAM_SERVER), or --database FILE or URL")
     if database:
+        from unipam.plan.open import require
+
+        require(database)
         return Api(Local(database))
     assert server is not None
     text = token or (token_file.read().strip() if token_file else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from unipam.model.errors import BadValue, StoreBroken
+from unipam.model.errors import BadInput, BadValue, StoreBroken
 from unipam.store.api import Store
 
 FILE = "register.db"
@@ -39,6 +39,17 @@ def open_store(database: str, longest: float = 0.0) -> Store:
 
     _make_directory(os.path.dirname(database))
     return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
+
+
+def require(database: str) -> None:
+    """Raise BadInput when this names an SQLite file that is not there: a mistyped name must not make a register."""
+    if "://" not in database and not os.path.exists(database):
+        raise BadInput(
+            f"there is no register at {database}: name another with --database,"
+            f" or make one with `unipam register init --database {database}`",
+            field="database",
+            value=database,
+        )
 
 
 def _make_directory(directory: str) -> None:
