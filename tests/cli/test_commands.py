@@ -122,6 +122,24 @@ def test_status_without_an_agent_fails_and_shows_the_ledger(data_dir: Path, tmp_
     assert "one pool 0: 1 used, 252 free" in told.output
 
 
+def test_status_counts_many_leases_in_doubt_by_their_reason(tmp_path: Path) -> None:
+    ipam = {"type": "host-local", "dataDir": str(tmp_path), "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+    config = json.dumps({"cniVersion": "1.0.0", "name": "one", "ipam": ipam}).encode()
+    ledgers = Ledgers()
+    for number in range(25):
+        env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": f"c{number}", "CNI_NETNS": f"/never/{number}",
+               "CNI_IFNAME": "eth0", "CNI_PATH": "/x"}  # fmt: skip
+        assert answer(Call("host-local", env, config), Context(ledgers)).code == 0
+    ledgers.close_all()
+    told = run("status", "--socket", tmp_path / "none", "--data-dir", tmp_path).output.splitlines()
+    doubtful = [line for line in told if "doubtful" in line]
+    assert doubtful[0].startswith("  doubtful: 25 leases: nothing is known about its network namespace")
+    assert len(doubtful) == 12
+    assert doubtful[-1] == "  doubtful: 15 more (--all names them)"
+    whole = run("status", "--socket", tmp_path / "none", "--data-dir", tmp_path, "--all").output
+    assert whole.count("doubtful") == 25
+
+
 def test_status_waits_for_an_agent_that_is_starting(data_dir: Path, tmp_path: Path) -> None:
     words = [UNIPAM, "status", "--socket", tmp_path / "agent.sock", "--data-dir", data_dir, "--wait", "60"]
     start = [UNIPAM, "agent", "--socket", tmp_path / "agent.sock", "--metrics", ""]

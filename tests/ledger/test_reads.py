@@ -108,6 +108,15 @@ def test_a_pool_is_explained_with_what_fills_it_and_what_frees_next(ledger: Ledg
     assert "Next to be free: 10.0.0.3 at 1970-01-12T13:47:40Z." in text
 
 
+def test_more_namespaces_than_are_named_are_counted(clock: Clock) -> None:
+    ledger, pool = Ledger(MemoryStore(), clock, boot=1), Pool(0, (PoolRange(NET + 1, NET + 20, 96, NET + 1),))
+    for number in range(8):
+        details = json.dumps({"pod": f"space-{number}/web"})
+        ledger.allocate("net", Request(Owner(f"c{number}", "eth0"), (pool,), boot=1, details=details))
+    text = " ".join(explain(ledger, "net", WORLD).sentences)
+    assert "space-4 1, and 3 namespaces more." in text
+
+
 # The past by a pod's name ------------------------------------------------------------------------------------------
 
 

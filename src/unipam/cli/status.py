@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 
 import click
 
@@ -12,7 +15,11 @@ from unipam.cni.call import SOCKET
 from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
+from unipam.model import facts
 from unipam.model.errors import UnipamError
+
+_EXAMPLES = 10
+"""How many leases that leaked, or are in doubt, are named each by each."""
 
 
 @click.command("status")
@@ -27,9 +34,12 @@ from unipam.model.errors import UnipamError
 )
 @click.option("--wait", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
               help="Give an agent that is only starting so long to answer.")  # fmt: skip
+@click.option("--all", "whole", is_flag=True, help="Name every lease that leaked or is in doubt, not the first ten.")
 @format_option
 @click.pass_context
-def command(context: click.Context, path: str, data_dirs: tuple[str, ...], wait: float, output: str) -> None:
+def command(
+    context: click.Context, path: str, data_dirs: tuple[str, ...], wait: float, *, whole: bool, output: str
+) -> None:
     """One look at the node: does the agent answer, are the ledgers sound, how full are the pools, what leaked.
 
     Exit code 1 when the agent does not answer or a ledger cannot be used.
@@ -38,11 +48,12 @@ def command(context: click.Context, path: str, data_dirs: tuple[str, ...], wait:
     Examples:
       unipam status
       unipam status --data-dir /run/cni/networks -o json
+      unipam status --all | grep doubtful
     """
     agent = _agent(path, time.monotonic() + wait)
     ledgers = [_ledger(directory) for directory in data_dirs]
     if output == "table":
-        _print(path, agent, ledgers)
+        _print(path, agent, ledgers, sys.maxsize if whole else _EXAMPLES)
     else:
         show_document({"socket": path, "agent": agent, "ledgers": ledgers}, output)
     if agent["state"] != "answers" or any(ledger["state"] not in {"sound", "none yet"} for ledger in ledgers):
@@ -100,16 +111,17 @@ def _pool(ledger: Ledger, pool: reads.PoolUse) -> dict[str, object]:
 
 
 def _suspect(suspect: reconcile.Suspect) -> dict[str, object]:
-    claim = suspect.claim
+    claim, netns = suspect.claim, facts.read(suspect.claim.details).get("netns")
     return {
         "address": claim.text,
         "container": str(claim.owner),
         "since": when(claim.since),
         "reason": suspect.reason,
+        "because": suspect.reason.replace(f" {netns}", "") if netns else suspect.reason,
     }
 
 
-def _print(path: str, agent: dict[str, object], ledgers: list[dict[str, object]]) -> None:
+def _print(path: str, agent: dict[str, object], ledgers: list[dict[str, object]], most: int) -> None:
     extra = agent.get("reason") or f"{agent.get('ms')} ms"
     click.echo(f"agent   {path}  {agent['state']} ({extra})")
     for ledger in ledgers:
@@ -122,8 +134,19 @@ def _print(path: str, agent: dict[str, object], ledgers: list[dict[str, object]]
                 f" {pool['cooling']} cooling of {pool['size']}; next {pool['next'] or '-'}{_want(pool)}"
             )
         for word in ("leaked", "doubtful"):
-            for lease in _rows(ledger, word):
-                click.echo(f"  {word}: {lease['address']} of {lease['container']} ({lease['reason']})")
+            for line in _suspects(word, _rows(ledger, word), most):
+                click.echo(line)
+
+
+def _suspects(word: str, leases: list[dict[str, object]], most: int) -> Iterator[str]:
+    """Every lease in a line; of more than `most`, how many there are for which reason, and the first ones."""
+    if len(leases) > most:
+        for reason, count in Counter(lease["because"] for lease in leases).most_common():
+            yield f"  {word}: {count} leases: {reason}"
+    for lease in leases[:most]:
+        yield f"  {word}: {lease['address']} of {lease['container']} ({lease['reason']})"
+    if len(leases) > most:
+        yield f"  {word}: {len(leases) - most} more (--all names them)"
 
 
 def _want(pool: dict[str, object]) -> str:

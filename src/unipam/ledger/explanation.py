@@ -136,8 +136,10 @@ def _fill(pool: reads.PoolUse) -> str:
 
 def _fillers(held: list[Claim]) -> list[str]:
     pods = [facts.tell(c.details).pod.partition("/")[0] for c in held]
-    namespaces = Counter(namespace or "(no pod known)" for namespace in pods).most_common(5)
-    return ["Held by namespace: " + ", ".join(f"{name} {count}" for name, count in namespaces) + "."] if held else []
+    namespaces = Counter(namespace or "(no pod known)" for namespace in pods)
+    shown = ", ".join(f"{name} {count}" for name, count in namespaces.most_common(5))
+    more = f", and {len(namespaces) - 5} namespaces more" if len(namespaces) > 5 else ""
+    return [f"Held by namespace: {shown}{more}."] if held else []
 
 
 def _leaks(suspects: list[reconcile.Suspect], what: str) -> list[str]:
