@@ -57,13 +57,13 @@ _INSERT_ENTRY = f"INSERT INTO journal ({ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 
 
 _STANDING = f"""SELECT id,
     EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND until IS NOT NULL),
-    EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND holder = ?2),
-    (SELECT at FROM fence WHERE parent = s.id AND holder = ?2 AND interface = ?3)
-    FROM claim AS s WHERE holder = ?1 AND kind = '{SPACE}'"""
+    EXISTS (SELECT 1 FROM claim WHERE parent = s.id AND holder = ?),
+    (SELECT at FROM fence WHERE parent = s.id AND holder = ? AND interface = ?)
+    FROM claim AS s WHERE holder = ? AND kind = '{SPACE}'"""
 _INSERT_RUN = "INSERT INTO run (parent, first, last) VALUES (?, ?, ?)"
 _DELETE_RUN = "DELETE FROM run WHERE parent = ? AND first = ?"
-_BEFORE = """SELECT first, last, (SELECT min(first) FROM run WHERE parent = ?1 AND first > ?2)
-    FROM run WHERE parent = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1"""
+_BEFORE = """SELECT first, last, (SELECT min(first) FROM run WHERE parent = ? AND first > ?)
+    FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1"""
 _BEGIN = "UPDATE run SET first = ? WHERE parent = ? AND first = ?"
 _AMONG = "holder IN (SELECT value FROM json_each(?))"
 _END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
@@ -115,7 +115,7 @@ class SqliteTx:
         return int(row[0]) if row else None
 
     def standing(self, space: str, owner: Owner) -> Standing | None:
-        row = self._do(_STANDING, (space, *owner)).fetchone()
+        row = self._do(_STANDING, (owner.holder, *owner, space)).fetchone()
         return row and Standing(row[0], bool(row[1]), bool(row[2]), row[3] or 0.0)
 
     def spaces(self) -> list[tuple[int, str]]:
@@ -174,7 +174,8 @@ class SqliteTx:
         return int(row[0])
 
     def gap(self, parent: int, first: int, last: int) -> int | None:
-        row = self._do(_BEFORE, (parent, _key(first))).fetchone()
+        key = _key(first)
+        row = self._do(_BEFORE, (parent, key, parent, key)).fetchone()
         if row:
             end = _place(row[1]) + 1
             first = max(first, end)  # runs are coalesced: what follows one is free
@@ -330,14 +331,15 @@ class SqliteTx:
         holders: Collection[str] | None = None,
         limit: int = 1000,
     ) -> list[Entry]:
+        key = _key(address or 0)
         wanted = [
             ("parent = ?", (parent,), parent > 0),
-            ("first <= ?1 AND last >= ?1", (_key(address or 0),), address is not None),
+            ("first <= ? AND last >= ?", (key, key), address is not None),
             ("holder >= ? AND holder < ?", (holder, holder + "\U0010ffff"), bool(holder)),
             (_AMONG, (_array(holders or ()),), holders is not None),
         ]
-        where = " AND ".join(sql.replace("?1", "?") for sql, _, given in wanted if given) or "1"
-        values = [v for sql, vs, given in wanted if given for v in (vs * 2 if "?1" in sql else vs)]
+        where = " AND ".join(sql for sql, _, given in wanted if given) or "1"
+        values = [value for _, values, given in wanted if given for value in values]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
         return [_entry(row) for row in rows]
 
