@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -183,6 +185,23 @@ class Agent:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def databases_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test leaves open: since Python 3.13 a forgotten SQLite connection is a warning, and so a failure."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remembered(*args: Any, **given: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **given))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
+    yield
+    for connection in opened:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # one that another thread made, and closes
+            connection.close()
 
 
 @pytest.fixture(scope="session")

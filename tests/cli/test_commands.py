@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -212,3 +213,15 @@ def test_a_database_that_is_not_there_is_not_made_by_mistake(tmp_path: Path) -> 
     assert run("register", "init", "--database", mistyped).output == f"an empty register is at {mistyped}\n"
     assert run("register", "init", "--database", mistyped).output == f"there is a register at {mistyped} already\n"
     assert run("space", "list", "--database", mistyped).exit_code == 0
+
+
+def test_no_command_leaves_a_ledger_open(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: opened.append(connect(*a, **k)) or opened[-1])
+    for words in (("lease", "list"), ("pool", "list"), ("explain", "one"), ("status", "--socket", tmp_path / "none")):
+        run(*words, "--data-dir", data_dir)
+    assert len(opened) == 4
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")

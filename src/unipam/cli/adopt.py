@@ -8,10 +8,11 @@ import click
 
 from unipam.agent.runtime import ask
 from unipam.cli.adopt_azure import azure_vnet_ipam
+from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.dialects.host_local import directory
 from unipam.ledger.adopted import identify
-from unipam.ledger.open import FILE, Ledgers, started
+from unipam.ledger.open import FILE, started
 
 _COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
 
@@ -59,7 +60,7 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: st
     else:
         rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
     if runtime:
-        identify(Ledgers().at(data_dir), runtime, started())
+        identify(command_ledgers().at(data_dir), runtime, started())
     show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 
@@ -83,7 +84,7 @@ def _adopt(data_dir: str, network: str, dry_run: bool, *, named: bool) -> dict[s
     if directory.is_given_back(path) and not named:
         action = f"given back: --network {network} takes it over again"
     elif not dry_run:
-        ledger = Ledgers().at(data_dir)
+        ledger = command_ledgers().at(data_dir)
         if network in handover.begun(ledger):  # somebody was killed while giving it back: it is all still there
             originals.wait("host-local")
             of_host_local(ledger, data_dir).to(network).undo()
@@ -96,7 +97,7 @@ def _adopt(data_dir: str, network: str, dry_run: bool, *, named: bool) -> dict[s
 def _roll_back(data_dir: str, networks: tuple[str, ...], dry_run: bool) -> list[dict[str, object]]:
     from unipam.cli import give_back
 
-    ledger = Ledgers().find(data_dir)
+    ledger = command_ledgers().find(data_dir)
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {data_dir}/{FILE}: nothing to give back")
     way = give_back.of_host_local(ledger, data_dir, networks)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import click
 
+from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import format_option, show
 from unipam.cni import originals
 from unipam.dialects.azure_vnet import state
 from unipam.dialects.azure_vnet.config import NAMES, data_dir
 from unipam.ledger.change import Inheritance
 from unipam.ledger.learned import LearnedPool, snapshot
-from unipam.ledger.open import FILE, Ledgers, started
+from unipam.ledger.open import FILE, started
 from unipam.model.errors import Missing, StoreBroken
 
 _COLUMNS = ("pool", "interface", "action", "addresses", "leases")
@@ -60,7 +61,7 @@ def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, 
         raise click.ClickException(f"{error.message} {error.facts['details']}") from None
     action = "would adopt" if dry_run else "adopted"
     if not dry_run:
-        ledger = Ledgers().at(place)
+        ledger = command_ledgers().at(place)
 
         def take_over() -> Inheritance:
             originals.wait(plugin)
@@ -78,7 +79,7 @@ def _roll_back(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[s
     from unipam.cli import give_back
     from unipam.ledger import handover
 
-    ledger = Ledgers().find(place)
+    ledger = command_ledgers().find(place)
     if ledger is None:
         raise click.ClickException(f"there is no ledger at {place}/{FILE}: nothing to give back")
     way = give_back.of_azure_vnet(ledger, plugin, place, path)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from unipam.cli.ledger import command_ledgers
 from unipam.cni import originals
 from unipam.dialects.azure_vnet.config import data_dir as azure_data_dir
 from unipam.dialects.azure_vnet.record import StateFile
@@ -22,7 +23,7 @@ from unipam.ledger import handover, refresh
 from unipam.ledger.handover import Handover, Holding
 from unipam.ledger.learned import snapshot
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import Ledgers, started
+from unipam.ledger.open import started
 from unipam.model.errors import Refused, UnipamError
 from unipam.model.records import Claim
 
@@ -93,8 +94,8 @@ def of_plugins(plugins: Iterable[str], data_dirs: Sequence[str], *, dry_run: boo
     found = []
     for plugin in plugins:
         for place in map(os.path.abspath, data_dirs if plugin == "host-local" else [azure_data_dir(plugin)]):
-            ledgers = Ledgers()
-            ledger = ledgers.at(place) if os.path.isdir(place) and not dry_run else ledgers.find(place)
+            opened = command_ledgers()
+            ledger = opened.at(place) if os.path.isdir(place) and not dry_run else opened.find(place)
             if ledger is not None and plugin == "host-local":
                 found.append(of_host_local(ledger, place))
             elif ledger is not None:

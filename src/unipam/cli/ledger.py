@@ -12,9 +12,16 @@ from unipam.ledger.open import FILE, Ledgers
 from unipam.ledger.reads import Lease, Past
 
 
+def command_ledgers() -> Ledgers:
+    """Return ledgers that are let go of when the command ends."""
+    opened = Ledgers()
+    click.get_current_context().call_on_close(opened.close_all)
+    return opened
+
+
 def open_ledger(data_dir: str) -> Ledger:
     """The ledger in a data directory; a usage error that names the way out when there is none."""
-    found = Ledgers().find(os.path.abspath(data_dir))
+    found = command_ledgers().find(os.path.abspath(data_dir))
     if found is None:
         raise click.ClickException(
             f"there is no ledger at {data_dir}/{FILE}: name another with --data-dir, or wait for the first ADD"

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import click
 
+from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import format_option, show_document, when
 from unipam.cni.call import SOCKET
 from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import FILE, Ledgers
+from unipam.ledger.open import FILE
 from unipam.model import facts
 from unipam.model.errors import UnipamError
 
@@ -85,7 +86,7 @@ def _ask(path: str) -> dict[str, object]:
 
 def _ledger(directory: str) -> dict[str, object]:
     try:
-        ledger = Ledgers().find(directory)
+        ledger = command_ledgers().find(directory)
         if ledger is None:
             return {"directory": directory, "state": "none yet"}
         world = reconcile.look_around(ledger.boot)
