@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from unipam.diagnose.source import expand, never_ends
+from unipam.diagnose.source import NOT_SOURCES, expand, never_ends
 from unipam.diagnose.systems import gives_addresses
 
 NODE_PLACES = (
@@ -35,8 +35,9 @@ NODE_PLACES = (
     "/var/log/pods/*/*/*.log*",
     "/var/log/containers/*.log",
     "/var/lib/unipam/*/unipam.db",
+    "/var/lib/unipam/*/unipam.db-wal",
 )
-"""Where the systems keep what a diagnosis wants, on a Linux node."""
+"""Where the systems keep what a diagnosis wants, on a Linux node, with what must be copied beside it."""
 
 UNITS = ("kubelet", "containerd", "docker", "crio", "unipam-agent")
 """The units whose journal tells of pods and their networks."""
@@ -52,7 +53,7 @@ def node_paths(root: str = "/") -> list[Path]:
         directory, pattern = _split(place)
         for match in sorted(_inside(base, directory).glob(pattern)):
             path = _followed(base, match)
-            if path.exists() and not never_ends(path) and _wanted(match):
+            if not path.name.endswith(NOT_SOURCES) and path.exists() and not never_ends(path) and _wanted(match):
                 found.append(path)
     return expand([str(path) for path in dict.fromkeys(found)]) if found else []
 

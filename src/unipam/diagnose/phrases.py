@@ -341,6 +341,8 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "stale-reservations": _Phrases.stale_ranges,
     "release-by-workload": _Phrases.release,
     "state-corrupt": _Phrases.reason,
+    "ledger-damaged": _Phrases.reason,
+    "ledger-unread": _Phrases.reason,
     "refresh-failed": _Phrases.reason,
     **dict.fromkeys(
         (

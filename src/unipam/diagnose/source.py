@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
 
-_NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
+NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
 """Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
 
 _LEASE_NAME = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F_]*[:_][0-9a-fA-F:_.]+$")
@@ -87,7 +87,7 @@ def _under(path: Path) -> Iterator[Path]:
         yield path
         return
     for entry in sorted(path.iterdir()):
-        if entry.name.endswith(_NOT_SOURCES):
+        if entry.name.endswith(NOT_SOURCES):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _under(entry)
