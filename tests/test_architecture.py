@@ -42,7 +42,7 @@ TABLES = {"protocol": plugin.CODES} | {name: registry.plugin(name).codes for nam
 
 def test_every_error_stands_in_the_one_tree() -> None:
     for found in pkgutil.walk_packages(unipam.__path__, "unipam."):
-        if ".diagnose" not in found.name and not found.name.endswith("__main__"):
+        if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
     assert {kind.__module__ for kind in tree() if kind.__module__.startswith("unipam.")} == {errors.__name__}
 

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from unipam.diagnose.node import journal_command, node_paths
 from unipam.diagnose.run import diagnose, diagnose_bytes
-from unipam.diagnose.source import Unreadable
+from unipam.model.errors import UnreadableInput
 
-__all__ = ["Unreadable", "diagnose", "diagnose_bytes", "journal_command", "node_paths"]
+__all__ = ["UnreadableInput", "diagnose", "diagnose_bytes", "journal_command", "node_paths"]

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
+from unipam.model.errors import UnreadableInput
+
 CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
@@ -32,13 +34,9 @@ _ROTATED = re.compile(r"^(?P<stem>.+?\.log)(?:\.(?P<number>\d+))?(?P<packed>\.gz
 _DATED = re.compile(r"^(?P<stem>.+?)-(?P<date>\d{4}-?\d\d-?\d\d[^/]*?)\.log(?P<packed>\.gz)?$")
 
 
-class Unreadable(Exception):
-    """An input that cannot be read: ``path`` and the system's reason."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+def unreadable(path: str, reason: str) -> UnreadableInput:
+    """Return the error of an input that cannot be read, with the system's or our own reason."""
+    return UnreadableInput(f"{path}: {reason}", path=path, reason=reason)
 
 
 class Reader(Protocol):
@@ -52,22 +50,22 @@ def is_lease_directory(path: Path) -> bool:
     try:
         names = [entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)]
     except OSError as error:
-        raise Unreadable(str(path), error.strerror or "cannot be read") from None
+        raise unreadable(str(path), error.strerror or "cannot be read") from None
     return any(name == "lock" or name.startswith("last_reserved_ip.") or _LEASE_NAME.match(name) for name in names)
 
 
 def expand(paths: list[str]) -> list[Path]:
     """Every file, and every host-local directory, under the given paths; rotated logs oldest first.
 
-    Raises ``Unreadable`` for a path that does not exist, cannot be listed, or need never end.
+    Raises ``UnreadableInput`` for a path that does not exist, cannot be listed, or need never end.
     """
     found: list[Path] = []
     for text in paths:
         path = Path(text)
         if not path.exists():
-            raise Unreadable(text, "no such file or directory")
+            raise unreadable(text, "no such file or directory")
         if kind := never_ends(path):
-            raise Unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
+            raise unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
         found.extend(_under(path) if path.is_dir() else [path])
     return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
 
@@ -119,7 +117,7 @@ def _reading_order(path: Path) -> tuple[str, int, str, int]:
 def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
     """The input as plain bytes, and a function that tells how far into the file it is. None is standard input.
 
-    Raises ``Unreadable`` when it cannot be opened.
+    Raises ``UnreadableInput`` when it cannot be opened.
     """
     if path is None:
         yield _unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
@@ -127,7 +125,7 @@ def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise Unreadable(str(path), error.strerror or "cannot be opened") from None
+        raise unreadable(str(path), error.strerror or "cannot be opened") from None
     with file:
         yield _unpacked(file), file.tell if file.seekable() else lambda: 0
 

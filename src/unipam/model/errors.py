@@ -6,6 +6,7 @@
     │   ├── Undecodable          not JSON, or not of the expected shape
     │   ├── BadConfig            a configuration that makes no sense
     │   ├── BadValue             one field breaks its rule
+    │   ├── UnreadableInput      a file or directory that was named cannot be read
     │   └── UnsupportedVersion   a protocol version that nobody here speaks
     ├── Refused                  understood, and the rules say no
     │   ├── Duplicate            the owner holds an address of this pool already
@@ -73,6 +74,10 @@ class BadConfig(BadInput):
 
 class BadValue(BadInput):
     """One field breaks its rule. Facts: field, value, and where there is one, suggestion."""
+
+
+class UnreadableInput(BadInput):
+    """A file or directory that was named cannot be read. Facts: path, reason."""
 
 
 class UnsupportedVersion(BadInput):
