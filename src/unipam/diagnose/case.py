@@ -31,8 +31,7 @@ SHORT_ENDPOINT = 8
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
-_KIND_LENGTH = 12
-"""Facts that begin alike are of one kind: a thousand sandboxes must not crowd out the one pool."""
+"""A thousand sandboxes must not crowd out the one pool."""
 
 MAX_TRACKS = 6_000
 MAX_EVENTS_PER_TRACK = 12
@@ -189,13 +188,16 @@ class Case:
         """Whether any of the kinds was seen."""
         return any(kind in kinds for kind, _ in self.signals)
 
-    def fact(self, text: str, where: Evidence | Callable[[], Evidence]) -> None:
-        """Record something the input shows that is neither good nor bad. *where* may be made only when it is new."""
+    def fact(self, kind: str, text: str, where: Evidence | Callable[[], Evidence]) -> None:
+        """Record something the input shows that is neither good nor bad. *where* may be made only when it is new.
+
+        Of each *kind* only the first ``MAX_FACTS_OF_A_KIND`` are kept; the report does not show it.
+        """
         fact = self.facts.get(text)
         if fact is not None:
             fact.count += 1
-        elif self._fact_kinds[text[:_KIND_LENGTH]] < MAX_FACTS_OF_A_KIND and len(self.facts) < MAX_FACTS:
-            self._fact_kinds[text[:_KIND_LENGTH]] += 1
+        elif self._fact_kinds[kind] < MAX_FACTS_OF_A_KIND and len(self.facts) < MAX_FACTS:
+            self._fact_kinds[kind] += 1
             self.facts[text] = Fact(text, [where() if callable(where) else where])
         else:
             self.facts_left_out += 1

@@ -52,6 +52,7 @@ def compare_with_pods(case: Case) -> None:
             holder.pod = holder.pod or case.living.of(holder.address)
         if not strange:
             case.fact(
+                "reservations-with-pods",
                 f"Each of the {len(pool.holders)} reservations in {pool.name} is the address of a listed pod.",
                 pool.evidence[0],
             )

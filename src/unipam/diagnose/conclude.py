@@ -6,7 +6,7 @@ Everything here looks at the finished case file; nothing is read any more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from unipam.diagnose import comparisons, variants, verdict
 from unipam.diagnose.addresses import NO_ADDRESS, by_address
@@ -21,22 +21,9 @@ _REFUSING = {kind for kind, meaning in catalogue().items() if meaning.severity i
 
 
 def conclude(case: Case) -> Report:
-    """The report of a case."""
-    _name_pods(case)
-    _own_the_nameless(case)
-    _holders_from_tracks(case)
-    comparisons.compare_with_the_living(case)
-    comparisons.compare_with_pods(case)
-    comparisons.one_address_two_pods(case)
-    comparisons.full_cilium_nodes(case)
-    comparisons.given_twice(case)
-    comparisons.left_over_ranges(case)
-    _not_yet_filled(case)
-    _alone(case)
-    _clocks(case)
-    _at_the_start(case)
-    _served_by_cns(case)
-    variants.with_calico(case)
+    """Return the report of a case."""
+    for run in PASSES:
+        run(case)
     found = verdict.ranked(case)
     wrong = [each for each in found if each.severity != "note"]
     result = verdict.outcome(case, wrong)
@@ -216,3 +203,30 @@ def _by_address_or_time(item: tuple[str, Iterable[Event]]) -> tuple[int, float, 
 def _timeline(case: Case) -> list[Track]:
     ordered = sorted(case.tracks.items(), key=_by_address_or_time)
     return [Track(subject, list(track), case.dropped[subject]) for subject, track in ordered[:MAX_TIMELINE]]
+
+
+PASSES: tuple[Callable[[Case], None], ...] = (
+    # Who is who. Events get the names of their pods before holders are made of them; all that follows compares names.
+    _name_pods,
+    _own_the_nameless,
+    _holders_from_tracks,
+    # What two sources say together, over pools with all their holders. The living before the pods: who is told as
+    # leaked is not told once more as one without a pod.
+    comparisons.compare_with_the_living,
+    comparisons.compare_with_pods,
+    comparisons.one_address_two_pods,
+    comparisons.full_cilium_nodes,
+    comparisons.given_twice,
+    comparisons.left_over_ranges,
+    # What signals mean beside others. A pool that was only not filled yet is no failure that explains another; then it
+    # is known which failures stand alone, and which pods wait although nothing told that they were refused.
+    _not_yet_filled,
+    _alone,
+    _clocks,
+    # After that, what a node says while it starts becomes a note: until here it explains tries that failed meanwhile.
+    _at_the_start,
+    # The network variant, last: a probe at the start does not show that CNS gives the addresses.
+    _served_by_cns,
+    variants.with_calico,
+)
+"""What is done to a finished case, in this order: each pass reads what those before it have written."""

@@ -49,7 +49,7 @@ def _read_lease(case: Case, path: Path) -> Lease | None:
             content = file.read(_CONTENT_LIMIT)
         since = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
     except OSError as error:
-        case.fact(f"{path} cannot be read: {error.strerror}.", evidence(str(path), 1, ""))
+        case.fact("unreadable-reservation", f"{path} cannot be read: {error.strerror}.", evidence(str(path), 1, ""))
         return None
     container, _, interface = content.decode("utf-8", "replace").strip().partition("\r\n")
     return Lease(
@@ -67,9 +67,11 @@ class LeaseDirectory:
 
     def tell(self) -> None:
         if not self.leases:
-            self.case.fact(f"{self.network}: no reservations.", self.where)
+            self.case.fact("reservations", f"{self.network}: no reservations.", self.where)
             return
-        self.case.fact(f"{self.network}: {len(self.leases)} reservation(s): {self._shown()}.", self.where)
+        self.case.fact(
+            "reservations", f"{self.network}: {len(self.leases)} reservation(s): {self._shown()}.", self.where
+        )
         self._format()
         self._empty()
         self._ranges()
@@ -92,12 +94,17 @@ class LeaseDirectory:
             return
         if set(sizes) <= {64, 12}:
             self.case.fact(
+                "reservation-format",
                 "Old file format (64 bytes: the container id alone, no interface name). Age alone does not prove "
                 "a leak: that takes the list of live sandboxes.",
                 self.where,
             )
         elif any(size > 64 for size in sizes):
-            self.case.fact("File format with the interface name (container id, line end, interface).", self.where)
+            self.case.fact(
+                "reservation-format",
+                "File format with the interface name (container id, line end, interface).",
+                self.where,
+            )
 
     def _empty(self) -> None:
         empty = [lease for lease in self.leases if lease.size == 0]

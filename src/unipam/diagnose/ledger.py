@@ -92,7 +92,7 @@ def read(case: Case, path: Path) -> int:
 
 def _unread(case: Case, path: Path, where: Evidence, error: StoreBroken | StoreBusy) -> None:
     if "application" in error.facts:
-        case.fact(f"{path} is another program's SQLite file.", where)
+        case.fact("foreign-database", f"{path} is another program's SQLite file.", where)
     elif "damage" in error.facts:
         case.signal("ledger-damaged", str(path), where, values={"reason": str(error.facts["damage"])})
     else:
@@ -124,7 +124,7 @@ class _Ledger:
         held, cooling = (sum(self.tx.count(number, *part, state) for part in parts) for state in (HELD, COOLING))
         size = sum(part.last - part.first + 1 for part in parts)
         text = f"unipam's ledger, network {network}, pool {pool}: {held} of {size} addresses held, {cooling} cooling."
-        self.case.fact(text, self.where)
+        self.case.fact("ledger-pool", text, self.where)
         told = self.case.pool(f"unipam {network}{suffix}", KIND)
         told.capacity, told.in_use, told.evidence = size, held, [self.where]
         return _Use(pool, told.name, held, size)
@@ -136,7 +136,9 @@ class _Ledger:
                 states[claim.state] += 1
                 self._hold(network, claim)
         for state, count in states.items():
-            self.case.fact(f"unipam's ledger, network {network.name}: {count} lease(s) {state}.", self.where)
+            self.case.fact(
+                "ledger-leases", f"unipam's ledger, network {network.name}: {count} lease(s) {state}.", self.where
+            )
         if states[HELD] and not network.pools:
             self.case.pool(f"unipam {network.name}", KIND).in_use = states[HELD]
 

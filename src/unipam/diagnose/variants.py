@@ -113,7 +113,7 @@ def azure_call(case: Case, ipam: str, mode: str, pod: str, where: Callable[[], E
         case.calico_sign = where()
     text = f"The calls come from azure-vnet, mode {mode or 'not named'}, IPAM {ipam}."
     new = text not in case.facts
-    case.fact(text, where)
+    case.fact("azure-call", text, where)
     name = {"azure-vnet-ipam": "azure-cni", "azure-cns": "azure-cns"}.get(ipam)
     if new and name:
         seen(case, name, where(), f"mode {mode}" if mode else "")

@@ -78,7 +78,9 @@ class _Block:
         free = len(self.obj.items_of("unallocated"))
         owner = self.obj.text("affinity").removeprefix("host:") or "no node"
         self.case.fact(
-            f"Block {self.cidr} of {owner}: {len(allocations)} of {size} addresses allocated, {free} free.", self.where
+            "calico-block",
+            f"Block {self.cidr} of {owner}: {len(allocations)} of {size} addresses allocated, {free} free.",
+            self.where,
         )
         self._special(allocations)
         self._orphan(allocations)
@@ -107,12 +109,17 @@ class _Block:
         for allocation in allocations:
             if allocation.type.endswith("TunnelAddress") or allocation.handle.startswith(_TUNNELS):
                 self.case.fact(
+                    "calico-tunnel-address",
                     f"{allocation.address} is a node's tunnel address ({allocation.handle}): neither a pod nor a leak.",
                     allocation.where,
                 )
         reserved = sum(allocation.handle == _WINDOWS for allocation in allocations)
         if reserved:
-            self.case.fact(f"{reserved} addresses of {self.cidr} are reserved for the Windows host.", self.where)
+            self.case.fact(
+                "calico-windows-host",
+                f"{reserved} addresses of {self.cidr} are reserved for the Windows host.",
+                self.where,
+            )
 
     def _orphan(self, allocations: list[_Allocation]) -> None:
         if self.obj.text("affinity") or not allocations or self.obj.get("deleted") is True:
@@ -212,7 +219,7 @@ def _handle(case: Case, document: Document, obj: Obj) -> None:
     blocks = ", ".join(f"{count} in {cidr}" for cidr, count in obj.obj("block").items())
     where = document.where(obj.line)
     if blocks:
-        case.fact(f"Handle {name}: {blocks}.", where)
+        case.fact("calico-handle", f"Handle {name}: {blocks}.", where)
     else:
         case.signal("calico-orphan-handles", "", where, values={"handles": 1}, handles=[name])
 
@@ -229,11 +236,12 @@ def _installation(case: Case, document: Document, obj: Obj) -> None:
     network = _key(obj, "calicoNetwork")
     pools = _key(network, "ipPools") if isinstance(network, Obj) else None
     entries = [pool for pool in (pools if isinstance(pools, list) else [pools]) if isinstance(pool, Obj)]
-    case.fact(f"Tigera Installation: CNI {cni_type}, IPAM {ipam_type}.", where)
+    case.fact("calico-installation", f"Tigera Installation: CNI {cni_type}, IPAM {ipam_type}.", where)
     for pool in entries:
         cidr, block = _key(pool, "cidr"), _key(pool, "blockSize")
         if ipam_type == "HostLocal":
             case.fact(
+                "calico-unused-pool",
                 f"IPAM is host-local although an IPPool {cidr} with block size {block} exists: pool and blocks "
                 f"are not used for pods; {cidr} is the "
                 "cluster CIDR.",
@@ -252,7 +260,9 @@ def _installation(case: Case, document: Document, obj: Obj) -> None:
 def _pool(case: Case, document: Document, spec: Obj) -> None:
     where = document.where(spec.line_of("cidr"))
     state = "disabled" if spec.get("disabled") is True else "enabled"
-    case.fact(f"IPPool {spec.text('cidr')}: block size /{spec.text('blockSize') or '26'}, {state}.", where)
+    case.fact(
+        "calico-pool", f"IPPool {spec.text('cidr')}: block size /{spec.text('blockSize') or '26'}, {state}.", where
+    )
     overlap_with_services(case, spec.text("cidr"), where)
 
 

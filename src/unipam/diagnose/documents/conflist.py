@@ -116,7 +116,7 @@ class _Configuration:
         }
         details = [f"{what} {value}" for what, value in shown.items() if value]
         variants.seen(self.case, name, self.where, *details, certain=certain and not self.template)
-        self.case.fact(self.summary(), self.where)
+        self.case.fact("configuration", self.summary(), self.where)
         if self.ipam_type == "host-local":
             self.ranges()
         if self.type == "calico" or self.ipam_type == "calico-ipam":
@@ -125,6 +125,7 @@ class _Configuration:
             self.unusual()
         if self.ipam_type == "azure-vnet-ipam" and not self.ipam.text("subnet"):
             self.case.fact(
+                "azure-vnet-ipam-subnet",
                 "azure-vnet-ipam finds its subnet at the first ADD; Calico's policy, if any, does not change this "
                 "file.",
                 self.where,
@@ -182,11 +183,14 @@ class _Configuration:
                 network = ipaddress.ip_network(subnet, strict=False)
             except ValueError:
                 self.case.fact(
-                    f"host-local takes its range from the node's podCIDR ({subnet}); state in {directory}.", self.where
+                    "host-local-range",
+                    f"host-local takes its range from the node's podCIDR ({subnet}); state in {directory}.",
+                    self.where,
                 )
                 continue
             usable = max(0, network.num_addresses - 3)
             self.case.fact(
+                "host-local-range",
                 f"host-local range {subnet}: {usable} usable pod addresses (network, broadcast and gateway are "
                 f"not given out); state in {directory}. "
                 "The range should equal the node's podCIDR.",
@@ -194,6 +198,7 @@ class _Configuration:
             )
             if network.version == 4 and network.prefixlen < _BIG_RANGE:
                 self.case.fact(
+                    "wide-range",
                     f"{subnet} is as wide as a whole cluster: safe only while there is one node, for host-local "
                     "knows only its own node.",
                     self.where,
@@ -201,15 +206,20 @@ class _Configuration:
 
     def calico(self) -> None:
         if self.ipam_type == "calico-ipam":
-            self.case.fact("Calico IPAM: blocks of /26 unless the pool says otherwise.", self.where)
+            self.case.fact(
+                "calico-block-size", "Calico IPAM: blocks of /26 unless the pool says otherwise.", self.where
+            )
         node, log = self.main.text("nodename"), self.main.text("log_file_path")
         if node and not _PLACEHOLDER.search(node):
             self.case.fact(
+                "calico-node-name",
                 f"Calico keys its affinities by the node name {node}.",
                 self.document.where(self.main.line_of("nodename")),
             )
         if log:
-            self.case.fact(f"Calico's CNI log is {log}.", self.document.where(self.main.line_of("log_file_path")))
+            self.case.fact(
+                "calico-log", f"Calico's CNI log is {log}.", self.document.where(self.main.line_of("log_file_path"))
+            )
 
     def unusual(self) -> None:
         """What the kubenet template of AKS has and this file does not."""

@@ -59,7 +59,7 @@ def _node(case: Case, document: Document, obj: Obj) -> None:
     cidrs = [str(cidr) for cidr in spec.items_of("podCIDRs")] or [spec.text("podCIDR")]
     for cidr in filter(None, cidrs):
         case.pod_cidrs.setdefault(cidr, document.where(spec.line_of("podCIDR")))
-        case.fact(f"Node {name} has the podCIDR {cidr}.", document.where(spec.line_of("podCIDR")))
+        case.fact("pod-cidr", f"Node {name} has the podCIDR {cidr}.", document.where(spec.line_of("podCIDR")))
 
 
 def _sandbox(case: Case, document: Document, obj: Obj, identity: str, *, ready: bool) -> None:

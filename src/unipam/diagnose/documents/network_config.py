@@ -60,6 +60,7 @@ def _node(case: Case, document: Document, obj: Obj) -> bool:
         f"{_value(part, 'type') or 'vnet'} ({_value(part, 'assignmentMode') or 'dynamic'})" for part in containers
     )
     case.fact(
+        "node-network-config",
         f"NodeNetworkConfig {name}: requested {requested}, allocated {allocated}, {assigned} listed; "
         f"{kinds or 'no network container'}.",
         where,
@@ -107,6 +108,7 @@ def _addresses(case: Case, document: Document, obj: Obj) -> None:
     where = document.where(obj.line_of("IPConfigurationStatus"))
     states = Counter(part.text("state") or part.text("State") for part in entries)
     case.fact(
+        "cns-addresses",
         f"CNS holds {len(entries)} addresses: {', '.join(f'{count} {state}' for state, count in states.items())}.",
         where,
     )

@@ -206,6 +206,7 @@ class AzureText:
         where = evidence(self.file, number, line)
         pool.evidence = [*pool.evidence, where][-3:]
         self.case.fact(
+            "pool-size",
             f"Pool {subnet} on {interface}: {capacity} usable addresses for pods (the wireserver's, without the "
             "host's own).",
             where,
@@ -252,7 +253,9 @@ class _Line(SessionLine):
             self.fail(returned[2].decode("utf-8", "replace"))
         elif match:
             self.session.by = match[1].decode()
-            self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where)
+            self.log.case.fact(
+                "plugin-version", f"{self.session.by} {match[2].decode()}, text log generation.", self.where
+            )
 
     def restored(self) -> None:
         clocks, saved_at = self.log.case.clocks, self.log.saved_at

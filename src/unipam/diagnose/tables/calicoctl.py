@@ -46,6 +46,7 @@ def read(case: Case, file: str, lines: Numbered) -> set[int]:
         elif (borrowed := _BORROWED.search(text)) is not None:
             owner = borrowed["owner"] or "no node"
             case.fact(
+                "calico-borrowed",
                 f"{borrowed['ip']} is borrowed by {borrowed['node']} from block {borrowed['block']} of {owner}.",
                 evidence(file, number, text),
             )
@@ -61,7 +62,9 @@ def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> N
     total = ipaddress.ip_network(row["cidr"], strict=False).num_addresses
     used = round(float(row["used"]))
     kind = "Pool" if row["grouping"] == "IP Pool" else "Block"
-    case.fact(f"{kind} {row['cidr']}: {used:,} of {total:,} addresses in use ({row['share']} %).", where)
+    case.fact(
+        "calico-occupancy", f"{kind} {row['cidr']}: {used:,} of {total:,} addresses in use ({row['share']} %).", where
+    )
     pool = case.pool(row["cidr"], "Calico pool" if kind == "Pool" else "Calico block")
     pool.capacity, pool.in_use = total, used
     pool.evidence = [where]
@@ -91,7 +94,7 @@ def _check(case: Case, file: str, lines: Numbered) -> set[int]:
             leaked.append(address[1])
             known.add(number)
         if (node := _NODE_COUNT.search(text)) is not None:
-            case.fact(f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
+            case.fact("calico-node-allocations", f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
     if not counts.keys() & {"leaked", "unallocated", "handles", "problems"}:
         return known
     _judge(case, counts, where, leaked)
@@ -120,6 +123,6 @@ def _judge(case: Case, counts: dict[str, int], where: dict[str, Evidence], leake
         case.signal("calico-other-problems", "", where["problems"], values=dict(counts))
     for name, words in _CLEAN.items():
         if counts.get(name) == 0 and counts.get("leaked"):
-            case.fact(words, where[name])
+            case.fact("calico-check", words, where[name])
     if counts.get("problems") == 0:
-        case.fact("`calicoctl ipam check` found no problem.", where["problems"])
+        case.fact("calico-check", "`calicoctl ipam check` found no problem.", where["problems"])

@@ -45,6 +45,7 @@ def _network_config(case: Case, file: str, number: int, text: str, row: re.Match
     groups = row.groupdict()
     kind, mode = groups.get("type") or "", groups.get("mode") or ""
     case.fact(
+        "node-network-config",
         f"NodeNetworkConfig {row['node']}: requested {requested}, allocated "
         f"{allocated}{f', {mode} {kind}' if kind else ''}.",
         where,
@@ -77,6 +78,7 @@ def _pod_cidr(case: Case, file: str, number: int, text: str, cidr: str) -> None:
     except ValueError:
         return
     case.fact(
+        "pod-cidr",
         f"The node's podCIDR is {cidr}: at most {max(0, network.num_addresses - 3):,} pods with an address of it.",
         where,
     )

@@ -85,11 +85,25 @@ def _net_d(case: Case, file: str, directory: str, entries: list[tuple[str, int, 
     pod_networks = [entry for entry in configs if "loopback" not in entry[0]]
     if pod_networks:
         name, number, text = pod_networks[0]
-        case.fact(f"Active configuration: {name}, the first valid name in order.", evidence(file, number, text))
+        case.fact(
+            "configuration-active",
+            f"Active configuration: {name}, the first valid name in order.",
+            evidence(file, number, text),
+        )
     for name, number, text in pod_networks[1:]:
-        case.fact(f"{name} comes later in order and is not used by the runtime.", evidence(file, number, text))
+        case.fact(
+            "configuration-unused",
+            f"{name} comes later in order and is not used by the runtime.",
+            evidence(file, number, text),
+        )
     for name, number, text in disabled:
-        case.fact(f"{name} is disabled by its suffix; the runtime ignores it.", evidence(file, number, text))
+        case.fact(
+            "configuration-disabled",
+            f"{name} is disabled by its suffix; the runtime ignores it.",
+            evidence(file, number, text),
+        )
     for name, number, text in configs:
         if "loopback" in name:
-            case.fact(f"{name} is the loopback, not a pod network.", evidence(file, number, text))
+            case.fact(
+                "configuration-loopback", f"{name} is the loopback, not a pod network.", evidence(file, number, text)
+            )
