@@ -119,6 +119,7 @@ BREACHES = {
     "apis": ("server/native/grants.py", "import unipam.server.azure_ipam.spaces"),
     "pure": ("model/rules.py", "import time"),
     "sqlite": ("ledger/reads.py", "import sqlite3"),
+    "ipaddress": ("diagnose/tables/pods.py", "import ipaddress"),
     "loops": ("plan/blocks.py", "import asyncio"),
     "dialects": ("dialects/azure_vnet/pools.py", "import unipam.store.sqlite"),
 }

@@ -6,9 +6,9 @@ releases.
 
 from __future__ import annotations
 
-import ipaddress
 from itertools import pairwise
 
+from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.diagnose.case import MAX_EVIDENCE, Case, evidence
 from unipam.diagnose.report import Event
 from unipam.diagnose.source import log_group
@@ -126,14 +126,10 @@ def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bo
 
 def left_over_ranges(case: Case) -> None:
     """Tell of reservations of ranges that the node does not have any more."""
-    known = [ipaddress.ip_network(cidr) for cidr in case.pod_cidrs if _is_network(cidr)]
+    known = [prefix for cidr in case.pod_cidrs if (prefix := _prefix(cidr)) is not None]
     for directory, ranges, shown, where in case.mixed_ranges:
-        networks = [ipaddress.ip_network(name) for name, _ in ranges]
-        inside = [
-            network
-            for network in networks
-            if any(network.version == cidr.version and network.overlaps(cidr) for cidr in known)
-        ]
+        networks = [parse_prefix(name) for name, _ in ranges]
+        inside = [network for network in networks if any(network.overlaps(cidr) for cidr in known)]
         if len(inside) == len(networks) or (
             not known and _may_be_one_range(networks, sum(count for _, count in ranges))
         ):
@@ -152,16 +148,15 @@ def left_over_ranges(case: Case) -> None:
         )
 
 
-def _may_be_one_range(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network], reservations: int) -> bool:
+def _may_be_one_range(networks: list[Prefix], reservations: int) -> bool:
     """Neighbours may be one larger podCIDR (/23), and so may ranges that round-robin has filled one after another."""
     first, last = min(networks), max(networks)
-    span = (int(last.network_address) - int(first.network_address)) // 256 + 1
-    return (span == 2 and int(first.network_address) % 512 == 0) or (span == len(networks) and reservations > 200)
+    span = (last.first - first.first) // 256 + 1
+    return (span == 2 and first.first % 512 == 0) or (span == len(networks) and reservations > 200)
 
 
-def _is_network(cidr: str) -> bool:
+def _prefix(cidr: str) -> Prefix | None:
     try:
-        ipaddress.ip_network(cidr)
+        return parse_prefix(cidr)
     except ValueError:
-        return False
-    return True
+        return None

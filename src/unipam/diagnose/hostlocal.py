@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import re
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 
+from unipam.addr.prefix import is_v4, line_length, truncate
+from unipam.diagnose.addresses import address_of
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.report import Evidence, Holder
 
-NODE_PREFIX = 24
-"""The usual podCIDR of a node: what two reservations of one node have in common."""
+NODE_PREFIX = line_length(24, of_family=4)
+"""The usual podCIDR of a node, a /24: what two reservations of one node have in common."""
 
 _CONTENT_LIMIT = 4096
-_ADDRESS = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F]*[:_][0-9a-fA-F:_.]*$")
 
 
 class Lease(msgspec.Struct):
@@ -36,7 +35,7 @@ def read_directory(case: Case, path: Path) -> int:
     leases, names = [], set()
     for entry in sorted(path.iterdir()):
         names.add(entry.name)
-        if entry.is_file() and _ADDRESS.match(entry.name):
+        if entry.is_file() and address_of(entry.name) is not None:
             leases.append(_read_lease(case, entry))
     LeaseDirectory(case, str(path), [lease for lease in leases if lease is not None], has_lock="lock" in names).tell()
     return len(leases)
@@ -120,9 +119,9 @@ class LeaseDirectory:
     def _ranges(self) -> None:
         by_range: dict[str, list[Lease]] = {}
         for lease in self.leases:
-            address = ipaddress.ip_address(lease.address.replace("_", ":"))
-            if address.version == 4:
-                by_range.setdefault(str(ipaddress.ip_network((address, NODE_PREFIX), strict=False)), []).append(lease)
+            address = address_of(lease.address)
+            if address is not None and is_v4(address):
+                by_range.setdefault(str(truncate(address, NODE_PREFIX)), []).append(lease)
         if len(by_range) > 1:
             shown = "; ".join(f"{name}: {len(leases)}" for name, leases in by_range.items())
             self.case.mixed_ranges.append((self.directory or self.network, by_range_names(by_range), shown, self.where))

@@ -5,9 +5,9 @@ Each function gives the phrases for one kind; the catalogue has their places in 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
+from unipam.addr.prefix import parse_address, parse_interface, truncate
 from unipam.diagnose.case import Case, Signal
 from unipam.diagnose.report import Pool
 
@@ -68,22 +68,22 @@ def _pool_holders(pool: Pool | None) -> str:
 def _range_size(text: str) -> int:
     first, _, last = text.partition("-")
     try:
-        return int(ipaddress.ip_address(last)) - int(ipaddress.ip_address(first)) + 1
+        return parse_address(last) - parse_address(first) + 1
     except ValueError:
         return 0
 
 
 def _is_pod_cidr(case: Case, text: str) -> bool:
     try:
-        first = ipaddress.ip_address(text.partition("-")[0])
-        return any(first in ipaddress.ip_network(cidr, strict=False) for cidr in case.pod_cidrs)
+        first = parse_address(text.partition("-")[0])
+        return any(truncate(first, prefix.length) == prefix for _, prefix in map(parse_interface, case.pod_cidrs))
     except ValueError:
         return False
 
 
 def _pool_size(text: str) -> int:
     try:
-        return sum(ipaddress.ip_network(cidr, strict=False).num_addresses for cidr in text.replace(",", " ").split())
+        return sum(parse_interface(cidr)[1].size for cidr in text.replace(",", " ").split())
     except ValueError:
         return 0
 

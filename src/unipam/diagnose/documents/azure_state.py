@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from collections import Counter
 from typing import Any
 
 import msgspec
 
+from unipam.addr.prefix import parse_address, parse_prefix, truncate
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.tree import Document, Obj
@@ -185,8 +185,8 @@ def _several(case: Case, in_use: list[_Record]) -> None:
 def _check_subnet(case: Case, name: str, pool: Obj, records: list[_Record], where: Evidence) -> None:
     by_mask = _subnet_of(pool)
     try:
-        network = ipaddress.ip_network(by_mask or name)
-        outside = [record.address for record in records if ipaddress.ip_address(record.address) not in network]
+        network = parse_prefix(by_mask or name)
+        outside = [each.address for each in records if truncate(parse_address(each.address), network.length) != network]
     except ValueError:
         return
     if "/" in name and by_mask and by_mask != name:

@@ -6,17 +6,17 @@ into its attributes. A tunnel address, a Windows reservation and a cooling-down 
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 import msgspec
 
+from unipam.addr.prefix import Prefix, format_address, parse_interface, parse_prefix
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
 from unipam.diagnose.report import Evidence, Holder
 
-_KUBEADM_SERVICES = ipaddress.ip_network("10.96.0.0/12")
+_KUBEADM_SERVICES = parse_prefix("10.96.0.0/12")
 _TUNNELS = (
     "ipip-tunnel-addr-",
     "vxlan-tunnel-addr-",
@@ -70,7 +70,7 @@ class _Block:
 
     def tell(self) -> None:
         try:
-            network = ipaddress.ip_network(self.cidr, strict=False)
+            _, network = parse_interface(self.cidr)
         except ValueError:
             return
         allocations = [self._allocation(network, ordinal, index) for ordinal, index in self.allocated]
@@ -89,7 +89,7 @@ class _Block:
         self._sequence_numbers()
         self._record(allocations, size)
 
-    def _allocation(self, network: Any, ordinal: int, index: int) -> _Allocation:
+    def _allocation(self, block: Prefix, ordinal: int, index: int) -> _Allocation:
         attribute = self.attributes[index] if 0 <= index < len(self.attributes) else Obj(self.obj.line)
         owner = attribute.obj("secondary") or attribute.obj("activeOwnerAttrs")
         pod = f"{owner.text('namespace')}/{owner.text('pod')}" if owner.text("pod") else ""
@@ -97,7 +97,7 @@ class _Block:
         where = self.document.where(attribute.line)
         return _Allocation(
             ordinal,
-            str(network.network_address + ordinal),
+            format_address(block.first + ordinal),
             handle,
             pod,
             owner.text("timestamp"),
@@ -269,10 +269,10 @@ def _pool(case: Case, document: Document, spec: Obj) -> None:
 def overlap_with_services(case: Case, cidr: str, where: Evidence) -> None:
     """A pod pool on kubeadm's default service range probably collides with the services."""
     try:
-        network = ipaddress.ip_network(cidr, strict=False)
+        _, network = parse_interface(cidr)
     except ValueError:
         return
-    if network.version == 4 and network.overlaps(_KUBEADM_SERVICES) and network.prefixlen >= 8:
+    if network.family == 4 and network.overlaps(_KUBEADM_SERVICES) and network.bits >= 8:
         case.signal(
             "pool-overlaps-services",
             cidr,

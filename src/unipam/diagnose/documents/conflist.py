@@ -6,10 +6,10 @@ Grammar is judged as a runtime would, but only where a whole file is at hand.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
@@ -180,7 +180,7 @@ class _Configuration:
         directory = f"{(self.ipam.text('dataDir') or '/var/lib/cni/networks').rstrip('/')}/{self.name or '<network>'}"
         for subnet in self.subnets():
             try:
-                network = ipaddress.ip_network(subnet, strict=False)
+                _, network = parse_interface(subnet)
             except ValueError:
                 self.case.fact(
                     "host-local-range",
@@ -188,7 +188,7 @@ class _Configuration:
                     self.where,
                 )
                 continue
-            usable = max(0, network.num_addresses - 3)
+            usable = max(0, network.size - 3)
             self.case.fact(
                 "host-local-range",
                 f"host-local range {subnet}: {usable} usable pod addresses (network, broadcast and gateway are "
@@ -196,7 +196,7 @@ class _Configuration:
                 "The range should equal the node's podCIDR.",
                 self.where,
             )
-            if network.version == 4 and network.prefixlen < _BIG_RANGE:
+            if network.family == 4 and network.bits < _BIG_RANGE:
                 self.case.fact(
                     "wide-range",
                     f"{subnet} is as wide as a whole cluster: safe only while there is one node, for host-local "

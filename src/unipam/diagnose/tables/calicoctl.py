@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.calico import overlap_with_services
 from unipam.diagnose.report import Evidence
@@ -41,8 +41,8 @@ def read(case: Case, file: str, lines: Numbered) -> set[int]:
     known: set[int] = set()
     for number, text in lines:
         known.add(number)
-        if (row := _ROW.search(text)) is not None:
-            _row(case, file, number, text, row)
+        if (row := _ROW.search(text)) is not None and (total := _size(row["cidr"])):
+            _row(case, evidence(file, number, text), row, total)
         elif (borrowed := _BORROWED.search(text)) is not None:
             owner = borrowed["owner"] or "no node"
             case.fact(
@@ -57,9 +57,15 @@ def read(case: Case, file: str, lines: Numbered) -> set[int]:
     return known | _check(case, file, lines)
 
 
-def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:
-    where = evidence(file, number, text)
-    total = ipaddress.ip_network(row["cidr"], strict=False).num_addresses
+def _size(cidr: str) -> int:
+    """Return how many addresses a prefix has, 0 for a text that is none."""
+    try:
+        return parse_interface(cidr)[1].size
+    except ValueError:
+        return 0
+
+
+def _row(case: Case, where: Evidence, row: re.Match[str], total: int) -> None:
     used = round(float(row["used"]))
     kind = "Pool" if row["grouping"] == "IP Pool" else "Block"
     case.fact(
@@ -70,7 +76,7 @@ def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> N
     pool.evidence = [where]
     if kind == "Pool":
         overlap_with_services(case, row["cidr"], where)
-        if total and used >= _NEARLY_FULL * total:
+        if used >= _NEARLY_FULL * total:
             case.signal(
                 "pool-full" if used >= total else "pool-nearly-full",
                 row["cidr"],

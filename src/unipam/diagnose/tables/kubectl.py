@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 
@@ -74,11 +74,11 @@ def _pod_cidr(case: Case, file: str, number: int, text: str, cidr: str) -> None:
     where = evidence(file, number, text)
     case.pod_cidrs.setdefault(cidr, where)
     try:
-        network = ipaddress.ip_network(cidr, strict=False)
+        _, network = parse_interface(cidr)
     except ValueError:
         return
     case.fact(
         "pod-cidr",
-        f"The node's podCIDR is {cidr}: at most {max(0, network.num_addresses - 3):,} pods with an address of it.",
+        f"The node's podCIDR is {cidr}: at most {max(0, network.size - 3):,} pods with an address of it.",
         where,
     )

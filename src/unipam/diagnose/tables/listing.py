@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.diagnose.addresses import address_of
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.hostlocal import Lease, LeaseDirectory
 
@@ -28,7 +28,7 @@ def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) ->
         entries = _entries(text, directory)
         known |= {number} if entries else set()
         for name, size in entries:
-            if _is_address(name):
+            if address_of(name) is not None:
                 leases.append(Lease(name, "", "", size, evidence(file, number, text)))
             else:
                 others.append((name, number, text))
@@ -50,17 +50,13 @@ def _entries(text: str, directory: str) -> list[tuple[str, int | None]]:
         size = int(match["size"]) if match["size"].isdigit() else None
         return [(match["name"].split(" -> ")[0], size)]
     words = text.split()
-    if directory and len(words) > 1 and sum(_is_address(word) for word in words) >= len(words) // 2 > 0:
+    if directory and len(words) > 1 and sum(address_of(word) is not None for word in words) >= len(words) // 2 > 0:
         return [(word, None) for word in words]
-    return [(words[0], None)] if directory and len(words) == 1 and (_is_address(words[0]) or words[0] == "lock") else []
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.replace("_", ":"))
-    except ValueError:
-        return False
-    return True
+    return (
+        [(words[0], None)]
+        if directory and len(words) == 1 and (address_of(words[0]) is not None or words[0] == "lock")
+        else []
+    )
 
 
 def _name_owners(leases: list[Lease], lines: list[tuple[int, str]]) -> None:
