@@ -8,7 +8,7 @@ from unipam.addr.prefix import BITS, Prefix, Range
 
 
 def prefixes(first: int, last: int) -> Iterator[Prefix]:
-    """The fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
+    """Yield the fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
     while first <= last:
         # The largest block that is aligned at `first` and does not pass `last`.
         aligned = (first & -first).bit_length() - 1 if first else BITS
@@ -19,7 +19,7 @@ def prefixes(first: int, last: int) -> Iterator[Prefix]:
 
 
 def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
-    """The lowest room within the free stretches for up to `amount` aligned prefixes of `length`."""
+    """Return the lowest ranges within the free ones that hold up to `amount` aligned prefixes of `length`."""
     size = 1 << (BITS - length)
     found = []
     for first, last in free:
@@ -34,12 +34,12 @@ def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
 
 
 def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """The lowest aligned prefix of `length` within the free stretches."""
+    """Return the lowest aligned prefix of `length` within the free stretches."""
     return next((Prefix(first, length) for first, _ in lowest(free, length, 1)), None)
 
 
 def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """The highest aligned prefix of `length` within the free stretches, which may come in any order."""
+    """Return the highest aligned prefix of `length` within the free stretches, which may come in any order."""
     size = 1 << (BITS - length)
     best = None
     for first, last in free:
@@ -50,7 +50,7 @@ def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
 
 
 def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Prefix | None:
-    """A prefix of `length` out of the smallest free prefix that holds it, so that large ones stay whole.
+    """Return a prefix of `length` out of the smallest free prefix that holds it, so that large ones stay whole.
 
     Among equally small ones the lowest is cut, at its lowest part; with `reverse` the highest, at its highest part.
     """
@@ -68,7 +68,7 @@ def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Pr
 
 
 def nth(free: Iterable[Range], index: int) -> int | None:
-    """The free address number `index`, counted from 0 in address order."""
+    """Return the free address number `index`, counted from 0 in address order."""
     for first, last in free:
         if index <= last - first:
             return first + index

@@ -9,7 +9,7 @@ NO_ADDRESS = 9
 
 
 def address_of(name: str) -> int | None:
-    """Return the address that a name is, in which host-local writes ``_`` for ``:``; None when it is none."""
+    """Return the address that a name is, in which host-local writes `_` for `:`; None when it is none."""
     try:
         return parse_address(name.replace("_", ":"))
     except ValueError:

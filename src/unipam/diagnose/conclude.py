@@ -52,7 +52,7 @@ def _name_pods(case: Case) -> None:
 
 
 def _own_the_nameless(case: Case) -> None:
-    """A message that leaves out what another of its kind names is about the same: the pool, the subnet, the range."""
+    """Take a message that names no pool, subnet or range to be about the one that others of its kind name."""
     for kind in [kind for kind, subject in case.signals if not subject]:
         named = [subject for other, subject in case.signals if other == kind and subject]
         if kind == "azure-exhausted" and not named:
@@ -85,7 +85,7 @@ def _absorb(case: Case, signal: Signal, subject: str) -> None:
 
 
 def _holders_from_tracks(case: Case) -> None:
-    """Whoever got an address last and did not release it holds it, as far as the log shows."""
+    """Make a holder of whoever got an address last and did not release it, as far as the log shows."""
     for address, track in case.tracks.items():
         last = next((event for event in reversed(track) if event.verb in {"given", "released"} and event.address), None)
         pool = case.pools.get(last.pool) if last is not None else None
@@ -99,7 +99,7 @@ def _holders_from_tracks(case: Case) -> None:
 
 
 def _not_yet_filled(case: Case) -> None:
-    """ "Exhausted" while the capacity was 0 means that the operator had not filled the pool yet."""
+    """Turn "exhausted" while the capacity was 0 into a pool that the operator had not filled yet."""
     empty = [key for key in case.signals if key[0] == "cilium-empty-pool"]
     for key in empty:
         where = case.signals.pop(key).evidence
@@ -114,7 +114,7 @@ _OF_A_TRY = frozenset({"sandbox-name-reserved"})
 
 
 def _alone(case: Case) -> None:
-    """A sign that only goes with a cause, and stands without one, is a failure that nothing explains."""
+    """Tell as an unexplained failure what only goes with a cause, where no cause is seen."""
     if not any(kind in _REFUSING for kind, _ in case.signals):
         for key in [key for key in case.signals if key[0] in _OF_A_TRY]:
             signal = case.signals.pop(key)
@@ -129,7 +129,7 @@ def _alone(case: Case) -> None:
 
 
 def _forget_who_is_refused(case: Case) -> None:
-    """A pod that waits, and whose refusal is told, is no riddle."""
+    """Drop from the waiting pods those whose refusal is told."""
     waiting = case.signals.get(("pods-waiting", ""))
     if waiting is None:
         return
@@ -159,7 +159,7 @@ def _clocks(case: Case) -> None:
 
 
 def _served_by_cns(case: Case) -> None:
-    """What is said of CNS shows that it gives the addresses; its mode, only a configuration or an NNC does."""
+    """Conclude from what is said of CNS that it gives the addresses; its mode, only a configuration shows."""
     said = next((signal for (kind, _), signal in case.signals.items() if kind.startswith("cns-")), None)
     if said is not None and not any(name.startswith("azure-") for name in case.variants):
         variants.seen(case, "azure-cns", said.evidence[0], certain=False)
@@ -175,7 +175,7 @@ _AT_A_START = {
 
 
 def _at_the_start(case: Case) -> None:
-    """What every node says until its network is set up is no fault when pods got addresses afterwards."""
+    """Turn into notes what every node says until its network is set up, when pods got addresses afterwards."""
     served = case.served
     for key in [key for key in case.signals if key[0] in _AT_A_START]:
         signal = case.signals[key]
@@ -194,7 +194,7 @@ def _at_the_start(case: Case) -> None:
 
 
 def _by_address_or_time(item: tuple[str, Iterable[Event]]) -> tuple[int, float, str]:
-    """Addresses in their order; then what never got one, in the order of time."""
+    """Return the sorting key of tracks: addresses in their order, then what never got one, by time."""
     version, number, name = by_address(item[0])
     first = next((event.at for event in item[1] if event.at is not None), 0.0)
     return (version, first if version == NO_ADDRESS else float(number), name)

@@ -150,5 +150,5 @@ class LeaseDirectory:
 
 
 def by_range_names(by_range: dict[str, list[Lease]]) -> list[tuple[str, int]]:
-    """The ranges and how many reservations each has."""
+    """Return the ranges and how many reservations each has."""
     return [(name, len(leases)) for name, leases in by_range.items()]

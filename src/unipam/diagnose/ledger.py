@@ -1,6 +1,6 @@
 """unipam's own ledger as one more source: sizes, holders and refusals of each network, and the timeline by its journal.
 
-The file is read without a trace (``store.sqlite_reading``), and another program's SQLite file is left alone.
+The file is read without a trace (`store.sqlite_reading`), and another program's SQLite file is left alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Network(msgspec.Struct):
 
     @property
     def shortest(self) -> _Use | None:
-        """The pool that decides whether a request is served: it takes an address of each."""
+        """Return the pool that decides whether a request is served: it takes an address of each."""
         return min(self.pools, key=lambda use: use.size - use.held, default=None)
 
     def pool_of(self, claim: Claim) -> str:

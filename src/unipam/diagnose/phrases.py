@@ -15,13 +15,13 @@ MAX_SHOWN = 10
 
 
 def of(case: Case, signal: Signal) -> dict[str, str]:
-    """The phrases for a signal: those that commands need, and those of its kind."""
+    """Return the phrases for a signal: those that commands need, and those of its kind."""
     writer = _WRITERS.get(signal.kind)
     return {**_places(case, signal), **(writer(_Phrases(case, signal)) if writer is not None else {})}
 
 
 def _places(case: Case, signal: Signal) -> dict[str, str]:
-    """Where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
+    """Return where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
     name = signal.subject.removeprefix("pool ")
     pool = case.pools.get(name)
     nodes = list(signal.entities.get("nodes", {})) or list(case.hosts)
@@ -172,7 +172,7 @@ class _Phrases:
         }
 
     def pod_cidr(self) -> dict[str, str]:
-        """A pod CIDR is cut into /24 ranges; Azure keeps none of its addresses."""
+        """Return the size that fits: a pod CIDR is cut into /24 ranges, and Azure keeps none of its addresses."""
         wanted = int(self.signal.values.get("wanted", 0))
         if not wanted:
             return {"wanted": "more", "usable": "fewer", "node_ranges": "so many"}

@@ -1,7 +1,7 @@
 """Inputs as they come: files, directories, rotated and compressed logs, standard input, told apart and opened.
 
 Gives byte chunks that end at a line end. What the bytes mean is not looked at, except for the magic of a compression
-and the byte-order mark of UTF-16 (what PowerShell's ``>`` writes on Windows nodes).
+and the byte-order mark of UTF-16 (what PowerShell's `>` writes on Windows nodes).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 
 def is_lease_directory(path: Path) -> bool:
-    """Whether a directory is one host-local network: it holds files named like addresses, or host-local's own names."""
+    """Tell whether a directory is one host-local network: it holds files named like addresses, or host-local's own."""
     try:
         names = [entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)]
     except OSError as error:
@@ -55,9 +55,9 @@ def is_lease_directory(path: Path) -> bool:
 
 
 def expand(paths: list[str]) -> list[Path]:
-    """Every file, and every host-local directory, under the given paths; rotated logs oldest first.
+    """Return every file, and every host-local directory, under the given paths; rotated logs oldest first.
 
-    Raises ``UnreadableInput`` for a path that does not exist, cannot be listed, or need never end.
+    Raises `UnreadableInput` for a path that does not exist, cannot be listed, or need never end.
     """
     found: list[Path] = []
     for text in paths:
@@ -95,7 +95,7 @@ def _under(path: Path) -> Iterator[Path]:
 
 @functools.lru_cache(maxsize=256)
 def log_group(name: str) -> str:
-    """The name that a log and its rotated parts share, by the path of one of them."""
+    """Return the name that a log and its rotated parts share, by the path of one of them."""
     path = Path(name)
     match = _ROTATED.match(path.name)
     if match:
@@ -115,9 +115,9 @@ def _reading_order(path: Path) -> tuple[str, int, str, int]:
 
 @contextlib.contextmanager
 def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
-    """The input as plain bytes, and a function that tells how far into the file it is. None is standard input.
+    """Open an input as plain bytes, with a function that tells how far it is read. None is standard input.
 
-    Raises ``UnreadableInput`` when it cannot be opened.
+    Raises `UnreadableInput` when it cannot be opened.
     """
     if path is None:
         yield _unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
@@ -154,7 +154,7 @@ class _Recoded:
 
 
 class Chunks:
-    """The input in pieces that end at a line end. ``problem`` tells, afterwards, why reading stopped early."""
+    """The input in pieces that end at a line end. `problem` tells, afterwards, why reading stopped early."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -14,7 +14,7 @@ ENOUGH = 0.5
 
 
 def ranked(case: Case) -> list[Finding]:
-    """Every finding and note, each with the findings that follow from it, the worst first."""
+    """Return every finding and note, each with the findings that follow from it, the worst first."""
     above = parents(case)
     children: dict[Key, list[Key]] = {}
     for child, parent in above.items():
@@ -43,7 +43,7 @@ def _refuses(signal: Signal) -> bool:
 
 
 def _cause(found: Finding, related: list[Signal]) -> str:
-    """The cause in a sentence: what is wrong, what came of it, since when."""
+    """Return the cause in a sentence: what is wrong, what came of it, since when."""
     title = found.title.rstrip(".")
     if not found.refused:
         return f"{title}."
@@ -54,7 +54,7 @@ def _cause(found: Finding, related: list[Signal]) -> str:
 
 
 def _tries(found: Finding, related: list[Signal]) -> str:
-    """How often they tried, when that is more often than there are pods, and over how long an event says so."""
+    """Return how often they tried, when that is more often than there are pods, and over how long an event says so."""
     tries = max((each.count for each in related if each.refused), default=0)
     lasted = next((each.values["lasted"] for each in related if "lasted" in each.values), "")
     if tries <= found.refused:
@@ -63,7 +63,7 @@ def _tries(found: Finding, related: list[Signal]) -> str:
 
 
 def outcome(case: Case, wrong: list[Finding]) -> Outcome:
-    """What it comes to: a known fault outranks what is not understood, and that outranks a warning."""
+    """Return what it comes to: a known fault outranks what is not understood, and that outranks a warning."""
     severities = {found.severity for found in wrong}
     if "fault" in severities or severities == {"warning"}:
         return "findings"
@@ -71,7 +71,7 @@ def outcome(case: Case, wrong: list[Finding]) -> Outcome:
 
 
 def in_words(case: Case, result: Outcome, wrong: list[Finding]) -> str:
-    """The verdict in one line."""
+    """Return the verdict in one line."""
     if result == "healthy":
         return f"Healthy. Nothing wrong in {_lines(case)}."
     if result == "not understood":

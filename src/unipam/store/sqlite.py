@@ -155,7 +155,7 @@ class SqliteStore:
             self._create()
 
     def _use_wal(self, patience: float) -> None:
-        """SQLite does not wait for others here: processes that make one ledger together would be turned away."""
+        """Switch to WAL mode; SQLite itself does not wait for other processes that make the ledger at the same time."""
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -240,7 +240,7 @@ class SqliteStore:
             allocate(log, os.stat(log).st_size, min(most, there.f_bavail * there.f_frsize))
 
     def check(self) -> list[str]:
-        """What is wrong with the file, in SQLite's words; empty when it is sound."""
+        """Return what is wrong with the file, in SQLite's words; empty when it is sound."""
         with self._translated():
             rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
         return [row[0] for row in rows if row[0] != "ok"]
@@ -341,7 +341,7 @@ def refuse_emptied(path: str) -> None:
 
 
 def translate(error: sqlite3.Error, path: str) -> UnipamError:
-    """An SQLite error as one of ours, with the way out."""
+    """Return an SQLite error as one of ours, with the way out."""
     name = getattr(error, "sqlite_errorname", "") or ""
     primary = "_".join(name.split("_")[:2])
     if primary in _BUSY or name in _BUSY:
@@ -362,7 +362,7 @@ _FILES = 4
 
 
 def _out_of_files() -> bool:
-    """Whether this process, or the machine, has too few descriptors left; SQLite does not say why it could not open."""
+    """Tell whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
     with contextlib.ExitStack() as opened:
         try:
             for _ in range(_FILES):

@@ -107,7 +107,7 @@ class SqliteTx:
         the next one. So what fills a gap that was just found need not look around it again."""
 
     def begin(self) -> None:
-        """Another transaction has begun: what was seen may be so no more."""
+        """Forget what was seen: another transaction has begun, and it may be so no more."""
         self._ends.clear()
 
     def space(self, name: str) -> int | None:

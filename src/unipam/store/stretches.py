@@ -13,7 +13,7 @@ _place = itemgetter(0, 1)
 
 
 def stretches(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
-    """The addresses of the claims under each parent as few stretches. Raises Overlap when two of them share any."""
+    """Return the claimed addresses under each parent as few ranges. Raises Overlap when two claims share any."""
     found: list[tuple[int, int, int]] = []
     before = (0, 0, 0)
     for claim in sorted((each for each in claims if each.parent), key=_place):

@@ -1,7 +1,7 @@
 """Long-running operations of Azure: an answer says that work has begun, and where to ask how it goes.
 
-Three manners: ``Azure-AsyncOperation`` (a document with a status), ``Location`` (202 until it is done), and a
-``provisioningState`` in the resource itself. Source: the ARM fixtures' README, "Long-running operations".
+Three manners: `Azure-AsyncOperation` (a document with a status), `Location` (202 until it is done), and a
+`provisioningState` in the resource itself. Source: the ARM fixtures' README, "Long-running operations".
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 def read_logged(case: Case, file: str, number: int, line: bytes, raw: bytes) -> None:
-    """The state object that a JSON log line carries ("Restored state", key ``am``)."""
+    """Read the state object that a JSON log line carries ("Restored state", key `am`)."""
     try:
         state = msgspec.json.decode(raw)
     except msgspec.DecodeError:
@@ -130,7 +130,7 @@ def _mask_length(text: str) -> int | None:
 
 
 def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, *, whole: bool) -> None:
-    """*whole* tells that no record is left out, so that counts mean something."""
+    """Record what a pool's records show. `whole` tells that none is left out, so that counts mean something."""
     in_use = [record for record in records if record.in_use]
     for record in in_use if not whole or len(records) <= 8 else ():
         case.fact(
@@ -263,7 +263,7 @@ def _endpoint(case: Case, document: Document, endpoint: Obj) -> None:
 
 
 def _metadata_interface(case: Case, document: Document, interface: Obj) -> None:
-    """An interface as the instance metadata service lists it: its first address is the host's own."""
+    """Read an interface as the instance metadata service lists it: its first address is the host's own."""
     addresses = [
         part.text("privateIpAddress") for part in interface["ipv4"].items_of("ipAddress") if isinstance(part, Obj)
     ]
@@ -317,7 +317,7 @@ _ADDRESS = re.compile(r"<IPAddress\b(?P<head>[^>]*)/?>")
 
 
 def read_wireserver(case: Case, file: str, number: int, text: str, line: bytes) -> None:
-    """The XML of ``getinterfaceinfov1``: what the node may give to pods. Cut answers are read as far as they go."""
+    """Read the XML of `getinterfaceinfov1`, what the node may give to pods. A cut one is read as far as it goes."""
     where = evidence(file, number, line)
     for interface in _INTERFACE.finditer(text):
         mac = re.search(r"MacAddress=\"([^\"]*)\"", interface["head"])

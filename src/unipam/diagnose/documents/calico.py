@@ -134,7 +134,7 @@ class _Block:
         )
 
     def _leaks(self, allocations: list[_Allocation]) -> None:
-        """A pod has one address of a family in its block; an older one with another handle was left behind."""
+        """Report what a pod has besides its newest address of a block: one with another handle was left behind."""
         by_pod: dict[str, list[_Allocation]] = {}
         for allocation in allocations:
             if allocation.pod:
@@ -167,7 +167,7 @@ class _Block:
         )
 
     def _consistency(self, size: int) -> None:
-        """The checks of ``calicoctl ipam check`` on one block (spec calico-ipam §3.2)."""
+        """Check one block as `calicoctl ipam check` does (spec calico-ipam §3.2)."""
         free = [ordinal for ordinal in self.obj.items_of("unallocated") if isinstance(ordinal, int)]
         taken = {ordinal for ordinal, _ in self.allocated}
         used = {index for _, index in self.allocated}
@@ -205,7 +205,7 @@ class _Block:
 
 
 def _key(obj: Obj, name: str) -> Any:
-    """The value under a key in any of its spellings: ``ipPools``, ``Ip Pools``."""
+    """Return the value under a key in any of its spellings: `ipPools`, `Ip Pools`."""
     wanted = name.replace(" ", "").lower()
     return next((value for key, value in obj.items() if key.replace(" ", "").lower() == wanted), None)
 
@@ -267,7 +267,7 @@ def _pool(case: Case, document: Document, spec: Obj) -> None:
 
 
 def overlap_with_services(case: Case, cidr: str, where: Evidence) -> None:
-    """A pod pool on kubeadm's default service range probably collides with the services."""
+    """Report a pod pool on kubeadm's default service range, where it probably collides with the services."""
     try:
         _, network = parse_interface(cidr)
     except ValueError:

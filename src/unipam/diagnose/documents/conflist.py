@@ -1,6 +1,6 @@
 """CNI configurations: which plugins, which IPAM, what range, and which network variant of AKS that makes.
 
-The name of the file decides nothing: ``10-azure.conflist`` holds azure-vnet-ipam on one node and CNS on another.
+The name of the file decides nothing: `10-azure.conflist` holds azure-vnet-ipam on one node and CNS on another.
 Grammar is judged as a runtime would, but only where a whole file is at hand.
 """
 
@@ -64,7 +64,7 @@ def _lines_of(document: Document) -> list[int]:
 
 
 def _configurations(document: Document) -> list[Obj]:
-    """The outermost mappings that are a configuration: a list of plugins, one plugin, or only its ``ipam``."""
+    """Return the outermost mappings that are a configuration: a list of plugins, one plugin, or only its `ipam`."""
     found: list[Obj] = []
     inside: set[int] = set()
     for _, obj in document.objects():
@@ -142,7 +142,7 @@ class _Configuration:
         return f"Configuration {self.name or '(no name shown)'}: {', '.join(parts)}."
 
     def variant(self) -> tuple[str, bool]:
-        """The name of the variant, and whether the configuration leaves no doubt."""
+        """Return the name of the variant, and whether the configuration leaves no doubt."""
         if self.ipam_type.startswith("azure-vnet-ipam"):
             return ("azure-cni", True) if self.type in {"azure-vnet", ""} else ("other", True)
         if self.ipam_type == "azure-cns":
@@ -169,7 +169,7 @@ class _Configuration:
         return ("host-local", bool(self.type))
 
     def subnets(self) -> list[str]:
-        """The subnets of ``ipam.ranges`` and of the old ``ipam.subnet``."""
+        """Return the subnets of `ipam.ranges` and of the old `ipam.subnet`."""
         sets = self.ipam.items_of("ranges")
         inner = [
             part.text("subnet") for group in sets if isinstance(group, list) for part in group if isinstance(part, Obj)
@@ -222,7 +222,7 @@ class _Configuration:
             )
 
     def unusual(self) -> None:
-        """What the kubenet template of AKS has and this file does not."""
+        """Report what the kubenet template of AKS has and this file does not."""
         reasons = []
         if self.name != "kubenet":
             reasons.append(f"the network is named {self.name}, not kubenet")

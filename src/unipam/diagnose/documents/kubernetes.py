@@ -1,4 +1,4 @@
-"""What ``kubectl get pods|events|nodes -o json|yaml`` and ``crictl pods|ps -o json`` print."""
+"""What `kubectl get pods|events|nodes -o json|yaml` and `crictl pods|ps -o json` print."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ AZURE = (
 
 
 class Rule:
-    """*pattern* is a sign of *kind*. *subject* is a format over the named groups.
+    """`pattern` is a sign of `kind`. `subject` is a format over the named groups.
 
-    *anchors* are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
+    `anchors` are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
     them must be in a line for the rule to be tried at all, so whole words, and rare ones, serve best.
-    *near* is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
-    program may print. *unless* is a pattern that, when it is found in the same passage, takes the rule's meaning away.
+    `near` is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
+    program may print. `unless` is a pattern that, when it is found in the same passage, takes the rule's meaning away.
     """
 
     def __init__(

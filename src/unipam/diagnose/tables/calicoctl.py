@@ -1,4 +1,4 @@
-"""``calicoctl ipam show`` and ``calicoctl ipam check`` (spec calico-ipam §3.1, §3.2), whole or only their end."""
+"""`calicoctl ipam show` and `calicoctl ipam check` (spec calico-ipam §3.1, §3.2), whole or only their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of kubectl about nodes: NodeNetworkConfigs, readiness, ``PodCIDR:``. Pods are in ``pods``."""
+"""Tables of kubectl about nodes: NodeNetworkConfigs, readiness, `PodCIDR:`. Pods are in `pods`."""
 
 from __future__ import annotations
 

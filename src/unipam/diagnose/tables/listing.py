@@ -1,4 +1,4 @@
-"""``ls`` of a host-local directory and of ``/etc/cni/net.d``, and ``cat`` of a reservation (spec host-local §2.5)."""
+"""`ls` of a host-local directory and of `/etc/cni/net.d`, and `cat` of a reservation (spec host-local §2.5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DISABLED = re.compile(r"\.(?:conf|conflist|json)\.[\w.-]+$|\.(?:conf|conflist)[
 
 
 def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) -> set[int]:
-    """Read whatever listing the lines hold. *directory* is what a prompt named, when there was one.
+    """Read whatever listing the lines hold. `directory` is what a prompt named, when there was one.
 
     Gives the numbers of the lines that were understood.
     """
@@ -60,7 +60,7 @@ def _entries(text: str, directory: str) -> list[tuple[str, int | None]]:
 
 
 def _name_owners(leases: list[Lease], lines: list[tuple[int, str]]) -> None:
-    """A ``cat`` of a reservation prints its container id on the next line."""
+    """Name the owners that a `cat` of a reservation shows: its container id is on the next line."""
     by_address = {lease.address: lease for lease in leases}
     wanted: Lease | None = None
     for _, text in lines:

@@ -1,4 +1,4 @@
-"""Lists of what lives: ``kubectl get pods`` in its forms, ``crictl pods`` and ``ps``, ``kubectl get nodes -o wide``."""
+"""Lists of what lives: `kubectl get pods` in its forms, `crictl pods` and `ps`, `kubectl get nodes -o wide`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
 
 
 def _waits(case: Case, file: str, number: int, text: str) -> None:
-    """A pod that is being created for minutes waits for something, most often its network; the list does not say."""
+    """Record a pod that is being created for minutes: it waits, most often for its network."""
     waiting = _WAITING.match(text)
     if waiting is None or waiting["unit"] == "s":
         return
@@ -81,7 +81,7 @@ def _waits(case: Case, file: str, number: int, text: str) -> None:
 
 
 def _bare_ids(case: Case, file: str, lines: Numbered) -> set[int]:
-    """``crictl pods -q``: ids and nothing else."""
+    """Read what `crictl pods -q` prints: ids and nothing else."""
     full = [(number, text) for number, text in lines if text.strip()]
     if not full or not all(_ID.match(text) for _, text in full):
         return set()
@@ -91,7 +91,7 @@ def _bare_ids(case: Case, file: str, lines: Numbered) -> set[int]:
 
 
 def _described(case: Case, file: str, lines: Numbered) -> set[int]:
-    """``kubectl describe pod`` and ``describe node``."""
+    """Read what `kubectl describe pod` and `describe node` print."""
     known: set[int] = set()
     for fields, numbers in _descriptions(case, lines, known):
         if {"Name", "Namespace", "Status"} <= fields.keys():
