@@ -1,4 +1,4 @@
-"""Which free prefix to take: functions of free stretches, in address order. Knows no owner and no policy by name."""
+"""Which free prefix to take: functions of free ranges, in address order. Knows no owner and no policy by name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from unipam.addr.prefix import BITS, Prefix, Range
 
 def prefixes(first: int, last: int) -> Iterator[Prefix]:
     """Yield the fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
+    #   5  6-7  8-------15       from 5 to 15, in IPv4's lengths /32, /31, /29: each is the largest block that is
+    #                            aligned at where it begins and does not pass the end
     while first <= last:
-        # The largest block that is aligned at `first` and does not pass `last`.
         aligned = (first & -first).bit_length() - 1 if first else BITS
         fits = (last - first + 1).bit_length() - 1
         length = BITS - min(aligned, fits)
@@ -34,12 +35,12 @@ def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
 
 
 def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """Return the lowest aligned prefix of `length` within the free stretches."""
+    """Return the lowest aligned prefix of `length` within the free ranges."""
     return next((Prefix(first, length) for first, _ in lowest(free, length, 1)), None)
 
 
 def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """Return the highest aligned prefix of `length` within the free stretches, which may come in any order."""
+    """Return the highest aligned prefix of `length` within the free ranges, which may come in any order."""
     size = 1 << (BITS - length)
     best = None
     for first, last in free:
@@ -54,6 +55,8 @@ def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Pr
 
     Among equally small ones the lowest is cut, at its lowest part; with `reverse` the highest, at its highest part.
     """
+    #   |=========/26=========||/28|      |====/27====|        free, cut into the blocks that it is made of:
+    #                          ^ a /28 is taken here, and the /26 and the /27 stay whole
     best: Prefix | None = None
     for first, last in free:
         if last - first + 1 < 1 << (BITS - length):

@@ -94,7 +94,7 @@ class RangeSet:
         return first if first <= last else None
 
     def gaps(self, first: int, last: int) -> Iterator[Range]:
-        """Yield the stretches from `first` to `last` that are not in the set, lowest first."""
+        """Yield the ranges from `first` to `last` that are not in the set, lowest first."""
         index = bisect_left(self._lasts, first)
         while first <= last:
             if index == len(self._firsts) or self._firsts[index] > last:

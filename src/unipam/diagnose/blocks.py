@@ -110,7 +110,7 @@ def _manifests(lines: Lines) -> list[Lines]:
 
 
 def _end_of_json(lines: Lines, start: int) -> int:
-    """Return where the stretch ends that looks like JSON from `start` on; `start` itself when it does not."""
+    """Return where the lines end that look like JSON from `start` on; `start` itself when it does not."""
     if not _JSON_OPENS.match(lines[start][1]):
         return start
     end = start + 1
@@ -144,7 +144,7 @@ def _read_inner_json(case: Case, document: Document, lines: Lines) -> bool:
 
 
 def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, whole: bool) -> bool:
-    """Read a stretch as JSON. False when it is no document that anyone knows; then nothing has been said of it."""
+    """Read lines as JSON. False when it is no document that anyone knows; then nothing has been said of it."""
     text = b"\n".join(line for _, line in lines).decode("utf-8", "replace")
     document = tolerant.parse(context.file, text, lines[0][0], dict(lines))
     _note_prompts(context, before)

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from unipam.diagnose.clocks import Clocks
-from unipam.diagnose.living import Living
+from unipam.diagnose.inputs import log_group
+from unipam.diagnose.live_pods import LivePods
 from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder, Pool, Source, Variant
-from unipam.diagnose.source import log_group
 
 MAX_EVIDENCE = 5
 MAX_ENTITIES = MAX_NAMES = 5_000
@@ -125,8 +125,8 @@ class Case:
         """Log lines of programs that give addresses, which say nothing by themselves but show that one was read."""
         self.unknown_log_lines = 0
         self.live_containers: dict[str, Evidence] = {}
-        """Containers that some list of living things names (endpoints of azure-vnet.json, crictl, CNS)."""
-        self.living = Living()
+        """Containers that some list of what runs names (endpoints of azure-vnet.json, crictl, CNS)."""
+        self.live_pods = LivePods()
         self.pod_cidrs: dict[str, Evidence] = {}
         self.calico_sign: Evidence | None = None
         """A line that only a cluster with Calico has: its pods."""
@@ -277,7 +277,7 @@ class Case:
             self.resets.append((file, line))
 
     def is_live(self, container: str) -> bool:
-        """Tell whether a list of living things names the container; crictl shortens ids to 13 characters."""
+        """Tell whether a list of what runs names the container; crictl shortens ids to 13 characters."""
         return container in self.live_containers or container[:13] in self.live_containers
 
     @property
@@ -290,7 +290,7 @@ class Case:
             or self.pools
             or self.variants
             or self.address_lines
-            or self.living.count
+            or self.live_pods.count
             or self.live_containers
         )
 

@@ -1,6 +1,6 @@
 """What two sources say together: who is on record and who lives, who got an address while another had it.
 
-A list of living things is a witness only for what it can know: a node's list for that node, a log with releases for
+A list of what runs is a witness only for what it can know: a node's list for that node, a log with releases for
 releases.
 """
 
@@ -10,14 +10,14 @@ from itertools import pairwise
 
 from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.diagnose.case import MAX_EVIDENCE, Case, evidence
+from unipam.diagnose.inputs import log_group
 from unipam.diagnose.report import Event
-from unipam.diagnose.source import log_group
 
 _NODE_POOLS = frozenset({"azure-vnet-ipam", "host-local directory"})
 """Pools of one node, whose holders should all live on it."""
 
 
-def compare_with_the_living(case: Case) -> None:
+def compare_with_live_containers(case: Case) -> None:
     """Call an owner in an IPAM's state leaked that no list of living containers names, if such a list is at hand."""
     for pool in case.pools.values():
         for holder in pool.holders:
@@ -45,11 +45,11 @@ def compare_with_the_living(case: Case) -> None:
 def compare_with_pods(case: Case) -> None:
     """Tell which reservations belong to no pod that runs, where a list of pods is at hand."""
     for pool in case.pools.values():
-        if pool.kind not in _NODE_POOLS or not case.living or not pool.holders:
+        if pool.kind not in _NODE_POOLS or not case.live_pods or not pool.holders:
             continue
-        strange = [holder for holder in pool.holders if not case.living.of(holder.address)]
+        strange = [holder for holder in pool.holders if not case.live_pods.of(holder.address)]
         for holder in pool.holders:
-            holder.pod = holder.pod or case.living.of(holder.address)
+            holder.pod = holder.pod or case.live_pods.of(holder.address)
         if not strange:
             case.fact(
                 "reservations-with-pods",
@@ -69,7 +69,7 @@ def compare_with_pods(case: Case) -> None:
 
 def one_address_two_pods(case: Case) -> None:
     """Tell of running pods that share an address which is not their node's own."""
-    for address, pods in case.living.shared():
+    for address, pods in case.live_pods.shared():
         for pod in pods:
             case.signal(
                 "duplicate-holder",

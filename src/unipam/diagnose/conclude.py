@@ -51,7 +51,7 @@ def _name_pods(case: Case) -> None:
         signal.name("pods", [case.pods[name] for name in signal.entities.get("containers", {}) if name in case.pods])
 
 
-def _own_the_nameless(case: Case) -> None:
+def _complete_subjects(case: Case) -> None:
     """Take a message that names no pool, subnet or range to be about the one that others of its kind name."""
     for kind in [kind for kind, subject in case.signals if not subject]:
         named = [subject for other, subject in case.signals if other == kind and subject]
@@ -98,7 +98,7 @@ def _holders_from_tracks(case: Case) -> None:
             known.since, known.pod = known.since or show(last.at), known.pod or last.pod
 
 
-def _not_yet_filled(case: Case) -> None:
+def _pools_not_filled_yet(case: Case) -> None:
     """Turn "exhausted" while the capacity was 0 into a pool that the operator had not filled yet."""
     empty = [key for key in case.signals if key[0] == "cilium-empty-pool"]
     for key in empty:
@@ -113,7 +113,7 @@ _OF_A_TRY = frozenset({"sandbox-name-reserved"})
 """Notes of a try that failed: harmless only while something else says why the try before it did not end."""
 
 
-def _alone(case: Case) -> None:
+def _report_unexplained(case: Case) -> None:
     """Tell as an unexplained failure what only goes with a cause, where no cause is seen."""
     if not any(kind in _REFUSING for kind, _ in case.signals):
         for key in [key for key in case.signals if key[0] in _OF_A_TRY]:
@@ -123,12 +123,12 @@ def _alone(case: Case) -> None:
             signal.values = {"text": text, "look_at": ELSEWHERE.look_at}
             signal.refuse([*signal.entities.get("pods", {})] or signal.containers)
             case.signals[("unexplained", text)] = signal
-    _forget_who_is_refused(case)
+    _drop_refused_pods(case)
     if ("throttled", "") in case.signals and sum(kind == "throttled" for kind, _ in case.signals) > 1:
         del case.signals[("throttled", "")]
 
 
-def _forget_who_is_refused(case: Case) -> None:
+def _drop_refused_pods(case: Case) -> None:
     """Drop from the waiting pods those whose refusal is told."""
     waiting = case.signals.get(("pods-waiting", ""))
     if waiting is None:
@@ -141,7 +141,7 @@ def _forget_who_is_refused(case: Case) -> None:
         del case.signals[("pods-waiting", "")]
 
 
-def _clocks(case: Case) -> None:
+def _report_clocks(case: Case) -> None:
     for skew in case.clocks.skews():
         for where in skew.evidence:
             case.signal(
@@ -208,11 +208,11 @@ def _timeline(case: Case) -> list[Track]:
 PASSES: tuple[Callable[[Case], None], ...] = (
     # Who is who. Events get the names of their pods before holders are made of them; all that follows compares names.
     _name_pods,
-    _own_the_nameless,
+    _complete_subjects,
     _holders_from_tracks,
-    # What two sources say together, over pools with all their holders. The living before the pods: who is told as
+    # What two sources say together, over pools with all their holders. Live containers before pods: who is told as
     # leaked is not told once more as one without a pod.
-    comparisons.compare_with_the_living,
+    comparisons.compare_with_live_containers,
     comparisons.compare_with_pods,
     comparisons.one_address_two_pods,
     comparisons.full_cilium_nodes,
@@ -220,9 +220,9 @@ PASSES: tuple[Callable[[Case], None], ...] = (
     comparisons.left_over_ranges,
     # What signals mean beside others. A pool that was only not filled yet is no failure that explains another; then it
     # is known which failures stand alone, and which pods wait although nothing told that they were refused.
-    _not_yet_filled,
-    _alone,
-    _clocks,
+    _pools_not_filled_yet,
+    _report_unexplained,
+    _report_clocks,
     # After that, what a node says while it starts becomes a note: until here it explains tries that failed meanwhile.
     _at_the_start,
     # The network variant, last: a probe at the start does not show that CNS gives the addresses.

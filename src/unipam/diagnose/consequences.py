@@ -69,11 +69,11 @@ def parents(case: Case) -> dict[Key, Key]:
     return found
 
 
-def family(case: Case, key: Key, children: dict[Key, list[Key]]) -> Iterator[Signal]:
+def with_effects(case: Case, key: Key, children: dict[Key, list[Key]]) -> Iterator[Signal]:
     """Yield a signal, what it explains, what that explains, and so on."""
     yield case.signals[key]
     for child in children.get(key, ()):
-        yield from family(case, child, children)
+        yield from with_effects(case, child, children)
 
 
 def _above(found: dict[Key, Key], key: Key, other: Key) -> bool:

@@ -144,7 +144,7 @@ class LeaseDirectory:
 
     def _owners(self) -> None:
         for lease in self.leases:
-            pod = self.case.living.of(lease.address)
+            pod = self.case.live_pods.of(lease.address)
             if lease.container and pod:
                 self.case.pod_of(lease.container, pod)
 

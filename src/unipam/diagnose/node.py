@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from unipam.diagnose.source import NOT_SOURCES, expand, never_ends
+from unipam.diagnose.inputs import NOT_SOURCES, expand, never_ends
 from unipam.diagnose.systems import gives_addresses
 
 NODE_PLACES = (

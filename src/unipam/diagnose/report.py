@@ -135,7 +135,7 @@ class Holder(msgspec.Struct, omit_defaults=True):
 
 
 class Junk(msgspec.Struct):
-    """A stretch of bytes that is not text: skipped, and where it was (byte offset from 0, line from 1)."""
+    """Bytes in a row that are not text: skipped, and where it was (byte offset from 0, line from 1)."""
 
     offset: int
     line: int

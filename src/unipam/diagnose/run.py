@@ -12,9 +12,9 @@ from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
 from unipam.diagnose.documents import known
+from unipam.diagnose.inputs import expand, log_group, opened, unreadable
 from unipam.diagnose.reader import Families, FileReader
 from unipam.diagnose.report import Report
-from unipam.diagnose.source import expand, log_group, opened, unreadable
 
 Progress = Callable[[str, int, int], None]
 """Called with the input's name, the bytes of it that are read, and its size (0 when unknown)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unipam.diagnose import phrases
 from unipam.diagnose.case import Case, Signal
 from unipam.diagnose.catalogue import catalogue, finding, rank
-from unipam.diagnose.consequences import Key, family, parents
+from unipam.diagnose.consequences import Key, parents, with_effects
 from unipam.diagnose.report import Finding, Outcome
 from unipam.diagnose.stamps import show_minutes
 
@@ -31,7 +31,7 @@ def _tree(case: Case, key: Key, children: dict[Key, list[Key]]) -> Finding:
         effect.commands = [] if effect.commands == found.commands else effect.commands  # said once is enough
     worst = min((found, *found.consequences), key=lambda each: rank(each)[0])
     found.severity = worst.severity  # what it brings about is how bad it is
-    related = list(family(case, key, children))
+    related = list(with_effects(case, key, children))
     if any(catalogue()[each.kind].severity in {"fault", "unknown"} for each in related):
         found.refused = len({name for each in related if _refuses(each) for name in each.refused})
     found.cause = _cause(found, related)

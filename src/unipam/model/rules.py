@@ -134,7 +134,7 @@ def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
     found = choose(view, pool)
     if found:
         return Grant(pool, *found)
-    # Break the glass: an address that is still cooling is better than a pod without one.
+    # The last resort: an address that is still cooling is better than a pod without one.
     resting = (claim for span in pool.ranges if (claim := cooling_in(view, span)))
     oldest = min(resting, key=lambda claim: claim.since, default=None)
     if oldest is not None:
@@ -202,6 +202,8 @@ def usable(span: PoolRange, first: int, last: int) -> Iterator[Range]:
 
 def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, int]]:
     """Yield the pool's addresses in the order in which they are tried: from behind the cursor round to the cursor."""
+    #   first range       second range       c: the cursor. First what lies behind it in its range, then the other
+    #   3 3 3 c 1 1       2 2 2 2 2          ranges in their order, round at the end, at last up to the cursor itself.
     here = None if cursor is None else pool.find(cursor)
     if here is None or cursor is None:
         yield from ((r, r.first, r.last) for r in pool.ranges)

@@ -63,7 +63,7 @@ class Tx(Protocol):
         """Return the lowest unclaimed address from `first` to `last`."""
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
-        """Yield the unclaimed stretches from `first` to `last`, lowest first."""
+        """Yield the unclaimed ranges from `first` to `last`, lowest first."""
 
     def claim(self, number: int) -> Claim | None:
         """Return the claim of this number, a space's included."""

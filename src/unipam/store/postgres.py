@@ -101,7 +101,7 @@ class PostgresStore:
 
     def check(self) -> list[str]:
         """See `store.api.Store`: whether the runs are exactly what is claimed."""
-        with self.reading() as tx, _unhurried(tx.connection):
+        with self.reading() as tx, _without_time_limit(tx.connection):
             return [f"the runs under {parent} do not match its claims" for parent in tx.unsound()]
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ def _commit(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _unhurried(connection: Connection) -> Iterator[None]:
+def _without_time_limit(connection: Connection) -> Iterator[None]:
     """Wait within a transaction for as long as its statements take, for they read or change everything."""
     connection.execute("SET LOCAL statement_timeout = 0")
     connection.silence = connection.until = float("inf")
@@ -159,7 +159,7 @@ def _version(connection: psycopg.Connection[Any]) -> int:
 def migrate(connection: Connection) -> list[str]:
     """Apply the steps that are missing, all or none, and return their names. Others who do so are waited for."""
     done = []
-    with connection.transaction(), _unhurried(connection):
+    with connection.transaction(), _without_time_limit(connection):
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('unipam migrate'))")
         version = _version(connection)
         if version == 0:

@@ -34,7 +34,7 @@ _NETWORK: dict[str, Any] = {
 """Parameters of libpq; what the database's own address says goes before."""
 
 
-class Whole(Loader):
+class WholeNumber(Loader):
     """Loads numeric, of which all of ours are whole numbers, as int."""
 
     def load(self, data: Any) -> int:
@@ -87,7 +87,7 @@ def connect(database: str, longest: float = 0.0) -> Connection:
     The server ends a statement a little before that, which keeps the connection.
     """
     made = Connection.connect(make_conninfo(**_NETWORK | conninfo_to_dict(database)), autocommit=True)
-    made.adapters.register_loader("numeric", Whole)
+    made.adapters.register_loader("numeric", WholeNumber)
     made.execute(
         "SET client_min_messages = warning;"
         f" SET statement_timeout = {round(longest * 900)};"

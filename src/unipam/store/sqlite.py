@@ -192,6 +192,10 @@ class SqliteStore:
         Each transaction is all or nothing still, but none is durable before. Raises the store's errors on leaving; then
         none of them has happened, whatever they returned.
         """
+        # BEGIN IMMEDIATE                     by the first that writes or reads
+        #   SAVEPOINT part ... RELEASE        one transaction; when it fails ROLLBACK TO part, and the others stay
+        #   SAVEPOINT part ... RELEASE        the next one
+        # COMMIT                              one wait for the disk for all of them
         apart = self._writing, self._reading
         part = _Part(self._connection, self.path)
         self._writing = self._reading = part

@@ -13,7 +13,7 @@ from unipam.addr.prefix import parse_address, parse_prefix, truncate
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.tree import Document, Obj
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 from unipam.diagnose.report import Evidence, Holder, Pool
 
 
@@ -300,7 +300,7 @@ def _live(case: Case, container: str, pod: str, addresses: list[str], where: Evi
         if pod:
             case.pod_of(container, pod)
     for address in addresses:
-        case.living.see(Pod(pod or container, address, "", running=True, where=where))
+        case.live_pods.see(Pod(pod or container, address, "", running=True, where=where))
     case.fact(
         "endpoint",
         f"{what} of {pod or 'an unnamed pod'} has {', '.join(addresses) or 'no address'} (container "

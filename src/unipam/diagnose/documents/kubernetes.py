@@ -5,7 +5,7 @@ from __future__ import annotations
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 from unipam.diagnose.passage import Passage, Setting
 
 
@@ -44,9 +44,9 @@ def _pod(case: Case, document: Document, obj: Obj) -> None:
         status.text("podIP")
     ]
     on_host = spec.get("hostNetwork") is True or status.text("podIP") == status.text("hostIP") != ""
-    case.living.host(status.text("hostIP"))
+    case.live_pods.host(status.text("hostIP"))
     for address in addresses:
-        case.living.see(
+        case.live_pods.see(
             Pod(_name(obj), address, spec.text("nodeName"), status.text("phase") == "Running", where, on_host=on_host)
         )
 
@@ -54,7 +54,7 @@ def _pod(case: Case, document: Document, obj: Obj) -> None:
 def _node(case: Case, document: Document, obj: Obj) -> None:
     for part in obj.obj("status").items_of("addresses"):
         if isinstance(part, Obj):
-            case.living.host(part.text("address"))
+            case.live_pods.host(part.text("address"))
     spec, name = obj.obj("spec"), _name(obj)
     cidrs = [str(cidr) for cidr in spec.items_of("podCIDRs")] or [spec.text("podCIDR")]
     for cidr in filter(None, cidrs):

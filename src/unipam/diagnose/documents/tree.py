@@ -59,7 +59,7 @@ class Fault(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """A tree read from a stretch of text, and how whole that text was."""
+    """A tree read from a part of a text, and how whole that text was."""
 
     file: str
     root: Any

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 
 Numbered = list[tuple[int, str]]
 
@@ -53,7 +53,7 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
     if (pod := _POD.match(text)) is not None:
         name = f"{pod['namespace']}/{pod['name']}" if pod["namespace"] else pod["name"]
         address = "" if pod["ip"] == "<none>" else pod["ip"]
-        case.living.see(Pod(name, address, pod["node"], pod["status"] == "Running", evidence(file, number, text)))
+        case.live_pods.see(Pod(name, address, pod["node"], pod["status"] == "Running", evidence(file, number, text)))
         if name.startswith("calico-system/") or "/calico-" in name:
             case.calico_sign = case.calico_sign or evidence(file, number, text)
     elif (sandbox := _SANDBOX.match(text)) is not None:
@@ -64,7 +64,7 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
         if container["state"] == "Running":
             case.live_containers[container["id"]] = evidence(file, number, text)
     elif (node := _NODE.match(text)) is not None:
-        case.living.host(node["ip"])
+        case.live_pods.host(node["ip"])
     else:
         return False
     return True
@@ -98,7 +98,7 @@ def _described(case: Case, file: str, lines: Numbered) -> set[int]:
             number, text = numbers["Name"]
             running = fields["Status"] == "Running"
             node = fields.get("Node", "").partition("/")
-            case.living.host(node[2])
+            case.live_pods.host(node[2])
             pod = Pod(
                 f"{fields['Namespace']}/{fields['Name']}",
                 fields.get("IP", ""),
@@ -106,7 +106,7 @@ def _described(case: Case, file: str, lines: Numbered) -> set[int]:
                 running,
                 evidence(file, number, text),
             )
-            case.living.see(pod)
+            case.live_pods.see(pod)
             known.update(number for number, _ in numbers.values())
     return known
 
@@ -118,7 +118,7 @@ def _descriptions(
     numbers: dict[str, tuple[int, str]] = {}
     for number, text in lines:
         if (inner := _INTERNAL_IP.match(text)) is not None:
-            case.living.host(inner["ip"])
+            case.live_pods.host(inner["ip"])
             known.add(number)
         match = _DESCRIBED.match(text)
         if match is None:

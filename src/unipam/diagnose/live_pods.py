@@ -1,4 +1,4 @@
-"""Who lives: pods and their addresses as lists of them say, and what follows when two have one address."""
+"""Pods that run, with their addresses, as lists of them say, and which addresses two of them have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Pod(msgspec.Struct, frozen=True):
     """It uses the address of its node (hostNetwork)."""
 
 
-class Living:
+class LivePods:
     """The pods that lists have named, by address."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unipam.diagnose import UnreadableInput, diagnose, diagnose_bytes
+from unipam.diagnose.inputs import Chunks, expand
 from unipam.diagnose.node import node_paths
-from unipam.diagnose.source import Chunks, expand
 
 LINE = b"2025/03/05 18:16:10 [1] [ipam] Address request completed with address:10.0.0.5/16\n"
 
