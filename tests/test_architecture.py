@@ -117,9 +117,9 @@ BREACHES = {
     "halves": ("plan/tree.py", "import unipam.ledger.ledger"),
     "registry": ("dialects/host_local/config.py", "import unipam.dialects.azure_vnet.config"),
     "apis": ("server/native/grants.py", "import unipam.server.azure_ipam.spaces"),
+    "ipaddress": ("diagnose/tables/pods.py", "import ipaddress"),
     "pure": ("model/rules.py", "import time"),
     "sqlite": ("ledger/reads.py", "import sqlite3"),
-    "ipaddress": ("diagnose/tables/pods.py", "import ipaddress"),
     "loops": ("plan/blocks.py", "import asyncio"),
     "dialects": ("dialects/azure_vnet/pools.py", "import unipam.store.sqlite"),
 }

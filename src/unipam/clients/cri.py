@@ -2,7 +2,7 @@
 
 One method with a few strings in its answer is no reason for generated classes: the wire format is read here, as
 https://protobuf.dev/programming-guides/encoding describes it. Field numbers are those of the kubernetes/cri-api file
-`pkg/apis/runtime/v1/api.proto`.
+``pkg/apis/runtime/v1/api.proto``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _failed(socket: str, why: str) -> SourceFailed:
 
 
 def read_list(message: bytes) -> list[Sandbox]:
-    """Return the sandboxes in an encoded ListPodSandboxResponse. Raises ValueError when it is none."""
+    """The sandboxes in an encoded ListPodSandboxResponse. Raises ValueError when it is none."""
     return [_sandbox(_message(value)) for number, value in _fields(message) if number == _ITEMS]
 
 
@@ -88,7 +88,7 @@ def _text(value: int | bytes) -> str:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields of a message in order: number and value."""
+    """The fields of a message in order: number and value."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

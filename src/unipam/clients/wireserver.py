@@ -18,7 +18,7 @@ TIMEOUT = 3.0
 """Seconds for the whole exchange: a launcher gives an agent 4 in all."""
 LARGEST_ANSWER = 8 << 20
 MOST_ADDRESSES = 1 << 16
-"""A machine has at most 8 interfaces with 256 addresses each; this is a bound on nonsense."""
+"""A machine has at most 8 interfaces with 256 addresses each; this bounds an absurd answer."""
 
 
 class Subnet(NamedTuple):

@@ -1,4 +1,4 @@
-"""The case file: everything the readers hand in, kept within bounds however long the input is.
+"""Everything that the readers found, kept within bounds however long the input is.
 
 Readers say what they saw (`signal`, `fact`, `event`, `pod_of`); nothing here judges. What the signals mean is
 in `catalogue`, what follows from several of them together is in `conclude`.
@@ -281,7 +281,7 @@ class Case:
         return container in self.live_containers or container[:13] in self.live_containers
 
     @property
-    def speaks(self) -> bool:
+    def is_about_addresses(self) -> bool:
         """Tell whether anything that was read is about addresses."""
         return bool(
             self.facts

@@ -1,6 +1,6 @@
-"""What two sources say together: who is on record and who lives, who got an address while another had it.
+"""What two sources show together: who is on record and who runs, who got an address while another had it.
 
-A list of what runs is a witness only for what it can know: a node's list for that node, a log with releases for
+A list of what runs proves something only about what it covers: a node's list for that node, a log with releases for
 releases.
 """
 

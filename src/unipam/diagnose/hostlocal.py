@@ -31,7 +31,7 @@ class Lease(msgspec.Struct):
 
 
 def read_directory(case: Case, path: Path) -> int:
-    """Read one network's directory. Gives the number of reservations. Unreadable files are reported, not fatal."""
+    """Read one network's directory. Returns the number of reservations. Unreadable files are reported, not fatal."""
     leases, names = [], set()
     for entry in sorted(path.iterdir()):
         names.add(entry.name)

@@ -93,7 +93,7 @@ def _not_understood(case: Case, wrong: list[Finding]) -> str:
         return f"{refused} pod{'s were' if refused != 1 else ' was'} refused, and unipam does not know the cause."
     if unknown:
         return "Something failed, and unipam does not know the cause."
-    if not case.speaks:
+    if not case.is_about_addresses:
         return "Nothing here speaks of addresses."
     understood, unknown_lines = case.log_lines()
     return f"{unknown_lines:,} of {understood + unknown_lines:,} log lines say what unipam does not know."
@@ -110,4 +110,4 @@ def _lines(case: Case) -> str:
 
 def _understood(case: Case) -> bool:
     understood, unknown = case.log_lines()
-    return case.speaks and understood >= ENOUGH * (understood + unknown)
+    return case.is_about_addresses and understood >= ENOUGH * (understood + unknown)

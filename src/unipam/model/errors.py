@@ -7,7 +7,7 @@
     │   ├── BadConfig            a configuration that makes no sense
     │   ├── BadValue             one field breaks its rule
     │   ├── UnreadableInput      a file or directory that was named cannot be read
-    │   └── UnsupportedVersion   a protocol version that nobody here speaks
+    │   └── UnsupportedVersion   a protocol version that is not supported
     ├── Refused                  understood, and the rules say no
     │   ├── Duplicate            the owner holds an address of this pool already
     │   ├── Taken                the address asked for is held, cooling or reserved
@@ -81,7 +81,7 @@ class UnreadableInput(BadInput):
 
 
 class UnsupportedVersion(BadInput):
-    """A protocol version that nobody here speaks (CNI code 1)."""
+    """A protocol version that is not supported (CNI code 1)."""
 
 
 class Refused(UnipamError):

@@ -215,8 +215,8 @@ class SqliteTx:
         return cursor.lastrowid
 
     def _occupy(self, claim: Claim) -> None:
-        # Where `gap` has just looked, what is near is known. A claim right behind a run that does not reach the next one
-        # makes that run longer, and no more, which is what round robin comes to:
+        # Where `gap` has just looked, what is near is known. A claim right behind a run that does not reach the next
+        # one makes that run longer, and no more, which is what round robin comes to:
         #       run-------first--last      behind---
         first, last = claim.first, claim.last
         run, behind = self._ends.pop((claim.parent, first), (b"", 0))

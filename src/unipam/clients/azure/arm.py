@@ -28,7 +28,7 @@ CONNECT, READ = 10.0, 90.0
 """Seconds to wait for a connection, and for each part of an answer; the Resource Manager itself gives up after 60."""
 REPEATS = 5
 MOST_PAGES = 10_000
-"""A bound on nonsense: ten million rows."""
+"""A bound against a list that never ends: ten million rows."""
 DONE = (200,)
 
 

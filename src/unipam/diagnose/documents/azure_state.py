@@ -51,7 +51,7 @@ def _logged_pools(state: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of azure-vnet's own files. Tells whether it was one."""
+    """Record what a tree shows of azure-vnet's own files. Returns whether it was one."""
     found = False
     told: set[int] = set()
     for _, obj in document.objects():

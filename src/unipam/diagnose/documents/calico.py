@@ -38,7 +38,7 @@ class _Allocation(msgspec.Struct):
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of Calico. Tells whether it was one of Calico's documents."""
+    """Record what a tree shows of Calico. Returns whether it was one of Calico's documents."""
     found = False
     for _, obj in document.objects():
         if "cidr" in obj and isinstance(obj.get("allocations"), list):

@@ -13,7 +13,7 @@ _OWN = frozenset({"router", "health", "ingress"})
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of a CiliumNode or of Cilium's ConfigMap. Tells whether it was one."""
+    """Record what a tree shows of a CiliumNode or of Cilium's ConfigMap. Returns whether it was one."""
     found = False
     name = ""
     for key, obj in document.objects():

@@ -34,7 +34,7 @@ _BIG_RANGE = 20
 
 
 def read(case: Case, document: Document, *, whole: bool) -> bool:
-    """Say what a configuration shows. Tells whether the tree was one."""
+    """Record what a configuration shows. Returns whether the tree was one."""
     text = b"\n".join(document.raw_lines.get(line, b"") for line in _lines_of(document)).decode("utf-8", "replace")
     placeholders = list(dict.fromkeys(_PLACEHOLDER.findall(text)))
     found = False

@@ -12,7 +12,7 @@ _STATE_NAMES = re.compile(r"azure-vnet(?:-ipam|-ipamv6)?\.json$|azure-endpoints\
 
 
 def read(case: Case, document: Document, *, whole: bool) -> bool:
-    """Let every reader look at the tree. `whole` tells that the text was a whole file. Tells whether any knew it."""
+    """Let every reader look at the tree. `whole` tells that the text was a whole file. Returns whether any knew it."""
     state = azure_state.read(case, document)
     config = conflist.read(case, document, whole=whole)
     other = [reader.read(case, document) for reader in (calico, cilium, network_config, kubernetes)]

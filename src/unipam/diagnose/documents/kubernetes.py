@@ -10,7 +10,7 @@ from unipam.diagnose.passage import Passage, Setting
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of pods, sandboxes, nodes and events. Tells whether it was one of theirs."""
+    """Record what a tree shows of pods, sandboxes, nodes and events. Returns whether it was one of theirs."""
     found = False
     for _, obj in document.objects():
         kind = obj.text("kind")

@@ -12,7 +12,7 @@ from unipam.diagnose.report import Holder
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of CNS. Tells whether it was one of CNS's documents."""
+    """Record what a tree shows of CNS. Returns whether it was one of CNS's documents."""
     found = False
     for _, obj in document.objects():
         if obj.text("kind") == "NodeNetworkConfig" or (

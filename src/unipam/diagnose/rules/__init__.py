@@ -41,7 +41,7 @@ def may_apply(words: Iterable[bytes]) -> bool:
 def apply(case: Case, passage: Passage) -> bool:
     """Record every sign that the passage holds, and every failure in it that no rule explains.
 
-    Tells whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
+    Returns whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
     """
     if not speaks_of_addresses(passage.setting.program):
         return False

@@ -58,7 +58,7 @@ class Rule:
         self.unless = re.compile(unless) if unless else None
 
     def apply(self, case: Case, passage: Passage) -> list[tuple[int, int]]:
-        """Record a signal for every match in the passage. Gives where the matches are."""
+        """Record a signal for every match in the passage. Returns where the matches are."""
         text = passage.text
         if not any(anchor in text for anchor in self.anchors):
             return []

@@ -1,4 +1,4 @@
-"""The layer under the rules: what failed although no rule knows why. Ignorance is said, never passed over.
+"""Failures that no rule explains: each is reported as such and never passed over.
 
 A pod that did not get its network is a failure whoever's words are around it. Each such message is told with its
 plugin, its pod and its innermost text; a line that a program of this field calls an error is told when nothing else

@@ -37,7 +37,7 @@ _NEARLY_FULL = 0.9
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of the two commands' output the lines hold. Gives the numbers of the lines that were understood."""
+    """Read what the lines hold of the two commands' output. Returns the numbers of the lines that were understood."""
     known: set[int] = set()
     for number, text in lines:
         known.add(number)

@@ -21,7 +21,7 @@ _NODE_NOT_READY = re.compile(r"^\s*(?P<node>[\w.-]+)\s.*NetworkPluginNotReady")
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     in_nnc = False
     known: set[int] = set()
     for number, text in lines:

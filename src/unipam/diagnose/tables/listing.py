@@ -19,7 +19,7 @@ _DISABLED = re.compile(r"\.(?:conf|conflist|json)\.[\w.-]+$|\.(?:conf|conflist)[
 def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) -> set[int]:
     """Read whatever listing the lines hold. `directory` is what a prompt named, when there was one.
 
-    Gives the numbers of the lines that were understood.
+    Returns the numbers of the lines that were understood.
     """
     known: set[int] = set()
     leases: list[Lease] = []

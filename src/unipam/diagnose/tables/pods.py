@@ -1,4 +1,4 @@
-"""Lists of what lives: `kubectl get pods` in its forms, `crictl pods` and `ps`, `kubectl get nodes -o wide`."""
+"""Lists of what runs: `kubectl get pods` in its forms, `crictl pods` and `ps`, `kubectl get nodes -o wide`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _INTERNAL_IP = re.compile(rf"^\s*InternalIP:\s+(?P<ip>{_IP})\s*$")
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     known = _bare_ids(case, file, lines)
     for number, text in lines:
         _waits(case, file, number, text)

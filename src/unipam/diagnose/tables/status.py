@@ -21,7 +21,7 @@ _RESTORED = re.compile(
 
 
 def read(case: Case, file: str, lines: list[tuple[int, str]]) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     known: set[int] = set()
     metrics: dict[str, tuple[int, int, str]] = {}
     for number, text in lines:
