@@ -56,6 +56,7 @@ def test_pods_are_named_and_refusals_are_told(path: Path) -> None:
     assert ("cccc/eth0", "shop/web") in {(holder.owner, holder.pod) for holder in report.pools[0].holders}
     (event,) = next(track.events for track in report.timeline if track.subject == "dddd")
     assert (event.verb, event.pod, event.detail) == ("refused", "shop/db", "nothing left; 10 of 10 held")
+    assert [found.title for found in report.findings] == ["unipam had no free address in network kubenet for a time"]
 
 
 def fill(path: Path, count: int) -> None:

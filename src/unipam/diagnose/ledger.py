@@ -169,14 +169,14 @@ class _Ledger:
     def _refusal(self, entry: Entry, pod: str, network: _Network) -> None:
         """Record that a request was refused; whether that is over is decided by what is free now."""
         short = network.shortest
-        held, size = (short.held, short.size) if short is not None else (0, 0)
+        known = {"held": short.held, "capacity": short.size, "free": short.size - short.held} if short else {}
         question = f"unipam explain {network.name}{_place(str(self.path.parent))}"
         self.case.signal(
             "unipam-full" if short is not None and short.is_full else "unipam-was-full",
             network.name,
             evidence(str(self.path), entry.id, f"journal entry {entry.id}: {pod or entry.owner}: {entry.reason}"),
             at=entry.at,
-            values={"held": held, "capacity": size, "free": size - held, "question": question},
+            values={**known, "question": question},
             pods=[pod],
             containers=[entry.owner.holder],
             refused=True,

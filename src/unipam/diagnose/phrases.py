@@ -136,6 +136,10 @@ class _Phrases:
         doubt = self.signal.values.get("doubt")
         return {"in_doubt": f" ({doubt} of them)" if doubt else ""}
 
+    def was_full(self) -> dict[str, str]:
+        values = self.signal.values
+        return {"free_text": f"; {values['free']} of {values['capacity']} are free now" if "free" in values else ""}
+
     def calico(self) -> dict[str, str]:
         size = f" ({_pool_size(self.signal.subject)} addresses)" if _pool_size(self.signal.subject) else ""
         return {"pools": f": no address is free in {self.signal.subject}{size}" if self.signal.subject else ""}
@@ -314,6 +318,7 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "pool-full": _Phrases.full,
     "range-exhausted": _Phrases.range,
     "unipam-full": _Phrases.unipam,
+    "unipam-was-full": _Phrases.was_full,
     "calico-exhausted": _Phrases.calico,
     "calico-block-limit": _Phrases.block_limit,
     "cilium-exhausted": _Phrases.cilium,
