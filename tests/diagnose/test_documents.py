@@ -231,3 +231,9 @@ def test_calicos_pods_beside_azure_cni_make_it_azure_cni_with_calico(read: Read)
     assert [found.name for found in read(conflist).variants] == ["azure-cni"]
     (variant,) = read(f"{conflist}\n{pod}\n").variants
     assert (variant.name, len(variant.evidence)) == ("azure-cni-calico", 2)
+
+
+def test_a_row_of_calicoctl_whose_prefix_is_none_is_not_understood(read: Callable[[str], Report]) -> None:
+    row = "| IP Pool  | {}/16 | 65536 | 18 (0%) | 65518 (100%) |\n"
+    assert [pool.capacity for pool in read(row.format("10.244.0.0")).pools] == [65536]
+    assert read(row.format("999.244.0.0")).pools == []

@@ -34,6 +34,11 @@ def kinds(report: Report) -> list[str]:
     return [found.kind for found in report.findings]
 
 
+def test_a_file_that_is_only_named_like_an_address_is_no_reservation(network: Callable[..., Path]) -> None:
+    report = diagnose([network(**{"10_244_0_2": lease(2), "999_1_1_1": lease(3)})])
+    assert [pool.in_use for pool in report.pools] == [1]
+
+
 def test_a_healthy_directory(network: Callable[..., Path]) -> None:
     report = diagnose([network(**{"10_244_0_2": lease(2), "10_244_0_3": lease(3), "last_reserved_ip_0": "10.244.0.3"})])
     assert report.outcome == "healthy"

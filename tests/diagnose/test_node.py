@@ -12,6 +12,7 @@ import pytest
 from tests.diagnose import nights
 
 from unipam.diagnose import diagnose, journal_command, node_paths
+from unipam.diagnose.node import NODE_PLACES
 
 UNIPAM = Path(sys.executable).with_name("unipam")
 LINE = "2025/03/05 18:16:10 [1] [ipam] Address request completed with address:10.0.0.5/16\n"
@@ -47,6 +48,13 @@ def test_of_the_logs_of_pods_those_of_address_givers_are_read(tmp_path: Path) ->
         "var/log/pods/kube-system_azure-cns-x7k2p_0c2b/cns-container/0.log",
         "var/log/pods/calico-system_calico-node-abcde_0c2b/calico-node/3.log",
     }
+
+
+def test_a_ledger_is_copied_with_its_log_and_read_as_one(tmp_path: Path) -> None:
+    put(tmp_path, "var/lib/unipam/azure-vnet/unipam.db")
+    put(tmp_path, "var/lib/unipam/azure-vnet/unipam.db-wal")
+    assert below(tmp_path) == {"var/lib/unipam/azure-vnet/unipam.db"}
+    assert {"/var/lib/unipam/*/unipam.db", "/var/lib/unipam/*/unipam.db-wal"} <= set(NODE_PLACES)
 
 
 def test_the_journal_is_asked_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from unipam.ledger import handover
 from unipam.ledger.change import Inheritance
 from unipam.ledger.handover import Handover, Strangers
 from unipam.ledger.history import verify
-from unipam.ledger.ledger import Ledger, pools_note
+from unipam.ledger.ledger import Ledger
 from unipam.model.errors import GivenBack, Mismatch, Missing
+from unipam.model.pool_notes import pools_note
 from unipam.model.records import COOLING, LEASE, Claim, Owner, Request
 
 NEW = Owner("new", "eth0")

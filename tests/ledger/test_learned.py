@@ -13,8 +13,8 @@ from unipam.ledger import learned
 from unipam.ledger.change import Change, nothing
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.pools import recall as recall_pools
 from unipam.model.errors import Exhausted
+from unipam.model.pool_notes import recall as recall_pools
 from unipam.model.records import Owner, Request
 from unipam.store.memory import MemoryStore
 

@@ -12,8 +12,9 @@ from tests.store.backends import Backend
 from unipam.addr.prefix import Range, format_address, parse_address
 from unipam.ledger.change import Inheritance
 from unipam.ledger.history import verify
-from unipam.ledger.ledger import THAW_BATCH, Allocation, Ledger, pools_note
+from unipam.ledger.ledger import THAW_BATCH, Allocation, Ledger
 from unipam.model.errors import Duplicate, Exhausted, Mismatch, Missing, Overlap, Refused, Stale, StoreFull, Taken
+from unipam.model.pool_notes import pools_note
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
 from unipam.store.api import Store, Tx
 

@@ -10,8 +10,8 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, reconcile
 from unipam.ledger.explanation import explain
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.pools import describe, recall
 from unipam.model.errors import Missing
+from unipam.model.pool_notes import describe, recall
 from unipam.model.records import Entry, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
 

@@ -14,8 +14,8 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, shortage
 from unipam.ledger.change import Inheritance, nothing
 from unipam.ledger.ledger import Allocation, Ledger
-from unipam.ledger.pools import describe
 from unipam.model.errors import Exhausted
+from unipam.model.pool_notes import describe
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
 

@@ -1,4 +1,4 @@
-"""Which free prefix to take: functions of free stretches, in address order. Knows no owner and no policy by name."""
+"""Which free prefix to take: functions of free ranges, in address order. Knows no owner and no policy by name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from unipam.addr.prefix import BITS, Prefix, Range
 
 
 def prefixes(first: int, last: int) -> Iterator[Prefix]:
-    """The fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
+    """Yield the fewest prefixes that cover exactly the addresses from `first` to `last`, lowest first."""
+    #   5  6-7  8-------15       from 5 to 15, in IPv4's lengths /32, /31, /29: each is the largest block that is
+    #                            aligned at where it begins and does not pass the end
     while first <= last:
-        # The largest block that is aligned at `first` and does not pass `last`.
         aligned = (first & -first).bit_length() - 1 if first else BITS
         fits = (last - first + 1).bit_length() - 1
         length = BITS - min(aligned, fits)
@@ -19,7 +20,7 @@ def prefixes(first: int, last: int) -> Iterator[Prefix]:
 
 
 def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
-    """The lowest room within the free stretches for up to `amount` aligned prefixes of `length`."""
+    """Return the lowest ranges within the free ones that hold up to `amount` aligned prefixes of `length`."""
     size = 1 << (BITS - length)
     found = []
     for first, last in free:
@@ -34,12 +35,12 @@ def lowest(free: Iterable[Range], length: int, amount: int) -> list[Range]:
 
 
 def first_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """The lowest aligned prefix of `length` within the free stretches."""
+    """Return the lowest aligned prefix of `length` within the free ranges."""
     return next((Prefix(first, length) for first, _ in lowest(free, length, 1)), None)
 
 
 def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
-    """The highest aligned prefix of `length` within the free stretches, which may come in any order."""
+    """Return the highest aligned prefix of `length` within the free ranges, which may come in any order."""
     size = 1 << (BITS - length)
     best = None
     for first, last in free:
@@ -50,10 +51,12 @@ def last_fit(free: Iterable[Range], length: int) -> Prefix | None:
 
 
 def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Prefix | None:
-    """A prefix of `length` out of the smallest free prefix that holds it, so that large ones stay whole.
+    """Return a prefix of `length` out of the smallest free prefix that holds it, so that large ones stay whole.
 
     Among equally small ones the lowest is cut, at its lowest part; with `reverse` the highest, at its highest part.
     """
+    #   |=========/26=========||/28|      |====/27====|        free, cut into the blocks that it is made of:
+    #                          ^ a /28 is taken here, and the /26 and the /27 stay whole
     best: Prefix | None = None
     for first, last in free:
         if last - first + 1 < 1 << (BITS - length):
@@ -68,7 +71,7 @@ def best_fit(free: Iterable[Range], length: int, *, reverse: bool = False) -> Pr
 
 
 def nth(free: Iterable[Range], index: int) -> int | None:
-    """The free address number `index`, counted from 0 in address order."""
+    """Return the free address number `index`, counted from 0 in address order."""
     for first, last in free:
         if index <= last - first:
             return first + index

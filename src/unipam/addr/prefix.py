@@ -1,8 +1,8 @@
 """Addresses and prefixes as values on one number line; the only door to `ipaddress`.
 
 **The line.** Every address is an integer of 128 bits. An IPv6 address is itself; an IPv4 address lies at
-``::ffff:0:0/96``, where RFC 4291 §2.5.5.2 maps it. So one space, one table and one rule serve both families, and
-an IPv4 ``/24`` is a prefix of length 120 on the line. Text in both directions speaks of the families as people do.
+`::ffff:0:0/96`, where RFC 4291 §2.5.5.2 maps it. So one space, one table and one rule serve both families, and
+an IPv4 `/24` is a prefix of length 120 on the line. Text in both directions speaks of the families as people do.
 
 What does not belong here: which address anybody gets.
 """
@@ -22,19 +22,19 @@ V4_OFFSET = 96
 
 
 def is_v4(value: int) -> bool:
-    """Whether the address `value` on the line is an IPv4 address."""
+    """Tell whether the address `value` on the line is an IPv4 address."""
     return value >> 32 == 0xFFFF
 
 
 def family(value: int) -> int:
-    """4 or 6: the family of the address `value` on the line."""
+    """Return 4 or 6, the family of the address `value` on the line."""
     return 4 if value >> 32 == 0xFFFF else 6
 
 
 def parse_address(text: str) -> int:
-    """The place of an address on the line.
+    """Return the address on the line that a text means.
 
-    Accepts what Go's ``net.ParseIP`` accepts: no zone, no leading zeros in IPv4, an IPv4-mapped IPv6 address means
+    Accepts what Go's `net.ParseIP` accepts: no zone, no leading zeros in IPv4, an IPv4-mapped IPv6 address means
     the IPv4 one. Raises ValueError with the text in it.
     """
     try:
@@ -49,7 +49,7 @@ def parse_address(text: str) -> int:
 
 
 def format_address(value: int) -> str:
-    """An address on the line as people write it (RFC 5952 for IPv6)."""
+    """Write an address on the line as people do (RFC 5952 for IPv6)."""
     if value >> 32 == 0xFFFF:
         return f"{value >> 24 & 255}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
     return _format_v6(value)
@@ -62,7 +62,7 @@ _ZEROS = tuple(":" + "0:" * number for number in range(8, 1, -1))
 
 
 def _format_v6(value: int) -> str:
-    """As `ipaddress` writes it, which takes three times as long, and a listing has many."""
+    """Write an IPv6 address as `ipaddress` does, which takes three times as long, and a listing has many."""
     text = _join(*_hextets(value.to_bytes(16, "big")))
     for zeros in _ZEROS:
         before, found, after = text.partition(zeros)
@@ -89,30 +89,30 @@ class Prefix(NamedTuple):
 
     @property
     def last(self) -> int:
-        """The highest address within."""
+        """Return the highest address within."""
         return self.first | ((1 << (BITS - self.length)) - 1)
 
     @property
     def size(self) -> int:
-        """How many addresses it spans."""
+        """Return how many addresses it spans."""
         return 1 << (BITS - self.length)
 
     @property
     def family(self) -> int:
-        """4 or 6."""
+        """Return 4 or 6."""
         return 4 if self.length >= V4_OFFSET and is_v4(self.first) else 6
 
     @property
     def bits(self) -> int:
-        """The length as people write it: 24 for an IPv4 /24."""
+        """Return the length as people write it: 24 for an IPv4 /24."""
         return self.length - V4_OFFSET if self.family == 4 else self.length
 
     def contains(self, other: Prefix) -> bool:
-        """Whether `other` lies within this prefix (or equals it)."""
+        """Tell whether `other` lies within this prefix (or equals it)."""
         return other.length >= self.length and self.first <= other.first <= self.last
 
     def overlaps(self, other: Prefix) -> bool:
-        """Whether the two share an address; of two prefixes one then contains the other."""
+        """Tell whether the two share an address; of two prefixes one then contains the other."""
         return self.first <= other.last and other.first <= self.last
 
     def __str__(self) -> str:
@@ -120,18 +120,18 @@ class Prefix(NamedTuple):
 
 
 def line_length(bits: int, of_family: int) -> int:
-    """The length on the line of a prefix that people write with `bits` in family 4 or 6."""
+    """Return the length on the line of a prefix that people write with `bits` in family 4 or 6."""
     return bits + V4_OFFSET if of_family == 4 else bits
 
 
 def truncate(value: int, length: int) -> Prefix:
-    """The prefix of `length` (on the line) that holds the address `value`."""
+    """Return the prefix of `length` (on the line) that holds the address `value`."""
     shift = BITS - length
     return Prefix(value >> shift << shift, length)
 
 
 def parse_interface(text: str) -> tuple[int, Prefix]:
-    """An address with a length (``10.1.2.3/24``): the address, and the prefix it lies in.
+    """Read an address with a length (`10.1.2.3/24`): return the address, and the prefix it lies in.
 
     Raises ValueError with the text in it; an IPv6 prefix that would cover the IPv4-mapped range is refused, since
     on the line it would hold all of IPv4.
@@ -159,7 +159,7 @@ def _on_line(text: str, address_text: str, bits: int) -> tuple[int, int]:
 
 
 def parse_prefix(text: str) -> Prefix:
-    """A prefix written canonically. Raises ValueError, also when host bits are set, naming the canonical form."""
+    """Read a prefix written canonically. Raises ValueError, also when host bits are set, naming the canonical form."""
     value, prefix = parse_interface(text)
     if value != prefix.first:
         raise ValueError(f"invalid prefix {text}: host bits are set, the network is {prefix}")

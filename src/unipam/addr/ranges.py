@@ -28,7 +28,7 @@ class RangeSet:
         return map(Range, self._firsts, self._lasts)
 
     def __len__(self) -> int:
-        """How many ranges (not addresses)."""
+        """Return how many ranges (not addresses)."""
         return len(self._firsts)
 
     def __contains__(self, value: int) -> bool:
@@ -45,17 +45,17 @@ class RangeSet:
 
     @property
     def size(self) -> int:
-        """How many addresses."""
+        """Return how many addresses."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
     def copy(self) -> RangeSet:
-        """An independent set of the same addresses."""
+        """Return an independent set of the same addresses."""
         twin = RangeSet()
         twin._firsts, twin._lasts = self._firsts[:], self._lasts[:]
         return twin
 
     def overlaps(self, first: int, last: int) -> bool:
-        """Whether any address from `first` to `last` is in the set."""
+        """Tell whether any address from `first` to `last` is in the set."""
         index = bisect_right(self._firsts, last) - 1
         return index >= 0 and self._lasts[index] >= first
 
@@ -87,14 +87,14 @@ class RangeSet:
         self._lasts[low:high] = [t for _, t in keep]
 
     def gap(self, first: int, last: int) -> int | None:
-        """The lowest address from `first` to `last` that is not in the set."""
+        """Return the lowest address from `first` to `last` that is not in the set."""
         index = bisect_right(self._firsts, first) - 1
         if index >= 0 and self._lasts[index] >= first:
             first = self._lasts[index] + 1
         return first if first <= last else None
 
     def gaps(self, first: int, last: int) -> Iterator[Range]:
-        """The stretches from `first` to `last` that are not in the set, lowest first."""
+        """Yield the ranges from `first` to `last` that are not in the set, lowest first."""
         index = bisect_left(self._lasts, first)
         while first <= last:
             if index == len(self._firsts) or self._firsts[index] > last:

@@ -88,7 +88,7 @@ def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
 
 
 def _read(paths: list[str], node: bool, root: str) -> Report:
-    from unipam.diagnose import Unreadable, diagnose, journal_command, node_paths
+    from unipam.diagnose import UnreadableInput, diagnose, journal_command, node_paths
 
     files: list[str | Path] = [path for path in paths if path != "-"]
     journal = journal_command(root) if node else None
@@ -101,7 +101,7 @@ def _read(paths: list[str], node: bool, root: str) -> Report:
     progress = _Progress()
     try:
         return diagnose(files, stdin="-" in paths, command=journal, progress=progress)
-    except Unreadable as error:
+    except UnreadableInput as error:
         _refuse(f"cannot read {error}")
     finally:
         progress.clear()

@@ -16,7 +16,7 @@ _CHUNK = 1 << 16
 
 
 def receive(url: str, timeout: float, largest: int, feed: Callable[[bytes], None]) -> None:
-    """GET `url` and hand the body of a 200 answer to `feed` as it comes, all within `timeout` seconds.
+    """Get `url` and hand the body of a 200 answer to `feed` as it comes, all within `timeout` seconds.
 
     Raises ValueError with what is wrong with the answer, also when it is not HTTP or is longer than `largest` bytes;
     TimeoutError; OSError; and what `feed` raises.

@@ -37,10 +37,9 @@ class Sandbox(NamedTuple):
 
 
 def sandboxes(socket: str, timeout: float) -> list[Sandbox]:
-    """Every sandbox that the runtime at this socket knows, running or not. `timeout` is in seconds, for all of it.
+    """Return every sandbox that the runtime at this socket knows, running or not, within `timeout` seconds.
 
-    Raises:
-        SourceFailed: the runtime did not answer in time, or not in a way that can be read; or grpcio is missing.
+    Raises SourceFailed when it does not answer in time, or not in a way that can be read, or grpcio is missing.
     """
     try:
         import grpc

@@ -9,7 +9,7 @@ TIMEOUT = 1.0
 
 
 def pod_ranges(kubeconfig: str, name: str) -> tuple[str, ...]:
-    """`spec.podCIDRs` of the node `name`, asked with the credentials in a kubeconfig file. Raises SourceFailed."""
+    """Read `spec.podCIDRs` of the node `name` with the credentials in a kubeconfig file. Raises SourceFailed."""
     try:
         import httpx2
         import lightkube

@@ -18,7 +18,7 @@ TIMEOUT = 3.0
 """Seconds for the whole exchange: a launcher gives an agent 4 in all."""
 LARGEST_ANSWER = 8 << 20
 MOST_ADDRESSES = 1 << 16
-"""A machine has at most 8 interfaces with 256 addresses each; this is a bound on nonsense."""
+"""A machine has at most 8 interfaces with 256 addresses each; this bounds an absurd answer."""
 
 
 class Subnet(NamedTuple):
@@ -75,11 +75,11 @@ class _Document:
         self._count = 0
 
     def feed(self, data: bytes) -> None:
-        """The next piece."""
+        """Read the next piece."""
         self._parser.Parse(data, False)
 
     def interfaces(self) -> tuple[Interface, ...]:
-        """What the document says, all of which has come."""
+        """Return what the document says, all of which has come."""
         self._parser.Parse(b"", True)
         return tuple(Interface(mac, primary, tuple(subnets)) for mac, primary, subnets in self._interfaces)
 
@@ -106,12 +106,12 @@ class _Document:
 
 
 def _refuse_doctype(*_: object) -> None:
-    """Nothing good comes with one: entities are how a small document becomes a large one."""
+    """Refuse a document type: with its entities a small document becomes a large one."""
     raise ValueError("the answer brings a document type, which the wireserver's do not")
 
 
 def _boolean(text: str) -> bool:
-    """A flag as Go's ParseBool reads it; absent means false."""
+    """Return a flag as Go's ParseBool reads it; absent means false."""
     if text in {"1", "t", "T", "true", "TRUE", "True"}:
         return True
     if text in {"", "0", "f", "F", "false", "FALSE", "False"}:

@@ -48,7 +48,7 @@ class Context(msgspec.Struct):
     node: str = ""
     directory: str = ""
     pod: str = ""
-    """The pod that a ``kubectl describe`` is about."""
+    """The pod that a `kubectl describe` is about."""
     label: str = ""
     """The short line just before a fragment: what whoever pasted it called it."""
     lines_taken: int = 0
@@ -64,7 +64,7 @@ class Context(msgspec.Struct):
 
 
 def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
-    """Read a block. *whole* tells that it is the whole file, so that a document in it should be complete."""
+    """Read a block. `whole` tells that it is the whole file, so that a document in it should be complete."""
     full = [line for _, line in lines]
     if context.too_long:
         _read_prose(case, context, lines)
@@ -96,7 +96,7 @@ def read(case: Case, context: Context, lines: Lines, *, whole: bool) -> None:
 
 
 def _manifests(lines: Lines) -> list[Lines]:
-    """The lines cut where a Kubernetes manifest begins and where it ends, for it may stand amid other text."""
+    """Return the lines cut where a Kubernetes manifest begins and where it ends, for it may stand amid other text."""
     cuts, inside = [0], False
     for index, (_, line) in enumerate(lines):
         if not inside and _MANIFEST.match(line):
@@ -110,7 +110,7 @@ def _manifests(lines: Lines) -> list[Lines]:
 
 
 def _end_of_json(lines: Lines, start: int) -> int:
-    """Where the stretch ends that looks like JSON from *start* on; *start* itself when it does not."""
+    """Return where the lines end that look like JSON from `start` on; `start` itself when it does not."""
     if not _JSON_OPENS.match(lines[start][1]):
         return start
     end = start + 1
@@ -133,7 +133,7 @@ def _read_yaml(case: Case, context: Context, lines: Lines) -> bool:
 
 
 def _read_inner_json(case: Case, document: Document, lines: Lines) -> bool:
-    """JSON kept as text inside YAML, as a ConfigMap keeps a conflist."""
+    """Read JSON that YAML keeps as text, as a ConfigMap keeps a conflist."""
     taken = False
     for _, obj in document.objects():
         for key, value in obj.items():
@@ -144,7 +144,7 @@ def _read_inner_json(case: Case, document: Document, lines: Lines) -> bool:
 
 
 def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, whole: bool) -> bool:
-    """Read a stretch as JSON. False when it is no document that anyone knows; then nothing has been said of it."""
+    """Read lines as JSON. False when it is no document that anyone knows; then nothing has been said of it."""
     text = b"\n".join(line for _, line in lines).decode("utf-8", "replace")
     document = tolerant.parse(context.file, text, lines[0][0], dict(lines))
     _note_prompts(context, before)

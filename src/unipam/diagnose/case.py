@@ -1,7 +1,7 @@
-"""The case file: everything the readers hand in, kept within bounds however long the input is.
+"""Everything that the readers found, kept within bounds however long the input is.
 
-Readers say what they saw (``signal``, ``fact``, ``event``, ``pod_of``); nothing here judges. What the signals mean is
-in ``catalogue``, what follows from several of them together is in ``conclude``.
+Readers say what they saw (`signal`, `fact`, `event`, `pod_of`); nothing here judges. What the signals mean is
+in `catalogue`, what follows from several of them together is in `conclude`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from unipam.diagnose.clocks import Clocks
-from unipam.diagnose.living import Living
+from unipam.diagnose.inputs import log_group
+from unipam.diagnose.live_pods import LivePods
 from unipam.diagnose.report import EXCERPT_LENGTH, Event, Evidence, Fact, Holder, Pool, Source, Variant
-from unipam.diagnose.source import log_group
 
 MAX_EVIDENCE = 5
 MAX_ENTITIES = MAX_NAMES = 5_000
@@ -31,8 +31,7 @@ SHORT_ENDPOINT = 8
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
-_KIND_LENGTH = 12
-"""Facts that begin alike are of one kind: a thousand sandboxes must not crowd out the one pool."""
+"""A thousand sandboxes must not crowd out the one pool."""
 
 MAX_TRACKS = 6_000
 MAX_EVENTS_PER_TRACK = 12
@@ -43,7 +42,7 @@ _SAME_ACT_SECONDS = 3.0
 
 
 def evidence(file: str, line: int, text: bytes | str) -> Evidence:
-    """The evidence of one line, cut to a readable length."""
+    """Return the evidence of one line, cut to a readable length."""
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     words = words.strip()
     return Evidence(file, line, words if len(words) <= EXCERPT_LENGTH else words[: EXCERPT_LENGTH - 1] + "…")
@@ -75,7 +74,7 @@ class Signal(msgspec.Struct):
 
     @property
     def count(self) -> int:
-        """How often it happened: no less than any one log tells, and once for a container however many tell it."""
+        """Return how often it happened: as often as the log that tells most, and at least once a container."""
         return max(len(self.containers), max(self.counts.values(), default=0))
 
     def add(self, where: Evidence, at: float | None, times: int, containers: Iterable[str]) -> None:
@@ -126,8 +125,8 @@ class Case:
         """Log lines of programs that give addresses, which say nothing by themselves but show that one was read."""
         self.unknown_log_lines = 0
         self.live_containers: dict[str, Evidence] = {}
-        """Containers that some list of living things names (endpoints of azure-vnet.json, crictl, CNS)."""
-        self.living = Living()
+        """Containers that some list of what runs names (endpoints of azure-vnet.json, crictl, CNS)."""
+        self.live_pods = LivePods()
         self.pod_cidrs: dict[str, Evidence] = {}
         self.calico_sign: Evidence | None = None
         """A line that only a cluster with Calico has: its pods."""
@@ -156,9 +155,9 @@ class Case:
         refused: bool = False,
         **entities: Iterable[str],
     ) -> None:
-        """Record one sighting of *kind* about *subject*. Entities are names by sort: ``pods=["ns/name"]``.
+        """Record one sighting of `kind` about `subject`. Entities are names by sort: `pods=["ns/name"]`.
 
-        *refused* tells that the pods, or else the containers, asked for an address and did not get it.
+        `refused` tells that the pods, or else the containers, asked for an address and did not get it.
         """
         signal = self.signals.get((kind, subject))
         if signal is None:
@@ -173,29 +172,32 @@ class Case:
             signal.name(sort, names)
 
     def _refuse(self, signal: Signal, pods: list[str], containers: list[str]) -> None:
-        """One message names who was refused: the pod, or else the container, whose pod another message may name."""
+        """Remember who was refused: the pod, or else the container, whose pod another message may name."""
         pods = [pod for pod in pods if pod]
         if len(pods) == 1 and "/" in pods[0] and containers and containers[0]:
             self.pod_of(containers[0], pods[0])
         signal.refuse(pods or [name[:SHORT_ID] for name in containers])
 
     def waited(self, subject: str, where: Evidence, at: float | None, seconds: float) -> None:
-        """Someone waited for a lock; the longest wait is what counts."""
+        """Record that someone waited for a lock; the longest wait is what counts."""
         known = self.signals.get(("lock-wait", subject))
         longest = max(round(seconds), int(known.values.get("longest", 0)) if known else 0)
         self.signal("lock-wait", subject, where, at=at, values={"longest": longest})
 
     def has(self, *kinds: str) -> bool:
-        """Whether any of the kinds was seen."""
+        """Tell whether any of the kinds was seen."""
         return any(kind in kinds for kind, _ in self.signals)
 
-    def fact(self, text: str, where: Evidence | Callable[[], Evidence]) -> None:
-        """Record something the input shows that is neither good nor bad. *where* may be made only when it is new."""
+    def fact(self, kind: str, text: str, where: Evidence | Callable[[], Evidence]) -> None:
+        """Record something the input shows that is neither good nor bad. `where` may be made only when it is new.
+
+        Of each `kind` only the first `MAX_FACTS_OF_A_KIND` are kept; the report does not show it.
+        """
         fact = self.facts.get(text)
         if fact is not None:
             fact.count += 1
-        elif self._fact_kinds[text[:_KIND_LENGTH]] < MAX_FACTS_OF_A_KIND and len(self.facts) < MAX_FACTS:
-            self._fact_kinds[text[:_KIND_LENGTH]] += 1
+        elif self._fact_kinds[kind] < MAX_FACTS_OF_A_KIND and len(self.facts) < MAX_FACTS:
+            self._fact_kinds[kind] += 1
             self.facts[text] = Fact(text, [where() if callable(where) else where])
         else:
             self.facts_left_out += 1
@@ -218,7 +220,7 @@ class Case:
         self.acts[event.verb] += 1
 
     def serve(self, at: float | None) -> None:
-        """A pod of the node got its network at this time."""
+        """Record that a pod of the node got its network at this time."""
         if at is not None:
             self.served = at if self.served is None else max(self.served, at)
 
@@ -232,11 +234,11 @@ class Case:
             self._ends_forgotten = True
 
     def has_ended(self, container: str) -> bool:
-        """Whether a container is known to have ended, or may have ended in what is forgotten by now."""
+        """Tell whether a container is known to have ended, or may have ended in what is forgotten by now."""
         return self._ends_forgotten or container[:SHORT_ENDPOINT] in self._ended
 
     def _find_released(self, event: Event) -> None:
-        """A release by handle or container does not name the address: it is the one that the container got."""
+        """Name the address of a release by handle or container: it is the one that the container got."""
         if event.verb == "given" and event.address and event.container:
             self._held[event.container] = event.address
             if len(self._held) > MAX_PODS:
@@ -255,13 +257,13 @@ class Case:
         return track
 
     def pod_of(self, container: str, pod: str) -> None:
-        """Remember which pod (``namespace/name``) a container belongs to."""
+        """Remember which pod (`namespace/name`) a container belongs to."""
         if container not in self.pods and len(self.pods) >= MAX_PODS:
             self.pods.popitem(last=False)
         self.pods[container] = pod
 
     def pool(self, name: str, kind: str) -> Pool:
-        """The pool of that name, new when it was not known."""
+        """Return the pool of that name, new when it was not known."""
         return self.pools.setdefault(name, Pool(name, kind))
 
     def hold(self, pool: Pool, holder: Holder) -> None:
@@ -270,17 +272,17 @@ class Case:
         pool.holders.append(holder)
 
     def reset(self, file: str, line: int) -> None:
-        """A plugin began with an empty store here."""
+        """Record that a plugin began with an empty store here."""
         if len(self.resets) < MAX_RESETS:
             self.resets.append((file, line))
 
     def is_live(self, container: str) -> bool:
-        """Whether a list of living things names the container; crictl shortens ids to 13 characters."""
+        """Tell whether a list of what runs names the container; crictl shortens ids to 13 characters."""
         return container in self.live_containers or container[:13] in self.live_containers
 
     @property
-    def speaks(self) -> bool:
-        """Whether anything that was read is about addresses."""
+    def is_about_addresses(self) -> bool:
+        """Tell whether anything that was read is about addresses."""
         return bool(
             self.facts
             or self.tracks
@@ -288,12 +290,12 @@ class Case:
             or self.pools
             or self.variants
             or self.address_lines
-            or self.living.count
+            or self.live_pods.count
             or self.live_containers
         )
 
     def log_lines(self) -> tuple[int, int]:
-        """How many log lines of address-giving programs were understood, and how many were not."""
+        """Return how many log lines of address-giving programs were understood, and how many were not."""
         return sum(source.understood for source in self.sources), self.unknown_log_lines
 
     def source(self, path: str) -> Source:

@@ -1,6 +1,6 @@
-"""What each kind of signal means and what to do about it. The texts are data, in ``catalogue.toml`` beside this file.
+"""What each kind of signal means and what to do about it. The texts are data, in `catalogue.toml` beside this file.
 
-Nothing here decides whether something is a finding; that is done where it is seen, or in ``conclude``.
+Nothing here decides whether something is a finding; that is done where it is seen, or in `conclude`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unipam.diagnose.stamps import show
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """*weight* ranks findings of the same severity: the higher, the nearer to the cause of pods without an address."""
+    """`weight` ranks findings of the same severity: the higher, the nearer to the cause of pods without an address."""
 
     severity: Severity
     weight: int
@@ -28,12 +28,12 @@ class Meaning(msgspec.Struct, frozen=True):
     action: str
     commands: tuple[str, ...] = ()
     remedy: str = ""
-    """The name of commands in ``remedies.toml``, when several kinds have the same."""
+    """The name of commands in `remedies.toml`, when several kinds have the same."""
 
 
 @functools.cache
 def catalogue() -> dict[str, Meaning]:
-    """Every kind of signal and its meaning."""
+    """Return every kind of signal and its meaning."""
     text = resources.files("unipam.diagnose").joinpath("catalogue.toml").read_bytes()
     return msgspec.convert(tomllib.loads(text.decode()), dict[str, Meaning])
 
@@ -45,7 +45,7 @@ def _remedies() -> dict[str, tuple[str, ...]]:
 
 
 def finding(signal: Signal, texts: dict[str, str]) -> Finding:
-    """The signal put into words. *texts* are phrases that the conclusions add to the signal's own values."""
+    """Return the signal put into words. `texts` are phrases that the conclusions add to the signal's own values."""
     meaning = catalogue()[signal.kind]
     names: dict[str, Any] = _Blank({**signal.values, "subject": signal.subject, "times": signal.count, **texts})
     return Finding(
@@ -74,7 +74,7 @@ def _sorted(sort: str, names: dict[str, None]) -> list[str]:
 
 
 def rank(found: Finding) -> tuple[int, int, int]:
-    """The sorting key of findings: faults first, then by weight, then by how often."""
+    """Return the sorting key of findings: faults first, then by weight, then by how often."""
     order = {"fault": 0, "unknown": 1, "warning": 2, "note": 3}
     return (order[found.severity], -catalogue()[found.kind].weight, -found.count)
 

@@ -1,23 +1,23 @@
-"""What two sources say together: who is on record and who lives, who got an address while another had it.
+"""What two sources show together: who is on record and who runs, who got an address while another had it.
 
-A list of living things is a witness only for what it can know: a node's list for that node, a log with releases for
+A list of what runs proves something only about what it covers: a node's list for that node, a log with releases for
 releases.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from itertools import pairwise
 
+from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.diagnose.case import MAX_EVIDENCE, Case, evidence
+from unipam.diagnose.inputs import log_group
 from unipam.diagnose.report import Event
-from unipam.diagnose.source import log_group
 
 _NODE_POOLS = frozenset({"azure-vnet-ipam", "host-local directory"})
 """Pools of one node, whose holders should all live on it."""
 
 
-def compare_with_the_living(case: Case) -> None:
+def compare_with_live_containers(case: Case) -> None:
     """Call an owner in an IPAM's state leaked that no list of living containers names, if such a list is at hand."""
     for pool in case.pools.values():
         for holder in pool.holders:
@@ -45,13 +45,14 @@ def compare_with_the_living(case: Case) -> None:
 def compare_with_pods(case: Case) -> None:
     """Tell which reservations belong to no pod that runs, where a list of pods is at hand."""
     for pool in case.pools.values():
-        if pool.kind not in _NODE_POOLS or not case.living or not pool.holders:
+        if pool.kind not in _NODE_POOLS or not case.live_pods or not pool.holders:
             continue
-        strange = [holder for holder in pool.holders if not case.living.of(holder.address)]
+        strange = [holder for holder in pool.holders if not case.live_pods.of(holder.address)]
         for holder in pool.holders:
-            holder.pod = holder.pod or case.living.of(holder.address)
+            holder.pod = holder.pod or case.live_pods.of(holder.address)
         if not strange:
             case.fact(
+                "reservations-with-pods",
                 f"Each of the {len(pool.holders)} reservations in {pool.name} is the address of a listed pod.",
                 pool.evidence[0],
             )
@@ -68,7 +69,7 @@ def compare_with_pods(case: Case) -> None:
 
 def one_address_two_pods(case: Case) -> None:
     """Tell of running pods that share an address which is not their node's own."""
-    for address, pods in case.living.shared():
+    for address, pods in case.live_pods.shared():
         for pod in pods:
             case.signal(
                 "duplicate-holder",
@@ -108,7 +109,7 @@ def given_twice(case: Case) -> None:
 
 
 def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bool:
-    """Whether the second holder got the address while the first one had it, as far as the logs can prove."""
+    """Tell whether the second holder got the address while the first one had it, as far as the logs can prove."""
     if first.verb != "given" or second.verb != "given" or first.file != second.file:
         return False
     if "azure-vnet" not in second.by:
@@ -125,14 +126,10 @@ def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bo
 
 def left_over_ranges(case: Case) -> None:
     """Tell of reservations of ranges that the node does not have any more."""
-    known = [ipaddress.ip_network(cidr) for cidr in case.pod_cidrs if _is_network(cidr)]
+    known = [prefix for cidr in case.pod_cidrs if (prefix := _prefix(cidr)) is not None]
     for directory, ranges, shown, where in case.mixed_ranges:
-        networks = [ipaddress.ip_network(name) for name, _ in ranges]
-        inside = [
-            network
-            for network in networks
-            if any(network.version == cidr.version and network.overlaps(cidr) for cidr in known)
-        ]
+        networks = [parse_prefix(name) for name, _ in ranges]
+        inside = [network for network in networks if any(network.overlaps(cidr) for cidr in known)]
         if len(inside) == len(networks) or (
             not known and _may_be_one_range(networks, sum(count for _, count in ranges))
         ):
@@ -151,16 +148,15 @@ def left_over_ranges(case: Case) -> None:
         )
 
 
-def _may_be_one_range(networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network], reservations: int) -> bool:
-    """Neighbours may be one larger podCIDR (/23), and so may ranges that round-robin has filled one after another."""
+def _may_be_one_range(networks: list[Prefix], reservations: int) -> bool:
+    """Tell whether all may lie in one podCIDR: two halves of a /23, or neighbours that round robin has filled."""
     first, last = min(networks), max(networks)
-    span = (int(last.network_address) - int(first.network_address)) // 256 + 1
-    return (span == 2 and int(first.network_address) % 512 == 0) or (span == len(networks) and reservations > 200)
+    span = (last.first - first.first) // 256 + 1
+    return (span == 2 and first.first % 512 == 0) or (span == len(networks) and reservations > 200)
 
 
-def _is_network(cidr: str) -> bool:
+def _prefix(cidr: str) -> Prefix | None:
     try:
-        ipaddress.ip_network(cidr)
+        return parse_prefix(cidr)
     except ValueError:
-        return False
-    return True
+        return None

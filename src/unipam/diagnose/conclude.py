@@ -6,7 +6,7 @@ Everything here looks at the finished case file; nothing is read any more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from unipam.diagnose import comparisons, variants, verdict
 from unipam.diagnose.addresses import NO_ADDRESS, by_address
@@ -21,22 +21,9 @@ _REFUSING = {kind for kind, meaning in catalogue().items() if meaning.severity i
 
 
 def conclude(case: Case) -> Report:
-    """The report of a case."""
-    _name_pods(case)
-    _own_the_nameless(case)
-    _holders_from_tracks(case)
-    comparisons.compare_with_the_living(case)
-    comparisons.compare_with_pods(case)
-    comparisons.one_address_two_pods(case)
-    comparisons.full_cilium_nodes(case)
-    comparisons.given_twice(case)
-    comparisons.left_over_ranges(case)
-    _not_yet_filled(case)
-    _alone(case)
-    _clocks(case)
-    _at_the_start(case)
-    _served_by_cns(case)
-    variants.with_calico(case)
+    """Return the report of a case."""
+    for run in PASSES:
+        run(case)
     found = verdict.ranked(case)
     wrong = [each for each in found if each.severity != "note"]
     result = verdict.outcome(case, wrong)
@@ -64,8 +51,8 @@ def _name_pods(case: Case) -> None:
         signal.name("pods", [case.pods[name] for name in signal.entities.get("containers", {}) if name in case.pods])
 
 
-def _own_the_nameless(case: Case) -> None:
-    """A message that leaves out what another of its kind names is about the same: the pool, the subnet, the range."""
+def _complete_subjects(case: Case) -> None:
+    """Take a message that names no pool, subnet or range to be about the one that others of its kind name."""
     for kind in [kind for kind, subject in case.signals if not subject]:
         named = [subject for other, subject in case.signals if other == kind and subject]
         if kind == "azure-exhausted" and not named:
@@ -98,7 +85,7 @@ def _absorb(case: Case, signal: Signal, subject: str) -> None:
 
 
 def _holders_from_tracks(case: Case) -> None:
-    """Whoever got an address last and did not release it holds it, as far as the log shows."""
+    """Make a holder of whoever got an address last and did not release it, as far as the log shows."""
     for address, track in case.tracks.items():
         last = next((event for event in reversed(track) if event.verb in {"given", "released"} and event.address), None)
         pool = case.pools.get(last.pool) if last is not None else None
@@ -111,8 +98,8 @@ def _holders_from_tracks(case: Case) -> None:
             known.since, known.pod = known.since or show(last.at), known.pod or last.pod
 
 
-def _not_yet_filled(case: Case) -> None:
-    """ "Exhausted" while the capacity was 0 means that the operator had not filled the pool yet."""
+def _pools_not_filled_yet(case: Case) -> None:
+    """Turn "exhausted" while the capacity was 0 into a pool that the operator had not filled yet."""
     empty = [key for key in case.signals if key[0] == "cilium-empty-pool"]
     for key in empty:
         where = case.signals.pop(key).evidence
@@ -126,8 +113,8 @@ _OF_A_TRY = frozenset({"sandbox-name-reserved"})
 """Notes of a try that failed: harmless only while something else says why the try before it did not end."""
 
 
-def _alone(case: Case) -> None:
-    """A sign that only goes with a cause, and stands without one, is a failure that nothing explains."""
+def _report_unexplained(case: Case) -> None:
+    """Tell as an unexplained failure what only goes with a cause, where no cause is seen."""
     if not any(kind in _REFUSING for kind, _ in case.signals):
         for key in [key for key in case.signals if key[0] in _OF_A_TRY]:
             signal = case.signals.pop(key)
@@ -136,13 +123,13 @@ def _alone(case: Case) -> None:
             signal.values = {"text": text, "look_at": ELSEWHERE.look_at}
             signal.refuse([*signal.entities.get("pods", {})] or signal.containers)
             case.signals[("unexplained", text)] = signal
-    _forget_who_is_refused(case)
+    _drop_refused_pods(case)
     if ("throttled", "") in case.signals and sum(kind == "throttled" for kind, _ in case.signals) > 1:
         del case.signals[("throttled", "")]
 
 
-def _forget_who_is_refused(case: Case) -> None:
-    """A pod that waits, and whose refusal is told, is no riddle."""
+def _drop_refused_pods(case: Case) -> None:
+    """Drop from the waiting pods those whose refusal is told."""
     waiting = case.signals.get(("pods-waiting", ""))
     if waiting is None:
         return
@@ -154,7 +141,7 @@ def _forget_who_is_refused(case: Case) -> None:
         del case.signals[("pods-waiting", "")]
 
 
-def _clocks(case: Case) -> None:
+def _report_clocks(case: Case) -> None:
     for skew in case.clocks.skews():
         for where in skew.evidence:
             case.signal(
@@ -172,7 +159,7 @@ def _clocks(case: Case) -> None:
 
 
 def _served_by_cns(case: Case) -> None:
-    """What is said of CNS shows that it gives the addresses; its mode, only a configuration or an NNC does."""
+    """Conclude from what is said of CNS that it gives the addresses; its mode, only a configuration shows."""
     said = next((signal for (kind, _), signal in case.signals.items() if kind.startswith("cns-")), None)
     if said is not None and not any(name.startswith("azure-") for name in case.variants):
         variants.seen(case, "azure-cns", said.evidence[0], certain=False)
@@ -188,7 +175,7 @@ _AT_A_START = {
 
 
 def _at_the_start(case: Case) -> None:
-    """What every node says until its network is set up is no fault when pods got addresses afterwards."""
+    """Turn into notes what every node says until its network is set up, when pods got addresses afterwards."""
     served = case.served
     for key in [key for key in case.signals if key[0] in _AT_A_START]:
         signal = case.signals[key]
@@ -207,7 +194,7 @@ def _at_the_start(case: Case) -> None:
 
 
 def _by_address_or_time(item: tuple[str, Iterable[Event]]) -> tuple[int, float, str]:
-    """Addresses in their order; then what never got one, in the order of time."""
+    """Return the sorting key of tracks: addresses in their order, then what never got one, by time."""
     version, number, name = by_address(item[0])
     first = next((event.at for event in item[1] if event.at is not None), 0.0)
     return (version, first if version == NO_ADDRESS else float(number), name)
@@ -216,3 +203,30 @@ def _by_address_or_time(item: tuple[str, Iterable[Event]]) -> tuple[int, float, 
 def _timeline(case: Case) -> list[Track]:
     ordered = sorted(case.tracks.items(), key=_by_address_or_time)
     return [Track(subject, list(track), case.dropped[subject]) for subject, track in ordered[:MAX_TIMELINE]]
+
+
+PASSES: tuple[Callable[[Case], None], ...] = (
+    # Who is who. Events get the names of their pods before holders are made of them; all that follows compares names.
+    _name_pods,
+    _complete_subjects,
+    _holders_from_tracks,
+    # What two sources say together, over pools with all their holders. Live containers before pods: who is told as
+    # leaked is not told once more as one without a pod.
+    comparisons.compare_with_live_containers,
+    comparisons.compare_with_pods,
+    comparisons.one_address_two_pods,
+    comparisons.full_cilium_nodes,
+    comparisons.given_twice,
+    comparisons.left_over_ranges,
+    # What signals mean beside others. A pool that was only not filled yet is no failure that explains another; then it
+    # is known which failures stand alone, and which pods wait although nothing told that they were refused.
+    _pools_not_filled_yet,
+    _report_unexplained,
+    _report_clocks,
+    # After that, what a node says while it starts becomes a note: until here it explains tries that failed meanwhile.
+    _at_the_start,
+    # The network variant, last: a probe at the start does not show that CNS gives the addresses.
+    _served_by_cns,
+    variants.with_calico,
+)
+"""What is done to a finished case, in this order: each pass reads what those before it have written."""

@@ -55,7 +55,7 @@ _SAME_POOL = frozenset({"azure-exhausted", "range-exhausted", "pool-full", "pool
 
 
 def parents(case: Case) -> dict[Key, Key]:
-    """For each signal that another one explains, that other one."""
+    """Return, for each signal that another one explains, that other one."""
     found: dict[Key, Key] = {}
     for cause, effects in EXPLAINS:
         causes = [key for key in case.signals if key[0] == cause]
@@ -69,15 +69,15 @@ def parents(case: Case) -> dict[Key, Key]:
     return found
 
 
-def family(case: Case, key: Key, children: dict[Key, list[Key]]) -> Iterator[Signal]:
-    """A signal and all that it explains, near and far."""
+def with_effects(case: Case, key: Key, children: dict[Key, list[Key]]) -> Iterator[Signal]:
+    """Yield a signal, what it explains, what that explains, and so on."""
     yield case.signals[key]
     for child in children.get(key, ()):
-        yield from family(case, child, children)
+        yield from with_effects(case, child, children)
 
 
 def _above(found: dict[Key, Key], key: Key, other: Key) -> bool:
-    """Whether *other* explains *key* already: nothing explains its own cause."""
+    """Tell whether `other` explains `key` already: nothing explains its own cause."""
     above: Key | None = key
     while above is not None:
         if above == other:
@@ -87,7 +87,7 @@ def _above(found: dict[Key, Key], key: Key, other: Key) -> bool:
 
 
 def _same(case: Case, cause: Key, effect: Key) -> bool:
-    """Whether the two may be about one pool: one of them names none, or they name the same."""
+    """Tell whether the two may be about one pool: one of them names none, or they name the same."""
     one, other = cause[1].removeprefix("pool "), effect[1].removeprefix("pool ")
     if effect[0] not in _SAME_POOL or not one or not other or one == other:
         return True
@@ -97,7 +97,7 @@ def _same(case: Case, cause: Key, effect: Key) -> bool:
 
 
 def _holds_range(case: Case, directory: str, text: str) -> bool:
-    """Whether a host-local directory holds reservations of the range ``first-last``."""
+    """Tell whether a host-local directory holds reservations of the range `first-last`."""
     stem = text.partition("-")[0].rpartition(".")[0]
     pool = case.pools.get(directory)
     return pool is not None and any(holder.address.startswith(f"{stem}.") for holder in pool.holders)

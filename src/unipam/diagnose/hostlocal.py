@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import re
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 
+from unipam.addr.prefix import is_v4, line_length, truncate
+from unipam.diagnose.addresses import address_of
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.report import Evidence, Holder
 
-NODE_PREFIX = 24
-"""The usual podCIDR of a node: what two reservations of one node have in common."""
+NODE_PREFIX = line_length(24, of_family=4)
+"""The usual podCIDR of a node, a /24: what two reservations of one node have in common."""
 
 _CONTENT_LIMIT = 4096
-_ADDRESS = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F]*[:_][0-9a-fA-F:_.]*$")
 
 
 class Lease(msgspec.Struct):
@@ -32,11 +31,11 @@ class Lease(msgspec.Struct):
 
 
 def read_directory(case: Case, path: Path) -> int:
-    """Read one network's directory. Gives the number of reservations. Unreadable files are reported, not fatal."""
+    """Read one network's directory. Returns the number of reservations. Unreadable files are reported, not fatal."""
     leases, names = [], set()
     for entry in sorted(path.iterdir()):
         names.add(entry.name)
-        if entry.is_file() and _ADDRESS.match(entry.name):
+        if entry.is_file() and address_of(entry.name) is not None:
             leases.append(_read_lease(case, entry))
     LeaseDirectory(case, str(path), [lease for lease in leases if lease is not None], has_lock="lock" in names).tell()
     return len(leases)
@@ -49,7 +48,7 @@ def _read_lease(case: Case, path: Path) -> Lease | None:
             content = file.read(_CONTENT_LIMIT)
         since = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
     except OSError as error:
-        case.fact(f"{path} cannot be read: {error.strerror}.", evidence(str(path), 1, ""))
+        case.fact("unreadable-reservation", f"{path} cannot be read: {error.strerror}.", evidence(str(path), 1, ""))
         return None
     container, _, interface = content.decode("utf-8", "replace").strip().partition("\r\n")
     return Lease(
@@ -67,9 +66,11 @@ class LeaseDirectory:
 
     def tell(self) -> None:
         if not self.leases:
-            self.case.fact(f"{self.network}: no reservations.", self.where)
+            self.case.fact("reservations", f"{self.network}: no reservations.", self.where)
             return
-        self.case.fact(f"{self.network}: {len(self.leases)} reservation(s): {self._shown()}.", self.where)
+        self.case.fact(
+            "reservations", f"{self.network}: {len(self.leases)} reservation(s): {self._shown()}.", self.where
+        )
         self._format()
         self._empty()
         self._ranges()
@@ -92,12 +93,17 @@ class LeaseDirectory:
             return
         if set(sizes) <= {64, 12}:
             self.case.fact(
+                "reservation-format",
                 "Old file format (64 bytes: the container id alone, no interface name). Age alone does not prove "
                 "a leak: that takes the list of live sandboxes.",
                 self.where,
             )
         elif any(size > 64 for size in sizes):
-            self.case.fact("File format with the interface name (container id, line end, interface).", self.where)
+            self.case.fact(
+                "reservation-format",
+                "File format with the interface name (container id, line end, interface).",
+                self.where,
+            )
 
     def _empty(self) -> None:
         empty = [lease for lease in self.leases if lease.size == 0]
@@ -113,9 +119,9 @@ class LeaseDirectory:
     def _ranges(self) -> None:
         by_range: dict[str, list[Lease]] = {}
         for lease in self.leases:
-            address = ipaddress.ip_address(lease.address.replace("_", ":"))
-            if address.version == 4:
-                by_range.setdefault(str(ipaddress.ip_network((address, NODE_PREFIX), strict=False)), []).append(lease)
+            address = address_of(lease.address)
+            if address is not None and is_v4(address):
+                by_range.setdefault(str(truncate(address, NODE_PREFIX)), []).append(lease)
         if len(by_range) > 1:
             shown = "; ".join(f"{name}: {len(leases)}" for name, leases in by_range.items())
             self.case.mixed_ranges.append((self.directory or self.network, by_range_names(by_range), shown, self.where))
@@ -138,11 +144,11 @@ class LeaseDirectory:
 
     def _owners(self) -> None:
         for lease in self.leases:
-            pod = self.case.living.of(lease.address)
+            pod = self.case.live_pods.of(lease.address)
             if lease.container and pod:
                 self.case.pod_of(lease.container, pod)
 
 
 def by_range_names(by_range: dict[str, list[Lease]]) -> list[tuple[str, int]]:
-    """The ranges and how many reservations each has."""
+    """Return the ranges and how many reservations each has."""
     return [(name, len(leases)) for name, leases in by_range.items()]

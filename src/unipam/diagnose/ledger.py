@@ -1,24 +1,28 @@
-"""unipam's own ledger as one more source: who holds what by its claims, and the timeline by its journal.
+"""unipam's own ledger as one more source: sizes, holders and refusals of each network, and the timeline by its journal.
 
-The file is opened for reading only, and another program's SQLite file is left alone. The schema is that of
-``store.sqlite``; only the columns read here are named.
+The file is read without a trace (`store.sqlite_reading`), and another program's SQLite file is left alone.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import math
 from collections import Counter
 from pathlib import Path
+
+import msgspec
 
 from unipam.addr.prefix import format_address
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.report import Event, Evidence, Holder, Verb
 from unipam.diagnose.stamps import show
-from unipam.model import facts
+from unipam.model import facts, rules
+from unipam.model.errors import StoreBroken, StoreBusy
+from unipam.model.pool_notes import pools_note, recall
+from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Pool
+from unipam.store.api import Tx
+from unipam.store.sqlite_reading import reading
 
 MAGIC = b"SQLite format 3\x00"
-_APPLICATION = 0x756E6970
 _VERBS: dict[str, Verb] = {
     "allocate": "given",
     "adopt": "given",
@@ -27,10 +31,45 @@ _VERBS: dict[str, Verb] = {
     "give-back": "released",
     "refuse": "refused",
 }
+KIND = "unipam ledger"
+"""What the report calls a pool of a ledger."""
+
+_STATE, _USUAL = "/var/lib/", "/var/lib/cni/networks"
+"""Below which data directories are on a node, and the one that commands look into unless told otherwise."""
+
+
+class _Use(msgspec.Struct):
+    """How full a pool of the ledger is, gateways left out. `name` is that of the pool in the report."""
+
+    pool: Pool
+    name: str
+    held: int
+    size: int
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether every request is refused: what cools is given away when nothing else is left."""
+        return self.held >= self.size
+
+
+class _Network(msgspec.Struct):
+    """A space of the ledger with its pools, in the order in which requests ask them."""
+
+    name: str
+    pools: list[_Use]
+
+    @property
+    def shortest(self) -> _Use | None:
+        """Return the pool that decides whether a request is served: it takes an address of each."""
+        return min(self.pools, key=lambda use: use.size - use.held, default=None)
+
+    def pool_of(self, claim: Claim) -> str:
+        """Return the name in the report of the pool that a claim lies in."""
+        return next((use.name for use in self.pools if use.pool.find(claim.first)), f"unipam {self.name}")
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is an SQLite database, by its first bytes. A pipe is none: what is read of it is gone."""
+    """Tell whether a file is an SQLite database, by its first bytes. A pipe is none: what is read of it is gone."""
     if not path.is_file():
         return False
     try:
@@ -41,65 +80,131 @@ def is_database(path: Path) -> bool:
 
 
 def read(case: Case, path: Path) -> int:
-    """Read a ledger. Gives the number of journal entries. A broken file is a finding, not an error."""
+    """Read a ledger and return the number of its journal entries. One that cannot be read is a finding, no error."""
     where = evidence(str(path), 1, "unipam's ledger")
     try:
-        with contextlib.closing(_open(path)) as connection:
-            if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-                case.fact(f"{path} is another program's SQLite file.", where)
-                return 0
-            _claims(case, connection, where)
-            return _journal(case, connection, str(path))
-    except sqlite3.Error as error:
-        case.signal("state-corrupt", str(path), where, values={"reason": str(error)})
+        with reading(str(path)) as tx:
+            return _Ledger(case, tx, path, where).tell()
+    except (StoreBroken, StoreBusy) as error:
+        _unread(case, path, where, error)
         return 0
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Without a write-ahead log nobody writes, and the file can be read without leaving anything beside it.
-    still = not path.with_name(path.name + "-wal").exists()
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}", uri=True)
+def _unread(case: Case, path: Path, where: Evidence, error: StoreBroken | StoreBusy) -> None:
+    if "application" in error.facts:
+        case.fact("foreign-database", f"{path} is another program's SQLite file.", where)
+    elif "damage" in error.facts:
+        case.signal("ledger-damaged", str(path), where, values={"reason": str(error.facts["damage"])})
+    else:
+        case.signal("ledger-unread", str(path), where, values={"reason": error.message})
 
 
-def _claims(case: Case, connection: sqlite3.Connection, where: Evidence) -> None:
-    spaces = dict(connection.execute("SELECT id, holder FROM claim WHERE kind = 'space'").fetchall())
-    states: Counter[tuple[str, str]] = Counter()
-    rows = connection.execute(
-        "SELECT parent, first, holder, interface, state, since, details FROM claim WHERE kind = 'lease'"
-    )
-    for parent, first, holder, interface, state, since, details in rows:
-        space = spaces.get(parent, "unnamed")
-        states[(space, state)] += 1
-        pool = case.pool(f"unipam {space}", "unipam ledger")
-        pool.evidence = [where]
-        if state == "held":
-            owner = f"{holder}/{interface}" if interface else str(holder)
-            case.hold(pool, Holder(_address(first), owner, _pod(case, holder, details), show(since)))
-    for (space, state), count in states.items():
-        case.fact(f"unipam's ledger, space {space}: {count} lease(s) {state}.", where)
-        if state == "held":
-            case.pool(f"unipam {space}", "unipam ledger").in_use = count
+class _Ledger:
+    """One ledger, as a transaction shows it."""
 
+    def __init__(self, case: Case, tx: Tx, path: Path, where: Evidence) -> None:
+        self.case, self.tx, self.path, self.where = case, tx, path, where
+        self.networks = {number: _Network(name, self._uses(number, name)) for number, name in tx.spaces()}
 
-def _journal(case: Case, connection: sqlite3.Connection, file: str) -> int:
-    count = 0
-    rows = connection.execute("SELECT id, at, verb, first, holder, details, reason FROM journal ORDER BY id")
-    for number, at, verb, first, holder, details, reason in rows:
-        count += 1
-        if verb in _VERBS:
-            pod = _pod(case, holder, details)
-            detail = verb if verb in {"undo", "give-back", "adopt"} else ""
-            event = Event(
-                _VERBS[verb], file, number, at, _address(first), holder, pod, by="unipam", detail=detail or reason
+    def tell(self) -> int:
+        """Record what the ledger holds and return the number of its journal entries."""
+        for number, network in self.networks.items():
+            self._leases(number, network)
+        count = self._journal()
+        for network in self.networks.values():
+            self._full(network)
+        return count
+
+    def _uses(self, number: int, network: str) -> list[_Use]:
+        pools = _pools(self.tx.note(pools_note(number)))
+        return [self._use(number, network, pool, f" {pool}" if len(pools) > 1 else "") for pool in pools]
+
+    def _use(self, number: int, network: str, pool: Pool, suffix: str) -> _Use:
+        parts = [part for span in pool.ranges for part in rules.usable(span, span.first, span.last)]
+        held, cooling = (sum(self.tx.count(number, *part, state) for part in parts) for state in (HELD, COOLING))
+        size = sum(part.last - part.first + 1 for part in parts)
+        text = f"unipam's ledger, network {network}, pool {pool}: {held} of {size} addresses held, {cooling} cooling."
+        self.case.fact("ledger-pool", text, self.where)
+        told = self.case.pool(f"unipam {network}{suffix}", KIND)
+        told.capacity, told.in_use, told.evidence = size, held, [self.where]
+        return _Use(pool, told.name, held, size)
+
+    def _leases(self, number: int, network: _Network) -> None:
+        states: Counter[str] = Counter()
+        for claim in self.tx.claims(number):
+            if claim.kind == LEASE:
+                states[claim.state] += 1
+                self._hold(network, claim)
+        for state, count in states.items():
+            self.case.fact(
+                "ledger-leases", f"unipam's ledger, network {network.name}: {count} lease(s) {state}.", self.where
             )
-            case.event(event)
-    return count
+        if states[HELD] and not network.pools:
+            self.case.pool(f"unipam {network.name}", KIND).in_use = states[HELD]
+
+    def _hold(self, network: _Network, claim: Claim) -> None:
+        pod = self._pod(claim.owner.holder, claim.details)
+        pool = self.case.pool(network.pool_of(claim), KIND)
+        pool.evidence = [self.where]
+        if claim.state == HELD:
+            self.case.hold(pool, Holder(claim.text, str(claim.owner), pod, show(claim.since)))
+
+    def _journal(self) -> int:
+        count = 0
+        for entry in self.tx.entries(math.inf):
+            count += 1
+            if entry.verb in _VERBS:
+                self._entry(entry, self._pod(entry.owner.holder, entry.details))
+        return count
+
+    def _entry(self, entry: Entry, pod: str) -> None:
+        address = format_address(entry.first) if entry.first else ""  # a refusal is about none
+        detail = entry.verb if entry.verb in {"undo", "give-back", "adopt"} else entry.reason
+        verb, file, holder = _VERBS[entry.verb], str(self.path), entry.owner.holder
+        self.case.event(Event(verb, file, entry.id, entry.at, address, holder, pod, by="unipam", detail=detail))
+        network = self.networks.get(entry.parent)
+        if verb == "refused" and network is not None:
+            self._refusal(entry, pod, network)
+
+    def _refusal(self, entry: Entry, pod: str, network: _Network) -> None:
+        """Record that a request was refused; whether that is over is decided by what is free now."""
+        short = network.shortest
+        known = {"held": short.held, "capacity": short.size, "free": short.size - short.held} if short else {}
+        question = f"unipam explain {network.name}{_place(str(self.path.parent))}"
+        self.case.signal(
+            "unipam-full" if short is not None and short.is_full else "unipam-was-full",
+            network.name,
+            evidence(str(self.path), entry.id, f"journal entry {entry.id}: {pod or entry.owner}: {entry.reason}"),
+            at=entry.at,
+            values={**known, "question": question},
+            pods=[pod],
+            containers=[entry.owner.holder],
+            refused=True,
+        )
+
+    def _full(self, network: _Network) -> None:
+        for use in network.pools:
+            if use.is_full and ("unipam-full", network.name) not in self.case.signals:
+                values = {"in_use": use.held, "capacity": use.size}
+                self.case.signal("pool-full", use.name, self.where, values=values)
+
+    def _pod(self, holder: str, details: str) -> str:
+        """Return the pod that a holder is of, and remember it for what else is known of the container."""
+        pod = facts.tell(details).pod
+        if pod:
+            self.case.pod_of(holder, pod)
+        return pod or self.case.pods.get(holder, "")
 
 
-def _pod(case: Case, holder: str, details: str) -> str:
-    return facts.tell(details).pod or case.pods.get(holder, "")
+def _pools(note: str) -> tuple[Pool, ...]:
+    """Return the pools that a note describes; none when damage that SQLite does not see has made it unreadable."""
+    try:
+        return recall(note)
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError):
+        return ()
 
 
-def _address(key: bytes) -> str:
-    """The address; "" for a refusal, which is about none."""
-    return format_address(int.from_bytes(key, "big")) if any(key) else ""
+def _place(directory: str) -> str:
+    """Return the option that names a ledger's directory as it is on the node, of which this may be a copy."""
+    place = directory[max(directory.rfind(_STATE), 0) :]
+    return "" if place == _USUAL else f" --data-dir {place}"

@@ -1,6 +1,6 @@
 """What a node keeps that a diagnosis wants: the usual places below a root, and the journal.
 
-The root is that of the node itself, or where a debug container has it mounted (``kubectl debug node`` uses /host).
+The root is that of the node itself, or where a debug container has it mounted (`kubectl debug node` uses /host).
 A link that begins with / is followed below the root, as it would be on the node.
 """
 
@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from unipam.diagnose.source import expand, never_ends
+from unipam.diagnose.inputs import NOT_SOURCES, expand, never_ends
 from unipam.diagnose.systems import gives_addresses
 
 NODE_PLACES = (
@@ -35,8 +35,9 @@ NODE_PLACES = (
     "/var/log/pods/*/*/*.log*",
     "/var/log/containers/*.log",
     "/var/lib/unipam/*/unipam.db",
+    "/var/lib/unipam/*/unipam.db-wal",
 )
-"""Where the systems keep what a diagnosis wants, on a Linux node."""
+"""Where the systems keep what a diagnosis wants, on a Linux node, with what must be copied beside it."""
 
 UNITS = ("kubelet", "containerd", "docker", "crio", "unipam-agent")
 """The units whose journal tells of pods and their networks."""
@@ -45,27 +46,27 @@ _MAX_LINKS = 16
 
 
 def node_paths(root: str = "/") -> list[Path]:
-    """The usual places of a node that exist, below *root*. Of the pods' logs, those of programs that give addresses."""
+    """Return the usual places of a node below `root` that exist; of pods' logs, those of what gives addresses."""
     base = Path(root)
     found: list[Path] = []
     for place in NODE_PLACES:
         directory, pattern = _split(place)
         for match in sorted(_inside(base, directory).glob(pattern)):
             path = _followed(base, match)
-            if path.exists() and not never_ends(path) and _wanted(match):
+            if not path.name.endswith(NOT_SOURCES) and path.exists() and not never_ends(path) and _wanted(match):
                 found.append(path)
     return expand([str(path) for path in dict.fromkeys(found)]) if found else []
 
 
 def _split(place: str) -> tuple[list[str], str]:
-    """The directories before the first pattern, and the rest."""
+    """Return the directories before the first pattern, and the rest."""
     parts = list(Path(place).parts[1:])
     first = next((index for index, part in enumerate(parts) if "*" in part), len(parts) - 1)
     return parts[:first], "/".join(parts[first:])
 
 
 def journal_command(root: str = "/") -> list[str] | None:
-    """The command that prints the journal of the node's runtime and kubelet, None where there is no journal."""
+    """Return the command that prints the journal of the node's runtime and kubelet, None where there is no journal."""
     base, program = Path(root), shutil.which("journalctl")
     kept = [base / place for place in ("var/log/journal", "run/log/journal") if (base / place).is_dir()]
     if program is None or not kept:
@@ -75,7 +76,7 @@ def journal_command(root: str = "/") -> list[str] | None:
 
 
 def _inside(base: Path, directories: list[str]) -> Path:
-    """A directory below the base, its links followed below the base too."""
+    """Return a directory below the base, its links followed below the base too."""
     path = base
     for name in directories:
         path = _followed(base, path / name)
@@ -83,7 +84,7 @@ def _inside(base: Path, directories: list[str]) -> Path:
 
 
 def _followed(base: Path, path: Path) -> Path:
-    """Where a path leads when its link, if it is one, is read as the node would read it."""
+    """Return where a path leads when its link, if it is one, is read as the node would read it."""
     for _ in range(_MAX_LINKS):
         if not path.is_symlink():
             break
@@ -93,7 +94,7 @@ def _followed(base: Path, path: Path) -> Path:
 
 
 def _wanted(path: Path) -> bool:
-    """Whether a log of a pod is one of a program that gives addresses; every other place is wanted anyway."""
+    """Tell whether a log of a pod is one of a program that gives addresses; every other place is wanted anyway."""
     parts = path.parts
     if "pods" in parts[:-3]:
         pod, container = parts[-3].split("_"), parts[-2]

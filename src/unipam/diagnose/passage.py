@@ -1,7 +1,7 @@
 """A passage: lines that say one thing together, joined and freed of quoting, that can still name the line of a word.
 
 Error messages reach us wrapped by terminals, quoted in Markdown, or as a string inside a string inside JSON. Rules
-match against ``text``; ``where`` leads back to the input.
+match against `text`; `where` leads back to the input.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Passage:
 
     @property
     def text(self) -> str:
-        """The lines joined, quoting and line wrapping taken out."""
+        """Return the lines joined, quoting and line wrapping taken out."""
         if self._text is None:
             cut = _is_cut_at_a_width(self._lines)
             parts = [_plain(raw, keep_ends=cut) for _, raw in self._lines]
@@ -93,13 +93,13 @@ class Passage:
 
     @property
     def words(self) -> list[bytes]:
-        """The words of the lines, folded as rules look for them."""
+        """Return the words of the lines, folded as rules look for them."""
         if _is_cut_at_a_width(self._lines):
             return words_of(self.text.encode())
         return words_of(b" ".join(raw for _, raw in self._lines))
 
     def where(self, offset: int = 0) -> Evidence:
-        """The input line of a place in ``text``."""
+        """Return the input line of a place in `text`."""
         if self.setting.shown is not None:
             return self.setting.shown
         if len(self._lines) == 1:
@@ -109,30 +109,30 @@ class Passage:
 
     @property
     def is_heading(self) -> bool:
-        """Whether it is the title of something ("# error: ..."), which is no occurrence of it: it names nobody."""
+        """Tell whether it is the title of something ("# error: ..."), which is no occurrence of it."""
         title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
         return title and len(self.text) < _TITLE and not _NAMES.search(self.text)
 
     @property
     def times(self) -> int:
-        """How often the message occurred, when it says so: Kubernetes folds repeats into ``(x16 over 2m11s)``."""
+        """Return how often the message occurred: Kubernetes folds repeats into `(x16 over 2m11s)`."""
         match = _REPEATS.search(self.text)
         return self.setting.times or (int(match["one"] or match["other"]) if match else 1)
 
     @property
     def lasted(self) -> str:
-        """Over how long it occurred, when it says so ("5d7h"), "" otherwise."""
+        """Return over how long it occurred, when it says so ("5d7h"), "" otherwise."""
         match = _REPEATS.search(self.text)
         return (match["long"] or match["while"] or "") if match else ""
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the message says that a pod asked and got nothing."""
+        """Tell whether the message says that a pod asked and got nothing."""
         return _ASKED.search(self.text) is not None and not self.is_release
 
     @property
     def is_release(self) -> bool:
-        """Whether the message is about a pod that ends."""
+        """Tell whether the message is about a pod that ends."""
         return RELEASE.search(self.text) is not None
 
     def containers(self) -> list[str]:
@@ -144,7 +144,7 @@ class Passage:
 
     @property
     def pods(self) -> list[str]:
-        """Pods that the passage names, as ``namespace/name`` where it says the namespace."""
+        """Return the pods that the passage names, as `namespace/name` where it says the namespace."""
         if self._pods is None:
             self._pods = self._find_pods()
         return self._pods
@@ -165,7 +165,7 @@ def _joined(match: re.Match[str]) -> str:
 
 
 def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
-    """Whether a terminal cut one long line: all its pieces but the last are of one length, cut within words too."""
+    """Tell whether a terminal cut one long line: all pieces but the last have one length, within words too."""
     if len(lines) < _PIECES:
         return False
     width = len(lines[0][1])

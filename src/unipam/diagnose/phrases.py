@@ -5,9 +5,9 @@ Each function gives the phrases for one kind; the catalogue has their places in 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
+from unipam.addr.prefix import parse_address, parse_interface, truncate
 from unipam.diagnose.case import Case, Signal
 from unipam.diagnose.report import Pool
 
@@ -15,13 +15,13 @@ MAX_SHOWN = 10
 
 
 def of(case: Case, signal: Signal) -> dict[str, str]:
-    """The phrases for a signal: those that commands need, and those of its kind."""
+    """Return the phrases for a signal: those that commands need, and those of its kind."""
     writer = _WRITERS.get(signal.kind)
     return {**_places(case, signal), **(writer(_Phrases(case, signal)) if writer is not None else {})}
 
 
 def _places(case: Case, signal: Signal) -> dict[str, str]:
-    """Where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
+    """Return where commands are to be typed: the node, the subnet, the directory, and which system's remedy it is."""
     name = signal.subject.removeprefix("pool ")
     pool = case.pools.get(name)
     nodes = list(signal.entities.get("nodes", {})) or list(case.hosts)
@@ -68,22 +68,22 @@ def _pool_holders(pool: Pool | None) -> str:
 def _range_size(text: str) -> int:
     first, _, last = text.partition("-")
     try:
-        return int(ipaddress.ip_address(last)) - int(ipaddress.ip_address(first)) + 1
+        return parse_address(last) - parse_address(first) + 1
     except ValueError:
         return 0
 
 
 def _is_pod_cidr(case: Case, text: str) -> bool:
     try:
-        first = ipaddress.ip_address(text.partition("-")[0])
-        return any(first in ipaddress.ip_network(cidr, strict=False) for cidr in case.pod_cidrs)
+        first = parse_address(text.partition("-")[0])
+        return any(truncate(first, prefix.length) == prefix for _, prefix in map(parse_interface, case.pod_cidrs))
     except ValueError:
         return False
 
 
 def _pool_size(text: str) -> int:
     try:
-        return sum(ipaddress.ip_network(cidr, strict=False).num_addresses for cidr in text.replace(",", " ").split())
+        return sum(parse_interface(cidr)[1].size for cidr in text.replace(",", " ").split())
     except ValueError:
         return 0
 
@@ -136,6 +136,10 @@ class _Phrases:
         doubt = self.signal.values.get("doubt")
         return {"in_doubt": f" ({doubt} of them)" if doubt else ""}
 
+    def was_full(self) -> dict[str, str]:
+        values = self.signal.values
+        return {"free_text": f"; {values['free']} of {values['capacity']} are free now" if "free" in values else ""}
+
     def calico(self) -> dict[str, str]:
         size = f" ({_pool_size(self.signal.subject)} addresses)" if _pool_size(self.signal.subject) else ""
         return {"pools": f": no address is free in {self.signal.subject}{size}" if self.signal.subject else ""}
@@ -172,7 +176,7 @@ class _Phrases:
         }
 
     def pod_cidr(self) -> dict[str, str]:
-        """A pod CIDR is cut into /24 ranges; Azure keeps none of its addresses."""
+        """Return the size that fits: a pod CIDR is cut into /24 ranges, and Azure keeps none of its addresses."""
         wanted = int(self.signal.values.get("wanted", 0))
         if not wanted:
             return {"wanted": "more", "usable": "fewer", "node_ranges": "so many"}
@@ -314,6 +318,7 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "pool-full": _Phrases.full,
     "range-exhausted": _Phrases.range,
     "unipam-full": _Phrases.unipam,
+    "unipam-was-full": _Phrases.was_full,
     "calico-exhausted": _Phrases.calico,
     "calico-block-limit": _Phrases.block_limit,
     "cilium-exhausted": _Phrases.cilium,
@@ -341,6 +346,8 @@ _WRITERS: dict[str, Callable[[_Phrases], dict[str, str]]] = {
     "stale-reservations": _Phrases.stale_ranges,
     "release-by-workload": _Phrases.release,
     "state-corrupt": _Phrases.reason,
+    "ledger-damaged": _Phrases.reason,
+    "ledger-unread": _Phrases.reason,
     "refresh-failed": _Phrases.reason,
     **dict.fromkeys(
         (

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from unipam.diagnose import blocks
 from unipam.diagnose.blocks import Context
 from unipam.diagnose.case import Case, evidence, note_unknown
+from unipam.diagnose.inputs import Chunks, Reader
 from unipam.diagnose.logs.azure_json import AzureJson
 from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.envelope import unwrapped
 from unipam.diagnose.logs.wrapped import Wrapped
 from unipam.diagnose.report import TEXT, Junk, Source
-from unipam.diagnose.source import Chunks, Reader
 from unipam.diagnose.systems import program_of, speaks_of_addresses
 
 MAX_BLOCK_BYTES = 4 << 20

@@ -1,6 +1,6 @@
 """What a diagnosis says: plain records, ready for a table, JSON, YAML or a page.
 
-Here stand only the shapes. What is gathered while reading is in ``case``; what the findings mean is in ``catalogue``.
+Here stand only the shapes. What is gathered while reading is in `case`; what the findings mean is in `catalogue`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["fault", "unknown", "warning", "note"]
-"""``fault``: pods suffer now. ``unknown``: something failed, and why is not known here. ``warning``: something is off.
-``note``: worth saying, not wrong."""
+"""`fault`: pods suffer now. `unknown`: something failed, and why is not known here. `warning`: something is off.
+`note`: worth saying, not wrong."""
 
 Outcome = Literal["healthy", "findings", "not understood"]
-"""``healthy``: what was read was understood and nothing is wrong. ``not understood``: something failed without a known
+"""`healthy`: what was read was understood and nothing is wrong. `not understood`: something failed without a known
 cause, or too little was understood to say either."""
 
 Verb = Literal["asked", "given", "released", "refused", "noted"]
@@ -34,7 +34,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, omit_defaults=True):
-    """Something that happened to an address or a container, at the wall time of the line (``at``: epoch seconds)."""
+    """Something that happened to an address or a container, at the wall time of the line (`at`: epoch seconds)."""
 
     verb: Verb
     file: str
@@ -79,14 +79,14 @@ class Finding(msgspec.Struct):
     cause: str = ""
     """The cause in one sentence, with the numbers."""
     commands: list[str] = []
-    """What to type, in this order; ``#`` begins a word on the risk."""
+    """What to type, in this order; `#` begins a word on the risk."""
     refused: int = 0
     """How many pods got no address, each counted once whoever reports it."""
     consequences: list[Finding] = []
     """Findings that this one explains: they are no trouble of their own."""
 
     def every(self) -> Iterator[Finding]:
-        """This finding and all that follows from it."""
+        """Yield this finding and all that follows from it."""
         yield self
         for found in self.consequences:
             yield from found.every()
@@ -135,7 +135,7 @@ class Holder(msgspec.Struct, omit_defaults=True):
 
 
 class Junk(msgspec.Struct):
-    """A stretch of bytes that is not text: skipped, and where it was (byte offset from 0, line from 1)."""
+    """Bytes in a row that are not text: skipped, and where it was (byte offset from 0, line from 1)."""
 
     offset: int
     line: int
@@ -143,8 +143,8 @@ class Junk(msgspec.Struct):
 
 
 class Source(msgspec.Struct):
-    """One input, and what became of each of its lines: ``formats``, ``other``, ``blank`` and ``unknown`` add up to
-    ``lines``."""
+    """One input, and what became of each of its lines: `formats`, `other`, `blank` and `unknown` add up to
+    `lines`."""
 
     path: str
     bytes: int = 0
@@ -168,7 +168,7 @@ class Source(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole diagnosis. ``findings`` are faults, unexplained failures and warnings, ranked; ``notes`` look bad
+    """The whole diagnosis. `findings` are faults, unexplained failures and warnings, ranked; `notes` look bad
     and are not."""
 
     outcome: Outcome

@@ -12,9 +12,9 @@ from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
 from unipam.diagnose.documents import known
+from unipam.diagnose.inputs import expand, log_group, opened, unreadable
 from unipam.diagnose.reader import Families, FileReader
 from unipam.diagnose.report import Report
-from unipam.diagnose.source import Unreadable, expand, log_group, opened
 
 Progress = Callable[[str, int, int], None]
 """Called with the input's name, the bytes of it that are read, and its size (0 when unknown)."""
@@ -33,7 +33,7 @@ def diagnose(
 ) -> Report:
     """Read every path (files, directories, rotated and compressed logs), standard input and what a command prints.
 
-    Raises ``Unreadable`` when a path does not exist or cannot be opened.
+    Raises UnreadableInput when a path does not exist or cannot be opened.
     """
     case = Case()
     files = expand([str(path) for path in paths])
@@ -99,6 +99,6 @@ def _read_file(case: Case, families: Families, path: Path | None, progress: Prog
         with opened(path) as (reader, position):
             FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
     except OSError as error:
-        raise Unreadable(name, error.strerror or str(error)) from None
+        raise unreadable(name, error.strerror or str(error)) from None
     if path is not None and known.is_state(name) and not (source.formats or source.other or source.unknown):
         case.signal("state-empty", name, evidence(name, 1, f"({source.bytes} bytes, none of them text)"))

@@ -89,17 +89,17 @@ ELSEWHERE = System("", "the kubelet's and the runtime's log (journalctl -u kubel
 
 @functools.lru_cache(maxsize=1024)
 def speaks_of_addresses(program: str) -> bool:
-    """Whether what a program writes counts. "" is a text whose writer is not known: it counts."""
+    """Tell whether what a program writes counts. "" is a text whose writer is not known: it counts."""
     return not program or _PROGRAM.match(program) is not None
 
 
 @functools.lru_cache(maxsize=1024)
 def gives_addresses(program: str) -> bool:
-    """Whether a program gives addresses, so that its errors count even when no rule knows them."""
+    """Tell whether a program gives addresses, so that its errors count even when no rule knows them."""
     return _GIVER.match(program) is not None
 
 
 def program_of(path: str) -> str:
-    """The container that a log below /var/log/containers or /var/log/pods belongs to, "" for any other file."""
+    """Return the container that a log below /var/log/containers or /var/log/pods belongs to, "" for any other file."""
     match = _POD_LOG.search(path)
     return (match["container"] or match["pod"]) if match else ""

@@ -96,7 +96,7 @@ KINDS: dict[str, Kind] = {
 
 
 def seen(case: Case, name: str, where: Evidence, *details: str, certain: bool = True) -> None:
-    """A line shows a variant. *details* are further words on it (mode, subnet, node)."""
+    """Record that a line shows a variant. `details` are further words on it (mode, subnet, node)."""
     kind = KINDS[name]
     variant = case.variants.setdefault(name, Variant(name, kind.title, kind.ipam, kind.look_at, False, []))
     variant.certain = variant.certain or certain
@@ -108,19 +108,19 @@ def seen(case: Case, name: str, where: Evidence, *details: str, certain: bool = 
 
 
 def azure_call(case: Case, ipam: str, mode: str, pod: str, where: Callable[[], Evidence]) -> None:
-    """A call of azure-vnet shows which IPAM it was told to use. It comes with every pod, so it is looked at once."""
+    """Record which IPAM a call of azure-vnet was told to use. It comes with every pod, so it is looked at once."""
     if pod.startswith(_CALICO_PODS) and case.calico_sign is None:
         case.calico_sign = where()
     text = f"The calls come from azure-vnet, mode {mode or 'not named'}, IPAM {ipam}."
     new = text not in case.facts
-    case.fact(text, where)
+    case.fact("azure-call", text, where)
     name = {"azure-vnet-ipam": "azure-cni", "azure-cns": "azure-cns"}.get(ipam)
     if new and name:
         seen(case, name, where(), f"mode {mode}" if mode else "")
 
 
 def with_calico(case: Case) -> None:
-    """Azure CNI beside a sign of Calico is Azure CNI with Calico, whose configuration is the same."""
+    """Call Azure CNI beside a sign of Calico Azure CNI with Calico, whose configuration is the same."""
     plain = case.variants.get("azure-cni")
     if plain is None or case.calico_sign is None:
         return
@@ -130,5 +130,5 @@ def with_calico(case: Case) -> None:
 
 
 def cilium_mode(case: Case, mode: str, where: Evidence) -> None:
-    """Cilium names its IPAM mode."""
+    """Record the IPAM mode that Cilium names."""
     seen(case, "azure-cilium" if mode == "delegated-plugin" else "cilium", where, f"IPAM mode {mode}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unipam.diagnose import phrases
 from unipam.diagnose.case import Case, Signal
 from unipam.diagnose.catalogue import catalogue, finding, rank
-from unipam.diagnose.consequences import Key, family, parents
+from unipam.diagnose.consequences import Key, parents, with_effects
 from unipam.diagnose.report import Finding, Outcome
 from unipam.diagnose.stamps import show_minutes
 
@@ -14,7 +14,7 @@ ENOUGH = 0.5
 
 
 def ranked(case: Case) -> list[Finding]:
-    """Every finding and note, each with the findings that follow from it, the worst first."""
+    """Return every finding and note, each with the findings that follow from it, the worst first."""
     above = parents(case)
     children: dict[Key, list[Key]] = {}
     for child, parent in above.items():
@@ -31,7 +31,7 @@ def _tree(case: Case, key: Key, children: dict[Key, list[Key]]) -> Finding:
         effect.commands = [] if effect.commands == found.commands else effect.commands  # said once is enough
     worst = min((found, *found.consequences), key=lambda each: rank(each)[0])
     found.severity = worst.severity  # what it brings about is how bad it is
-    related = list(family(case, key, children))
+    related = list(with_effects(case, key, children))
     if any(catalogue()[each.kind].severity in {"fault", "unknown"} for each in related):
         found.refused = len({name for each in related if _refuses(each) for name in each.refused})
     found.cause = _cause(found, related)
@@ -43,7 +43,7 @@ def _refuses(signal: Signal) -> bool:
 
 
 def _cause(found: Finding, related: list[Signal]) -> str:
-    """The cause in a sentence: what is wrong, what came of it, since when."""
+    """Return the cause in a sentence: what is wrong, what came of it, since when."""
     title = found.title.rstrip(".")
     if not found.refused:
         return f"{title}."
@@ -54,7 +54,7 @@ def _cause(found: Finding, related: list[Signal]) -> str:
 
 
 def _tries(found: Finding, related: list[Signal]) -> str:
-    """How often they tried, when that is more often than there are pods, and over how long an event says so."""
+    """Return how often they tried, when that is more often than there are pods, and over how long an event says so."""
     tries = max((each.count for each in related if each.refused), default=0)
     lasted = next((each.values["lasted"] for each in related if "lasted" in each.values), "")
     if tries <= found.refused:
@@ -63,7 +63,7 @@ def _tries(found: Finding, related: list[Signal]) -> str:
 
 
 def outcome(case: Case, wrong: list[Finding]) -> Outcome:
-    """What it comes to: a known fault outranks what is not understood, and that outranks a warning."""
+    """Return what it comes to: a known fault outranks what is not understood, and that outranks a warning."""
     severities = {found.severity for found in wrong}
     if "fault" in severities or severities == {"warning"}:
         return "findings"
@@ -71,7 +71,7 @@ def outcome(case: Case, wrong: list[Finding]) -> Outcome:
 
 
 def in_words(case: Case, result: Outcome, wrong: list[Finding]) -> str:
-    """The verdict in one line."""
+    """Return the verdict in one line."""
     if result == "healthy":
         return f"Healthy. Nothing wrong in {_lines(case)}."
     if result == "not understood":
@@ -93,7 +93,7 @@ def _not_understood(case: Case, wrong: list[Finding]) -> str:
         return f"{refused} pod{'s were' if refused != 1 else ' was'} refused, and unipam does not know the cause."
     if unknown:
         return "Something failed, and unipam does not know the cause."
-    if not case.speaks:
+    if not case.is_about_addresses:
         return "Nothing here speaks of addresses."
     understood, unknown_lines = case.log_lines()
     return f"{unknown_lines:,} of {understood + unknown_lines:,} log lines say what unipam does not know."
@@ -110,4 +110,4 @@ def _lines(case: Case) -> str:
 
 def _understood(case: Case) -> bool:
     understood, unknown = case.log_lines()
-    return case.speaks and understood >= ENOUGH * (understood + unknown)
+    return case.is_about_addresses and understood >= ENOUGH * (understood + unknown)

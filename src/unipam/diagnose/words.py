@@ -16,12 +16,12 @@ _COMMON = frozenset(
 
 
 def words_of(line: bytes) -> list[bytes]:
-    """The words of a line: runs of letters and digits, in lower case."""
+    """Return the words of a line: runs of letters and digits, in lower case."""
     return line.translate(_FOLD).split()
 
 
 def telling_word(phrase: str) -> bytes:
-    """The word of a phrase that is rarest in logs, taken to be the longest one that is not common.
+    """Return the word of a phrase that is rarest in logs, taken to be the longest one that is not common.
 
     Raises ValueError when the phrase holds no such word.
     """

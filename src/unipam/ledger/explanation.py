@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, reconcile
-from unipam.ledger.ledger import Ledger, pools_note
-from unipam.ledger.pools import recall
+from unipam.ledger.ledger import Ledger
 from unipam.model import facts
+from unipam.model.pool_notes import pools_note, recall
 from unipam.model.records import COOLING, HELD, Claim, Owner, Pool
 
 

@@ -18,8 +18,8 @@ import msgspec
 from unipam.addr.prefix import Prefix, Range, format_address, parse_address, parse_prefix
 from unipam.addr.ranges import RangeSet
 from unipam.ledger.change import Change, Inherit, let_go
-from unipam.ledger.ledger import Ledger, learned_note, pools_note
-from unipam.ledger.pools import describe
+from unipam.ledger.ledger import Ledger, learned_note
+from unipam.model.pool_notes import describe, pools_note
 from unipam.model.records import HELD, Claim, Pool, PoolRange
 from unipam.store.api import Tx
 

@@ -14,6 +14,7 @@ from unipam.ledger import given_back
 from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale, StoreFull
+from unipam.model.pool_notes import pools_note
 from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
 from unipam.store.api import Store, Tx
 from unipam.store.reserve import where_full
@@ -298,11 +299,6 @@ def _has_room(view: rules.View, span: PoolRange) -> bool:
 def missing(owner: Owner) -> Missing:
     """The error of one who holds nothing."""
     return Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
-
-
-def pools_note(parent: int) -> str:
-    """The key under which a space's pools are described."""
-    return f"pools/{parent}"
 
 
 def learned_note(parent: int) -> str:

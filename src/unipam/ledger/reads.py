@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.ledger import nodes, shortage
-from unipam.ledger.ledger import Ledger, View, pools_note
-from unipam.ledger.pools import recall
+from unipam.ledger.ledger import Ledger, View
 from unipam.model import facts, rules
 from unipam.model.errors import Missing
+from unipam.model.pool_notes import pools_note, recall
 from unipam.model.records import COOLING, HELD, Claim, Entry, Pool, prefix_text
 from unipam.store.api import Tx
 

@@ -10,9 +10,10 @@ import msgspec
 
 from unipam.ledger import reconcile
 from unipam.ledger.change import Inherit, let_go, still_held
-from unipam.ledger.ledger import Allocation, Ledger, pools_note
+from unipam.ledger.ledger import Allocation, Ledger
 from unipam.model import facts, rules
 from unipam.model.errors import Exhausted, StoreBroken, StoreBusy, StoreFull
+from unipam.model.pool_notes import pools_note
 from unipam.model.records import HELD, Entry, Pool, Request
 from unipam.store.api import Tx
 

@@ -1,1 +1,1 @@
-"""The rules of handing out addresses: records, errors, decisions. No I/O, no clock, no dice, no log."""
+"""The rules of handing out addresses: records, errors, decisions. No I/O, no clock, no randomness, no logging."""

@@ -22,7 +22,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def key(resource_id: str) -> str:
-    """A resource id as it is compared and looked up."""
+    """Return a resource id as it is compared and looked up."""
     return resource_id.lower()
 
 
@@ -70,7 +70,7 @@ class Network(NamedTuple):
 
     @property
     def reservations(self) -> tuple[str, ...]:
-        """The reservation ids in its tag: comma-separated, white space around them ignored, each once."""
+        """Return the reservation ids in its tag: comma-separated, white space around them ignored, each once."""
         tags = {name.lower(): value for name, value in self.tags.items()}
         text = next((tags[name] for name in RESERVATION_TAGS if tags.get(name)), "")
         return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
@@ -123,15 +123,15 @@ class Snapshot(NamedTuple):
     problems: tuple[str, ...] = ()
 
     def network(self, resource_id: str) -> Network | None:
-        """The network of this id, in any letter case."""
+        """Return the network of this id, in any letter case."""
         return self.networks.get(key(resource_id))
 
     def sees(self, subscription: str) -> bool:
-        """Whether this subscription's networks are in it."""
+        """Tell whether this subscription's networks are in it."""
         return any(s.id.lower() == subscription.lower() for s in self.subscriptions)
 
     def without(self, excluded: Collection[str]) -> Snapshot:
-        """What is left to show when subscriptions are excluded (spec azure-ipam-application P12)."""
+        """Return what is left to show when subscriptions are excluded (spec azure-ipam-application P12)."""
         hidden = {each.lower() for each in excluded}
         return self._replace(
             networks={k: n for k, n in self.networks.items() if n.subscription.lower() not in hidden},
@@ -140,6 +140,6 @@ class Snapshot(NamedTuple):
 
 
 def subscription_of(resource_id: str) -> str:
-    """The subscription in a resource id; empty when there is none."""
+    """Return the subscription in a resource id; empty when there is none."""
     parts = resource_id.split("/")
     return parts[2] if len(parts) > 2 and parts[1].lower() == "subscriptions" else ""

@@ -6,7 +6,8 @@
     │   ├── Undecodable          not JSON, or not of the expected shape
     │   ├── BadConfig            a configuration that makes no sense
     │   ├── BadValue             one field breaks its rule
-    │   └── UnsupportedVersion   a protocol version that nobody here speaks
+    │   ├── UnreadableInput      a file or directory that was named cannot be read
+    │   └── UnsupportedVersion   a protocol version that is not supported
     ├── Refused                  understood, and the rules say no
     │   ├── Duplicate            the owner holds an address of this pool already
     │   ├── Taken                the address asked for is held, cooling or reserved
@@ -75,8 +76,12 @@ class BadValue(BadInput):
     """One field breaks its rule. Facts: field, value, and where there is one, suggestion."""
 
 
+class UnreadableInput(BadInput):
+    """A file or directory that was named cannot be read. Facts: path, reason."""
+
+
 class UnsupportedVersion(BadInput):
-    """A protocol version that nobody here speaks (CNI code 1)."""
+    """A protocol version that is not supported (CNI code 1)."""
 
 
 class Refused(UnipamError):

@@ -113,28 +113,28 @@ _decoder = msgspec.json.Decoder(Facts)
 
 
 def encode(facts: Facts) -> str:
-    """The facts as a claim's details."""
+    """Return the facts as a claim's details."""
     return _encoder.encode(facts).decode()
 
 
 def decode(details: str) -> Facts:
-    """A claim's details as facts. Raises msgspec.DecodeError on those of something that is not of the plan."""
+    """Return a claim's details as facts. Raises msgspec.DecodeError on those of something that is not of the plan."""
     facts: Facts = _decoder.decode(details)
     return facts
 
 
 def fold(name: str) -> str:
-    """A name as names are compared: letter case does not count."""
+    """Return a name as names are compared: letter case does not count."""
     return name.lower()
 
 
 def is_name(text: str) -> bool:
-    """Whether anything could have this name."""
+    """Tell whether anything could have this name."""
     return _NAME.fullmatch(text) is not None
 
 
 def check_name(kind: str, name: str) -> str:
-    """The name, if it may be one. Raises BadValue with the rule in its message."""
+    """Return the name, if it may be one. Raises BadValue with the rule in its message."""
     if not is_name(name):
         raise BadValue(
             f"{kind} name {name!r} must be 1 to 64 letters, digits, '.', '_' or '-', and neither begin nor end with"
@@ -147,7 +147,7 @@ def check_name(kind: str, name: str) -> str:
 
 
 def check_text(kind: str, text: str) -> str:
-    """A description, if it may be one. Raises BadValue with the rule in its message."""
+    """Return a description, if it may be one. Raises BadValue with the rule in its message."""
     if not _TEXT.fullmatch(text):
         raise BadValue(
             f"{kind} description {text!r} must be 1 to 128 letters, digits, spaces, '/', '.', '_' or '-', and neither"
@@ -160,7 +160,7 @@ def check_text(kind: str, text: str) -> str:
 
 
 def check_remark(text: str | None) -> str | None:
-    """A reservation's description: any printable text; the original checks nothing at all (spec §1.2)."""
+    """Return a reservation's description: any printable text; the original checks nothing at all (spec §1.2)."""
     if text is not None and (len(text) > _REMARK_LENGTH or not text.isprintable()):
         raise BadValue(
             f"a reservation's description must be at most {_REMARK_LENGTH} printable characters on one line",
@@ -172,7 +172,7 @@ def check_remark(text: str | None) -> str | None:
 
 
 def parse_cidr(text: str, field: str = "cidr") -> Prefix:
-    """A prefix as people write it. Raises BadValue; with fact `suggestion` when only host bits are wrong (D4)."""
+    """Read a prefix as people write it. Raises BadValue; with fact `suggestion` where only host bits are wrong (D4)."""
     try:
         value, prefix = parse_interface(text)
     except ValueError as error:
@@ -188,7 +188,7 @@ def parse_cidr(text: str, field: str = "cidr") -> Prefix:
 
 
 def parse_place(text: str, field: str = "cidr") -> Prefix:
-    """What a question is about: a prefix, or a bare address. Raises BadValue, as `parse_cidr` does."""
+    """Read what a question is about: a prefix, or a bare address. Raises BadValue, as `parse_cidr` does."""
     try:
         return Prefix(parse_address(text), BITS)
     except ValueError:
@@ -196,7 +196,7 @@ def parse_place(text: str, field: str = "cidr") -> Prefix:
 
 
 def length_in(parent: Prefix, bits: int) -> int:
-    """The length on the line of a prefix that people write with `bits` in the family of `parent`.
+    """Return the length on the line of a prefix that people write with `bits` in the family of `parent`.
 
     Raises BadValue when no prefix of the family has that length, Exhausted when it would be larger than the parent.
     """
@@ -209,7 +209,7 @@ def length_in(parent: Prefix, bits: int) -> int:
 
 
 def choose(free: Iterable[Range], length: int, *, reverse: bool = False, smallest: bool = False) -> Prefix | None:
-    """A free prefix of `length`: the lowest; with `reverse` the highest; with `smallest` out of the smallest hole.
+    """Return a free prefix of `length`: the lowest; with `reverse` the highest; with `smallest` out of the least gap.
 
     Spec azure-ipam-application §1.5, whose golden vectors are its tests.
     """
@@ -219,7 +219,7 @@ def choose(free: Iterable[Range], length: int, *, reverse: bool = False, smalles
 
 
 def why(reverse: bool, smallest: bool) -> str:
-    """How `choose` chose, in words."""
+    """Return how `choose` chose, in words."""
     if smallest:
         end = "highest" if reverse else "lowest"
         return f"the {end} part of the smallest free prefix that is large enough, so that larger ones stay whole"

@@ -52,12 +52,12 @@ class Claim(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The address or prefix as people write it."""
+        """Return the address or prefix as people write it."""
         return prefix_text(self.first, self.last)
 
 
 def prefix_text(first: int, last: int) -> str:
-    """One address, or a prefix with its length, as people write it."""
+    """Write one address, or a prefix with its length, as people do."""
     if first == last:
         return format_address(first)
     length = 128 - (last - first + 1).bit_length() + 1
@@ -106,7 +106,7 @@ class PoolRange(NamedTuple):
 
     @property
     def span(self) -> Range:
-        """The addresses, without the network around them."""
+        """Return the addresses, without the network around them."""
         return Range(self.first, self.last)
 
 
@@ -117,7 +117,7 @@ class Pool(NamedTuple):
     ranges: tuple[PoolRange, ...]
 
     def find(self, address: int) -> PoolRange | None:
-        """The range that `address` is in."""
+        """Return the range that `address` is in."""
         for span in self.ranges:  # no generator: this stands in the path of every call
             if span.first <= address <= span.last:
                 return span

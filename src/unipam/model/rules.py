@@ -23,22 +23,22 @@ class View(Protocol):
     """What a decision may ask of the claims under one parent, cheaply whatever their number."""
 
     def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        """What the owner holds; nothing that cools."""
+        """Return what the owner holds; nothing that cools."""
 
     def claim_at(self, first: int) -> Claim | None:
-        """The claim that begins at this address."""
+        """Return the claim that begins at this address."""
 
     def gap(self, first: int, last: int) -> int | None:
-        """The lowest unclaimed address from `first` to `last`."""
+        """Return the lowest unclaimed address from `first` to `last`."""
 
     def cursor(self, number: int) -> int | None:
-        """The address that this pool handed out last."""
+        """Return the address that this pool handed out last."""
 
     def fence(self, owner: Owner) -> float:
-        """When the owner last gave up a request that had not been served (CLOCK_BOOTTIME seconds; 0: never)."""
+        """Return when the owner last gave up a request that had not been served (CLOCK_BOOTTIME seconds; 0: never)."""
 
     def cooling(self, first: int, last: int) -> Claim | None:
-        """The claim from `first` to `last` that has been cooling longest."""
+        """Return the claim from `first` to `last` that has been cooling longest."""
 
 
 class Grant(NamedTuple):
@@ -62,7 +62,7 @@ Choose = Callable[[View, Pool], tuple[PoolRange, int] | None]
 
 
 def decide(view: View, request: Request, choose: Choose | None = None) -> Decision:
-    """One address of each pool for the owner, or the error that says why not.
+    """Return one address of each pool for the owner.
 
     Raises Superseded, Duplicate, Taken, IsGateway, Exhausted (each with the number of the pool as fact `pool`) or
     Unmet. Nothing has been written either way.
@@ -94,7 +94,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
 
 
 def lies(claim: Claim, within: Sequence[Range]) -> bool:
-    """Whether a claim begins within one of the ranges; where none is given, it does."""
+    """Tell whether a claim begins within one of the ranges; where none is given, it does."""
     return not within or any(r.first <= claim.first <= r.last for r in within)
 
 
@@ -134,7 +134,7 @@ def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
     found = choose(view, pool)
     if found:
         return Grant(pool, *found)
-    # Break the glass: an address that is still cooling is better than a pod without one.
+    # The last resort: an address that is still cooling is better than a pod without one.
     resting = (claim for span in pool.ranges if (claim := cooling_in(view, span)))
     oldest = min(resting, key=lambda claim: claim.since, default=None)
     if oldest is not None:
@@ -145,12 +145,12 @@ def _next(view: View, pool: Pool, number: int, choose: Choose) -> Grant:
 
 
 def round_robin(view: View, pool: Pool) -> tuple[PoolRange, int] | None:
-    """The first free address after the one handed out last, so that an address rests as long as the pool allows."""
+    """Return the first free address after the one handed out last, so that a freed one rests longest."""
     return _first_after(view, pool, view.cursor(pool.cursor))
 
 
 def from_place(number: int) -> Choose:
-    """A policy: the first free address behind the pool's address `number`, counted in order and round and round.
+    """Return a policy: the first free address behind the pool's address `number`, wrapping round at the end.
 
     With a random number from a wide range this is a random choice that costs the same however full the pool is.
     """
@@ -163,7 +163,7 @@ def from_place(number: int) -> Choose:
 
 
 def preferring(pools: Sequence[Pool], choose: Choose) -> Choose:
-    """A policy: what `choose` finds in the first of these parts of a pool that has anything left."""
+    """Return a policy: what `choose` finds in the first of these parts of a pool that has anything left."""
     return lambda view, _: next((found for part in pools if (found := choose(view, part))), None)
 
 
@@ -176,7 +176,7 @@ def _first_after(view: View, pool: Pool, place: int | None) -> tuple[PoolRange, 
 
 
 def free_in(view: View, span: PoolRange, first: int, last: int) -> int | None:
-    """The lowest free address from `first` to `last` that is not the gateway of `span`."""
+    """Return the lowest free address from `first` to `last` that is not the gateway of `span`."""
     address = view.gap(first, last)
     if address is not None and address == span.gateway:
         address = view.gap(address + 1, last) if address < last else None
@@ -184,13 +184,13 @@ def free_in(view: View, span: PoolRange, first: int, last: int) -> int | None:
 
 
 def cooling_in(view: View, span: PoolRange) -> Claim | None:
-    """The claim that has been cooling longest on an address of `span`; one on its gateway is left where it is."""
+    """Return the claim that has been cooling longest on an address of `span`, its gateway left out."""
     found = (claim for first, last in usable(span, span.first, span.last) if (claim := view.cooling(first, last)))
     return min(found, key=lambda claim: claim.since, default=None)
 
 
 def usable(span: PoolRange, first: int, last: int) -> Iterator[Range]:
-    """The addresses from `first` to `last` without the gateway of `span`."""
+    """Yield the addresses from `first` to `last` without the gateway of `span`."""
     if span.gateway is None or not first <= span.gateway <= last:
         yield Range(first, last)
         return
@@ -201,7 +201,9 @@ def usable(span: PoolRange, first: int, last: int) -> Iterator[Range]:
 
 
 def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, int]]:
-    """The pool's addresses in the order in which they are tried: from behind the cursor all round to the cursor."""
+    """Yield the pool's addresses in the order in which they are tried: from behind the cursor round to the cursor."""
+    #   first range       second range       c: the cursor. First what lies behind it in its range, then the other
+    #   3 3 3 c 1 1       2 2 2 2 2          ranges in their order, round at the end, at last up to the cursor itself.
     here = None if cursor is None else pool.find(cursor)
     if here is None or cursor is None:
         yield from ((r, r.first, r.last) for r in pool.ranges)
@@ -214,5 +216,5 @@ def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, 
 
 
 def is_cool(claim: Claim, now: float) -> bool:
-    """Whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
+    """Tell whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
     return claim.until is not None and (claim.until <= now or claim.since > now + CLOCK_SLACK)

@@ -21,16 +21,16 @@ class Tx(Protocol):
     """One transaction."""
 
     def space(self, name: str) -> int | None:
-        """The number of the space of this name: the parent of its claims."""
+        """Return the number of the space of this name: the parent of its claims."""
 
     def standing(self, space: str, owner: Owner) -> Standing | None:
-        """How the owner stands in the space of this name, in one look; None: there is no such space."""
+        """Return how the owner stands in the space of this name, in one look; None: there is no such space."""
 
     def spaces(self) -> list[tuple[int, str]]:
-        """Every space, by name."""
+        """Return every space, by name."""
 
     def create_space(self, name: str, now: float) -> int:
-        """A new space; it is the root of a tree of claims. Raises Overlap when the name is taken."""
+        """Create a space, the root of a tree of claims; return its number. Raises Overlap when the name is taken."""
 
     def drop_space(self, number: int) -> None:
         """Remove a space with its claims and cursors. Its journal stays."""
@@ -42,34 +42,34 @@ class Tx(Protocol):
         """Undo `hide_space`; there must be no other space of this name meanwhile."""
 
     def claims_of(self, parent: int, holder: str) -> list[Claim]:
-        """Every claim of the holder under the parent, whatever its interface and state, in address order."""
+        """Return every claim of the holder under the parent, whatever its interface and state, in address order."""
 
     def claims_by_holder(self, holder: str) -> list[Claim]:
-        """Every claim whose owner's holder is this one or begins with it, in any space."""
+        """Return every claim whose owner's holder is this one or begins with it, in any space."""
 
     def claims_named(self, holder: str) -> list[Claim]:
-        """Every claim whose owner's holder is exactly this one, under any parent."""
+        """Return every claim whose owner's holder is exactly this one, under any parent."""
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
-        """The claim that begins at this address."""
+        """Return the claim that begins at this address."""
 
     def claims(self, parent: int, first: int = 0, last: int = (1 << 128) - 1) -> Iterator[Claim]:
-        """The claims under the parent that begin from `first` to `last`, in address order."""
+        """Yield the claims under the parent that begin from `first` to `last`, in address order."""
 
     def count(self, parent: int, first: int, last: int, state: str) -> int:
-        """How many claims in a state begin from `first` to `last`."""
+        """Return how many claims in a state begin from `first` to `last`."""
 
     def gap(self, parent: int, first: int, last: int) -> int | None:
-        """The lowest unclaimed address from `first` to `last`."""
+        """Return the lowest unclaimed address from `first` to `last`."""
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
-        """The unclaimed stretches from `first` to `last`, lowest first."""
+        """Yield the unclaimed ranges from `first` to `last`, lowest first."""
 
     def claim(self, number: int) -> Claim | None:
-        """The claim of this number, a space's included."""
+        """Return the claim of this number, a space's included."""
 
     def insert(self, claim: Claim) -> int:
-        """Write a claim down; its number: the one it brings, or the next when its `id` is 0.
+        """Write a claim down and return its number: the one it brings, or the next when its `id` is 0.
 
         Raises Overlap when any of its addresses is claimed under the parent. Roots (parent 0) may overlap.
         """
@@ -84,22 +84,22 @@ class Tx(Protocol):
         """Take a claim away; its addresses are free."""
 
     def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
-        """Claims whose cooldown ended by `now`, or that say they began to cool more than `slack` later than that."""
+        """Return claims whose cooldown ended by `now`, or began more than `slack` later: the clock was set back."""
 
     def cooling(self, parent: int, first: int, last: int) -> Claim | None:
-        """The claim from `first` to `last` that has been cooling longest."""
+        """Return the claim from `first` to `last` that has been cooling longest."""
 
     def cursor(self, parent: int, number: int) -> int | None:
-        """The address that pool `number` handed out last."""
+        """Return the address that pool `number` handed out last."""
 
     def cursors(self, parent: int) -> dict[int, int]:
-        """All cursors under the parent."""
+        """Return all cursors under the parent."""
 
     def set_cursor(self, parent: int, number: int, address: int) -> None:
         """Move a cursor."""
 
     def fence(self, parent: int, owner: Owner) -> float:
-        """When the owner last gave up a request that had not been served; 0 for never."""
+        """Return when the owner last gave up a request that had not been served; 0 for never."""
 
     def set_fence(self, parent: int, owner: Owner, at: float) -> None:
         """Remember that the owner gave up at this time (seconds, CLOCK_BOOTTIME)."""
@@ -108,10 +108,10 @@ class Tx(Protocol):
         """Forget what was given up before this time."""
 
     def record(self, entry: Entry) -> int:
-        """Append to the journal; the entry's number."""
+        """Append to the journal and return the entry's number."""
 
     def record_all(self, entries: Sequence[Entry]) -> list[int]:
-        """Append to the journal in this order; the entries' numbers."""
+        """Append to the journal in this order and return the entries' numbers."""
 
     def journal(
         self,
@@ -122,34 +122,34 @@ class Tx(Protocol):
         holders: Collection[str] | None = None,
         limit: int = 1000,
     ) -> list[Entry]:
-        """Entries about one space, address, holder or the beginning of one, and exactly these holders; newest first.
+        """Return entries about one space, address, holder or the beginning of one, or these holders; newest first.
 
         Only what is given counts, and all of it.
         """
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
-        """Holders with the details that claims, then entries (newest first), keep of them, where there are any.
+        """Yield holders with the details that claims, then entries (newest first), keep of them, if any.
 
         Of these holders only, if they are given, and only such details as have the text in them.
         """
 
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
-        """Every entry made not later than `until` and numbered above `after`, oldest first."""
+        """Yield every entry made not later than `until` and numbered above `after`, oldest first."""
 
     def forget(self, before: float) -> int:
-        """Drop the journal's beginning, up to the first entry that is not older than this; how many went.
+        """Drop the journal's beginning, up to the first entry that is not older than this; return how many went.
 
         What is left has no holes, whatever clocks did. The last entry of all stays in any case.
         """
 
     def note(self, key: str) -> str:
-        """A remark about the ledger itself ("" when there is none)."""
+        """Return a remark about the ledger itself ("" when there is none)."""
 
     def set_note(self, key: str, value: str) -> None:
         """Write a remark down."""
 
     def notes(self, prefix: str) -> list[tuple[str, str]]:
-        """The remarks whose keys begin with this, with their keys, in the order of the keys."""
+        """Return the remarks whose keys begin with this, with their keys, in the order of the keys."""
 
     def drop_note(self, key: str) -> None:
         """Forget a remark; one that is not there is no error."""
@@ -171,7 +171,7 @@ class Store(Protocol):
         """Make room on a full disk, a step at each turn, for work that frees something (`store.reserve.where_full`)."""
 
     def check(self) -> list[str]:
-        """What is wrong with the store, in words; empty when it is sound. Reads everything."""
+        """Return what is wrong with the store, in words; empty when it is sound. Reads everything."""
 
     def close(self) -> None:
         """Let go of the store."""

@@ -39,7 +39,7 @@ class MemoryTx:
         number = self.space(space)
         if number is None:
             return None
-        cooling, holding = bool(self._resting(number)), bool(self.claims_of(number, owner.holder))
+        cooling, holding = bool(self._cooling(number)), bool(self.claims_of(number, owner.holder))
         return Standing(number, cooling, holding, self.fence(number, owner))
 
     def spaces(self) -> list[tuple[int, str]]:
@@ -113,15 +113,15 @@ class MemoryTx:
     def remove(self, claim: Claim) -> None:
         del self._claims[claim.id]
 
-    def _resting(self, parent: int) -> list[Claim]:
+    def _cooling(self, parent: int) -> list[Claim]:
         return sorted((c for c in self._under(parent) if c.until is not None), key=lambda c: c.since)
 
     def expired(self, parent: int, now: float, slack: float, limit: int) -> Sequence[Claim]:
-        over = (c for c in self._resting(parent) if c.until is not None and (c.until <= now or c.since > now + slack))
+        over = (c for c in self._cooling(parent) if c.until is not None and (c.until <= now or c.since > now + slack))
         return list(itertools.islice(over, limit))
 
     def cooling(self, parent: int, first: int, last: int) -> Claim | None:
-        return next((c for c in self._resting(parent) if first <= c.first <= last), None)
+        return next((c for c in self._cooling(parent) if first <= c.first <= last), None)
 
     def cursor(self, parent: int, number: int) -> int | None:
         return self._cursors.get((parent, number))

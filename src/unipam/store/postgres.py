@@ -61,7 +61,7 @@ class PostgresStore:
         return self._connection
 
     def migrate(self) -> list[str]:
-        """Bring the schema up to date; the names of the steps that were taken."""
+        """Bring the schema up to date and return the names of the steps that were taken."""
         return migrate(self._connected())
 
     @contextlib.contextmanager
@@ -101,7 +101,7 @@ class PostgresStore:
 
     def check(self) -> list[str]:
         """See `store.api.Store`: whether the runs are exactly what is claimed."""
-        with self.reading() as tx, _unhurried(tx.connection):
+        with self.reading() as tx, _without_time_limit(tx.connection):
             return [f"the runs under {parent} do not match its claims" for parent in tx.unsound()]
 
     def close(self) -> None:
@@ -128,8 +128,8 @@ def _commit(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _unhurried(connection: Connection) -> Iterator[None]:
-    """Within a transaction: wait for as long as its statements take, for they read or change everything."""
+def _without_time_limit(connection: Connection) -> Iterator[None]:
+    """Wait within a transaction for as long as its statements take, for they read or change everything."""
     connection.execute("SET LOCAL statement_timeout = 0")
     connection.silence = connection.until = float("inf")
     try:
@@ -157,9 +157,9 @@ def _version(connection: psycopg.Connection[Any]) -> int:
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply the steps that are missing, each whole or not at all; their names. Others who do so are waited for."""
+    """Apply the steps that are missing, all or none, and return their names. Others who do so are waited for."""
     done = []
-    with connection.transaction(), _unhurried(connection):
+    with connection.transaction(), _without_time_limit(connection):
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('unipam migrate'))")
         version = _version(connection)
         if version == 0:
@@ -175,7 +175,7 @@ def migrate(connection: Connection) -> list[str]:
 
 
 def migrate_database(database: str) -> list[str]:
-    """Bring the schema of a database up to date; the names of the steps that were taken. Raises the store's errors."""
+    """Bring the schema of a database up to date and return the names of the steps. Raises the store's errors."""
     try:
         with connect(database) as connection:
             return migrate(connection)
@@ -184,7 +184,7 @@ def migrate_database(database: str) -> list[str]:
 
 
 def translate(error: psycopg.Error) -> UnipamError:
-    """A PostgreSQL error as one of ours, with the way out."""
+    """Return a PostgreSQL error as one of ours, with the way out."""
     if isinstance(error, pg.ExclusionViolation | pg.UniqueViolation):
         return Overlap("the database refused a second claim on the same addresses or name")
     if isinstance(error, pg.LockNotAvailable | pg.SerializationFailure | pg.DeadlockDetected):

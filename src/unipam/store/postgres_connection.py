@@ -34,11 +34,11 @@ _NETWORK: dict[str, Any] = {
 """Parameters of libpq; what the database's own address says goes before."""
 
 
-class Whole(Loader):
+class WholeNumber(Loader):
     """Loads numeric, of which all of ours are whole numbers, as int."""
 
     def load(self, data: Any) -> int:
-        """See psycopg."""
+        """Read a value as psycopg asks for it."""
         return int(bytes(data))
 
 
@@ -53,7 +53,7 @@ class Connection(psycopg.Connection[Any]):
         return super().wait(self._watched(gen), *args, **named)
 
     def _watched(self, gen: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
-        """The same exchange; it is told every tenth of a second that nothing is ready, and looks at the time then."""
+        """Yield the same exchange, which is told every tenth of a second that nothing is ready, to look at the time."""
         heard = time.monotonic()
         try:
             wanted = next(gen)
@@ -73,7 +73,7 @@ class Connection(psycopg.Connection[Any]):
 
     @property
     def lost(self) -> bool:
-        """Whether the server has ended it: nothing is due, so what can be read is its farewell."""
+        """Tell whether the server has ended it: nothing is due, so what can be read is its last message."""
         if self.closed:
             return True
         poll = select.poll()
@@ -82,12 +82,12 @@ class Connection(psycopg.Connection[Any]):
 
 
 def connect(database: str, longest: float = 0.0) -> Connection:
-    """A connection for transactions of at most `longest` seconds (0: no limit). Raises psycopg.Error.
+    """Return a connection for transactions of at most `longest` seconds (0: no limit). Raises psycopg.Error.
 
     The server ends a statement a little before that, which keeps the connection.
     """
     made = Connection.connect(make_conninfo(**_NETWORK | conninfo_to_dict(database)), autocommit=True)
-    made.adapters.register_loader("numeric", Whole)
+    made.adapters.register_loader("numeric", WholeNumber)
     made.execute(
         "SET client_min_messages = warning;"
         f" SET statement_timeout = {round(longest * 900)};"

@@ -56,7 +56,7 @@ class PostgresTx:
         return self.connection.execute(sql, values)
 
     def _copy(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Rows in bulk. (An array for each column would be escaped text by text, which takes longer than the rest.)"""
+        """Write rows in bulk. (An array a column would be escaped text by text, which takes longer than the rest.)"""
         with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
             for row in rows:
                 copy.write_row(row)
@@ -128,7 +128,7 @@ class PostgresTx:
         return first if first <= last else None
 
     def _claimed_before(self, parent: int, address: int) -> int | None:
-        """The end of the run that the address is in; else, of the last one below it."""
+        """Return the end of the run that the address is in; else, of the last one below it."""
         sql = "SELECT last FROM run WHERE parent = %s AND first <= %s ORDER BY first DESC LIMIT 1"
         last: int | None = self._value(sql, parent, _n(address))
         return last
@@ -142,7 +142,7 @@ class PostgresTx:
             yield Range(first, last)
 
     def _runs(self, parent: int, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """The runs from the one at or before `first` up to `last`, in pages that grow: most searches end early."""
+        """Yield the runs from the one at or before `first` to `last`, in pages that grow: most searches end early."""
         size = _FIRST_PAGE
         before = "SELECT max(first) FROM run WHERE parent = %s AND first <= %s"
         sql = (
@@ -227,7 +227,7 @@ class PostgresTx:
         return numbers
 
     def unsound(self) -> list[int]:
-        """The parents whose runs are not exactly what is claimed."""
+        """Return the parents whose runs are not exactly what is claimed."""
         return [parent for (parent,) in self._run(_CHECK)]
 
     def send(self) -> None:

@@ -37,7 +37,7 @@ class Reserve:
                 self._grow(have, self._wanted(have))
 
     def pieces(self) -> Iterator[int]:
-        """Give back a piece at each step, twice as much as before, until there is none; how many bytes it was."""
+        """Give back a piece at each step, twice as much as before, until there is none; yield how many bytes it was."""
         piece = self._piece
         while (have := self._have()) > 0:
             piece = min(piece, have)
@@ -55,7 +55,7 @@ class Reserve:
             return 0
 
     def _wanted(self, have: int) -> int:
-        """As much as its share of what is free, in whole pieces."""
+        """Return its share of what is free, in whole pieces."""
         there = os.statvfs(os.path.dirname(self._path) or ".")
         share = (there.f_bavail * there.f_frsize + have) // _SHARE
         return min(self._size, share // self._piece * self._piece)

@@ -32,8 +32,8 @@ FLUSHED_CHECKPOINT = 1_000
 it takes to flush what makes the file grow, and that is worth a checkpoint now and then."""
 
 
-class _Transaction:
-    """A transaction of the one connection, from BEGIN to COMMIT or ROLLBACK; SQLite's errors leave it as ours.
+class Transaction:
+    """A transaction of one connection, from BEGIN to COMMIT or ROLLBACK; SQLite's errors leave it as ours.
 
     A class and not a generator, because it stands in the path of every call.
     """
@@ -68,7 +68,7 @@ class _Transaction:
             raise translate(error, self._path) from error
 
 
-class _Part(_Transaction):
+class _Part(Transaction):
     """One of several transactions that are committed together: all or nothing for itself, durable with the others.
 
     `begun` counts how often the whole was begun: twice means that SQLite gave a first one up (disk full, I/O error).
@@ -126,8 +126,7 @@ class SqliteStore:
         # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
         with contextlib.suppress(FileExistsError):
             os.mknod(self.path, stat.S_IFREG | 0o600)
-        if _size(f"{self.path}-wal") and not _size(self.path):  # SQLite would throw the log away and begin anew
-            raise damaged(self.path, EMPTIED)
+        refuse_emptied(self.path)
         self._connection = sqlite3.connect(
             self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -138,12 +137,12 @@ class SqliteStore:
             raise
         if flush:
             _keep_names(self.path)
-        self._writing = _Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
-        self._reading = _Transaction(self._connection, self.path, "BEGIN")
+        self._writing = Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
+        self._reading = Transaction(self._connection, self.path, "BEGIN")
 
     def _prepare(self, patience: float, flush: bool) -> None:
         run = self._connection.execute
-        version = self._recognise()
+        version = recognise(self._connection, self.path)
         run(f"PRAGMA page_size = {self._page}")  # of a file that is there it changes nothing
         self._use_wal(patience)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
@@ -156,7 +155,7 @@ class SqliteStore:
             self._create()
 
     def _use_wal(self, patience: float) -> None:
-        """SQLite does not wait for others here: processes that make one ledger together would be turned away."""
+        """Switch to WAL mode; SQLite itself does not wait for other processes that make the ledger at the same time."""
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -169,40 +168,20 @@ class SqliteStore:
         if mode != "wal":
             raise StoreBroken(f"the ledger {self.path} cannot be kept in WAL mode", path=self.path)
 
-    def _recognise(self) -> int:
-        """The schema version; 0: the file is empty. Only looks, so that another's file stays as it is."""
-        run = self._connection.execute
-        with _Transaction(self._connection, self.path, "BEGIN"):
-            application = run("PRAGMA application_id").fetchone()[0]
-            version = int(run("PRAGMA user_version").fetchone()[0])
-            used = run("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
-        if application != APPLICATION and (application or version or used):
-            raise self._foreign()
-        if version not in (0, VERSION):
-            raise StoreBroken(
-                f"the ledger {self.path} has schema version {version}; this unipam knows {VERSION}: use the unipam that"
-                " wrote it, or move the file away",
-                path=self.path,
-            )
-        return version
-
-    def _foreign(self) -> StoreBroken:
-        return StoreBroken(f"{self.path} is an SQLite file, but not a unipam ledger: move it away", path=self.path)
-
     def _create(self) -> None:
         run = self._connection.execute
-        with _Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
+        with Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
             if run("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
                 if run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    raise self._foreign()
+                    raise foreign(self.path)
                 for statement in SCHEMA:
                     run(statement)
 
-    def transaction(self) -> _Transaction:
+    def transaction(self) -> Transaction:
         """See `store.api.Store`."""
         return self._writing
 
-    def reading(self) -> _Transaction:
+    def reading(self) -> Transaction:
         """See `store.api.Store`."""
         return self._reading
 
@@ -213,6 +192,10 @@ class SqliteStore:
         Each transaction is all or nothing still, but none is durable before. Raises the store's errors on leaving; then
         none of them has happened, whatever they returned.
         """
+        # BEGIN IMMEDIATE                     by the first that writes or reads
+        #   SAVEPOINT part ... RELEASE        one transaction; when it fails ROLLBACK TO part, and the others stay
+        #   SAVEPOINT part ... RELEASE        the next one
+        # COMMIT                              one wait for the disk for all of them
         apart = self._writing, self._reading
         part = _Part(self._connection, self.path)
         self._writing = self._reading = part
@@ -261,7 +244,7 @@ class SqliteStore:
             allocate(log, os.stat(log).st_size, min(most, there.f_bavail * there.f_frsize))
 
     def check(self) -> list[str]:
-        """What is wrong with the file, in SQLite's words; empty when it is sound."""
+        """Return what is wrong with the file, in SQLite's words; empty when it is sound."""
         with self._translated():
             rows = self._connection.execute("PRAGMA integrity_check(20)").fetchall()
         return [row[0] for row in rows if row[0] != "ok"]
@@ -282,6 +265,29 @@ class SqliteStore:
             ) from error
 
 
+def recognise(connection: sqlite3.Connection, path: str) -> int:
+    """Return the schema version of a file; 0: it is empty. Only looks, so that another's file stays as it is.
+
+    Raises StoreBroken when it is another program's (`foreign`), or of a version that this unipam does not know (fact
+    `version`), and what `translate` makes of SQLite's errors.
+    """
+    run = connection.execute
+    with Transaction(connection, path, "BEGIN"):
+        application = run("PRAGMA application_id").fetchone()[0]
+        version = int(run("PRAGMA user_version").fetchone()[0])
+        used = run("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+    if application != APPLICATION and (application or version or used):
+        raise foreign(path, application)
+    if version not in (0, VERSION):
+        raise StoreBroken(
+            f"the ledger {path} has schema version {version}; this unipam knows {VERSION}: use the unipam that"
+            " wrote it, or move the file away",
+            path=path,
+            version=version,
+        )
+    return version
+
+
 def _keep_names(path: str) -> None:
     """Let the names of a file and of all directories above it reach the disk, where a sync of the file leaves them out.
 
@@ -298,7 +304,10 @@ def _keep_names(path: str) -> None:
                 os.close(descriptor)
 
 
-_BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+_BUSY = frozenset(
+    # The last two: who may not write found the log's index while another process was about to make it.
+    ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
+)
 _FULL = frozenset(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"))  # the second: no room for the shared memory file
 _DAMAGED = frozenset(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 _HINTS = {
@@ -308,9 +317,15 @@ _HINTS = {
 
 
 def damaged(path: str, how: str) -> StoreBroken:
-    """The error of a ledger that is not what SQLite wrote, with the way out."""
+    """Return the error of a ledger that is not what SQLite wrote, with the way out and `how` as fact `damage`."""
     hint = "stop the agent, move the file away (keep it), and adopt or restart the node's pods"
-    return StoreBroken(f"the ledger {path} is damaged ({how}): {hint}", path=path)
+    return StoreBroken(f"the ledger {path} is damaged ({how}): {hint}", path=path, damage=how)
+
+
+def foreign(path: str, application: int = 0) -> StoreBroken:
+    """Return the error of a file of another program, whose id in the file's head is the fact `application`."""
+    message = f"{path} is an SQLite file, but not a unipam ledger: move it away"
+    return StoreBroken(message, path=path, application=application)
 
 
 EMPTIED = "the file is empty, and its write-ahead log is not"
@@ -323,11 +338,17 @@ def _size(path: str) -> int:
         return 0
 
 
+def refuse_emptied(path: str) -> None:
+    """Raise StoreBroken for an empty file whose write-ahead log is not: SQLite would throw the log away."""
+    if _size(f"{path}-wal") and not _size(path):
+        raise damaged(path, EMPTIED)
+
+
 def translate(error: sqlite3.Error, path: str) -> UnipamError:
-    """An SQLite error as one of ours, with the way out."""
+    """Return an SQLite error as one of ours, with the way out."""
     name = getattr(error, "sqlite_errorname", "") or ""
     primary = "_".join(name.split("_")[:2])
-    if primary in _BUSY:
+    if primary in _BUSY or name in _BUSY:
         return StoreBusy(f"the ledger {path} is locked by another process: try again", path=path)
     if primary == "SQLITE_CANTOPEN" and _out_of_files():
         return StoreBusy(f"too many open files to open the ledger {path}: try again, or raise LimitNOFILE", path=path)
@@ -345,7 +366,7 @@ _FILES = 4
 
 
 def _out_of_files() -> bool:
-    """Whether this process, or the machine, has too few descriptors left; SQLite does not say why it could not open."""
+    """Tell whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
     with contextlib.ExitStack() as opened:
         try:
             for _ in range(_FILES):

@@ -1,7 +1,7 @@
 """The claim tree and its journal as SQLite rows: one statement, or a few, for each promise of `store.api.Tx`.
 
 Addresses are 16 bytes, big end first, so that their order is SQLite's own. The free space is kept as data: `run` holds
-the claimed addresses of each parent as disjoint, coalesced stretches, so the next free address is one index look-up for
+the claimed addresses of each parent as disjoint, coalesced ranges, so the next free address is one index look-up for
 the warm agent and the cold process alike, and neither needs a cache that the other could make stale.
 
 Every B-tree that a commit touches costs it a page, so there are few: the journal has no index, because questions about
@@ -20,7 +20,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
-from unipam.store.stretches import stretches
+from unipam.store.runs import runs_of
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -107,7 +107,7 @@ class SqliteTx:
         the next one. So what fills a gap that was just found need not look around it again."""
 
     def begin(self) -> None:
-        """Another transaction has begun: what was seen may be so no more."""
+        """Forget what was seen: another transaction has begun, and it may be so no more."""
         self._ends.clear()
 
     def space(self, name: str) -> int | None:
@@ -206,7 +206,7 @@ class SqliteTx:
         return self._write(claim)
 
     def insert_all(self, claims: Sequence[Claim]) -> None:
-        for parent, first, last in stretches(claims):
+        for parent, first, last in runs_of(claims):
             self._occupy(claims[0]._replace(parent=parent, first=first, last=last))
         self._many(_INSERT_CLAIM, [claim_row(claim, *_keys(claim.first, claim.last)) for claim in claims])
 
@@ -216,9 +216,12 @@ class SqliteTx:
         return cursor.lastrowid
 
     def _occupy(self, claim: Claim) -> None:
+        # Where `gap` has just looked, what is near is known. A claim right behind a run that does not reach the next
+        # one makes that run longer, and no more, which is what round robin comes to:
+        #       run-------first--last      behind---
         first, last = claim.first, claim.last
         run, behind = self._ends.pop((claim.parent, first), (b"", 0))
-        if last + 1 < behind:  # what round robin comes to: the run before it gets longer
+        if last + 1 < behind:
             self._do(_END, (_key(last), claim.parent, run))
             return
         self._ends.clear()
@@ -258,6 +261,8 @@ class SqliteTx:
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
             (claim.parent, _key(claim.first)),
         ).fetchone()
+        #       run_first----------run_last      one run holds the claim: it was coalesced with what lies beside it
+        #             first--last                the rest of it stays: before, behind, both (one becomes two), or none
         before, behind = _place(run_first) < claim.first, claim.last < _place(run_last)
         if before:
             self._do(_END, (_key(claim.first - 1), claim.parent, run_first))

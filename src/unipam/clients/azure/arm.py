@@ -1,8 +1,7 @@
 """Azure Resource Manager over azure-core's pipeline: requests and their answers, lists page by page, typed rows.
 
 What goes wrong is SourceFailed, with the facts: status, Azure's code, what was asked. Operations that go on after the
-answer are followed in `operations`. Importing this imports
-azure-core; whoever can do without does so lazily.
+answer are followed in `operations`. Importing this imports azure-core; whoever can do without does so lazily.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ CONNECT, READ = 10.0, 90.0
 """Seconds to wait for a connection, and for each part of an answer; the Resource Manager itself gives up after 60."""
 REPEATS = 5
 MOST_PAGES = 10_000
-"""A bound on nonsense: ten million rows."""
+"""A bound against a list that never ends: ten million rows."""
 DONE = (200,)
 
 
@@ -43,7 +42,7 @@ class Answer(NamedTuple):
 
     @property
     def etag(self) -> str:
-        """The resource's ETag, for `match` of a later request; empty where the service has none."""
+        """Return the resource's ETag, for `match` of a later request; empty where the service has none."""
         return self.headers.get("ETag", "")
 
     def read(self, into: type[T]) -> T:
@@ -57,7 +56,7 @@ class _Page(msgspec.Struct, rename="camel"):
 
 
 def _transport(settings: Settings, clock: Time) -> Any:
-    """One whose pauses are those of the clock it was given."""
+    """Return a transport whose pauses are those of the clock it was given."""
     verify = settings.ca_file or True
     transport = RequestsTransport(connection_timeout=CONNECT, read_timeout=READ, connection_verify=verify)
     transport.sleep = clock.sleep
@@ -119,7 +118,7 @@ class Arm:
         return self._ask(HttpRequest("GET", self._here(link)), expect)
 
     def every(self, path: str, version: str, rows: type[list[T]]) -> list[T]:
-        """Every row of every page. Raises SourceFailed."""
+        """Return every row of every page. Raises SourceFailed."""
         page = self.get(path, version, _Page)
         found = self._rows(page, path, rows)
         for _ in range(MOST_PAGES):
@@ -136,7 +135,7 @@ class Arm:
         return self._endpoint + quote(path if path.startswith("/") else f"/{path}", safe="/(){}._-~!$&'*+,;=:@")
 
     def _here(self, link: str) -> str:
-        """A link to a further page, which must lead to where the first came from: the token goes along."""
+        """Return the link to a further page, which must lead to where the first came from: the token goes along."""
         if urlsplit(link)[:2] != urlsplit(self._endpoint)[:2]:
             raise SourceFailed(
                 f"Azure's list goes on at {urlsplit(link).netloc or link!r}, which is not {self._endpoint}; the token"
@@ -166,7 +165,7 @@ def _repeats(method: str, repeat: bool) -> dict[str, Any]:
 
 
 def decoded(body: bytes | msgspec.Raw, asked: str, decode: Callable[[Any], T]) -> T:
-    """An answer as what it should be. Raises SourceFailed."""
+    """Return an answer as what it should be. Raises SourceFailed."""
     try:
         return decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -186,7 +185,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) ->
 
 
 def _error(body: bytes) -> tuple[str, str]:
-    """Code and message of an error body: wrapped, bare, or not JSON at all (README of the fixtures, "Error bodies")."""
+    """Return code and message of an error body: wrapped, bare, or no JSON (fixtures' README, "Error bodies")."""
     try:
         read = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -198,5 +197,5 @@ def _error(body: bytes) -> tuple[str, str]:
 
 
 def _line(error: Exception) -> str:
-    """The first line of an SDK's error, which otherwise goes on with advice on troubleshooting."""
+    """Return the first line of an SDK's error, which otherwise goes on with advice on troubleshooting."""
     return str(error).strip().partition("\n")[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def own(settings: Settings) -> TokenCredential:
-    """The register's own credential. Raises BadConfig."""
+    """Return the register's own credential. Raises BadConfig."""
     from azure import identity
 
     settings = settings.checked()
@@ -37,7 +37,7 @@ def own(settings: Settings) -> TokenCredential:
 
 
 def on_behalf_of(settings: Settings, token: str) -> TokenCredential:
-    """The credential of the user who sent this access token, by the on-behalf-of flow. Raises BadConfig.
+    """Return the credential of the user who sent this access token, by the on-behalf-of flow. Raises BadConfig.
 
     A managed identity cannot do it: the flow needs the application to which the token was issued.
     """
@@ -57,7 +57,7 @@ def on_behalf_of(settings: Settings, token: str) -> TokenCredential:
 
 
 def can_act_for_users(settings: Settings) -> bool:
-    """Whether `on_behalf_of` would work."""
+    """Tell whether `on_behalf_of` would work."""
     return bool(settings.secret or settings.token_file)
 
 
@@ -66,7 +66,7 @@ def _reader(path: str) -> Callable[[], str]:
 
 
 def _connection(settings: Settings) -> dict[str, Any]:
-    """An authority of one's own is not asked about at Microsoft's, which would not know it."""
+    """Return the options of the connection; nothing is asked of Microsoft about an authority that is not its own."""
     options: dict[str, Any] = {"authority": settings.login}
     if settings.is_own_authority:
         options["disable_instance_discovery"] = True

@@ -1,7 +1,7 @@
 """Long-running operations of Azure: an answer says that work has begun, and where to ask how it goes.
 
-Three manners: ``Azure-AsyncOperation`` (a document with a status), ``Location`` (202 until it is done), and a
-``provisioningState`` in the resource itself. Source: the ARM fixtures' README, "Long-running operations".
+Three ways: `Azure-AsyncOperation` (a document with a status), `Location` (202 until it is done), and a
+`provisioningState` in the resource itself. Source: the ARM fixtures' README, "Long-running operations".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Look = Callable[[], tuple[Answer, _Status]]
 
 
 def await_end(arm: Arm, begun: Answer, resource: Callable[[], Answer], clock: Time, patience: float = PATIENCE) -> None:
-    """Wait until the operation that `begun` speaks of has ended well; one that is over already is not waited for.
+    """Wait until the operation that `begun` names has succeeded; one that is over already is not waited for.
 
     `resource` reads the resource itself, for operations that are followed nowhere else. Raises SourceFailed, with the
     operation's own code, when it failed, was cancelled, or has not ended after `patience` seconds.

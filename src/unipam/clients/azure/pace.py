@@ -38,7 +38,7 @@ class Time(NamedTuple):
 
 
 def seconds(text: str) -> float | None:
-    """A pause as the services write it: whole or broken seconds, or ``hh:mm:ss``. None: it is neither."""
+    """Read a pause as the services write it: whole or broken seconds, or `hh:mm:ss`. None: it is neither."""
     try:
         parts = [float(part) for part in text.split(":")]
     except ValueError:
@@ -82,7 +82,7 @@ class Pace(HTTPPolicy[Any, Any]):
             self._close(seconds(headers.get(RESETS, "")) or 0.0)
 
     def _hold_back(self, response: PipelineResponse[Any, Any], headers: MutableMapping[str, str]) -> None:
-        """Everybody waits as long as was said; whoever asked is told in the one header that the repeating one reads."""
+        """Let everybody wait as long as was said, and tell the policy that repeats in the one header that it reads."""
         told = [pause for name in (RETRY, RESETS) if (pause := seconds(headers.get(name, ""))) is not None]
         pause = max(told, default=UNTOLD if response.http_response.status_code == 429 else 0.0)
         self._close(pause)
@@ -96,7 +96,7 @@ class Pace(HTTPPolicy[Any, Any]):
 
 
 def too_long(pause: float) -> SourceFailed:
-    """Nobody waits for so many seconds. Facts: retry_after."""
+    """Return the error of a pause that is longer than anybody waits. Facts: retry_after."""
     return SourceFailed(
         f"Azure wants no requests for {pause:.0f} s, which is longer than is waited for ({PATIENCE:.0f} s)",
         source="azure",

@@ -54,26 +54,26 @@ class Settings(NamedTuple):
 
     @property
     def login(self) -> str:
-        """Where tokens come from."""
+        """Return where tokens come from."""
         return (self.authority or _environment(self.environment).authority).rstrip("/")
 
     @property
     def is_own_authority(self) -> bool:
-        """Whether tokens come from a place that Microsoft would not know."""
+        """Tell whether tokens come from a place that Microsoft would not know."""
         return self.login not in {each.authority for each in ENVIRONMENTS.values()}
 
     @property
     def arm(self) -> str:
-        """Where the Resource Manager is."""
+        """Return where the Resource Manager is."""
         return (self.endpoint or _environment(self.environment).endpoint).rstrip("/")
 
     @property
     def scope(self) -> str:
-        """What a token must be good for."""
+        """Return what a token must be good for."""
         return f"{(self.audience or self.arm).rstrip('/')}/.default"
 
     def checked(self) -> Settings:
-        """The same, if they make sense. Raises BadConfig."""
+        """Return the same, if they make sense. Raises BadConfig."""
         for name, url in (("authority", self.login), ("endpoint", self.arm)):
             if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
                 raise BadConfig(f"{name} {url!r} is no https address: tokens are sent there", field=name, value=url)
@@ -102,7 +102,7 @@ the Azure IPAM application's."""
 
 
 def from_environment(variables: Mapping[str, str], **given: str) -> Settings:
-    """The settings that environment variables tell, where they are not `given`; what is empty is not told.
+    """Return the settings that environment variables tell, where they are not `given`; what is empty is not told.
 
     A variable with a secret counts more than one with a federated token, as for azure-identity. Raises BadConfig.
     """

@@ -28,11 +28,11 @@ class Azure:
         self._reader.close()
 
     def look(self, previous: Snapshot) -> Snapshot:
-        """What the register's identity sees; of what cannot be read, what `previous` has. Raises SourceFailed."""
+        """Read what the register's identity sees, or take what `previous` has of it. Raises SourceFailed."""
         return self._reader.read(previous)
 
     def look_as(self, token: str, previous: Snapshot) -> Snapshot:
-        """What the bearer of the token sees, by Azure's own rights. Raises SourceFailed."""
+        """Return what the bearer of the token sees, by Azure's own rights. Raises SourceFailed."""
         if not credentials.can_act_for_users(self._settings):
             raise SourceFailed(
                 "what a person may see is asked on behalf of them, which a managed identity cannot do: give the"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from collections import Counter
 from typing import Any
 
 import msgspec
 
+from unipam.addr.prefix import parse_address, parse_prefix, truncate
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.tree import Document, Obj
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 from unipam.diagnose.report import Evidence, Holder, Pool
 
 
@@ -25,7 +25,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 def read_logged(case: Case, file: str, number: int, line: bytes, raw: bytes) -> None:
-    """The state object that a JSON log line carries ("Restored state", key ``am``)."""
+    """Read the state object that a JSON log line carries ("Restored state", key `am`)."""
     try:
         state = msgspec.json.decode(raw)
     except msgspec.DecodeError:
@@ -51,7 +51,7 @@ def _logged_pools(state: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of azure-vnet's own files. Tells whether it was one."""
+    """Record what a tree shows of azure-vnet's own files. Returns whether it was one."""
     found = False
     told: set[int] = set()
     for _, obj in document.objects():
@@ -81,6 +81,7 @@ def _versions(case: Case, document: Document, found: bool) -> None:
     for _, obj in document.objects():
         if found and "Version" in obj and "TimeStamp" in obj:
             case.fact(
+                "state-version",
                 f"State written by {obj.text('Version')} at {obj.text('TimeStamp')}.",
                 document.where(obj.line_of("Version")),
             )
@@ -129,10 +130,14 @@ def _mask_length(text: str) -> int | None:
 
 
 def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, *, whole: bool) -> None:
-    """*whole* tells that no record is left out, so that counts mean something."""
+    """Record what a pool's records show. `whole` tells that none is left out, so that counts mean something."""
     in_use = [record for record in records if record.in_use]
     for record in in_use if not whole or len(records) <= 8 else ():
-        case.fact(f"{record.address} is in use by container {record.owner or '(no owner recorded)'}.", record.where)
+        case.fact(
+            "address-in-use",
+            f"{record.address} is in use by container {record.owner or '(no owner recorded)'}.",
+            record.where,
+        )
     tagged = [record for record in records if record.owner and not record.in_use]
     variants.seen(case, "azure-cni", where)
     pool = case.pool(name, "azure-vnet-ipam")
@@ -141,7 +146,7 @@ def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, 
         case.hold(pool, Holder(record.address, record.owner, where=record.where))
     if whole:
         pool.capacity, pool.in_use = len(records), len(in_use)
-        case.fact(f"Pool {name}: {len(in_use)} of {len(records)} addresses in use.", where)
+        case.fact("pool-use", f"Pool {name}: {len(in_use)} of {len(records)} addresses in use.", where)
         _judge_counts(case, name, records, in_use, where)
     unowned = [record for record in in_use if not record.owner]
     if unowned:
@@ -157,7 +162,7 @@ def _judge_pool(case: Case, name: str, records: list[_Record], where: Evidence, 
 
 def _judge_counts(case: Case, name: str, records: list[_Record], in_use: list[_Record], where: Evidence) -> None:
     if not records:
-        case.fact(f"Pool {name} has no address records.", where)
+        case.fact("pool-use", f"Pool {name} has no address records.", where)
     elif len(in_use) == len(records):
         case.signal("pool-full", name, where, values={"in_use": len(in_use), "capacity": len(records)})
 
@@ -180,8 +185,8 @@ def _several(case: Case, in_use: list[_Record]) -> None:
 def _check_subnet(case: Case, name: str, pool: Obj, records: list[_Record], where: Evidence) -> None:
     by_mask = _subnet_of(pool)
     try:
-        network = ipaddress.ip_network(by_mask or name)
-        outside = [record.address for record in records if ipaddress.ip_address(record.address) not in network]
+        network = parse_prefix(by_mask or name)
+        outside = [each.address for each in records if truncate(parse_address(each.address), network.length) != network]
     except ValueError:
         return
     if "/" in name and by_mask and by_mask != name:
@@ -206,6 +211,7 @@ def _networks(case: Case, document: Document, interface: Obj) -> set[int]:
         mode = network.text("Mode")
         gateways = [subnet.text("Gateway") for subnet in network.items_of("Subnets") if isinstance(subnet, Obj)]
         case.fact(
+            "network",
             f"Network {name}: mode {mode}, pod subnet {', '.join(subnets) or 'unknown'}, gateway "
             f"{', '.join(gateways) or 'unknown'}.",
             where,
@@ -232,7 +238,11 @@ def _overlay(case: Case, interface: Obj, subnets: list[str], gateways: list[str]
             variants.seen(case, "azure-cni", where, certain=False)
         return
     variants.seen(case, "azure-cni-overlay", where)
-    case.fact("Overlay node: its pods' addresses come from Azure CNS; there is no azure-vnet-ipam.json here.", where)
+    case.fact(
+        "overlay-node",
+        "Overlay node: its pods' addresses come from Azure CNS; there is no azure-vnet-ipam.json here.",
+        where,
+    )
     if apart:
         case.signal("overlay-subnets", subnets[0], where, values={"nic": ", ".join(nic)})
 
@@ -253,7 +263,7 @@ def _endpoint(case: Case, document: Document, endpoint: Obj) -> None:
 
 
 def _metadata_interface(case: Case, document: Document, interface: Obj) -> None:
-    """An interface as the instance metadata service lists it: its first address is the host's own."""
+    """Read an interface as the instance metadata service lists it: its first address is the host's own."""
     addresses = [
         part.text("privateIpAddress") for part in interface["ipv4"].items_of("ipAddress") if isinstance(part, Obj)
     ]
@@ -263,6 +273,7 @@ def _metadata_interface(case: Case, document: Document, interface: Obj) -> None:
         if isinstance(part, Obj)
     ]
     case.fact(
+        "instance-metadata",
         f"Instance metadata: NIC {interface.text('macAddress')} has {len(addresses)} addresses in "
         f"{', '.join(subnets) or 'an unnamed subnet'}: "
         f"{addresses[0]} is the host's, so {len(addresses) - 1} pods can have one of their own.",
@@ -289,8 +300,9 @@ def _live(case: Case, container: str, pod: str, addresses: list[str], where: Evi
         if pod:
             case.pod_of(container, pod)
     for address in addresses:
-        case.living.see(Pod(pod or container, address, "", running=True, where=where))
+        case.live_pods.see(Pod(pod or container, address, "", running=True, where=where))
     case.fact(
+        "endpoint",
         f"{what} of {pod or 'an unnamed pod'} has {', '.join(addresses) or 'no address'} (container "
         f"{container or 'not named'}).",
         where,
@@ -305,7 +317,7 @@ _ADDRESS = re.compile(r"<IPAddress\b(?P<head>[^>]*)/?>")
 
 
 def read_wireserver(case: Case, file: str, number: int, text: str, line: bytes) -> None:
-    """The XML of ``getinterfaceinfov1``: what the node may give to pods. Cut answers are read as far as they go."""
+    """Read the XML of `getinterfaceinfov1`, what the node may give to pods. A cut one is read as far as it goes."""
     where = evidence(file, number, line)
     for interface in _INTERFACE.finditer(text):
         mac = re.search(r"MacAddress=\"([^\"]*)\"", interface["head"])
@@ -326,6 +338,7 @@ def _wireserver_subnet(case: Case, subnet: re.Match[str], nic: str, where: Evide
     primary = sum('IsPrimary="true"' in head for head in heads)
     prefix, usable = subnet["prefix"], len(heads) - primary
     case.fact(
+        "wireserver-subnet",
         f"The wireserver lists {len(heads)} addresses of {prefix} on {nic}: {primary} primary (the host's) and "
         f"{usable} secondary; "
         f"so {usable} pods with an address of their own fit this subnet of the node.",

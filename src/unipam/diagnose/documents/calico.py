@@ -6,17 +6,17 @@ into its attributes. A tunnel address, a Windows reservation and a cooling-down 
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 import msgspec
 
+from unipam.addr.prefix import Prefix, format_address, parse_interface, parse_prefix
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
 from unipam.diagnose.report import Evidence, Holder
 
-_KUBEADM_SERVICES = ipaddress.ip_network("10.96.0.0/12")
+_KUBEADM_SERVICES = parse_prefix("10.96.0.0/12")
 _TUNNELS = (
     "ipip-tunnel-addr-",
     "vxlan-tunnel-addr-",
@@ -38,7 +38,7 @@ class _Allocation(msgspec.Struct):
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of Calico. Tells whether it was one of Calico's documents."""
+    """Record what a tree shows of Calico. Returns whether it was one of Calico's documents."""
     found = False
     for _, obj in document.objects():
         if "cidr" in obj and isinstance(obj.get("allocations"), list):
@@ -70,7 +70,7 @@ class _Block:
 
     def tell(self) -> None:
         try:
-            network = ipaddress.ip_network(self.cidr, strict=False)
+            _, network = parse_interface(self.cidr)
         except ValueError:
             return
         allocations = [self._allocation(network, ordinal, index) for ordinal, index in self.allocated]
@@ -78,7 +78,9 @@ class _Block:
         free = len(self.obj.items_of("unallocated"))
         owner = self.obj.text("affinity").removeprefix("host:") or "no node"
         self.case.fact(
-            f"Block {self.cidr} of {owner}: {len(allocations)} of {size} addresses allocated, {free} free.", self.where
+            "calico-block",
+            f"Block {self.cidr} of {owner}: {len(allocations)} of {size} addresses allocated, {free} free.",
+            self.where,
         )
         self._special(allocations)
         self._orphan(allocations)
@@ -87,7 +89,7 @@ class _Block:
         self._sequence_numbers()
         self._record(allocations, size)
 
-    def _allocation(self, network: Any, ordinal: int, index: int) -> _Allocation:
+    def _allocation(self, block: Prefix, ordinal: int, index: int) -> _Allocation:
         attribute = self.attributes[index] if 0 <= index < len(self.attributes) else Obj(self.obj.line)
         owner = attribute.obj("secondary") or attribute.obj("activeOwnerAttrs")
         pod = f"{owner.text('namespace')}/{owner.text('pod')}" if owner.text("pod") else ""
@@ -95,7 +97,7 @@ class _Block:
         where = self.document.where(attribute.line)
         return _Allocation(
             ordinal,
-            str(network.network_address + ordinal),
+            format_address(block.first + ordinal),
             handle,
             pod,
             owner.text("timestamp"),
@@ -107,12 +109,17 @@ class _Block:
         for allocation in allocations:
             if allocation.type.endswith("TunnelAddress") or allocation.handle.startswith(_TUNNELS):
                 self.case.fact(
+                    "calico-tunnel-address",
                     f"{allocation.address} is a node's tunnel address ({allocation.handle}): neither a pod nor a leak.",
                     allocation.where,
                 )
         reserved = sum(allocation.handle == _WINDOWS for allocation in allocations)
         if reserved:
-            self.case.fact(f"{reserved} addresses of {self.cidr} are reserved for the Windows host.", self.where)
+            self.case.fact(
+                "calico-windows-host",
+                f"{reserved} addresses of {self.cidr} are reserved for the Windows host.",
+                self.where,
+            )
 
     def _orphan(self, allocations: list[_Allocation]) -> None:
         if self.obj.text("affinity") or not allocations or self.obj.get("deleted") is True:
@@ -127,7 +134,7 @@ class _Block:
         )
 
     def _leaks(self, allocations: list[_Allocation]) -> None:
-        """A pod has one address of a family in its block; an older one with another handle was left behind."""
+        """Report what a pod has besides its newest address of a block: one with another handle was left behind."""
         by_pod: dict[str, list[_Allocation]] = {}
         for allocation in allocations:
             if allocation.pod:
@@ -160,7 +167,7 @@ class _Block:
         )
 
     def _consistency(self, size: int) -> None:
-        """The checks of ``calicoctl ipam check`` on one block (spec calico-ipam §3.2)."""
+        """Check one block as `calicoctl ipam check` does (spec calico-ipam §3.2)."""
         free = [ordinal for ordinal in self.obj.items_of("unallocated") if isinstance(ordinal, int)]
         taken = {ordinal for ordinal, _ in self.allocated}
         used = {index for _, index in self.allocated}
@@ -198,7 +205,7 @@ class _Block:
 
 
 def _key(obj: Obj, name: str) -> Any:
-    """The value under a key in any of its spellings: ``ipPools``, ``Ip Pools``."""
+    """Return the value under a key in any of its spellings: `ipPools`, `Ip Pools`."""
     wanted = name.replace(" ", "").lower()
     return next((value for key, value in obj.items() if key.replace(" ", "").lower() == wanted), None)
 
@@ -212,7 +219,7 @@ def _handle(case: Case, document: Document, obj: Obj) -> None:
     blocks = ", ".join(f"{count} in {cidr}" for cidr, count in obj.obj("block").items())
     where = document.where(obj.line)
     if blocks:
-        case.fact(f"Handle {name}: {blocks}.", where)
+        case.fact("calico-handle", f"Handle {name}: {blocks}.", where)
     else:
         case.signal("calico-orphan-handles", "", where, values={"handles": 1}, handles=[name])
 
@@ -229,11 +236,12 @@ def _installation(case: Case, document: Document, obj: Obj) -> None:
     network = _key(obj, "calicoNetwork")
     pools = _key(network, "ipPools") if isinstance(network, Obj) else None
     entries = [pool for pool in (pools if isinstance(pools, list) else [pools]) if isinstance(pool, Obj)]
-    case.fact(f"Tigera Installation: CNI {cni_type}, IPAM {ipam_type}.", where)
+    case.fact("calico-installation", f"Tigera Installation: CNI {cni_type}, IPAM {ipam_type}.", where)
     for pool in entries:
         cidr, block = _key(pool, "cidr"), _key(pool, "blockSize")
         if ipam_type == "HostLocal":
             case.fact(
+                "calico-unused-pool",
                 f"IPAM is host-local although an IPPool {cidr} with block size {block} exists: pool and blocks "
                 f"are not used for pods; {cidr} is the "
                 "cluster CIDR.",
@@ -252,17 +260,19 @@ def _installation(case: Case, document: Document, obj: Obj) -> None:
 def _pool(case: Case, document: Document, spec: Obj) -> None:
     where = document.where(spec.line_of("cidr"))
     state = "disabled" if spec.get("disabled") is True else "enabled"
-    case.fact(f"IPPool {spec.text('cidr')}: block size /{spec.text('blockSize') or '26'}, {state}.", where)
+    case.fact(
+        "calico-pool", f"IPPool {spec.text('cidr')}: block size /{spec.text('blockSize') or '26'}, {state}.", where
+    )
     overlap_with_services(case, spec.text("cidr"), where)
 
 
 def overlap_with_services(case: Case, cidr: str, where: Evidence) -> None:
-    """A pod pool on kubeadm's default service range probably collides with the services."""
+    """Report a pod pool on kubeadm's default service range, where it probably collides with the services."""
     try:
-        network = ipaddress.ip_network(cidr, strict=False)
+        _, network = parse_interface(cidr)
     except ValueError:
         return
-    if network.version == 4 and network.overlaps(_KUBEADM_SERVICES) and network.prefixlen >= 8:
+    if network.family == 4 and network.overlaps(_KUBEADM_SERVICES) and network.bits >= 8:
         case.signal(
             "pool-overlaps-services",
             cidr,

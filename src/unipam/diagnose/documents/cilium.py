@@ -13,7 +13,7 @@ _OWN = frozenset({"router", "health", "ingress"})
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of a CiliumNode or of Cilium's ConfigMap. Tells whether it was one."""
+    """Record what a tree shows of a CiliumNode or of Cilium's ConfigMap. Returns whether it was one."""
     found = False
     name = ""
     for key, obj in document.objects():
@@ -64,7 +64,9 @@ def _pool(case: Case, document: Document, ipam: Obj, subject: str) -> None:
     where = document.where(ipam.line_of("pool"))
     pre_allocate = f"; pre-allocate {ipam.text('pre-allocate')}" if ipam.text("pre-allocate") else ""
     case.fact(
-        f"{subject} has {len(addresses)} addresses in its pool, on {len(interfaces)} interface(s){pre_allocate}.", where
+        "cilium-pool",
+        f"{subject} has {len(addresses)} addresses in its pool, on {len(interfaces)} interface(s){pre_allocate}.",
+        where,
     )
     variants.seen(case, "cilium", where, "addresses of the cloud's interfaces (IPAM mode azure, eni or alike)")
     pool = case.pool(subject, "Cilium pool")
@@ -81,7 +83,7 @@ def _used(case: Case, document: Document, ipam: Obj, subject: str) -> None:
     owners = {address: part.text("owner") for address, part in used.items() if isinstance(part, Obj)}
     own = sorted(set(owners.values()) & _OWN)
     itself = f"; {' and '.join(own)} are Cilium itself" if own else ""
-    case.fact(f"{subject} uses {len(owners)} addresses{itself}.", where)
+    case.fact("cilium-use", f"{subject} uses {len(owners)} addresses{itself}.", where)
     pool = case.pool(subject, "Cilium pool")
     pool.in_use = len(owners)
     pool.evidence = [*pool.evidence, where][-3:]
@@ -106,6 +108,7 @@ def _operator_status(case: Case, document: Document, ipam: Obj, subject: str) ->
         case.signal("cilium-operator-error", subject, where, values={"error": error[:200]})
     else:
         case.fact(
+            "cilium-no-error",
             f"{subject}: the operator reports no error. If pods wait all the same, the instance's limit is reached.",
             where,
         )
@@ -120,6 +123,7 @@ def _interfaces(case: Case, document: Document, azure: Obj) -> None:
         where = document.where(interface.line)
         name = interface.text("name") or interface.text("id").rpartition("/")[2]
         case.fact(
+            "cilium-interface",
             f"Interface {name}: {len(addresses)} addresses "
             f"({', '.join(f'{count} {state}' for state, count in states.items())}).",
             where,

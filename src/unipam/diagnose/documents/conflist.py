@@ -1,15 +1,15 @@
 """CNI configurations: which plugins, which IPAM, what range, and which network variant of AKS that makes.
 
-The name of the file decides nothing: ``10-azure.conflist`` holds azure-vnet-ipam on one node and CNS on another.
+The name of the file decides nothing: `10-azure.conflist` holds azure-vnet-ipam on one node and CNS on another.
 Grammar is judged as a runtime would, but only where a whole file is at hand.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
@@ -34,7 +34,7 @@ _BIG_RANGE = 20
 
 
 def read(case: Case, document: Document, *, whole: bool) -> bool:
-    """Say what a configuration shows. Tells whether the tree was one."""
+    """Record what a configuration shows. Returns whether the tree was one."""
     text = b"\n".join(document.raw_lines.get(line, b"") for line in _lines_of(document)).decode("utf-8", "replace")
     placeholders = list(dict.fromkeys(_PLACEHOLDER.findall(text)))
     found = False
@@ -64,7 +64,7 @@ def _lines_of(document: Document) -> list[int]:
 
 
 def _configurations(document: Document) -> list[Obj]:
-    """The outermost mappings that are a configuration: a list of plugins, one plugin, or only its ``ipam``."""
+    """Return the outermost mappings that are a configuration: a list of plugins, one plugin, or only its `ipam`."""
     found: list[Obj] = []
     inside: set[int] = set()
     for _, obj in document.objects():
@@ -116,7 +116,7 @@ class _Configuration:
         }
         details = [f"{what} {value}" for what, value in shown.items() if value]
         variants.seen(self.case, name, self.where, *details, certain=certain and not self.template)
-        self.case.fact(self.summary(), self.where)
+        self.case.fact("configuration", self.summary(), self.where)
         if self.ipam_type == "host-local":
             self.ranges()
         if self.type == "calico" or self.ipam_type == "calico-ipam":
@@ -125,6 +125,7 @@ class _Configuration:
             self.unusual()
         if self.ipam_type == "azure-vnet-ipam" and not self.ipam.text("subnet"):
             self.case.fact(
+                "azure-vnet-ipam-subnet",
                 "azure-vnet-ipam finds its subnet at the first ADD; Calico's policy, if any, does not change this "
                 "file.",
                 self.where,
@@ -141,7 +142,7 @@ class _Configuration:
         return f"Configuration {self.name or '(no name shown)'}: {', '.join(parts)}."
 
     def variant(self) -> tuple[str, bool]:
-        """The name of the variant, and whether the configuration leaves no doubt."""
+        """Return the name of the variant, and whether the configuration leaves no doubt."""
         if self.ipam_type.startswith("azure-vnet-ipam"):
             return ("azure-cni", True) if self.type in {"azure-vnet", ""} else ("other", True)
         if self.ipam_type == "azure-cns":
@@ -168,7 +169,7 @@ class _Configuration:
         return ("host-local", bool(self.type))
 
     def subnets(self) -> list[str]:
-        """The subnets of ``ipam.ranges`` and of the old ``ipam.subnet``."""
+        """Return the subnets of `ipam.ranges` and of the old `ipam.subnet`."""
         sets = self.ipam.items_of("ranges")
         inner = [
             part.text("subnet") for group in sets if isinstance(group, list) for part in group if isinstance(part, Obj)
@@ -179,21 +180,25 @@ class _Configuration:
         directory = f"{(self.ipam.text('dataDir') or '/var/lib/cni/networks').rstrip('/')}/{self.name or '<network>'}"
         for subnet in self.subnets():
             try:
-                network = ipaddress.ip_network(subnet, strict=False)
+                _, network = parse_interface(subnet)
             except ValueError:
                 self.case.fact(
-                    f"host-local takes its range from the node's podCIDR ({subnet}); state in {directory}.", self.where
+                    "host-local-range",
+                    f"host-local takes its range from the node's podCIDR ({subnet}); state in {directory}.",
+                    self.where,
                 )
                 continue
-            usable = max(0, network.num_addresses - 3)
+            usable = max(0, network.size - 3)
             self.case.fact(
+                "host-local-range",
                 f"host-local range {subnet}: {usable} usable pod addresses (network, broadcast and gateway are "
                 f"not given out); state in {directory}. "
                 "The range should equal the node's podCIDR.",
                 self.where,
             )
-            if network.version == 4 and network.prefixlen < _BIG_RANGE:
+            if network.family == 4 and network.bits < _BIG_RANGE:
                 self.case.fact(
+                    "wide-range",
                     f"{subnet} is as wide as a whole cluster: safe only while there is one node, for host-local "
                     "knows only its own node.",
                     self.where,
@@ -201,18 +206,23 @@ class _Configuration:
 
     def calico(self) -> None:
         if self.ipam_type == "calico-ipam":
-            self.case.fact("Calico IPAM: blocks of /26 unless the pool says otherwise.", self.where)
+            self.case.fact(
+                "calico-block-size", "Calico IPAM: blocks of /26 unless the pool says otherwise.", self.where
+            )
         node, log = self.main.text("nodename"), self.main.text("log_file_path")
         if node and not _PLACEHOLDER.search(node):
             self.case.fact(
+                "calico-node-name",
                 f"Calico keys its affinities by the node name {node}.",
                 self.document.where(self.main.line_of("nodename")),
             )
         if log:
-            self.case.fact(f"Calico's CNI log is {log}.", self.document.where(self.main.line_of("log_file_path")))
+            self.case.fact(
+                "calico-log", f"Calico's CNI log is {log}.", self.document.where(self.main.line_of("log_file_path"))
+            )
 
     def unusual(self) -> None:
-        """What the kubenet template of AKS has and this file does not."""
+        """Report what the kubenet template of AKS has and this file does not."""
         reasons = []
         if self.name != "kubenet":
             reasons.append(f"the network is named {self.name}, not kubenet")

@@ -12,7 +12,7 @@ _STATE_NAMES = re.compile(r"azure-vnet(?:-ipam|-ipamv6)?\.json$|azure-endpoints\
 
 
 def read(case: Case, document: Document, *, whole: bool) -> bool:
-    """Let every reader look at the tree. *whole* tells that the text was a whole file. Tells whether any knew it."""
+    """Let every reader look at the tree. `whole` tells that the text was a whole file. Returns whether any knew it."""
     state = azure_state.read(case, document)
     config = conflist.read(case, document, whole=whole)
     other = [reader.read(case, document) for reader in (calico, cilium, network_config, kubernetes)]
@@ -26,12 +26,12 @@ def read(case: Case, document: Document, *, whole: bool) -> bool:
 
 
 def is_state(path: str) -> bool:
-    """Whether a file is named as a plugin's state."""
+    """Tell whether a file is named as a plugin's state."""
     return _STATE_NAMES.search(path) is not None
 
 
 def _is_broken_state(document: Document, *, whole: bool) -> bool:
-    """A plugin's state file, under its own name, that is no JSON and was not cut by a person."""
+    """Return a plugin's state file, under its own name, that is no JSON and was not cut by a person."""
     named = is_state(document.file)
     return whole and named and bool(document.faults) and not document.elided and not document.fragment
 

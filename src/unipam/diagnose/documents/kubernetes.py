@@ -1,16 +1,16 @@
-"""What ``kubectl get pods|events|nodes -o json|yaml`` and ``crictl pods|ps -o json`` print."""
+"""What `kubectl get pods|events|nodes -o json|yaml` and `crictl pods|ps -o json` print."""
 
 from __future__ import annotations
 
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 from unipam.diagnose.passage import Passage, Setting
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of pods, sandboxes, nodes and events. Tells whether it was one of theirs."""
+    """Record what a tree shows of pods, sandboxes, nodes and events. Returns whether it was one of theirs."""
     found = False
     for _, obj in document.objects():
         kind = obj.text("kind")
@@ -44,9 +44,9 @@ def _pod(case: Case, document: Document, obj: Obj) -> None:
         status.text("podIP")
     ]
     on_host = spec.get("hostNetwork") is True or status.text("podIP") == status.text("hostIP") != ""
-    case.living.host(status.text("hostIP"))
+    case.live_pods.host(status.text("hostIP"))
     for address in addresses:
-        case.living.see(
+        case.live_pods.see(
             Pod(_name(obj), address, spec.text("nodeName"), status.text("phase") == "Running", where, on_host=on_host)
         )
 
@@ -54,12 +54,12 @@ def _pod(case: Case, document: Document, obj: Obj) -> None:
 def _node(case: Case, document: Document, obj: Obj) -> None:
     for part in obj.obj("status").items_of("addresses"):
         if isinstance(part, Obj):
-            case.living.host(part.text("address"))
+            case.live_pods.host(part.text("address"))
     spec, name = obj.obj("spec"), _name(obj)
     cidrs = [str(cidr) for cidr in spec.items_of("podCIDRs")] or [spec.text("podCIDR")]
     for cidr in filter(None, cidrs):
         case.pod_cidrs.setdefault(cidr, document.where(spec.line_of("podCIDR")))
-        case.fact(f"Node {name} has the podCIDR {cidr}.", document.where(spec.line_of("podCIDR")))
+        case.fact("pod-cidr", f"Node {name} has the podCIDR {cidr}.", document.where(spec.line_of("podCIDR")))
 
 
 def _sandbox(case: Case, document: Document, obj: Obj, identity: str, *, ready: bool) -> None:

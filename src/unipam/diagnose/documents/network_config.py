@@ -12,7 +12,7 @@ from unipam.diagnose.report import Holder
 
 
 def read(case: Case, document: Document) -> bool:
-    """Say what a tree shows of CNS. Tells whether it was one of CNS's documents."""
+    """Record what a tree shows of CNS. Returns whether it was one of CNS's documents."""
     found = False
     for _, obj in document.objects():
         if obj.text("kind") == "NodeNetworkConfig" or (
@@ -60,6 +60,7 @@ def _node(case: Case, document: Document, obj: Obj) -> bool:
         f"{_value(part, 'type') or 'vnet'} ({_value(part, 'assignmentMode') or 'dynamic'})" for part in containers
     )
     case.fact(
+        "node-network-config",
         f"NodeNetworkConfig {name}: requested {requested}, allocated {allocated}, {assigned} listed; "
         f"{kinds or 'no network container'}.",
         where,
@@ -107,6 +108,7 @@ def _addresses(case: Case, document: Document, obj: Obj) -> None:
     where = document.where(obj.line_of("IPConfigurationStatus"))
     states = Counter(part.text("state") or part.text("State") for part in entries)
     case.fact(
+        "cns-addresses",
         f"CNS holds {len(entries)} addresses: {', '.join(f'{count} {state}' for state, count in states.items())}.",
         where,
     )

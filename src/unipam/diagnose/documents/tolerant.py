@@ -144,7 +144,7 @@ class _Reader:
 
 
 def parse(file: str, text: str, first_line: int, raw_lines: dict[int, bytes]) -> Document:
-    """Read *text*, which begins on *first_line* of *file*. Never raises: what cannot be read is a fault."""
+    """Read `text`, which begins on `first_line` of `file`. Never raises: what cannot be read is a fault."""
     reader = _Reader(first_line)
     for match in _TOKEN.finditer(text):
         sort = match.lastgroup

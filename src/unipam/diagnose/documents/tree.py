@@ -27,22 +27,22 @@ class Obj(dict[str, Any]):
         return self.lines.get(key, self.line)
 
     def obj(self, key: str) -> Obj:
-        """The mapping under *key*, empty when there is none."""
+        """Return the mapping under `key`, empty when there is none."""
         value = self.get(key)
         return value if isinstance(value, Obj) else Obj(self.line)
 
     def items_of(self, key: str) -> list[Any]:
-        """The list under *key*, empty when there is none."""
+        """Return the list under `key`, empty when there is none."""
         value = self.get(key)
         return value if isinstance(value, list) else []
 
     def text(self, key: str) -> str:
-        """The scalar under *key* as text, "" when there is none."""
+        """Return the scalar under `key` as text, "" when there is none."""
         value = self.get(key)
         return "" if value is None or isinstance(value, dict | list) else str(value)
 
     def number(self, key: str) -> int | None:
-        """The whole number under *key* (also when it is written as text), None when there is none."""
+        """Return the whole number under `key` (also when it is written as text), None when there is none."""
         value = self.get(key)
         if isinstance(value, bool):
             return None
@@ -59,7 +59,7 @@ class Fault(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """A tree read from a stretch of text, and how whole that text was."""
+    """A tree read from a part of a text, and how whole that text was."""
 
     file: str
     root: Any
@@ -72,7 +72,7 @@ class Document(msgspec.Struct):
     elided: bool = False
     """Someone left parts out and marked them with dots."""
     origin: str = ""
-    """The path that a prompt before it names (``cat /etc/cni/net.d/10-azure.conflist``)."""
+    """The path that a prompt before it names (`cat /etc/cni/net.d/10-azure.conflist`)."""
     node: str = ""
     label: str = ""
 
@@ -80,7 +80,7 @@ class Document(msgspec.Struct):
         return evidence(self.file, line, self.raw_lines.get(line, b""))
 
     def objects(self) -> Iterator[tuple[str, Obj]]:
-        """Every mapping in the tree, outermost first, with the key it hangs from."""
+        """Yield every mapping in the tree, outermost first, with the key it hangs from."""
         todo: list[tuple[str, Any]] = [("", self.root)]
         while todo:
             key, value = todo.pop(0)

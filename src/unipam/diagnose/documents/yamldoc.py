@@ -1,4 +1,4 @@
-"""YAML and what looks like it: ``kubectl get -o yaml``, ``kubectl describe``, ConfigMaps, fragments."""
+"""YAML and what looks like it: `kubectl get -o yaml`, `kubectl describe`, ConfigMaps, fragments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESS_KEY = re.compile(r"^\s*(?:- )?[0-9a-fA-F:.]+:\s*$")
 
 
 def looks_like_yaml(lines: list[bytes]) -> bool:
-    """Whether nearly all lines have the shape of YAML's block style, and at least one opens a mapping."""
+    """Tell whether nearly all lines have the shape of YAML's block style, and at least one opens a mapping."""
     full = [line for line in lines if line.strip()]
     if len(full) < 2 or full[0].lstrip()[:1] in b'{["<':
         return False
@@ -25,7 +25,7 @@ def looks_like_yaml(lines: list[bytes]) -> bool:
 
 
 def parse(file: str, text: str, first_line: int, raw_lines: dict[int, bytes]) -> list[Document]:
-    """Every document of the text that can be read as a mapping or a list; none when it is not YAML after all."""
+    """Return every document of the text that can be read as a mapping or a list; none when it is not YAML after all."""
     import yaml
 
     class Loader(yaml.SafeLoader):

@@ -240,7 +240,9 @@ class _Line(SessionLine):
             self.session.waiting = False
             self.session.asked_at = None
         self.session.by = str(_plain(self.zap.name))
-        self.log.case.fact(f"{self.session.by} {_plain(self.zap.version)}, JSON log generation.", self.where)
+        self.log.case.fact(
+            "plugin-version", f"{self.session.by} {_plain(self.zap.version)}, JSON log generation.", self.where
+        )
 
     def processing(self) -> None:
         self.session.verb = self.zap.msg[11:14]

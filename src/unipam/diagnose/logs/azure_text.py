@@ -7,8 +7,10 @@ and counted, and their time is not even read.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable
+from typing import Final
 
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence, note_unknown
@@ -42,6 +44,19 @@ _WRONG = re.compile(rb"(?:[Ff]ailed|[Uu]nable) to |[Ss]ave failed|[Ee]rr(?:or)?:
 _RETURNED = re.compile(rb"Plugin (\S+) returned (?:result:.*?|)(?:, )?err:(.*?)\.?$")
 
 Handler = Callable[["_Line"], None]
+
+
+class _Special(enum.Enum):
+    """Stands in the place of a handler where `take` deals with a line itself."""
+
+    SAVED = enum.auto()
+    """The state was saved: it is so twice in every call, and only the time matters."""
+    UNLISTED = enum.auto()
+    """Not in the table, so it is looked at further."""
+
+
+_SAVED: Final = _Special.SAVED
+_UNLISTED: Final = _Special.UNLISTED
 
 
 def between(line: bytes, before: bytes, after: bytes, start: int = 0) -> str:
@@ -128,7 +143,7 @@ class AzureText:
             self.count += 1
             self.saved_at = self.at(line)
             return True
-        if handler in _SAME_IN_EVERY_CALL and self._says_nothing_new(line[start:]):
+        if (handler is _UNLISTED or handler in _SAME_IN_EVERY_CALL) and self._says_nothing_new(line[start:]):
             self.count += 1
             return True
         start = max(start, 20)  # a bracket that is never closed
@@ -206,6 +221,7 @@ class AzureText:
         where = evidence(self.file, number, line)
         pool.evidence = [*pool.evidence, where][-3:]
         self.case.fact(
+            "pool-size",
             f"Pool {subnet} on {interface}: {capacity} usable addresses for pods (the wireserver's, without the "
             "host's own).",
             where,
@@ -241,9 +257,6 @@ class _Line(SessionLine):
             self.log.saved_at = self.session.at
         super().released()
 
-    def saved(self) -> None:
-        """Twice in every call, and only its time matters: ``take`` deals with it."""
-
     def plugin(self) -> None:
         """The plugin's version, or what it returned to azure-vnet."""
         match, returned = _PLUGIN.match(self.line, self.start), _RETURNED.match(self.line, self.start)
@@ -252,7 +265,9 @@ class _Line(SessionLine):
             self.fail(returned[2].decode("utf-8", "replace"))
         elif match:
             self.session.by = match[1].decode()
-            self.log.case.fact(f"{self.session.by} {match[2].decode()}, text log generation.", self.where)
+            self.log.case.fact(
+                "plugin-version", f"{self.session.by} {match[2].decode()}, text log generation.", self.where
+            )
 
     def restored(self) -> None:
         clocks, saved_at = self.log.case.clocks, self.log.saved_at
@@ -371,15 +386,11 @@ class _Line(SessionLine):
             self.session.pool = self.session.pool or self.between(b"with subnet ", b" ").rstrip(".")
 
 
-_SAVED: Handler = _Line.saved
-_UNLISTED: Handler = _Line.failed
-"""Stands for "not in the table": ``take`` looks further then."""
-
-_SAME_IN_EVERY_CALL = frozenset({_Line.plugin, _Line.found, _UNLISTED})
+_SAME_IN_EVERY_CALL = frozenset({_Line.plugin, _Line.found})
 _REPEATED = (b"Plugin azure-vnet-ipam version ", b"Number of IPAddress", b"got ")
 _MAX_SAID = 64
 
-_SHAPES: dict[bytes, Handler | None] = {
+_SHAPES: dict[bytes, Handler | _Special | None] = {
     text[:HEAD]: handler
     for text, handler in (
         (b"Acquiring process lock", _Line.acquiring),
@@ -398,7 +409,7 @@ _SHAPES: dict[bytes, Handler | None] = {
         (b"Number of IPAddress", _Line.found),
         (b"Source refresh failed", _Line.refresh_failed),
         (b"Allocated address", _Line.pool_given),
-        (b"Save succeeded", _Line.saved),
+        (b"Save succeeded", _SAVED),
         (b"saving ipam state", None),
         (b"merging address space", None),
         (b"Plugin started", None),

@@ -209,7 +209,7 @@ class _Message:
             return
         self.case.pod_cidrs.setdefault(cidr, self.where())
         variants.seen(self.case, "kubenet-calico", self.where(), f"podCIDR {cidr}")
-        self.case.fact(f"Calico passes the node's podCIDR {cidr} to host-local.", self.where())
+        self.case.fact("calico-pod-cidr", f"Calico passes the node's podCIDR {cidr} to host-local.", self.where())
         self.event("asked", pool=cidr, detail="from host-local")
 
     def dummy(self) -> None:
@@ -230,14 +230,14 @@ class _Message:
         block = re.search(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)", self.text)
         for address in self.match["addresses"].split():
             if block:
-                self.case.fact(f"{address.strip(',')} was given from block {block[1]}.", self.where())
+                self.case.fact("calico-given", f"{address.strip(',')} was given from block {block[1]}.", self.where())
             self.event("given", address.strip(","), pool=block[1] if block else "")
 
     def released_by_handle(self) -> None:
         self.event("released", detail="by handle")
 
     def released_from_block(self) -> None:
-        self.case.fact(f"Addresses were released from block {self.match[1]}.", self.where())
+        self.case.fact("calico-released", f"Addresses were released from block {self.match[1]}.", self.where())
 
     def released_by_workload(self) -> None:
         workload = _WORKLOAD.search(self.text)
@@ -259,6 +259,7 @@ class _Message:
     def owns_block(self) -> None:
         host = re.search(r"host=\"?([\w.-]+)", self.text)
         self.case.fact(
+            "calico-affinity",
             f"Host {host[1] if host else 'unnamed'} owns block {self.match[1]}: affinity confirmed, block loaded.",
             self.where(),
         )
@@ -266,6 +267,7 @@ class _Message:
     def windows_block(self) -> None:
         first, last = int(self.match["first"]), int(self.match["last"])
         self.case.fact(
+            "calico-windows-host",
             f"Windows host {self.match['host']}: each block keeps its first {first} and last {last} addresses for "
             "the host, so a /26 has "
             f"{64 - first - last} for pods.",
@@ -273,7 +275,9 @@ class _Message:
         )
 
     def node_cleaned(self) -> None:
-        self.case.fact(f"kube-controllers cleans up after the deleted node {self.match[1]}.", self.where())
+        self.case.fact(
+            "calico-cleanup", f"kube-controllers cleans up after the deleted node {self.match[1]}.", self.where()
+        )
 
     def cleanup_failed(self) -> None:
         node = self.match["node"] or self.match["calico"]
@@ -287,16 +291,19 @@ class _Message:
 
     def no_affinity(self) -> None:
         self.case.fact(
+            "calico-affinity-kept",
             f"The affinity of block {self.match[1]} to the deleted node {self.match[2]} needs no release of its own.",
             self.where(),
         )
 
     def in_sync(self) -> None:
-        self.case.fact("kube-controllers: nodes and IPAM data are in sync.", self.where())
+        self.case.fact("calico-in-sync", "kube-controllers: nodes and IPAM data are in sync.", self.where())
 
     def torn_down(self) -> None:
         self.case.fact(
-            f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.", self.where()
+            "calico-teardown",
+            f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.",
+            self.where(),
         )
 
 

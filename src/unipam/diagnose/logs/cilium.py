@@ -43,6 +43,7 @@ class CiliumLog:
             else ""
         )
         self._case.fact(
+            "cilium-ranges",
             f"Cilium hands out node ranges from {ranges} ({'no IPv6' if not ipv6 else 'dual stack'}).{check}",
             passage.where(),
         )
@@ -69,7 +70,9 @@ class CiliumLog:
         }
         shown = ", ".join(f"{name} {value}" for name, value in counts.items())
         self._case.fact(
-            f"Cilium operator: {node} needs {needed} address(es){f' ({shown})' if shown else ''}.", passage.where()
+            "cilium-needs",
+            f"Cilium operator: {node} needs {needed} address(es){f' ({shown})' if shown else ''}.",
+            passage.where(),
         )
         if int(needed) > 0:
             self._case.signal(

@@ -46,13 +46,15 @@ class RuntimeLog:
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
             self._case.serve(peeled.at)
-            self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
+            self._case.fact("sandbox-started", f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
         elif match := _TORN_DOWN.search(text):
             self._torn_down(match[1], passage.where())
         elif match := _REMOVED.search(text):
             pod = self._case.pods.get(match[1], "")
             self._case.fact(
-                f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.", passage.where()
+                "sandbox-removed",
+                f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.",
+                passage.where(),
             )
         elif match := _PLEG.search(text):
             self._case.pod_of(match[3], match[1])

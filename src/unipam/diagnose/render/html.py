@@ -19,7 +19,7 @@ _LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def page_of(report: Report) -> str:
-    """The whole page."""
+    """Return the whole page."""
     style = resources.files("unipam.diagnose.render").joinpath("page.css").read_text(encoding="utf-8")
     title = f"<title>unipam diagnose: {escape(report.verdict)}</title>"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">{title}<style>{style}</style>'
@@ -73,7 +73,7 @@ def _finding(found: Finding) -> str:
 
 
 def _names(sort: str, names: list[str]) -> str:
-    """The names of one sort: a few in sight, all of a longer list behind a click."""
+    """Return the names of one sort: a few in sight, all of a longer list behind a click."""
     shown = f"<span class=soft>{escape(sort)}:</span> {brief(', '.join(names[:MAX_NAMES]))}"
     if len(names) <= MAX_NAMES:
         return f"<p>{shown}</p>"
@@ -82,7 +82,7 @@ def _names(sort: str, names: list[str]) -> str:
 
 
 def brief(text: str) -> str:
-    """The text escaped, container ids cut to twelve letters with the whole id on hover."""
+    """Escape a text and cut its container ids to twelve letters, with the whole id on hover."""
     return _LONG_ID.sub(lambda match: f'<abbr title="{match[0]}">{match[0][:12]}</abbr>', escape(text))
 
 

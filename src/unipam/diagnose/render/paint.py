@@ -16,7 +16,7 @@ _COLOURS = {
 
 
 class Paint:
-    """Puts a style around a text, when *colour* is wanted."""
+    """Puts a style around a text, when `colour` is wanted."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
@@ -26,7 +26,7 @@ class Paint:
 
 
 def tone(report: Report) -> str:
-    """The style of the verdict."""
+    """Return the style of the verdict."""
     if report.findings:
         return report.findings[0].severity
     return "good" if report.outcome == "healthy" else "unknown"

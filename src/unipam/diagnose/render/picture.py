@@ -19,12 +19,12 @@ _TICKS = 5
 
 
 def leaked_holders(report: Report) -> dict[str, Holder]:
-    """The leaked addresses that the pools know, with who is on record for them."""
+    """Return the leaked addresses that the pools know, with who is on record for them."""
     return {holder.address: holder for pool in report.pools for holder in pool.holders if holder.leak}
 
 
 def draw(timeline: list[Track], leaked: dict[str, Holder]) -> str:
-    """The picture of the tracks that have times. Rows with trouble come first when there are many.
+    """Return the picture of the tracks that have times. Rows with trouble come first when there are many.
 
     A leaked address has a row of its own even when no log tells since when it is held.
     """
@@ -55,7 +55,7 @@ def draw(timeline: list[Track], leaked: dict[str, Holder]) -> str:
 
 
 def _by_address(track: Track) -> tuple[int, float, str]:
-    """Addresses in order; after them what never got one, by when it was refused."""
+    """Return the sorting key of rows: addresses in order, then what never got one, by when it was refused."""
     first = next((event.at for event in track.events if event.at is not None), 0.0)
     version, number, name = by_address(track.subject)
     return (version, first if version == NO_ADDRESS else number, name)
@@ -88,7 +88,7 @@ class _Scale:
         return LEFT + (at - self.first) / self.span * (WIDTH - LEFT - RIGHT)
 
     def axis(self, height: int) -> list[str]:
-        """Lines and labels: the clock at every tick, the date above it where the day is a new one."""
+        """Draw the axis, lines and labels: the clock at every tick, the date above it where the day is a new one."""
         parts, day = [], ""
         for tick in range(_TICKS + 1):
             at = self.first + self.span * tick / _TICKS
@@ -127,7 +127,7 @@ def _row(track: Track, y: int, scale: _Scale, leak: Holder | None) -> list[str]:
 
 
 def _leaked(holder: Holder, start: float, middle: float) -> str:
-    """A bar that nobody stands behind: hatched, and named after the owner on record."""
+    """Draw the bar of a leaked address: hatched, and named after the owner on record."""
     title = escape(f"{holder.address} is on record for {holder.owner or 'nobody'}: {holder.leak}")
     return (
         f'<rect class="leaked" x="{start:.1f}" y="{middle - 7}" width="{WIDTH - RIGHT - start:.1f}" height="14" rx="4" '
@@ -138,7 +138,7 @@ def _leaked(holder: Holder, start: float, middle: float) -> str:
 
 
 def _label(track: Track) -> str:
-    """The address; a container that never got one goes by its pod."""
+    """Return the address; a container that never got one goes by its pod."""
     name = track.subject
     if track.events and not track.events[0].address:
         name = track.events[0].pod or (name[:12] if len(name) > 40 else name)
@@ -157,7 +157,7 @@ def _bar(given: Event, until: float | None, middle: float, scale: _Scale) -> str
 
 
 def _name_on(given: Event, start: float, width: float, middle: float) -> str:
-    """Who holds the address, written on the bar where there is room for it."""
+    """Return who holds the address, written on the bar where there is room for it."""
     name = given.pod or given.container[:12]
     if not name or width < 7.0 * len(name):
         return ""
@@ -165,7 +165,7 @@ def _name_on(given: Event, start: float, width: float, middle: float) -> str:
 
 
 def _whole(event: Event) -> str:
-    """The event in a line, with the container's whole id."""
+    """Return the event in a line, with the container's whole id."""
     return f"{describe(event)}\n{event.container}" if event.container else describe(event)
 
 

@@ -1,6 +1,6 @@
 """The first screen, 24 lines of 80 letters: what is wrong, since when, what to type, and the lines that show it.
 
-Everything else is behind ``--verbose``. Commands are never wrapped: they are there to be copied.
+Everything else is behind `--verbose`. Commands are never wrapped: they are there to be copied.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def short(text: str) -> str:
-    """The text with container ids cut to their first twelve letters, as people and crictl write them."""
+    """Return the text with container ids cut to their first twelve letters, as people and crictl write them."""
     return _LONG_ID.sub(r"\1", text)
 
 
 class Screen:
-    """Makes the lines. *width* is the terminal's."""
+    """Makes the lines. `width` is the terminal's."""
 
     def __init__(self, *, colour: bool, width: int = 80) -> None:
         self._paint = Paint(colour=colour)
         self._width = max(60, width)
 
     def lines(self, report: Report) -> Iterator[str]:
-        """The lines of the first screen. Whatever does not fit is cut at its least important end."""
+        """Yield the lines of the first screen. Whatever does not fit is cut at its least important end."""
         yield self._paint(tone(report), report.verdict)
         foot = ["", *self._fine(report), self._paint("note", self._read(report))]
         if report.findings:
@@ -43,7 +43,7 @@ class Screen:
         yield from foot
 
     def _answer(self, report: Report, room: int) -> Iterator[str]:
-        """The first finding with its evidence, then a line for each of the others, in so many lines."""
+        """Yield the first finding with its evidence, then a line for each of the others, in so many lines."""
         found = report.findings[0]
         what, do = ["", *self._what(found)], list(self._do(found))
         room -= len(what) + len(do)
@@ -66,7 +66,7 @@ class Screen:
         yield from (f"      {command}" for command in found.commands)
 
     def _shown(self, found: Finding) -> Iterator[str]:
-        """The lines that show it, and one for each thing that follows from it."""
+        """Yield the lines that show it, and one for each thing that follows from it."""
         effects = [
             where for effect in found.consequences for where in effect.evidence[:1] if where not in found.evidence
         ]
@@ -74,14 +74,14 @@ class Screen:
             yield from (self._paint("note", line) for line in self._evidence(where))
 
     def _who(self, found: Finding) -> Iterator[str]:
-        """The addresses and the pods, as many as fit on a line each."""
+        """Yield the addresses and the pods, as many as fit on a line each."""
         for sort in ("addresses", "pods"):
             names = list(dict.fromkeys(name for each in found.every() for name in each.entities.get(sort, ())))
             if names:
                 yield self._cut(f"  {sort}: {', '.join(short(name) for name in names)}")
 
     def _others(self, report: Report, room: int) -> Iterator[str]:
-        """A line for each of the other findings, and how many there are beside those that fit."""
+        """Yield a line for each of the other findings, and how many there are beside those that fit."""
         others = report.findings[1:]
         if not others:
             return
@@ -93,7 +93,7 @@ class Screen:
             yield f"  … and {len(others) - fitting} more"
 
     def _fine(self, report: Report) -> Iterator[str]:
-        """What is not wrong, in one line."""
+        """Yield what is not wrong, in one line."""
         parts = [variant.title + ("" if variant.certain else " (likely)") for variant in report.variants[:2]]
         troubled = {
             name for found in report.findings for each in found.every() for name in (each.subject, each.subject[5:])

@@ -1,4 +1,4 @@
-"""The whole report as text (``--verbose``): the verdict first, then what is wrong, then what there is to see."""
+"""The whole report as text (`--verbose`): the verdict first, then what is wrong, then what there is to see."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NAMED = ("pods", "nodes", "addresses")
 
 
 class Writer:
-    """Makes the lines. *colour* is for a terminal only; *width* wraps the sentences."""
+    """Makes the lines. `colour` is for a terminal only; `width` wraps the sentences."""
 
     def __init__(self, *, colour: bool, width: int) -> None:
         self._paint = Paint(colour=colour)
         self._width = max(60, width)
 
     def lines(self, report: Report) -> Iterator[str]:
-        """Every line of the text."""
+        """Yield every line of the text."""
         yield self._paint(tone(report), report.verdict)
         yield from self._findings(report)
         yield from self._variants(report)
@@ -156,7 +156,7 @@ class Writer:
 
 
 def describe(event: Event) -> str:
-    """An event in one line."""
+    """Return an event in one line."""
     who = event.pod or ""
     if event.container and event.container not in (event.pod, ""):
         who = f"{who} ({event.container[:12]})" if who else event.container[:12]

@@ -34,14 +34,14 @@ WORDS = frozenset(_BY_WORD) | unexplained.WORDS
 
 
 def may_apply(words: Iterable[bytes]) -> bool:
-    """A cheap look at the words of a text (``words.words_of``): False when no rule can match it."""
+    """Tell by the words of a text (`words.words_of`), which is cheap, whether any rule may match it."""
     return not WORDS.isdisjoint(words)
 
 
 def apply(case: Case, passage: Passage) -> bool:
     """Record every sign that the passage holds, and every failure in it that no rule explains.
 
-    Tells whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
+    Returns whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
     """
     if not speaks_of_addresses(passage.setting.program):
         return False
@@ -54,7 +54,7 @@ def apply(case: Case, passage: Passage) -> bool:
 
 
 def apply_or_say(case: Case, passage: Passage, text: str) -> bool:
-    """As ``apply``, for a line that its writer calls an error: *text* is told when no rule knows it."""
+    """Do as `apply` for a line that its writer calls an error: `text` is told when no rule knows it."""
     if apply(case, passage):
         return True
     if speaks_of_addresses(passage.setting.program):

@@ -1,6 +1,6 @@
 """What Azure Resource Manager and AKS answer when addresses, ranges or their limits do not fit (spec aks-sizing §4).
 
-The same answer comes as the CLI's ``(Code) text``, as the portal's sentence, as Terraform's ``Code="…" Message="…"``,
+The same answer comes as the CLI's `(Code) text`, as the portal's sentence, as Terraform's `Code="…" Message="…"`,
 as JSON (often a string inside a string), and in the autoscaler's log: a rule names the sentence, or the code.
 """
 
@@ -12,7 +12,7 @@ _CIDR = r"[0-9a-fA-F.:]+/\d+"
 
 
 def _code(name: str) -> str:
-    """The code as an answer carries it: after ``code``, in brackets, or before its message; never a bare word."""
+    """Match the code as an answer carries it: after `code`, in brackets, or before its message; never a bare word."""
     lead = r"(?P<lead>(?:[Cc]ode|CODE|status|reason)[\"' ]*[:=][\"' ]*|\(|- )?"
     return rf"{lead}(?<!\w){name}\b(?(lead)|(?=\"?: |\" ?[,)]))"
 

@@ -38,12 +38,12 @@ AZURE = (
 
 
 class Rule:
-    """*pattern* is a sign of *kind*. *subject* is a format over the named groups.
+    """`pattern` is a sign of `kind`. `subject` is a format over the named groups.
 
-    *anchors* are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
+    `anchors` are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
     them must be in a line for the rule to be tried at all, so whole words, and rare ones, serve best.
-    *near* is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
-    program may print. *unless* is a pattern that, when it is found in the same passage, takes the rule's meaning away.
+    `near` is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
+    program may print. `unless` is a pattern that, when it is found in the same passage, takes the rule's meaning away.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Rule:
         self.unless = re.compile(unless) if unless else None
 
     def apply(self, case: Case, passage: Passage) -> list[tuple[int, int]]:
-        """Record a signal for every match in the passage. Gives where the matches are."""
+        """Record a signal for every match in the passage. Returns where the matches are."""
         text = passage.text
         if not any(anchor in text for anchor in self.anchors):
             return []

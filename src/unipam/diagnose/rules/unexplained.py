@@ -1,4 +1,4 @@
-"""The layer under the rules: what failed although no rule knows why. Ignorance is said, never passed over.
+"""Failures that no rule explains: each is reported as such and never passed over.
 
 A pod that did not get its network is a failure whoever's words are around it. Each such message is told with its
 plugin, its pod and its innermost text; a line that a program of this field calls an error is told when nothing else
@@ -49,7 +49,7 @@ _TEXT_LENGTH = 160
 
 
 def apply(case: Case, passage: Passage, known: list[tuple[int, int]]) -> None:
-    """Record each failed sandbox of the passage in whose message no rule matched (*known*: where they did)."""
+    """Record each failed sandbox of the passage in whose message no rule matched (`known`: where they did)."""
     heads = list(_HEAD.finditer(passage.text))
     for start, end in _messages(heads, len(passage.text)):
         if any(start <= at < end or at <= start < to for at, to in known):
@@ -81,7 +81,7 @@ _OUTER_CODES = frozenset(
 
 
 def _azure(case: Case, passage: Passage) -> None:
-    """An answer of Azure whose code no rule has."""
+    """Record an answer of Azure whose code no rule has."""
     codes = [match["code"] for match in _CODE.finditer(passage.text)]
     inner = [code for code in codes if code not in _OUTER_CODES]
     if not codes or not (_ANSWER.search(passage.text) or codes != inner):
@@ -99,7 +99,7 @@ def _azure(case: Case, passage: Passage) -> None:
 
 
 def say(case: Case, passage: Passage, text: str) -> None:
-    """Record an error that its writer calls one, and that is no failed sandbox (``apply`` has told those)."""
+    """Record an error that its writer calls one, and that is no failed sandbox (`apply` has told those)."""
     if not _HEAD.search(passage.text):
         _signal(case, passage, "unexplained-error", text[:_TEXT_LENGTH], 0, passage.setting.program)
 
@@ -110,12 +110,12 @@ def refused(case: Case, passage: Passage, text: str, plugin: str) -> None:
 
 
 def not_released(case: Case, passage: Passage, text: str, plugin: str) -> None:
-    """As ``refused``, for a release."""
+    """Record a release that its own plugin's log shows refused, for a reason that no rule knows."""
     _signal(case, passage, "unexplained-release", text[:_TEXT_LENGTH], 0, plugin)
 
 
 def _messages(heads: list[re.Match[str]], end: int) -> list[tuple[int, int]]:
-    """Where each message begins and ends: a new one begins where an outer wrapper stands again.
+    """Return where each message begins and ends: a new one begins where an outer wrapper stands again.
 
     The innermost wrapper may be repeated in one message: plugins call plugins.
     """

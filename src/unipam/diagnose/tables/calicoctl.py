@@ -1,10 +1,10 @@
-"""``calicoctl ipam show`` and ``calicoctl ipam check`` (spec calico-ipam §3.1, §3.2), whole or only their end."""
+"""`calicoctl ipam show` and `calicoctl ipam check` (spec calico-ipam §3.1, §3.2), whole or only their end."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.documents.calico import overlap_with_services
 from unipam.diagnose.report import Evidence
@@ -37,15 +37,16 @@ _NEARLY_FULL = 0.9
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of the two commands' output the lines hold. Gives the numbers of the lines that were understood."""
+    """Read what the lines hold of the two commands' output. Returns the numbers of the lines that were understood."""
     known: set[int] = set()
     for number, text in lines:
         known.add(number)
-        if (row := _ROW.search(text)) is not None:
-            _row(case, file, number, text, row)
+        if (row := _ROW.search(text)) is not None and (total := _size(row["cidr"])):
+            _row(case, evidence(file, number, text), row, total)
         elif (borrowed := _BORROWED.search(text)) is not None:
             owner = borrowed["owner"] or "no node"
             case.fact(
+                "calico-borrowed",
                 f"{borrowed['ip']} is borrowed by {borrowed['node']} from block {borrowed['block']} of {owner}.",
                 evidence(file, number, text),
             )
@@ -56,18 +57,26 @@ def read(case: Case, file: str, lines: Numbered) -> set[int]:
     return known | _check(case, file, lines)
 
 
-def _row(case: Case, file: str, number: int, text: str, row: re.Match[str]) -> None:
-    where = evidence(file, number, text)
-    total = ipaddress.ip_network(row["cidr"], strict=False).num_addresses
+def _size(cidr: str) -> int:
+    """Return how many addresses a prefix has, 0 for a text that is none."""
+    try:
+        return parse_interface(cidr)[1].size
+    except ValueError:
+        return 0
+
+
+def _row(case: Case, where: Evidence, row: re.Match[str], total: int) -> None:
     used = round(float(row["used"]))
     kind = "Pool" if row["grouping"] == "IP Pool" else "Block"
-    case.fact(f"{kind} {row['cidr']}: {used:,} of {total:,} addresses in use ({row['share']} %).", where)
+    case.fact(
+        "calico-occupancy", f"{kind} {row['cidr']}: {used:,} of {total:,} addresses in use ({row['share']} %).", where
+    )
     pool = case.pool(row["cidr"], "Calico pool" if kind == "Pool" else "Calico block")
     pool.capacity, pool.in_use = total, used
     pool.evidence = [where]
     if kind == "Pool":
         overlap_with_services(case, row["cidr"], where)
-        if total and used >= _NEARLY_FULL * total:
+        if used >= _NEARLY_FULL * total:
             case.signal(
                 "pool-full" if used >= total else "pool-nearly-full",
                 row["cidr"],
@@ -91,7 +100,7 @@ def _check(case: Case, file: str, lines: Numbered) -> set[int]:
             leaked.append(address[1])
             known.add(number)
         if (node := _NODE_COUNT.search(text)) is not None:
-            case.fact(f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
+            case.fact("calico-node-allocations", f"{node[1]} has {node[2]} allocations.", evidence(file, number, text))
     if not counts.keys() & {"leaked", "unallocated", "handles", "problems"}:
         return known
     _judge(case, counts, where, leaked)
@@ -120,6 +129,6 @@ def _judge(case: Case, counts: dict[str, int], where: dict[str, Evidence], leake
         case.signal("calico-other-problems", "", where["problems"], values=dict(counts))
     for name, words in _CLEAN.items():
         if counts.get(name) == 0 and counts.get("leaked"):
-            case.fact(words, where[name])
+            case.fact("calico-check", words, where[name])
     if counts.get("problems") == 0:
-        case.fact("`calicoctl ipam check` found no problem.", where["problems"])
+        case.fact("calico-check", "`calicoctl ipam check` found no problem.", where["problems"])

@@ -1,10 +1,10 @@
-"""Tables of kubectl about nodes: NodeNetworkConfigs, readiness, ``PodCIDR:``. Pods are in ``pods``."""
+"""Tables of kubectl about nodes: NodeNetworkConfigs, readiness, `PodCIDR:`. Pods are in `pods`."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.addr.prefix import parse_interface
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case, evidence
 
@@ -21,7 +21,7 @@ _NODE_NOT_READY = re.compile(r"^\s*(?P<node>[\w.-]+)\s.*NetworkPluginNotReady")
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     in_nnc = False
     known: set[int] = set()
     for number, text in lines:
@@ -45,6 +45,7 @@ def _network_config(case: Case, file: str, number: int, text: str, row: re.Match
     groups = row.groupdict()
     kind, mode = groups.get("type") or "", groups.get("mode") or ""
     case.fact(
+        "node-network-config",
         f"NodeNetworkConfig {row['node']}: requested {requested}, allocated "
         f"{allocated}{f', {mode} {kind}' if kind else ''}.",
         where,
@@ -73,10 +74,11 @@ def _pod_cidr(case: Case, file: str, number: int, text: str, cidr: str) -> None:
     where = evidence(file, number, text)
     case.pod_cidrs.setdefault(cidr, where)
     try:
-        network = ipaddress.ip_network(cidr, strict=False)
+        _, network = parse_interface(cidr)
     except ValueError:
         return
     case.fact(
-        f"The node's podCIDR is {cidr}: at most {max(0, network.num_addresses - 3):,} pods with an address of it.",
+        "pod-cidr",
+        f"The node's podCIDR is {cidr}: at most {max(0, network.size - 3):,} pods with an address of it.",
         where,
     )

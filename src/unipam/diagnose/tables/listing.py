@@ -1,10 +1,10 @@
-"""``ls`` of a host-local directory and of ``/etc/cni/net.d``, and ``cat`` of a reservation (spec host-local §2.5)."""
+"""`ls` of a host-local directory and of `/etc/cni/net.d`, and `cat` of a reservation (spec host-local §2.5)."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from unipam.diagnose.addresses import address_of
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.hostlocal import Lease, LeaseDirectory
 
@@ -17,9 +17,9 @@ _DISABLED = re.compile(r"\.(?:conf|conflist|json)\.[\w.-]+$|\.(?:conf|conflist)[
 
 
 def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) -> set[int]:
-    """Read whatever listing the lines hold. *directory* is what a prompt named, when there was one.
+    """Read whatever listing the lines hold. `directory` is what a prompt named, when there was one.
 
-    Gives the numbers of the lines that were understood.
+    Returns the numbers of the lines that were understood.
     """
     known: set[int] = set()
     leases: list[Lease] = []
@@ -28,7 +28,7 @@ def read(case: Case, file: str, directory: str, lines: list[tuple[int, str]]) ->
         entries = _entries(text, directory)
         known |= {number} if entries else set()
         for name, size in entries:
-            if _is_address(name):
+            if address_of(name) is not None:
                 leases.append(Lease(name, "", "", size, evidence(file, number, text)))
             else:
                 others.append((name, number, text))
@@ -50,21 +50,17 @@ def _entries(text: str, directory: str) -> list[tuple[str, int | None]]:
         size = int(match["size"]) if match["size"].isdigit() else None
         return [(match["name"].split(" -> ")[0], size)]
     words = text.split()
-    if directory and len(words) > 1 and sum(_is_address(word) for word in words) >= len(words) // 2 > 0:
+    if directory and len(words) > 1 and sum(address_of(word) is not None for word in words) >= len(words) // 2 > 0:
         return [(word, None) for word in words]
-    return [(words[0], None)] if directory and len(words) == 1 and (_is_address(words[0]) or words[0] == "lock") else []
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.replace("_", ":"))
-    except ValueError:
-        return False
-    return True
+    return (
+        [(words[0], None)]
+        if directory and len(words) == 1 and (address_of(words[0]) is not None or words[0] == "lock")
+        else []
+    )
 
 
 def _name_owners(leases: list[Lease], lines: list[tuple[int, str]]) -> None:
-    """A ``cat`` of a reservation prints its container id on the next line."""
+    """Name the owners that a `cat` of a reservation shows: its container id is on the next line."""
     by_address = {lease.address: lease for lease in leases}
     wanted: Lease | None = None
     for _, text in lines:
@@ -85,11 +81,25 @@ def _net_d(case: Case, file: str, directory: str, entries: list[tuple[str, int, 
     pod_networks = [entry for entry in configs if "loopback" not in entry[0]]
     if pod_networks:
         name, number, text = pod_networks[0]
-        case.fact(f"Active configuration: {name}, the first valid name in order.", evidence(file, number, text))
+        case.fact(
+            "configuration-active",
+            f"Active configuration: {name}, the first valid name in order.",
+            evidence(file, number, text),
+        )
     for name, number, text in pod_networks[1:]:
-        case.fact(f"{name} comes later in order and is not used by the runtime.", evidence(file, number, text))
+        case.fact(
+            "configuration-unused",
+            f"{name} comes later in order and is not used by the runtime.",
+            evidence(file, number, text),
+        )
     for name, number, text in disabled:
-        case.fact(f"{name} is disabled by its suffix; the runtime ignores it.", evidence(file, number, text))
+        case.fact(
+            "configuration-disabled",
+            f"{name} is disabled by its suffix; the runtime ignores it.",
+            evidence(file, number, text),
+        )
     for name, number, text in configs:
         if "loopback" in name:
-            case.fact(f"{name} is the loopback, not a pod network.", evidence(file, number, text))
+            case.fact(
+                "configuration-loopback", f"{name} is the loopback, not a pod network.", evidence(file, number, text)
+            )

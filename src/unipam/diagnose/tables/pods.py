@@ -1,4 +1,4 @@
-"""Lists of what lives: ``kubectl get pods`` in its forms, ``crictl pods`` and ``ps``, ``kubectl get nodes -o wide``."""
+"""Lists of what runs: `kubectl get pods` in its forms, `crictl pods` and `ps`, `kubectl get nodes -o wide`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.living import Pod
+from unipam.diagnose.live_pods import Pod
 
 Numbered = list[tuple[int, str]]
 
@@ -40,7 +40,7 @@ _INTERNAL_IP = re.compile(rf"^\s*InternalIP:\s+(?P<ip>{_IP})\s*$")
 
 
 def read(case: Case, file: str, lines: Numbered) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     known = _bare_ids(case, file, lines)
     for number, text in lines:
         _waits(case, file, number, text)
@@ -53,7 +53,7 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
     if (pod := _POD.match(text)) is not None:
         name = f"{pod['namespace']}/{pod['name']}" if pod["namespace"] else pod["name"]
         address = "" if pod["ip"] == "<none>" else pod["ip"]
-        case.living.see(Pod(name, address, pod["node"], pod["status"] == "Running", evidence(file, number, text)))
+        case.live_pods.see(Pod(name, address, pod["node"], pod["status"] == "Running", evidence(file, number, text)))
         if name.startswith("calico-system/") or "/calico-" in name:
             case.calico_sign = case.calico_sign or evidence(file, number, text)
     elif (sandbox := _SANDBOX.match(text)) is not None:
@@ -64,14 +64,14 @@ def _row(case: Case, file: str, number: int, text: str) -> bool:
         if container["state"] == "Running":
             case.live_containers[container["id"]] = evidence(file, number, text)
     elif (node := _NODE.match(text)) is not None:
-        case.living.host(node["ip"])
+        case.live_pods.host(node["ip"])
     else:
         return False
     return True
 
 
 def _waits(case: Case, file: str, number: int, text: str) -> None:
-    """A pod that is being created for minutes waits for something, most often its network; the list does not say."""
+    """Record a pod that is being created for minutes: it waits, most often for its network."""
     waiting = _WAITING.match(text)
     if waiting is None or waiting["unit"] == "s":
         return
@@ -81,7 +81,7 @@ def _waits(case: Case, file: str, number: int, text: str) -> None:
 
 
 def _bare_ids(case: Case, file: str, lines: Numbered) -> set[int]:
-    """``crictl pods -q``: ids and nothing else."""
+    """Read what `crictl pods -q` prints: ids and nothing else."""
     full = [(number, text) for number, text in lines if text.strip()]
     if not full or not all(_ID.match(text) for _, text in full):
         return set()
@@ -91,14 +91,14 @@ def _bare_ids(case: Case, file: str, lines: Numbered) -> set[int]:
 
 
 def _described(case: Case, file: str, lines: Numbered) -> set[int]:
-    """``kubectl describe pod`` and ``describe node``."""
+    """Read what `kubectl describe pod` and `describe node` print."""
     known: set[int] = set()
     for fields, numbers in _descriptions(case, lines, known):
         if {"Name", "Namespace", "Status"} <= fields.keys():
             number, text = numbers["Name"]
             running = fields["Status"] == "Running"
             node = fields.get("Node", "").partition("/")
-            case.living.host(node[2])
+            case.live_pods.host(node[2])
             pod = Pod(
                 f"{fields['Namespace']}/{fields['Name']}",
                 fields.get("IP", ""),
@@ -106,7 +106,7 @@ def _described(case: Case, file: str, lines: Numbered) -> set[int]:
                 running,
                 evidence(file, number, text),
             )
-            case.living.see(pod)
+            case.live_pods.see(pod)
             known.update(number for number, _ in numbers.values())
     return known
 
@@ -118,7 +118,7 @@ def _descriptions(
     numbers: dict[str, tuple[int, str]] = {}
     for number, text in lines:
         if (inner := _INTERNAL_IP.match(text)) is not None:
-            case.living.host(inner["ip"])
+            case.live_pods.host(inner["ip"])
             known.add(number)
         match = _DESCRIBED.match(text)
         if match is None:

@@ -21,7 +21,7 @@ _RESTORED = re.compile(
 
 
 def read(case: Case, file: str, lines: list[tuple[int, str]]) -> set[int]:
-    """Read whatever of these the lines hold. Gives the numbers of the lines that were understood."""
+    """Read whatever of these the lines hold. Returns the numbers of the lines that were understood."""
     known: set[int] = set()
     metrics: dict[str, tuple[int, int, str]] = {}
     for number, text in lines:
@@ -34,6 +34,7 @@ def read(case: Case, file: str, lines: list[tuple[int, str]]) -> set[int]:
             known.add(number)
         elif (restored := _RESTORED.search(text)) is not None:
             case.fact(
+                "cilium-restored",
                 f"{restored['ip'] or restored['ip2']} is a restored allocation: an orphan unless a running pod has it.",
                 evidence(file, number, text),
             )
@@ -45,7 +46,7 @@ def read(case: Case, file: str, lines: list[tuple[int, str]]) -> set[int]:
 
 
 def _occupancy(case: Case, where: Evidence, cidr: str, used: int, total: int) -> None:
-    case.fact(f"Cilium: {used} of {total} addresses of {cidr} are allocated.", where)
+    case.fact("cilium-occupancy", f"Cilium: {used} of {total} addresses of {cidr} are allocated.", where)
     pool = case.pool(cidr, "Cilium pool")
     pool.capacity, pool.in_use, pool.evidence = total, used, [where]
     if total and used >= total:

@@ -22,8 +22,8 @@ from unipam.ledger.change import Inherit, Inheritance
 from unipam.ledger.given_back import refusal
 from unipam.ledger.ledger import Allocation, Ledger, missing
 from unipam.ledger.open import started
-from unipam.ledger.pools import describe
 from unipam.model.errors import BadInput, Exhausted, StoreBusy, UnipamError
+from unipam.model.pool_notes import describe
 from unipam.model.records import Owner, Request
 
 

@@ -114,7 +114,7 @@ class Details:
             found[key(hub.id)] = hub._replace(peerings=ends)
 
     def factory_connections(self, factories: Sequence[OwnerRow], lost: Lost) -> list[OwnerRow]:
-        """The factories, once for each private endpoint that leads to them."""
+        """Return the factories, once for each private endpoint that leads to them."""
         found = []
         for factory, rows in self._each(factories, self._private_endpoints, "private endpoints"):
             if isinstance(rows, SourceFailed):
@@ -125,7 +125,7 @@ class Details:
         return found
 
     def instances(self, scale_sets: Sequence[OwnerRow], lost: Lost) -> list[InstanceRow]:
-        """The IP configurations of the instances of scale sets."""
+        """Return the IP configurations of the instances of scale sets."""
         found: list[InstanceRow] = []
         for each, rows in self._each(scale_sets, self._interfaces, "interfaces"):
             if isinstance(rows, SourceFailed):
@@ -160,6 +160,6 @@ class Details:
 
 
 def _ends(rows: Iterable[_Connection]) -> tuple[Peering, ...]:
-    """A hub's connections as peerings. They have no state of their own; one that is listed is connected."""
+    """Return a hub's connections as peerings. They have no state of their own; one that is listed is connected."""
     ends = [(row.name, row.properties.remote_virtual_network) for row in rows]
     return tuple(Peering(name, end.id, "Connected") for name, end in ends if end)

@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 
 def endpoints(rows: Rows) -> list[Endpoint]:
-    """Everything with an address, of all kinds."""
+    """Return everything with an address, of all kinds."""
     public = {key(row.id): row for row in rows.public}
     of_type: dict[str, list[q.ConfigurationRow]] = {}
     for row in rows.configurations:
@@ -73,7 +73,7 @@ Public = Mapping[str, q.PublicRow]
 
 
 def _methods(row: q.ConfigurationRow, public: Public) -> dict[str, Any]:
-    """What several kinds tell of an IP configuration: the public address next to it, and how both were chosen."""
+    """Return what several kinds tell of an IP configuration: its public address, and how both were chosen."""
     there = public.get(key(row.public_id or ""))
     return {
         "public_ip": there.ip_address if there else None,
@@ -93,7 +93,7 @@ def _sized(source: str, kind: str, row: q.ConfigurationRow, public: Public) -> E
 
 
 def _gateway(row: q.ConfigurationRow, public: Public) -> Endpoint:
-    """A gateway's configuration; the address that shows is the one with which it speaks BGP."""
+    """Return a gateway's configuration; the address that shows is the one with which it speaks BGP."""
     bgp = {key(each.configuration_id): each.addresses for each in row.bgp_peers or ()}
     addresses = bgp.get(key(row.configuration_id or "")) or ()
     metadata = {"kind": "Virtual Network Gateway", "type": row.gateway_type, **_methods(row, public)}
@@ -101,7 +101,7 @@ def _gateway(row: q.ConfigurationRow, public: Public) -> Endpoint:
 
 
 def _app_gateways(rows: Iterable[q.ConfigurationRow], public: Public) -> list[Endpoint]:
-    """The private frontends of application gateways, each with the public address of the same gateway."""
+    """Return the private frontends of application gateways, each with the public address of the same gateway."""
     rows = list(rows)
     outside = {key(row.id): row for row in rows if row.public_id}
     found = []
@@ -123,7 +123,7 @@ def _balancer(row: q.ConfigurationRow, public: Public) -> Endpoint:
 def _machines(
     machines: Iterable[q.MachineRow], interfaces: Iterable[q.ConfigurationRow], public: Public
 ) -> list[Endpoint]:
-    """Machines, a row for each address; one whose interfaces cannot be read has a row without."""
+    """Return machines, a row for each address; one whose interfaces cannot be read has a row without."""
     by_interface: dict[str, list[q.ConfigurationRow]] = {}
     for row in interfaces:
         by_interface.setdefault(key(row.id), []).append(row)
@@ -138,7 +138,7 @@ def _machines(
 
 
 def _instance(row: q.InstanceRow) -> Endpoint:
-    """An instance of a scale set; everything but its address is in its id."""
+    """Return an instance of a scale set; everything but its address is in its id."""
     instance = row.machine_id or row.id.partition("/networkInterfaces/")[0]
     set_id, _, number = instance.partition("/virtualMachines/")
     name, parts = set_id.rpartition("/")[2], instance.split("/")
@@ -149,7 +149,7 @@ def _instance(row: q.InstanceRow) -> Endpoint:
 
 
 def _service(row: q.ServiceRow) -> list[Endpoint]:
-    """An API Management service: its private addresses, each with the public one in the same place of its list."""
+    """Return an API Management service: each private address with the public one in the same place of its list."""
     pairs = list(zip_longest(row.private_ips or (), row.public_ips or ())) or [(None, None)]
     return [
         _endpoint("apim", row, a, row.subnet_id, {"kind": "API Management", "vnet_type": row.vnet_type, "public_ip": p})
@@ -160,7 +160,7 @@ def _service(row: q.ServiceRow) -> list[Endpoint]:
 def _private_endpoints(
     interfaces: Iterable[q.ConfigurationRow], owners: Iterable[q.OwnerRow], factories: Iterable[q.OwnerRow]
 ) -> list[Endpoint]:
-    """Private endpoints under the name of what they lead to; one that leads to nothing visible is orphaned."""
+    """Return private endpoints under the name of what they lead to; without a visible target one is orphaned."""
     led: dict[str, list[tuple[str, Resource]]] = {}
     for source, rows in (("pe", owners), ("df", factories)):
         for owner in rows:
@@ -188,7 +188,7 @@ _HUB_GATEWAYS = {
 
 
 def _hub_thing(row: q.HubThingRow) -> list[Endpoint]:
-    """A firewall with its one address, or a gateway with one for each of its configurations. The hub is its network."""
+    """Return a firewall with its one address, or a gateway with one a configuration. The hub is its network."""
     if row.type == q.FIREWALL:
         public = [each.get("address") for each in row.public_ips or ()]
         return [_in_hub(row, row.private_ip, {"kind": "vHub Firewall", "sku": row.sku_name, "public_ip": public})]

@@ -38,7 +38,7 @@ class _Table(msgspec.Struct):
 
 
 def rows(arm: Arm, query: str, subscriptions: Sequence[str], into: type[list[T]]) -> list[T]:
-    """Every row. Raises SourceFailed."""
+    """Return every row. Raises SourceFailed."""
     options: dict[str, Any] = {"$top": PAGE, "resultFormat": "objectArray"}
     body = {"subscriptions": list(subscriptions), "query": query, "options": options}
     found: list[T] = []

@@ -22,7 +22,7 @@ APP_GATEWAY = "AGW"
 def networks(
     vnets: Iterable[VnetRow], subnets: Iterable[SubnetRow], peerings: Iterable[PeeringRow], hubs: Iterable[HubRow]
 ) -> dict[str, Network]:
-    """Every network by `key(id)`; a hub's connections are not in these rows."""
+    """Return every network by `key(id)`; a hub's connections are not in these rows."""
     inner: dict[str, list[Subnet]] = {}
     for row in subnets:
         inner.setdefault(key(row.network_id), []).append(subnet(row))
@@ -39,7 +39,7 @@ def _vnet(row: VnetRow, subnets: tuple[Subnet, ...], peerings: tuple[Peering, ..
 
 
 def _hub(row: HubRow) -> Network:
-    """A hub; its WAN's name is the end of the WAN's id."""
+    """Return a hub; its WAN's name is the end of the WAN's id."""
     return Network(
         row.id,
         row.name,
@@ -55,7 +55,7 @@ def _hub(row: HubRow) -> Network:
 
 
 def subnet(row: SubnetRow) -> Subnet:
-    """A subnet, whether Azure gives it one prefix or a list of them (README of the ARM fixtures, oddity 15)."""
+    """Return a subnet, whether Azure gives it one prefix or a list of them (README of the ARM fixtures, oddity 15)."""
     listed = row.prefixes or ([row.prefix] if row.prefix else [])
     name = row.name or row.id.rpartition("/")[2]
     kind = KINDS.get(name.lower()) or (APP_GATEWAY if row.gateway_count else None)
@@ -68,7 +68,7 @@ def _peering(row: PeeringRow) -> Peering:
 
 
 def prefixes(texts: Iterable[str] | None) -> tuple[Prefix, ...]:
-    """Prefixes out of what Azure says; what is none is left out, for it holds no address."""
+    """Return the prefixes in what Azure says; what is none is left out, for it holds no address."""
     return tuple(prefix for text in texts or () if (prefix := _prefix(text)) is not None)
 
 

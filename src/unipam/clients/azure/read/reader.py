@@ -81,7 +81,7 @@ class Answers:
         self.failures: list[SourceFailed] = []
 
     def fail(self, error: SourceFailed, what: str, batch: Sequence[str], serves: Sequence[str]) -> None:
-        """Part of the answer could not be had."""
+        """Note that part of the answer could not be had."""
         self.failures.append(error)
         self.problems.append(f"{what} of {_named(batch)}: {error.message}")
         self.lost |= {(subscription.lower(), each) for subscription in batch for each in serves}
@@ -109,7 +109,7 @@ class Reader:
         self._arm.close()
 
     def read(self, previous: Snapshot) -> Snapshot:
-        """Everything as it is now. Raises SourceFailed when nothing at all could be read."""
+        """Read everything as it is now. Raises SourceFailed when nothing at all could be read."""
         taken = self._now()
         known = [row for row in self._arm.every(PATH, VERSION, list[SubscriptionRow]) if row.readable]
         ids = [row.id for row in known]
@@ -128,7 +128,7 @@ class Reader:
         )
 
     def _ask(self, pool: ThreadPoolExecutor, ids: Sequence[str]) -> Answers:
-        """Every listing of every batch."""
+        """Return every listing of every batch."""
         answers = Answers()
         asked: list[tuple[str, Sequence[str], Future[list[Any]]]] = []
         for start in range(0, len(ids), graph.BATCH):
@@ -144,7 +144,7 @@ class Reader:
         return answers
 
     def _complete(self, pool: ThreadPoolExecutor, answers: Answers, previous: Snapshot) -> dict[str, Network]:
-        """What only the Resource Manager tells: connections of hubs, subnets of large networks, and the like."""
+        """Return what only the Resource Manager tells: connections of hubs, subnets of large networks, and the like."""
         rows = answers.rows
         found = networks(rows["vnets"], rows["subnets"], rows["peerings"], rows["hubs"])
         counts = {row.id: row.subnet_count or 0 for row in rows["vnets"]}
@@ -158,7 +158,7 @@ class Reader:
 
 
 def _kept_networks(fresh: dict[str, Network], previous: Snapshot, lost: set[tuple[str, str]]) -> dict[str, Network]:
-    """The networks read now, and those of before in subscriptions that could not be read."""
+    """Return the networks read now, and those of before in subscriptions that could not be read."""
 
     def is_lost(network: Network) -> bool:
         return (network.subscription.lower(), NETWORKS) in lost
@@ -168,7 +168,7 @@ def _kept_networks(fresh: dict[str, Network], previous: Snapshot, lost: set[tupl
 
 
 def _kept_endpoints(answers: Answers, previous: Snapshot) -> Iterator[Endpoint]:
-    """The endpoints read now, and those of before where a listing that they need could not be read.
+    """Yield the endpoints read now, and those of before where a listing that they need could not be read.
 
     What a private endpoint leads to may be anywhere: without all answers none can be told from an orphaned one.
     """

@@ -41,12 +41,12 @@ class SubscriptionRow(msgspec.Struct):
 
     @property
     def readable(self) -> bool:
-        """Whether there is still anything in it."""
+        """Tell whether there is still anything in it."""
         return self.state.lower() != "deleted"
 
 
 def subscriptions(rows: Iterable[SubscriptionRow], groups: Iterable[GroupRow]) -> list[Subscription]:
-    """The subscriptions, with the management group of each where that is known."""
+    """Return the subscriptions, with the management group of each where that is known."""
     by_id = {group.subscription.lower(): group for group in groups}
     return [_subscription(row, by_id.get(row.id.lower())) for row in rows]
 

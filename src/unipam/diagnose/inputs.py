@@ -1,7 +1,7 @@
 """Inputs as they come: files, directories, rotated and compressed logs, standard input, told apart and opened.
 
 Gives byte chunks that end at a line end. What the bytes mean is not looked at, except for the magic of a compression
-and the byte-order mark of UTF-16 (what PowerShell's ``>`` writes on Windows nodes).
+and the byte-order mark of UTF-16 (what PowerShell's `>` writes on Windows nodes).
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
+from unipam.model.errors import UnreadableInput
+
 CHUNK = 1 << 20
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
 
-_NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
+NOT_SOURCES = (".meta.json", ".db-wal", ".db-shm", ".db-reserve")
 """Files beside a source that are none: a description of an excerpt, and what SQLite keeps beside a database."""
 
 _LEASE_NAME = re.compile(r"^(?:\d+\.){3}\d+$|^[0-9a-fA-F_]*[:_][0-9a-fA-F:_.]+$")
@@ -32,13 +34,9 @@ _ROTATED = re.compile(r"^(?P<stem>.+?\.log)(?:\.(?P<number>\d+))?(?P<packed>\.gz
 _DATED = re.compile(r"^(?P<stem>.+?)-(?P<date>\d{4}-?\d\d-?\d\d[^/]*?)\.log(?P<packed>\.gz)?$")
 
 
-class Unreadable(Exception):
-    """An input that cannot be read: ``path`` and the system's reason."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+def unreadable(path: str, reason: str) -> UnreadableInput:
+    """Return the error of an input that cannot be read, with the system's or our own reason."""
+    return UnreadableInput(f"{path}: {reason}", path=path, reason=reason)
 
 
 class Reader(Protocol):
@@ -48,26 +46,26 @@ class Reader(Protocol):
 
 
 def is_lease_directory(path: Path) -> bool:
-    """Whether a directory is one host-local network: it holds files named like addresses, or host-local's own names."""
+    """Tell whether a directory is one host-local network: it holds files named like addresses, or host-local's own."""
     try:
         names = [entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)]
     except OSError as error:
-        raise Unreadable(str(path), error.strerror or "cannot be read") from None
+        raise unreadable(str(path), error.strerror or "cannot be read") from None
     return any(name == "lock" or name.startswith("last_reserved_ip.") or _LEASE_NAME.match(name) for name in names)
 
 
 def expand(paths: list[str]) -> list[Path]:
-    """Every file, and every host-local directory, under the given paths; rotated logs oldest first.
+    """Return every file, and every host-local directory, under the given paths; rotated logs oldest first.
 
-    Raises ``Unreadable`` for a path that does not exist, cannot be listed, or need never end.
+    Raises `UnreadableInput` for a path that does not exist, cannot be listed, or need never end.
     """
     found: list[Path] = []
     for text in paths:
         path = Path(text)
         if not path.exists():
-            raise Unreadable(text, "no such file or directory")
+            raise unreadable(text, "no such file or directory")
         if kind := never_ends(path):
-            raise Unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
+            raise unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
         found.extend(_under(path) if path.is_dir() else [path])
     return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
 
@@ -87,7 +85,7 @@ def _under(path: Path) -> Iterator[Path]:
         yield path
         return
     for entry in sorted(path.iterdir()):
-        if entry.name.endswith(_NOT_SOURCES):
+        if entry.name.endswith(NOT_SOURCES):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _under(entry)
@@ -97,7 +95,7 @@ def _under(path: Path) -> Iterator[Path]:
 
 @functools.lru_cache(maxsize=256)
 def log_group(name: str) -> str:
-    """The name that a log and its rotated parts share, by the path of one of them."""
+    """Return the name that a log and its rotated parts share, by the path of one of them."""
     path = Path(name)
     match = _ROTATED.match(path.name)
     if match:
@@ -117,9 +115,9 @@ def _reading_order(path: Path) -> tuple[str, int, str, int]:
 
 @contextlib.contextmanager
 def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
-    """The input as plain bytes, and a function that tells how far into the file it is. None is standard input.
+    """Open an input as plain bytes, with a function that tells how far it is read. None is standard input.
 
-    Raises ``Unreadable`` when it cannot be opened.
+    Raises `UnreadableInput` when it cannot be opened.
     """
     if path is None:
         yield _unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
@@ -127,7 +125,7 @@ def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise Unreadable(str(path), error.strerror or "cannot be opened") from None
+        raise unreadable(str(path), error.strerror or "cannot be opened") from None
     with file:
         yield _unpacked(file), file.tell if file.seekable() else lambda: 0
 
@@ -156,7 +154,7 @@ class _Recoded:
 
 
 class Chunks:
-    """The input in pieces that end at a line end. ``problem`` tells, afterwards, why reading stopped early."""
+    """The input in pieces that end at a line end. `problem` tells, afterwards, why reading stopped early."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

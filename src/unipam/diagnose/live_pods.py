@@ -1,4 +1,4 @@
-"""Who lives: pods and their addresses as lists of them say, and what follows when two have one address."""
+"""Pods that run, with their addresses, as lists of them say, and which addresses two of them have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ON_THE_HOST = re.compile(
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """A pod as a list shows it. *address* is "" for one that has none."""
+    """A pod as a list shows it. `address` is "" for one that has none."""
 
     name: str
     address: str
@@ -31,7 +31,7 @@ class Pod(msgspec.Struct, frozen=True):
     """It uses the address of its node (hostNetwork)."""
 
 
-class Living:
+class LivePods:
     """The pods that lists have named, by address."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Living:
         self.count = 0
 
     def see(self, pod: Pod) -> None:
-        """A list names a pod."""
+        """Record that a list names a pod."""
         self.count += 1
         if pod.on_host or _ON_THE_HOST.search(pod.name):
             self.host(pod.address)
@@ -49,19 +49,19 @@ class Living:
             self._by_address.setdefault(pod.address, {})[(pod.where.file, pod.name.rpartition("/")[2])] = pod
 
     def host(self, address: str) -> None:
-        """An address is a node's own."""
+        """Record that an address is a node's own."""
         if address:
             self._hosts.add(address)
 
     def of(self, address: str) -> str:
-        """The name of a pod that has the address, "" when no list says so."""
+        """Return the name of a pod that has the address, "" when no list says so."""
         return next((pod.name for pod in self._by_address.get(address, {}).values()), "")
 
     def __bool__(self) -> bool:
         return bool(self._by_address)
 
     def shared(self) -> list[tuple[str, list[Pod]]]:
-        """Addresses that several running pods of one list have, and that are no node's own."""
+        """Return the addresses that several running pods of one list have, and that are no node's own."""
         found = []
         for address, pods in self._by_address.items():
             lists = Counter(file for file, _ in pods)

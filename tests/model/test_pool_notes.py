@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unipam.addr.prefix import LINE_LAST
-from unipam.ledger.pools import describe, recall
+from unipam.model.pool_notes import describe, recall
 from unipam.model.records import Pool, PoolRange
 
 addresses = st.integers(0, LINE_LAST)

@@ -1,4 +1,4 @@
-"""Claims that come together, as the stretches of addresses that they take up. For stores that write in bulk."""
+"""The runs of addresses that claims take up together, for stores that write in bulk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _place = itemgetter(0, 1)
 """A claim's parent and first address."""
 
 
-def stretches(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
-    """The addresses of the claims under each parent as few stretches. Raises Overlap when two of them share any."""
+def runs_of(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
+    """Return the claimed addresses under each parent as few ranges. Raises Overlap when two claims share any."""
     found: list[tuple[int, int, int]] = []
     before = (0, 0, 0)
     for claim in sorted((each for each in claims if each.parent), key=_place):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unipam.diagnose import Unreadable, diagnose, diagnose_bytes
+from unipam.diagnose import UnreadableInput, diagnose, diagnose_bytes
+from unipam.diagnose.inputs import Chunks, expand
 from unipam.diagnose.node import node_paths
-from unipam.diagnose.source import Chunks, expand
 
 LINE = b"2025/03/05 18:16:10 [1] [ipam] Address request completed with address:10.0.0.5/16\n"
 
@@ -59,7 +59,7 @@ def test_a_cut_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 
 
 def test_a_missing_path_is_named() -> None:
-    with pytest.raises(Unreadable, match=r"/no/such/place: no such file or directory"):
+    with pytest.raises(UnreadableInput, match=r"/no/such/place: no such file or directory"):
         diagnose(["/no/such/place"])
 
 
@@ -68,7 +68,7 @@ def test_what_need_never_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "zero").symlink_to("/dev/zero")
     (tmp_path / "log").write_bytes(LINE)
     for path, kind in ((tmp_path / "fifo", "a FIFO"), (tmp_path / "zero", "a device"), (Path("/dev/zero"), "a device")):
-        with pytest.raises(Unreadable, match=f"{path}: is {kind}, which need never end: name a file"):
+        with pytest.raises(UnreadableInput, match=f"{path}: is {kind}, which need never end: name a file"):
             expand([str(path)])
     assert expand([str(tmp_path)]) == [tmp_path / "log"], "met in a directory, it is left out"
 

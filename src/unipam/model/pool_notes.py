@@ -1,4 +1,4 @@
-"""What a ledger knows of its pools: how a configuration described them last, and how full they are."""
+"""The note in which a ledger keeps the pools of a space, as a configuration described them last."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from unipam.addr.prefix import parse_address
 from unipam.model.records import Pool, PoolRange
 
 
+def pools_note(parent: int) -> str:
+    """Return the key of the note that describes a space's pools."""
+    return f"pools/{parent}"
+
+
 def describe(pools: tuple[Pool, ...]) -> str:
-    """The pools as JSON, for the ledger's note."""
+    """Return the pools as JSON, for the ledger's note."""
     return msgspec.json.encode([[_range(r) for r in pool.ranges] for pool in pools]).decode()
 
 
@@ -20,7 +25,7 @@ def _range(span: PoolRange) -> dict[str, object]:
 
 
 def recall(note: str) -> tuple[Pool, ...]:
-    """The pools that a note describes."""
+    """Return the pools that a note describes."""
     return tuple(
         Pool(number, tuple(_recall_range(span) for span in ranges))
         for number, ranges in enumerate(msgspec.json.decode(note) if note else [])
