@@ -100,6 +100,15 @@ def test_release_shows_asks_and_journals(data_dir: Path) -> None:
     assert (entry["reason"], entry["actor"].split()[0]) == ("released by hand", "cli")
 
 
+def test_release_by_hand_works_for_a_user_without_a_name(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # the agent's image has no /etc/passwd
+    assert run("lease", "release", "c2", "--yes", "--data-dir", data_dir).exit_code == 0
+    (entry, *_) = json.loads(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
+    assert entry["actor"] == f"cli {os.getuid()}"
+
+
 def test_what_is_not_there_is_said_with_the_way_on(data_dir: Path, tmp_path: Path) -> None:
     missing = run("lease", "show", "c9", "--data-dir", data_dir)
     assert missing.exit_code == 1

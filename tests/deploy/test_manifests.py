@@ -288,6 +288,7 @@ def test_the_agent_sees_namespaces_come_and_go() -> None:
     assert run == {"name": "run", "mountPath": "/run", "mountPropagation": "HostToContainer"}
     assert pod(agent)["hostPID"]
     assert main_container(agent)["securityContext"]["capabilities"]["add"] == ["SYS_PTRACE"]
+    assert "ln -s /run /image/var/run" in DOCKERFILE, "containerd names them below /var/run"
 
 
 def test_a_node_has_two_agents_for_a_moment_and_never_none() -> None:

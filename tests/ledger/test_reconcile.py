@@ -86,7 +86,9 @@ def using(*addresses: int) -> World:
         (lease(sandbox=100.0), using(A + 1), "doubt"),
         (lease(), using(A), "alive"),
         (lease(boot=1), using(A), "gone"),
-        (lease(netns="/run/netns/b", inode=7), using(A), "gone"),
+        (lease(netns="/run/netns/b", inode=7), using(A), "doubt"),
+        (lease(netns="/run/netns/b", inode=7), using(A + 1), "gone"),
+        (lease(netns="/run/netns/a", inode=8), using(A), "doubt"),
         (lease(pod="/podman", netns="/run/netns/a", inode=7), told(asked=9000.0, began=100.5), "alive"),
     ],
 )
@@ -129,6 +131,13 @@ def test_a_namespace_that_comes_back_is_spared(ledger: Ledger) -> None:
     seen, _ = reclaim(ledger, world(), {})
     back = World(2, {**THERE, "/run/netns/b": 7}.get)
     assert reclaim(ledger, back, seen) == ({}, [])
+    assert held(ledger) == [A, A + 1]
+
+
+def test_an_address_that_a_process_has_is_not_freed_where_its_namespace_does_not_show(ledger: Ledger) -> None:
+    """As in a container that sees the host's processes, but not the place where the runtime keeps namespaces."""
+    seen, _ = reclaim(ledger, world(), {})
+    assert reclaim(ledger, using(A), seen) == ({}, [])
     assert held(ledger) == [A, A + 1]
 
 

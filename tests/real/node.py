@@ -91,12 +91,15 @@ class Node(Keeps):
         for name in others:
             (self.bin_dir / name).symlink_to(PLUGINS / name)
 
-    def start_agent(self, *options: str) -> subprocess.Popen[bytes]:
-        """An agent that listens already, and watches this node's ledger. Its log is a file below `root`."""
+    def start_agent(self, *options: str, by: Iterable[str] = ()) -> subprocess.Popen[bytes]:
+        """An agent that listens already, and watches this node's ledger; started `by` a program that becomes it.
+
+        Its log is a file below `root`.
+        """
         log = self.root / f"agent-{len(self.logs)}.log"
         self.logs.append(str(log))
         where = ["--socket", str(self.socket), "--data-dir", str(self.data_dir)]
-        command = [UNIPAM, "agent", *where, "--metrics", "", *options]
+        command = [*by, UNIPAM, "agent", *where, "--metrics", "", *options]
         with log.open("wb") as file:
             agent = subprocess.Popen(command, stderr=file)
         wait_until(lambda: b'"listening"' in log.read_bytes() or agent.poll() is not None)
@@ -104,9 +107,9 @@ class Node(Keeps):
         return agent
 
     @contextmanager
-    def agent(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    def agent(self, *options: str, by: Iterable[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
         """An agent for as long as the block lasts; it must end in good order."""
-        agent = self.start_agent(*options)
+        agent = self.start_agent(*options, by=by)
         try:
             yield agent
         finally:

@@ -83,6 +83,29 @@ def test_sandboxes_that_die_with_their_namespaces(
         assert any(reason == f"its network namespace {path} is gone" for path in gone)
 
 
+BLIND = ("unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /run/netns; exec "$@"', "sh")
+"""Starts what sees the processes, but not where network namespaces are kept: a container that lacks a mount."""
+
+
+def test_an_address_in_use_stays_though_no_namespace_shows(node: Node, namespace: Callable[[], str]) -> None:
+    living, dead = namespace(), namespace()
+    for name in (living, dead):
+        add(node, name, name)
+    address = {container: address for address, container in node.held().items()}[living]
+    subprocess.run(["ip", "-n", living, "address", "add", address, "dev", "lo"], check=True)
+    with subprocess.Popen(["nsenter", f"--net=/run/netns/{living}", "sleep", "1000"]) as process:
+        try:
+            with node.agent(*SWEEP, by=BLIND):
+                wait_until(lambda: dead not in node.held().values())
+                assert node.held() == {address: living}
+                process.kill()
+                process.wait()
+                wait_until(lambda: node.held() == {})
+        finally:
+            process.kill()
+    assert reasons(node)[dead] == f"its network namespace /run/netns/{dead} is gone"
+
+
 def forget(containerd: Containerd) -> None:
     """A containerd that has ended will know nothing of its sandboxes."""
     for part in ("io.containerd.metadata.v1.bolt", "io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task"):

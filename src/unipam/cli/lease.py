@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
+from unipam.cli import user
 from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.ledger import reads
@@ -94,7 +93,7 @@ def release(what: str, dry_run: bool, yes: bool, no_cooldown: bool, data_dir: st
     if not yes:
         click.confirm(f"Release {len(held)} lease(s)?", abort=True, err=True)
     for _, claim in held:
-        ledger.release_claim(claim, "released by hand", f"cli {getpass.getuser()}", force=no_cooldown)
+        ledger.release_claim(claim, "released by hand", f"cli {user.name()}", force=no_cooldown)
     click.echo(f"released {len(held)} lease(s)", err=True)
 
 

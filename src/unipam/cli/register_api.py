@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
+from unipam.cli import user
 from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Local:
         from unipam.server.direct import Direct
 
         self._database = database
-        self._direct = Direct(database, f"os:{_user()}")
+        self._direct = Direct(database, f"os:{user.name()}")
         self._application: Application | None = None
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -102,17 +102,8 @@ class Local:
         if self._application is None:
             from unipam.server.local import Application
 
-            self._application = Application(self._database, f"os:{_user()}")
+            self._application = Application(self._database, f"os:{user.name()}")
         return self._application
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 class Api:

@@ -5,6 +5,7 @@
 | handed out in boot n               | this is boot n+1 or later                          | gone: rebooted      |
 | a namespace that was seen          | its path leads nowhere                             | gone: no namespace  |
 | a namespace that was seen          | its path leads to another namespace                | gone: replaced      |
+| the same                           | a process has the address in its network           | in doubt: shown     |
 | a CRI sandbox that its runtime has forgotten | nobody is in its namespace               | gone: unknown there |
 | a CRI sandbox that its runtime has forgotten | somebody is, or may be, in its namespace | in doubt            |
 | the same, and its namespace was never seen | a process has its address in its network   | in doubt            |
@@ -141,10 +142,10 @@ def judge(claim: Claim, world: World) -> Verdict:
     now = world.inode(netns) if netns else None
     if seen and now == HIDDEN:
         return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
-    if seen and now is None:
-        return Verdict("gone", f"its network namespace {netns} is gone")
     if seen and now != seen:
-        return Verdict("gone", f"its network namespace {netns} is another one now")
+        return Verdict(
+            *_lost(claim.first, f"its network namespace {netns} is {'another one now' if now else 'gone'}", world)
+        )
     asked = known.get("sandbox")
     if isinstance(asked, float) and world.runtime:
         forgotten = world.runtime.has_forgotten(claim.owner.holder, asked)
@@ -152,6 +153,12 @@ def judge(claim: Claim, world: World) -> Verdict:
     if seen or claim.first in world.addresses():
         return ALIVE
     return Verdict("doubt", "nothing is known about its network namespace, and no process has the address")
+
+
+def _lost(address: int, what: str, world: World) -> tuple[str, str]:
+    if address in world.addresses():  # where the runtime's paths do not show, every container's would be gone
+        return "doubt", f"{what}, but a process has its address"
+    return "gone", what
 
 
 def _forgotten(address: int, netns: str, namespace: int | None, world: World) -> tuple[str, str]:
