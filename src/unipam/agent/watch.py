@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from unipam.agent.log import Log
-from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
 from unipam.ledger.reconcile import Suspect
 from unipam.model import facts
@@ -46,7 +45,7 @@ class Watch:
             "outcome": outcome,
             "ms": round(seconds * 1000, 3),
         }
-        if pod := attachment.pod(attachment.arguments(call)):
+        if pod := call.arguments.pod:
             line["pod"] = pod
         line.update(given.facts)
         self._log.write(line)

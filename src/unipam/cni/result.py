@@ -21,11 +21,15 @@ class Ip(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an ADD answers. Routes are objects as the configuration has them; dns is {} when there is none."""
+    """What an ADD answers. Routes are objects as the configuration has them; dns is {} when there is none.
+
+    `version` is the one it is rendered for, where that is not the configuration's.
+    """
 
     ips: tuple[Ip, ...]
     routes: tuple[dict[str, object], ...] = ()
     dns: Mapping[str, object] = MappingProxyType({})
+    version: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +45,7 @@ def print_json(document: object) -> bytes:
 
 def render(result: Result, version: str) -> bytes:
     """The result in the shape of the version. Raises BadConfig when the shape cannot hold it."""
+    version = result.version or version
     if version >= "1.0.0":
         return print_json(_newest(result, version))
     return print_json(_oldest(result, version) if version < "0.3.0" else _middle(result, version))

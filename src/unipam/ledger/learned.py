@@ -65,15 +65,24 @@ class Learned(NamedTuple):
     boot: int = 0
     pools: tuple[LearnedPool, ...] = ()
 
+    def __hash__(self) -> int:
+        """Hash what is quickly hashed; few differ in nothing else, and these are compared."""
+        return hash((self.boot, len(self.pools)))
+
     def find(self, name: str) -> LearnedPool | None:
         """The pool of this network, written canonically."""
         return next((pool for pool in self.pools if pool.name == name), None)
 
     def holding(self, address: int) -> LearnedPool | None:
         """The pool that an address is of; of one that vanished, the pool in whose network it lies."""
-        near = [p for p in self.pools if p.network.first <= address <= p.network.last]
-        own = (p for p in near if any(r.first <= address <= r.last for r in p.addresses))
-        return next(own, near[0] if near else None)
+        near = None
+        for pool in self.pools:  # no generators: this stands in the path of every call
+            if pool.network.first <= address <= pool.network.last:
+                for first, last in pool.addresses:
+                    if first <= address <= last:
+                        return pool
+                near = near or pool
+        return near
 
 
 def encode(learned: Learned) -> str:

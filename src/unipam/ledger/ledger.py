@@ -7,74 +7,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from unipam.addr.prefix import Range, format_address
 from unipam.ledger import given_back
-from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
+from unipam.ledger.change import (
+    Allocation,
+    Change,
+    Inherit,
+    Inheritance,
+    View,
+    journal,
+    let_go,
+    nothing,
+    serve,
+    still_held,
+    thaw,
+)
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale, StoreFull
-from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
-from unipam.store.api import Store, Tx
+from unipam.model.records import HELD, Claim, Owner, Pool, PoolRange, Request
+from unipam.store.api import Store
 from unipam.store.reserve import where_full
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-THAW_BATCH = 64
-"""How many ended cooldowns one allocation clears away at the most, so that none pays for all."""
-
-
-class Allocation(NamedTuple):
-    """What an owner holds after its request, one claim a pool; `new` says whether this request made it so."""
-
-    claims: tuple[Claim, ...]
-    new: bool = True
-
-
-Plan = Callable[[Tx, int], Request]
-"""What an owner's request becomes, for a dialect that must look at the space first to say so."""
-
-
-class View:
-    """The claims under one parent, as the rules ask for them.
-
-    Where it is known how an owner stands there, only that owner may be asked for, and what it lacks is not looked up.
-    """
-
-    def __init__(self, tx: Tx, parent: int, standing: Standing | None = None) -> None:
-        self._tx = tx
-        self._parent = parent
-        self._standing = standing
-
-    def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        if self._standing is not None and not self._standing.holding:
-            return ()
-        return _held(self._tx.claims_of(self._parent, owner.holder), owner)
-
-    def claim_at(self, first: int) -> Claim | None:
-        return self._tx.claim_at(self._parent, first)
-
-    def gap(self, first: int, last: int) -> int | None:
-        return self._tx.gap(self._parent, first, last)
-
-    def cursor(self, number: int) -> int | None:
-        return self._tx.cursor(self._parent, number)
-
-    def fence(self, owner: Owner) -> float:
-        return self._tx.fence(self._parent, owner) if self._standing is None else self._standing.fence
-
-    def cooling(self, first: int, last: int) -> Claim | None:
-        return self._tx.cooling(self._parent, first, last)
-
-
-def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
-    """What exactly this owner holds; failing that, what is held in the name of the holder alone.
-
-    Such records stem from host-local before 0.8.0, and stand for any interface (spec cni-and-host-local §2.5).
-    """
-    held = [c for c in claims if c.state == HELD]
-    return [c for c in held if c.owner.interface == owner.interface] or [c for c in held if not c.owner.interface]
 
 
 def freeing(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
@@ -104,49 +61,22 @@ class Ledger:
         space: str,
         request: Request,
         *,
-        plan: Plan | None = None,
-        choose: rules.Choose | None = None,
         inherit: Inherit = nothing,
         pools: str = "",
     ) -> Allocation:
-        """One address of each pool for the owner, all or none. `pools` describes them, for `pool show`.
+        """Hand out one address of each pool to the owner, all or none. `pools` describes them, for `pool show`.
 
         Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
         """
         with Change(self, space, inherit, request.owner) as (tx, standing, now):
             parent = standing.space
-            for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH) if standing.cooling else ():
-                thaw(tx, claim, now)
-            request = plan(tx, parent) if plan else request
-            decision = rules.decide(View(tx, parent, standing), request, choose)
-            if decision.held:
-                # The same call asks again because it heard nothing; another one's predecessor may have heard.
-                own = all(claim.call == request.call != "" for claim in decision.held)
-                if own and not request.last:  # asked long ago, of one who slept: the caller has its answer from another
-                    return Allocation(decision.held, new=False)
-                return Allocation(tuple(repeat(tx, claim, request, now) for claim in decision.held), new=own)
-            if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
+            allocation = serve(tx, standing, request, now)
+            described = not allocation.granted or not pools or self._pools.get(parent) == pools
+            if not described and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
-            allocation = Allocation(tuple([self._grant(tx, parent, request, grant, now) for grant in decision.grants]))
-        self._pools[parent] = pools
+        if not described:
+            self._pools[parent] = pools
         return allocation
-
-    def _grant(self, tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
-        if grant.broken is not None:
-            why = "its last owner asked for it" if grant.broken.owner == request.owner else "no other address was free"
-            thaw(tx, grant.broken, now, why)
-        address, owner = grant.address, request.owner
-        generation = tx.record(
-            Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
-        )
-        claim = Claim(
-            parent, address, address, LEASE, owner, HELD, now, None, generation, request.boot, request.cooldown,
-            request.call, request.details,
-        )  # fmt: skip
-        number = tx.insert(claim)
-        if grant.pool.cursor >= 0:
-            tx.set_cursor(parent, grant.pool.cursor, address)
-        return claim._replace(id=number)
 
     @freeing
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)

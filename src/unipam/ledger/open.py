@@ -11,7 +11,8 @@ from typing import cast
 
 from unipam.ledger import nodes
 from unipam.ledger.ledger import Ledger
-from unipam.model.errors import StoreBroken, UnipamError
+from unipam.model.errors import BadConfig, StoreBroken, UnipamError
+from unipam.store.api import Tx
 from unipam.store.reserve import where_full
 from unipam.store.sqlite import EMPTIED, SqliteStore, damaged
 
@@ -31,6 +32,17 @@ def began(pid: int | str) -> float:
     with open(f"/proc/{pid}/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def locate(data_dir: str, cwd: str) -> str:
+    """Return a data directory as a caller in `cwd` means it. Raises BadConfig when that cannot be told."""
+    if "\0" in data_dir:
+        raise BadConfig("dataDir holds a NUL character, which no path can: give another")
+    if data_dir.startswith("/"):
+        return data_dir
+    if not cwd.startswith("/"):
+        raise BadConfig(f"dataDir {data_dir} is relative, and the caller's directory is gone: give an absolute path")
+    return os.path.normpath(os.path.join(cwd, data_dir))
 
 
 def started() -> float:
@@ -126,8 +138,7 @@ class Ledgers:
         _refuse_shared(directory, path)
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
-            where_full(lambda: nodes.remember(store), store.make_room)
-            boot = where_full(lambda: _number_boot(store), store.make_room)  # releases must know it too
+            boot = where_full(lambda: _introduce(store), store.make_room)  # releases must know it too
             return Ledger(store, time.time, boot)
         except BaseException:
             store.close()
@@ -199,19 +210,31 @@ def _above(directory: str) -> Iterator[str]:
         yield place
 
 
-def _number_boot(store: SqliteStore) -> int:
-    """This boot's number in the ledger: 2 for the first that used it, one more for each after it.
+def _introduce(store: SqliteStore) -> int:
+    """Let the ledger know the node's name and this boot; return the boot's number. Nearly always it knows both."""
+    now = boot_id()
+    with store.reading() as tx:
+        number, known = _boot(tx)
+        if known == now and nodes.is_known(tx):
+            return number
+    with store.transaction() as tx:
+        nodes.remember(tx)
+        return _number_boot(tx, now)
+
+
+def _boot(tx: Tx) -> tuple[int, str]:
+    """Return the number of the latest boot that the ledger knows, and the kernel's name for it."""
+    number, _, known = tx.note("boot").partition(" ")
+    return int(number or 1), known
+
+
+def _number_boot(tx: Tx, now: str) -> int:
+    """Return this boot's number in the ledger: 2 for the first that used it, one more for each after it.
 
     So there is a number, 1, for the boots before the first, of which leases may stem that are adopted.
     """
-    now = boot_id()
-    with store.reading() as tx:
-        number, _, known = tx.note("boot").partition(" ")
+    number, known = _boot(tx)
     if known == now:
-        return int(number)
-    with store.transaction() as tx:
-        number, _, known = tx.note("boot").partition(" ")
-        if known != now:
-            number = str(int(number or 1) + 1)
-            tx.set_note("boot", f"{number} {now}")
-        return int(number)
+        return number
+    tx.set_note("boot", f"{number + 1} {now}")
+    return number + 1

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.ledger import nodes, shortage
-from unipam.ledger.ledger import Ledger, View, pools_note
+from unipam.ledger.change import View
+from unipam.ledger.ledger import Ledger, pools_note
 from unipam.ledger.pools import recall
 from unipam.model import facts, rules
 from unipam.model.errors import Missing

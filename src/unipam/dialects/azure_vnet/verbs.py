@@ -10,22 +10,21 @@ import functools
 import os
 from collections.abc import Callable
 
-from unipam.cni import attachment, originals, protocol
-from unipam.cni.call import Answer, Call
+from unipam.cni import originals, protocol
+from unipam.cni.call import Call
 from unipam.cni.context import Context
-from unipam.cni.plugin import Plugin, Verb, failure
-from unipam.cni.protocol import Config
-from unipam.cni.result import Ip, Result, render
+from unipam.cni.plugin import Plugin, Reply, Verb, not_serving
+from unipam.cni.result import Result
 from unipam.dialects.azure_vnet import config as azure
 from unipam.dialects.azure_vnet import dialect, pools, textlog, warm
 from unipam.dialects.azure_vnet.config import Network
-from unipam.dialects.azure_vnet.pools import Plan
 from unipam.dialects.azure_vnet.site import Refreshed, Site
 from unipam.dialects.azure_vnet.textlog import Story
 from unipam.ledger import learned as learning
-from unipam.ledger import reconcile, refresh, shortage
+from unipam.ledger import refresh, relief
+from unipam.ledger.change import Allocation, Change, serve
 from unipam.ledger.learned import LearnedPool
-from unipam.ledger.ledger import Allocation
+from unipam.ledger.open import locate
 from unipam.model import facts
 from unipam.model.errors import (
     BadConfig,
@@ -43,14 +42,9 @@ _CURABLE = (Exhausted, Missing, Unmet)
 """Refusals that a source's newer answer may overcome."""
 
 
-@functools.cache
-def _loader(plugin: str) -> Callable[[Config], Network]:
-    return lambda config: azure.load(config.document, plugin)
-
-
-def _network(call: Call, config: Config) -> Network:
-    """The configuration. Raises BadConfig."""
-    return config.read(_loader(_plugin(call)))
+def _network(call: Call) -> Network:
+    """Return the configuration. Raises BadConfig."""
+    return call.config.read(azure.load, _plugin(call))
 
 
 def _plugin(call: Call) -> str:
@@ -61,38 +55,38 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"])
 
 
-def _logged(act: Callable[[Call, Config, Context, Story], Answer]) -> Verb:
-    """A verb that leaves a trace in the original's log, where that is wanted."""
+def _logged(act: Callable[[Call, Context, Story], Reply]) -> Verb:
+    """Make a verb leave a trace in the original's log, where that is wanted."""
 
-    def verb(call: Call, config: Config, context: Context) -> Answer:
-        story = Story(call.env, call.stdin, config.document, call.pid or os.getpid(), context.clock())
+    def verb(call: Call, context: Context) -> Reply:
+        story = Story(call.env, call.stdin, call.config.document, call.pid or os.getpid(), context.clock())
         try:
-            answer = act(call, config, context, story)
+            reply = act(call, context, story)
         except UnipamError as error:
             if not isinstance(error, StoreBusy) or context.may_wait:  # the call begins anew in a moment otherwise
                 story.error = error.message
                 textlog.write(story)
             raise
         textlog.write(story)
-        return answer
+        return reply
 
     return verb
 
 
-def _add(call: Call, config: Config, context: Context, story: Story) -> Answer:
-    network = _network(call, config)
-    directory = attachment.directory(call, network.data_dir)
+def _add(call: Call, context: Context, story: Story) -> Reply:
+    network = _network(call)
+    directory = locate(network.data_dir, call.cwd)
     warm.remember(directory, network.origin)
-    site = Site(network.origin, context, context.ledger(directory), directory, originals.wait)
+    site = Site(network.origin, context, context.ledgers.at(directory), directory, originals.wait)
     _take_time(site, network)
     story.begin(network, site)
     try:
-        served = _serve_fresh(call, site, network, story)
+        allocation, pool = _serve_fresh(call, site, network, story)
     except Exhausted as error:
-        shortage.record(site.ledger, site.space, _request(call, site, network), error)
+        relief.refuse(site.ledger, site.space, _request(call, site, network), error)
         raise
-    story.address, story.pool = served[0].claims[0].first, served[1]
-    return _granted(config, network, site, *served)
+    story.address, story.pool = allocation.claims[0].first, pool
+    return _granted(network, site, allocation, pool)
 
 
 def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
@@ -133,32 +127,37 @@ def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allo
 
 
 def _request(call: Call, site: Site, network: Network) -> Request:
-    """What a call asks, but for the pools."""
+    """Return what a call asks, but for the pools."""
     return Request(
         _owner(call), (), again=True, call=call.key, asked=call.asked, boot=site.ledger.boot,
-        details=attachment.details(call, reconcile.inode(call.env["CNI_NETNS"]), network=network.name),
-        last=call.last,
+        details=facts.write({"network": network.name, **call.facts}), last=call.last,
     )  # fmt: skip
 
 
 def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
     if network.space != azure.SPACE:
         raise Missing("Invalid address space")
-    request = _request(call, site, network)
-    plan = Plan(network, request, site.ledger.clock(), int.from_bytes(os.urandom(4), "big"))
-    attempt = functools.partial(
-        site.ledger.allocate, site.space, request, plan=plan, choose=plan.choose, inherit=site.inherit
-    )
+    dice = int.from_bytes(os.urandom(4), "big")
+    attempt = functools.partial(_attempt, site, network, _request(call, site, network), dice)
     try:
-        allocation = attempt()
+        if network.strict:  # the original looks for nothing that is gone
+            return attempt()
+        return relief.relieve(site.ledger, site.space, attempt, site.inherit, site.context.require_waiting)
     except Exhausted as error:
-        if plan.hopeless:
+        if not error.facts["ranges"]:
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
-        if plan.hopeless or network.strict:  # the original looks for nothing that is gone
-            raise
-        site.context.require_waiting("the pool is full: what is gone is looked for")
-        allocation = shortage.relieve(site.ledger, site.space, attempt, site.inherit)
-    pool = plan.learned.holding(allocation.claims[0].first)
+        raise
+
+
+def _attempt(site: Site, network: Network, request: Request, dice: int) -> tuple[Allocation, LearnedPool]:
+    """Hand out an address of what the space has learned by then. Raises Missing, Unmet, and what `serve` raises."""
+    with Change(site.ledger, site.space, site.inherit, request.owner) as (tx, standing, now):
+        learned = learning.settle(tx, standing.space, request.boot, now)
+        if not learned.pools:
+            raise Missing("Invalid address space", details=refresh.recall(tx, standing.space).error)
+        wanted = pools.wanted(learned, network)
+        allocation = serve(tx, standing, wanted.of(request), now, wanted.policy(dice))
+    pool = learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held
     return allocation, pool
 
@@ -180,9 +179,9 @@ def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) ->
         raise
 
 
-def _granted(config: Config, network: Network, site: Site, allocation: Allocation, pool: LearnedPool) -> Answer:
+def _granted(network: Network, site: Site, allocation: Allocation, pool: LearnedPool) -> Reply:
     def undo(own: Context) -> None:
-        there = site._replace(context=own, ledger=own.ledger(site.directory))
+        there = site._replace(context=own, ledger=own.ledgers.at(site.directory))
         there.ledger.undo(allocation, "the caller went away before it had the answer")
         there.save()
 
@@ -191,19 +190,18 @@ def _granted(config: Config, network: Network, site: Site, allocation: Allocatio
     except StoreBroken:
         site.ledger.undo(allocation, "the state file could not be written")
         raise
-    ip = Ip(*dialect.shown(allocation.claims[0].first, pool))
-    facts = {"network": config.name, "pool": pool.name, "addresses": [ip.address], "new": allocation.new}
-    shown = render(Result((ip,), dialect.routes(network, pool), dialect.DNS), network.version)
-    stdout = b"" if network.kind == "internal" else shown
-    return Answer(0, stdout, undo=undo if allocation.new else None, facts=facts)
+    ip = dialect.shown(allocation.claims[0].first, pool)
+    shown = {"network": network.name, "pool": pool.name, "addresses": [ip.address], "new": allocation.new}
+    result = Result((ip,), dialect.routes(network, pool), dialect.DNS, network.version)
+    return Reply(shown, None if network.kind == "internal" else result, undo if allocation.new else None)
 
 
-def _leniently(call: Call, config: Config) -> Network:
-    """The configuration, or as much of it as makes sense. Raises BadConfig only where it says `strict`."""
+def _leniently(call: Call) -> Network:
+    """Return the configuration, or as much of it as makes sense. Raises BadConfig only where it says `strict`."""
     try:
-        return _network(call, config)
+        return _network(call)
     except BadConfig:
-        network = azure.load_leniently(config.document, _plugin(call))
+        network = azure.load_leniently(call.config.document, _plugin(call))
         if network.strict:
             raise
         return network
@@ -211,15 +209,15 @@ def _leniently(call: Call, config: Config) -> Network:
 
 def _site(call: Call, network: Network, context: Context, *, make: bool = False) -> Site | None:
     """The place of a configuration; None when no ledger is there, nor a state of the original, nor one is to `make`."""
-    directory = attachment.directory(call, network.data_dir)
-    ledger = context.find_ledger(directory)
+    directory = locate(network.data_dir, call.cwd)
+    ledger = context.ledgers.find(directory)
     if ledger is None and (make or os.path.exists(network.origin.state_file)):
-        ledger = context.ledger(directory)
+        ledger = context.ledgers.at(directory)
     return None if ledger is None else Site(network.origin, context, ledger, directory, originals.wait)
 
 
-def _del(call: Call, config: Config, context: Context, story: Story) -> Answer:
-    network = _leniently(call, config)
+def _del(call: Call, context: Context, story: Story) -> Reply:
+    network = _leniently(call)
     site = _site(call, network, context, make=network.strict)
     if site is not None:
         _take_time(site, network)
@@ -228,7 +226,7 @@ def _del(call: Call, config: Config, context: Context, story: Story) -> Answer:
         _check_pool(site, network, story)
     gone = _release(call, site, network) if site else []
     story.released = tuple(claim.text for claim in gone)
-    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+    return Reply({"network": call.config.name, "addresses": [claim.text for claim in gone]})
 
 
 def _check_pool(site: Site, network: Network, story: Story) -> None:
@@ -260,42 +258,43 @@ def _release(call: Call, site: Site, network: Network) -> list[Claim]:
     return gone
 
 
-def _check(call: Call, config: Config, context: Context) -> Answer:
-    """Whether the container holds what prevResult says, of what lies in our pools; the original never looks."""
-    network = _network(call, config)
+def _check(call: Call, context: Context) -> Reply:
+    """Check that the container holds what prevResult says, of what lies in our pools; the original never looks."""
+    network = _network(call)
     site = _site(call, network, context)
-    wanted = protocol.previous_addresses(config.document) or []
+    wanted = protocol.previous_addresses(call.config.document) or []
     if not network.strict and site is not None:
         known, _ = learning.snapshot(site.ledger, site.space)
         ours = [address for address in wanted if known.holding(address)]
         if ours:
             site.ledger.check(site.space, _owner(call), ours, inherit=site.inherit)
-    return Answer(0, facts={"network": config.name})
+    return Reply({"network": call.config.name})
 
 
-def _gc(call: Call, config: Config, context: Context) -> Answer:
+def _gc(call: Call, context: Context) -> Reply:
     """Let go of what this network's containers hold that are not valid any more. Other networks share the pools."""
-    network = _leniently(call, config)
+    network = _leniently(call)
     site = _site(call, network, context)
-    valid = protocol.valid_attachments(config.document)
+    name = call.config.name
+    valid = protocol.valid_attachments(call.config.document)
     if site is None or valid is None:
-        return Answer(0, facts={"network": config.name, "addresses": []})
+        return Reply({"network": name, "addresses": []})
     gone = site.ledger.collect(
         site.space,
         {Owner(owner.holder) for owner in valid},
         "GC: not among the valid attachments",
         inherit=site.inherit,
-        among=lambda claim: facts.read(claim.details).get("network") == config.name,
+        among=lambda claim: facts.read(claim.details).get("network") == name,
     )
     site.save()
-    return Answer(0, facts={"network": config.name, "addresses": [claim.text for claim in gone]})
+    return Reply({"network": name, "addresses": [claim.text for claim in gone]})
 
 
-def _status(call: Call, config: Config, context: Context) -> Answer:
+def _status(call: Call, context: Context) -> Reply:
     try:
-        network = _network(call, config)
-        directory = attachment.directory(call, network.data_dir)
-        site = Site(network.origin, context, context.ledger(directory), directory, originals.wait)
+        network = _network(call)
+        directory = locate(network.data_dir, call.cwd)
+        site = Site(network.origin, context, context.ledgers.at(directory), directory, originals.wait)
         site.ledger.probe(site.space)
         if not learning.snapshot(site.ledger, site.space)[0].pools:
             _learn_first(site)
@@ -303,8 +302,8 @@ def _status(call: Call, config: Config, context: Context) -> Answer:
         if not context.may_wait:
             raise
     except UnipamError as error:
-        return failure(error, 50, f"no address can be served: {error.message}", config)
-    return Answer(0, facts={"network": config.name})
+        raise not_serving(error) from error
+    return Reply({"network": call.config.name})
 
 
 def _learn_first(site: Site) -> Refreshed:

@@ -22,7 +22,7 @@ def remember(directory: str, origin: Origin) -> None:
 
 def keep_warm(context: Context, directory: str) -> list[Learnt]:
     """Ask the sources that are due of the ledger in a directory; what they said. Raises the store's errors."""
-    ledger = context.find_ledger(directory)
+    ledger = context.ledgers.find(directory)
     sites = [_site(context, ledger, directory, name) for name in NAMES] if ledger else []
     return [_learnt(site, site.freshen()) for site in sites if site is not None and site.is_due()]
 

@@ -109,6 +109,27 @@ _NET = Struct(
 )
 
 
+def place(document: dict[str, Any]) -> str:
+    """Return the data directory, as far as a configuration says one: DEL must work with a broken configuration."""
+    found = _ipam(document, "dataDir")
+    return found if found and isinstance(found, str) else DATA_DIR
+
+
+def flag(document: dict[str, Any], name: str) -> bool:
+    """Return whether a switch under `ipam` is on."""
+    return _ipam(document, name) is True
+
+
+def _ipam(document: dict[str, Any], key: str) -> object:
+    """Return the value of a key under `ipam`, however broken the rest; in any case, and the last counts."""
+    ipam = _last(document, "ipam")
+    return _last(ipam, key) if isinstance(ipam, dict) else None
+
+
+def _last(document: dict[str, Any], key: str) -> object:
+    return next((v for k, v in reversed(document.items()) if k.casefold() == key.casefold()), None)
+
+
 class Network(NamedTuple):
     """A configuration that makes sense: the pools in the order of their addresses in the result, and the rest.
 
