@@ -10,13 +10,13 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.ledger import reconcile
 from unipam.ledger.adopted import identify
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers, started, uptime
 from unipam.model.errors import UnipamError
+from unipam.rounds import Rounds
 
 _FENCES_KEPT = 3600.0
 _HOUSEKEEPING = 3600.0
