@@ -30,5 +30,5 @@ class Connection:
         self.watched = 0
 
     def silent(self, now: float) -> float:
-        """For how many seconds it has had its turn without an end; 0 while it is ours."""
+        """Return for how many seconds it has had its turn without an end; 0 while it is ours."""
         return now - self.since if self.call is None or self.told is not None else 0.0

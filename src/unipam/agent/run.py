@@ -73,7 +73,7 @@ def _listen(server: Server) -> None:
 
 
 def _directories(settings: Settings, server: Server) -> list[str]:
-    """Where ledgers are, as far as the agent knows by now."""
+    """Return where ledgers are, as far as the agent knows by now."""
     return sorted({*settings.data_dirs, *list(server.responder.ledgers.directories)})
 
 

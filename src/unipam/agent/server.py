@@ -139,7 +139,7 @@ class Server:
     # ---- one launcher
 
     def _accept_some(self) -> None:
-        """As many as are here already: one while nobody else calls, since to look in vain for more takes its time."""
+        """Accept who is here already: one while nobody else calls, since to look in vain for more takes its time."""
         for _ in range(len(self._connections) + 1):
             if len(self._connections) >= self._most:
                 self._accept_later()
@@ -155,7 +155,7 @@ class Server:
             self._admit(socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
 
     def _accept_later(self) -> None:
-        """There is no place: who calls waits in the kernel, and epoll need not tell of it."""
+        """Stop accepting, for want of room: who calls waits in the kernel, and epoll need not tell of it."""
         self._poll.unregister(self._listening)
         self._accepting = False
 
@@ -237,7 +237,7 @@ class Server:
             self._watch(connection)
 
     def _hand_over(self, connection: Connection, given: Answer) -> None:
-        """In the thread that was patient: give its answer to the loop."""
+        """Give an answer to the loop, from the thread that was patient."""
         self._ready.append((connection, given))
         os.eventfd_write(self._wake, 1)
 
@@ -261,7 +261,7 @@ class Server:
         connection.since = now
 
     def _send(self, connection: Connection) -> None:
-        """What goes at once; the rest when there is room again."""
+        """Send what goes at once; the rest when there is room again."""
         try:
             sent = connection.socket.send(connection.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except BlockingIOError:
@@ -271,7 +271,7 @@ class Server:
         connection.unsent = connection.unsent[sent:]
 
     def _part(self, connection: Connection, *, heard: bool) -> None:
-        """The end of a connection; what it was told without hearing of it is undone."""
+        """End a connection; undo what it was told without hearing of it."""
         del self._connections[connection.descriptor]
         connection.socket.close()
         self._held -= connection.held
@@ -281,6 +281,6 @@ class Server:
 
 
 def _open_files() -> int:
-    """How many files this process may have open."""
+    """Return how many files this process may have open."""
     most = os.sysconf("SC_OPEN_MAX")
     return most if most > 0 else 2 * MOST_CONNECTIONS

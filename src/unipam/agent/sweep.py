@@ -64,7 +64,7 @@ class Sweeper(Rounds):
                 self._watch.say("sweep failed", directory=directory, error=error.name, message=error.message)
 
     def _runtime(self) -> tuple[reconcile.Runtime | None, str]:
-        """What the runtime says, or why it does not."""
+        """Return what the runtime says, or why it does not."""
         if self._ask is None:
             return None, _NOBODY_ASKS
         try:

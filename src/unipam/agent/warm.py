@@ -45,7 +45,7 @@ class Warmer(Rounds):
                 self._say((directory, ""), error.message)
 
     def _say(self, key: tuple[str, str], news: Learnt | str) -> None:
-        """Once for each change: an answer every few seconds that says the same is no news."""
+        """Say what is new: an answer every few seconds that says the same is not."""
         if self._said.get(key) == news:
             return
         self._said[key] = news

@@ -130,12 +130,12 @@ _ANSWER = struct.Struct("<IBI")
 
 
 def frame_size(data: bytes | bytearray) -> int:
-    """How many bytes the whole frame has that `data` begins; 0 while that cannot be told."""
+    """Return how many bytes the whole frame has that `data` begins; 0 while that cannot be told."""
     return 4 + int(_LENGTH.unpack_from(data)[0]) if len(data) >= 4 else 0
 
 
 def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0, namespace: int = 0) -> Call:
-    """The call in a whole frame. Raises ValueError when it is not one."""
+    """Return the call in a whole frame. Raises ValueError when it is not one."""
     argv0, cwd, rest = frame[4:].split(b"\0", 2)  # either may be empty: a directory can be removed under its process
     head, found, stdin = (b"\0" + rest).partition(b"\0\0")
     if not found:
@@ -146,13 +146,13 @@ def decode_call(frame: bytes, pid: int = 0, asked: float = 0.0, namespace: int =
 
 
 def encode_call(call: Call) -> bytes:
-    """The frame the launcher sends."""
+    """Return the frame the launcher sends."""
     words = (call.plugin, call.cwd, *(f"{name}={value}" for name, value in call.env.items()))
     body = "\0".join(words).encode("utf-8", "surrogateescape") + b"\0\0" + call.stdin
     return _LENGTH.pack(len(body)) + body
 
 
 def encode_answer(answer: Answer) -> bytes:
-    """The frame the agent sends back."""
+    """Return the frame the agent sends back."""
     out, err = answer.stdout, answer.stderr
     return _ANSWER.pack(5 + len(out) + len(err), answer.code, len(out)) + out + err

@@ -11,15 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from unipam.model.errors import InstallError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BUILT = Path(__file__).with_name("launcher")
 _LARGEST = 1 << 20  # bytes; foreign plugins are larger, and need not be read
-
-
-class InstallError(Exception):
-    """The directory cannot be changed as asked, and was not; the message has the file, the cause and the way out."""
 
 
 class Settings(NamedTuple):
@@ -49,7 +47,7 @@ _FALLBACK = _Slot(b"<unipam:fallback:4096>\0", 4096)
 
 
 def told(socket: Path, fallback: Sequence[str]) -> bytes:
-    """The built launcher, told to ask the agent at `socket` and to become `fallback` (see `cold`) when none answers.
+    """Return a launcher that asks the agent at `socket` and becomes `fallback` (see `cold`) when none answers.
 
     Raises:
         InstallError: one of the two is unusable, or this unipam was built without its launcher.
@@ -109,17 +107,17 @@ def _read_launcher(path: Path, *, follow: bool = False) -> bytes | None:
 
 
 def is_launcher(path: Path) -> bool:
-    """Whether `path` is a file that unipam installed; false for anything else, also for nothing."""
+    """Return whether `path` is a file that unipam installed; false for anything else, also for nothing."""
     return _read_launcher(path) is not None
 
 
 def runs(exe: str) -> bool:
-    """Whether a process runs a launcher, given its `/proc/PID/exe`. Raises OSError when that cannot be read."""
+    """Return whether a process runs a launcher, given its `/proc/PID/exe`. Raises OSError when that cannot be read."""
     return _read_launcher(Path(exe), follow=True) is not None
 
 
 def settings(path: Path) -> Settings:
-    """What the launcher at `path` was told.
+    """Return what the launcher at `path` was told.
 
     Raises:
         InstallError: it is not a launcher.

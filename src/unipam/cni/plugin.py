@@ -93,7 +93,7 @@ def not_serving(error: UnipamError) -> UnipamError:
 
 
 def code_of(error: UnipamError, codes: Codes) -> int:
-    """The CNI code of an error: that of its nearest class in the table, unless it brings its own."""
+    """Return the CNI code of an error: that of its nearest class in the table, unless it brings its own."""
     if "code" in error.facts:
         return int(str(error.facts["code"]))
     return next(codes[kind] for kind in type(error).__mro__ if kind in codes)

@@ -141,7 +141,7 @@ def _check_version(verb: str, version: str, spoken: Sequence[str]) -> None:
 
 
 def _ordered(version: str) -> list[int]:
-    """A version as numbers. Raises Undecodable in libcni's words."""
+    """Return a version as numbers. Raises Undecodable in libcni's words."""
     parts = version.split(".")
     if len(parts) > 3:
         raise Undecodable(f"invalid version {quote(version)}: too many parts")
@@ -211,7 +211,7 @@ def own_namespace(call: Call) -> BadEnvironment:
 
 
 def previous_addresses(document: dict[str, Any]) -> list[int] | None:
-    """The addresses of `prevResult`, as places on the line; None when there is none. Raises BadConfig."""
+    """Return the addresses of `prevResult`, as places on the line; None when there is none. Raises BadConfig."""
     previous = document.get("prevResult")
     if previous is None:
         return None
@@ -227,7 +227,7 @@ class _Attachment(msgspec.Struct):
 
 
 def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
-    """The attachments that GC must spare, under the key's present or its former name; None when neither is there.
+    """Return the attachments that GC must spare, by the key's present or former name; None when neither is there.
 
     null is an empty list (spec §1.5), a key matches in any case. Raises BadConfig, so that a list that cannot be read
     frees nothing.

@@ -24,7 +24,7 @@ from pathlib import Path
 from unipam.cni import install as launchers
 from unipam.cni import launcher
 from unipam.cni.install import Change
-from unipam.cni.launcher import InstallError
+from unipam.model.errors import InstallError
 
 _NAME = "NAME"
 _CURRENT = "current"
@@ -136,7 +136,7 @@ def _wait_for(root: Path, patience: float) -> None:
 
 
 def _users(root: Path) -> Iterator[int]:
-    """The processes that were started by a loader below `root`; the command line is what everybody may read."""
+    """Return the processes that were started by a loader below `root`; the command line is what everybody may read."""
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             with suppress(FileNotFoundError, ProcessLookupError):  # it has ended

@@ -39,7 +39,7 @@ THAW_BATCH = 64
 
 
 def nothing() -> Inheritance:
-    """There is nothing to inherit."""
+    """Inherit nothing."""
     return Inheritance()
 
 
@@ -136,7 +136,7 @@ class View:
 
 
 def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
-    """What exactly this owner holds; failing that, what is held in the name of the holder alone.
+    """Return what exactly this owner holds; failing that, what is held in the name of the holder alone.
 
     Such records stem from host-local before 0.8.0, and stand for any interface (spec cni-and-host-local §2.5).
     """
@@ -193,7 +193,7 @@ def _grant(tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float
 
 
 def repeat(tx: Tx, claim: Claim, request: Request, now: float) -> Claim:
-    """The owner is told again what it holds. A new generation, so that nobody undoes an earlier telling now."""
+    """Tell the owner again what it holds, by a new generation: nobody can undo an earlier telling now."""
     generation = journal(tx, claim, now, "repeat", "", request.call)
     claim = claim._replace(generation=generation)
     tx.update(claim)
@@ -207,7 +207,7 @@ def still_held(tx: Tx, claim: Claim) -> Claim | None:
 
 
 def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
-    """A held claim becomes a cooling one, or none. The journal says until when it cools (`ledger.history`)."""
+    """Release a held claim: it cools, or goes. The journal says until when it cools (`ledger.history`)."""
     until = None
     if claim.cooldown > 0:
         until = now + claim.cooldown
@@ -218,7 +218,7 @@ def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
 
 
 def thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
-    """A cooling claim goes; `why` it had to when its cooldown is not over."""
+    """Remove a cooling claim; `why` it had to go when its cooldown is not over."""
     tx.remove(claim)
     if rules.is_cool(claim, now):
         journal(tx, claim, now, "thaw", "cooldown over", "")

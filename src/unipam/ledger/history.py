@@ -15,7 +15,7 @@ from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, prefix_text
 
 
 def verify(entries: Iterable[Entry]) -> list[str]:
-    """Every broken rule that the journal shows, in words; empty when there is none. `entries` come oldest first.
+    """Return every broken rule that the journal shows, in words; empty when there is none. `entries` come oldest first.
 
     The rules: no address belongs to two owners at once; none is handed out within its cooldown, unless an entry says
     that the glass was broken; who lets go holds it; numbers rise, and with them the generations.
@@ -107,7 +107,7 @@ class Replay:
             self._blame(entry, f"is thawed, but there is {before} until {before.until:.3f}")
 
     def _ended(self, entry: Entry, state: str) -> Holding | None:
-        """What the entry puts an end to; blames it when that is not there, not in this state, or not the owner's."""
+        """Return what the entry ends; blame it when that is not there, not in this state, or not the owner's."""
         before = self.present.get((entry.parent, entry.first))
         if before is None or before.generation != entry.generation:
             return self._unknown(entry, before)

@@ -104,7 +104,7 @@ class Ledger:
         return held
 
     def adopt(self, space: str, inherit: Inherit) -> bool:
-        """First contact with a space, if it is the first: take over what `inherit` finds. Whether it was.
+        """Take over what `inherit` finds, if this is the first contact with a space; return whether it was.
 
         This is how a space that was given back is taken over again.
         """
@@ -146,7 +146,7 @@ class Ledger:
             let_go(tx, there._replace(cooldown=0) if force else there, now, reason, actor)
 
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
-        """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
+        """Check that the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
         with Change(self, space, inherit, owner) as (tx, standing, _):
             held = View(tx, standing.space, standing).claims_of(owner)
         here = [c.first for c in held]
@@ -187,13 +187,13 @@ class Ledger:
         return gone
 
     def probe(self, space: str) -> None:
-        """Whether anything could be written in the space. Raises GivenBack and the store's errors."""
+        """Check that anything could be written in the space. Raises GivenBack and the store's errors."""
         with self.store.transaction() as tx:
             if tx.space(space) is None:
                 given_back.refuse(tx, space)
 
     def check_room(self, space: str, pools: Iterable[Pool]) -> None:
-        """Whether every pool could serve one more. Raises Exhausted."""
+        """Check that every pool could serve one more. Raises Exhausted."""
         with self.store.reading() as tx:
             parent = tx.space(space)
             if parent is None:
@@ -205,7 +205,7 @@ class Ledger:
 
     @freeing
     def thaw(self) -> int:
-        """Clear away cooldowns that have ended, up to a thousand a space; how many."""
+        """Clear away cooldowns that have ended, up to a thousand a space; return how many."""
         with self.store.transaction() as tx:
             now = self.clock()
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
@@ -226,15 +226,15 @@ def _has_room(view: rules.View, span: PoolRange) -> bool:
 
 
 def missing(owner: Owner) -> Missing:
-    """The error of one who holds nothing."""
+    """Return the error of one who holds nothing."""
     return Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
 
 
 def pools_note(parent: int) -> str:
-    """The key under which a space's pools are described."""
+    """Return the key under which a space's pools are described."""
     return f"pools/{parent}"
 
 
 def learned_note(parent: int) -> str:
-    """The key under which stands what a space has learned of its pools from outside."""
+    """Return the key under which stands what a space has learned of its pools from outside."""
     return f"learned/{parent}"

@@ -23,12 +23,12 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def uptime() -> float:
-    """Seconds since boot on the clock that never stops or jumps (CLOCK_BOOTTIME)."""
+    """Return the seconds since boot on the clock that never stops or jumps (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def began(pid: int | str) -> float:
-    """When a process began, on the same clock (`self` is this one). Raises OSError when there is none."""
+    """Return when a process began, on the same clock (`self` is this one). Raises OSError when there is none."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -46,12 +46,12 @@ def locate(data_dir: str, cwd: str) -> str:
 
 
 def started() -> float:
-    """When the machine was started, in seconds since the epoch."""
+    """Return when the machine was started, in seconds since the epoch."""
     return time.time() - uptime()
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot of the machine."""
+    """Return the kernel's name for this boot of the machine."""
     with open(_BOOT_ID, encoding="ascii") as file:
         return file.read().strip()
 
@@ -78,12 +78,12 @@ class Ledgers:
         return self._patience > 0
 
     def at(self, directory: str) -> Ledger:
-        """The ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
+        """Return the ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
         path = f"{directory}/{FILE}"
         return self._current(path) or self._keep(path, self._make(directory, path))
 
     def find(self, directory: str) -> Ledger | None:
-        """The ledger of a data directory, if there is one."""
+        """Return the ledger of a data directory, if there is one."""
         path = f"{directory}/{FILE}"
         return self._current(path) or (self.at(directory) if os.path.lexists(path) else None)
 
@@ -155,7 +155,7 @@ class Ledgers:
 
 
 def _identity(path: str) -> tuple[int, int, bool]:
-    """Which file it is, and whether there is anything in it."""
+    """Return which file it is, and whether there is anything in it."""
     try:
         status = os.stat(path)
     except OSError:
@@ -185,7 +185,7 @@ def _refuse_shared(directory: str, path: str) -> None:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """None: it is not there yet, or whoever opens it will say what is wrong."""
+    """Return the status; None when it is not there yet, or whoever opens it will say what is wrong."""
     try:
         return os.stat(path)
     except OSError:
@@ -203,7 +203,7 @@ def _shared(place: str, why: str, way_out: str) -> StoreBroken:
 
 
 def _above(directory: str) -> Iterator[str]:
-    """The directories above, from the nearest."""
+    """Return the directories above, from the nearest."""
     place = os.path.realpath(directory)
     while place != "/":
         place = os.path.dirname(place)

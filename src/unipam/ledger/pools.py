@@ -10,7 +10,7 @@ from unipam.model.records import Pool, PoolRange
 
 
 def describe(pools: tuple[Pool, ...]) -> str:
-    """The pools as JSON, for the ledger's note."""
+    """Return the pools as JSON, for the ledger's note."""
     return msgspec.json.encode([[_range(r) for r in pool.ranges] for pool in pools]).decode()
 
 
@@ -20,7 +20,7 @@ def _range(span: PoolRange) -> dict[str, object]:
 
 
 def recall(note: str) -> tuple[Pool, ...]:
-    """The pools that a note describes."""
+    """Return the pools that a note describes."""
     return tuple(
         Pool(number, tuple(_recall_range(span) for span in ranges))
         for number, ranges in enumerate(msgspec.json.decode(note) if note else [])

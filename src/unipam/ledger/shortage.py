@@ -99,7 +99,7 @@ def record(ledger: Ledger, space: str, request: Request, error: Exhausted, pools
 
 
 def _entry(parent: int, request: Request, error: Exhausted, now: float) -> Entry:
-    """No address is 0; the reason is all that the caller was told."""
+    """Make the entry: no address is 0, and the reason is all that the caller was told."""
     reason = "; ".join(filter(None, (error.message, str(error.facts.get("details", "")))))
     return Entry(now, "refuse", parent, 0, 0, request.owner, 0, request.call, reason, facts.passed_on(request.details))
 

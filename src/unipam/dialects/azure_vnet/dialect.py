@@ -50,12 +50,12 @@ _WORDS: dict[type[UnipamError], str] = {
 
 
 def word(error: UnipamError) -> str:
-    """An error in the original's words; `during` brought the step in front."""
+    """Return an error in the original's words; `during` brought the step in front."""
     return error.message
 
 
 def during(step: str, error: Refused) -> Refused:
-    """The error of a step as the original prints it."""
+    """Return the error of a step as the original prints it."""
     return type(error)(f"{step}: {_WORDS.get(type(error), error.message)}", **error.facts)
 
 
@@ -67,7 +67,7 @@ def shown(address: int, pool: LearnedPool) -> Ip:
 
 
 def routes(network: Network, pool: LearnedPool) -> tuple[dict[str, object], ...]:
-    """The default route. The original gives the IPv4 one to IPv6 pools as well, which nobody can use."""
+    """Return the default route. The original gives the IPv4 one to IPv6 pools as well, which nobody can use."""
     destination = "0.0.0.0/0" if pool.network.family == 4 or network.strict else "::/0"
     gateway = {} if pool.gateway is None else {"gw": format_address(pool.gateway)}
     return ({"dst": destination, **gateway},)

@@ -56,7 +56,7 @@ def wanted(learned: Learned, network: Network) -> Wanted:
 
 
 def _wish(text: str) -> int:
-    """The address asked for. The original looks the text up among its addresses, so one with a length is none."""
+    """Return the address asked for. The original looks the text up as it is, so one with a length is none."""
     try:
         return parse_address(text)
     except ValueError:
@@ -64,7 +64,7 @@ def _wish(text: str) -> int:
 
 
 def choose(learned: Learned, network: Network) -> tuple[LearnedPool, ...]:
-    """The pools that a configuration admits, by preference. Raises Missing."""
+    """Return the pools that a configuration admits, by preference. Raises Missing."""
     if network.subnet:
         named = learned.find(network.subnet)
         if named is None:
@@ -77,7 +77,7 @@ def choose(learned: Learned, network: Network) -> tuple[LearnedPool, ...]:
 
 
 def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPool, ...]:
-    """The pools of the right family and interface, by preference."""
+    """Return the pools of the right family and interface, by preference."""
     fit = [
         pool for pool in pools if (pool.network.family == 6) == network.v6 and network.master in {"", pool.interface}
     ]
@@ -85,12 +85,12 @@ def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPo
 
 
 def unknown_pool(name: str, known: tuple[LearnedPool, ...] = ()) -> Missing:
-    """The error for a pool id that nobody has."""
+    """Return the error for a pool id that nobody has."""
     return Missing(f"Pool id {name} not found :Invalid address pool", pools=[pool.name for pool in known])
 
 
 def released(network: Network) -> tuple[Range, ...] | None:
-    """Where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
+    """Return where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
 
     An address outside the network named is not there. One with a length means the address, except where the original
     is wanted exactly, which knows none such.
@@ -110,7 +110,7 @@ def released(network: Network) -> tuple[Range, ...] | None:
 
 
 def _named(subnet: str) -> Range | None:
-    """The addresses of the subnet that a DEL names, if it names one."""
+    """Return the addresses of the subnet that a DEL names, if it names one."""
     try:
         prefix = parse_interface(subnet)[1]
     except ValueError:

@@ -43,7 +43,7 @@ class Site(NamedTuple):
         return self.origin.plugin
 
     def inherit(self) -> Inheritance:
-        """What the original left behind. Raises WouldBlock, StoreBusy or StoreBroken."""
+        """Return what the original left behind. Raises WouldBlock, StoreBusy or StoreBroken."""
         path = self.origin.state_file
         self.context.require_waiting(f"first contact with the state file {path}")
         self.wait(self.origin.plugin)
@@ -52,7 +52,7 @@ class Site(NamedTuple):
         return state.inherit(path, self.ledger.boot, started())
 
     def is_due(self, *, needed: bool = False) -> bool:
-        """Whether it is time to ask the source again."""
+        """Return whether it is time to ask the source again."""
         latest = refresh.latest(self.ledger, self.space, self.origin.environment)
         return self._asking([]).due(latest, self.ledger.boot, needed=needed)
 
@@ -96,7 +96,7 @@ class Site(NamedTuple):
 
 @functools.cache
 def version() -> str:
-    """What stands as the writer's version in files that others read."""
+    """Return what stands as the writer's version in files that others read."""
     from importlib.metadata import version as installed  # slow to import, and seldom needed
 
     return f"unipam-{installed('unipam')}"

@@ -63,7 +63,7 @@ class Story:
         return self.env.get("CNI_CONTAINERID", "")
 
     def begin(self, network: Network, site: Site | None) -> None:
-        """What the call is about is known now."""
+        """Note what the call is about, now that it is known."""
         self.network, self.site = network, site
         if network.log:
             self.first = not self.look()
@@ -188,7 +188,7 @@ def _address_request(story: Story, network: Network, shown: str) -> list[Line]:
 
 
 def _pool_request(story: Story, network: Network) -> list[Line]:
-    """How a pool was found, as the original would tell it: it goes through them and keeps the best so far."""
+    """Return how a pool was found, as the original would tell it: it goes through them and keeps the best so far."""
     if not story.known.pools:
         return []  # no space, nothing to ask
     v6 = str(network.v6).lower()

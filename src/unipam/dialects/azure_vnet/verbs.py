@@ -90,7 +90,7 @@ def _add(call: Call, context: Context, story: Story) -> Reply:
 
 
 def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
-    """One address, of what the source says now where that is wanted. Raises Refused in the original's words."""
+    """Hand out an address, of what the source says now where that is wanted. Raises Refused in the original's words."""
     if not site.context.attended and site.is_due():
         story.refreshed = site.freshen()
     try:
@@ -116,7 +116,7 @@ def _take_time(site: Site, network: Network) -> None:
 
 
 def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
-    """One address. Raises Refused in the original's words."""
+    """Hand out an address. Raises Refused in the original's words."""
     try:
         if network.strict and not network.subnet:
             return _serve_whole_pool(call, site, network, story)
@@ -163,7 +163,7 @@ def _attempt(site: Site, network: Network, request: Request, dice: int) -> tuple
 
 
 def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
-    """As the original does it: a pool for whoever comes without one, which nobody else without one gets meanwhile."""
+    """Reserve a pool for who comes without one, as the original does: nobody else without one gets it meanwhile."""
     if network.space != azure.SPACE or not learning.snapshot(site.ledger, site.space)[0].pools:
         raise Missing("Invalid address space", details=refresh.latest(site.ledger, site.space).error)
     taken = learning.reserve(
@@ -208,7 +208,7 @@ def _leniently(call: Call) -> Network:
 
 
 def _site(call: Call, network: Network, context: Context, *, make: bool = False) -> Site | None:
-    """The place of a configuration; None when no ledger is there, nor a state of the original, nor one is to `make`."""
+    """Return a configuration's ledger; None when there is none, nor state of the original, nor one to `make`."""
     directory = locate(network.data_dir, call.cwd)
     ledger = context.ledgers.find(directory)
     if ledger is None and (make or os.path.exists(network.origin.state_file)):
@@ -230,7 +230,7 @@ def _del(call: Call, context: Context, story: Story) -> Reply:
 
 
 def _check_pool(site: Site, network: Network, story: Story) -> None:
-    """Raises Missing when the pool is not named or not known even to the source, as the original does."""
+    """Check that the pool is named, and known at least to the source, as the original does. Raises Missing."""
     known = learning.snapshot(site.ledger, site.space)[0]
     if known.find(network.subnet) is None and site.is_due(needed=True):
         story.refreshed = _ask(site)

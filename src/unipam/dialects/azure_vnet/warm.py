@@ -16,7 +16,7 @@ _wanted: dict[tuple[str, str], Origin] = {}
 
 
 def remember(directory: str, origin: Origin) -> None:
-    """A call says how it wants the pools of a ledger kept."""
+    """Remember how a call wants the pools of a ledger kept."""
     _wanted[directory, origin.plugin] = origin
 
 
@@ -28,7 +28,7 @@ def keep_warm(context: Context, directory: str) -> list[Learnt]:
 
 
 def _site(context: Context, ledger: Ledger, directory: str, name: str) -> Site | None:
-    """A space as the latest call wants it kept, or as it was kept before this process began."""
+    """Return a space as the latest call wants it kept, or as it was kept before this process began."""
     settings = refresh.latest(ledger, name).settings
     if not settings:
         return None

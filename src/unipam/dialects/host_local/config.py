@@ -35,7 +35,7 @@ class Subnet(NamedTuple):
 
 
 def parse_subnet(text: str) -> Subnet:
-    """A subnet, host bits allowed. Raises ValueError as Go's ParseCIDR words it."""
+    """Return a subnet, host bits allowed. Raises ValueError as Go's ParseCIDR words it."""
     address, slash, bits = text.partition("/")
     as_v6 = ":" in address
     try:
@@ -54,7 +54,7 @@ def _parse_ip(text: str) -> int | None:
 
 
 def parse_wish(text: str) -> int | None:
-    """An address asked for, with or without a length, which is dropped. Nothing stands for no address."""
+    """Return an address asked for, with or without a length, which is dropped. Nothing stands for no address."""
     try:
         return parse_subnet(text).address if "/" in text else _parse_ip(text)
     except ValueError:
@@ -147,7 +147,7 @@ class Network(NamedTuple):
 
 
 def typed(document: object) -> dict[str, Any]:
-    """The values of a configuration in their types. Raises BadConfig in host-local's words."""
+    """Return the values of a configuration in their types. Raises BadConfig in host-local's words."""
     net = read(_NET, document)
     if net.get("ipam") is None:
         raise BadConfig("IPAM config missing 'ipam' key")
@@ -155,13 +155,13 @@ def typed(document: object) -> dict[str, Any]:
 
 
 def wishes(net: dict[str, Any]) -> tuple[int | None, ...]:
-    """The addresses that a typed configuration asks for."""
+    """Return the addresses that a typed configuration asks for."""
     args = (net.get("args") or {}).get("cni") or {}
     return (*(args.get("ips") or ()), *((net.get("runtimeConfig") or {}).get("ips") or ()))
 
 
 def load(net: dict[str, Any]) -> Network:
-    """A typed configuration as a Network. Raises BadConfig in host-local's words."""
+    """Return a typed configuration as a Network. Raises BadConfig in host-local's words."""
     ipam = net["ipam"]
     runtime = net.get("runtimeConfig") or {}
     legacy = [[ipam]] if ipam.get("subnet") is not None else []
@@ -190,7 +190,7 @@ def _again(word: str) -> bool:
 
 
 def _route(route: dict[str, Any] | None) -> dict[str, object]:
-    """A route as the result carries it: host bits and explicit zeros of table and scope stay (spec §1.6)."""
+    """Return a route as the result carries it: host bits and explicit zeros of table and scope stay (spec §1.6)."""
     if not route or route.get("dst") is None:
         raise BadConfig("invalid route: dst is missing")
     shown: dict[str, object] = {"dst": str(route["dst"])}
@@ -238,7 +238,7 @@ def _overlap(a: PoolRange, b: PoolRange) -> bool:
 
 
 def _range(spec: dict[str, Any]) -> PoolRange:
-    """One range with its defaults. Raises ValueError; the order of the checks is host-local's (spec §2.2)."""
+    """Return one range with its defaults. Raises ValueError; the order of the checks is host-local's (spec §2.2)."""
     subnet: Subnet | None = spec.get("subnet")
     if subnet is None:
         raise ValueError("IP <nil> not v4 nor v6")
@@ -260,7 +260,7 @@ def _range(spec: dict[str, Any]) -> PoolRange:
 
 
 def _inside(address: int, network: px.Prefix) -> bool:
-    """Whether the address lies in the network and is of its family, as IPv4 lies within ::/0 on the line."""
+    """Return whether the address lies in the network and is of its family, as IPv4 lies within ::/0 on the line."""
     return px.family(address) == network.family and network.first <= address <= network.last
 
 

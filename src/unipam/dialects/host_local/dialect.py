@@ -39,7 +39,7 @@ CODES: dict[type[UnipamError], int] = {
 
 
 def wishes(typed: dict[str, Any], arguments: Arguments) -> tuple[int, ...]:
-    """The addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
+    """Return the addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
 
     All channels add up, as in host-local; unlike it, IP= takes a comma list, which multus sends (spec §1.10, §5.4).
     """
@@ -101,7 +101,7 @@ def _span(network: Network, address: int) -> PoolRange | None:
 
 
 def word(error: UnipamError) -> str:
-    """An error in host-local's words (spec §2.7)."""
+    """Return an error in host-local's words (spec §2.7)."""
     if isinstance(error, Missing):
         return f"host-local: {error.message}"
     if isinstance(error, Refused) and "pool" in error.facts:

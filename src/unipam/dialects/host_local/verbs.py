@@ -67,7 +67,7 @@ def _inherit(ledger: Ledger, context: Context, data_dir: str, space: str) -> Inh
 
 
 def take_over(ledger: Ledger, path: str) -> Inheritance:
-    """What host-local left in a directory, once no host-local is at work any more. Raises StoreBusy or StoreBroken."""
+    """Return what host-local left in a directory, once none of it runs any more. Raises StoreBusy or StoreBroken."""
     originals.wait(dialect.NAME)
     return directory.inherit(path, ledger.boot, started())
 
