@@ -1,8 +1,8 @@
 """Addresses and prefixes as values on one number line; the only door to `ipaddress`.
 
 **The line.** Every address is an integer of 128 bits. An IPv6 address is itself; an IPv4 address lies at
-``::ffff:0:0/96``, where RFC 4291 §2.5.5.2 maps it. So one space, one table and one rule serve both families, and
-an IPv4 ``/24`` is a prefix of length 120 on the line. Text in both directions speaks of the families as people do.
+`::ffff:0:0/96`, where RFC 4291 §2.5.5.2 maps it. So one space, one table and one rule serve both families, and
+an IPv4 `/24` is a prefix of length 120 on the line. Text in both directions speaks of the families as people do.
 
 What does not belong here: which address anybody gets.
 """
@@ -34,7 +34,7 @@ def family(value: int) -> int:
 def parse_address(text: str) -> int:
     """The place of an address on the line.
 
-    Accepts what Go's ``net.ParseIP`` accepts: no zone, no leading zeros in IPv4, an IPv4-mapped IPv6 address means
+    Accepts what Go's `net.ParseIP` accepts: no zone, no leading zeros in IPv4, an IPv4-mapped IPv6 address means
     the IPv4 one. Raises ValueError with the text in it.
     """
     try:
@@ -131,7 +131,7 @@ def truncate(value: int, length: int) -> Prefix:
 
 
 def parse_interface(text: str) -> tuple[int, Prefix]:
-    """An address with a length (``10.1.2.3/24``): the address, and the prefix it lies in.
+    """An address with a length (`10.1.2.3/24`): the address, and the prefix it lies in.
 
     Raises ValueError with the text in it; an IPv6 prefix that would cover the IPv4-mapped range is refused, since
     on the line it would hold all of IPv4.

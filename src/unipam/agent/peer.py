@@ -22,7 +22,7 @@ def peer(connection: socket.SocketType) -> tuple[int, int]:
     return process, user
 
 
-class Home:
+class OwnNamespace:
     """The network namespace that this process is in, and that most of its callers are in too.
 
     To look up a caller's under /proc makes the kernel fill in directories for a process that is about to end. But a

@@ -1,7 +1,7 @@
 """Putting the native launcher into a runtime's plugin directory, and giving the directory back as it was.
 
 Here belongs what happens to that directory: which file stands under a plugin's name and what was kept. What stands in
-the file is in ``launcher.py``; which plugin names there are is the caller's to say.
+the file is in `launcher.py`; which plugin names there are is the caller's to say.
 
 Every change of a name is one rename(2) or link(2), so that at each moment either plugin, the former or ours, can be
 run under it; libcni retries a "text file busy" but nothing else (spec cni-and-host-local §5.1).
@@ -31,7 +31,7 @@ _HELD, _FRESH = ".{}.unipam-held", ".{}.unipam-new"
 class Change(NamedTuple):
     """What was done, or would be, to one plugin name.
 
-    ``action``: `install` (nothing was there), `replace` (the former plugin is kept), `update` (of an older launcher),
+    `action`: `install` (nothing was there), `replace` (the former plugin is kept), `update` (of an older launcher),
     `unchanged`; `restore` (the former plugin is back), `remove` (nothing was there before), `absent`.
     """
 
@@ -50,8 +50,7 @@ def install(
     A plugin that was there is kept beside it, once: an original that was kept earlier is never overwritten. Doing it
     again changes nothing. `fallback` is the command for calls without an agent, by default this interpreter's.
 
-    Raises:
-        InstallError: a name, path or the directory is unusable; or the plugin differs from the original kept earlier.
+    Raises InstallError when a name, path or the directory is unusable, or the plugin differs from the one kept earlier.
     """
     content = launcher.told(socket, fallback or launcher.cold())
     with _locked(bin_dir):
@@ -68,8 +67,7 @@ def uninstall(bin_dir: Path, names: Iterable[str] = (), *, dry_run: bool = False
 
     The former file itself comes back: content, mode, owner and times. Where there was none, the launcher is removed.
 
-    Raises:
-        InstallError: the directory is unusable, or what stands there now is not a launcher.
+    Raises InstallError when the directory is unusable, or what stands there now is not a launcher.
     """
     with _locked(bin_dir):
         changes = [_plan_uninstall(_plugin(bin_dir, name)) for name in dict.fromkeys(names) or _installed(bin_dir)]

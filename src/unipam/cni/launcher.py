@@ -1,6 +1,6 @@
 """The native launcher as bytes: the one that was built, what it is told, and how one is known again.
 
-Here belongs the layout that ``launcher.c`` declares; where launchers are put is in ``install.py``.
+Here belongs the layout that `launcher.c` declares; where launchers are put is in `install.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Settings(NamedTuple):
 
 
 class _Slot(NamedTuple):
-    """A value of fixed size inside the launcher, behind a marker that occurs once; ``launcher.c`` declares both."""
+    """A value of fixed size inside the launcher, behind a marker that occurs once; `launcher.c` declares both."""
 
     marker: bytes
     size: int
@@ -49,8 +49,7 @@ _FALLBACK = _Slot(b"<unipam:fallback:4096>\0", 4096)
 def told(socket: Path, fallback: Sequence[str]) -> bytes:
     """Return a launcher that asks the agent at `socket` and becomes `fallback` (see `cold`) when none answers.
 
-    Raises:
-        InstallError: one of the two is unusable, or this unipam was built without its launcher.
+    Raises InstallError when one of the two is unusable, or this unipam was built without its launcher.
     """
     binary = _read_launcher(_BUILT)
     if binary is None:
@@ -119,8 +118,7 @@ def runs(exe: str) -> bool:
 def settings(path: Path) -> Settings:
     """Return what the launcher at `path` was told.
 
-    Raises:
-        InstallError: it is not a launcher.
+    Raises InstallError when it is none.
     """
     binary = _read_launcher(path)
     if binary is None:

@@ -1,4 +1,4 @@
-"""Values as Go prints them: ``%+v`` of structures, net.IPNet and net.IPMask, ``%q`` of strings.
+"""Values as Go prints them: `%+v` of structures, net.IPNet and net.IPMask, `%q` of strings.
 
 What does not belong here: which structure a foreign system prints.
 """

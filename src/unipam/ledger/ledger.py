@@ -96,7 +96,7 @@ class Ledger:
         before then and is still waiting somewhere must not be served any more.
         """
         with Change(self, space, inherit, owner) as (tx, standing, now):
-            held = [c for c in View(tx, standing.space, standing).claims_of(owner) if rules.lies(c, within)]
+            held = [c for c in View(tx, standing.space, standing).claims_of(owner) if rules.is_within(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:

@@ -1,4 +1,4 @@
-"""The configuration, the result and the pools as the original's log lines show them (spec §3.1): Go's ``%+v``."""
+"""The configuration, the result and the pools as the original's log lines show them (spec §3.1): Go's `%+v`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def result(address: int, pool: LearnedPool, route: str) -> str:
 
 
 def pool(found: LearnedPool, holders: dict[int, str], *, taken: bool) -> str:
-    """Return an address pool. The pointers of an address and of its holder are one made-up number, by which they join."""
+    """Return an address pool. The pointers of an address and its holder are one made-up number, by which they join."""
     places = sorted(
         {a for r in found.addresses for a in range(r.first, r.last + 1)} | {a for a in holders if _in(a, found)}
     )

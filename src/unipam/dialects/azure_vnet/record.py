@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 
-from unipam.dialects.azure_vnet import site, state
+from unipam.dialects.azure_vnet import space, state
 from unipam.ledger.change import Inheritance
 from unipam.ledger.handover import Strangers
 from unipam.ledger.learned import LearnedPool
@@ -58,7 +58,7 @@ class StateFile:
         if not all(any(p.network.first <= c.first <= p.network.last for p in self._pools) for c in held):
             raise StoreBusy("a pool was learned in this very moment: try again", path=self.path)
         holders = {claim.first: claim.owner.holder for claim in held}
-        text = state.render(self._pools, holders, site.version(), state.stamp(time.time_ns()))
+        text = state.render(self._pools, holders, space.version(), state.stamp(time.time_ns()))
         with self._reported("nothing was given back"), state.locked(self.path):
             self._before = _content(self.path)
             state.write(self.path, lambda: text, self._lock)

@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Callable
 
-from unipam.cni import originals, protocol
+from unipam.cni import protocol
 from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, Reply, Verb, not_serving
@@ -18,8 +18,8 @@ from unipam.cni.result import Result
 from unipam.dialects.azure_vnet import config as azure
 from unipam.dialects.azure_vnet import dialect, pools, textlog, warm
 from unipam.dialects.azure_vnet.config import Network
-from unipam.dialects.azure_vnet.site import Refreshed, Site
-from unipam.dialects.azure_vnet.textlog import Story
+from unipam.dialects.azure_vnet.space import LearnedSpace, Refreshed
+from unipam.dialects.azure_vnet.textlog import LoggedCall
 from unipam.ledger import learned as learning
 from unipam.ledger import refresh, relief
 from unipam.ledger.change import Allocation, Change, serve
@@ -55,103 +55,104 @@ def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"])
 
 
-def _logged(act: Callable[[Call, Context, Story], Reply]) -> Verb:
+def _logged(act: Callable[[Call, Context, LoggedCall], Reply]) -> Verb:
     """Make a verb leave a trace in the original's log, where that is wanted."""
 
     def verb(call: Call, context: Context) -> Reply:
-        story = Story(call.env, call.stdin, call.config.document, call.pid or os.getpid(), context.clock())
+        logged = LoggedCall(call.env, call.stdin, call.config.document, call.pid or os.getpid(), context.clock())
         try:
-            reply = act(call, context, story)
+            reply = act(call, context, logged)
         except UnipamError as error:
             if not isinstance(error, StoreBusy) or context.may_wait:  # the call begins anew in a moment otherwise
-                story.error = error.message
-                textlog.write(story)
+                logged.error = error.message
+                textlog.write(logged)
             raise
-        textlog.write(story)
+        textlog.write(logged)
         return reply
 
     return verb
 
 
-def _add(call: Call, context: Context, story: Story) -> Reply:
+def _add(call: Call, context: Context, logged: LoggedCall) -> Reply:
     network = _network(call)
-    directory = locate(network.data_dir, call.cwd)
-    warm.remember(directory, network.origin)
-    site = Site(network.origin, context, context.ledgers.at(directory), directory, originals.wait)
-    _take_time(site, network)
-    story.begin(network, site)
+    space = _open(call, network, context)
+    warm.remember(space.directory, network.origin)
+    _require_waiting_for_files(space, network)
+    logged.begin(network, space)
     try:
-        allocation, pool = _serve_fresh(call, site, network, story)
+        allocation, pool = _serve_fresh(call, space, network, logged)
     except Exhausted as error:
-        relief.refuse(site.ledger, site.space, _request(call, site, network), error)
+        relief.refuse(space.ledger, space.name, _request(call, space, network), error)
         raise
-    story.address, story.pool = allocation.claims[0].first, pool
-    return _granted(network, site, allocation, pool)
+    logged.address, logged.pool = allocation.claims[0].first, pool
+    return _reply(network, space, allocation, pool)
 
 
-def _serve_fresh(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+def _serve_fresh(
+    call: Call, space: LearnedSpace, network: Network, logged: LoggedCall
+) -> tuple[Allocation, LearnedPool]:
     """Hand out an address, of what the source says now where that is wanted. Raises Refused in the original's words."""
-    if not site.context.attended and site.is_due():
-        story.refreshed = site.freshen()
+    if not space.context.attended and space.is_due():
+        logged.refreshed = space.ask_source()
     try:
-        return _serve(call, site, network, story)
+        return _serve(call, space, network, logged)
     except _CURABLE as error:
-        if site.is_due(needed=True):
-            story.refreshed = _ask(site)
+        if space.is_due(needed=True):
+            logged.refreshed = _ask(space)
         elif not isinstance(error, Missing):  # what was missing may just have been learned: another call asked for it
             raise
-        return _serve(call, site, network, story)
+        return _serve(call, space, network, logged)
 
 
-def _ask(site: Site) -> Refreshed:
+def _ask(space: LearnedSpace) -> Refreshed:
     """Ask the source although a call waits for it. Raises WouldBlock where that keeps others waiting."""
-    site.context.require_waiting("the source must be asked first")
-    return site.freshen(needed=True)
+    space.context.require_waiting("the source must be asked first")
+    return space.ask_source(needed=True)
 
 
-def _take_time(site: Site, network: Network) -> None:
+def _require_waiting_for_files(space: LearnedSpace, network: Network) -> None:
     """Raise WouldBlock where files are written besides the ledger: not in front of everybody else."""
     if network.origin.write_state or network.log:
-        site.context.require_waiting("the state file or the log is written too")
+        space.context.require_waiting("the state file or the log is written too")
 
 
-def _serve(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+def _serve(call: Call, space: LearnedSpace, network: Network, logged: LoggedCall) -> tuple[Allocation, LearnedPool]:
     """Hand out an address. Raises Refused in the original's words."""
     try:
         if network.strict and not network.subnet:
-            return _serve_whole_pool(call, site, network, story)
-        return _allocate(call, site, network)
+            return _serve_whole_pool(call, space, network, logged)
+        return _allocate(call, space, network)
     except Refused as error:
         step = dialect.ALLOCATE_ADDRESS if network.subnet or not isinstance(error, Missing) else dialect.ALLOCATE_POOL
         raise dialect.during(step, error) from None
 
 
-def _request(call: Call, site: Site, network: Network) -> Request:
+def _request(call: Call, space: LearnedSpace, network: Network) -> Request:
     """Return what a call asks, but for the pools."""
     return Request(
-        _owner(call), (), again=True, call=call.key, asked=call.asked, boot=site.ledger.boot,
+        _owner(call), (), again=True, call=call.key, asked=call.asked, boot=space.ledger.boot,
         details=facts.write({"network": network.name, **call.facts}), last=call.last,
     )  # fmt: skip
 
 
-def _allocate(call: Call, site: Site, network: Network) -> tuple[Allocation, LearnedPool]:
+def _allocate(call: Call, space: LearnedSpace, network: Network) -> tuple[Allocation, LearnedPool]:
     if network.space != azure.SPACE:
         raise Missing("Invalid address space")
     dice = int.from_bytes(os.urandom(4), "big")
-    attempt = functools.partial(_attempt, site, network, _request(call, site, network), dice)
+    attempt = functools.partial(_attempt, space, network, _request(call, space, network), dice)
     try:
         if network.strict:  # the original looks for nothing that is gone
             return attempt()
-        return relief.relieve(site.ledger, site.space, attempt, site.inherit, site.context.require_waiting)
+        return relief.relieve(space.ledger, space.name, attempt, space.inherit, space.context.require_waiting)
     except Exhausted as error:
         if not error.facts["ranges"]:
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"
         raise
 
 
-def _attempt(site: Site, network: Network, request: Request, dice: int) -> tuple[Allocation, LearnedPool]:
+def _attempt(space: LearnedSpace, network: Network, request: Request, dice: int) -> tuple[Allocation, LearnedPool]:
     """Hand out an address of what the space has learned by then. Raises Missing, Unmet, and what `serve` raises."""
-    with Change(site.ledger, site.space, site.inherit, request.owner) as (tx, standing, now):
+    with Change(space.ledger, space.name, space.inherit, request.owner) as (tx, standing, now):
         learned = learning.settle(tx, standing.space, request.boot, now)
         if not learned.pools:
             raise Missing("Invalid address space", details=refresh.recall(tx, standing.space).error)
@@ -162,33 +163,35 @@ def _attempt(site: Site, network: Network, request: Request, dice: int) -> tuple
     return allocation, pool
 
 
-def _serve_whole_pool(call: Call, site: Site, network: Network, story: Story) -> tuple[Allocation, LearnedPool]:
+def _serve_whole_pool(
+    call: Call, space: LearnedSpace, network: Network, logged: LoggedCall
+) -> tuple[Allocation, LearnedPool]:
     """Reserve a pool for who comes without one, as the original does: nobody else without one gets it meanwhile."""
-    if network.space != azure.SPACE or not learning.snapshot(site.ledger, site.space)[0].pools:
-        raise Missing("Invalid address space", details=refresh.latest(site.ledger, site.space).error)
+    if network.space != azure.SPACE or not learning.snapshot(space.ledger, space.name)[0].pools:
+        raise Missing("Invalid address space", details=refresh.latest(space.ledger, space.name).error)
     taken = learning.reserve(
-        site.ledger, site.space, lambda known: pools.ordered(known.pools, network), inherit=site.inherit
+        space.ledger, space.name, lambda known: pools.ordered(known.pools, network), inherit=space.inherit
     )
     if taken is None:
         raise Missing("no available address pools")
-    story.pool = taken
+    logged.pool = taken
     try:
-        return _allocate(call, site, network._replace(subnet=taken.name))
+        return _allocate(call, space, network._replace(subnet=taken.name))
     except Refused:
-        learning.unreserve(site.ledger, site.space, taken.network, inherit=site.inherit)
+        learning.unreserve(space.ledger, space.name, taken.network, inherit=space.inherit)
         raise
 
 
-def _granted(network: Network, site: Site, allocation: Allocation, pool: LearnedPool) -> Reply:
+def _reply(network: Network, space: LearnedSpace, allocation: Allocation, pool: LearnedPool) -> Reply:
     def undo(own: Context) -> None:
-        there = site._replace(context=own, ledger=own.ledgers.at(site.directory))
+        there = space._replace(context=own, ledger=own.ledgers.at(space.directory))
         there.ledger.undo(allocation, "the caller went away before it had the answer")
         there.save()
 
     try:
-        site.save()
+        space.save()
     except StoreBroken:
-        site.ledger.undo(allocation, "the state file could not be written")
+        space.ledger.undo(allocation, "the state file could not be written")
         raise
     ip = dialect.shown(allocation.claims[0].first, pool)
     shown = {"network": network.name, "pool": pool.name, "addresses": [ip.address], "new": allocation.new}
@@ -207,52 +210,57 @@ def _leniently(call: Call) -> Network:
         return network
 
 
-def _site(call: Call, network: Network, context: Context, *, make: bool = False) -> Site | None:
-    """Return a configuration's ledger; None when there is none, nor state of the original, nor one to `make`."""
+def _open(call: Call, network: Network, context: Context) -> LearnedSpace:
+    directory = locate(network.data_dir, call.cwd)
+    return LearnedSpace(network.origin, context, context.ledgers.at(directory), directory)
+
+
+def _find(call: Call, network: Network, context: Context, *, make: bool = False) -> LearnedSpace | None:
+    """Return a configuration's space; None when there is no ledger, nor state of the original, nor one to `make`."""
     directory = locate(network.data_dir, call.cwd)
     ledger = context.ledgers.find(directory)
     if ledger is None and (make or os.path.exists(network.origin.state_file)):
         ledger = context.ledgers.at(directory)
-    return None if ledger is None else Site(network.origin, context, ledger, directory, originals.wait)
+    return None if ledger is None else LearnedSpace(network.origin, context, ledger, directory)
 
 
-def _del(call: Call, context: Context, story: Story) -> Reply:
+def _del(call: Call, context: Context, logged: LoggedCall) -> Reply:
     network = _leniently(call)
-    site = _site(call, network, context, make=network.strict)
-    if site is not None:
-        _take_time(site, network)
-    story.begin(network, site)
-    if network.strict and site is not None:
-        _check_pool(site, network, story)
-    gone = _release(call, site, network) if site else []
-    story.released = tuple(claim.text for claim in gone)
+    space = _find(call, network, context, make=network.strict)
+    if space is not None:
+        _require_waiting_for_files(space, network)
+    logged.begin(network, space)
+    if network.strict and space is not None:
+        _check_pool(space, network, logged)
+    gone = _release(call, space, network) if space else []
+    logged.released = tuple(claim.text for claim in gone)
     return Reply({"network": call.config.name, "addresses": [claim.text for claim in gone]})
 
 
-def _check_pool(site: Site, network: Network, story: Story) -> None:
+def _check_pool(space: LearnedSpace, network: Network, logged: LoggedCall) -> None:
     """Check that the pool is named, and known at least to the source, as the original does. Raises Missing."""
-    known = learning.snapshot(site.ledger, site.space)[0]
-    if known.find(network.subnet) is None and site.is_due(needed=True):
-        story.refreshed = _ask(site)
-        known = learning.snapshot(site.ledger, site.space)[0]
+    known = learning.snapshot(space.ledger, space.name)[0]
+    if known.find(network.subnet) is None and space.is_due(needed=True):
+        logged.refreshed = _ask(space)
+        known = learning.snapshot(space.ledger, space.name)[0]
     if network.space != azure.SPACE or not known.pools:
-        why = refresh.latest(site.ledger, site.space).error
+        why = refresh.latest(space.ledger, space.name).error
         raise dialect.during(dialect.RELEASE_ADDRESS, Missing("Invalid address space", details=why))
     if known.find(network.subnet) is None:
         raise dialect.during(dialect.RELEASE_ADDRESS, pools.unknown_pool(network.subnet, known.pools))
 
 
-def _release(call: Call, site: Site, network: Network) -> list[Claim]:
+def _release(call: Call, space: LearnedSpace, network: Network) -> list[Claim]:
     within = pools.released(network)
     if within is None:
         return []
     try:
-        gone = site.ledger.release(
-            site.space, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=site.inherit, within=within
+        gone = space.ledger.release(
+            space.name, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=space.inherit, within=within
         )
-        site.save()
+        space.save()
     except StoreBroken as error:
-        if error.facts.get("path") != site.origin.state_file:
+        if error.facts.get("path") != space.origin.state_file:
             raise
         return []  # a state file that cannot be read or written is no reason to keep a container from ending
     return gone
@@ -261,43 +269,42 @@ def _release(call: Call, site: Site, network: Network) -> list[Claim]:
 def _check(call: Call, context: Context) -> Reply:
     """Check that the container holds what prevResult says, of what lies in our pools; the original never looks."""
     network = _network(call)
-    site = _site(call, network, context)
+    space = _find(call, network, context)
     wanted = protocol.previous_addresses(call.config.document) or []
-    if not network.strict and site is not None:
-        known, _ = learning.snapshot(site.ledger, site.space)
+    if not network.strict and space is not None:
+        known, _ = learning.snapshot(space.ledger, space.name)
         ours = [address for address in wanted if known.holding(address)]
         if ours:
-            site.ledger.check(site.space, _owner(call), ours, inherit=site.inherit)
+            space.ledger.check(space.name, _owner(call), ours, inherit=space.inherit)
     return Reply({"network": call.config.name})
 
 
 def _gc(call: Call, context: Context) -> Reply:
     """Let go of what this network's containers hold that are not valid any more. Other networks share the pools."""
     network = _leniently(call)
-    site = _site(call, network, context)
+    space = _find(call, network, context)
     name = call.config.name
     valid = protocol.valid_attachments(call.config.document)
-    if site is None or valid is None:
+    if space is None or valid is None:
         return Reply({"network": name, "addresses": []})
-    gone = site.ledger.collect(
-        site.space,
+    gone = space.ledger.collect(
+        space.name,
         {Owner(owner.holder) for owner in valid},
         "GC: not among the valid attachments",
-        inherit=site.inherit,
+        inherit=space.inherit,
         among=lambda claim: facts.read(claim.details).get("network") == name,
     )
-    site.save()
+    space.save()
     return Reply({"network": name, "addresses": [claim.text for claim in gone]})
 
 
 def _status(call: Call, context: Context) -> Reply:
     try:
         network = _network(call)
-        directory = locate(network.data_dir, call.cwd)
-        site = Site(network.origin, context, context.ledgers.at(directory), directory, originals.wait)
-        site.ledger.probe(site.space)
-        if not learning.snapshot(site.ledger, site.space)[0].pools:
-            _learn_first(site)
+        space = _open(call, network, context)
+        space.ledger.probe(space.name)
+        if not learning.snapshot(space.ledger, space.name)[0].pools:
+            _learn_first(space)
     except StoreBusy:
         if not context.may_wait:
             raise
@@ -306,12 +313,12 @@ def _status(call: Call, context: Context) -> Reply:
     return Reply({"network": call.config.name})
 
 
-def _learn_first(site: Site) -> Refreshed:
+def _learn_first(space: LearnedSpace) -> Refreshed:
     """Ask the source although no pod waits for it. Raises Missing when nothing is known after it."""
-    story = _ask(site)
-    if not learning.snapshot(site.ledger, site.space)[0].pools:
-        raise Missing("Invalid address space", details=story.outcome.attempt.error)
-    return story
+    refreshed = _ask(space)
+    if not learning.snapshot(space.ledger, space.name)[0].pools:
+        raise Missing("Invalid address space", details=refreshed.outcome.attempt.error)
+    return refreshed
 
 
 PLUGIN = Plugin(
