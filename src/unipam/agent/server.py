@@ -63,7 +63,7 @@ class Server:
         self._stopped = threading.Event()
         self._inode = 0
         self._most = min(MOST_CONNECTIONS, _open_files() // 2)  # ledgers, and threads that wait, want theirs too
-        self._held = 0
+        self._buffered = 0
         self._accepting = True
         self._next_look = 0.0
 
@@ -110,13 +110,13 @@ class Server:
             self._close_silent(time.perf_counter())
 
     def _close_silent(self, now: float) -> None:
-        """Part from who is silent for too long, and try to accept again."""
+        """Close connections that are silent for too long, and try to accept again."""
         if now < self._next_look:
             return
         self._next_look = now + _TICK
         unasked = LONGEST_SILENCE if self._accepting else SHORTEST_SILENCE
         for connection in list(self._connections.values()):
-            if connection.silent(now) > (unasked if connection.call is None else LONGEST_SILENCE):
+            if connection.idle(now) > (unasked if connection.call is None else LONGEST_SILENCE):
                 self._close(connection, acknowledged=False)
         self._accept_again()
 
@@ -176,7 +176,7 @@ class Server:
             self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Wait for what this launcher is to do next: to say something, or to take the rest of its answer."""
+        """Let epoll tell when this launcher sends something, or can take the rest of its answer."""
         wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
         if connection.watched == wanted or self._connections.get(connection.descriptor) is not connection:
             return
@@ -190,9 +190,9 @@ class Server:
             return
         except OSError:
             data = b""
-        if connection.told is not None:
+        if connection.answer is not None:
             self._close(connection, acknowledged=data == ACK)
-        elif not data or connection.call is not None:  # it has gone, or speaks before it is told
+        elif not data or connection.call is not None:  # it has gone, or sends more than one call
             self._close(connection, acknowledged=False)
         else:
             self._collect(connection, data)
@@ -203,15 +203,15 @@ class Server:
             return
         self._buffer(connection, data)
         size = frame_size(connection.data)
-        if max(size, self._held) > MOST_BYTES:
+        if max(size, self._buffered) > MOST_BYTES:
             self._close(connection, acknowledged=False)
         elif 0 < size <= len(connection.data):
             self._take_call(connection, bytes(connection.data[:size]))
 
     def _buffer(self, connection: Connection, data: bytes) -> None:
         connection.data += data
-        connection.held += len(data)
-        self._held += len(data)
+        connection.buffered += len(data)
+        self._buffered += len(data)
 
     def _take_call(self, connection: Connection, frame: bytes) -> None:
         namespace = self._own_namespace.of(connection.socket) if b"CNI_COMMAND=ADD" in frame else 0  # others hardly ask
@@ -237,7 +237,7 @@ class Server:
             self._watch(connection)
 
     def _hand_to_loop(self, connection: Connection, given: Answer) -> None:
-        """Give an answer to the loop, from the thread that was patient."""
+        """Give an answer to the loop, from the thread that waited for it."""
         self._ready.append((connection, given))
         os.eventfd_write(self._wake, 1)
 
@@ -253,7 +253,7 @@ class Server:
                 self.responder.undo(given)
 
     def _reply(self, connection: Connection, call: Call, given: Answer) -> None:
-        connection.told = given
+        connection.answer = given
         connection.unsent = encode_answer(given)
         self._send(connection)
         now = time.perf_counter()
@@ -267,17 +267,17 @@ class Server:
         except BlockingIOError:
             sent = 0
         except OSError:
-            sent = len(connection.unsent)  # it has gone, and will be acknowledged to be
+            sent = len(connection.unsent)  # it has gone, which reading from it will show
         connection.unsent = connection.unsent[sent:]
 
     def _close(self, connection: Connection, *, acknowledged: bool) -> None:
-        """End a connection; undo what it was told without hearing of it."""
+        """Close a connection; undo what was answered and not acknowledged."""
         del self._connections[connection.descriptor]
         connection.socket.close()
-        self._held -= connection.held
+        self._buffered -= connection.buffered
         self._accept_again()
-        if connection.told is not None and not acknowledged:
-            self.responder.undo(connection.told)
+        if connection.answer is not None and not acknowledged:
+            self.responder.undo(connection.answer)
 
 
 def _open_files() -> int:

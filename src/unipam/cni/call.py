@@ -76,6 +76,9 @@ class Call(msgspec.Struct):
     `asked` when it began to ask, in CLOCK_BOOTTIME seconds. `namespace` is the inode of its network namespace, where
     that is known without a look (else 0).
 
+    `key` tells this call from every other, also when it is asked again ("" when nobody said). `last` says that the
+    caller asks nobody after us: after the agent it becomes the cold path, after that nothing.
+
     Of an ADD `facts` say who the owner is and where its namespace is, for people and for the sweep; `own` says that
     this namespace is the caller's own.
     """
@@ -87,6 +90,8 @@ class Call(msgspec.Struct):
     pid: int = 0
     asked: float = 0.0
     namespace: int = 0
+    key: str = ""
+    last: bool = True
     config: Config = UNREAD
     arguments: Arguments = NO_ARGUMENTS
     facts: Mapping[str, object] = MappingProxyType({})
@@ -96,16 +101,6 @@ class Call(msgspec.Struct):
     def verb(self) -> str:
         """ADD, DEL and so on; empty when a person called."""
         return self.env.get("CNI_COMMAND", "")
-
-    @property
-    def last(self) -> bool:
-        """Whether the caller asks nobody after us: after the agent it becomes the cold path, after that nothing."""
-        return self.pid == 0
-
-    @property
-    def key(self) -> str:
-        """What tells this call from every other, also when it is asked again; empty when nobody said."""
-        return self.env.get(KEY, "")
 
 
 Undo = Callable[[Context], None]

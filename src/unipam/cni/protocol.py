@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from unipam.addr.prefix import parse_address
-from unipam.cni.call import NO_ARGUMENTS, Arguments, Call, Config
+from unipam.cni.call import KEY, NO_ARGUMENTS, Arguments, Call, Config
 from unipam.golang import decoding
 from unipam.golang.formatting import quote
 from unipam.model.errors import BadConfig, BadEnvironment, Undecodable, UnsupportedVersion
@@ -47,6 +47,7 @@ def read(call: Call, spoken: Sequence[str], *, apart: bool) -> None:
     namespace. Raises BadEnvironment, Undecodable, BadConfig or UnsupportedVersion; what was read before then stays.
     """
     env, verb = call.env, call.verb
+    call.key, call.last = env.get(KEY, ""), call.pid == 0
     call.arguments = _arguments(env.get("CNI_ARGS", ""))
     if not verb:  # a person called
         return

@@ -6,7 +6,7 @@ STATUS, which answers for the node and not for a configuration.
 
 from __future__ import annotations
 
-import functools
+from functools import cached_property, partial
 from typing import Any
 
 from unipam.cni import originals, protocol
@@ -17,7 +17,7 @@ from unipam.cni.result import Result
 from unipam.dialects.host_local import dialect, directory, resolv_conf
 from unipam.dialects.host_local.config import DATA_DIR, Network, flag, load, place, typed
 from unipam.ledger import relief
-from unipam.ledger.change import Allocation, Inherit, Inheritance
+from unipam.ledger.change import Allocation, Inheritance
 from unipam.ledger.given_back import refusal
 from unipam.ledger.ledger import Ledger, missing
 from unipam.ledger.open import locate, started
@@ -33,37 +33,38 @@ class _Reading:
     def __init__(self, document: dict[str, Any]) -> None:
         self.typed = typed(document)
 
-    @functools.cached_property
+    @cached_property
     def network(self) -> Network:
         """Return the configuration as a whole. Raises BadConfig."""
         return load(self.typed)
 
-    @functools.cached_property
+    @cached_property
     def pools(self) -> str:
         """Return its pools as the ledger notes them."""
         return describe(self.network.pools)
 
 
-def _asked(call: Call) -> tuple[Network, tuple[int, ...]]:
-    """Read the configuration, and the addresses asked for: with these host-local finds fault before the ranges."""
+def _asked(call: Call) -> tuple[tuple[int, ...], Network, str]:
+    """Return the addresses asked for, the configuration, and its pools as the ledger notes them. Raises BadConfig.
+
+    With what is wrong with the addresses host-local finds fault first.
+    """
     reading = call.config.read(_Reading)
     wishes = dialect.wishes(reading.typed, call.arguments)
-    return reading.network, wishes
+    return wishes, reading.network, reading.pools
 
 
 def _owner(call: Call) -> Owner:
     return Owner(call.env["CNI_CONTAINERID"], call.env["CNI_IFNAME"])
 
 
-def _inherit(ledger: Ledger, context: Context, data_dir: str, space: str) -> Inherit:
-    def inherit() -> Inheritance:
-        path = f"{data_dir}/{space}"
-        if directory.is_given_back(path):
-            raise refusal(space, directory.again(data_dir))
-        context.require_waiting(f"first contact with the network {space}")
-        return take_over(ledger, path)
-
-    return inherit
+def _inherit(ledger: Ledger, context: Context, data_dir: str, space: str) -> Inheritance:
+    """Take a network over at first contact. Raises GivenBack, WouldBlock, StoreBusy or StoreBroken."""
+    path = f"{data_dir}/{space}"
+    if directory.is_given_back(path):
+        raise refusal(space, directory.again(data_dir))
+    context.require_waiting(f"first contact with the network {space}")
+    return take_over(ledger, path)
 
 
 def take_over(ledger: Ledger, path: str) -> Inheritance:
@@ -73,19 +74,11 @@ def take_over(ledger: Ledger, path: str) -> Inheritance:
 
 
 def _add(call: Call, context: Context) -> Reply:
-    network, wishes = _asked(call)
+    wishes, network, pools = _asked(call)
     dns = resolv_conf.read(network.resolv_conf, call.cwd) if network.resolv_conf else {}
     if call.own:
         raise protocol.own_namespace(call)
-    owner, details = _owner(call), facts.write(call.facts)
-    data_dir = locate(network.data_dir, call.cwd)
-    ledger = context.ledgers.at(data_dir)
-    request = Request(
-        owner, network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot, details,
-        last=call.last,
-    )  # fmt: skip
-    pools = call.config.read(_Reading).pools
-    allocation = _allocate(ledger, context, data_dir, request, pools, network.name)
+    allocation, data_dir = _allocate(call, context, wishes, network, pools)
     ips = dialect.addresses(network, allocation.claims)
     return Reply(
         {"network": network.name, "addresses": [ip.address for ip in ips], "new": allocation.new},
@@ -97,12 +90,24 @@ def _add(call: Call, context: Context) -> Reply:
 _UNHEARD = "the caller went away before it had the answer"
 
 
-def _allocate(ledger: Ledger, context: Context, data_dir: str, request: Request, pools: str, space: str) -> Allocation:
-    """Hand out one address of each pool. From a full one what is gone is freed first; a refusal is journalled."""
-    inherit = _inherit(ledger, context, data_dir, space)
-    attempt = functools.partial(ledger.allocate, space, request, inherit=inherit, pools=pools)
+def _allocate(
+    call: Call, context: Context, wishes: tuple[int, ...], network: Network, pools: str
+) -> tuple[Allocation, str]:
+    """Hand out one address of each pool, in the ledger of the data directory that is returned too.
+
+    From a full pool what is gone is freed first; a refusal is journalled.
+    """
+    owner, details = _owner(call), facts.write(call.facts)
+    data_dir, space = locate(network.data_dir, call.cwd), network.name
+    ledger = context.ledgers.at(data_dir)
+    request = Request(
+        owner, network.pools, wishes, network.cooldown, network.again, call.key, call.asked, ledger.boot, details,
+        last=call.last,
+    )  # fmt: skip
+    inherit = partial(_inherit, ledger, context, data_dir, space)
+    attempt = partial(ledger.allocate, space, request, inherit=inherit, pools=pools)
     try:
-        return relief.relieve(ledger, space, attempt, inherit, context.require_waiting)
+        return relief.relieve(ledger, space, attempt, inherit, context.require_waiting), data_dir
     except Exhausted as error:
         where = "" if data_dir == DATA_DIR else f" --data-dir {data_dir}"
         relief.refuse(ledger, space, request, error, pools=pools, explain=f"unipam explain {space}{where}")
@@ -123,7 +128,7 @@ def _del(call: Call, context: Context) -> Reply:
     space = call.config.name
     if ledger is None:
         return Reply({"network": space, "addresses": []})
-    inherit = _inherit(ledger, context, data_dir, space)
+    inherit = partial(_inherit, ledger, context, data_dir, space)
     gone = ledger.release(space, _owner(call), "DEL", asked=call.asked, actor=call.key, inherit=inherit)
     return Reply({"network": space, "addresses": [claim.text for claim in gone]})
 
@@ -135,7 +140,7 @@ def _check(call: Call, context: Context) -> Reply:
     if ledger is None:
         raise missing(owner)
     wanted = protocol.previous_addresses(call.config.document)
-    ledger.check(space, owner, wanted, inherit=_inherit(ledger, context, data_dir, space))
+    ledger.check(space, owner, wanted, inherit=partial(_inherit, ledger, context, data_dir, space))
     return Reply({"network": space})
 
 
@@ -148,7 +153,7 @@ def _gc(call: Call, context: Context) -> Reply:
     ledger, data_dir = _ledger(call, context)
     if ledger is None or valid is None:
         return Reply({"network": space, "addresses": []})
-    inherit = _inherit(ledger, context, data_dir, space)
+    inherit = partial(_inherit, ledger, context, data_dir, space)
     gone = ledger.collect(space, valid, "GC: not among the valid attachments", inherit=inherit)
     return Reply({"network": space, "addresses": [claim.text for claim in gone]})
 
