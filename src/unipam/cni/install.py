@@ -52,7 +52,7 @@ def install(
 
     Raises InstallError when a name, path or the directory is unusable, or the plugin differs from the one kept earlier.
     """
-    content = launcher.told(socket, fallback or launcher.cold())
+    content = launcher.configured(socket, fallback or launcher.cold())
     with _locked(bin_dir):
         changes = [_plan_install(_plugin(bin_dir, name), content) for name in dict.fromkeys(names)]
         if not dry_run:

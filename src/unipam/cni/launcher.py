@@ -46,7 +46,7 @@ _SOCKET = _Slot(b"<unipam:socket:108>\0", 108)
 _FALLBACK = _Slot(b"<unipam:fallback:4096>\0", 4096)
 
 
-def told(socket: Path, fallback: Sequence[str]) -> bytes:
+def configured(socket: Path, fallback: Sequence[str]) -> bytes:
     """Return a launcher that asks the agent at `socket` and becomes `fallback` (see `cold`) when none answers.
 
     Raises InstallError when one of the two is unusable, or this unipam was built without its launcher.

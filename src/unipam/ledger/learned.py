@@ -163,14 +163,14 @@ def merge(tx: Tx, parent: int, found: Sequence[LearnedPool], boot: int) -> Learn
             merged[old.network] = old
         elif new is not None:
             merged[old.network] = new._replace(reserved=old.reserved)
-        elif any(_homeless(claim, found) for claim in held(tx, parent, old)):
+        elif any(_in_no_pool(claim, found) for claim in held(tx, parent, old)):
             merged[old.network] = old._replace(addresses=())
     learned = Learned(boot, tuple(merged[network] for network in sorted(merged)))
     remember(tx, parent, learned)
     return learned
 
 
-def _homeless(claim: Claim, pools: Sequence[LearnedPool]) -> bool:
+def _in_no_pool(claim: Claim, pools: Sequence[LearnedPool]) -> bool:
     return not any(pool.network.first <= claim.first <= pool.network.last for pool in pools)
 
 

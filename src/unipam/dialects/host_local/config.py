@@ -26,7 +26,7 @@ class Subnet(NamedTuple):
 
     @property
     def mapped(self) -> bool:
-        """Whether it is IPv4 in IPv6 clothes, which host-local refuses."""
+        """Whether it is an IPv4 subnet written as IPv6 (RFC 4291 §2.5.5.2), which host-local refuses."""
         return self.as_v6 and px.is_v4(self.address)
 
     def __str__(self) -> str:
