@@ -16,22 +16,22 @@ from unipam.model.records import Request
 T = TypeVar("T")
 
 
-def relieve(
-    ledger: Ledger, space: str, attempt: Callable[[], T], inherit: Inherit, require_waiting: Callable[[str], None]
+def attempt(
+    ledger: Ledger, space: str, work: Callable[[], T], inherit: Inherit, require_waiting: Callable[[str], None]
 ) -> T:
-    """Return what `attempt` gives; where the pool is full, what it gives once that is freed whose container is gone.
+    """Do the work; where the pool is full, free what is surely gone, and do it again.
 
-    Raises what `attempt` raises, and what `require_waiting` raises where the caller may not wait for this.
+    Raises what `work` raises, and what `require_waiting` raises where the caller may not wait for this.
     """
     try:
-        return attempt()
+        return work()
     except Exhausted as error:
         if not error.facts["ranges"]:  # a pool without addresses
             raise
         require_waiting(f"the pool of {space} is full: what is gone is looked for")
     from unipam.ledger import shortage
 
-    return shortage.relieve(ledger, space, attempt, inherit)
+    return shortage.relieve(ledger, space, work, inherit)
 
 
 def refuse(

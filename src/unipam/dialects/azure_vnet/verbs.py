@@ -143,7 +143,7 @@ def _allocate(call: Call, space: LearnedSpace, network: Network) -> tuple[Alloca
     try:
         if network.strict:  # the original looks for nothing that is gone
             return attempt()
-        return relief.relieve(space.ledger, space.name, attempt, space.inherit, space.context.require_waiting)
+        return relief.attempt(space.ledger, space.name, attempt, space.inherit, space.context.require_waiting)
     except Exhausted as error:
         if not error.facts["ranges"]:
             error.facts["details"] = "the pool has no addresses: its network interface was given none but its own"

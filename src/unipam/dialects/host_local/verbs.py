@@ -107,7 +107,7 @@ def _allocate(
     inherit = partial(_inherit, ledger, context, data_dir, space)
     attempt = partial(ledger.allocate, space, request, inherit=inherit, pools=pools)
     try:
-        return relief.relieve(ledger, space, attempt, inherit, context.require_waiting), data_dir
+        return relief.attempt(ledger, space, attempt, inherit, context.require_waiting), data_dir
     except Exhausted as error:
         where = "" if data_dir == DATA_DIR else f" --data-dir {data_dir}"
         relief.refuse(ledger, space, request, error, pools=pools, explain=f"unipam explain {space}{where}")
