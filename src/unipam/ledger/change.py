@@ -6,15 +6,19 @@ What does not belong here: which change is right (`model.rules`), and what a cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from unipam.ledger import given_back
 from unipam.model import facts, rules
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Request, Standing
-from unipam.store.api import Tx
+from unipam.store.api import Store, Tx
 
-if TYPE_CHECKING:
-    from unipam.ledger.ledger import Ledger
+
+class Stored(Protocol):
+    """What a change needs of a ledger: its store, and a clock that gives seconds since the epoch."""
+
+    store: Store
+    clock: Callable[[], float]
 
 
 class Inheritance(NamedTuple):
@@ -55,7 +59,7 @@ class Change:
     __slots__ = ("_admit", "_adopted", "_clock", "_inherit", "_owner", "_space", "_transaction")
 
     def __init__(
-        self, ledger: Ledger, space: str, inherit: Inherit, owner: Owner = NOBODY, *, again: bool = False
+        self, ledger: Stored, space: str, inherit: Inherit, owner: Owner = NOBODY, *, again: bool = False
     ) -> None:
         self._transaction = ledger.store.transaction()
         self._clock = ledger.clock
