@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import unipam
@@ -45,6 +46,28 @@ def test_every_error_stands_in_the_one_tree() -> None:
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
     assert {kind.__module__ for kind in tree() if kind.__module__.startswith("unipam.")} == {errors.__name__}
+
+
+OUTSIDE = {
+    "unipam.ledger.open.WouldBlock",
+    "unipam.sizing.fields.InvalidClusterError",
+    "unipam.cli.collect.CollectionFailed",
+}
+"""The exceptions that are no `UnipamError`, as the docstring of `model.errors` has them."""
+
+
+def test_no_more_stands_outside_the_tree_than_its_docstring_says() -> None:
+    modules = [found.name for found in pkgutil.walk_packages(unipam.__path__, "unipam.")]
+    classes = {
+        each
+        for name in modules
+        if not name.endswith("__main__")
+        for each in vars(importlib.import_module(name)).values()
+        if isinstance(each, type) and issubclass(each, Exception) and each.__module__ == name
+    }
+    strangers = {each for each in classes if not issubclass(each, UnipamError | click.ClickException)}
+    assert {f"{each.__module__}.{each.__name__}" for each in strangers if not each.__name__.startswith("_")} == OUTSIDE
+    assert all(f"`{name.rpartition('.')[2]}`" in (errors.__doc__ or "") for name in OUTSIDE)
 
 
 def drawn() -> list[tuple[int, str]]:
@@ -118,8 +141,8 @@ BREACHES = {
     "registry": ("dialects/host_local/config.py", "import unipam.dialects.azure_vnet.config"),
     "apis": ("server/native/grants.py", "import unipam.server.azure_ipam.spaces"),
     "pure": ("model/rules.py", "import time"),
-    "ipaddress": ("diagnose/tables/pods.py", "import ipaddress"),
     "sqlite": ("ledger/reads.py", "import sqlite3"),
+    "addresses": ("diagnose/tables/pods.py", "import ipaddress"),
     "loops": ("plan/blocks.py", "import asyncio"),
     "dialects": ("dialects/azure_vnet/pools.py", "import unipam.store.sqlite"),
 }

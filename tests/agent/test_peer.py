@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from unipam.agent.peer import Home, peer
+from unipam.agent.peer import OwnNamespace, peer
 
 CALL = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)"
 
@@ -47,16 +47,16 @@ def test_the_process_and_its_user_are_told(listening: socket.socket) -> None:
 
 def test_who_calls_from_our_namespace_is_at_home(listening: socket.socket) -> None:
     with caller(listening) as (accepted, process):
-        assert Home(listening).of(accepted) == os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        assert OwnNamespace(listening).of(accepted) == os.stat(f"/proc/{process.pid}/ns/net").st_ino
 
 
 @pytest.mark.real
 def test_who_calls_from_another_namespace_is_not(listening: socket.socket) -> None:
     with caller(listening, "unshare", "--net") as (accepted, _):
-        assert Home(listening).of(accepted) == 0
+        assert OwnNamespace(listening).of(accepted) == 0
 
 
 def test_where_the_kernel_does_not_say_nobody_is(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unipam.agent.peer._NETNS_COOKIE", 9999)  # as an older kernel answers
     with caller(listening) as (accepted, _):
-        assert Home(listening).of(accepted) == 0
+        assert OwnNamespace(listening).of(accepted) == 0

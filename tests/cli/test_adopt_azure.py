@@ -15,9 +15,9 @@ from unipam.cli import give_back
 from unipam.cli.adopt import command
 from unipam.cni.call import Call
 from unipam.cni.context import Context
-from unipam.cni.launcher import InstallError
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers, uptime
+from unipam.model.errors import InstallError
 
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
 

@@ -149,7 +149,7 @@ class Node:
         self.interpreter = self.directory / "python"
         self.interpreter.write_text(RECORDING_INTERPRETER.format(self.directory))
         self.interpreter.chmod(0o755)
-        self.plugin.write_bytes(launcher.told(self.socket, launcher.cold([str(self.interpreter)])))
+        self.plugin.write_bytes(launcher.configured(self.socket, launcher.cold([str(self.interpreter)])))
         self.plugin.chmod(0o755)
 
     def start(self, env: dict[str, str] | None = None, **how: Any) -> Launched:

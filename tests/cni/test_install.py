@@ -12,7 +12,7 @@ import pytest
 
 from unipam.cni import launcher
 from unipam.cni.install import Change, install, uninstall
-from unipam.cni.launcher import InstallError
+from unipam.model.errors import InstallError
 
 SOCKET = Path("/run/unipam/agent.sock")
 ORIGINAL = b"#!/bin/sh\nexit 0\n"

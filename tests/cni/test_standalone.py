@@ -14,7 +14,7 @@ import pytest
 from tests.real.node import wait_until
 
 from unipam.cni import launcher, standalone
-from unipam.cni.launcher import InstallError
+from unipam.model.errors import InstallError
 
 MAKER = Path(__file__).parents[2] / "deploy" / "standalone.py"
 OURS = Path(launcher.__file__).parents[1]

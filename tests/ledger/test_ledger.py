@@ -10,9 +10,9 @@ from tests.clock import Clock
 from tests.store.backends import Backend
 
 from unipam.addr.prefix import Range, format_address, parse_address
-from unipam.ledger.change import Inheritance
+from unipam.ledger.change import THAW_BATCH, Allocation, Change, Inheritance, nothing, serve
 from unipam.ledger.history import verify
-from unipam.ledger.ledger import THAW_BATCH, Allocation, Ledger
+from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Duplicate, Exhausted, Mismatch, Missing, Overlap, Refused, Stale, StoreFull, Taken
 from unipam.model.pool_notes import pools_note
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
@@ -111,12 +111,12 @@ def test_a_released_address_is_the_last_to_be_handed_out_again(ledger: Ledger) -
     assert (release.verb, release.owner, release.reason, release.actor) == ("release", ME, "DEL", "k9")
 
 
-def test_a_request_may_be_planned_within_the_transaction(ledger: Ledger) -> None:
-    def plan(tx: Tx, parent: int) -> Request:
-        assert tx.spaces() == [(parent, "net")]
-        return Request(ME, (ONE,))
-
-    assert texts(ledger.allocate("net", Request(ME, ()), plan=plan)) == ["10.0.0.2"]
+def test_a_request_may_be_made_within_the_transaction(ledger: Ledger) -> None:
+    with Change(ledger, "net", nothing, ME) as (tx, standing, now):
+        assert tx.spaces() == [(standing.space, "net")]
+        allocation = serve(tx, standing, Request(ME, (ONE,)), now)
+    assert texts(allocation) == ["10.0.0.2"]
+    assert held(ledger, "net") == {"10.0.0.2": "me/eth0"}
 
 
 # Asking again ------------------------------------------------------------------------------------------------

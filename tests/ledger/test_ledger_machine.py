@@ -23,9 +23,9 @@ from tests.ledger.model import Lease, Model
 from tests.store.backends import BACKENDS
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger.change import Inheritance
+from unipam.ledger.change import Allocation, Inheritance
 from unipam.ledger.history import Replay
-from unipam.ledger.ledger import Allocation, Ledger
+from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Exhausted, Refused, Stale, StoreBusy
 from unipam.model.records import LEASE, Claim, Entry, Owner, Pool, PoolRange, Request
 

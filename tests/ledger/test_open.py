@@ -11,8 +11,8 @@ import pytest
 from unipam.addr.prefix import parse_address
 from unipam.ledger import open as module
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.open import FILE, Ledgers
-from unipam.model.errors import StoreBroken, StoreBusy
+from unipam.ledger.open import FILE, Ledgers, locate
+from unipam.model.errors import BadConfig, StoreBroken, StoreBusy
 from unipam.model.records import Owner, Pool, PoolRange, Request
 
 POOL = Pool(0, (PoolRange(parse_address("10.0.0.1"), parse_address("10.0.0.9"), 120),))
@@ -205,3 +205,17 @@ def test_a_ledger_replaced_in_the_middle_makes_nothing_of_what_was_done_together
     with pytest.raises(StoreBroken):
         lose()
     assert add(ledgers.at(str(tmp_path)), "after") == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("data_dir", "cwd", "place"),
+    [("/var/lib/x", "", "/var/lib/x"), ("x/../y", "/run/cni", "/run/cni/y"), (".", "/run", "/run")],
+)
+def test_a_directory_is_where_its_caller_means_it(data_dir: str, cwd: str, place: str) -> None:
+    assert locate(data_dir, cwd) == place
+
+
+@pytest.mark.parametrize(("data_dir", "cwd", "why"), [("x", "", "is gone"), ("/a\0b", "/", "NUL character")])
+def test_a_directory_that_nobody_can_tell_is_refused(data_dir: str, cwd: str, why: str) -> None:
+    with pytest.raises(BadConfig, match=why):
+        locate(data_dir, cwd)

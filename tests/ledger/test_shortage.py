@@ -12,8 +12,8 @@ from tests.clock import Clock
 
 from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, shortage
-from unipam.ledger.change import Inheritance, nothing
-from unipam.ledger.ledger import Allocation, Ledger
+from unipam.ledger.change import Allocation, Inheritance, nothing
+from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Exhausted
 from unipam.model.pool_notes import describe
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request

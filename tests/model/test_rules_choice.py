@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unipam.addr.prefix import Range
-from unipam.ledger.ledger import View
+from unipam.ledger.change import View
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Unmet
 from unipam.model.records import HELD, LEASE, Claim, Owner, Pool, PoolRange, Request

@@ -1,4 +1,4 @@
-"""One launcher at the agent's socket: what it has said, what it was told, and for how long nothing has come of it."""
+"""One launcher at the agent's socket: what it has sent, what it was answered, and for how long it has been idle."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from unipam.cni.call import Answer, Call
 
 
 class Connection:
-    """What it has said so far, what it was told and what of that is still to be sent.
+    """What it has sent so far, what it was answered and what of that is still to be sent.
 
-    `since` is when its turn began: when it came, or when it was told (seconds, `time.perf_counter`). `held` is how many
-    bytes of it are in memory, beside those of a call that came in one piece.
+    `since` is when its turn began: when it came, or when it was answered (seconds, `time.perf_counter`). `buffered` is
+    how many bytes of it are in memory, beside those of a call that came in one piece.
     """
 
-    __slots__ = ("call", "data", "descriptor", "held", "pid", "since", "socket", "told", "unsent", "watched")
+    __slots__ = ("answer", "buffered", "call", "data", "descriptor", "pid", "since", "socket", "unsent", "watched")
 
     def __init__(self, connection: socket.SocketType, pid: int) -> None:
         self.since = time.perf_counter()
@@ -23,12 +23,12 @@ class Connection:
         self.descriptor = connection.fileno()
         self.pid = pid
         self.data = bytearray()
-        self.held = 0
+        self.buffered = 0
         self.call: Call | None = None
-        self.told: Answer | None = None
+        self.answer: Answer | None = None
         self.unsent = b""
         self.watched = 0
 
-    def silent(self, now: float) -> float:
-        """For how many seconds it has had its turn without an end; 0 while it is ours."""
-        return now - self.since if self.call is None or self.told is not None else 0.0
+    def idle(self, now: float) -> float:
+        """Return for how many seconds it has had its turn without an end; 0 while it is ours."""
+        return now - self.since if self.call is None or self.answer is not None else 0.0

@@ -88,7 +88,7 @@ class Log:
             return 0
 
     def _tell_dropped(self) -> None:
-        """Somebody reads, and is told how many lines are missing."""
+        """Tell who reads now how many lines are missing."""
         new = self.dropped - self._told
         if new:
             self._told += new
@@ -96,7 +96,7 @@ class Log:
 
 
 def _encoded(line: Mapping[str, object]) -> bytes:
-    """A line as JSON, whatever is in it: a path need not be UTF-8."""
+    """Return a line as JSON, whatever is in it: a path need not be UTF-8."""
     try:
         return msgspec.json.encode(line)
     except Exception:  # noqa: BLE001 (nothing that is to be told may end who tells it)

@@ -32,7 +32,7 @@ class Pools:
         self._directories = directories
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges."""
+        """Yield the gauges."""
         gauge = GaugeMetricFamily(
             "unipam_pool_addresses", "Addresses of a pool by state", labels=("directory", "network", "pool", "state")
         )
@@ -58,7 +58,7 @@ class Dropped:
         self._log = log
 
     def collect(self) -> Iterator[Metric]:
-        """The counter."""
+        """Yield the counter."""
         yield CounterMetricFamily(
             "unipam_log_lines_dropped", "Lines of the log that nobody read in time", value=self._log.dropped
         )
@@ -84,11 +84,11 @@ class _Server(WSGIServer):
     allow_reuse_port = True  # so that one agent can take over from another
 
     def handle_error(self, *_: object) -> None:
-        """Whoever asked has gone, or says nothing; that is nobody's business."""
+        """Ignore who asked and has gone, or says nothing."""
 
 
 class _Handler(WSGIRequestHandler):
     timeout = _PATIENCE
 
     def log_message(self, *_: object) -> None:
-        """Questions are no events."""
+        """Log no requests."""

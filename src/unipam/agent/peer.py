@@ -13,7 +13,7 @@ _NETNS_COOKIE = 71
 
 
 def peer(connection: socket.SocketType) -> tuple[int, int]:
-    """Process and user that connected, or that listen: as they were when they did (unix(7), SO_PEERCRED).
+    """Return the process and user that connected, or that listen: as they were when they did (unix(7), SO_PEERCRED).
 
     Raises OSError.
     """
@@ -22,7 +22,7 @@ def peer(connection: socket.SocketType) -> tuple[int, int]:
     return process, user
 
 
-class Home:
+class OwnNamespace:
     """The network namespace that this process is in, and that most of its callers are in too.
 
     To look up a caller's under /proc makes the kernel fill in directories for a process that is about to end. But a
@@ -34,7 +34,7 @@ class Home:
         self._inode = os.stat("/proc/self/ns/net").st_ino
 
     def of(self, accepted: socket.SocketType) -> int:
-        """The inode of the namespace of who connected, where it is ours; else 0, and it must be looked up."""
+        """Return the inode of the namespace of who connected, where it is ours; else 0, and it must be looked up."""
         return self._inode if self._cookie and _cookie(accepted) == self._cookie else 0
 
 

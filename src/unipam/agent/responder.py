@@ -29,14 +29,14 @@ class Responder:
         self._running: set[Future[Any]] = set()
 
     def at_once(self, call: Call) -> Answer | None:
-        """The answer, or None when giving it would mean to wait."""
+        """Return the answer, or None when giving it would mean to wait."""
         try:
             return answer(call, self._context)
         except WouldBlock:
             return None
 
     def together(self, calls: Sequence[Call]) -> list[Answer | None]:
-        """The same for calls that came at once: they share one wait for the disk."""
+        """Answer calls that came at once: they share one wait for the disk."""
         if len(calls) == 1:
             return [self.at_once(calls[0])]
         try:

@@ -41,7 +41,7 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    sweeper = _watch_over(settings, server, watch)
+    sweeper = _start_sweeper(settings, server, watch)
     warmer = Warmer(functools.partial(_directories, settings, server), watch)
     warmer.start()
     _listen(server)
@@ -75,11 +75,11 @@ def _listen(server: Server) -> None:
 
 
 def _directories(settings: Settings, server: Server) -> list[str]:
-    """Where ledgers are, as far as the agent knows by now."""
+    """Return where ledgers are, as far as the agent knows by now."""
     return sorted({*settings.data_dirs, *list(server.responder.ledgers.directories)})
 
 
-def _watch_over(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
+def _start_sweeper(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
     directories = functools.partial(_directories, settings, server)
     if settings.metrics:
         watch.serve_metrics(settings.metrics, lambda: Ledgers(patience=1.0), directories)

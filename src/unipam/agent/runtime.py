@@ -16,7 +16,7 @@ _PATIENCE = 5.0
 
 
 def ask(path: str) -> Runtime:
-    """What the runtime at this socket says. Raises SourceFailed."""
+    """Return what the runtime at this socket says. Raises SourceFailed."""
     # The process first: one that is replaced before it is asked for its list only looks older than it is.
     process, asked = listening_since(path), uptime()
     listed = {s.id: Listed(f"{s.namespace}/{s.name}", s.uid, s.created) for s in cri.sandboxes(path, _PATIENCE)}
@@ -24,7 +24,7 @@ def ask(path: str) -> Runtime:
 
 
 def listening_since(path: str) -> float:
-    """When the process began that listens at this socket, in CLOCK_BOOTTIME seconds; 0.0 when that cannot be told.
+    """Return when the process began that listens at this socket (CLOCK_BOOTTIME seconds); 0.0 when nobody can tell.
 
     It is the one that called listen(2). Where that was not the runtime but systemd, for it, it began earlier.
     """

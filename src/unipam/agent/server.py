@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 
 from unipam.agent.connection import Connection
-from unipam.agent.peer import Home, peer
+from unipam.agent.peer import OwnNamespace, peer
 from unipam.agent.responder import Responder
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.ledger.open import uptime
@@ -35,11 +35,11 @@ SHORTEST_SILENCE = 0.1
 _CHUNK = 64 * 1024
 _TICK = 0.1
 """Seconds between two looks at who is silent; also after which a full agent tries again to accept."""
-_FAREWELL = 2.0
+_GRACE = 2.0
 """Seconds that an ending agent gives those who are connected."""
 _AT_A_TIME = 256
 """Events taken from epoll in one turn; Python makes room for a thousand unless told otherwise, every time."""
-_BREATH = 0.005
+_SHORT_WAIT = 0.005
 """Seconds to wait where there is nothing else to wait for."""
 
 Observe = Callable[[Call, Answer, float], None]
@@ -63,9 +63,9 @@ class Server:
         self._stopped = threading.Event()
         self._inode = 0
         self._most = min(MOST_CONNECTIONS, _open_files() // 2)  # ledgers, and threads that wait, want theirs too
-        self._held = 0
+        self._buffered = 0
         self._accepting = True
-        self._look_at = 0.0
+        self._next_look = 0.0
 
     # ---- the loop
 
@@ -75,7 +75,7 @@ class Server:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(draft)
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._home = Home(self._listening)
+        self._own_namespace = OwnNamespace(self._listening)
         self._listening.bind(draft)
         os.chmod(draft, 0o600)
         self._listening.setblocking(False)
@@ -87,7 +87,7 @@ class Server:
     def serve(self) -> None:
         """Answer until `stop` is called, then finish what is under way."""
         while not self._stopped.is_set():
-            self._turn(_TICK if self._connections or not self._accepting else -1)
+            self._poll_once(_TICK if self._connections or not self._accepting else -1)
         self._finish()
 
     def stop(self) -> None:
@@ -95,29 +95,29 @@ class Server:
         self._stopped.set()
         os.eventfd_write(self._wake, 1)
 
-    def _turn(self, timeout: float) -> None:
+    def _poll_once(self, timeout: float) -> None:
         """Wait for whatever happens, up to so many seconds (-1: for ever), and do what it takes."""
         for descriptor, _ in self._poll.poll(timeout, _AT_A_TIME):
             if descriptor == self._listening.fileno():
                 self._accept_some()
             elif descriptor == self._wake:
-                self._tell_ready()
+                self._reply_ready()
             elif connection := self._connections.get(descriptor):
-                self._send(connection) if connection.unsent else self._hear(connection)
+                self._send(connection) if connection.unsent else self._receive(connection)
                 self._watch(connection)
         self._answer()
         if self._connections or not self._accepting:
-            self._look_after(time.perf_counter())
+            self._close_silent(time.perf_counter())
 
-    def _look_after(self, now: float) -> None:
-        """Part from who is silent for too long, and try to accept again."""
-        if now < self._look_at:
+    def _close_silent(self, now: float) -> None:
+        """Close connections that are silent for too long, and try to accept again."""
+        if now < self._next_look:
             return
-        self._look_at = now + _TICK
+        self._next_look = now + _TICK
         unasked = LONGEST_SILENCE if self._accepting else SHORTEST_SILENCE
         for connection in list(self._connections.values()):
-            if connection.silent(now) > (unasked if connection.call is None else LONGEST_SILENCE):
-                self._part(connection, heard=False)
+            if connection.idle(now) > (unasked if connection.call is None else LONGEST_SILENCE):
+                self._close(connection, acknowledged=False)
         self._accept_again()
 
     def _finish(self) -> None:
@@ -129,17 +129,17 @@ class Server:
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
         self._listening.close()
-        deadline = time.monotonic() + _FAREWELL
+        deadline = time.monotonic() + _GRACE
         while self._connections and time.monotonic() < deadline:
-            self._turn(_BREATH)
+            self._poll_once(_SHORT_WAIT)
         self.responder.finish()
-        self._tell_ready()  # those who waited longer than that, and are told before the process ends
+        self._reply_ready()  # those who waited longer than that, and are told before the process ends
         self.responder.finish()
 
     # ---- one launcher
 
     def _accept_some(self) -> None:
-        """As many as are here already: one while nobody else calls, since to look in vain for more takes its time."""
+        """Accept who is here already: one while nobody else calls, since to look in vain for more takes its time."""
         for _ in range(len(self._connections) + 1):
             if len(self._connections) >= self._most:
                 self._accept_later()
@@ -155,7 +155,7 @@ class Server:
             self._admit(socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
 
     def _accept_later(self) -> None:
-        """There is no place: who calls waits in the kernel, and epoll need not tell of it."""
+        """Stop accepting, for want of room: who calls waits in the kernel, and epoll need not tell of it."""
         self._poll.unregister(self._listening)
         self._accepting = False
 
@@ -171,54 +171,54 @@ class Server:
             return
         connection = Connection(accepted, pid)
         self._connections[connection.descriptor] = connection
-        self._hear(connection)  # it has usually said all by now
+        self._receive(connection)  # it has usually said all by now
         if connection.call is None:
             self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Wait for what this launcher is to do next: to say something, or to take the rest of its answer."""
+        """Let epoll tell when this launcher sends something, or can take the rest of its answer."""
         wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
         if connection.watched == wanted or self._connections.get(connection.descriptor) is not connection:
             return
         (self._poll.modify if connection.watched else self._poll.register)(connection.descriptor, wanted)
         connection.watched = wanted
 
-    def _hear(self, connection: Connection) -> None:
+    def _receive(self, connection: Connection) -> None:
         try:
             data = connection.socket.recv(_CHUNK, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        if connection.told is not None:
-            self._part(connection, heard=data == ACK)
-        elif not data or connection.call is not None:  # it has gone, or speaks before it is told
-            self._part(connection, heard=False)
+        if connection.answer is not None:
+            self._close(connection, acknowledged=data == ACK)
+        elif not data or connection.call is not None:  # it has gone, or sends more than one call
+            self._close(connection, acknowledged=False)
         else:
             self._collect(connection, data)
 
     def _collect(self, connection: Connection, data: bytes) -> None:
         if not connection.data and 0 < frame_size(data) <= len(data):
-            self._ask(connection, data[: frame_size(data)])
+            self._take_call(connection, data[: frame_size(data)])
             return
-        self._hold(connection, data)
+        self._buffer(connection, data)
         size = frame_size(connection.data)
-        if max(size, self._held) > MOST_BYTES:
-            self._part(connection, heard=False)
+        if max(size, self._buffered) > MOST_BYTES:
+            self._close(connection, acknowledged=False)
         elif 0 < size <= len(connection.data):
-            self._ask(connection, bytes(connection.data[:size]))
+            self._take_call(connection, bytes(connection.data[:size]))
 
-    def _hold(self, connection: Connection, data: bytes) -> None:
+    def _buffer(self, connection: Connection, data: bytes) -> None:
         connection.data += data
-        connection.held += len(data)
-        self._held += len(data)
+        connection.buffered += len(data)
+        self._buffered += len(data)
 
-    def _ask(self, connection: Connection, frame: bytes) -> None:
-        home = self._home.of(connection.socket) if b"CNI_COMMAND=ADD" in frame else 0  # others hardly ask
+    def _take_call(self, connection: Connection, frame: bytes) -> None:
+        namespace = self._own_namespace.of(connection.socket) if b"CNI_COMMAND=ADD" in frame else 0  # others hardly ask
         try:
-            connection.call = decode_call(frame, connection.pid, uptime(), home)
+            connection.call = decode_call(frame, connection.pid, uptime(), namespace)
         except ValueError:
-            self._part(connection, heard=False)
+            self._close(connection, acknowledged=False)
             return
         connection.data = bytearray()  # the call has it all
         self._asked.append((connection, connection.call))
@@ -231,29 +231,29 @@ class Server:
         answers = self.responder.together([call for _, call in asked])
         for (connection, call), given in zip(asked, answers, strict=True):
             if given is None:
-                self.responder.patiently(call, partial(self._hand_over, connection))
+                self.responder.patiently(call, partial(self._hand_to_loop, connection))
             else:
-                self._tell(connection, call, given)
+                self._reply(connection, call, given)
             self._watch(connection)
 
-    def _hand_over(self, connection: Connection, given: Answer) -> None:
-        """In the thread that was patient: give its answer to the loop."""
+    def _hand_to_loop(self, connection: Connection, given: Answer) -> None:
+        """Give an answer to the loop, from the thread that waited for it."""
         self._ready.append((connection, given))
         os.eventfd_write(self._wake, 1)
 
-    def _tell_ready(self) -> None:
+    def _reply_ready(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
         while self._ready:
             connection, given = self._ready.popleft()
             if self._connections.get(connection.descriptor) is connection and connection.call is not None:
-                self._tell(connection, connection.call, given)
+                self._reply(connection, connection.call, given)
                 self._watch(connection)
             else:
                 self.responder.undo(given)
 
-    def _tell(self, connection: Connection, call: Call, given: Answer) -> None:
-        connection.told = given
+    def _reply(self, connection: Connection, call: Call, given: Answer) -> None:
+        connection.answer = given
         connection.unsent = encode_answer(given)
         self._send(connection)
         now = time.perf_counter()
@@ -261,26 +261,26 @@ class Server:
         connection.since = now
 
     def _send(self, connection: Connection) -> None:
-        """What goes at once; the rest when there is room again."""
+        """Send what goes at once; the rest when there is room again."""
         try:
             sent = connection.socket.send(connection.unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:
-            sent = len(connection.unsent)  # it has gone, and will be heard to be
+            sent = len(connection.unsent)  # it has gone, which reading from it will show
         connection.unsent = connection.unsent[sent:]
 
-    def _part(self, connection: Connection, *, heard: bool) -> None:
-        """The end of a connection; what it was told without hearing of it is undone."""
+    def _close(self, connection: Connection, *, acknowledged: bool) -> None:
+        """Close a connection; undo what was answered and not acknowledged."""
         del self._connections[connection.descriptor]
         connection.socket.close()
-        self._held -= connection.held
+        self._buffered -= connection.buffered
         self._accept_again()
-        if connection.told is not None and not heard:
-            self.responder.undo(connection.told)
+        if connection.answer is not None and not acknowledged:
+            self.responder.undo(connection.answer)
 
 
 def _open_files() -> int:
-    """How many files this process may have open."""
+    """Return how many files this process may have open."""
     most = os.sysconf("SC_OPEN_MAX")
     return most if most > 0 else 2 * MOST_CONNECTIONS

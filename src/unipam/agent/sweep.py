@@ -10,18 +10,18 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.ledger import reconcile
 from unipam.ledger.adopted import identify
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers, started, uptime
 from unipam.model.errors import UnipamError
+from unipam.rounds import Rounds
 
 _FENCES_KEPT = 3600.0
-_HOUSEKEEPING = 3600.0
+_CLEAN_UP_EVERY = 3600.0
 
-_NOBODY_ASKS = "the agent was started without --cri: a sandbox whose namespace remains is not seen to be gone"
+_NOT_ASKED = "the agent was started without --cri: a sandbox whose namespace remains is not seen to be gone"
 
 Ask = Callable[[], reconcile.Runtime]
 """Asks the container runtime. Raises SourceFailed."""
@@ -46,27 +46,27 @@ class Sweeper(Rounds):
         self._ask = ask
         self._ledgers = Ledgers(patience=2.0)
         self._suspects: dict[str, dict[tuple[int, int, int], str]] = {}
-        self._kept_house = -_HOUSEKEEPING
+        self._cleaned_up = -_CLEAN_UP_EVERY
 
     def round(self) -> None:
         """Look at every ledger once."""
         runtime, complaint = self._runtime()
-        due = time.monotonic() - self._kept_house > _HOUSEKEEPING
-        self._kept_house = time.monotonic() if due else self._kept_house
+        due = time.monotonic() - self._cleaned_up > _CLEAN_UP_EVERY
+        self._cleaned_up = time.monotonic() if due else self._cleaned_up
         for directory in sorted(set(self._directories())):
             if not os.path.exists(f"{directory}/{FILE}"):
                 continue
             try:
                 ledger = self._sweep(directory, runtime)
                 reconcile.complain(ledger, complaint)
-                self._keep_house(ledger, due)
+                self._clean_up(ledger, due)
             except UnipamError as error:
                 self._watch.say("sweep failed", directory=directory, error=error.name, message=error.message)
 
     def _runtime(self) -> tuple[reconcile.Runtime | None, str]:
-        """What the runtime says, or why it does not."""
+        """Return what the runtime says, or why it does not."""
         if self._ask is None:
-            return None, _NOBODY_ASKS
+            return None, _NOT_ASKED
         try:
             return self._ask(), ""
         except UnipamError as error:  # a runtime that does not answer proves nothing about its containers
@@ -84,7 +84,7 @@ class Sweeper(Rounds):
             self._watch.reclaimed(directory, suspect)
         return ledger
 
-    def _keep_house(self, ledger: Ledger, due: bool) -> None:
+    def _clean_up(self, ledger: Ledger, due: bool) -> None:
         ledger.thaw()
         if due:
             ledger.forget(time.time() - self._keep, uptime() - _FENCES_KEPT)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from unipam.agent.rounds import Rounds
 from unipam.agent.watch import Watch
 from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt, Warm
 from unipam.dialects import registry
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import UnipamError
+from unipam.rounds import Rounds
 
 _TICK = 1.0
 """Seconds between two looks at whether anything is due; a look is one read of each ledger."""
@@ -45,7 +45,7 @@ class Warmer(Rounds):
                 self._say((directory, ""), error.message)
 
     def _say(self, key: tuple[str, str], news: Learnt | str) -> None:
-        """Once for each change: an answer every few seconds that says the same is no news."""
+        """Say what is new: an answer every few seconds that says the same is not."""
         if self._said.get(key) == news:
             return
         self._said[key] = news

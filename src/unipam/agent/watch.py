@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from unipam.agent.log import Log
-from unipam.cni import attachment
 from unipam.cni.call import Answer, Call
 from unipam.ledger.reconcile import Suspect
 from unipam.model import facts
@@ -27,7 +26,7 @@ class Watch:
         self._count_reclaimed: Callable[[], None] = lambda: None
 
     def observe(self, call: Call, given: Answer, seconds: float) -> None:
-        """One call was answered after so many seconds. Raises nothing: it was answered, told or not."""
+        """Log and count a call that took so many seconds. Raises nothing: it was answered, told or not."""
         try:
             self._observe(call, given, seconds)
         except Exception as error:  # noqa: BLE001 (a defect of ours in what is told must not end the agent)
@@ -46,13 +45,13 @@ class Watch:
             "outcome": outcome,
             "ms": round(seconds * 1000, 3),
         }
-        if pod := attachment.pod(attachment.arguments(call)):
+        if pod := call.arguments.pod:
             line["pod"] = pod
         line.update(given.facts)
         self._log.write(line)
 
     def reclaimed(self, directory: str, suspect: Suspect) -> None:
-        """A leaked lease was released."""
+        """Log and count a leaked lease that was released."""
         claim = suspect.claim
         self._count_reclaimed()
         self.say(
@@ -65,7 +64,7 @@ class Watch:
         )
 
     def say(self, event: str, **facts: object) -> None:
-        """One line for something else."""
+        """Log something else, in one line."""
         self._log.write({"time": time.time(), "event": event, **facts})
 
     def finish(self) -> None:

@@ -168,7 +168,7 @@ def remove_copy(root: Path, wait: float) -> None:
       unipam cni remove-copy /opt/unipam
     """
     from unipam.cni import standalone
-    from unipam.cni.launcher import InstallError
+    from unipam.model.errors import InstallError
 
     try:
         standalone.remove(root, wait)
@@ -184,7 +184,7 @@ def _report(change: Callable[[], list[Change]], output: str) -> None:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    from unipam.cni.launcher import InstallError
+    from unipam.model.errors import InstallError
 
     try:
         yield

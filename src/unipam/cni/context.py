@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import Ledgers, WouldBlock
 
 
@@ -25,14 +24,6 @@ class Context(NamedTuple):
     def may_wait(self) -> bool:
         """Whether a call may keep those behind it waiting."""
         return self.ledgers.patient
-
-    def ledger(self, directory: str) -> Ledger:
-        """Return the ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
-        return self.ledgers.at(directory)
-
-    def find_ledger(self, directory: str) -> Ledger | None:
-        """Return the ledger of a data directory, if there is one. Raises what `ledger` raises."""
-        return self.ledgers.find(directory)
 
     def require_waiting(self, why: str) -> None:
         """Raise WouldBlock where the call may not wait."""

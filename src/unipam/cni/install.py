@@ -1,7 +1,7 @@
 """Putting the native launcher into a runtime's plugin directory, and giving the directory back as it was.
 
 Here belongs what happens to that directory: which file stands under a plugin's name and what was kept. What stands in
-the file is in ``launcher.py``; which plugin names there are is the caller's to say.
+the file is in `launcher.py`; which plugin names there are is the caller's to say.
 
 Every change of a name is one rename(2) or link(2), so that at each moment either plugin, the former or ours, can be
 run under it; libcni retries a "text file busy" but nothing else (spec cni-and-host-local §5.1).
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from unipam.cni import launcher
-from unipam.cni.launcher import InstallError
 from unipam.cni.originals import KEPT
+from unipam.model.errors import InstallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ _HELD, _FRESH = ".{}.unipam-held", ".{}.unipam-new"
 class Change(NamedTuple):
     """What was done, or would be, to one plugin name.
 
-    ``action``: `install` (nothing was there), `replace` (the former plugin is kept), `update` (of an older launcher),
+    `action`: `install` (nothing was there), `replace` (the former plugin is kept), `update` (of an older launcher),
     `unchanged`; `restore` (the former plugin is back), `remove` (nothing was there before), `absent`.
     """
 
@@ -50,10 +50,9 @@ def install(
     A plugin that was there is kept beside it, once: an original that was kept earlier is never overwritten. Doing it
     again changes nothing. `fallback` is the command for calls without an agent, by default this interpreter's.
 
-    Raises:
-        InstallError: a name, path or the directory is unusable; or the plugin differs from the original kept earlier.
+    Raises InstallError when a name, path or the directory is unusable, or the plugin differs from the one kept earlier.
     """
-    content = launcher.told(socket, fallback or launcher.cold())
+    content = launcher.configured(socket, fallback or launcher.cold())
     with _locked(bin_dir):
         changes = [_plan_install(_plugin(bin_dir, name), content) for name in dict.fromkeys(names)]
         if not dry_run:
@@ -68,8 +67,7 @@ def uninstall(bin_dir: Path, names: Iterable[str] = (), *, dry_run: bool = False
 
     The former file itself comes back: content, mode, owner and times. Where there was none, the launcher is removed.
 
-    Raises:
-        InstallError: the directory is unusable, or what stands there now is not a launcher.
+    Raises InstallError when the directory is unusable, or what stands there now is not a launcher.
     """
     with _locked(bin_dir):
         changes = [_plan_uninstall(_plugin(bin_dir, name)) for name in dict.fromkeys(names) or _installed(bin_dir)]
@@ -83,7 +81,7 @@ def uninstall(bin_dir: Path, names: Iterable[str] = (), *, dry_run: bool = False
 
 
 def launchers(bin_dir: Path, names: Iterable[str]) -> list[str]:
-    """Those of the names under which a launcher stands."""
+    """Return those of the names under which a launcher stands."""
     return [name for name in names if launcher.is_launcher(bin_dir / name)]
 
 
@@ -102,7 +100,7 @@ def _kept(path: Path) -> Path:
 
 
 def _installed(bin_dir: Path) -> list[str]:
-    """The names to give back: those of launchers, and those whose former plugin was kept and not replaced since."""
+    """Return the names to give back: of launchers, and of former plugins that were kept and not replaced since."""
     files = [path for path in bin_dir.iterdir() if not path.name.startswith(".")]
     launchers = {path.name for path in files if launcher.is_launcher(path)}
     originals = {path.with_name(path.name.removesuffix(KEPT)): path for path in files if path.name.endswith(KEPT)}
@@ -131,7 +129,7 @@ def _plan_install(path: Path, content: bytes) -> Change:
 
 
 def _same(path: Path, kept: Path) -> bool:
-    """Whether nothing is lost when only `kept` remains, as after an image brought the same plugin again."""
+    """Return whether nothing is lost when only `kept` remains, as after an image brought the same plugin again."""
     if path.is_symlink() or kept.is_symlink():
         return path.is_symlink() and kept.is_symlink() and path.readlink() == kept.readlink()
     return path.samefile(kept) or path.read_bytes() == kept.read_bytes()
@@ -175,7 +173,7 @@ def _carry_out_uninstall(change: Change, hold: Callable[[Path], None]) -> None:
 
 
 def _verify_uninstalled(change: Change) -> None:
-    """Raises InstallError when the name is not as it was before unipam."""
+    """Check that a name is as it was before unipam. Raises InstallError."""
     path = change.path
     if launcher.is_launcher(path) or _exists(_kept(path)) or _exists(path) != bool(change.kept):
         message = f"{path} is not what it was before unipam: the launcher was put back"
@@ -200,7 +198,7 @@ def _put(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _all_or_nothing(bin_dir: Path) -> Iterator[Callable[[Path], None]]:
-    """Yields `hold`, to be called with each path before it changes; a failure puts back all that were held, in order.
+    """Yield `hold`, to be called with each path before it changes; on a failure put back all that were held, in order.
 
     What is held is a second link to the file itself, so that putting it back is a rename.
     """
@@ -240,7 +238,7 @@ def _sync(directory: Path) -> None:
 
 @contextmanager
 def _locked(bin_dir: Path) -> Iterator[None]:
-    """One installer at a time; and the failures of the file system, in one line."""
+    """Let one installer at a time work, and report the failures of the file system in one line."""
     try:
         descriptor = os.open(bin_dir, os.O_RDONLY | os.O_DIRECTORY)
         try:

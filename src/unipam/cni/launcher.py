@@ -1,6 +1,6 @@
 """The native launcher as bytes: the one that was built, what it is told, and how one is known again.
 
-Here belongs the layout that ``launcher.c`` declares; where launchers are put is in ``install.py``.
+Here belongs the layout that `launcher.c` declares; where launchers are put is in `install.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from unipam.model.errors import InstallError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BUILT = Path(__file__).with_name("launcher")
 _LARGEST = 1 << 20  # bytes; foreign plugins are larger, and need not be read
-
-
-class InstallError(Exception):
-    """The directory cannot be changed as asked, and was not; the message has the file, the cause and the way out."""
 
 
 class Settings(NamedTuple):
@@ -30,7 +28,7 @@ class Settings(NamedTuple):
 
 
 class _Slot(NamedTuple):
-    """A value of fixed size inside the launcher, behind a marker that occurs once; ``launcher.c`` declares both."""
+    """A value of fixed size inside the launcher, behind a marker that occurs once; `launcher.c` declares both."""
 
     marker: bytes
     size: int
@@ -48,11 +46,10 @@ _SOCKET = _Slot(b"<unipam:socket:108>\0", 108)
 _FALLBACK = _Slot(b"<unipam:fallback:4096>\0", 4096)
 
 
-def told(socket: Path, fallback: Sequence[str]) -> bytes:
-    """The built launcher, told to ask the agent at `socket` and to become `fallback` (see `cold`) when none answers.
+def configured(socket: Path, fallback: Sequence[str]) -> bytes:
+    """Return a launcher that asks the agent at `socket` and becomes `fallback` (see `cold`) when none answers.
 
-    Raises:
-        InstallError: one of the two is unusable, or this unipam was built without its launcher.
+    Raises InstallError when one of the two is unusable, or this unipam was built without its launcher.
     """
     binary = _read_launcher(_BUILT)
     if binary is None:
@@ -109,20 +106,19 @@ def _read_launcher(path: Path, *, follow: bool = False) -> bytes | None:
 
 
 def is_launcher(path: Path) -> bool:
-    """Whether `path` is a file that unipam installed; false for anything else, also for nothing."""
+    """Return whether `path` is a file that unipam installed; false for anything else, also for nothing."""
     return _read_launcher(path) is not None
 
 
 def runs(exe: str) -> bool:
-    """Whether a process runs a launcher, given its `/proc/PID/exe`. Raises OSError when that cannot be read."""
+    """Return whether a process runs a launcher, given its `/proc/PID/exe`. Raises OSError when that cannot be read."""
     return _read_launcher(Path(exe), follow=True) is not None
 
 
 def settings(path: Path) -> Settings:
-    """What the launcher at `path` was told.
+    """Return what the launcher at `path` was told.
 
-    Raises:
-        InstallError: it is not a launcher.
+    Raises InstallError when it is none.
     """
     binary = _read_launcher(path)
     if binary is None:

@@ -36,7 +36,7 @@ def wait(plugin: str) -> None:
 
 
 def running(plugin: str) -> list[int]:
-    """The processes whose program has been replaced under the plugin's name, or was kept beside it."""
+    """Return the processes whose program has been replaced under the plugin's name, or was kept beside it."""
     names = {f"{plugin} (deleted)", plugin + KEPT}  # as the kernel shows them
     return [int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and _is_former(f"/proc/{pid}/exe", names)]
 
@@ -49,7 +49,7 @@ def _is_former(exe: str, names: set[str]) -> bool:
 
 
 def _is_launcher(exe: str) -> bool:
-    """Whether the former program was a launcher itself. Raises OSError."""
+    """Return whether the former program was a launcher itself. Raises OSError."""
     from unipam.cni import launcher  # slow to import, and seldom needed
 
     return launcher.runs(exe)

@@ -6,17 +6,15 @@ last, and is the plugin's business.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from unipam.cni import protocol
-from unipam.cni.call import Answer, Call
+from unipam.cni.call import UNREAD, Answer, Call, Config, Undo
 from unipam.cni.context import Context
-from unipam.cni.protocol import Config
-from unipam.cni.result import render_error
+from unipam.cni.result import Result, render, render_error
 from unipam.ledger.open import WouldBlock
 from unipam.model.errors import (
     BadConfig,
@@ -28,7 +26,19 @@ from unipam.model.errors import (
     UnsupportedVersion,
 )
 
-Verb = Callable[[Call, Config, Context], Answer]
+
+class Reply(NamedTuple):
+    """What a verb has done: facts for the log, and of an ADD the result, unless it is to stay untold.
+
+    `undo` takes the work back if the caller does not live to hear of it.
+    """
+
+    facts: Mapping[str, object]
+    result: Result | None = None
+    undo: Undo | None = None
+
+
+Verb = Callable[[Call, Context], Reply]
 Codes = Mapping[type[UnipamError], int]
 
 
@@ -48,7 +58,8 @@ class Plugin(NamedTuple):
     """What a plugin adds to the protocol: its verbs, the codes of its errors, and its words for them.
 
     `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
-    learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise.
+    learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
+    an ADD is told whether it is for the caller's own network namespace (`Call.own`).
     """
 
     name: str
@@ -57,6 +68,7 @@ class Plugin(NamedTuple):
     verbs: Mapping[str, Verb]
     versions: tuple[str, ...] = protocol.VERSIONS
     dated: bool = True
+    apart: bool = False
     warm: Warm | None = None
     places: tuple[str, ...] = ()
 
@@ -71,14 +83,17 @@ CODES: Codes = {
 }
 """The codes of what the protocol itself finds wrong; a plugin has its own for what comes after."""
 
-_CACHED_BYTES = 16 * 1024
+NOT_SERVING = 50
+"""The code with which STATUS says that an ADD would not be served (spec cni-and-host-local §1.7)."""
 
-_UNREAD = Config("", "", {})
-"""What is known of a configuration before it is read."""
+
+def not_serving(error: UnipamError) -> UnipamError:
+    """Return the error with which STATUS says that an ADD would not be served because of this one."""
+    return type(error)(f"no address can be served: {error.message}", **{**error.facts, "code": NOT_SERVING})
 
 
 def code_of(error: UnipamError, codes: Codes) -> int:
-    """The CNI code of an error: that of its nearest class in the table, unless it brings its own."""
+    """Return the CNI code of an error: that of its nearest class in the table, unless it brings its own."""
     if "code" in error.facts:
         return int(str(error.facts["code"]))
     return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
@@ -91,41 +106,39 @@ def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
     except WouldBlock:
         raise
     except Exception as error:  # noqa: BLE001 (a fault of ours: all that a runtime can read is still a CNI error)
-        return _confess(error)
+        return _internal_error(error)
 
 
-def _confess(error: Exception) -> Answer:
+def _internal_error(error: Exception) -> Answer:
     import traceback
 
     message = f"internal error: {type(error).__name__}: {error}: please report it; the agent's log has more"
-    given = failure(UnipamError(message), CODES[UnipamError], message, _UNREAD)
+    given = _failure(UnipamError(message), CODES[UnipamError], message, UNREAD)
     return given._replace(facts={**given.facts, "traceback": "".join(traceback.format_exception(error))})
 
 
 def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
-    verb, config = call.verb, _UNREAD
     try:
-        if not verb:
-            return _about(chosen)
-        protocol.check_environment(call)
-        if verb == "VERSION":
-            return _version(chosen)
-        config = _named(call.stdin)
-        protocol.check_verb(verb)
-        config = config.read(protocol.read_version)
-        protocol.check_version(verb, config.version, chosen.versions)
+        protocol.read(call, chosen.versions, apart=chosen.apart)
     except UnipamError as error:
-        return failure(error, code_of(error, CODES), error.message, config, dated=chosen.dated)
+        return _failure(error, code_of(error, CODES), error.message, call.config, dated=chosen.dated)
+    verb = call.verb
+    if not verb:
+        return _about(chosen)
+    if verb == "VERSION":
+        return _version(chosen)
     try:
-        return chosen.verbs[verb](call, config, context)
+        facts, result, undo = chosen.verbs[verb](call, context)
+        return Answer(0, b"" if result is None else render(result, call.config.version), b"", undo, facts)
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not context.may_wait:
             raise WouldBlock(error.message) from error
-        return failure(error, code_of(error, chosen.codes), chosen.word(error), config, dated=chosen.dated)
+        dated = chosen.dated or verb == "STATUS"
+        return _failure(error, code_of(error, chosen.codes), chosen.word(error), call.config, dated=dated)
 
 
-def failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
-    """The answer that says what went wrong; `dated` with the version of the configuration."""
+def _failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
+    """Return the answer that says what went wrong; `dated` with the version of the configuration."""
     message = message.encode("utf-8", "replace").decode()  # a path need not be UTF-8, JSON must
     facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
     details = str(error.facts.get("details", ""))
@@ -142,13 +155,3 @@ def _about(chosen: Plugin) -> Answer:
 def _version(chosen: Plugin) -> Answer:
     supported = {"cniVersion": chosen.versions[-1], "supportedVersions": chosen.versions}
     return Answer(0, msgspec.json.encode(supported) + b"\n")
-
-
-@functools.lru_cache(maxsize=256)
-def _remembered(stdin: bytes) -> Config:
-    return protocol.read_config(stdin)
-
-
-def _named(stdin: bytes) -> Config:
-    """The configuration on stdin; the latest ones are remembered. Raises Undecodable or BadConfig."""
-    return _remembered(stdin) if len(stdin) <= _CACHED_BYTES else protocol.read_config(stdin)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from unipam.addr.prefix import parse_address
-from unipam.cni.call import Call
+from unipam.cni.call import KEY, NO_ARGUMENTS, Arguments, Call, Config
 from unipam.golang import decoding
 from unipam.golang.formatting import quote
 from unipam.model.errors import BadConfig, BadEnvironment, Undecodable, UnsupportedVersion
@@ -36,34 +36,36 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*").fullmatch
 _INTERFACE_WRONG = re.compile(r"[/:\s]").search
 
 
-T = TypeVar("T")
+_CACHED_BYTES = 16 * 1024
+"""Configurations up to this size are remembered, the latest ones."""
 
 
-class Config:
-    """A network configuration as far as the protocol reads it; the rest is in `document`.
+def read(call: Call, spoken: Sequence[str], *, apart: bool) -> None:
+    """Read everything that a call says into the call, in the order in which libcni checks it.
 
-    What else somebody reads out of it, it remembers: a node's pods bring the same one again and again.
+    `spoken` are the plugin's versions. With `apart` it is found out whether an ADD is for the caller's own network
+    namespace. Raises BadEnvironment, Undecodable, BadConfig or UnsupportedVersion; what was read before then stays.
     """
-
-    __slots__ = ("_readings", "document", "name", "version")
-
-    def __init__(self, name: str, version: str, document: dict[str, Any]) -> None:
-        self.name = name
-        self.version = version
-        self.document = document
-        self._readings: dict[object, Any] = {}
-
-    def read(self, reading: Callable[[Config], T]) -> T:
-        """What `reading` finds in it. Raises what that raises, each time anew."""
-        if reading in self._readings:
-            return cast("T", self._readings[reading])
-        return self._readings.setdefault(reading, reading(self))  # type: ignore[no-any-return]
-
-
-def check_environment(call: Call) -> None:
-    """The variables that the verb needs. Raises BadEnvironment; a wrong value is reported before a missing one."""
     env, verb = call.env, call.verb
-    missing = [] if verb else ["CNI_COMMAND"]
+    call.key, call.last = env.get(KEY, ""), call.pid == 0
+    call.arguments = _arguments(env.get("CNI_ARGS", ""))
+    if not verb:  # a person called
+        return
+    _check_environment(env, verb)
+    if verb == "VERSION":
+        return
+    call.config = _remembered(call.stdin) if len(call.stdin) <= _CACHED_BYTES else _read_config(call.stdin)
+    if verb not in _VERBS:
+        raise BadEnvironment(f"unknown CNI_COMMAND: {verb}", verb=verb)
+    call.config = call.config.read(_read_version, call.config.name)
+    _check_version(verb, call.config.version, spoken)
+    if verb == "ADD":
+        _read_attachment(call, apart=apart)
+
+
+def _check_environment(env: Mapping[str, str], verb: str) -> None:
+    """Check the variables that the verb needs. Raises BadEnvironment; for a wrong value before a missing one."""
+    missing = []
     for name in _REQUIRED.get(verb, ()):
         value = env.get(name)
         if not value:
@@ -97,8 +99,8 @@ _VERSION_SHAPE = decoding.Struct(
 )
 
 
-def read_config(stdin: bytes) -> Config:
-    """The configuration. Raises Undecodable or BadConfig."""
+def _read_config(stdin: bytes) -> Config:
+    """Return the configuration, without its version. Raises Undecodable or BadConfig."""
     try:
         document = decoding.parse(stdin)
         name = decoding.read(_NAME_SHAPE, document).get("name") or ""
@@ -111,23 +113,20 @@ def read_config(stdin: bytes) -> Config:
     return Config(name, "", document)
 
 
-def read_version(config: Config) -> Config:
-    """The configuration with the version it asks for; absent means 0.1.0. Raises Undecodable."""
+_remembered = functools.lru_cache(maxsize=256)(_read_config)
+
+
+def _read_version(document: dict[str, Any], name: str) -> Config:
+    """Return the configuration with the version it asks for; absent means 0.1.0. Raises Undecodable."""
     try:
-        version = decoding.read(_VERSION_SHAPE, config.document).get("cniVersion") or VERSIONS[0]
+        version = decoding.read(_VERSION_SHAPE, document).get("cniVersion") or VERSIONS[0]
     except BadConfig as error:
         raise Undecodable(f"decoding version from network config: {error}") from None
-    return Config(config.name, version, config.document)
+    return Config(name, version, document)
 
 
-def check_verb(verb: str) -> None:
-    """Raises BadEnvironment for a verb that nobody knows."""
-    if verb not in _VERBS:
-        raise BadEnvironment(f"unknown CNI_COMMAND: {verb}", verb=verb)
-
-
-def check_version(verb: str, version: str, spoken: tuple[str, ...] = VERSIONS) -> None:
-    """Whether the version allows the verb, and is one that we speak. Raises UnsupportedVersion."""
+def _check_version(verb: str, version: str, spoken: Sequence[str]) -> None:
+    """Check that the version allows the verb, and is spoken. Raises UnsupportedVersion, or Undecodable for none."""
     since = _SINCE.get(verb)
     if since and _ordered(version) < _ordered(since):
         raise UnsupportedVersion(f"config version does not allow {verb}", version=version)
@@ -143,7 +142,7 @@ def check_version(verb: str, version: str, spoken: tuple[str, ...] = VERSIONS) -
 
 
 def _ordered(version: str) -> list[int]:
-    """A version as numbers. Raises Undecodable in libcni's words."""
+    """Return a version as numbers. Raises Undecodable in libcni's words."""
     parts = version.split(".")
     if len(parts) > 3:
         raise Undecodable(f"invalid version {quote(version)}: too many parts")
@@ -157,26 +156,43 @@ def _number(which: str, part: str) -> int:
     raise Undecodable(f"failed to convert {which} version part {text}: strconv.Atoi: parsing {text}: invalid syntax")
 
 
-def check_namespace(call: Call) -> int | None:
-    """The inode of the container's network namespace; None when its path leads nowhere, which others will report.
-
-    It must not be the plugin's own: raises BadEnvironment. Asked before anything is handed out, unlike the reference,
-    which asks when it is too late (defect D8).
-    """
-    env = call.env
+def _arguments(text: str) -> Arguments:
+    if not text:
+        return NO_ARGUMENTS
+    parts = [pair.split("=") for pair in text.split(";")]
     try:
-        theirs = os.stat(env["CNI_NETNS"])
-    except (OSError, ValueError):
-        return None
-    if env.get("CNI_NETNS_OVERRIDE", "").upper() not in {"1", "TRUE"} and _is_own(theirs, call):
-        raise BadEnvironment(
-            "plugin's netns and netns from CNI_NETNS should not be the same", code=8, netns=env["CNI_NETNS"]
-        )
-    return theirs.st_ino
+        return Arguments(parts, "", dict(parts))
+    except ValueError:  # one of them is no pair
+        end = next(number for number, part in enumerate(parts) if len(part) != 2)
+        problem = f"ARGS: invalid pair {quote('='.join(parts[end]))}"
+        return Arguments(parts[:end], problem, dict(part for part in parts if len(part) == 2))
+
+
+def _read_attachment(call: Call, *, apart: bool) -> None:
+    """Read who the owner of the address will be, as far as the runtime says, and look at its namespace."""
+    named, env = call.arguments.named, call.env
+    facts: dict[str, object] = {}
+    if pod := call.arguments.pod:
+        facts["pod"] = pod
+    if "K8S_POD_UID" in named:
+        facts["uid"] = named["K8S_POD_UID"]
+    if named.get("K8S_POD_INFRA_CONTAINER_ID") == env["CNI_CONTAINERID"]:
+        facts["sandbox"] = float(call.asked)  # only CRI runtimes say so; whether it is still made is a matter of time
+    facts["netns"] = env["CNI_NETNS"]
+    try:
+        namespace = os.stat(env["CNI_NETNS"])
+    except (OSError, ValueError):  # its path leads nowhere, which others will report
+        pass
+    else:
+        facts["inode"] = namespace.st_ino
+        call.own = apart and _is_own(namespace, call)
+    call.facts = facts
 
 
 def _is_own(namespace: os.stat_result, call: Call) -> bool:
-    if call.home and call.home != namespace.st_ino:
+    if call.env.get("CNI_NETNS_OVERRIDE", "").upper() in {"1", "TRUE"}:
+        return False
+    if call.namespace and call.namespace != namespace.st_ino:
         return False
     try:
         ours = os.stat(f"/proc/{call.pid or 'self'}/ns/net")
@@ -185,22 +201,18 @@ def _is_own(namespace: os.stat_result, call: Call) -> bool:
     return (namespace.st_ino, namespace.st_dev) == (ours.st_ino, ours.st_dev)
 
 
-def parse_args(text: str) -> Iterator[tuple[str, str]]:
-    """CNI_ARGS pair by pair. Raises BadConfig on reaching one that is none, as libcni words it."""
-    for parts in split_args(text):
-        if len(parts) != 2:
-            raise BadConfig(f"ARGS: invalid pair {quote('='.join(parts))}")
-        yield parts[0], parts[1]
+def own_namespace(call: Call) -> BadEnvironment:
+    """Return the error of an ADD for the caller's own network namespace.
 
-
-@functools.lru_cache(maxsize=16)
-def split_args(text: str) -> list[list[str]]:
-    """CNI_ARGS in its parts, pairs or not; remembered, because one call asks for it several times."""
-    return [pair.split("=") for pair in text.split(";")] if text else []
+    A plugin raises it before it hands out anything, unlike the reference, which asks when it is too late (defect D8).
+    """
+    return BadEnvironment(
+        "plugin's netns and netns from CNI_NETNS should not be the same", code=8, netns=call.env["CNI_NETNS"]
+    )
 
 
 def previous_addresses(document: dict[str, Any]) -> list[int] | None:
-    """The addresses of `prevResult`, as places on the line; None when there is none. Raises BadConfig."""
+    """Return the addresses of `prevResult`, as places on the line; None when there is none. Raises BadConfig."""
     previous = document.get("prevResult")
     if previous is None:
         return None
@@ -216,7 +228,7 @@ class _Attachment(msgspec.Struct):
 
 
 def valid_attachments(document: dict[str, Any]) -> set[Owner] | None:
-    """The attachments that GC must spare, under the key's present or its former name; None when neither is there.
+    """Return the attachments that GC must spare, by the key's present or former name; None when neither is there.
 
     null is an empty list (spec §1.5), a key matches in any case. Raises BadConfig, so that a list that cannot be read
     frees nothing.

@@ -21,18 +21,22 @@ class Ip(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an ADD answers. Routes are objects as the configuration has them; dns is {} when there is none."""
+    """What an ADD answers. Routes are objects as the configuration has them; dns is {} when there is none.
+
+    `version` is the one it is rendered for, where that is not the configuration's.
+    """
 
     ips: tuple[Ip, ...]
     routes: tuple[dict[str, object], ...] = ()
     dns: Mapping[str, object] = MappingProxyType({})
+    version: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
 
 
 def print_json(document: object) -> bytes:
-    """JSON as Go prints it for people: four spaces, and the characters that HTML minds escaped."""
+    """Return JSON as Go prints it for people: four spaces, and the characters that HTML minds escaped."""
     text = msgspec.json.format(_encode(document), indent=4)
     if b"<" in text or b">" in text or b"&" in text:
         text = text.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
@@ -40,7 +44,8 @@ def print_json(document: object) -> bytes:
 
 
 def render(result: Result, version: str) -> bytes:
-    """The result in the shape of the version. Raises BadConfig when the shape cannot hold it."""
+    """Return the result in the shape of the version. Raises BadConfig when the shape cannot hold it."""
+    version = result.version or version
     if version >= "1.0.0":
         return print_json(_newest(result, version))
     return print_json(_oldest(result, version) if version < "0.3.0" else _middle(result, version))
@@ -84,7 +89,7 @@ def _oldest(result: Result, version: str) -> dict[str, object]:
 
 
 def render_error(code: int, message: str, details: str, version: str) -> bytes:
-    """An error document; libcni shows `msg; details`."""
+    """Return an error document; libcni shows `msg; details`."""
     shown: dict[str, object] = {"cniVersion": version} if version else {}
     shown |= {"code": code, "msg": message}
     if details:

@@ -1,14 +1,14 @@
 """A self-contained tree of unipam on a node, so that the cold path works when the container it came with is gone.
 
-A tree is made with the image (``deploy/standalone.py``) and can lie anywhere:
+A tree is made with the image (`deploy/standalone.py`) and can lie anywhere:
 
     NAME                 version and digest: what the tree is called on a node
     bin/python3          the interpreter;  bin/unipam  the command, for people
     lib/ld.so, lib/*.so  the loader and every library;  lib/python3.x  the standard library
     packages/            unipam and what it needs
 
-On the node trees lie side by side, ``<root>/<name>``. Launchers name theirs, so that a call never meets two versions;
-``<root>/current`` is for people.
+On the node trees lie side by side, `<root>/<name>`. Launchers name theirs, so that a call never meets two versions;
+`<root>/current` is for people.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from unipam.cni import install as launchers
 from unipam.cni import launcher
 from unipam.cni.install import Change
-from unipam.cni.launcher import InstallError
+from unipam.model.errors import InstallError
 
 _NAME = "NAME"
 _CURRENT = "current"
@@ -41,10 +41,9 @@ def cold(tree: Path) -> tuple[str, ...]:
 
 
 def install(bin_dir: Path, socket: Path, names: Sequence[str], root: Path, *, dry_run: bool = False) -> list[Change]:
-    """Install launchers (see ``install.install``) that fall back on a copy, in `root`, of the tree this runs from.
+    """Install launchers (see `install.install`) that fall back on a copy, in `root`, of the tree this runs from.
 
-    Raises:
-        InstallError: this unipam does not run from a tree, or one of the directories cannot be changed as asked.
+    Raises InstallError when this unipam does not run from a tree, or one of the directories cannot be changed as asked.
     """
     tree = root / name()
     changes = launchers.install(bin_dir, socket, names, fallback=cold(tree) if tree.exists() else (), dry_run=True)
@@ -58,8 +57,7 @@ def install(bin_dir: Path, socket: Path, names: Sequence[str], root: Path, *, dr
 def name(source: Path = Path(sys.prefix)) -> str:
     """Return what the tree that this process runs from is called on a node.
 
-    Raises:
-        InstallError: this unipam does not run from such a tree.
+    Raises InstallError when this unipam does not run from such a tree.
     """
     try:
         return (source / _NAME).read_text("ascii").strip()
@@ -74,8 +72,7 @@ def name(source: Path = Path(sys.prefix)) -> str:
 def copy(root: Path, source: Path = Path(sys.prefix)) -> Path:
     """Copy the tree that this process runs from into `root`, whole or not at all; return where it lies.
 
-    Raises:
-        InstallError: this unipam does not run from such a tree, or `root` cannot be written.
+    Raises InstallError when this unipam does not run from such a tree, or `root` cannot be written.
     """
     tree = root / name(source)
     with _reported(root):
@@ -108,8 +105,7 @@ def settle(tree: Path) -> None:
 def remove(root: Path, patience: float = _PATIENCE) -> None:
     """Remove every tree in `root`, and `root` itself if nothing else is in it, once no process runs from them.
 
-    Raises:
-        InstallError: after `patience` seconds a process still does, or `root` cannot be written.
+    Raises InstallError when after `patience` seconds a process still does, or `root` cannot be written.
     """
     with _reported(root):
         _wait_for(root, patience)
@@ -136,7 +132,7 @@ def _wait_for(root: Path, patience: float) -> None:
 
 
 def _users(root: Path) -> Iterator[int]:
-    """The processes that were started by a loader below `root`; the command line is what everybody may read."""
+    """Return the processes that were started by a loader below `root`; the command line is what everybody may read."""
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             with suppress(FileNotFoundError, ProcessLookupError):  # it has ended

@@ -22,7 +22,7 @@ def _stdin(verb: str) -> bytes:
 
 
 def _cwd() -> str:
-    """Where the caller is; empty when that directory was removed."""
+    """Return where the caller is; empty when that directory was removed."""
     try:
         return os.getcwd()
     except FileNotFoundError:

@@ -144,7 +144,7 @@ def _kind(value: object) -> str:
 
 
 def parse(document: bytes) -> Any:
-    """Any JSON document as plain values. Raises Undecodable.
+    """Return any JSON document as plain values. Raises Undecodable.
 
     Bytes that are not UTF-8, and halves of surrogate pairs, are read as U+FFFD, as Go does.
     """
@@ -172,7 +172,7 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..
 
 
 def read(shape: Struct, value: object) -> dict[str, Any]:
-    """The declared keys of a parsed document. JSON null reads as an empty object. Raises BadConfig in Go's words."""
+    """Return the declared keys of a parsed document; JSON null is an empty object. Raises BadConfig in Go's words."""
     reader = _Reader()
     found = reader.value(shape, value, "", "")
     if reader.misfit:

@@ -1,4 +1,4 @@
-"""Values as Go prints them: ``%+v`` of structures, net.IPNet and net.IPMask, ``%q`` of strings.
+"""Values as Go prints them: `%+v` of structures, net.IPNet and net.IPMask, `%q` of strings.
 
 What does not belong here: which structure a foreign system prints.
 """
@@ -26,18 +26,18 @@ def structure(value: Any, shape: Any) -> str:
 
 
 def network(prefix: Prefix) -> str:
-    """A net.IPNet."""
+    """Return a net.IPNet."""
     return "{" + f"IP:{format_address(prefix.first)} Mask:{mask(prefix)}" + "}"
 
 
 def mask(prefix: Prefix) -> str:
-    """A net.IPMask: hexadecimal."""
+    """Return a net.IPMask: hexadecimal."""
     width = 32 if prefix.family == 4 else 128
     return f"{((1 << width) - 1) ^ ((1 << (width - prefix.bits)) - 1):0{width // 4}x}"
 
 
 def quote(text: str) -> str:
-    """A string as Go's %q prints it."""
+    """Return a string as Go's %q prints it."""
     return '"' + "".join(_ESCAPES.get(character) or _escape(character) for character in text) + '"'
 
 

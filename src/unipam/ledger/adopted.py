@@ -34,7 +34,7 @@ def identify(ledger: Ledger, runtime: Runtime, started: float) -> int:
 
 
 def _said(claims: list[Claim], runtime: Runtime, started: float) -> list[tuple[Claim, str]]:
-    """The adopted leases of a network about which there is something new to say, with what is known of them now."""
+    """Return the adopted leases of a network of which something new is known, with what is known now."""
     adopted = [claim for claim in claims if claim.state == HELD and '"netns"' not in claim.details]
     nameless = [claim for claim in adopted if not facts.tell(claim.details).pod]
     listed = runtime.sandboxes.keys() & {claim.owner.holder for claim in nameless}

@@ -33,13 +33,13 @@ def leave(tx: Tx, space: str, mark: Mark) -> None:
 
 
 def find(tx: Tx, space: str) -> Mark | None:
-    """The mark of a space, if it has one of its own."""
+    """Return the mark of a space, if it has one of its own."""
     note = tx.note(_PREFIX + space)
     return msgspec.json.decode(note, type=Mark) if note else None
 
 
 def pending(tx: Tx) -> list[str]:
-    """The spaces that are marked and not yet forgotten, by name."""
+    """Return the spaces that are marked and not yet forgotten, by name."""
     names = (key.removeprefix(_PREFIX) for key, _ in tx.notes(_PREFIX))
     return [name for name in names if (mark := find(tx, name)) and mark.parent]
 
@@ -52,7 +52,7 @@ def refuse(tx: Tx, space: str) -> None:
 
 
 def refusal(space: str, again: str) -> GivenBack:
-    """The error of a call for a space that is marked, with both ways out."""
+    """Return the error of a call for a space that is marked, with both ways out."""
     return GivenBack(
         f"{space} was given back to the plugin that had it before: put that in its place (unipam cni uninstall), or"
         f" take {space} over again ({again} {space})",

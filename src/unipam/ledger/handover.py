@@ -56,7 +56,7 @@ class Handover:
         self._again = again
 
     def preview(self) -> Holding:
-        """What `begin` would write. Raises what that raises."""
+        """Return what `begin` would write. Raises what that raises."""
         with self.ledger.store.reading() as tx:
             found = self._holding(tx)
             if found.mark is None:
@@ -134,19 +134,19 @@ def reopen(ledger: Ledger) -> None:
 
 
 def begun(ledger: Ledger) -> list[str]:
-    """The spaces that have begun to go back and whose end is wanting, by name."""
+    """Return the spaces that have begun to go back and whose end is wanting, by name."""
     with ledger.store.reading() as tx:
         return given_back.pending(tx)
 
 
 def spaces(ledger: Ledger) -> list[str]:
-    """The spaces that can go back, those among them that have begun to and whose end is wanting."""
+    """Return the spaces that can go back, those among them that have begun to and whose end is wanting."""
     with ledger.store.reading() as tx:
         return sorted({name for _, name in tx.spaces()} | set(given_back.pending(tx)))
 
 
 def strangers(tx: Tx, parent: int, found: Iterable[Claim]) -> list[Claim]:
-    """Those of the leases that the other system's record has which nobody here ever had.
+    """Return those of the leases that the other system's record has which nobody here ever had.
 
     A lease that was let go here may still stand in the record, which was left alone. The journal knows it; where that
     has forgotten its beginning, the lease is at least not younger than the space.

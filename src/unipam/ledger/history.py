@@ -15,7 +15,7 @@ from unipam.model.records import COOLING, HELD, Claim, Entry, Owner, prefix_text
 
 
 def verify(entries: Iterable[Entry]) -> list[str]:
-    """Every broken rule that the journal shows, in words; empty when there is none. `entries` come oldest first.
+    """Return every broken rule that the journal shows, in words; empty when there is none. `entries` come oldest first.
 
     The rules: no address belongs to two owners at once; none is handed out within its cooldown, unless an entry says
     that the glass was broken; who lets go holds it; numbers rise, and with them the generations.
@@ -66,7 +66,7 @@ class Replay:
         """Go on by one entry."""
         self._begun = self._begun or entry.id
         if entry.id <= self._last:
-            self._blame(entry, f"its number does not rise above {self._last}")
+            self._report(entry, f"its number does not rise above {self._last}")
         self._last = max(self._last, entry.id)
         verb = self._verbs.get(entry.verb)
         if verb:
@@ -76,7 +76,7 @@ class Replay:
         taken = self._taken.setdefault(entry.parent, RangeSet())
         if taken.overlaps(entry.first, entry.last):
             for other in self._within(entry):
-                self._blame(entry, f"is handed out to {entry.owner}, but there is {other}")
+                self._report(entry, f"is handed out to {entry.owner}, but there is {other}")
                 self._drop(other)
         self._put(Holding(entry.parent, entry.first, entry.last, entry.owner, entry.id, entry.at))
 
@@ -104,24 +104,24 @@ class Replay:
     def _thaw(self, entry: Entry) -> None:
         before = self._ended(entry, COOLING)
         if before is not None and before.until is not None and not rules.is_cool(_claim(before), entry.at):
-            self._blame(entry, f"is thawed, but there is {before} until {before.until:.3f}")
+            self._report(entry, f"is thawed, but there is {before} until {before.until:.3f}")
 
     def _ended(self, entry: Entry, state: str) -> Holding | None:
-        """What the entry puts an end to; blames it when that is not there, not in this state, or not the owner's."""
+        """Return what the entry ends; blame it when that is not there, not in this state, or not the owner's."""
         before = self.present.get((entry.parent, entry.first))
         if before is None or before.generation != entry.generation:
             return self._unknown(entry, before)
         self._drop(before)
         if (before.until is None) != (state == HELD) or before.owner != entry.owner or before.last != entry.last:
-            self._blame(entry, f"speaks of {entry.owner} as {state}, but there is {before}")
+            self._report(entry, f"speaks of {entry.owner} as {state}, but there is {before}")
         return before
 
     def _unknown(self, entry: Entry, before: Holding | None) -> Holding | None:
         if entry.generation >= self._begun:
-            self._blame(entry, f"speaks of generation {entry.generation}, but there is {before or 'nothing'}")
+            self._report(entry, f"speaks of generation {entry.generation}, but there is {before or 'nothing'}")
             return None
         if before is not None:
-            self._blame(entry, f"speaks of a generation from before the journal, but there is {before}")
+            self._report(entry, f"speaks of a generation from before the journal, but there is {before}")
             return None
         return Holding(entry.parent, entry.first, entry.last, entry.owner, entry.generation, entry.at)
 
@@ -133,7 +133,7 @@ class Replay:
         del self.present[holding.parent, holding.first]
         self._taken[holding.parent].discard(holding.first, holding.last)
 
-    def _blame(self, entry: Entry, what: str) -> None:
+    def _report(self, entry: Entry, what: str) -> None:
         prefix = prefix_text(entry.first, entry.last)
         self.violations.append(f"entry {entry.id} ({entry.verb} at {entry.at:.3f}): {prefix} {what}")
 

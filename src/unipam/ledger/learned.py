@@ -65,19 +65,28 @@ class Learned(NamedTuple):
     boot: int = 0
     pools: tuple[LearnedPool, ...] = ()
 
+    def __hash__(self) -> int:
+        """Hash what is quickly hashed; few differ in nothing else, and these are compared."""
+        return hash((self.boot, len(self.pools)))
+
     def find(self, name: str) -> LearnedPool | None:
-        """The pool of this network, written canonically."""
+        """Return the pool of this network, written canonically."""
         return next((pool for pool in self.pools if pool.name == name), None)
 
     def holding(self, address: int) -> LearnedPool | None:
-        """The pool that an address is of; of one that vanished, the pool in whose network it lies."""
-        near = [p for p in self.pools if p.network.first <= address <= p.network.last]
-        own = (p for p in near if any(r.first <= address <= r.last for r in p.addresses))
-        return next(own, near[0] if near else None)
+        """Return the pool that an address is of; of one that vanished, the pool in whose network it lies."""
+        near = None
+        for pool in self.pools:  # no generators: this stands in the path of every call
+            if pool.network.first <= address <= pool.network.last:
+                for first, last in pool.addresses:
+                    if first <= address <= last:
+                        return pool
+                near = near or pool
+        return near
 
 
 def encode(learned: Learned) -> str:
-    """As the ledger keeps it."""
+    """Return the text in which the ledger keeps it."""
     pools = [
         {
             "network": pool.name,
@@ -94,7 +103,7 @@ def encode(learned: Learned) -> str:
 
 @functools.lru_cache(maxsize=64)
 def decode(note: str) -> Learned:
-    """What `encode` wrote; nothing for ""."""
+    """Return what `encode` wrote; nothing for ""."""
     if not note:
         return Learned()
     found = msgspec.json.decode(note)
@@ -115,12 +124,12 @@ def _pool(found: dict[str, object]) -> LearnedPool:
 
 
 def ranges(addresses: Iterable[int]) -> tuple[Range, ...]:
-    """Single addresses as the fewest ranges."""
+    """Return the fewest ranges that single addresses make."""
     return tuple(RangeSet((a, a) for a in sorted(addresses)))
 
 
 def recall(tx: Tx, parent: int) -> Learned:
-    """What the space knows."""
+    """Return what the space knows."""
     return decode(tx.note(learned_note(parent)))
 
 
@@ -132,7 +141,7 @@ def remember(tx: Tx, parent: int, learned: Learned) -> None:
 
 
 def notes(learned: Learned) -> tuple[tuple[Callable[[int], str], str], ...]:
-    """What is written down of it: all of it, and its pools where everybody looks for pools."""
+    """Return what is written down of it: all of it, and its pools where everybody looks for pools."""
     pools = describe(tuple(pool.pool for pool in learned.pools))
     return (learned_note, encode(learned)), (pools_note, pools)
 
@@ -154,19 +163,19 @@ def merge(tx: Tx, parent: int, found: Sequence[LearnedPool], boot: int) -> Learn
             merged[old.network] = old
         elif new is not None:
             merged[old.network] = new._replace(reserved=old.reserved)
-        elif any(_homeless(claim, found) for claim in held(tx, parent, old)):
+        elif any(_in_no_pool(claim, found) for claim in held(tx, parent, old)):
             merged[old.network] = old._replace(addresses=())
     learned = Learned(boot, tuple(merged[network] for network in sorted(merged)))
     remember(tx, parent, learned)
     return learned
 
 
-def _homeless(claim: Claim, pools: Sequence[LearnedPool]) -> bool:
+def _in_no_pool(claim: Claim, pools: Sequence[LearnedPool]) -> bool:
     return not any(pool.network.first <= claim.first <= pool.network.last for pool in pools)
 
 
 def settle(tx: Tx, parent: int, boot: int, now: float) -> Learned:
-    """What the space knows, once the machine was not rebooted since, or the leases of earlier boots are gone.
+    """Return what the space knows, once the machine was not rebooted since, or the leases of earlier boots are gone.
 
     Containers do not outlive a boot; azure-vnet-ipam's own state, on a file system in memory, does not either.
     """
@@ -210,7 +219,7 @@ def _mark(tx: Tx, parent: int, learned: Learned, network: Prefix, *, reserved: b
 
 
 def snapshot(ledger: Ledger, space: str) -> tuple[Learned, dict[int, str]]:
-    """What the space knows and who holds which address in it, at one moment."""
+    """Return what the space knows and who holds which address in it, at one moment."""
     with ledger.store.reading() as tx:
         parent = tx.space(space)
         if parent is None:
@@ -220,5 +229,5 @@ def snapshot(ledger: Ledger, space: str) -> tuple[Learned, dict[int, str]]:
 
 
 def held(tx: Tx, parent: int, pool: LearnedPool) -> list[Claim]:
-    """The claims on addresses of the pool's network, in address order, vanished ones among them."""
+    """Return the claims on addresses of the pool's network, in address order, vanished ones among them."""
     return [claim for claim in tx.claims(parent, *pool.span) if claim.state == HELD]

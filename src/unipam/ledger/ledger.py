@@ -7,75 +7,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from unipam.addr.prefix import Range, format_address
 from unipam.ledger import given_back
-from unipam.ledger.change import Change, Inherit, Inheritance, journal, let_go, nothing, repeat, still_held, thaw
+from unipam.ledger.change import (
+    Allocation,
+    Change,
+    Inherit,
+    Inheritance,
+    View,
+    journal,
+    let_go,
+    nothing,
+    serve,
+    still_held,
+    thaw,
+)
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale, StoreFull
 from unipam.model.pool_notes import pools_note
-from unipam.model.records import HELD, LEASE, Claim, Entry, Owner, Pool, PoolRange, Request, Standing
-from unipam.store.api import Store, Tx
+from unipam.model.records import HELD, Claim, Owner, Pool, PoolRange, Request
+from unipam.store.api import Store
 from unipam.store.reserve import where_full
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-THAW_BATCH = 64
-"""How many ended cooldowns one allocation clears away at the most, so that none pays for all."""
-
-
-class Allocation(NamedTuple):
-    """What an owner holds after its request, one claim a pool; `new` says whether this request made it so."""
-
-    claims: tuple[Claim, ...]
-    new: bool = True
-
-
-Plan = Callable[[Tx, int], Request]
-"""What an owner's request becomes, for a dialect that must look at the space first to say so."""
-
-
-class View:
-    """The claims under one parent, as the rules ask for them.
-
-    Where it is known how an owner stands there, only that owner may be asked for, and what it lacks is not looked up.
-    """
-
-    def __init__(self, tx: Tx, parent: int, standing: Standing | None = None) -> None:
-        self._tx = tx
-        self._parent = parent
-        self._standing = standing
-
-    def claims_of(self, owner: Owner) -> Sequence[Claim]:
-        if self._standing is not None and not self._standing.holding:
-            return ()
-        return _held(self._tx.claims_of(self._parent, owner.holder), owner)
-
-    def claim_at(self, first: int) -> Claim | None:
-        return self._tx.claim_at(self._parent, first)
-
-    def gap(self, first: int, last: int) -> int | None:
-        return self._tx.gap(self._parent, first, last)
-
-    def cursor(self, number: int) -> int | None:
-        return self._tx.cursor(self._parent, number)
-
-    def fence(self, owner: Owner) -> float:
-        return self._tx.fence(self._parent, owner) if self._standing is None else self._standing.fence
-
-    def cooling(self, first: int, last: int) -> Claim | None:
-        return self._tx.cooling(self._parent, first, last)
-
-
-def _held(claims: Sequence[Claim], owner: Owner) -> list[Claim]:
-    """What exactly this owner holds; failing that, what is held in the name of the holder alone.
-
-    Such records stem from host-local before 0.8.0, and stand for any interface (spec cni-and-host-local §2.5).
-    """
-    held = [c for c in claims if c.state == HELD]
-    return [c for c in held if c.owner.interface == owner.interface] or [c for c in held if not c.owner.interface]
 
 
 def freeing(method: Callable[Concatenate[Ledger, P], T]) -> Callable[Concatenate[Ledger, P], T]:
@@ -105,49 +62,22 @@ class Ledger:
         space: str,
         request: Request,
         *,
-        plan: Plan | None = None,
-        choose: rules.Choose | None = None,
         inherit: Inherit = nothing,
         pools: str = "",
     ) -> Allocation:
-        """One address of each pool for the owner, all or none. `pools` describes them, for `pool show`.
+        """Hand out one address of each pool to the owner, all or none. `pools` describes them, for `pool show`.
 
         Raises what `rules.decide` raises, and the store's errors; then nothing has changed.
         """
         with Change(self, space, inherit, request.owner) as (tx, standing, now):
             parent = standing.space
-            for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH) if standing.cooling else ():
-                thaw(tx, claim, now)
-            request = plan(tx, parent) if plan else request
-            decision = rules.decide(View(tx, parent, standing), request, choose)
-            if decision.held:
-                # The same call asks again because it heard nothing; another one's predecessor may have heard.
-                own = all(claim.call == request.call != "" for claim in decision.held)
-                if own and not request.last:  # asked long ago, of one who slept: the caller has its answer from another
-                    return Allocation(decision.held, new=False)
-                return Allocation(tuple(repeat(tx, claim, request, now) for claim in decision.held), new=own)
-            if pools and self._pools.get(parent) != pools and tx.note(pools_note(parent)) != pools:
+            allocation = serve(tx, standing, request, now)
+            described = not allocation.granted or not pools or self._pools.get(parent) == pools
+            if not described and tx.note(pools_note(parent)) != pools:
                 tx.set_note(pools_note(parent), pools)
-            allocation = Allocation(tuple([self._grant(tx, parent, request, grant, now) for grant in decision.grants]))
-        self._pools[parent] = pools
+        if not described:
+            self._pools[parent] = pools
         return allocation
-
-    def _grant(self, tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
-        if grant.broken is not None:
-            why = "its last owner asked for it" if grant.broken.owner == request.owner else "no other address was free"
-            thaw(tx, grant.broken, now, why)
-        address, owner = grant.address, request.owner
-        generation = tx.record(
-            Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
-        )
-        claim = Claim(
-            parent, address, address, LEASE, owner, HELD, now, None, generation, request.boot, request.cooldown,
-            request.call, request.details,
-        )  # fmt: skip
-        number = tx.insert(claim)
-        if grant.pool.cursor >= 0:
-            tx.set_cursor(parent, grant.pool.cursor, address)
-        return claim._replace(id=number)
 
     @freeing
     def release(  # noqa: PLR0913 (keywords, each a matter of its own)
@@ -167,7 +97,7 @@ class Ledger:
         before then and is still waiting somewhere must not be served any more.
         """
         with Change(self, space, inherit, owner) as (tx, standing, now):
-            held = [c for c in View(tx, standing.space, standing).claims_of(owner) if rules.lies(c, within)]
+            held = [c for c in View(tx, standing.space, standing).claims_of(owner) if rules.is_within(c, within)]
             for claim in held:
                 let_go(tx, claim, now, reason, actor)
             if asked and not held:
@@ -175,7 +105,7 @@ class Ledger:
         return held
 
     def adopt(self, space: str, inherit: Inherit) -> bool:
-        """First contact with a space, if it is the first: take over what `inherit` finds. Whether it was.
+        """Take over what `inherit` finds, if this is the first contact with a space; return whether it was.
 
         This is how a space that was given back is taken over again.
         """
@@ -217,7 +147,7 @@ class Ledger:
             let_go(tx, there._replace(cooldown=0) if force else there, now, reason, actor)
 
     def check(self, space: str, owner: Owner, addresses: Iterable[int] | None, *, inherit: Inherit = nothing) -> None:
-        """Whether the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
+        """Check that the owner holds all these addresses; None: anything at all. Raises Missing or Mismatch."""
         with Change(self, space, inherit, owner) as (tx, standing, _):
             held = View(tx, standing.space, standing).claims_of(owner)
         here = [c.first for c in held]
@@ -258,13 +188,13 @@ class Ledger:
         return gone
 
     def probe(self, space: str) -> None:
-        """Whether anything could be written in the space. Raises GivenBack and the store's errors."""
+        """Check that anything could be written in the space. Raises GivenBack and the store's errors."""
         with self.store.transaction() as tx:
             if tx.space(space) is None:
                 given_back.refuse(tx, space)
 
     def check_room(self, space: str, pools: Iterable[Pool]) -> None:
-        """Whether every pool could serve one more. Raises Exhausted."""
+        """Check that every pool could serve one more. Raises Exhausted."""
         with self.store.reading() as tx:
             parent = tx.space(space)
             if parent is None:
@@ -276,7 +206,7 @@ class Ledger:
 
     @freeing
     def thaw(self) -> int:
-        """Clear away cooldowns that have ended, up to a thousand a space; how many."""
+        """Clear away cooldowns that have ended, up to a thousand a space; return how many."""
         with self.store.transaction() as tx:
             now = self.clock()
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
@@ -297,10 +227,10 @@ def _has_room(view: rules.View, span: PoolRange) -> bool:
 
 
 def missing(owner: Owner) -> Missing:
-    """The error of one who holds nothing."""
+    """Return the error of one who holds nothing."""
     return Missing(f"Failed to find address added by container {owner.holder}", holder=str(owner))
 
 
 def learned_note(parent: int) -> str:
-    """The key under which stands what a space has learned of its pools from outside."""
+    """Return the key under which stands what a space has learned of its pools from outside."""
     return f"learned/{parent}"

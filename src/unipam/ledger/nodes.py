@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from unipam.store.api import Store, Tx
+from unipam.store.api import Tx
 
 VARIABLE = "NODE_NAME"
 """The environment variable that says what Kubernetes calls this node, where that is not its host name."""
@@ -37,16 +37,17 @@ def recall(tx: Tx) -> Nodes:
     return msgspec.json.decode(note, type=Nodes) if note else Nodes()
 
 
-def remember(store: Store) -> None:
+def is_known(tx: Tx) -> bool:
+    """Return whether a ledger knows what this node is called now."""
+    names, named = recall(tx).names, os.environ.get(VARIABLE, "")
+    return bool(names) and named in ("", names[-1])
+
+
+def remember(tx: Tx) -> None:
     """Note what this node is called. Its host name counts only until somebody says better, by NODE_NAME."""
-    named = os.environ.get(VARIABLE, "")
-    with store.reading() as tx:
+    if not is_known(tx):
         known = recall(tx)
-    if known.names and named in ("", known.names[-1]):
-        return
-    with store.transaction() as tx:
-        known = recall(tx)
-        if not known.names or named not in ("", known.names[-1]):
-            last = next((entry.id for entry in tx.journal(limit=1)), 0)
-            noted = Nodes((*known.since, last + 1), (*known.names, named or os.uname().nodename))
-            tx.set_note(_NOTE, msgspec.json.encode(noted).decode())
+        last = next((entry.id for entry in tx.journal(limit=1)), 0)
+        name = os.environ.get(VARIABLE, "") or os.uname().nodename
+        noted = Nodes((*known.since, last + 1), (*known.names, name))
+        tx.set_note(_NOTE, msgspec.json.encode(noted).decode())

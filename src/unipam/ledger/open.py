@@ -11,7 +11,8 @@ from typing import cast
 
 from unipam.ledger import nodes
 from unipam.ledger.ledger import Ledger
-from unipam.model.errors import StoreBroken, UnipamError
+from unipam.model.errors import BadConfig, StoreBroken, UnipamError
+from unipam.store.api import Tx
 from unipam.store.reserve import where_full
 from unipam.store.sqlite import EMPTIED, SqliteStore, damaged
 
@@ -22,24 +23,35 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def uptime() -> float:
-    """Seconds since boot on the clock that never stops or jumps (CLOCK_BOOTTIME)."""
+    """Return the seconds since boot on the clock that never stops or jumps (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def began(pid: int | str) -> float:
-    """When a process began, on the same clock (`self` is this one). Raises OSError when there is none."""
+    """Return when a process began, on the same clock (`self` is this one). Raises OSError when there is none."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def locate(data_dir: str, cwd: str) -> str:
+    """Return a data directory as a caller in `cwd` means it. Raises BadConfig when that cannot be told."""
+    if "\0" in data_dir:
+        raise BadConfig("dataDir holds a NUL character, which no path can: give another")
+    if data_dir.startswith("/"):
+        return data_dir
+    if not cwd.startswith("/"):
+        raise BadConfig(f"dataDir {data_dir} is relative, and the caller's directory is gone: give an absolute path")
+    return os.path.normpath(os.path.join(cwd, data_dir))
+
+
 def started() -> float:
-    """When the machine was started, in seconds since the epoch."""
+    """Return when the machine was started, in seconds since the epoch."""
     return time.time() - uptime()
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot of the machine."""
+    """Return the kernel's name for this boot of the machine."""
     with open(_BOOT_ID, encoding="ascii") as file:
         return file.read().strip()
 
@@ -66,12 +78,12 @@ class Ledgers:
         return self._patience > 0
 
     def at(self, directory: str) -> Ledger:
-        """The ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
+        """Return the ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
         path = f"{directory}/{FILE}"
         return self._current(path) or self._keep(path, self._make(directory, path))
 
     def find(self, directory: str) -> Ledger | None:
-        """The ledger of a data directory, if there is one."""
+        """Return the ledger of a data directory, if there is one."""
         path = f"{directory}/{FILE}"
         return self._current(path) or (self.at(directory) if os.path.lexists(path) else None)
 
@@ -126,8 +138,7 @@ class Ledgers:
         _refuse_shared(directory, path)
         store = SqliteStore(path, patience=self._patience, flush=self._flush)
         try:
-            where_full(lambda: nodes.remember(store), store.make_room)
-            boot = where_full(lambda: _number_boot(store), store.make_room)  # releases must know it too
+            boot = where_full(lambda: _introduce(store), store.make_room)  # releases must know it too
             return Ledger(store, time.time, boot)
         except BaseException:
             store.close()
@@ -144,7 +155,7 @@ class Ledgers:
 
 
 def _identity(path: str) -> tuple[int, int, bool]:
-    """Which file it is, and whether there is anything in it."""
+    """Return which file it is, and whether there is anything in it."""
     try:
         status = os.stat(path)
     except OSError:
@@ -174,7 +185,7 @@ def _refuse_shared(directory: str, path: str) -> None:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """None: it is not there yet, or whoever opens it will say what is wrong."""
+    """Return the status; None when it is not there yet, or whoever opens it will say what is wrong."""
     try:
         return os.stat(path)
     except OSError:
@@ -192,26 +203,38 @@ def _shared(place: str, why: str, way_out: str) -> StoreBroken:
 
 
 def _above(directory: str) -> Iterator[str]:
-    """The directories above, from the nearest."""
+    """Return the directories above, from the nearest."""
     place = os.path.realpath(directory)
     while place != "/":
         place = os.path.dirname(place)
         yield place
 
 
-def _number_boot(store: SqliteStore) -> int:
-    """This boot's number in the ledger: 2 for the first that used it, one more for each after it.
+def _introduce(store: SqliteStore) -> int:
+    """Let the ledger know the node's name and this boot; return the boot's number. Nearly always it knows both."""
+    now = boot_id()
+    with store.reading() as tx:
+        number, known = _boot(tx)
+        if known == now and nodes.is_known(tx):
+            return number
+    with store.transaction() as tx:
+        nodes.remember(tx)
+        return _number_boot(tx, now)
+
+
+def _boot(tx: Tx) -> tuple[int, str]:
+    """Return the number of the latest boot that the ledger knows, and the kernel's name for it."""
+    number, _, known = tx.note("boot").partition(" ")
+    return int(number or 1), known
+
+
+def _number_boot(tx: Tx, now: str) -> int:
+    """Return this boot's number in the ledger: 2 for the first that used it, one more for each after it.
 
     So there is a number, 1, for the boots before the first, of which leases may stem that are adopted.
     """
-    now = boot_id()
-    with store.reading() as tx:
-        number, _, known = tx.note("boot").partition(" ")
+    number, known = _boot(tx)
     if known == now:
-        return int(number)
-    with store.transaction() as tx:
-        number, _, known = tx.note("boot").partition(" ")
-        if known != now:
-            number = str(int(number or 1) + 1)
-            tx.set_note("boot", f"{number} {now}")
-        return int(number)
+        return number
+    tx.set_note("boot", f"{number + 1} {now}")
+    return number + 1

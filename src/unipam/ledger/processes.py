@@ -20,7 +20,7 @@ def addresses() -> frozenset[int]:
 
 
 def _namespace(process: str) -> int:
-    """A number that only processes of one network namespace have in common."""
+    """Return a number that only processes of one network namespace have in common."""
     try:
         return os.stat(f"/proc/{process}/net/dev").st_ino
     except OSError:

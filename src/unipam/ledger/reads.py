@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.ledger import nodes, shortage
-from unipam.ledger.ledger import Ledger, View
+from unipam.ledger.change import View
+from unipam.ledger.ledger import Ledger
 from unipam.model import facts, rules
 from unipam.model.errors import Missing
 from unipam.model.pool_notes import pools_note, recall
@@ -63,7 +64,7 @@ class PoolUse(NamedTuple):
 
 
 def lease(network: str, claim: Claim) -> Lease:
-    """A claim as people ask for it."""
+    """Return a claim as people ask for it."""
     known = facts.read(claim.details)
     return Lease(
         network,
@@ -80,7 +81,7 @@ def lease(network: str, claim: Claim) -> Lease:
 
 
 def leases(ledger: Ledger, network: str = "") -> list[Lease]:
-    """Every lease, held or cooling, by network and address; of one network if it is named."""
+    """Return every lease, held or cooling, by network and address; of one network if it is named."""
     with ledger.store.reading() as tx:
         return [
             lease(name, claim) for number, name in tx.spaces() if network in ("", name) for claim in tx.claims(number)
@@ -88,7 +89,7 @@ def leases(ledger: Ledger, network: str = "") -> list[Lease]:
 
 
 def find(ledger: Ledger, what: str) -> list[tuple[str, Claim]]:
-    """The claims that an address, the beginning of a container id or a pod's name stands for, with their network."""
+    """Return the claims that an address, the beginning of a container id or a pod's name means, with their network."""
     address = _address(what)
     with ledger.store.reading() as tx:
         spaces = dict(tx.spaces())
@@ -104,7 +105,7 @@ def _of_pod(tx: Tx, spaces: dict[int, str], pod: str) -> list[Claim]:
 
 
 def _names(details: str, pod: str) -> bool:
-    """Whether it is the facts of this pod, which may be named without its namespace."""
+    """Return whether it is the facts of this pod, which may be named without its namespace."""
     name = facts.tell(details).pod
     return bool(name) and pod in (name, name.partition("/")[2])
 
@@ -117,7 +118,7 @@ def _address(text: str) -> int | None:
 
 
 def history(ledger: Ledger, what: str, limit: int = 100) -> list[Past]:
-    """What happened to an address, a container (or the beginning of its id) or a pod, newest first."""
+    """Return what happened to an address, a container (or the beginning of its id) or a pod, newest first."""
     address = _address(what)
     with ledger.store.reading() as tx:
         if address is not None:
@@ -128,7 +129,7 @@ def history(ledger: Ledger, what: str, limit: int = 100) -> list[Past]:
 
 
 def _entries_of_pod(tx: Tx, pod: str, limit: int) -> list[Entry]:
-    """A container is one pod's, so what names the pod once leads to all entries of its containers."""
+    """Return a pod's entries: a container is one pod's, so what names the pod once leads to all of its containers."""
     holders: dict[str, None] = {}
     for holder, details in tx.details(text=f'{"" if "/" in pod else "/"}{pod}"'):
         if _names(details, pod):
@@ -152,20 +153,20 @@ def _past(tx: Tx, entries: Sequence[Entry]) -> list[Past]:
 
 
 def _pods(tx: Tx, entries: Sequence[Entry]) -> dict[str, str]:
-    """The pods of those entries' containers that do not name them themselves, from all that was ever kept of these."""
+    """Return the pods of the containers whose entries do not name them, from all that was ever kept of these."""
     nameless = {e.owner.holder for e in entries if not facts.tell(e.details).pod}
     told = tx.details(holders=nameless, text='"pod"') if nameless else ()
     return {holder: facts.tell(details).pod for holder, details in told}
 
 
 def spaces(ledger: Ledger) -> dict[int, str]:
-    """The names of the spaces, by number."""
+    """Return the names of the spaces, by number."""
     with ledger.store.reading() as tx:
         return dict(tx.spaces())
 
 
 def pools(ledger: Ledger, network: str = "") -> list[PoolUse]:
-    """How full every pool is, as its configuration described it last; of one network if it is named."""
+    """Return how full every pool is, as its configuration described it last; of one network if it is named."""
     with ledger.store.reading() as tx:
         return [
             _use(tx, number, name, pool)
@@ -205,7 +206,7 @@ def _use(tx: Tx, parent: int, network: str, pool: Pool) -> PoolUse:
 
 
 def pool(ledger: Ledger, network: str) -> list[PoolUse]:
-    """The pools of one network. Raises Missing, with what there is."""
+    """Return the pools of one network. Raises Missing, with what there is."""
     found = pools(ledger, network)
     if not found:
         known = ", ".join(sorted(set(spaces(ledger).values()))) or "none yet"
@@ -214,5 +215,5 @@ def pool(ledger: Ledger, network: str) -> list[PoolUse]:
 
 
 def moment(seconds: float) -> str:
-    """A moment as people and machines read it (RFC 3339, UTC, whole seconds)."""
+    """Return a moment as people and machines read it (RFC 3339, UTC, whole seconds)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -62,7 +62,7 @@ class Runtime(NamedTuple):
     began: float = 0.0
 
     def has_forgotten(self, sandbox: str, asked: float) -> bool:
-        """Whether it knows no such sandbox and is not making it, for which an address was asked at `asked`."""
+        """Return whether it knows no such sandbox and is not making it, for which an address was asked at `asked`."""
         return sandbox not in self.sandboxes and (asked < self.began or asked + STARTING < self.asked)
 
 
@@ -101,7 +101,7 @@ HIDDEN = -1
 
 
 def inode(path: str) -> int | None:
-    """The inode that a path leads to; None when it leads nowhere, HIDDEN when we may not look."""
+    """Return the inode that a path leads to; None when it leads nowhere, HIDDEN when we may not look."""
     try:
         return os.stat(path).st_ino
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError, ValueError):
@@ -111,7 +111,7 @@ def inode(path: str) -> int | None:
 
 
 def inhabited() -> frozenset[int]:
-    """The inodes of all network namespaces that processes are in; HIDDEN is among them if one may not be looked at."""
+    """Return the inodes of all network namespaces of processes; HIDDEN is among them if one may not be looked at."""
     ours = inode(_DEVICES.format("self"))
     found = (_namespace(name, ours) for name in os.listdir("/proc") if name.isdecimal())
     return frozenset(each for each in found if each is not None)
@@ -129,12 +129,12 @@ def _namespace(process: str, ours: int | None) -> int | None:
 
 
 def is_of_earlier_boot(claim: Claim, boot: int) -> bool:
-    """Whether a lease was handed out before this `boot` of the machine, which no container outlives."""
+    """Return whether a lease was handed out before this `boot` of the machine, which no container outlives."""
     return 0 < claim.boot < boot
 
 
 def judge(claim: Claim, world: World) -> Verdict:
-    """Whether the container behind a lease still lives (the table above, top to bottom)."""
+    """Return whether the container behind a lease still lives (the table above, top to bottom)."""
     if is_of_earlier_boot(claim, world.boot):
         return Verdict("gone", "the machine was rebooted since")
     known = facts.read(claim.details)
@@ -178,7 +178,7 @@ class Suspect(NamedTuple):
 
 
 def suspects(ledger: Ledger, world: World, state: str) -> list[Suspect]:
-    """Every held lease on which the verdict is this one."""
+    """Return every held lease on which the verdict is this one."""
     with ledger.store.reading() as tx:
         return [
             Suspect(claim, verdict.reason)
@@ -191,7 +191,7 @@ def suspects(ledger: Ledger, world: World, state: str) -> list[Suspect]:
 def reclaim(
     ledger: Ledger, world: World, before: Mapping[tuple[int, int, int], str]
 ) -> tuple[dict[tuple[int, int, int], str], list[Suspect]]:
-    """One round: release what was gone `before` and still is.
+    """Release what was gone `before` and still is, as one round.
 
     Answers what is gone now, with the reasons, to be handed to the next round, and what was released. A lease is
     known from round to round by parent, address and generation, so one that changed hands begins anew.
@@ -210,7 +210,7 @@ def reclaim(
 
 
 def key(claim: Claim) -> tuple[int, int, int]:
-    """What tells a holding of an address from every other."""
+    """Return what tells a holding of an address from every other."""
     return claim.parent, claim.first, claim.generation
 
 

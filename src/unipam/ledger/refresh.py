@@ -44,7 +44,7 @@ class Attempt(NamedTuple):
     settings: Mapping[str, Any] = {}
 
     def due(self, boot: int, now: float, interval: float, *, needed: bool = False) -> bool:
-        """Whether to ask again. Who cannot go on without the answer does not wait longer after failures."""
+        """Return whether to ask again. Who cannot go on without the answer does not wait longer after failures."""
         pause = interval if needed or not self.failures else min(interval * 2.0**self.failures, LONGEST_PAUSE)
         return self.boot != boot or now - self.at >= max(pause, interval)
 
@@ -63,7 +63,7 @@ class Source(NamedTuple):
     once: bool = False
 
     def due(self, attempt: Attempt, boot: int, *, needed: bool = False) -> bool:
-        """Whether to ask again after the latest attempt."""
+        """Return whether to ask again after the latest attempt."""
         if self.once and attempt.boot == boot and attempt.at and not attempt.failures:
             return False
         return attempt.due(boot, uptime(), self.interval, needed=needed)
@@ -78,14 +78,14 @@ class Outcome(NamedTuple):
 
 
 def latest(ledger: Ledger, space: str, source: str = "") -> Attempt:
-    """The latest attempt, at the source of this name or at any; the empty one when there was none."""
+    """Return the latest attempt, at the source of this name or at any; the empty one when there was none."""
     with ledger.store.reading() as tx:
         parent = tx.space(space)
         return recall(tx, parent, source) if parent is not None else Attempt()
 
 
 def recall(tx: Tx, parent: int, source: str = "") -> Attempt:
-    """The latest attempt, within a transaction."""
+    """Return the latest attempt, within a transaction."""
     note = tx.note(_note(parent, source))
     return Attempt(**msgspec.json.decode(note)) if note else Attempt()
 
@@ -127,7 +127,7 @@ def _note(parent: int, source: str) -> str:
 
 @contextlib.contextmanager
 def _turn(path: str, patience: float) -> Iterator[bool]:
-    """Whether it is this process's turn, after waiting for it for at most `patience` seconds."""
+    """Wait for this process's turn, for at most `patience` seconds; yield whether it came."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

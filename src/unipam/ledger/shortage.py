@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from unipam.ledger import reconcile
 from unipam.ledger.change import Inherit, let_go, still_held
-from unipam.ledger.ledger import Allocation, Ledger
+from unipam.ledger.ledger import Ledger
 from unipam.model import facts, rules
 from unipam.model.errors import Exhausted, StoreBroken, StoreBusy, StoreFull
 from unipam.model.pool_notes import pools_note
 from unipam.model.records import HELD, Entry, Pool, Request
 from unipam.store.api import Tx
+
+T = TypeVar("T")
 
 AGAIN = 0.25
 """Seconds between the two looks at a namespace that is gone."""
@@ -24,7 +27,7 @@ KEPT_QUIET = 60.0
 """Seconds for which a further refusal of the same pod or container is not journalled."""
 
 
-def relieve(ledger: Ledger, space: str, attempt: Callable[[], Allocation], inherit: Inherit) -> Allocation:
+def relieve(ledger: Ledger, space: str, attempt: Callable[[], T], inherit: Inherit) -> T:
     """Free what is surely gone from a space that is full, and return what another `attempt` is given then.
 
     First what an earlier boot left; only if that is not enough, what was found gone twice. A space that was refused at
@@ -97,7 +100,7 @@ def record(ledger: Ledger, space: str, request: Request, error: Exhausted, pools
 
 
 def _entry(parent: int, request: Request, error: Exhausted, now: float) -> Entry:
-    """No address is 0; the reason is all that the caller was told."""
+    """Make the entry: no address is 0, and the reason is all that the caller was told."""
     reason = "; ".join(filter(None, (error.message, str(error.facts.get("details", "")))))
     return Entry(now, "refuse", parent, 0, 0, request.owner, 0, request.call, reason, facts.passed_on(request.details))
 

@@ -27,13 +27,15 @@
     │   ├── NotSignedIn          who the caller is could not be established
     │   └── Throttled            the caller failed too often lately (temporary)
     └── Unavailable              the world did not do its part
+        ├── InstallError         a directory of plugins cannot be changed as asked
         ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
         ├── StoreFull            no room to write
         ├── StoreBusy            somebody else holds the ledger (temporary)
         └── SourceFailed         a service that was asked did not answer well (temporary)
 
 Translation into codes and words of a dialect happens once, at the edge; a test walks this tree and fails if an error
-has no translation.
+has no translation. Outside the tree stand `WouldBlock`, a signal that no user sees, and one error each of what hands
+out nothing: `sizing` (`InvalidClusterError`) and `unipam collect` (`CollectionFailed`).
 """
 
 from __future__ import annotations
@@ -164,6 +166,10 @@ class Throttled(Refused):
 
 class Unavailable(UnipamError):
     """The world did not do its part."""
+
+
+class InstallError(Unavailable):
+    """A directory cannot be changed as asked, and was not; the message has the file, the cause and the way out."""
 
 
 class StoreBroken(Unavailable):

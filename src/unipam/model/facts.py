@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -18,6 +20,11 @@ class Told(msgspec.Struct, omit_defaults=True):
 
 _read = msgspec.json.Decoder(Told).decode
 _write = msgspec.json.Encoder().encode
+
+
+def write(facts: Mapping[str, object]) -> str:
+    """Return facts as the `details` of a claim; what is not UTF-8 in them is replaced."""
+    return _write(facts).decode("utf-8", "replace")
 
 
 def read(details: str) -> dict[str, object]:

@@ -69,7 +69,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     """
     held = view.claims_of(request.owner)
     if held:
-        held = [c for c in held if lies(c, request.within)]
+        held = [c for c in held if is_within(c, request.within)]
         told = tuple(c for c in held if request.again or c.call == request.call != "")
         if told:
             return Decision(held=told)
@@ -93,7 +93,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
     return Decision(tuple(grants))
 
 
-def lies(claim: Claim, within: Sequence[Range]) -> bool:
+def is_within(claim: Claim, within: Sequence[Range]) -> bool:
     """Tell whether a claim begins within one of the ranges; where none is given, it does."""
     return not within or any(r.first <= claim.first <= r.last for r in within)
 

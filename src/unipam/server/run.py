@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from unipam import rounds
 from unipam.addr.prefix import Prefix
 from unipam.model.errors import BadInput, BadValue, StoreBroken, UnipamError
 from unipam.model.objects import parse_place
@@ -179,7 +180,8 @@ def make_app(settings: Settings) -> FastAPI:
             desk, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
             environment=settings.environment, container=surroundings.container(os.environ),
         )  # fmt: skip
-        follower = asyncio.create_task(follow(register, settings.sync)) if settings.follows else None
+        following = rounds.repeat(partial(follow, register), settings.sync, asyncio.sleep) if settings.follows else None
+        follower = asyncio.create_task(following) if following else None
         try:
             yield register
         finally:
@@ -192,14 +194,12 @@ def make_app(settings: Settings) -> FastAPI:
     return create_app(start)
 
 
-async def follow(register: Register, seconds: float) -> None:
-    """Keep the plan up with the cloud, again and again; a failure is logged and the next round tries anew."""
-    while True:
-        try:
-            await follow_once(register)
-        except UnipamError as error:
-            log.warning("sync failed", error=error.message)
-        await asyncio.sleep(seconds)
+async def follow(register: Register) -> None:
+    """Bring the plan up to the cloud for a round; a failure is logged, and the next round tries anew."""
+    try:
+        await follow_once(register)
+    except UnipamError as error:
+        log.warning("sync failed", error=error.message)
 
 
 async def follow_once(register: Register) -> int:

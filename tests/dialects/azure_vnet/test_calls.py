@@ -17,7 +17,7 @@ from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet import warm
-from unipam.dialects.azure_vnet.site import Site
+from unipam.dialects.azure_vnet.space import LearnedSpace
 from unipam.dialects.registry import answer
 from unipam.ledger import reads
 from unipam.ledger.change import nothing
@@ -123,16 +123,16 @@ def test_an_answer_that_came_between_two_looks_is_seen(
     """A call finds no pool, another call learns it, and then there is no reason any more to ask the source."""
     ledgers = Ledgers() if patient else Ledgers(patience=0)
     ledgers.at(str(place.directory)).adopt(PLUGIN, nothing)  # met before, and no pool learned yet
-    is_due = Site.is_due
+    is_due = LearnedSpace.is_due
 
-    def another_was_faster(site: Site, *, needed: bool = False) -> bool:
-        monkeypatch.setattr(Site, "is_due", is_due)
+    def another_was_faster(site: LearnedSpace, *, needed: bool = False) -> bool:
+        monkeypatch.setattr(LearnedSpace, "is_due", is_due)
         place.call("ADD", "another")
         return site.is_due(needed=needed)
 
     with contextlib.ExitStack() as end:
         end.callback(ledgers.close_all)
-        monkeypatch.setattr(Site, "is_due", another_was_faster)
+        monkeypatch.setattr(LearnedSpace, "is_due", another_was_faster)
         given = place.call("ADD", "a", Context(ledgers, attended=True))
     assert (given.code, place.asked) == (0, 1), given.stdout
     assert sorted(place.held().values()) == ["a", "another"]

@@ -10,7 +10,7 @@ import pytest
 from unipam.addr.prefix import Range, parse_address, parse_prefix
 from unipam.dialects.azure_vnet import config, pools
 from unipam.dialects.azure_vnet.config import Network
-from unipam.ledger.learned import Learned, LearnedPool, encode
+from unipam.ledger.learned import Learned, LearnedPool
 from unipam.model.errors import Missing, Unmet
 
 
@@ -29,8 +29,8 @@ SIX = pool("fd00::/64", 50)
 ALL = (PRIMARY, LARGE, SECONDARY, SIX)
 
 
-def note(*known: LearnedPool) -> str:
-    return encode(Learned(1, known))
+def learned(*known: LearnedPool) -> Learned:
+    return Learned(1, known)
 
 
 @pytest.mark.parametrize("known", list(itertools.permutations(ALL)))
@@ -43,32 +43,32 @@ def test_priority_then_capacity_then_address_whatever_the_order(known: tuple[Lea
 
 
 def test_a_named_pool_is_taken_as_it_is_named() -> None:
-    assert pools.choose(note(*ALL), network(subnet="10.1.0.0/24")) == (PRIMARY,)
+    assert pools.choose(learned(*ALL), network(subnet="10.1.0.0/24")) == (PRIMARY,)
     for name in ("10.1.0.4/24", "10.1.0.0/16", "10.9.0.0/24", "x"):
         with pytest.raises(Missing, match=f"Pool id {name} not found :Invalid address pool"):
-            pools.choose(note(*ALL), network(subnet=name))
+            pools.choose(learned(*ALL), network(subnet=name))
 
 
 def test_no_pool_that_fits() -> None:
     with pytest.raises(Missing, match="no available address pools"):
-        pools.choose(note(PRIMARY), network(type="azure-vnet-ipamv6"))
+        pools.choose(learned(PRIMARY), network(type="azure-vnet-ipamv6"))
 
 
 def test_an_address_asked_for() -> None:
     wish = parse_address("10.1.0.6")
-    asked = pools.wanted(note(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.6"))
+    asked = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.6"))
     assert (asked.wishes, asked.within) == ((wish,), (Range(wish, wish),))
-    vanished = pools.wanted(note(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.99"))
+    vanished = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.99"))
     assert (vanished.pools, vanished.wishes) == ((), (parse_address("10.1.0.99"),))
     for text in ("10.1.0.6/24", "x"):
         with pytest.raises(Unmet):
-            pools.wanted(note(*ALL), network(ipAddress=text))
+            pools.wanted(learned(*ALL), network(ipAddress=text))
 
 
 def test_where_holding_counts_without_a_wish() -> None:
-    asked = pools.wanted(note(*ALL), network(subnet="10.1.0.0/24"))
+    asked = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24"))
     assert asked.within == (PRIMARY.span,)
-    assert pools.wanted(note(*ALL), network()).within == (SECONDARY.span, LARGE.span, PRIMARY.span)
+    assert pools.wanted(learned(*ALL), network()).within == (SECONDARY.span, LARGE.span, PRIMARY.span)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ _NET = Struct(
 
 
 def data_dir(plugin: str) -> str:
-    """Where a plugin's ledger is when nobody says otherwise."""
+    """Return where a plugin's ledger is when nobody says otherwise."""
     return f"/var/lib/unipam/{plugin}"
 
 
@@ -71,7 +71,7 @@ class Network(NamedTuple):
 
 
 def load(document: Any, plugin: str) -> Network:
-    """A configuration as a Network. Raises BadConfig in the original's words."""
+    """Return a configuration as a Network. Raises BadConfig in the original's words."""
     try:
         net = read(_NET, document)
         ipam = net.get("ipam") or {}
@@ -90,13 +90,13 @@ def load(document: Any, plugin: str) -> Network:
 
 
 def _bad_paths(ipam: dict[str, Any]) -> list[str]:
-    """The keys whose path nobody can open, or whose place depends on who opens it."""
+    """Return the keys whose path nobody can open, or whose place depends on who opens it."""
     found = {key: ipam.get(key) or "/" for key in _PATHS}
     return [key for key, path in found.items() if "\0" in path or not (path.startswith("/") or key == "dataDir")]
 
 
 def load_leniently(document: dict[str, Any], plugin: str) -> Network:
-    """As `load`, leaving away what makes no sense: a container is let go of whatever became of its configuration."""
+    """Load what makes sense of a configuration: a container is let go of whatever became of the rest."""
     ipam = next((v for k, v in document.items() if k.casefold() == "ipam" and isinstance(v, dict)), {})
     shapes = {key.casefold(): str for key in _TEXTS} | {key.casefold(): bool for key in _FLAGS}
     sound = read(_IPAM, {k: v for k, v in ipam.items() if isinstance(v, shapes.get(k.casefold(), object))})
@@ -133,5 +133,5 @@ def _network(net: dict[str, Any], ipam: dict[str, Any], plugin: str) -> Network:
 
 
 def _seconds(text: str) -> float:
-    """queryInterval: a string of seconds; anything else means the default, as in the original."""
+    """Read queryInterval: a string of seconds; anything else means the default, as in the original."""
     return float(text) if text.isascii() and text.isdigit() and int(text[:9]) > 0 and len(text) < 10 else INTERVAL

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from unipam.addr.prefix import V4_OFFSET, format_address
+from unipam.cni.result import Ip
 from unipam.dialects.azure_vnet.config import Network
 from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import (
@@ -49,24 +50,24 @@ _WORDS: dict[type[UnipamError], str] = {
 
 
 def word(error: UnipamError) -> str:
-    """An error in the original's words; `during` brought the step in front."""
+    """Return an error in the original's words; `during` brought the step in front."""
     return error.message
 
 
 def during(step: str, error: Refused) -> Refused:
-    """The error of a step as the original prints it."""
+    """Return the error of a step as the original prints it."""
     return type(error)(f"{step}: {_WORDS.get(type(error), error.message)}", **error.facts)
 
 
-def shown(address: int, pool: LearnedPool) -> tuple[int, str, str | None]:
-    """An address of a pool as a result carries it: its text with the length of the whole subnet, and the gateway."""
+def shown(address: int, pool: LearnedPool) -> Ip:
+    """Return an address of a pool as a result shows it: with the length of the whole subnet, and the gateway."""
     bits = pool.network.length - (V4_OFFSET if pool.network.family == 4 else 0)
     gateway = None if pool.gateway is None else format_address(pool.gateway)
-    return address, f"{format_address(address)}/{bits}", gateway
+    return Ip(address, f"{format_address(address)}/{bits}", gateway)
 
 
 def routes(network: Network, pool: LearnedPool) -> tuple[dict[str, object], ...]:
-    """The default route. The original gives the IPv4 one to IPv6 pools as well, which nobody can use."""
+    """Return the default route. The original gives the IPv4 one to IPv6 pools as well, which nobody can use."""
     destination = "0.0.0.0/0" if pool.network.family == 4 or network.strict else "::/0"
     gateway = {} if pool.gateway is None else {"gw": format_address(pool.gateway)}
     return ({"dst": destination, **gateway},)

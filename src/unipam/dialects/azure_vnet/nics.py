@@ -11,7 +11,7 @@ _REQUEST = struct.Struct("16s24x")
 
 
 def local() -> tuple[tuple[str, str], ...]:
-    """Name and hardware address (lower case, without colons) of every interface, in the kernel's order."""
+    """Return the name and hardware address (lower case, no colons) of every interface, in the kernel's order."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         return tuple((name, _address(asking, name)) for _, name in socket.if_nameindex())
 
@@ -25,5 +25,5 @@ def _address(asking: socket.socket, name: str) -> str:
 
 
 def normal(mac: str) -> str:
-    """A hardware address as `local` writes it."""
+    """Return a hardware address as `local` writes it."""
     return mac.replace(":", "").lower()

@@ -16,14 +16,14 @@ _RESERVED = 2
 
 
 def pools() -> tuple[LearnedPool, ...]:
-    """One pool: the first /120 of the node's first IPv6 range. Raises SourceFailed."""
+    """Return one pool: the first /120 of the node's first IPv6 range. Raises SourceFailed."""
     name = socket.gethostname().lower()
     ranges = kubelet.pod_ranges(KUBECONFIG, name)
     return (carve(ranges, name),)
 
 
 def carve(ranges: tuple[str, ...], name: str) -> LearnedPool:
-    """The pool that a node's ranges make. Raises SourceFailed when none of them is IPv6."""
+    """Return the pool that a node's ranges make. Raises SourceFailed when none of them is IPv6."""
     for text in ranges:
         try:
             _, prefix = parse_interface(text)

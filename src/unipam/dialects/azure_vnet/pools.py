@@ -11,13 +11,10 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import Range, parse_address, parse_interface
 from unipam.dialects.azure_vnet.config import Network
-from unipam.ledger.learned import Learned, LearnedPool, decode, settle
-from unipam.ledger.ledger import learned_note
-from unipam.ledger.refresh import recall
+from unipam.ledger.learned import Learned, LearnedPool
 from unipam.model import rules
 from unipam.model.errors import Missing, Unmet
-from unipam.model.records import Pool, PoolRange, Request
-from unipam.store.api import Tx
+from unipam.model.records import Pool, Request
 
 
 class Wanted(NamedTuple):
@@ -31,14 +28,22 @@ class Wanted(NamedTuple):
     wishes: tuple[int, ...]
     within: tuple[Range, ...]
 
+    def of(self, request: Request) -> Request:
+        """Return the request for these pools and addresses."""
+        return request._replace(pools=self.pools, wishes=self.wishes, within=self.within)
+
+    def policy(self, dice: int) -> rules.Choose:
+        """Return the policy: any free address of the first part that has one, by a number from a wide range."""
+        return rules.preferring(self.parts, rules.from_place(dice))
+
 
 @functools.lru_cache(maxsize=256)
-def wanted(note: str, network: Network) -> Wanted:
-    """What a configuration asks of a space that has learned `note`.
+def wanted(learned: Learned, network: Network) -> Wanted:
+    """Return what a configuration asks of a space that has learned these pools.
 
     Raises Missing in the words of the step that fails, Unmet when what is asked for is no address.
     """
-    chosen = choose(note, network)
+    chosen = choose(learned, network)
     parts = tuple(pool.pool for pool in chosen)
     merged = Pool(-1, tuple(r for part in parts for r in part.ranges))
     if not network.address:
@@ -51,16 +56,15 @@ def wanted(note: str, network: Network) -> Wanted:
 
 
 def _wish(text: str) -> int:
-    """The address asked for. The original looks the text up among its addresses, so one with a length is none."""
+    """Return the address asked for. The original looks the text up as it is, so one with a length is none."""
     try:
         return parse_address(text)
     except ValueError:
         raise Unmet("Address not found", addresses=[text]) from None
 
 
-def choose(note: str, network: Network) -> tuple[LearnedPool, ...]:
-    """The pools that a configuration admits, by preference. Raises Missing."""
-    learned = decode(note)
+def choose(learned: Learned, network: Network) -> tuple[LearnedPool, ...]:
+    """Return the pools that a configuration admits, by preference. Raises Missing."""
     if network.subnet:
         named = learned.find(network.subnet)
         if named is None:
@@ -73,7 +77,7 @@ def choose(note: str, network: Network) -> tuple[LearnedPool, ...]:
 
 
 def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPool, ...]:
-    """The pools of the right family and interface, by preference."""
+    """Return the pools of the right family and interface, by preference."""
     fit = [
         pool for pool in pools if (pool.network.family == 6) == network.v6 and network.master in {"", pool.interface}
     ]
@@ -81,12 +85,12 @@ def ordered(pools: tuple[LearnedPool, ...], network: Network) -> tuple[LearnedPo
 
 
 def unknown_pool(name: str, known: tuple[LearnedPool, ...] = ()) -> Missing:
-    """The error for a pool id that nobody has."""
+    """Return the error for a pool id that nobody has."""
     return Missing(f"Pool id {name} not found :Invalid address pool", pools=[pool.name for pool in known])
 
 
 def released(network: Network) -> tuple[Range, ...] | None:
-    """Where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
+    """Return where a DEL lets go of addresses: at one address, in one network, or () anywhere; None when nowhere.
 
     An address outside the network named is not there. One with a length means the address, except where the original
     is wanted exactly, which knows none such.
@@ -106,46 +110,9 @@ def released(network: Network) -> tuple[Range, ...] | None:
 
 
 def _named(subnet: str) -> Range | None:
-    """The addresses of the subnet that a DEL names, if it names one."""
+    """Return the addresses of the subnet that a DEL names, if it names one."""
     try:
         prefix = parse_interface(subnet)[1]
     except ValueError:
         return None
     return Range(prefix.first, prefix.last)
-
-
-class Plan:
-    """What one ADD asks, said once the ledger shows what it has learned; and how it chooses among free addresses.
-
-    `dice` is a random number from a wide range. After it was asked, `learned` is what the space knows.
-    """
-
-    def __init__(self, network: Network, request: Request, now: float, dice: int) -> None:
-        self._network = network
-        self._request = request
-        self._now = now
-        self._choose = rules.from_place(dice)
-        self._parts: tuple[Pool, ...] = ()
-        self.learned = Learned()
-
-    def __call__(self, tx: Tx, parent: int) -> Request:
-        """The request. Raises Missing or Unmet in the words of the step that fails."""
-        note = tx.note(learned_note(parent))
-        if decode(note).boot != self._request.boot:
-            settle(tx, parent, self._request.boot, self._now)
-            note = tx.note(learned_note(parent))
-        self.learned = decode(note)
-        if not self.learned.pools:
-            raise Missing("Invalid address space", details=recall(tx, parent).error)
-        asked = wanted(note, self._network)
-        self._parts = asked.parts
-        return self._request._replace(pools=asked.pools, wishes=asked.wishes, within=asked.within)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the pools it asks have no addresses at all, held or free."""
-        return not any(part.ranges for part in self._parts)
-
-    def choose(self, view: rules.View, pool: Pool) -> tuple[PoolRange, int] | None:
-        """The policy: any free address of the first pool that has one."""
-        return rules.preferring(self._parts, self._choose)(view, pool)

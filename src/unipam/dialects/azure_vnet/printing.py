@@ -1,4 +1,4 @@
-"""The configuration, the result and the pools as the original's log lines show them (spec §3.1): Go's ``%+v``."""
+"""The configuration, the result and the pools as the original's log lines show them (spec §3.1): Go's `%+v`."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _CONFIG: Struct = (
 
 
 def config(document: dict[str, Any]) -> str:
-    """The network configuration."""
+    """Return the network configuration."""
     return "&" + structure(document, _CONFIG)
 
 
 def result(address: int, pool: LearnedPool, route: str) -> str:
-    """An ADD's result. Its version is that of the newest result type, whatever the caller speaks."""
+    """Return an ADD's result. Its version is that of the newest result type, whatever the caller speaks."""
     gateway = "<nil>" if pool.gateway is None else format_address(pool.gateway)
     zeros = "0" * len(mask(pool.network)) if route == "::/0" else "00000000"
     ip = f"Interface:<nil> Address:{{IP:{format_address(address)} Mask:{mask(pool.network)}}} Gateway:{gateway}"
@@ -64,7 +64,7 @@ def result(address: int, pool: LearnedPool, route: str) -> str:
 
 
 def pool(found: LearnedPool, holders: dict[int, str], *, taken: bool) -> str:
-    """An address pool. The pointers of an address and of its holder are the same made-up number, so that they join."""
+    """Return an address pool. The pointers of an address and its holder are one made-up number, by which they join."""
     places = sorted(
         {a for r in found.addresses for a in range(r.first, r.last + 1)} | {a for a in holders if _in(a, found)}
     )
@@ -85,7 +85,7 @@ def _in(address: int, pool: LearnedPool) -> bool:
 
 
 def moment(seconds: float) -> str:
-    """A time.Time, in the local zone."""
+    """Return a time.Time, in the local zone."""
     local = time.localtime(seconds)
     fraction = f"{seconds % 1:.6f}"[1:].rstrip("0").rstrip(".")
     return time.strftime("%Y-%m-%d %H:%M:%S", local) + fraction + time.strftime(" %z %Z", local)

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 
-from unipam.dialects.azure_vnet import site, state
+from unipam.dialects.azure_vnet import space, state
 from unipam.ledger.change import Inheritance
 from unipam.ledger.handover import Strangers
 from unipam.ledger.learned import LearnedPool
@@ -17,7 +17,7 @@ from unipam.model.records import Claim
 
 
 def again(data_dir: str, state_file: str) -> str:
-    """The command that takes the pools over again, but for the plugin's name."""
+    """Return the command that takes the pools over again, but for the plugin's name."""
     words = ["unipam", "adopt", "azure-vnet-ipam", "--data-dir", data_dir, "--state-file", state_file, "--plugin"]
     return shlex.join(words)
 
@@ -35,7 +35,7 @@ class StateFile:
         self._after: bytes | None = None
 
     def compare(self, strangers: Strangers) -> None:
-        """See `Record`. Raises Mismatch."""
+        """Do as `Record` says. Raises Mismatch."""
         strange = [f"{claim.text} ({claim.owner})" for claim in strangers(self._said().claims)]
         if strange:
             raise Mismatch(
@@ -47,25 +47,25 @@ class StateFile:
             )
 
     def _said(self) -> Inheritance:
-        """What the file says; nothing when it says nothing that the original could read either."""
+        """Return what the file says; nothing when it says nothing that the original could read either."""
         with contextlib.suppress(StoreBroken):
             return state.inherit(self.path, self._boot, self._booted)
         return Inheritance()
 
     def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:  # noqa: ARG002 (there are none)
-        """See `Record`. Raises Mismatch, StoreBusy while the original holds its lock, StoreBroken."""
+        """Do as `Record` says. Raises Mismatch, StoreBusy while the original holds its lock, StoreBroken."""
         self.compare(strangers)
         if not all(any(p.network.first <= c.first <= p.network.last for p in self._pools) for c in held):
             raise StoreBusy("a pool was learned in this very moment: try again", path=self.path)
         holders = {claim.first: claim.owner.holder for claim in held}
-        text = state.render(self._pools, holders, site.version(), state.stamp(time.time_ns()))
+        text = state.render(self._pools, holders, space.version(), state.stamp(time.time_ns()))
         with self._reported("nothing was given back"), state.locked(self.path):
             self._before = _content(self.path)
             state.write(self.path, lambda: text, self._lock)
             self._after = _content(self.path)
 
     def take_back(self) -> Inheritance | None:
-        """See `Record`. Raises StoreBusy or StoreBroken."""
+        """Do as `Record` says. Raises StoreBusy or StoreBroken."""
         with self._reported("it stays as it is"), state.locked(self.path):
             if _content(self.path) == self._after:
                 self._restore()

@@ -26,7 +26,7 @@ Nics = Sequence[tuple[str, str]]
 
 
 def fetch(environment: str, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
-    """All pools that an environment's source has now. Raises SourceFailed; `remarks` grows either way."""
+    """Return all pools that an environment's source has now. Raises SourceFailed; `remarks` grows either way."""
     if environment == "null":
         return (LearnedPool(Prefix(V4_FIRST, V4_OFFSET), None, "", 0, ()),)
     if environment == "ipv6NodeIpam":
@@ -54,7 +54,7 @@ def _ask(remarks: list[Remark]) -> tuple[Interface, ...]:
 
 
 def pools(interfaces: Sequence[Interface], local: Nics, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
-    """What an answer means on a machine with these network interfaces: a pool for each subnet of one that is there."""
+    """Return what an answer means on a machine with these interfaces: a pool for each subnet of one that is there."""
     found: dict[Prefix, LearnedPool] = {}
     for interface in interfaces:
         mac = nics.normal(interface.mac)
@@ -91,7 +91,7 @@ def _add_pool(
 
 
 def _addresses(subnet: Subnet, network: Prefix, remarks: list[Remark]) -> tuple[Range, ...]:
-    """The addresses that may be handed out: the interface's own (primary) one is the host's."""
+    """Return the addresses that may be handed out: the interface's own (primary) one is the host's."""
     found: set[int] = set()
     for text, primary in subnet.addresses:
         problem = "" if primary else _problem(text, network, found)
@@ -101,7 +101,7 @@ def _addresses(subnet: Subnet, network: Prefix, remarks: list[Remark]) -> tuple[
 
 
 def _problem(text: str, network: Prefix, found: set[int]) -> str:
-    """What is wrong with an address; one that is right is put into `found`."""
+    """Return what is wrong with an address; put one that is right into `found`."""
     try:
         address = parse_address(text)
     except ValueError:
@@ -148,7 +148,7 @@ _FILE_SHAPE = Struct(
 
 
 def read_file(path: str) -> tuple[Interface, ...]:
-    """The interfaces that a file lists (environments `mas` and `fileIpam`). Raises SourceFailed."""
+    """Return the interfaces that a file lists (environments `mas` and `fileIpam`). Raises SourceFailed."""
     try:
         with open(path, "rb") as file:
             document = read(_FILE_SHAPE, parse(file.read(_LARGEST_FILE)))

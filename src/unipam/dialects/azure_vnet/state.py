@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 def inherit(path: str, boot: int, booted: float) -> Inheritance:
-    """What the file holds, for the ledger; nothing when there is none. Raises StoreBusy or StoreBroken.
+    """Return what the file holds, for the ledger; nothing when there is none. Raises StoreBusy or StoreBroken.
 
     A file from before the machine started (`booted`, epoch seconds) tells of containers of the boot before `boot`.
     """
@@ -56,7 +56,7 @@ def inherit(path: str, boot: int, booted: float) -> Inheritance:
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """The original's own lock, waited for briefly, when there is one: no original is in the middle of a change then."""
+    """Hold the original's own lock, waited for briefly, if there is one: no original is in the middle of a change."""
     directory, name = os.path.split(path)
     lock = f"{directory}/azure-vnet/{name.removesuffix('.json')}.lock"
     try:
@@ -91,7 +91,7 @@ def _holder(lock: str) -> str:
 
 
 def read(path: str) -> State:
-    """What the file says; nothing when it is empty, as the original takes it. Raises OSError or StoreBroken."""
+    """Return what the file says; nothing when it is empty, as the original takes it. Raises OSError or StoreBroken."""
     with open(path, "rb") as file:
         content = file.read(_LARGEST)
     if not content:
@@ -150,7 +150,7 @@ def _network(address: str, mask: str) -> Prefix:
 
 
 def _value(found: dict[str, Any], name: str) -> Any:
-    """A member, whatever the case of its name, as Go reads it."""
+    """Return a member, whatever the case of its name, as Go reads it."""
     return found[name] if name in found else next((v for k, v in found.items() if k.lower() == name.lower()), None)
 
 
@@ -180,7 +180,7 @@ def _number(found: dict[str, Any], name: str) -> int:
 
 
 def render(pools: Sequence[LearnedPool], holders: dict[int, str], version: str, stamp: str) -> str:
-    """The file's text. Addresses of `holders` that vanished from their pool are in it as long as they are held."""
+    """Return the file's text. Addresses of `holders` that vanished from their pool stay in it while they are held."""
     import json  # slow to import, and seldom needed
 
     named = {pool.name: _shown(pool, holders) for pool in pools}
@@ -218,7 +218,7 @@ def _mask(network: Prefix) -> str:
 
 
 def stamp(nanoseconds: int) -> str:
-    """A time (since the epoch) as Go writes it: RFC 3339 in the local zone, the fraction without its last zeros."""
+    """Return a time since the epoch as Go writes it: RFC 3339, local zone, the fraction without its last zeros."""
     local = time.localtime(nanoseconds // 1_000_000_000)
     fraction = f".{nanoseconds % 1_000_000_000:09d}".rstrip("0").rstrip(".")
     minutes = local.tm_gmtoff // 60

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from unipam.cni import originals
 from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
 from unipam.dialects.azure_vnet.config import NAMES, Origin
-from unipam.dialects.azure_vnet.site import Refreshed, Site
+from unipam.dialects.azure_vnet.space import LearnedSpace, Refreshed
 from unipam.ledger import refresh
 from unipam.ledger.learned import Learned
 from unipam.ledger.ledger import Ledger
@@ -16,25 +15,25 @@ _wanted: dict[tuple[str, str], Origin] = {}
 
 
 def remember(directory: str, origin: Origin) -> None:
-    """A call says how it wants the pools of a ledger kept."""
+    """Remember how a call wants the pools of a ledger kept."""
     _wanted[directory, origin.plugin] = origin
 
 
 def keep_warm(context: Context, directory: str) -> list[Learnt]:
     """Ask the sources that are due of the ledger in a directory; what they said. Raises the store's errors."""
-    ledger = context.find_ledger(directory)
-    sites = [_site(context, ledger, directory, name) for name in NAMES] if ledger else []
-    return [_learnt(site, site.freshen()) for site in sites if site is not None and site.is_due()]
+    ledger = context.ledgers.find(directory)
+    spaces = [_space(context, ledger, directory, name) for name in NAMES] if ledger else []
+    return [_learnt(space, space.ask_source()) for space in spaces if space is not None and space.is_due()]
 
 
-def _site(context: Context, ledger: Ledger, directory: str, name: str) -> Site | None:
-    """A space as the latest call wants it kept, or as it was kept before this process began."""
+def _space(context: Context, ledger: Ledger, directory: str, name: str) -> LearnedSpace | None:
+    """Return a space as the latest call wants it kept, or as it was kept before this process began."""
     settings = refresh.latest(ledger, name).settings
     if not settings:
         return None
-    return Site(_wanted.get((directory, name)) or Origin(**settings), context, ledger, directory, originals.wait)
+    return LearnedSpace(_wanted.get((directory, name)) or Origin(**settings), context, ledger, directory)
 
 
-def _learnt(site: Site, news: Refreshed) -> Learnt:
+def _learnt(space: LearnedSpace, news: Refreshed) -> Learnt:
     learned = news.outcome.learned or Learned()
-    return Learnt(site.space, tuple((p.name, p.capacity) for p in learned.pools), news.outcome.attempt.error)
+    return Learnt(space.name, tuple((p.name, p.capacity) for p in learned.pools), news.outcome.attempt.error)

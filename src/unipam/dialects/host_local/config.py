@@ -26,7 +26,7 @@ class Subnet(NamedTuple):
 
     @property
     def mapped(self) -> bool:
-        """Whether it is IPv4 in IPv6 clothes, which host-local refuses."""
+        """Whether it is an IPv4 subnet written as IPv6 (RFC 4291 §2.5.5.2), which host-local refuses."""
         return self.as_v6 and px.is_v4(self.address)
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class Subnet(NamedTuple):
 
 
 def parse_subnet(text: str) -> Subnet:
-    """A subnet, host bits allowed. Raises ValueError as Go's ParseCIDR words it."""
+    """Return a subnet, host bits allowed. Raises ValueError as Go's ParseCIDR words it."""
     address, slash, bits = text.partition("/")
     as_v6 = ":" in address
     try:
@@ -54,7 +54,7 @@ def _parse_ip(text: str) -> int | None:
 
 
 def parse_wish(text: str) -> int | None:
-    """An address asked for, with or without a length, which is dropped. Nothing stands for no address."""
+    """Return an address asked for, with or without a length, which is dropped. Nothing stands for no address."""
     try:
         return parse_subnet(text).address if "/" in text else _parse_ip(text)
     except ValueError:
@@ -109,6 +109,27 @@ _NET = Struct(
 )
 
 
+def place(document: dict[str, Any]) -> str:
+    """Return the data directory, as far as a configuration says one: DEL must work with a broken configuration."""
+    found = _ipam(document, "dataDir")
+    return found if found and isinstance(found, str) else DATA_DIR
+
+
+def flag(document: dict[str, Any], name: str) -> bool:
+    """Return whether a switch under `ipam` is on."""
+    return _ipam(document, name) is True
+
+
+def _ipam(document: dict[str, Any], key: str) -> object:
+    """Return the value of a key under `ipam`, however broken the rest; in any case, and the last counts."""
+    ipam = _last(document, "ipam")
+    return _last(ipam, key) if isinstance(ipam, dict) else None
+
+
+def _last(document: dict[str, Any], key: str) -> object:
+    return next((v for k, v in reversed(document.items()) if k.casefold() == key.casefold()), None)
+
+
 class Network(NamedTuple):
     """A configuration that makes sense: the pools in the order of their addresses in the result, and the rest.
 
@@ -126,7 +147,7 @@ class Network(NamedTuple):
 
 
 def typed(document: object) -> dict[str, Any]:
-    """The values of a configuration in their types. Raises BadConfig in host-local's words."""
+    """Return the values of a configuration in their types. Raises BadConfig in host-local's words."""
     net = read(_NET, document)
     if net.get("ipam") is None:
         raise BadConfig("IPAM config missing 'ipam' key")
@@ -134,13 +155,13 @@ def typed(document: object) -> dict[str, Any]:
 
 
 def wishes(net: dict[str, Any]) -> tuple[int | None, ...]:
-    """The addresses that a typed configuration asks for."""
+    """Return the addresses that a typed configuration asks for."""
     args = (net.get("args") or {}).get("cni") or {}
     return (*(args.get("ips") or ()), *((net.get("runtimeConfig") or {}).get("ips") or ()))
 
 
 def load(net: dict[str, Any]) -> Network:
-    """A typed configuration as a Network. Raises BadConfig in host-local's words."""
+    """Return a typed configuration as a Network. Raises BadConfig in host-local's words."""
     ipam = net["ipam"]
     runtime = net.get("runtimeConfig") or {}
     legacy = [[ipam]] if ipam.get("subnet") is not None else []
@@ -169,7 +190,7 @@ def _again(word: str) -> bool:
 
 
 def _route(route: dict[str, Any] | None) -> dict[str, object]:
-    """A route as the result carries it: host bits and explicit zeros of table and scope stay (spec §1.6)."""
+    """Return a route as the result carries it: host bits and explicit zeros of table and scope stay (spec §1.6)."""
     if not route or route.get("dst") is None:
         raise BadConfig("invalid route: dst is missing")
     shown: dict[str, object] = {"dst": str(route["dst"])}
@@ -217,7 +238,7 @@ def _overlap(a: PoolRange, b: PoolRange) -> bool:
 
 
 def _range(spec: dict[str, Any]) -> PoolRange:
-    """One range with its defaults. Raises ValueError; the order of the checks is host-local's (spec §2.2)."""
+    """Return one range with its defaults. Raises ValueError; the order of the checks is host-local's (spec §2.2)."""
     subnet: Subnet | None = spec.get("subnet")
     if subnet is None:
         raise ValueError("IP <nil> not v4 nor v6")
@@ -239,7 +260,7 @@ def _range(spec: dict[str, Any]) -> PoolRange:
 
 
 def _inside(address: int, network: px.Prefix) -> bool:
-    """Whether the address lies in the network and is of its family, as IPv4 lies within ::/0 on the line."""
+    """Return whether the address lies in the network and is of its family, as IPv4 lies within ::/0 on the line."""
     return px.family(address) == network.family and network.first <= address <= network.last
 
 

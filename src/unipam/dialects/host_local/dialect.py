@@ -1,16 +1,16 @@
-"""host-local as the CNI room calls it: from configuration to request, from allocation to result, from error to words.
+"""host-local between protocol and ledger: from arguments to wishes, from allocation to result, from error to words.
 
 Spec: cni-and-host-local §2. Identity is (network, container id, interface); the state lies in `<dataDir>/unipam.db`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from typing import Any
 
 from unipam.addr.prefix import V4_OFFSET, format_address, is_v4
-from unipam.dialects.host_local import config, directory, resolv_conf
+from unipam.cni.call import Arguments
+from unipam.cni.result import Ip
+from unipam.dialects.host_local import config
 from unipam.dialects.host_local.config import Network
 from unipam.golang.formatting import quote
 from unipam.model.errors import (
@@ -27,7 +27,6 @@ from unipam.model.errors import (
 from unipam.model.records import Claim, PoolRange
 
 NAME = "host-local"
-DATA_DIR = config.DATA_DIR
 
 CODES: dict[type[UnipamError], int] = {
     UnipamError: 999,  # everything that host-local's own code reports
@@ -39,43 +38,12 @@ CODES: dict[type[UnipamError], int] = {
 }
 
 
-def typed(document: Any) -> dict[str, Any]:
-    """The values of a configuration in their types. Raises BadConfig."""
-    return config.typed(document)
-
-
-def load(typed: dict[str, Any]) -> Network:
-    """What a typed configuration says. Raises BadConfig."""
-    return config.load(typed)
-
-
-def place(document: dict[str, Any]) -> str:
-    """The data directory, as far as a configuration says one at all: DEL must work with a broken configuration."""
-    found = _ipam(document, "dataDir")
-    return found if found and isinstance(found, str) else DATA_DIR
-
-
-def flag(document: dict[str, Any], name: str) -> bool:
-    """Whether a switch under `ipam` is on."""
-    return _ipam(document, name) is True
-
-
-def _ipam(document: dict[str, Any], key: str) -> object:
-    """The value of a key under `ipam`, however broken the rest; as everywhere in any case, and the last counts."""
-    ipam = _last(document, "ipam")
-    return _last(ipam, key) if isinstance(ipam, dict) else None
-
-
-def _last(document: dict[str, Any], key: str) -> object:
-    return next((v for k, v in reversed(document.items()) if k.casefold() == key.casefold()), None)
-
-
-def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int, ...]:
-    """The addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
+def wishes(typed: dict[str, Any], arguments: Arguments) -> tuple[int, ...]:
+    """Return the addresses asked for, through any of the three channels, in the order of asking. Raises BadConfig.
 
     All channels add up, as in host-local; unlike it, IP= takes a comma list, which multus sends (spec §1.10, §5.4).
     """
-    found = (*_args(pairs), *config.wishes(typed))
+    found = (*_args(arguments), *config.wishes(typed))
     if not found:
         return ()
     if None in found:
@@ -83,11 +51,11 @@ def wishes(typed: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> tuple[int
     return tuple(wish for wish in dict.fromkeys(found) if wish is not None)
 
 
-def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
+def _args(arguments: Arguments) -> tuple[int | None, ...]:
     asked: tuple[int | None, ...] = ()
     ignore = False
     unknown: list[tuple[str, str]] = []
-    for key, value in pairs:
+    for key, value in arguments.pairs:
         try:
             if key == "IP":
                 asked = tuple(config.parse_wish(text) for text in value.split(",")) if value else ()
@@ -97,6 +65,8 @@ def _args(pairs: Iterable[tuple[str, str]]) -> tuple[int | None, ...]:
                 unknown.append((key, value))
         except ValueError as error:
             raise BadConfig(f"ARGS: error parsing value of pair {quote(f'{key}={value}')}: {error}") from None
+    if arguments.problem:
+        raise BadConfig(arguments.problem)
     if unknown and not ignore:
         raise BadConfig(f"ARGS: unknown args [{' '.join(quote(f'{key}={value}') for key, value in unknown)}]")
     return asked
@@ -108,24 +78,19 @@ def _boolean(text: str) -> bool:
     return text.lower() in {"1", "true"}
 
 
-def dns(network: Network, cwd: str) -> dict[str, object]:
-    """The dns part of the result for a caller in directory `cwd`. Raises BadConfig when the file cannot be read."""
-    return resolv_conf.read(network.resolv_conf, cwd) if network.resolv_conf else {}
-
-
-def addresses(network: Network, claims: tuple[Claim, ...]) -> list[tuple[int, str, str | None]]:
-    """Per claim: the address, its text with the length of the subnet it came from, and the gateway.
+def addresses(network: Network, claims: tuple[Claim, ...]) -> tuple[Ip, ...]:
+    """Return the claims as a result shows them: each with the length of the subnet it came from, and the gateway.
 
     Answered again for a range that the configuration no longer has, a lease stands alone (/32, /128), without gateway.
     """
-    shown: list[tuple[int, str, str | None]] = []
+    shown = []
     for claim in claims:
         span = _span(network, claim.first)
         offset = V4_OFFSET if is_v4(claim.first) else 0
         length = span.length if span else 128
         gateway = format_address(span.gateway) if span and span.gateway is not None else None
-        shown.append((claim.first, f"{format_address(claim.first)}/{length - offset}", gateway))
-    return shown
+        shown.append(Ip(claim.first, f"{format_address(claim.first)}/{length - offset}", gateway))
+    return tuple(shown)
 
 
 def _span(network: Network, address: int) -> PoolRange | None:
@@ -136,14 +101,9 @@ def _span(network: Network, address: int) -> PoolRange | None:
 
 
 def word(error: UnipamError) -> str:
-    """An error in host-local's words (spec §2.7)."""
+    """Return an error in host-local's words (spec §2.7)."""
     if isinstance(error, Missing):
         return f"host-local: {error.message}"
     if isinstance(error, Refused) and "pool" in error.facts:
         return f"failed to allocate for range {error.facts['pool']}: {error.message}"
     return error.message
-
-
-def has_state(data_dir: str, space: str) -> bool:
-    """Whether host-local left state of this network that has not been taken over."""
-    return directory.exists(os.path.join(data_dir, space))

@@ -45,17 +45,17 @@ class Found(NamedTuple):
 
 
 def exists(path: str) -> bool:
-    """Whether there is a directory that has not been taken over yet, or was given back."""
+    """Return whether there is a directory that has not been taken over yet, or was given back."""
     return os.path.isdir(path) and (is_given_back(path) or not os.path.exists(f"{path}/{NOTE}"))
 
 
 def is_given_back(path: str) -> bool:
-    """Whether the directory says that the network was given back, and must be taken over by name."""
+    """Return whether the directory says that the network was given back, and must be taken over by name."""
     return os.path.exists(f"{path}/{MARK}")
 
 
 def inherit(path: str, boot: int, booted: float) -> Inheritance:
-    """What the directory holds, and the note in it that says so; nothing when there is none to take over.
+    """Return what the directory holds, and the note in it that says so; nothing when there is none to take over.
 
     Raises StoreBusy while host-local holds its lock, StoreBroken when it cannot be read.
     """
@@ -85,7 +85,7 @@ def leave_note(path: str) -> None:
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """host-local's own lock, waited for briefly, so that no original is in the middle of a lease."""
+    """Hold host-local's own lock, waited for briefly, so that no original is in the middle of a lease."""
     descriptor = os.open(f"{path}/lock", os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o750)
     try:
         _take(descriptor, path)
@@ -138,7 +138,7 @@ def _claim(address: int, text: str, written: float, boot: int) -> Claim:
 
 
 def _content(path: str) -> str | None:
-    """The text of a regular file; None for anything else."""
+    """Return the text of a regular file; None for anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -165,7 +165,7 @@ def _cursor(name: str, text: str | None) -> tuple[int, int] | None:
 
 
 def again(data_dir: str) -> str:
-    """The command that takes a network of a data directory over again, but for the network's name."""
+    """Return the command that takes a network of a data directory over again, but for the network's name."""
     import shlex  # slow to import, and seldom needed
 
     return f"unipam adopt host-local --data-dir {shlex.quote(data_dir)} --network"
@@ -180,7 +180,7 @@ class Kept(NamedTuple):
 
 
 def state(path: str) -> dict[str, Kept]:
-    """The files of the directory that say something: leases, cursors, and what we left there."""
+    """Return the files of the directory that say something: leases, cursors, and what we left there."""
     files: dict[str, Kept] = {}
     for name in sorted(os.listdir(path)):
         full = f"{path}/{name}"
@@ -196,7 +196,7 @@ def _speaks(name: str) -> bool:
 
 
 def leases(files: dict[str, Kept]) -> dict[str, bytes]:
-    """What host-local itself reads of these files."""
+    """Return what host-local itself reads of these files."""
     return {name: kept.content for name, kept in files.items() if _speaks(name)}
 
 

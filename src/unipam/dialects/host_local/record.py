@@ -29,7 +29,7 @@ class LeaseFiles:
         self._after: dict[str, Kept] = {}
 
     def compare(self, strangers: Strangers) -> None:
-        """See `Record`. Raises Mismatch."""
+        """Do as `Record` says. Raises Mismatch."""
         if not os.path.isdir(self.path):
             return
         strange = [f"{claim.text} ({claim.owner})" for claim in strangers(self._scan().claims)]
@@ -44,7 +44,7 @@ class LeaseFiles:
             )
 
     def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:
-        """See `Record`. Raises Mismatch, StoreBusy while host-local holds its lock, StoreBroken."""
+        """Do as `Record` says. Raises Mismatch, StoreBusy while host-local holds its lock, StoreBroken."""
         with self._reported("nothing was given back"):
             os.makedirs(self.path, mode=0o755, exist_ok=True)
             with directory.locked(self.path):
@@ -65,7 +65,7 @@ class LeaseFiles:
             raise StoreBroken(f"{self.path} does not say what was written to it: it was put back", path=self.path)
 
     def take_back(self) -> Inheritance | None:
-        """See `Record`. Raises StoreBusy or StoreBroken."""
+        """Do as `Record` says. Raises StoreBusy or StoreBroken."""
         with self._reported("it stays as it is"), directory.locked(self.path):
             now = directory.state(self.path)
             if directory.leases(now) == directory.leases(self._after):

@@ -11,7 +11,7 @@ LARGEST = 1 << 20
 
 
 def read(path: str, cwd: str) -> dict[str, object]:
-    """nameservers, domain, search and options as the file has them. Raises BadConfig when it cannot be read.
+    """Return nameservers, domain, search and options as the file has them. Raises BadConfig when it cannot be read.
 
     A relative path is the caller's, who runs in `cwd`. Never waits: the path may name a pipe.
     """
@@ -36,7 +36,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def parse(text: str) -> dict[str, object]:
-    """The meaning of the file's text; the last domain wins, everything else adds up."""
+    """Return what the file's text means; the last domain wins, everything else adds up."""
     nameservers: list[str] = []
     search: list[str] = []
     options: list[str] = []

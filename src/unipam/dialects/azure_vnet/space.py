@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
+from unipam.cni import originals
 from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import source, state
 from unipam.dialects.azure_vnet.config import Origin
@@ -27,43 +27,41 @@ class Refreshed(NamedTuple):
     remarks: list[Remark]
 
 
-class Site(NamedTuple):
+class LearnedSpace(NamedTuple):
     """One ledger and where what it knows comes from. The space in it is called like the plugin."""
 
     origin: Origin
     context: Context
     ledger: Ledger
     directory: str
-    wait: Callable[[str], None]
-    """Waits until no original of this name is at work any more. Raises StoreBusy."""
 
     @property
-    def space(self) -> str:
+    def name(self) -> str:
         """The name of the space in the ledger."""
         return self.origin.plugin
 
     def inherit(self) -> Inheritance:
-        """What the original left behind. Raises WouldBlock, StoreBusy or StoreBroken."""
+        """Return what the original left behind. Raises WouldBlock, StoreBusy or StoreBroken."""
         path = self.origin.state_file
         self.context.require_waiting(f"first contact with the state file {path}")
-        self.wait(self.origin.plugin)
+        originals.wait(self.origin.plugin)
         if not os.path.exists(path):
             return Inheritance()
         return state.inherit(path, self.ledger.boot, started())
 
     def is_due(self, *, needed: bool = False) -> bool:
-        """Whether it is time to ask the source again."""
-        latest = refresh.latest(self.ledger, self.space, self.origin.environment)
+        """Return whether it is time to ask the source again."""
+        latest = refresh.latest(self.ledger, self.name, self.origin.environment)
         return self._asking([]).due(latest, self.ledger.boot, needed=needed)
 
-    def freshen(self, *, needed: bool = False) -> Refreshed:
+    def ask_source(self, *, needed: bool = False) -> Refreshed:
         """Ask the source if it is due; a failure is written down and leaves what is known. Raises the store's errors.
 
         With `needed` an answer that somebody else is waiting for is waited for too.
         """
         remarks: list[Remark] = []
         outcome = refresh.refresh(
-            self.ledger, self.directory, self.space, self._asking(remarks), inherit=self.inherit, needed=needed
+            self.ledger, self.directory, self.name, self._asking(remarks), inherit=self.inherit, needed=needed
         )
         if outcome.attempt.failures and outcome.asked:
             remarks.append(("ipam", f"Source refresh failed, err:{outcome.attempt.error}."))
@@ -90,13 +88,13 @@ class Site(NamedTuple):
             ) from error
 
     def _text(self) -> str:
-        known, holders = learned.snapshot(self.ledger, self.space)
+        known, holders = learned.snapshot(self.ledger, self.name)
         return state.render(known.pools, holders, version(), state.stamp(time.time_ns()))
 
 
 @functools.cache
 def version() -> str:
-    """What stands as the writer's version in files that others read."""
+    """Return what stands as the writer's version in files that others read."""
     from importlib.metadata import version as installed  # slow to import, and seldom needed
 
     return f"unipam-{installed('unipam')}"
