@@ -117,9 +117,9 @@ class Pool(NamedTuple):
     ranges: tuple[PoolRange, ...]
 
     def find(self, address: int) -> PoolRange | None:
-        """The range that `address` is in."""
+        """The range that `address` is in; IPv4 lies between IPv6 addresses on the line, and is in none of theirs."""
         for span in self.ranges:  # no generator: this stands in the path of every call
-            if span.first <= address <= span.last:
+            if span.first <= address <= span.last and is_v4(address) == is_v4(span.first):
                 return span
         return None
 
