@@ -469,4 +469,6 @@ def test_a_pool_reads_as_its_ranges() -> None:
     assert str(pool(*TWO)) == "10.0.0.1-10.0.0.2,10.0.1.1-10.0.1.2"
     assert pool(*TWO).find(parse_address("10.0.1.2")) == subnet("10.0.1.0/30")
     assert pool(*TWO).find(parse_address("10.0.2.2")) is None
+    v6 = Pool(0, (PoolRange(1, 2**128 - 1, 0),))
+    assert v6.find(parse_address("10.0.2.2")) is None, "between IPv6 addresses on the line, and none of them"
     assert subnet("10.0.1.0/30").span == Range(parse_address("10.0.1.1"), parse_address("10.0.1.2"))

@@ -117,9 +117,9 @@ class Pool(NamedTuple):
     ranges: tuple[PoolRange, ...]
 
     def find(self, address: int) -> PoolRange | None:
-        """Return the range that `address` is in."""
+        """Return the range that `address` is in; IPv4 lies between IPv6 addresses on the line, in none of their ranges."""
         for span in self.ranges:  # no generator: this stands in the path of every call
-            if span.first <= address <= span.last:
+            if span.first <= address <= span.last and is_v4(address) == is_v4(span.first):
                 return span
         return None
 

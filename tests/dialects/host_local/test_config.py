@@ -206,6 +206,8 @@ def test_a_configuration_that_makes_no_sense(made: Document, message: str) -> No
         ({"subnet": "10.0.0.0/24"}, {"subnet": "10.0.1.0/24"}, False),
         ({"subnet": "0.0.0.0/24"}, {"subnet": "0.0.0.0/24"}, True),
         ({"subnet": "0.0.0.0/24"}, {"subnet": "::/120"}, False),
+        ({"subnet": "0.0.0.0/24"}, {"subnet": "::/24"}, False),
+        ({"subnet": "255.255.255.248/29"}, {"subnet": "::/0"}, False),
         ({"subnet": "10.0.0.0/20"}, {"subnet": "10.0.1.0/24"}, True),
         (
             {"subnet": "10.0.0.0/24", "rangeEnd": "10.0.0.99"},

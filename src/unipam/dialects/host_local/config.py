@@ -234,7 +234,7 @@ def _range_set(ranges: Sequence[dict[str, Any] | None]) -> tuple[PoolRange, ...]
 
 
 def _overlap(a: PoolRange, b: PoolRange) -> bool:
-    return a.first <= b.last and b.first <= a.last
+    return px.family(a.first) == px.family(b.first) and a.first <= b.last and b.first <= a.last
 
 
 def _range(spec: dict[str, Any]) -> PoolRange:
