@@ -14,6 +14,9 @@
     │   ├── Exhausted            no address is free
     │   ├── Unmet                addresses asked for that lie in no pool
     │   ├── Missing              what should be there is not
+    │   │   └── NotFound         a datastore has no object of this key
+    │   ├── Exists               a datastore has an object of this key already
+    │   ├── Conflict             an object of a datastore is not as it was read (temporary)
     │   ├── Mismatch             it is there, but not as the caller says
     │   ├── Stale                the prefix has been handed out anew since the caller saw it
     │   ├── Superseded           the caller gave up this request before it was served
@@ -30,6 +33,8 @@
         ├── StoreFull            no room to write
         ├── StoreBusy            somebody else holds the ledger (temporary)
         └── SourceFailed         a service that was asked did not answer well (temporary)
+            ├── Unanswered       a write whose answer did not come: it may have been made (temporary)
+            └── Expired          the history that was asked for is gone (temporary)
 
 Translation into codes and words of a dialect happens once, at the edge; a test walks this tree and fails if an error
 has no translation.
@@ -107,6 +112,20 @@ class Missing(Refused):
     """What should be there is not."""
 
 
+class NotFound(Missing):
+    """A datastore has no object of this key. Facts: key."""
+
+
+class Exists(Refused):
+    """A datastore has an object of this key already. Facts: key."""
+
+
+class Conflict(Refused):
+    """An object of a datastore is not at the revision it was read at: read it again. Facts: key, revision."""
+
+    temporary = True
+
+
 class Mismatch(Refused):
     """It is there, but not as the caller says."""
 
@@ -179,3 +198,11 @@ class SourceFailed(Unavailable):
     """A service that was asked did not answer well. Facts: source."""
 
     temporary = True
+
+
+class Unanswered(SourceFailed):
+    """A write was sent and no answer came, so it may have been made or not. Facts: source, key."""
+
+
+class Expired(SourceFailed):
+    """The history from the revision that was asked for is gone: list anew. Facts: source, revision."""
