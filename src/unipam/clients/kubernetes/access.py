@@ -35,8 +35,9 @@ def read(kubeconfig: str = "") -> Access:
     return _from_file(Path(kubeconfig)) if kubeconfig else in_cluster()
 
 
-def in_cluster(account: str = SERVICE_ACCOUNT) -> Access:
+def in_cluster() -> Access:
     """The access that every pod has. Raises BadValue outside of one."""
+    account = SERVICE_ACCOUNT
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise _bad(account, "this is no pod (KUBERNETES_SERVICE_HOST is not set), and no kubeconfig is named")
