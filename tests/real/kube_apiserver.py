@@ -1,6 +1,6 @@
 """A genuine kube-apiserver for the tests, on loopback with an etcd of its own, gone at the end.
 
-No package has it. `UNIPAM_KUBE_APISERVER` names the executable, of 1.20 or newer; that which .ci/run had built is found.
+No package has it. `UNIPAM_KUBE_APISERVER` names the executable, of 1.20 or newer; what .ci/run had built is found.
 """
 
 from __future__ import annotations
