@@ -108,7 +108,7 @@ def test_a_write_whose_answer_is_lost_was_made(between: tuple[Proxy, str]) -> No
             except SourceFailed as error:
                 failures.append(error)
 
-        writing = threading.Thread(target=write)
+        writing = threading.Thread(target=write, daemon=True)
         writing.start()
         deadline = soon()
         while not other.list(Selection(HandleKey), soon()).items:
@@ -138,7 +138,8 @@ def test_nothing_is_lost_or_done_twice_when_leaders_die(three: Cluster) -> None:
     with datastore(*three.endpoints) as first, datastore(*reversed(three.endpoints)) as second:
         first.create(KEY, document(0), soon())
         threads = [
-            threading.Thread(target=count_up, args=(each, told, until)) for each in (first, first, second, second)
+            threading.Thread(target=count_up, args=(each, told, until), daemon=True)
+            for each in (first, first, second, second)
         ]
         for thread in threads:
             thread.start()

@@ -72,8 +72,8 @@ def test_nothing_is_lost_or_done_twice_when_the_server_dies(server: kube_apiserv
     with contextlib.closing(KubernetesDatastore(KubernetesApi(str(server.kubeconfig)))) as store:
         store.create(KEY, document(0), soon())
         revision = store.list(SELECTION, soon()).revision
-        threads = [threading.Thread(target=count_up, args=(store, told, until)) for _ in range(3)]
-        following = threading.Thread(target=follow, args=(store, revision, seen, unseen))
+        threads = [threading.Thread(target=count_up, args=(store, told, until), daemon=True) for _ in range(3)]
+        following = threading.Thread(target=follow, args=(store, revision, seen, unseen), daemon=True)
         for thread in (*threads, following):
             thread.start()
         for _ in range(2):
