@@ -15,6 +15,9 @@
     │   ├── Exhausted            no address is free
     │   ├── Unmet                addresses asked for that lie in no pool
     │   ├── Missing              what should be there is not
+    │   │   └── NotFound         a datastore has no object of this key
+    │   ├── Exists               a datastore has an object of this key already
+    │   ├── Conflict             an object of a datastore is not as it was read (temporary)
     │   ├── Mismatch             it is there, but not as the caller says
     │   ├── Stale                the prefix has been handed out anew since the caller saw it
     │   ├── Superseded           the caller gave up this request before it was served
@@ -30,8 +33,11 @@
         ├── InstallError         a directory of plugins cannot be changed as asked
         ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
         ├── StoreFull            no room to write
+        ├── Unreadable           an object of a datastore is not what its kind must be
         ├── StoreBusy            somebody else holds the ledger (temporary)
         └── SourceFailed         a service that was asked did not answer well (temporary)
+            ├── Unanswered       a write whose answer did not come: it may have been made (temporary)
+            └── Expired          the history that was asked for is gone (temporary)
 
 Translation into codes and words of a dialect happens once, at the edge; a test walks this tree and fails if an error
 has no translation. Outside the tree stand `WouldBlock`, a signal that no user sees, and one error each of what hands
@@ -114,6 +120,20 @@ class Missing(Refused):
     """What should be there is not."""
 
 
+class NotFound(Missing):
+    """A datastore has no object of this key. Facts: key."""
+
+
+class Exists(Refused):
+    """A datastore has an object of this key already. Facts: key."""
+
+
+class Conflict(Refused):
+    """An object of a datastore is not at the revision it was read at: read it again. Facts: key, revision."""
+
+    temporary = True
+
+
 class Mismatch(Refused):
     """It is there, but not as the caller says."""
 
@@ -180,6 +200,10 @@ class StoreFull(Unavailable):
     """There is no room to write. Facts: path."""
 
 
+class Unreadable(Unavailable):
+    """An object of a datastore is not the document that its kind must be: mend or remove it. Facts: key."""
+
+
 class StoreBusy(Unavailable):
     """Somebody else holds the ledger. Facts: path."""
 
@@ -190,3 +214,11 @@ class SourceFailed(Unavailable):
     """A service that was asked did not answer well. Facts: source."""
 
     temporary = True
+
+
+class Unanswered(SourceFailed):
+    """A write was sent and no answer came, so it may have been made or not. Facts: source, key."""
+
+
+class Expired(SourceFailed):
+    """The history from the revision that was asked for is gone: list anew. Facts: source, revision."""
