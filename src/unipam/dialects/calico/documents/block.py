@@ -1,7 +1,7 @@
 """IPAMBlock: a slice of a pool, with who holds each of its addresses (spec §1.4, §4.2). The unit of compare-and-swap.
 
-An address of a block is called by its ordinal: how far it is behind the block's first one. What may be done with a block
-is in ``rules``.
+An address of a block is called by its ordinal: how far it is behind the block's first one. What may be done with a
+block is in ``rules``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Attribute(TypedDict, total=False):
 class Block(msgspec.Struct):
     """A block. `allocations` has for each ordinal None or an index into `attributes`; `unallocated` is a queue.
 
-    `sequence` grows with each write and is never used twice, `sequences` has for each allocated ordinal the one at which
-    it was handed out, and `claimed` is when its owner claimed it (RFC 3339).
+    `sequence` grows with each write and is never used twice, `sequences` has for each allocated ordinal the one at
+    which it was handed out, and `claimed` is when its owner claimed it (RFC 3339).
     """
 
     prefix: Prefix
@@ -163,7 +163,9 @@ def _check_unallocated(block: Block, of: str) -> None:
     seen = set()
     for ordinal in block.unallocated:
         if type(ordinal) is not int or not 0 <= ordinal < len(block.allocations):
-            raise broken(of, f"ordinal {ordinal} appears in the Unallocated array but is out of the block", "unallocated")
+            raise broken(
+                of, f"ordinal {ordinal} appears in the Unallocated array but is out of the block", "unallocated"
+            )
         if ordinal in seen:
             raise broken(of, f"ordinal {ordinal} appears more than once in Unallocated array", "unallocated")
         if block.allocations[ordinal] is not None:

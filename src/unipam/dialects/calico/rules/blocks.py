@@ -64,7 +64,7 @@ def draw(block: Block, number: int, holder: Holder, reserved: RangeSet, *, stric
         kind, _, host = holder.affinity.partition(":")
         raise Mismatch(f"Block affinity ({block.affinity}) does not match provided ({host}:{kind})", block=block.cidr)
     _check_owned(block, strict)
-    taken = []
+    taken: list[int] = []
     for ordinal in block.unallocated:
         if len(taken) == number:
             break

@@ -1,4 +1,7 @@
-"""Which IPAM configurations make sense (spec §1.3). Checked when one is set, as the original does, not when it is read."""
+"""Which IPAM configurations make sense (spec §1.3).
+
+Checked when one is set, as the original does, not when it is read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from unipam.model.errors import BadValue
 def check(wanted: Configuration) -> None:
     """Raises BadValue, in the original's words, for a configuration with which nobody could be given anything."""
     if not wanted.strict and not wanted.auto_allocate:
-        raise BadValue("Cannot disable 'StrictAffinity' and 'AutoAllocateBlocks' at the same time", field="auto_allocate")
+        raise BadValue(
+            "Cannot disable 'StrictAffinity' and 'AutoAllocateBlocks' at the same time", field="auto_allocate"
+        )
     if wanted.max_blocks > 0 and not wanted.strict:
         raise BadValue("MaxBlocksPerHost requires StrictAffinity to be enabled", field="max_blocks")
 

@@ -1,8 +1,8 @@
 """Go's pseudo-random numbers (math/rand with a fixed seed), bit for bit, as far as Calico's walk needs them.
 
-Go draws from an additive lagged Fibonacci generator, o(n) = o(n-273) + o(n-607) modulo 2^64. To seed it, the 607 values of
-a fixed state are mixed with a Lehmer generator's. That state is the one which the same generator has after 7.8 * 10^12
-steps from seed 1; it stands here as data, and a test computes it anew.
+Go draws from an additive lagged Fibonacci generator, o(n) = o(n-273) + o(n-607) modulo 2^64. To seed it, the 607
+values of a fixed state are mixed with a Lehmer generator's. That state is the one which the same generator has after
+7.8 * 10^12 steps from seed 1; it stands here as data, and a test computes it anew.
 """
 
 from __future__ import annotations

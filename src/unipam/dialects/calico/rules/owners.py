@@ -18,7 +18,11 @@ class Owners(NamedTuple):
     alternate: dict[str, str] | None
 
 
-def set_owners(block: Block, address: int, handle: str, change: Callable[[Owners], Owners]) -> None:
+Change = Callable[[Owners], Owners]
+"""Says who uses an address, given who did."""
+
+
+def set_owners(block: Block, address: int, handle: str, change: Change) -> None:
     """Write down who uses an address of a handle. Raises Missing or Mismatch, or what `change` raises."""
     ordinal, text = address - block.prefix.first, format_address(address)
     index = block.allocations[ordinal]

@@ -52,7 +52,9 @@ class Choice(NamedTuple):
 
 
 def choose(pools: Sequence[Pool], wanted: Wanted, host: str, labels: Labels) -> Choice:
-    """The pools for a request of a host with these labels. Raises Exhausted, Missing and BadValue in the original's words.
+    """The pools for a request of a host with these labels.
+
+    Raises Exhausted, Missing and BadValue in the original's words.
 
     Pools that are asked for are taken whatever their selectors and their mode, in the order asked for.
     """

@@ -5,7 +5,7 @@ Bit for bit the original's, so that nodes of both kinds keep out of each other's
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from unipam.addr.prefix import BITS, Prefix
 from unipam.addr.ranges import RangeSet
@@ -32,6 +32,13 @@ def walk(pool: Pool, host: str, reserved: RangeSet, dice: int = 0) -> Iterator[P
             block = pool.block_of(usable)
             yield block
             at = block.last + 1
+
+
+def in_order(pool: Pool, host: str, prefixes: Iterable[Prefix], dice: int = 0) -> list[Prefix]:
+    """Those of the prefixes that are blocks of a pool, in the host's order; a pool may have more blocks than can be walked."""
+    first = pool.prefix.first + (start(pool, host, dice) << (BITS - pool.block_length))
+    own = (each for each in prefixes if each.length == pool.block_length and pool.holds(each.first))
+    return sorted(own, key=lambda each: (each.first - first) % pool.prefix.size)
 
 
 def _count(pool: Pool) -> int:
