@@ -43,7 +43,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Answer], str]]:
 def item(sandbox: Sandbox) -> bytes:
     metadata = encode((1, sandbox.name), (2, sandbox.uid), (3, sandbox.namespace), (4, 7))
     state = () if sandbox.ready else ((3, 1),)  # proto3 leaves zeros out
-    return encode((1, sandbox.id), (2, metadata), *state, (4, int(sandbox.created * 1e9)), (5, encode((1, "k"))))
+    return encode((1, sandbox.id), (2, metadata), *state, (4, int(sandbox.created) * 10**9), (5, encode((1, "k"))))
 
 
 words = st.text(max_size=200)

@@ -31,6 +31,7 @@
     └── Unavailable              the world did not do its part
         ├── StoreBroken          the ledger is damaged, foreign, or cannot be read or written
         ├── StoreFull            no room to write
+        ├── Unreadable           an object of a datastore is not what its kind must be
         ├── StoreBusy            somebody else holds the ledger (temporary)
         └── SourceFailed         a service that was asked did not answer well (temporary)
             ├── Unanswered       a write whose answer did not come: it may have been made (temporary)
@@ -186,6 +187,10 @@ class StoreBroken(Unavailable):
 
 class StoreFull(Unavailable):
     """There is no room to write. Facts: path."""
+
+
+class Unreadable(Unavailable):
+    """An object of a datastore is not the document that its kind must be: mend or remove it. Facts: key."""
 
 
 class StoreBusy(Unavailable):

@@ -10,8 +10,9 @@ One contract suite (tests/dialects/calico/datastore/test_contract.py) holds memo
 - A deadline is a reading of `time.monotonic()`, in seconds, for all that a call does. A call that passes it raises
   SourceFailed if it changed nothing, and Unanswered if it may have.
 - Nothing is cached: a read sees every write that was answered before it began, whoever made it.
-- An object that is marked as deleted is one whose removal its remover did not end. It is not there: `get` ends the
-  removal and raises NotFound, lists leave it out, and a watch tells, perhaps twice, that it was deleted (spec §4.1).
+- On Kubernetes, an object that is marked as deleted is one whose removal its remover did not end. It is not there:
+  `get` ends the removal and raises NotFound, lists leave it out, a watch tells, perhaps twice, that it was deleted.
+- An object that was broken by hand spoils nothing but itself: `get` raises Unreadable, a list names it apart.
 """
 
 from __future__ import annotations
@@ -44,17 +45,25 @@ class Selection(NamedTuple):
     owner: str = ""
 
 
+class Broken(NamedTuple):
+    """An object that is not what its kind must be: what the datastore calls it, and why."""
+
+    name: str
+    why: str
+
+
 class Listing(NamedTuple):
     """Every object of a selection in the order of the datastore's names, and the revision to watch from."""
 
     items: tuple[Item, ...]
     revision: str
+    broken: tuple[Broken, ...] = ()
 
 
 class Event(NamedTuple):
-    """What happened to an object. Of one that was `deleted`, the item's key and revision are certain to be there."""
+    """What happened to an object. Of one that was `deleted` or is now `broken`, the item's document may be empty."""
 
-    what: Literal["added", "modified", "deleted"]
+    what: Literal["added", "modified", "deleted", "broken"]
     item: Item
 
 
@@ -69,6 +78,11 @@ class Update(NamedTuple):
     """A write of a transaction: an object that must be at the item's revision."""
 
     item: Item
+
+    @property
+    def key(self) -> Key:
+        """The object's key."""
+        return self.item.key
 
 
 class Delete(NamedTuple):
@@ -102,10 +116,10 @@ class Datastore(Protocol):
     """Whether `transact` can write more than one object at once."""
 
     def get(self, key: Key, deadline: float) -> Item:
-        """The object of this key. Raises NotFound, SourceFailed."""
+        """The object of this key. Raises NotFound, Unreadable, SourceFailed."""
 
     def list(self, selection: Selection, deadline: float) -> Listing:
-        """Every object of the selection. Raises SourceFailed; a document that cannot be read raises it too."""
+        """Every object of the selection. Raises SourceFailed."""
 
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """Write an object that is not there yet. Raises Exists, BadValue, SourceFailed, Unanswered."""

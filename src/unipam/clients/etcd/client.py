@@ -1,0 +1,67 @@
+"""What is asked of etcd: ranges, transactions and watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from unipam.clients.etcd import messages
+from unipam.clients.etcd.members import Members
+from unipam.clients.etcd.messages import Found, Outcome, Told
+from unipam.clients.etcd.settings import Settings
+from unipam.clients.inbox import Inbox
+from unipam.model.errors import Expired, SourceFailed
+
+_Read = TypeVar("_Read")
+
+
+class Etcd:
+    """A cluster. Any thread may use it; deadlines are readings of `time.monotonic()`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._members = Members(settings)
+        self.name = self._members.name
+
+    def range(self, key: bytes, end: bytes, deadline: float) -> Found:
+        """One key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
+        return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
+
+    def transact(
+        self, compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes], deadline: float
+    ) -> Outcome:
+        """Do `success` if every comparison holds, else `failure`. Raises Unanswered, SourceFailed."""
+        request = messages.transaction(compares, success, failure)
+        return self._read(messages.read_outcome, self._members.write(request, deadline))
+
+    def watch(self, key: bytes, end: bytes, after: int, deadline: float) -> Inbox[Told]:
+        """What happens to a range after a revision. Raises SourceFailed; reading it raises SourceFailed and Expired."""
+        call = self._members.watch(messages.watch(key, end, after), deadline)
+        return Inbox(told(call, after, self.name), call.cancel, self._members.ended)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._members.close()
+
+    def _read(self, reader: Callable[[bytes], _Read], message: bytes) -> _Read:
+        try:
+            return reader(message)
+        except ValueError as error:
+            raise SourceFailed(f"{self.name}: its answer cannot be read: {error}", source=self.name) from error
+
+
+def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
+    """What the messages of a watch after a revision tell; not those without changes. Raises Expired, ValueError."""
+    for message in encoded:
+        read = messages.read_told(message)
+        if read.compacted:
+            text = f"{name}: what happened after revision {after} is forgotten (known from {read.compacted})"
+            raise Expired(text, source=name, revision=after)
+        if read.cancelled is not None:
+            raise SourceFailed(f"{name}: the watch was cancelled: {read.cancelled}", source=name)
+        if read.changes:
+            yield read
+
+
+def end_of(prefix: bytes) -> bytes:
+    """The end of the range of all keys that begin with a prefix."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])

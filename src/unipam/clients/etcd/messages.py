@@ -1,0 +1,181 @@
+"""etcd's messages, as far as they are used. Field numbers are those of etcd's ``api/etcdserverpb/rpc.proto`` and
+``api/mvccpb/kv.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from unipam.clients.protobuf import content, field, fields, number, text
+
+_KEY, _END = 1, 2
+_COMPARE_TARGET, _COMPARE_KEY = 2, 3
+_VERSION, _MOD_REVISION = 0, 2
+"""What a comparison looks at. It asks for equality, which is 0 and so left out, or for more, which is 1."""
+_TARGET_FIELD = {_VERSION: 4, _MOD_REVISION: 6}
+_RANGE, _PUT, _DELETE = 1, 2, 3
+_HEADER, _HEADER_REVISION = 1, 3
+
+
+class KeyValue(NamedTuple):
+    """A key with its value, and the revisions at which it was created and last changed."""
+
+    key: bytes
+    value: bytes
+    created: int
+    revision: int
+
+
+class Found(NamedTuple):
+    """What a range held at a revision of the whole store."""
+
+    pairs: tuple[KeyValue, ...]
+    revision: int
+
+
+class Outcome(NamedTuple):
+    """What became of a transaction: which branch was taken, at which revision, and what its reads found."""
+
+    succeeded: bool
+    revision: int
+    found: tuple[Found, ...]
+
+
+class Change(NamedTuple):
+    """A key that was written, or removed: then its value is empty and its revision that of the removal."""
+
+    pair: KeyValue
+    removed: bool
+
+
+class Told(NamedTuple):
+    """One message of a watch. `compacted` is the first revision still known, where the one asked for is not."""
+
+    changes: tuple[Change, ...]
+    revision: int
+    created: bool
+    cancelled: str | None
+    compacted: int
+
+
+def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, serializable: bool = False) -> bytes:
+    """A RangeRequest: one key, or those from `key` up to but not including `end`."""
+    return field(_KEY, key) + _end(end) + field(3, limit) + field(7, int(serializable))
+
+
+def present(key: bytes) -> bytes:
+    """A Compare: the key is there."""
+    return field(1, 1) + _compare(key, _VERSION, 0)
+
+
+def absent(key: bytes) -> bytes:
+    """A Compare: the key is not there."""
+    return _compare(key, _VERSION, 0)
+
+
+def unchanged(key: bytes, revision: int) -> bytes:
+    """A Compare: the key was last changed at this revision."""
+    return _compare(key, _MOD_REVISION, revision)
+
+
+def _compare(key: bytes, target: int, value: int) -> bytes:
+    return field(_COMPARE_TARGET, target) + field(_COMPARE_KEY, key) + field(_TARGET_FIELD[target], value)
+
+
+def get(key: bytes) -> bytes:
+    """A RequestOp that reads a key."""
+    return field(_RANGE, range_of(key))
+
+
+def put(key: bytes, value: bytes) -> bytes:
+    """A RequestOp that writes a key."""
+    return field(_PUT, field(1, key) + field(2, value))
+
+
+def delete(key: bytes) -> bytes:
+    """A RequestOp that removes a key."""
+    return field(_DELETE, field(_KEY, key))
+
+
+def transaction(compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes]) -> bytes:
+    """A TxnRequest of Compares and RequestOps."""
+    parts = ((1, compares), (2, success), (3, failure))
+    return b"".join(field(item, part) for item, several in parts for part in several)
+
+
+def watch(key: bytes, end: bytes, after: int) -> bytes:
+    """A WatchRequest for what happens to a range after a revision."""
+    return field(1, field(_KEY, key) + _end(end) + field(3, after + 1))
+
+
+def credentials(user: str, password: str) -> bytes:
+    """An AuthenticateRequest."""
+    return field(1, user) + field(2, password)
+
+
+def _end(end: bytes) -> bytes:
+    return field(_END, end) if end else b""
+
+
+def read_range(message: bytes) -> Found:
+    """A RangeResponse. Raises ValueError when it is none, as all readers here do."""
+    revision, pairs = 0, []
+    for item, value in fields(message):
+        if item == _HEADER:
+            revision = _revision(value)
+        elif item == 2:
+            pairs.append(_pair(content(value)))
+    return Found(tuple(pairs), revision)
+
+
+def read_outcome(message: bytes) -> Outcome:
+    """A TxnResponse."""
+    succeeded, revision, found = False, 0, []
+    for item, value in fields(message):
+        if item == _HEADER:
+            revision = _revision(value)
+        elif item == 2:
+            succeeded = bool(value)
+        elif item == 3:
+            found += [read_range(content(each)) for kind, each in fields(content(value)) if kind == _RANGE]
+    return Outcome(succeeded, revision, tuple(found))
+
+
+def read_told(message: bytes) -> Told:
+    """A WatchResponse."""
+    seen: dict[int, int | bytes] = {}
+    changes = []
+    for item, value in fields(message):
+        if item == 11:
+            changes.append(_change(content(value)))
+        else:
+            seen[item] = value
+    cancelled = text(seen.get(6, b"")) if seen.get(4) else None
+    return Told(tuple(changes), _revision(seen.get(_HEADER, b"")), bool(seen.get(3)), cancelled, number(seen.get(5, 0)))
+
+
+def read_token(message: bytes) -> str:
+    """The token in an AuthenticateResponse."""
+    return next((text(value) for item, value in fields(message) if item == 2), "")
+
+
+def _change(message: bytes) -> Change:
+    removed, pair = False, KeyValue(b"", b"", 0, 0)
+    for item, value in fields(message):
+        if item == 1:
+            removed = bool(value)
+        elif item == 2:
+            pair = _pair(content(value))
+    return Change(pair, removed)
+
+
+def _pair(message: bytes) -> KeyValue:
+    seen = dict(fields(message))
+    return KeyValue(
+        content(seen.get(1, b"")), content(seen.get(5, b"")), number(seen.get(2, 0)), number(seen.get(3, 0))
+    )
+
+
+def _revision(header: int | bytes) -> int:
+    return next((number(value) for item, value in fields(content(header)) if item == _HEADER_REVISION), 0)
