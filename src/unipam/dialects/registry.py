@@ -28,7 +28,18 @@ def _azure_vnet() -> Plugin:
     return PLUGIN
 
 
-_PLUGINS = {"host-local": _host_local, "azure-vnet-ipam": _azure_vnet, "azure-vnet-ipamv6": _azure_vnet}
+def _calico() -> Plugin:
+    from unipam.dialects.calico.verbs import PLUGIN
+
+    return PLUGIN
+
+
+_PLUGINS = {
+    "host-local": _host_local,
+    "azure-vnet-ipam": _azure_vnet,
+    "azure-vnet-ipamv6": _azure_vnet,
+    "calico-ipam": _calico,
+}
 
 
 def names() -> tuple[str, ...]:

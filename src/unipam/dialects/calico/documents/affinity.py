@@ -30,7 +30,7 @@ class Affinity(msgspec.Struct):
 
 
 def read(document: dict[str, Any], of: str) -> Affinity:
-    """The affinity in a document, called `of` in errors. Raises BadValue."""
+    """The affinity in a document, called `of` in errors. Raises Unreadable."""
     state = field(document, "state", str, "", of)
     if state not in _STATES:
         raise broken(of, f"its state is {state!r}, which is none of confirmed, pending and pendingDeletion", "state")

@@ -72,7 +72,7 @@ class Block(msgspec.Struct):
         )
 
     def document(self) -> dict[str, Any]:
-        """The block as it is stored, in Go's order of fields; an affinity that is not there is null, its time absent."""
+        """The block as it is stored, in Go's order of fields: no affinity is null, no time of one is absent."""
         return {
             "cidr": self.cidr,
             "affinity": self.affinity,
@@ -96,7 +96,7 @@ _KNOWN = frozenset(
 
 
 def read(document: dict[str, Any]) -> Block:
-    """The block in a document. Raises BadValue, naming it, for one that cannot be worked with safely.
+    """The block in a document. Raises Unreadable, naming it, for one that cannot be worked with safely.
 
     What is merely untidy (`rules.checking.problems` lists it) is read, as the original does.
     """

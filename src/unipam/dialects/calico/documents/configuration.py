@@ -49,7 +49,7 @@ _KNOWN = frozenset(
 
 
 def read(document: dict[str, Any]) -> Configuration:
-    """The configuration in a document. Raises BadValue."""
+    """The configuration in a document. Raises Unreadable."""
     found = Configuration(
         field(document, "strict_affinity", bool, False, _OF),
         field(document, "auto_allocate_blocks", bool, False, _OF),

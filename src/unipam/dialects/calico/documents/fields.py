@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from unipam.model.errors import BadValue
+from unipam.model.errors import Unreadable
 
 T = TypeVar("T")
 
 
 def field(document: dict[str, Any], name: str, kind: type[T], default: T, of: str) -> T:
-    """The value of a field; the default where it is absent or null. Raises BadValue naming what is broken.
+    """The value of a field; the default where it is absent or null. Raises Unreadable naming what is broken.
 
     A boolean is no number here.
     """
@@ -25,9 +25,9 @@ def field(document: dict[str, Any], name: str, kind: type[T], default: T, of: st
 _NAMES: dict[type, str] = {str: "text", int: "whole number", bool: "boolean", list: "list", dict: "object"}
 
 
-def broken(of: str, what: str, name: str = "") -> BadValue:
+def broken(of: str, what: str, name: str = "") -> Unreadable:
     """The error that says what is broken about a document."""
-    return BadValue(f"{of} is broken: {what}; repair it or remove it", field=name, document=of)
+    return Unreadable(f"{of} is broken: {what}: mend or remove it", field=name, document=of)
 
 
 def rest(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:

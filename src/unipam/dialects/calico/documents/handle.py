@@ -56,7 +56,7 @@ class Handle(msgspec.Struct):
 
 
 def read(document: dict[str, Any], of: str) -> Handle:
-    """The handle in a document, called `of` in errors. Raises BadValue."""
+    """The handle in a document, called `of` in errors. Raises Unreadable."""
     blocks = field(document, "block", dict, {}, of)
     if not all(type(number) is int and number >= 0 for number in blocks.values()):
         raise broken(of, "it does not count its addresses in whole numbers", "block")

@@ -56,7 +56,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 def read(document: dict[str, Any]) -> Pool:
-    """The pool in a v3 resource, with the defaults of what it does not say. Raises BadValue, naming it."""
+    """The pool in a v3 resource, with the defaults of what it does not say. Raises Unreadable, naming it."""
     metadata = field(document, "metadata", dict, {}, "a pool")
     name = field(metadata, "name", str, "", "a pool")
     of = f"pool {name}"

@@ -1,4 +1,4 @@
-"""AutoAssign: any addresses for a holder (spec §1.7): of the host's blocks, else of a new one, else of somebody else's."""
+"""AutoAssign: any addresses (spec §1.7), from the host's own blocks, else a new block, else somebody else's."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from unipam.model.errors import (
     Stale,
     Unanswered,
     UnipamError,
+    Unreadable,
 )
 
 STRICT = "No more free affine blocks and strict affinity enabled"
@@ -64,7 +65,7 @@ class Request(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """What came of a request: addresses with the prefixes of their blocks, what is said of a shortfall, and why it ended.
+    """What came of a request: addresses with the prefixes of their blocks, what is said of a lack, and why it ended.
 
     A shortfall is no error by itself; `shortfall` words it.
     """
@@ -204,7 +205,7 @@ class _Search:
                     affinity = self.world.affinity(self.owner, prefix)
                     continue
                 return None
-            except (Refused, BadValue):
+            except (Refused, Unreadable):
                 return None
         return None
 
@@ -217,16 +218,21 @@ class _Search:
         for _ in range(TRIES):
             prefix = self.territory.find(usable)
             self.territory.forget()
-            with suppress(Mismatch, Stale):
+            try:
                 block = claiming.claim(self.world, self.owner, prefix, self.request.reserve)
-                if self._has_room(block):
-                    return block
+            except (Mismatch, Stale):
+                continue
+            except Unreadable:
+                self.territory.avoid(prefix)
+                continue
+            if self._has_room(block):
+                return block
         raise too_busy()
 
     def _draw(self, block: Stored[Block]) -> None:
         try:
             self._take(block, strict=self.settings.strict)
-        except (Refused, BadValue):
+        except (Refused, Unreadable):
             self._say(FAILED)
 
     def _borrow(self, usable: Sequence[Pool]) -> None:
@@ -236,7 +242,7 @@ class _Search:
             for block in self.territory.others(pool):
                 if self._missing <= 0:
                     return
-                with suppress(Refused, BadValue):
+                with suppress(Refused, Unreadable):
                     self._take(block, strict=False)
             if self._missing > 0:
                 exhausted.append(pool.cidr)

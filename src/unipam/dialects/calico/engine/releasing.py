@@ -22,7 +22,7 @@ from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadValue, Conflict, NotFound, Unanswered, UnipamError
 
 _MOST_ADDRESSES = 1024
-"""How many addresses the blocks of one write have at most together, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
+"""How many addresses the blocks of one write have at most, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
 
 
 class Outcome(NamedTuple):

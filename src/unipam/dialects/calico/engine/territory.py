@@ -31,6 +31,11 @@ class Territory:
     def __init__(self, world: World, settings: Configuration, own: Owner, reserved: RangeSet) -> None:
         self._world, self._settings, self._owner, self._reserved = world, settings, own, reserved
         self._known: dict[Prefix, Stored[Block] | None] | None = None
+        self._avoided: dict[Prefix, None] = {}
+
+    def avoid(self, prefix: Prefix) -> None:
+        """Take a place as taken: what is there cannot be read."""
+        self._avoided[prefix] = None
 
     def forget(self) -> None:
         """Look again next time."""
@@ -64,7 +69,7 @@ class Territory:
 
     def _blocks(self) -> dict[Prefix, Stored[Block] | None]:
         if self._known is None:
-            self._known = self._world.blocks()
+            self._known = {**self._world.blocks(), **self._avoided}
             for stored in self._known.values():
                 if stored is not None:
                     releasing.tidy(stored.value, self._world.clock(), self._settings.cooldown)

@@ -27,7 +27,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.rules.reserving import reserved
-from unipam.model.errors import BadValue, Missing, NotFound
+from unipam.model.errors import Missing, NotFound, Unreadable
 
 
 class Value(Protocol):
@@ -130,7 +130,7 @@ class World(NamedTuple):
         return Stored(affinity.read(item.document, str(item.key)), item)
 
     def block(self, prefix: Prefix) -> Stored[Block]:
-        """A block. Raises NotFound, or BadValue for one that is broken."""
+        """A block. Raises NotFound, or Unreadable for one that is broken."""
         item = self.datastore.get(BlockKey(str(prefix)), self.deadline)
         return Stored(block.read(item.document), item)
 
@@ -141,7 +141,7 @@ class World(NamedTuple):
             assert isinstance(item.key, BlockKey)
             try:
                 found[parse_prefix(item.key.cidr)] = Stored(block.read(item.document), item)
-            except BadValue:
+            except Unreadable:
                 found[parse_prefix(item.key.cidr)] = None
         return found
 
@@ -173,6 +173,6 @@ def _readable(items: tuple[Item, ...], read: Callable[[Document], R]) -> list[R]
     for item in items:
         try:
             found.append(read(item.document))
-        except BadValue:
+        except Unreadable:
             continue
     return found

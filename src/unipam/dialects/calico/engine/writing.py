@@ -22,7 +22,7 @@ Choose = Callable[[Block], list[int]]
 
 
 class Task(NamedTuple):
-    """For whom addresses are, by which settings, and how many of a family the handle may have in all (0: any number)."""
+    """For whom addresses are, by which settings, and how many of a family the handle may have (0: any number)."""
 
     world: World
     settings: Configuration

@@ -17,7 +17,7 @@ from unipam.model.errors import Mismatch, Taken
 
 
 class Holder(NamedTuple):
-    """For whom an address is: the owner of the blocks it should come from, the handle, and what is written down of it."""
+    """For whom an address is: the owner of the blocks it should come from, the handle, and what is noted of it."""
 
     affinity: str
     handle: str | None
@@ -56,7 +56,7 @@ def free(block: Block, reserved: RangeSet) -> int:
 
 
 def draw(block: Block, number: int, holder: Holder, reserved: RangeSet, *, strict: bool) -> list[int]:
-    """Hand out up to `number` addresses, those that have been free longest; reserved ones keep their place in the queue.
+    """Hand out up to `number` addresses, those that have been free longest; reserved ones keep their places.
 
     Raises Mismatch when `strict` and the block is somebody else's.
     """

@@ -48,7 +48,7 @@ class Tunnel(StrEnum):
 
     @property
     def attribute(self) -> str:
-        """What stands under `type` in the attributes of such an address: `ipipTunnelAddress`, `vxlanV6TunnelAddress`."""
+        """What stands under `type` in the attributes of such an address: `vxlanV6TunnelAddress`."""
         first, *others = self.value.removesuffix("-tunnel-addr").split("-")
         return first + "".join(map(str.capitalize, others)) + "TunnelAddress"
 

@@ -16,7 +16,7 @@ from unipam.model.errors import Conflict
 
 
 class Wish(NamedTuple):
-    """An address to release, and of which allocation: a handle or a sequence number that does not fit stops the release."""
+    """An address to release, and of which allocation: one of another handle or sequence number is not released."""
 
     address: int
     handle: str = ""

@@ -14,7 +14,7 @@ from unipam.dialects.calico.rules.go_random import Source, fnv32
 
 
 def start(pool: Pool, host: str, dice: int = 0) -> int:
-    """The number of the block at which a host begins; `dice` is a random number, for pools whose blocks are one address.
+    """The number of the block at which a host begins; `dice` is a random number, for pools of blocks of one address.
 
     There every host begins anywhere each time, since none needs to find its own block again.
     """
@@ -35,7 +35,7 @@ def walk(pool: Pool, host: str, reserved: RangeSet, dice: int = 0) -> Iterator[P
 
 
 def in_order(pool: Pool, host: str, prefixes: Iterable[Prefix], dice: int = 0) -> list[Prefix]:
-    """Those of the prefixes that are blocks of a pool, in the host's order; a pool may have more blocks than can be walked."""
+    """Those of the prefixes that are blocks of a pool, in the host's order: a pool may be too large to be walked."""
     first = pool.prefix.first + (start(pool, host, dice) << (BITS - pool.block_length))
     own = (each for each in prefixes if each.length == pool.block_length and pool.holds(each.first))
     return sorted(own, key=lambda each: (each.first - first) % pool.prefix.size)
