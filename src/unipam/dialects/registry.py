@@ -47,6 +47,11 @@ def names() -> tuple[str, ...]:
     return tuple(_PLUGINS)
 
 
+def placed() -> tuple[str, ...]:
+    """Return the names that are put into a runtime's directory unasked; calico-ipam, not whole yet, is when named."""
+    return tuple(name for name in _PLUGINS if name != "calico-ipam")
+
+
 @functools.cache
 def plugin(name: str) -> Plugin:
     """Return the plugin of this name; host-local for a name that is none of ours (a renamed launcher)."""

@@ -113,7 +113,7 @@ _TIMES = re.compile(r'("(?:timestamp|affinity_claim_time|releasedAt)": )"[^"]*"'
 
 
 def comparable(document: Any, *, known: bool) -> str:
-    """A document as text: its fields in order, without times; the sequence numbers of a new one count from its first."""
+    """A document as text: its fields in order, without times; sequence numbers of a new one count from its first."""
     if isinstance(document, dict) and "sequenceNumber" in document and not known:
         given = document["sequenceNumberForAllocation"]
         first = min([document["sequenceNumber"], *given.values()])

@@ -76,3 +76,106 @@ def test_a_call_is_answered_as_the_real_one_answered_it(
     assert (answer.code, shown) == (call.exit_code, call.stdout)
     found = compared(changes(before, contents(store)), before)
     assert found == compared(call.changes, before)
+
+
+# Where ours is better ---------------------------------------------------------------------------------------------
+
+
+def captured(number: str) -> Captured:
+    """A call by its number."""
+    return next(call for call in ETCD if call.number.startswith(number))
+
+
+def asked(number: str, transactional: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[Answer, dict[str, Any]]:
+    """What ours answers to a captured call, and what it changes."""
+    call = captured(number)
+    store = MemoryDatastore(transactional=transactional)
+    fill(store, call.before)
+    before = contents(store)
+    return ask(call, store, monkeypatch), changes(before, contents(store))
+
+
+def test_every_call_that_is_answered_otherwise_is_named() -> None:
+    assert {call.number[:3] for call in ETCD} >= set(BETTER)
+
+
+def test_version_names_1_1_0(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(asked("004", transactional, monkeypatch)[0])
+    assert found == {
+        **captured("004").stdout,
+        "supportedVersions": [*captured("004").stdout["supportedVersions"], "1.1.0"],
+    }
+
+
+def test_an_add_of_version_1_1_0_is_served(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(asked("045", transactional, monkeypatch)[0])["cniVersion"] == "1.1.0"
+
+
+def test_a_version_that_nobody_speaks_is_refused(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, changed = asked("046", transactional, monkeypatch)
+    assert told(answer)["details"] == captured("046").stdout["details"].replace('"1.0.0"]', '"1.0.0" "1.1.0"]')
+    assert changed == {}
+
+
+def test_a_check_of_nothing_fails(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, changed = asked("103", transactional, monkeypatch)
+    assert (answer.code, told(answer)["msg"]) == (1, "k8s-pod-network.nobody holds no address")
+    assert changed == {}
+
+
+def test_a_call_that_lacks_an_address_claims_nothing_more(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AC-15: all or nothing; the real one leaves an empty IPv6 block behind."""
+    answer, changed = asked("088", transactional, monkeypatch)
+    assert (answer.code, told(answer)) == (1, captured("088").stdout)
+    assert changed == {}
+
+
+def test_an_error_of_the_second_family_gives_the_first_address_back(
+    transactional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AC-15: the real one leaves the IPv4 address assigned."""
+    answer, changed = asked("174", transactional, monkeypatch)
+    assert (answer.code, told(answer)) == (1, captured("174").stdout)
+    block = changed.pop("/calico/ipam/v2/assignment/ipv4/block/10.81.0.0-30")
+    assert (block["allocations"], block["unallocated"], block["attributes"]) == ([None] * 4, [1, 2, 3, 0], [])
+    assert set(changed) == {"/calico/ipam/v2/host/node1/ipv4/block/10.81.0.0-30"}
+
+
+@pytest.mark.parametrize(("number", "handle"), [("204", "k8s-pod-network.z9"), ("205", "default.web-7")])
+def test_a_handle_that_counts_too_much_goes_with_its_container(
+    number: str, handle: str, transactional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AC-14: what a crash between handle and block left is mended; the block is written, so that nobody is overtaken."""
+    answer, changed = asked(number, transactional, monkeypatch)
+    assert (answer.code, answer.stdout) == (0, b"")
+    assert changed.pop(f"/calico/ipam/v2/handle/{handle}") is None
+    name, block = changed.popitem()
+    assert block["sequenceNumber"] == captured(number).before[name]["sequenceNumber"] + 1
+    assert changed == {}
+
+
+def test_gc_spares_what_is_valid(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = captured("112")
+    document = {**call.stdin, "cni.dev/valid-attachments": [{"containerID": "v", "ifname": "eth0"}]}
+    store = MemoryDatastore(transactional=transactional)
+    fill(store, call.before)
+    answer = ask(call._replace(stdin=document), store, monkeypatch)
+    assert (answer.code, answer.stdout) == (0, b"")
+    left = {name for name in contents(store) if name.startswith("/calico/ipam/v2/handle/")}
+    node2 = {f"/calico/ipam/v2/handle/k8s-pod-network.s{number}" for number in range(6)}
+    assert left == {"/calico/ipam/v2/handle/k8s-pod-network.v", *node2}
+
+
+def test_gc_without_a_list_frees_nothing(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, changed = asked("112", transactional, monkeypatch)
+    assert (answer.code, answer.stdout, changed) == (0, b"", {})
+
+
+def test_status_says_whether_an_add_could_be_served(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, changed = asked("113", transactional, monkeypatch)
+    assert (answer.code, answer.stdout, changed) == (0, b"", {})
+    call = captured("113")
+    answer = ask(call._replace(stdin={**call.stdin, "nodename": "ghost"}), MemoryDatastore(), monkeypatch)
+    assert answer.code == 1
+    assert told(answer)["code"] == 50
+    assert "Node(ghost)" in told(answer)["msg"]
