@@ -100,11 +100,8 @@ def test_every_call_that_is_answered_otherwise_is_named() -> None:
 
 
 def test_version_names_1_1_0(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = told(asked("004", transactional, monkeypatch)[0])
-    assert found == {
-        **captured("004").stdout,
-        "supportedVersions": [*captured("004").stdout["supportedVersions"], "1.1.0"],
-    }
+    found, theirs = told(asked("004", transactional, monkeypatch)[0]), captured("004").stdout
+    assert found == {**theirs, "supportedVersions": [*theirs["supportedVersions"], "1.1.0"]}
 
 
 def test_an_add_of_version_1_1_0_is_served(transactional: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,207 @@
+"""Bad days: others are faster, answers are lost, the datastore is away, time is over; at every write of every verb.
+
+Whatever happens, an address that was answered is held, one that was not can be released by its handle, and counts are
+never too low (AC-14).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from tests.dialects.calico.cluster import Cluster, texts
+
+from unipam.dialects.calico.datastore.keys import AffinityKey, BlockKey, HandleKey
+from unipam.dialects.calico.datastore.memory import Fault
+from unipam.dialects.calico.documents.affinity import PENDING
+from unipam.model.errors import NotFound, UnipamError
+
+KINDS: tuple[Fault, ...] = ("conflict", "lost", "unmade", "away")
+WRITES = range(6)
+"""No verb here writes more often."""
+
+
+class Broken:
+    """Lets one write go wrong, and remembers whether it came to that. `late` says that time is over then."""
+
+    def __init__(self, number: int, kind: Fault, *, late: Callable[[], None] | None = None) -> None:
+        self.left, self.kind, self.late, self.met = number, kind, late, False
+
+    def __call__(self, call: object, about: object) -> Fault | None:
+        if call != "write" or self.met:
+            return None
+        self.left -= 1
+        if self.left >= 0:
+            return None
+        self.met = True
+        if self.late:
+            self.late()
+        return self.kind
+
+
+def check(cluster: Cluster) -> None:
+    """Counts are never too low, and on a datastore that writes several objects at once never wrong."""
+    counted, held = cluster.handles(), cluster.recounted()
+    for handle, blocks in held.items():
+        for cidr, number in blocks.items():
+            assert counted[handle][cidr] >= number, (handle, cidr)
+    if cluster.store.transactional:
+        assert counted == held
+    for cidr, block in cluster.blocks().items():
+        if block.affinity is not None:
+            kind, _, host = block.affinity.partition(":")
+            assert (f"{kind}:{host}", cidr) in cluster.affinities()
+
+
+def sweep(cluster: Cluster, handle: str) -> None:
+    """Release a handle as a runtime does after whatever happened; nothing of it is left."""
+    cluster.break_down(lambda _call, _about: None)
+    with suppress(NotFound):
+        cluster.drop(handle)
+    assert handle not in cluster.recounted()
+    assert handle not in cluster.handles()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", WRITES)
+@pytest.mark.parametrize("first", [True, False], ids=["new block", "own block"])
+def test_a_write_of_an_add_goes_wrong(cluster: Cluster, kind: Fault, number: int, first: bool) -> None:
+    cluster.pool("v4", "10.0.0.0/24")
+    if not first:
+        cluster.ask(1, "host-a", handle="before")
+    broken = Broken(number, kind)
+    cluster.break_down(broken)
+    assigned = cluster.ask(1, "host-a", handle="h", attributes={"pod": "p"})
+    cluster.break_down(lambda _call, _about: None)
+    if assigned.error is None:
+        assert sum(cluster.recounted()["h"].values()) == 1
+    else:
+        assert kind == "away"
+        assert "h" not in cluster.recounted()
+    check(cluster)
+    sweep(cluster, "h")
+
+
+@pytest.mark.parametrize("kind", ["lost", "unmade"])
+@pytest.mark.parametrize("number", WRITES)
+def test_time_is_over_when_an_answer_is_lost(
+    cluster: Cluster, kind: Fault, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call fails, and what it may have done is undone, with time of its own."""
+    cluster.pool("v4", "10.0.0.0/24")
+    cluster.ask(1, "host-a", handle="before")
+    passed, really = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: really() + passed[0])
+    broken = Broken(number, kind, late=lambda: passed.append(passed.pop() + 2 * cluster.patience))
+    cluster.break_down(broken)
+    assigned = cluster.ask(1, "host-a", handle="h", attributes={"pod": "p"})
+    cluster.break_down(lambda _call, _about: None)
+    assert (assigned.error is not None) == broken.met
+    if broken.met:
+        assert "h" not in cluster.recounted()
+    check(cluster)
+    sweep(cluster, "h")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", WRITES)
+def test_a_write_of_a_del_goes_wrong(cluster: Cluster, kind: Fault, number: int) -> None:
+    cluster.pool("v4", "10.0.0.0/24")
+    cluster.pool("v6", "fd00::/120")
+    for family in (4, 6):
+        cluster.ask(1, "host-a", handle="h", family=family)
+    cluster.ask(1, "host-a", handle="other")
+    cluster.break_down(Broken(number, kind))
+    try:
+        cluster.drop("h")
+    except UnipamError:
+        assert kind == "away"
+    else:
+        assert "h" not in cluster.handles()
+        assert "h" not in cluster.recounted()
+    check(cluster)
+    sweep(cluster, "h")
+    assert cluster.recounted().keys() == {"other"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_many_things_go_wrong(cluster: Cluster, seed: int) -> None:
+    dice = random.Random(seed)
+    cluster.pool("v4", "10.0.0.0/28", blockSize=30)
+    cluster.configure(cooldown=dice.choice([0, 0, 2]))
+    hosts, living = ("host-a", "host-b"), {}
+    kinds: list[Fault | None] = [None, None, None, "conflict", "lost", "unmade"]
+    for turn in range(60):
+        cluster.break_down(lambda call, _about: dice.choice(kinds) if call == "write" else None)
+        handle = f"h{turn}"
+        if dice.random() < 0.6 or not living:
+            assigned = cluster.ask(1, dice.choice(hosts), handle=handle, attributes={"turn": handle})
+            if assigned.addresses:
+                living[handle] = texts(assigned)[0]
+        else:
+            gone = dice.choice(sorted(living))
+            cluster.drop(gone)
+            del living[gone]
+        cluster.sleep(0.5)
+        cluster.break_down(lambda _call, _about: None)
+        check(cluster)
+    assert len(set(living.values())) == len(living)
+    assert cluster.recounted().keys() == living.keys()
+
+
+# What a death leaves behind -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["", "pending", "pendingDeletion", "confirmed"])
+def test_a_claim_without_a_block(cluster: Cluster, state: str) -> None:
+    """AC-12: the block is made, and the claim confirmed."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    cluster.store.put(AffinityKey("host-a", "10.0.0.4/30"), b'{"state":"%s"}' % state.encode())
+    assert texts(cluster.ask(1, "host-a")) == ["10.0.0.4"]
+    assert cluster.affinities() == {("host:host-a", "10.0.0.4/30"): "confirmed"}
+
+
+@pytest.mark.parametrize("state", ["", "pending", "pendingDeletion", "confirmed"])
+def test_a_claim_on_somebody_elses_block(cluster: Cluster, state: str) -> None:
+    """AC-12: a stale affinity goes."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    cluster.give("10.0.0.4", "host-b")
+    cluster.store.put(AffinityKey("host-a", "10.0.0.4/30"), b'{"state":"%s"}' % state.encode())
+    assert texts(cluster.ask(1, "host-a")) == ["10.0.0.0"]
+    assert ("host:host-a", "10.0.0.4/30") not in cluster.affinities()
+
+
+def test_a_claim_that_was_not_confirmed(cluster: Cluster) -> None:
+    """AC-12: the block gets a new revision, then the claim is confirmed."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    cluster.give("10.0.0.4", "host-a")
+    before = cluster.blocks()["10.0.0.4/30"].sequence
+    cluster.store.put(AffinityKey("host-a", "10.0.0.4/30"), b'{"state":"%s"}' % PENDING.encode())
+    assert texts(cluster.ask(1, "host-a")) == ["10.0.0.5"]
+    assert cluster.blocks()["10.0.0.4/30"].sequence == before + 2
+    assert set(cluster.affinities().values()) == {"confirmed"}
+
+
+def test_a_handle_that_cannot_be_read(cluster: Cluster) -> None:
+    """It is named, and nobody else is touched."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    cluster.ask(1, "host-a", handle="good")
+    cluster.store.put(HandleKey("bad"), b'{"block": {"10.0.0.0/30": "many"}}')
+    with pytest.raises(UnipamError, match="handle bad is broken"):
+        cluster.drop("bad")
+    assert cluster.drop("good")
+
+
+def test_fields_that_nobody_knows_stay(cluster: Cluster) -> None:
+    """AC-21."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    cidr = str(cluster.ask(1, "host-a", handle="h").addresses[0][1])
+    item = cluster.store.get(BlockKey(cidr), float("inf"))
+    item.document["attributes"][0]["later"] = {"a": 1}
+    cluster.store.update(item._replace(document={**item.document, "later": [1 << 63]}), float("inf"))
+    cluster.ask(1, "host-a", handle="i")
+    found = cluster.store.get(BlockKey(cidr), float("inf")).document
+    assert (found["later"], found["attributes"][0]["later"]) == ([1 << 63], {"a": 1})
