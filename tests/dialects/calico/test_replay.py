@@ -142,7 +142,7 @@ def test_an_error_of_the_second_family_gives_the_first_address_back(
 def test_a_handle_that_counts_too_much_goes_with_its_container(
     number: str, handle: str, transactional: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AC-14: what a crash between handle and block left is mended; the block is written, so that nobody is overtaken."""
+    """AC-14: what a crash left is mended; the block is written too, so that nobody is overtaken."""
     answer, changed = asked(number, transactional, monkeypatch)
     assert (answer.code, answer.stdout) == (0, b"")
     assert changed.pop(f"/calico/ipam/v2/handle/{handle}") is None
