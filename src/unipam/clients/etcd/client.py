@@ -50,7 +50,7 @@ class Etcd:
 
 
 def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
-    """What the messages of a watch after a revision tell; not those without changes. Raises Expired, ValueError."""
+    """What the messages of a watch after a revision tell, but for its beginning. Raises Expired, ValueError."""
     for message in encoded:
         read = messages.read_told(message)
         if read.compacted:
@@ -58,7 +58,7 @@ def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
             raise Expired(text, source=name, revision=after)
         if read.cancelled is not None:
             raise SourceFailed(f"{name}: the watch was cancelled: {read.cancelled}", source=name)
-        if read.changes:
+        if not read.created:
             yield read
 
 

@@ -105,8 +105,8 @@ def transaction(compares: Sequence[bytes], success: Sequence[bytes], failure: Se
 
 
 def watch(key: bytes, end: bytes, after: int) -> bytes:
-    """A WatchRequest for what happens to a range after a revision."""
-    return field(1, field(_KEY, key) + _end(end) + field(3, after + 1))
+    """A WatchRequest for what happens to a range after a revision, and now and then the revision where nothing does."""
+    return field(1, field(_KEY, key) + _end(end) + field(3, after + 1) + field(4, 1))
 
 
 def credentials(user: str, password: str) -> bytes:

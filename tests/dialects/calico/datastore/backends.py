@@ -6,15 +6,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tests.real import etcd as real
+from tests.real import kube_apiserver
 
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
-from unipam.dialects.calico.datastore.api import Datastore
+from unipam.clients.kubernetes.api import KubernetesApi
+from unipam.dialects.calico.datastore.api import Datastore, Item
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.keys import HandleKey
+from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.dialects.calico.datastore.paths import path
+from unipam.dialects.calico.datastore.resources import NATIVE, STORED, Objects
 
 
 class Backend(Protocol):
@@ -26,8 +30,8 @@ class Backend(Protocol):
     def spoil(self, key: HandleKey) -> None:
         """Put something that is no document where this key's is."""
 
-    def forget(self) -> None:
-        """Drop the history up to now."""
+    def forget(self, revision: str) -> str:
+        """Drop the history up to now; a revision that nobody knows any more, this one where that can be."""
 
     def close(self) -> None:
         """Remove every document, and close every handle."""
@@ -45,8 +49,9 @@ class Memory:
     def spoil(self, key: HandleKey) -> None:
         self._store.put(key, b"[not a document")
 
-    def forget(self) -> None:
+    def forget(self, revision: str) -> str:
         self._store.forget()
+        return revision
 
     def close(self) -> None:
         self._store.close()
@@ -67,9 +72,9 @@ class RealEtcd:
     def spoil(self, key: HandleKey) -> None:
         self._etcd.transact([], [messages.put(path(key).encode(), b"[not a document")], [], real.soon())
 
-    def forget(self) -> None:
-        revision = self._etcd.range(b"/", b"", real.soon()).revision
-        real.compact(real.shared().endpoints[0], revision)
+    def forget(self, revision: str) -> str:
+        real.compact(real.shared().endpoints[0], self._etcd.range(b"/", b"", real.soon()).revision)
+        return revision
 
     def close(self) -> None:
         real.empty(self._etcd)
@@ -77,4 +82,40 @@ class RealEtcd:
             handle.close()
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"memory": Memory, "etcd": RealEtcd}
+class RealKubernetes:
+    """The server of a group that tests share."""
+
+    def __init__(self, group: str) -> None:
+        self._server = kube_apiserver.shared(group)
+        self._api = KubernetesApi(str(self._server.kubeconfig))
+        kube_apiserver.empty(self._api, group)
+        self._handles: list[Datastore] = []
+
+    def open(self) -> Datastore:
+        self._handles.append(KubernetesDatastore(KubernetesApi(str(self._server.kubeconfig))))
+        return self._handles[-1]
+
+    def spoil(self, key: HandleKey) -> None:
+        """Its schema refuses what is no handle, so it is taken away for that long."""
+        group = self._server.group
+        made = Objects(group).write(Item(key, {"block": {}, "deleted": False}, ""))
+        with kube_apiserver.lenient(self._api, group, "ipamhandles"):
+            del made["spec"]["handleID"]
+            self._api.create(Objects(group).collection(HandleKey), made, real.soon())
+
+    def forget(self, revision: str) -> str:
+        """A server keeps some history in memory; but not from before its own time."""
+        return "1"
+
+    def close(self) -> None:
+        kube_apiserver.empty(self._api, self._server.group)
+        for handle in (*self._handles, self._api):
+            handle.close()
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "memory": Memory,
+    "etcd": RealEtcd,
+    "kubernetes": lambda: RealKubernetes(STORED),
+    "kubernetes-native": lambda: RealKubernetes(NATIVE),
+}

@@ -30,7 +30,7 @@ def block(cidr: str = "10.0.0.0/30", affinity: str | None = "host:node1", handle
         "unallocated": [1, 3],
         "attributes": [{"handle_id": handle, "secondary": owner}, {"releasedAt": "2026-09-01T12:05:00Z"}],
         "sequenceNumber": SEQUENCE,
-        "sequenceNumberForAllocation": {"0": SEQUENCE - 1, "2": (1 << 64) - 1},
+        "sequenceNumberForAllocation": {"0": SEQUENCE - 1, "2": (1 << 63) - 1},
         "deleted": False,
     }
 

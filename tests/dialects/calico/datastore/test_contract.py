@@ -286,10 +286,10 @@ def test_a_watch_that_is_closed_ends_who_waits(store: Datastore) -> None:
 
 
 def test_a_history_that_is_gone_is_said_to_be(store: Datastore, backend: Backend) -> None:
-    old = store.list(Selection(BlockKey), soon()).revision
+    seen = store.list(Selection(BlockKey), soon()).revision
     for number in range(3):
         store.create(BlockKey(f"10.0.{number}.0/30"), block(f"10.0.{number}.0/30"), soon())
-    backend.forget()
+    old = backend.forget(seen)
     with pytest.raises(Expired):  # at once, or when the watch is read
         store.watch(Selection(BlockKey), old, soon()).next(soon())
     fresh = store.list(Selection(BlockKey), soon())

@@ -98,11 +98,15 @@ Write = Create | Update | Delete
 class Watch(Protocol):
     """The changes of a selection after a revision, in order. One thread reads it; any thread may close it."""
 
+    @property
+    def revision(self) -> str:
+        """Up to where everything has been told: what another watch begins after when this one has failed."""
+
     def next(self, deadline: float) -> tuple[Event, ...]:
         """What has happened since the last call, waiting for something until the deadline; then nothing.
 
         Raises Expired when the history is gone (list again, and watch from there); SourceFailed when the datastore is
-        away or its answer cannot be read (watch again from the last item's revision, or list again).
+        away or its answer cannot be read (watch again after `revision`, or list again).
         """
 
     def close(self) -> None:

@@ -84,7 +84,7 @@ class EtcdDatastore:
 
     def watch(self, selection: Selection, revision: str, deadline: float) -> EtcdWatch:
         """See `api.Datastore.watch`."""
-        return EtcdWatch(self._etcd.watch(*paths.span(selection), int(revision), deadline), selection)
+        return EtcdWatch(self._etcd.watch(*paths.span(selection), int(revision), deadline), selection, revision)
 
     def close(self) -> None:
         """See `api.Datastore.close`."""
@@ -101,14 +101,17 @@ class EtcdDatastore:
 class EtcdWatch:
     """A Watch (`api`) of a range of etcd's keys."""
 
-    def __init__(self, inbox: Inbox[Told], selection: Selection) -> None:
-        self._inbox, self._selection = inbox, selection
+    def __init__(self, inbox: Inbox[Told], selection: Selection, revision: str) -> None:
+        self._inbox, self._selection, self.revision = inbox, selection, revision
 
     def next(self, deadline: float) -> tuple[Event, ...]:
         """See `api.Watch.next`."""
-        told = self._inbox.take(deadline)
-        events = (_event(change, self._selection) for each in told for change in each.changes)
-        return tuple(event for event in events if event)
+        while told := self._inbox.take(deadline):
+            self.revision = str(told[-1].revision)
+            events = [_event(change, self._selection) for each in told for change in each.changes]
+            if known := tuple(event for event in events if event):
+                return known
+        return ()
 
     def close(self) -> None:
         """See `api.Watch.close`."""

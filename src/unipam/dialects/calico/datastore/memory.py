@@ -180,8 +180,13 @@ class MemoryWatch:
     """A Watch (`api`) of a MemoryDatastore."""
 
     def __init__(self, store: MemoryDatastore, selection: Selection, revision: int) -> None:
-        self._store, self._selection, self._revision = store, selection, revision
+        self._store, self._selection, self._told = store, selection, revision
         self._closed = False
+
+    @property
+    def revision(self) -> str:
+        """See `api.Watch.revision`."""
+        return str(self._told)
 
     def next(self, deadline: float) -> tuple[Event, ...]:
         """See `api.Watch.next`."""
@@ -192,8 +197,8 @@ class MemoryWatch:
             while True:
                 if self._closed:
                     return ()
-                if self._revision < self._store.forgotten or fault == "expired":
-                    raise Expired(f"the history after {self._revision} is gone", revision=self._revision)
+                if self._told < self._store.forgotten or fault == "expired":
+                    raise Expired(f"the history after {self._told} is gone", revision=self._told)
                 if events := self._take():
                     return events
                 if not self._store.changed.wait(max(0.0, deadline - time.monotonic())):
@@ -206,9 +211,9 @@ class MemoryWatch:
             self._store.changed.notify_all()
 
     def _take(self) -> tuple[Event, ...]:
-        fresh = [change for change in self._store.history if change.revision > self._revision]
+        fresh = [change for change in self._store.history if change.revision > self._told]
         if fresh:
-            self._revision = fresh[-1].revision
+            self._told = fresh[-1].revision
         return tuple(_event(change) for change in fresh if selected(change.key, self._selection))
 
 

@@ -1,0 +1,118 @@
+"""Where an API server is and what to show it: from a kubeconfig file, or from a pod's service account."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from unipam.clients.kubernetes import plugin
+from unipam.model.errors import BadValue
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where the kubelet puts a pod's token and the authority of the API server."""
+
+
+class Access(NamedTuple):
+    """An API server, how to trust it, and what to show it: a token, or a certificate that is in `tls`."""
+
+    server: SplitResult
+    tls: ssl.SSLContext | None
+    token: str = ""
+    name: str = ""
+
+
+def read(kubeconfig: str = "") -> Access:
+    """The access that a kubeconfig file gives, or a pod's service account where none is named.
+
+    Raises BadValue when it cannot be read, or does not say what it must.
+    """
+    return _from_file(Path(kubeconfig)) if kubeconfig else in_cluster()
+
+
+def in_cluster(account: str = SERVICE_ACCOUNT) -> Access:
+    """The access that every pod has. Raises BadValue outside of one."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise _bad(account, "this is no pod (KUBERNETES_SERVICE_HOST is not set), and no kubeconfig is named")
+    server = urlsplit(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
+    token = _text(Path(account) / "token").strip()
+    return Access(
+        server, _context({"certificate-authority": f"{account}/ca.crt"}, {}, Path(account)), token, server.netloc
+    )
+
+
+def _from_file(path: Path) -> Access:
+    import yaml
+
+    try:
+        document = yaml.load(_text(path), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (safe both)
+        context = _entry(document, "contexts", "context", document["current-context"])
+        cluster = _entry(document, "clusters", "cluster", context["cluster"])
+        user = _entry(document, "users", "user", context["user"]) if context.get("user") else {}
+        server = urlsplit(cluster["server"])
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _bad(path, f"it is no kubeconfig ({type(error).__name__}: {error})") from error
+    shown = plugin.run(user["exec"], path) if "exec" in user else user
+    tls = _context(cluster, shown, path.parent) if server.scheme == "https" else None
+    return Access(server, tls, _token(shown, path.parent), f"{server.netloc} ({path})")
+
+
+def _entry(document: dict[str, Any], several: str, one: str, name: str) -> dict[str, Any]:
+    for each in document[several]:
+        if each["name"] == name:
+            return dict(each[one] or {})
+    raise ValueError(f"among its {several} is no {name!r}")
+
+
+def _token(user: dict[str, Any], beside: Path) -> str:
+    if "tokenFile" in user:
+        return _text(beside / user["tokenFile"]).strip()
+    return str(user.get("token", ""))
+
+
+def _context(cluster: dict[str, Any], user: dict[str, Any], beside: Path) -> ssl.SSLContext:
+    authority = _pem(cluster, "certificate-authority", beside)
+    try:
+        context = ssl.create_default_context(cadata=authority or None)
+        if cluster.get("insecure-skip-tls-verify"):
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        _show(context, _pem(user, "client-certificate", beside), _pem(user, "client-key", beside))
+    except ssl.SSLError as error:
+        raise _bad(beside, f"its certificates cannot be used: {error}") from error
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Load a client's certificate, which the library takes from a file only."""
+    if certificate:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(f"{certificate}\n{key}")
+            file.flush()
+            context.load_cert_chain(file.name)
+
+
+def _pem(section: dict[str, Any], name: str, beside: Path) -> str:
+    """A document that is given as a file or within the kubeconfig; empty where it is not."""
+    if encoded := section.get(f"{name}-data"):
+        try:
+            return base64.b64decode(encoded).decode()
+        except (binascii.Error, ValueError) as error:
+            raise _bad(beside, f"its {name}-data is not base64 of a PEM document") from error
+    return _text(beside / section[name]) if section.get(name) else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad(path, f"it cannot be read ({error})") from error
+
+
+def _bad(where: Path | str, why: str) -> BadValue:
+    return BadValue(f"no access to Kubernetes by {where}: {why}", field="kubeconfig", value=str(where))

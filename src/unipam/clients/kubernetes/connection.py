@@ -1,0 +1,168 @@
+"""Connections to one API server, kept between requests, with one deadline for all that a request does."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from unipam.clients.kubernetes.access import Access
+
+_CHUNK = 1 << 16
+_KEPT = 16
+"""Idle connections at the most."""
+
+
+class Unsent(Exception):
+    """Nothing of the request has reached the server."""
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, read whole."""
+
+    status: int
+    body: bytes
+    retry_after: str
+
+
+class Connections:
+    """Connections with what an access shows. Any thread may use them; a connection serves one request at a time."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._headers = {"Accept": "application/json", "User-Agent": "unipam"}
+        if access.token:
+            self._headers["Authorization"] = f"Bearer {access.token}"
+
+    def ask(self, method: str, target: str, body: bytes | None, content_type: str, deadline: float) -> Answer:
+        """One request and its answer.
+
+        Raises Unsent; or OSError and http.client.HTTPException when it may have reached the server.
+        """
+        connection = self._take(deadline)
+        try:
+            headers = {**self._headers, "Content-Type": content_type} if body is not None else self._headers
+            connection.request(method, self._path(target), body, headers)
+            answer = _read(connection, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+        return answer
+
+    def stream(self, target: str, deadline: float) -> Stream:
+        """Begin a GET whose answer comes bit by bit. Raises as `ask` does."""
+        connection = self._open(deadline)
+        try:
+            connection.request("GET", self._path(target), headers=self._headers)
+            return Stream(connection, connection.getresponse())
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _path(self, target: str) -> str:
+        return f"{self._access.server.path.rstrip('/')}{target}"
+
+    def _take(self, deadline: float) -> http.client.HTTPConnection:
+        """One that is kept and that the server has not closed, or a new one."""
+        while True:
+            try:
+                kept = self._idle.pop()
+            except IndexError:
+                return self._open(deadline)
+            if not select.select([kept.sock], [], [], 0)[0]:
+                kept.sock.settimeout(_left(deadline))
+                return kept
+            kept.close()
+
+    def _open(self, deadline: float) -> http.client.HTTPConnection:
+        server = self._access.server
+        port = server.port or (443 if self._access.tls else 80)
+        made: http.client.HTTPConnection
+        if self._access.tls:
+            made = http.client.HTTPSConnection(server.hostname or "", port, context=self._access.tls)
+        else:
+            made = http.client.HTTPConnection(server.hostname or "", port)
+        try:
+            made.timeout = _left(deadline)
+            made.connect()
+        except (OSError, ValueError) as error:
+            made.close()
+            raise Unsent(str(error) or type(error).__name__) from error
+        _keep_alive(made.sock)
+        return made
+
+    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+        if connection.sock is None or len(self._idle) >= _KEPT:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+
+class Stream:
+    """An answer that comes line by line. Another thread may close it, which ends whoever reads."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._socket: socket.socket = connection.sock
+        self._connection, self._response = connection, response
+        self.status = response.status
+
+    def read(self) -> bytes:
+        """The whole of an answer that is an error, and no stream."""
+        with contextlib.closing(self._connection):
+            return self._response.read()
+
+    def lines(self, patience: float) -> Iterator[bytes]:
+        """The lines as they come, each within `patience` seconds. Raises OSError, http.client.HTTPException."""
+        self._socket.settimeout(patience)
+        try:
+            while line := self._response.readline():
+                yield line
+        finally:
+            self._connection.close()
+
+    def close(self) -> None:
+        """End it, wherever a reader is."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS, too: no farewell, but at once
+
+
+def _read(connection: http.client.HTTPConnection, deadline: float) -> Answer:
+    connection.sock.settimeout(_left(deadline))
+    response, open_socket = connection.getresponse(), connection.sock
+    body = bytearray()
+    while not response.isclosed():
+        if open_socket is not None:
+            open_socket.settimeout(_left(deadline))
+        if not (chunk := response.read1(_CHUNK)):
+            break
+        body += chunk
+    response.read()  # nothing any more: it lets the connection know that it is at an end
+    return Answer(response.status, bytes(body), response.headers.get("Retry-After", ""))
+
+
+def _left(deadline: float) -> float:
+    """The seconds until a deadline. Raises TimeoutError when it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left
+
+
+def _keep_alive(connected: socket.socket) -> None:
+    """Find out within a minute that the other end is gone, also where nothing is being sent."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+        connected.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,42 @@
+"""What Kubernetes calls Calico's objects: names, and the labels of affinities (spec calico-ipam §4.3)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from unipam.dialects.calico.datastore.keys import AffinityKey
+
+HOSTNAME_HASH = "projectcalico.org/hostname-hash"
+AFFINITY_TYPE = "projectcalico.org/affinity-type"
+IP_VERSION = "projectcalico.org/ip-version"
+
+_LONGEST = 252
+_HASHED = 11
+"""Digits of the hash in a name that had to be cut."""
+
+
+def of_cidr(cidr: str) -> str:
+    """A CIDR as a name: `10-0-0-0-26`."""
+    return cidr.translate(str.maketrans(".:/", "---"))
+
+
+def of_affinity(key: AffinityKey) -> str:
+    """The name of an affinity: the owner and the block, cut and with a hash of both where that would be too long."""
+    cidr = of_cidr(key.cidr)
+    name = f"{key.host}-{cidr}"
+    if len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(f"{key.host}+{cidr}".encode()).hexdigest()[:_HASHED]
+    return f"{key.host[: _LONGEST - len(cidr) - _HASHED - 2]}-{cidr}-{digest}"
+
+
+def labels(key: AffinityKey) -> dict[str, str]:
+    """The labels by which affinities are listed, in the order of their names."""
+    version = "6" if ":" in key.cidr else "4"
+    return {AFFINITY_TYPE: key.kind, HOSTNAME_HASH: hostname_hash(key.host), IP_VERSION: version}
+
+
+def hostname_hash(host: str) -> str:
+    """A host's name as the value of a label, which may be shorter than the name is."""
+    return base64.b32encode(hashlib.sha3_256(host.encode()).digest()).decode().rstrip("=")

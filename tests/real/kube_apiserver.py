@@ -1,0 +1,176 @@
+"""A genuine kube-apiserver for the tests, on loopback with an etcd of its own, gone at the end.
+
+No package has it. `UNIPAM_KUBE_APISERVER` names the executable, of 1.20 or newer; .ci/run has one built.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import copy
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.real import etcd
+from tests.real.calico_crds import ANY, definitions
+
+from unipam.clients.kubernetes.api import KubernetesApi, Refusal
+from unipam.model.errors import BadValue, SourceFailed
+
+BINARY = os.environ.get("UNIPAM_KUBE_APISERVER") or shutil.which("kube-apiserver") or ""
+WHY = (
+    ""
+    if os.path.exists(BINARY) and shutil.which("etcd")
+    else "needs a kube-apiserver (UNIPAM_KUBE_APISERVER) and the Debian package etcd-server"
+)
+_TOKEN = "a-token-of-the-tests"
+_STARTS_WITHIN = 90.0
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+class ApiServer:
+    """One process on an etcd. It can be killed and started again. `group` holds Calico's resources."""
+
+    def __init__(self, directory: Path, endpoints: Sequence[str], group: str) -> None:
+        self.directory, self.group = directory, group
+        self._endpoints = ",".join(endpoints)
+        (self.port,) = etcd.free_ports(1)
+        self.kubeconfig = directory / "kubeconfig"
+        self.process: subprocess.Popen[bytes] | None = None
+        (directory / "tokens").write_text(f'{_TOKEN},tester,1,"system:masters"\n')
+        self._key = directory / "service-account.key"
+        subprocess.run(["openssl", "genrsa", "-out", str(self._key), "2048"], check=True, capture_output=True)
+        write_kubeconfig(self.kubeconfig, self.port, directory / "certs" / "apiserver.crt", _TOKEN)
+
+    def start(self) -> None:
+        """Run it, and wait until it serves Calico's resources."""
+        self.run()
+        api = self._connect()
+        with contextlib.closing(api):
+            for definition in definitions(self.group):
+                _ensure(api, definition)
+            for definition in definitions(self.group):
+                _await(api, f"/apis/{self.group}/{definition['spec']['names']['plural']}")
+
+    def run(self) -> None:
+        """Start the process."""
+        command = [
+            BINARY, "--etcd-servers", self._endpoints, "--bind-address", "127.0.0.1", "--secure-port", str(self.port),
+            "--cert-dir", str(self.directory / "certs"), "--token-auth-file", str(self.directory / "tokens"),
+            "--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.96.0.0/24",
+            "--service-account-issuer", "https://unipam.test", "--service-account-key-file", str(self._key),
+            "--service-account-signing-key-file", str(self._key), "--endpoint-reconciler-type", "none",
+            "--disable-admission-plugins", "ServiceAccount",
+        ]  # fmt: skip
+        with (self.directory / "apiserver.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def _connect(self) -> KubernetesApi:
+        """A client, as soon as the server has made its certificate and answers."""
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while True:
+            with contextlib.suppress(BadValue, SourceFailed, Refusal):
+                api = KubernetesApi(str(self.kubeconfig))
+                api.get("/apis/apiextensions.k8s.io/v1", etcd.soon(2))
+                return api
+            assert self.process is not None
+            assert self.process.poll() is None, self._log()
+            assert time.monotonic() < deadline, self._log()
+            time.sleep(0.1)
+
+    def _log(self) -> str:
+        return (self.directory / "apiserver.log").read_text()[-4000:]
+
+
+def write_kubeconfig(path: Path, port: int, authority: Path, token: str) -> None:
+    """A kubeconfig for a server on loopback."""
+    document = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{
+            "name": "here",
+            "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(authority)},
+        }],
+        "users": [{"name": "me", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "here", "user": "me"}}],
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(document))
+
+
+def _ensure(api: KubernetesApi, definition: dict[str, object]) -> None:
+    try:
+        api.create(_CRDS, definition, etcd.soon())
+    except Refusal as error:
+        if error.reason != "AlreadyExists":
+            raise
+
+
+def _await(api: KubernetesApi, path: str) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while True:
+        try:
+            api.get(path, etcd.soon())
+        except Refusal:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def lenient(api: KubernetesApi, group: str, plural: str) -> Iterator[None]:
+    """Take away what a definition demands of a spec, and give it back."""
+    path = f"{_CRDS}/{plural}.{group.split('/', maxsplit=1)[0]}"
+    before = api.get(path, etcd.soon())["spec"]["versions"]
+    relaxed = copy.deepcopy(before)
+    relaxed[0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = ANY
+    api.merge(path, {"spec": {"versions": relaxed}}, etcd.soon())
+    time.sleep(1.0)  # a definition is in force some time after it was written, and nothing says when
+    yield
+    api.merge(path, {"spec": {"versions": before}}, etcd.soon())
+
+
+def empty(api: KubernetesApi, group: str) -> None:
+    """Remove every object of Calico's, and every node."""
+    for definition in definitions(group):
+        api.delete(f"/apis/{group}/{definition['spec']['names']['plural']}", {}, etcd.soon())
+    api.delete("/api/v1/nodes", {}, etcd.soon())
+
+
+@contextlib.contextmanager
+def api_server(group: str) -> Iterator[ApiServer]:
+    """A server of one's own, with an etcd of its own. Skips where there is none."""
+    if WHY:
+        pytest.skip(WHY)
+    with etcd.cluster() as stored:
+        directory = Path(tempfile.mkdtemp(prefix="unipam-kube-"))
+        made = ApiServer(directory, stored.endpoints, group)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
+            shutil.rmtree(directory)
+
+
+_open = contextlib.ExitStack()
+
+
+@lru_cache(maxsize=2)
+def shared(group: str) -> ApiServer:
+    """The server that tests share: started when first needed, gone when the tests are."""
+    atexit.register(_open.close)
+    return _open.enter_context(api_server(group))
