@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from unipam.dialects.calico.datastore.api import Datastore, Selection
 from unipam.dialects.calico.datastore.document import decode
-from unipam.dialects.calico.datastore.keys import Key
+from unipam.dialects.calico.datastore.keys import Key, NodeKey
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.dialects.calico.datastore.paths import key as key_of
 from unipam.dialects.calico.datastore.paths import path
+from unipam.dialects.calico.datastore.resources import RESOURCES, STORED, Objects
 from unipam.dialects.calico.documents.times import parse_rfc3339
 
 CAPTURED = Path(__file__).parent / "captured"
@@ -61,20 +62,33 @@ _FRESH = "168"
 """The call before which the datastore was emptied."""
 
 
-def calls(kind: str = "etcd") -> Iterator[Captured]:
-    """Every captured call in order."""
-    state: State = {}
+def calls(kind: str) -> Iterator[Captured]:
+    """Every captured call on `etcd` or `kubernetes` in order, with documents as datastores give them."""
+    state: State = {} if kind == "etcd" else {path(NodeKey("node1")): {"metadata": {"name": "node1"}}}
+    paths: dict[str, str] = {}
     for line in (CAPTURED / f"{kind}.jsonl").read_text("utf-8").splitlines():
         raw = json.loads(line)
         number = raw["number"].partition("-")[0]
-        if number == _FRESH:
+        if kind == "kubernetes":
+            raw["changes"] = dict(_of_objects(raw["changes"], paths))
+        elif number == _FRESH:
             state = {}
-        state = _changed(state, BY_HAND.get(number, {}))
+        state = _changed(state, BY_HAND.get(number, {}) if kind == "etcd" else {})
         yield Captured(
             raw["number"], raw["command"], raw["environment"], raw["stdin"], raw["exit_code"], raw["stdout"],
             raw["changes"], state, parse_rfc3339(raw["at"]),
         )  # fmt: skip
         state = _changed(state, raw["changes"])
+
+
+def _of_objects(objects: State, paths: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    """Kubernetes' objects as documents. `paths` remembers what became of a name, for when it goes."""
+    kinds = {resource.plural: kind for kind, resource in RESOURCES.items()}
+    for name, found in objects.items():
+        if found is not None:
+            item = Objects(STORED).read(kinds[name.partition("/")[0]], found)
+            paths[name] = path(item.key)
+        yield paths[name], None if found is None else item.document
 
 
 def _changed(state: State, changes: State) -> State:
@@ -112,7 +126,7 @@ _MISSING = object()
 _TIMES = re.compile(r'("(?:timestamp|affinity_claim_time|releasedAt)": )"[^"]*"')
 
 
-def comparable(document: Any, *, known: bool) -> str:
+def comparable(document: Any, *, known: bool, ordered: bool) -> str:
     """A document as text: its fields in order, without times; sequence numbers of a new one count from its first."""
     if isinstance(document, dict) and "sequenceNumber" in document and not known:
         given = document["sequenceNumberForAllocation"]
@@ -122,9 +136,9 @@ def comparable(document: Any, *, known: bool) -> str:
             "sequenceNumber": document["sequenceNumber"] - first,
             "sequenceNumberForAllocation": {name: number - first for name, number in given.items()},
         }
-    return _TIMES.sub(r'\1"*"', json.dumps(document))
+    return _TIMES.sub(r'\1"*"', json.dumps(document, sort_keys=not ordered))
 
 
-def compared(found: State, before: State) -> dict[str, str]:
-    """Changes as texts that can be compared."""
-    return {name: comparable(value, known=name in before) for name, value in found.items()}
+def compared(found: State, before: State, *, ordered: bool = True) -> dict[str, str]:
+    """Changes as texts that can be compared; an API server puts fields into an order of its own."""
+    return {name: comparable(value, known=name in before, ordered=ordered) for name, value in found.items()}

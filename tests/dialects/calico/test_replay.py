@@ -17,8 +17,10 @@ from unipam.dialects.calico.config import Where
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.ledger.open import Ledgers
+from unipam.model.errors import Missing
 
 ETCD = [each for each in calls("etcd") if each.command == ["calico-ipam"]]
+KUBERNETES = [each for each in calls("kubernetes") if each.command == ["calico-ipam"]]
 
 BETTER = {
     "045": "1.1.0 is spoken, since a runtime can ask for GC and STATUS in no other version",
@@ -39,9 +41,16 @@ def ask(call: Captured, store: Datastore, monkeypatch: pytest.MonkeyPatch) -> An
     """What our plugin answers."""
 
     def connect(where: Where) -> Datastore:
-        assert where.kind == "etcdv3"
+        assert where.kind == call.stdin["datastore_type"]
         return store
 
+    def labels(where: Where, name: str, deadline: float) -> dict[str, str]:
+        if name != "default":
+            raise Missing(f'failed to get namespace {name}: namespaces "{name}" not found')
+        return {}
+
+    if call.stdin and call.stdin != "{" and call.stdin.get("kubernetes"):
+        monkeypatch.setattr(connection, "namespace_labels", labels)
     monkeypatch.setattr(connection, "datastore", connect)
     monkeypatch.setattr(socket, "gethostname", lambda: "vm")  # what the machine of the captures was called
     asked = Call("calico-ipam", call.environment, call.input)
@@ -76,6 +85,20 @@ def test_a_call_is_answered_as_the_real_one_answered_it(
     assert (answer.code, shown) == (call.exit_code, call.stdout)
     found = compared(changes(before, contents(store)), before)
     assert found == compared(call.changes, before)
+
+
+@pytest.mark.parametrize("call", KUBERNETES, ids=lambda c: c.number)
+def test_a_call_on_kubernetes_is_answered_as_the_real_one_answered_it(
+    call: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AC-15: block and handle are written in turn, a namespace is asked for, and a node is missed in other words."""
+    store = MemoryDatastore(transactional=False)
+    fill(store, call.before)
+    before = contents(store)
+    answer = ask(call, store, monkeypatch)
+    assert (answer.code, told(answer)) == (call.exit_code, call.stdout)
+    found = compared(changes(before, contents(store)), before, ordered=False)
+    assert found == compared(call.changes, before, ordered=False)
 
 
 # Where ours is better ---------------------------------------------------------------------------------------------

@@ -75,11 +75,7 @@ class Where(NamedTuple):
     cert_file: str = ""
     key_file: str = ""
     kubeconfig: str = ""
-    api_root: str = ""
-    token: str = ""
     api_group: str = ""
-    qps: int = 0
-    burst: int = 0
 
 
 class Network(NamedTuple):
@@ -110,7 +106,7 @@ def load(document: object) -> Network:
     return Network(
         net.get("name") or "",
         _node(net),
-        _where(net, kubernetes, policy),
+        _where(net, kubernetes),
         wanted,
         {4: tuple(ipam.get("ipv4_pools") or ()), 6: tuple(ipam.get("ipv6_pools") or ())},
         1 if net.get("windows_use_single_network") else 0,
@@ -130,17 +126,18 @@ def _node(net: dict[str, Any]) -> str:
     return found or net.get("hostname") or socket.gethostname().strip().lower()
 
 
-def _where(net: dict[str, Any], kubernetes: dict[str, Any], policy: dict[str, Any]) -> Where:
+def _where(net: dict[str, Any], kubernetes: dict[str, Any]) -> Where:
     kubeconfig, root = kubernetes.get("kubeconfig") or "", kubernetes.get("k8s_api_root") or ""
     kind = net.get("datastore_type") or (ETCD if net.get("etcd_endpoints") else KUBERNETES)
     if kind == ETCD:
         ca, certificate, key = (net.get(f"etcd_{name}_file") or "" for name in ("ca_cert", "cert", "key"))
         return Where(ETCD, _endpoints(net), ca, certificate, key)
     if kind == KUBERNETES:
-        return Where(
-            KUBERNETES, kubeconfig=kubeconfig, api_root=root, token=policy.get("k8s_auth_token") or "",
-            api_group=net.get("calico_api_group") or "", qps=net.get("qps") or 0, burst=net.get("burst") or 0,
-        )  # fmt: skip
+        if root and not kubeconfig:
+            raise BadConfig(
+                "kubernetes.k8s_api_root alone is not supported: name a kubeconfig in kubernetes.kubeconfig"
+            )
+        return Where(KUBERNETES, kubeconfig=kubeconfig, api_group=net.get("calico_api_group") or "")
     raise BadConfig(f"unknown datastore type: {kind}", datastore_type=kind)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from unipam.addr.prefix import V4_OFFSET, Prefix, format_address, is_v4
 from unipam.cni.result import Ip, Result, print_json, render
+from unipam.dialects.calico.config import ETCD
 from unipam.model.errors import GivenBack, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
 
 NAME = "calico-ipam"
@@ -25,6 +26,11 @@ CODES: dict[type[UnipamError], int] = {
 def word(error: UnipamError) -> str:
     """An error in the original's words, which it was raised with."""
     return error.message
+
+
+def unknown_node(datastore: str) -> str:
+    """What the client of a datastore says of a node that is not there; {} stands for its name (spec §9, k010)."""
+    return "<nil>" if datastore == ETCD else 'nodes "{}" not found'
 
 
 def result(addresses: Sequence[tuple[int, Prefix]]) -> Result:

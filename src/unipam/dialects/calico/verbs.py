@@ -54,7 +54,8 @@ def _network(config: Config) -> Network:
 def _world(network: Network, context: Context) -> World:
     """The cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + PATIENCE
-    return World(connection.datastore(network.where), deadline, lambda: int(context.clock() * 1e9))
+    datastore = connection.datastore(network.where)
+    return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
 
 
 def _attended(act: Act) -> Verb:

@@ -74,6 +74,7 @@ class BlockMachine(RuleBasedStateMachine):
     @rule(handle=HANDLES)
     def release_handle(self, handle: str) -> None:
         """ReleaseByHandle's part."""
+        self._cool()
         gone = [at for at, holder in self.held.items() if holder[0] == handle]
         assert releasing.release_handle(self.block, handle, self.now, self.cooldown) == len(gone)
         self._let_go(gone)
@@ -82,6 +83,7 @@ class BlockMachine(RuleBasedStateMachine):
     def release(self, wanted: set[int], handle: str, wrong: bool) -> None:
         """ReleaseIPs' part: all of them or none."""
         wishes = [Wish(self.first + at, handle if wrong else "") for at in sorted(wanted)]
+        self._cool()
         fits = all(not wrong or self.held[at][0] == handle for at in wanted if at in self.held)
         try:
             released = releasing.release(self.block, wishes, self.now, self.cooldown)

@@ -77,11 +77,15 @@ class Stored(NamedTuple, Generic[T]):
 
 
 class World(NamedTuple):
-    """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`."""
+    """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
+
+    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name.
+    """
 
     datastore: Datastore
     deadline: float
     clock: Callable[[], int] = time.time_ns
+    unknown: str = "<nil>"
 
     def for_cleanup(self) -> World:
         """The same with time enough to undo what was begun."""
@@ -110,8 +114,8 @@ class World(NamedTuple):
         """The labels of a node. Raises Missing."""
         try:
             return node.labels(self.datastore.get(NodeKey(name), self.deadline).document)
-        except NotFound as error:
-            why = error.facts.get("answer", "<nil>")
+        except NotFound:
+            why = self.unknown.format(name)
             raise Missing(f"resource does not exist: Node({name}) with error: {why}", node=name) from None
 
     def affinities(self, of: Owner, family: int) -> dict[Prefix, Stored[Affinity]]:

@@ -32,6 +32,7 @@ class Released(NamedTuple):
 
 def release(block: Block, wishes: Iterable[Wish], moment: int, cooldown: int) -> Released:
     """Release addresses, all or, if one is not as the caller says, none: raises Conflict in the original's words."""
+    tidy(block, moment, cooldown)  # what has cooled until now comes before what is released now
     by_handle: dict[str, int] = {}
     unheld, ordinals = [], []
     for wish in {wish.address: wish for wish in wishes}.values():
@@ -73,6 +74,7 @@ def _conflict(wish: Wish, what: str, given: object, found: object) -> Conflict:
 
 def release_handle(block: Block, handle: str, moment: int, cooldown: int) -> int:
     """Release all that a handle holds; how many addresses that were."""
+    tidy(block, moment, cooldown)
     ordinals = held(block, handle)
     if ordinals:
         _let_go(block, ordinals, moment)
