@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tests.dialects.calico.cluster import Cluster, texts
 
@@ -113,3 +115,16 @@ def test_what_was_asked_for_is_not_handed_out_again(cluster: Cluster) -> None:
     cluster.pool("v4", "10.0.0.0/30", blockSize=30)
     cluster.give("10.0.0.0", "host-a")
     assert texts(cluster.ask(4, "host-a")) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_hosts_race_for_a_block(cluster: Cluster) -> None:
+    """Whoever loses borrows; the real one fails such an ADD."""
+    cluster.pool("v4", "10.0.0.0/24")
+    hosts = [f"host-{number}" for number in range(16)]
+    for host in hosts:
+        cluster.node(host)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda n: cluster.give(f"10.0.0.{n}", hosts[n], f"h{n}"), range(16)))
+    assert len(cluster.recounted()) == 16
+    assert cluster.handles() == cluster.recounted()
+    assert len(cluster.affinities()) == 1
