@@ -17,6 +17,8 @@ from tests.real.calico_original import CALICO_IPAM, SITES, Site, brought, calico
 from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
+from unipam.dialects.calico import config as calico
+from unipam.dialects.calico import connection
 from unipam.ledger.open import Ledgers
 
 pytestmark = brought
@@ -136,8 +138,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
     made: list[Site] = []
 
     def make() -> Site:
-        if made:
-            made.pop().close()
+        _close(made)
         site = SITES[request.param](tmp_path)
         for name, spec in POOLS.items():
             original.apply(site, tmp_path, resource("IPPool", name, spec))
@@ -148,7 +149,18 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
         return site
 
     yield make
-    made.pop().close()
+    _close(made)
+
+
+def _close(made: list[Site]) -> None:
+    """Close a site, and what ours has open to it."""
+    for site in made:
+        document = {"nodename": "n", **site.network}
+        connection.datastore(calico.load(document).where).close()
+        connection.datastore.cache_clear()
+        connection._api.cache_clear()
+        site.close()
+    made.clear()
 
 
 def run(site: Site, directory: Path, seed: int, ask: Ask) -> tuple[list[Answered], dict[str, Any]]:

@@ -17,7 +17,7 @@ from unipam.dialects.calico.config import Where
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.ledger.open import Ledgers
-from unipam.model.errors import Missing
+from unipam.model.errors import NotFound
 
 ETCD = [each for each in calls("etcd") if each.command == ["calico-ipam"]]
 KUBERNETES = [each for each in calls("kubernetes") if each.command == ["calico-ipam"]]
@@ -44,13 +44,13 @@ def ask(call: Captured, store: Datastore, monkeypatch: pytest.MonkeyPatch) -> An
         assert where.kind == call.stdin["datastore_type"]
         return store
 
-    def labels(where: Where, name: str, deadline: float) -> dict[str, str]:
-        if name != "default":
-            raise Missing(f'failed to get namespace {name}: namespaces "{name}" not found')
-        return {}
+    def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
+        if path != "/api/v1/namespaces/default":
+            raise NotFound(f'namespaces "{path.rpartition("/")[2]}" not found')
+        return {"metadata": {"name": "default"}}
 
     if call.stdin and call.stdin != "{" and call.stdin.get("kubernetes"):
-        monkeypatch.setattr(connection, "namespace_labels", labels)
+        monkeypatch.setattr(connection, "kubernetes", kubernetes)
     monkeypatch.setattr(connection, "datastore", connect)
     monkeypatch.setattr(socket, "gethostname", lambda: "vm")  # what the machine of the captures was called
     asked = Call("calico-ipam", call.environment, call.input)

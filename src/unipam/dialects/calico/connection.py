@@ -6,12 +6,10 @@ A client library is imported with the first connection of its kind, since a cold
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 from unipam.dialects.calico.config import ETCD, Where
-from unipam.dialects.calico.documents import node
-from unipam.model.errors import BadConfig, Missing
+from unipam.model.errors import BadConfig, Missing, NotFound
 
 if TYPE_CHECKING:
     from unipam.clients.kubernetes.api import KubernetesApi
@@ -45,14 +43,14 @@ def _api(kubeconfig: str) -> KubernetesApi:
     return KubernetesApi(kubeconfig)
 
 
-def namespace_labels(where: Where, name: str, deadline: float) -> dict[str, str]:
-    """The labels of a Kubernetes namespace. Raises Missing, BadConfig in the original's words; SourceFailed."""
+def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
+    """An object of Kubernetes' own. Raises NotFound, Missing or BadConfig in its client's words; SourceFailed."""
     from unipam.clients.kubernetes.api import Refusal
 
     if not where.kubeconfig:
         why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable"
-        raise BadConfig(f"failed to get namespace {name}: invalid configuration: {why}", namespace=name)
+        raise BadConfig(f"invalid configuration: {why}")
     try:
-        return node.labels(_api(where.kubeconfig).get(f"/api/v1/namespaces/{quote(name, safe='')}", deadline))
+        return dict(_api(where.kubeconfig).get(path, deadline))
     except Refusal as error:
-        raise Missing(f"failed to get namespace {name}: {error}", namespace=name) from error
+        raise (NotFound if error.status == 404 else Missing)(str(error), path=path) from error

@@ -39,6 +39,12 @@ def result(addresses: Sequence[tuple[int, Prefix]]) -> Result:
     return Result(ips, tuple({"dst": ip.address} for ip in ips))
 
 
+def kept(addresses: Sequence[tuple[int, Prefix]], *, routed: bool) -> Result:
+    """What an ADD for a VM answers that has addresses; without routes for a pod that it is only about to move to."""
+    found = result([(address, alone(address)) for address, _ in addresses])
+    return found if routed else found._replace(routes=())
+
+
 def shown(found: Result, version: str) -> bytes:
     """A result as the version prints it; one without addresses, when none was wanted, says nothing of them."""
     if found.ips or version < "0.3.0":

@@ -11,28 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 
-from unipam.addr.prefix import Prefix, format_address, parse_interface
+from unipam.addr.prefix import format_address
 from unipam.cni import protocol
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, Verb, failure
 from unipam.cni.protocol import Config
-from unipam.dialects.calico import arguments, connection, printing
+from unipam.cni.result import Result
+from unipam.dialects.calico import adding, arguments, connection, printing, vms
 from unipam.dialects.calico import config as calico
-from unipam.dialects.calico.arguments import Arguments
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents.pool import WORKLOAD
-from unipam.dialects.calico.documents.times import go_text
-from unipam.dialects.calico.engine import collecting, explicit, releasing
-from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
+from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
+from unipam.dialects.calico.rules.owners import Pod
 from unipam.dialects.calico.rules.pools import Wanted
-from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import (
-    BadConfig,
-    Exhausted,
     Mismatch,
     Missing,
     NotFound,
@@ -43,7 +39,6 @@ from unipam.model.errors import (
 PATIENCE = 90.0
 """Seconds that a call has (spec §5.3)."""
 
-Addresses = list[tuple[int, Prefix]]
 Act = Callable[[Call, Config, Network, World], Answer]
 
 
@@ -84,93 +79,36 @@ def _in_time(world: World) -> Iterator[None]:
 
 
 def _add(call: Call, config: Config, network: Network, world: World) -> Answer:
-    given = arguments.load(call.env.get("CNI_ARGS", ""))
-    handle = network.handle(call.env["CNI_CONTAINERID"])
-    if given.address is not None:
-        wanted = explicit.Wanted(given.address, network.node, handle, _attributes(network, given, world), WORKLOAD)
-        explicit.assign(world, wanted)
-        addresses = [(given.address, printing.alone(given.address))]
-    else:
-        addresses = _any(network, given, handle, world)
-    return _granted(config, network, handle, addresses)
+    task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.env.get("CNI_ARGS", ""), world)
+    if held:
+        return _answered(config, printing.kept(held, routed=not task.moving), new=False)
+    addresses = adding.assign(task, world)
 
-
-def _attributes(network: Network, given: Arguments, world: World) -> dict[str, str]:
-    found = {"node": network.node, "timestamp": go_text(world.clock())}
-    return {**found, "pod": given.pod, "namespace": given.namespace} if given.pod else found
-
-
-def _any(network: Network, given: Arguments, handle: str, world: World) -> Addresses:
-    """One address of each family, or none at all: raises what stands in the way, and then all is given back."""
-    attributes = _attributes(network, given, world)
-    requested = {family: _resolve(world, network.pools[family], family) for family in (4, 6)}
-    namespace = _namespace(network, given, world)
-    addresses: Addresses = []
-    for family in network.families:
-        request = Request(
-            1, family, network.node, handle, attributes, requested[family], WORKLOAD, network.max_blocks,
-            namespace=namespace,
-        )  # fmt: skip
-        assigned = auto_assign(world, request)
-        addresses += assigned.addresses
-        if error := _shortfall(assigned):
-            _give_back(world, handle, addresses)
-            raise error
-    return addresses
-
-
-def _shortfall(assigned: Assigned) -> UnipamError | None:
-    if assigned.error:
-        return assigned.error
-    problem = f"failed to request IPv{assigned.request.family} addresses: {assigned.shortfall}"
-    return Exhausted(problem) if assigned.shortfall else None
-
-
-def _give_back(world: World, handle: str, addresses: Addresses) -> None:
-    if addresses:
-        releasing.release(world.for_cleanup(), [Wish(address, handle) for address, _ in addresses])
-
-
-def _resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
-    """The CIDRs of pools that are named or given as CIDRs. Raises BadConfig in the original's words."""
-    known = {pool.name: pool.prefix for pool in world.pools()} if names else {}
-    found = []
-    for name in names:
-        try:
-            prefix = parse_interface(name)[1]
-        except ValueError as error:
-            if name not in known:
-                raise BadConfig(f'error parsing pool "{name}": {error}') from None
-            prefix = known[name]
-        if prefix.family != family:
-            raise BadConfig(f'"{format_address(prefix.first)}" isn\'t a IPv{family} address')
-        found.append(prefix)
-    return found
-
-
-def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
-    """The labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
-    namespace = given.namespace or "default"
-    if not network.asks_for_namespace:
-        return {}
-    return connection.namespace_labels(network.where, namespace, world.deadline)
-
-
-def _granted(config: Config, network: Network, handle: str, addresses: Addresses) -> Answer:
     def undo(own: Context) -> None:
-        _give_back(_world(network, own), handle, addresses)
+        adding.give_back(_world(network, own), task.handle, addresses)
 
-    found = printing.result(addresses)
-    facts = {"network": config.name, "addresses": [ip.address for ip in found.ips], "new": True}
-    return Answer(0, printing.shown(found, config.version), undo=undo if addresses else None, facts=facts)
+    given = _answered(config, printing.result(addresses), new=True)
+    return given._replace(undo=undo) if addresses else given
+
+
+def _answered(config: Config, found: Result, *, new: bool) -> Answer:
+    facts = {"network": config.name, "addresses": [ip.address for ip in found.ips], "new": new}
+    return Answer(0, printing.shown(found, config.version), facts=facts)
 
 
 def _del(call: Call, config: Config, network: Network, world: World) -> Answer:
     """Release what the container holds, also under the name that Calico 2 gave to its handle."""
     container = call.env["CNI_CONTAINERID"]
-    workload = arguments.pod_of(call.env.get("CNI_ARGS", "")).workload or container
+    given = arguments.pod_of(call.env.get("CNI_ARGS", ""))
+    try:
+        vm = adding.vm_of(network, given, world)
+    except vms.PodGone:  # whatever else its VM has is not this call's
+        return Answer(0, facts={"network": config.name, "addresses": []})
+    if vm is not None and world.configuration().keeps_vm_addresses:
+        gone = vms.leave(world, vm, vm.handle(network.name), Pod(given.namespace, given.pod))
+        return Answer(0, facts={"network": config.name, "addresses": gone})
     released: list[int] = []
-    for handle in (network.handle(container), workload):
+    for handle in (network.handle(container), given.workload or container):
         with suppress(NotFound):
             released += releasing.by_handle(world, handle)
     return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, released))})
@@ -218,7 +156,7 @@ def _status(call: Call, config: Config, context: Context) -> Answer:  # noqa: AR
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
             for family in network.families:
-                requested = _resolve(world, network.pools[family], family)
+                requested = adding.resolve(world, network.pools[family], family)
                 pools.choose(known, Wanted(family, requested, WORKLOAD, {}), network.node, labels)
     except UnipamError as error:
         return failure(error, 50, f"no address can be served: {error.message}", config, dated=False)
