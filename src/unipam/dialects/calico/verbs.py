@@ -39,6 +39,9 @@ from unipam.model.errors import (
 PATIENCE = 90.0
 """Seconds that a call has (spec §5.3)."""
 
+HEARD = 4.5
+"""Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
+
 Act = Callable[[Call, Config, Network, World], Answer]
 
 
@@ -46,9 +49,9 @@ def _network(config: Config) -> Network:
     return calico.load(config.document)
 
 
-def _world(network: Network, context: Context) -> World:
+def _world(network: Network, context: Context, patience: float) -> World:
     """The cluster's datastore, for as long as a call may take. Raises BadConfig."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     datastore = connection.datastore(network.where)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
 
@@ -60,7 +63,7 @@ def _attended(act: Act) -> Verb:
     def verb(call: Call, config: Config, context: Context) -> Answer:
         network = _network(config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
-        world = _world(network, context)
+        world = _world(network, context, PATIENCE if call.last else HEARD)
         with _in_time(world):
             return act(call, config, network, world)
 
@@ -85,7 +88,7 @@ def _add(call: Call, config: Config, network: Network, world: World) -> Answer:
     addresses = adding.assign(task, world)
 
     def undo(own: Context) -> None:
-        adding.give_back(_world(network, own), task.handle, addresses)
+        adding.give_back(_world(network, own, PATIENCE), task.handle, addresses)
 
     given = _answered(config, printing.result(addresses), new=True)
     return given._replace(undo=undo) if addresses else given
@@ -147,12 +150,12 @@ def _gc(call: Call, config: Config, network: Network, world: World) -> Answer:  
     return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, gone))})
 
 
-def _status(call: Call, config: Config, context: Context) -> Answer:  # noqa: ARG001 (the shape of a verb)
+def _status(call: Call, config: Config, context: Context) -> Answer:
     """Whether an ADD could be served: the datastore answers, and there are pools for the node."""
     context.require_waiting("the datastore is asked")
     try:
         network = _network(config)
-        world = _world(network, context)
+        world = _world(network, context, PATIENCE if call.last else HEARD)
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
             for family in network.families:
