@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 from unipam.addr.prefix import Prefix, format_address, parse_address, parse_prefix
-from unipam.dialects.calico.datastore.api import Selection
+from unipam.dialects.calico.datastore.api import Item, Selection
 from unipam.dialects.calico.datastore.keys import (
     AffinityKey,
     BlockKey,
     ConfigKey,
     HandleKey,
+    Key,
     NodeKey,
     PoolKey,
     ReservationKey,
@@ -127,6 +128,10 @@ class Cluster:
                     counted = found.setdefault(handle, {})
                     counted[cidr] = counted.get(cidr, 0) + 1
         return found
+
+    def everything(self) -> list[Item]:
+        """Every item of every kind."""
+        return [item for kind in Key.__args__ for item in self._all(kind)]  # type: ignore[attr-defined]
 
     def _all(self, kind: Any) -> Any:
         return self.store.list(Selection(kind), time.monotonic() + 60).items

@@ -14,7 +14,7 @@ from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
-from unipam.model.errors import BadValue, Conflict, Exists, NotFound, Refused, Unanswered
+from unipam.model.errors import BadValue, Conflict, Exists, NotFound, Refused, SourceFailed, Unanswered
 
 
 class Count(NamedTuple):
@@ -67,13 +67,19 @@ def _write_in_turn(world: World, block: Stored[Block], count: Count) -> None:
 
 
 def add(world: World, count: Count) -> None:
-    """Count addresses before they are handed out. Raises Full, Conflict, SourceFailed."""
+    """Count addresses before they are handed out. Raises Full, Conflict, SourceFailed.
+
+    Where an answer is lost they are counted again: too much may be counted, but never too little.
+    """
     for _ in range(TRIES):
         try:
             _apply(world, _raised(world, count))
             return
         except (Conflict, Exists, NotFound):
             continue
+        except Unanswered as error:
+            if world.late():
+                raise SourceFailed(error.message, **error.facts) from error
     raise too_busy()
 
 
