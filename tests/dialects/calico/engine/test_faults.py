@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -31,10 +30,10 @@ WRITES = range(6)
 
 
 class Broken:
-    """Lets one write go wrong, and remembers whether it came to that. `late` says that time is over then."""
+    """Lets one write go wrong, and remembers whether it came to that."""
 
-    def __init__(self, number: int, kind: Fault, *, late: Callable[[], None] | None = None) -> None:
-        self.left, self.kind, self.late, self.met = number, kind, late, False
+    def __init__(self, number: int, kind: Fault) -> None:
+        self.left, self.kind, self.met = number, kind, False
 
     def __call__(self, call: object, about: object) -> Fault | None:
         if call != "write" or self.met:
@@ -43,8 +42,6 @@ class Broken:
         if self.left >= 0:
             return None
         self.met = True
-        if self.late:
-            self.late()
         return self.kind
 
 
@@ -89,17 +86,34 @@ def test_a_write_of_an_add_goes_wrong(cluster: Cluster, kind: Fault, number: int
     sweep(cluster, "h")
 
 
+class Slow(MemoryDatastore):
+    """Answers of it that are lost are waited for until time is over."""
+
+    passed = 0.0
+
+    def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
+        try:
+            return super().transact(writes, deadline)
+        except Unanswered:
+            self.passed += 120.0
+            raise
+
+
 @pytest.mark.parametrize("kind", ["lost", "unmade"])
 @pytest.mark.parametrize("number", WRITES)
+@pytest.mark.parametrize("first", [True, False], ids=["new block", "own block"])
 def test_time_is_over_when_an_answer_is_lost(
-    cluster: Cluster, kind: Fault, number: int, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, kind: Fault, number: int, first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call fails, and what it may have done is undone, with time of its own."""
+    slow, really = Slow(transactional=cluster.store.transactional), time.monotonic
+    cluster.store = slow
+    cluster.node("host-a")
     cluster.pool("v4", "10.0.0.0/24")
-    cluster.ask(1, "host-a", handle="before")
-    passed, really = [0.0], time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: really() + passed[0])
-    broken = Broken(number, kind, late=lambda: passed.append(passed.pop() + 2 * cluster.patience))
+    if not first:
+        cluster.ask(1, "host-a", handle="before")
+    monkeypatch.setattr(time, "monotonic", lambda: really() + slow.passed)
+    broken = Broken(number, kind)
     cluster.break_down(broken)
     assigned = cluster.ask(1, "host-a", handle="h", attributes={"pod": "p"})
     cluster.break_down(lambda _call, _about: None)
