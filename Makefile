@@ -50,7 +50,7 @@ COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-
 lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o deploy/requirements/build.lock
-	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
+	$(COMPILE) pyproject.toml --extra cri --extra calico -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
 
 clean: ## remove what the other targets made

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from unipam.clients.kubernetes.api import KubernetesApi
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
-from unipam.dialects.calico.datastore.resources import STORED
+from unipam.dialects.calico.datastore.resources import NATIVE, STORED
 
 CALICOCTL, CALICO_IPAM = (os.environ.get(name, "") for name in ("UNIPAM_CALICOCTL", "UNIPAM_CALICO_IPAM"))
 _WHY = (
@@ -83,12 +84,13 @@ class EtcdSite:
 
 
 class KubernetesSite:
-    """A site on the Kubernetes API."""
+    """A site on the Kubernetes API, in one of the groups that may hold Calico's resources."""
 
-    def __init__(self, directory: Path) -> None:
-        kubeconfig = str(kube_apiserver.shared(STORED).kubeconfig)
+    def __init__(self, directory: Path, group: str = STORED) -> None:
+        self._group = group
+        kubeconfig = str(kube_apiserver.shared(group).kubeconfig)
         self._api = KubernetesApi(kubeconfig)
-        kube_apiserver.empty(self._api, STORED)
+        kube_apiserver.empty(self._api, group)
         self.store: Datastore = KubernetesDatastore(KubernetesApi(kubeconfig))
         self.environment = {"DATASTORE_TYPE": "kubernetes", "KUBECONFIG": kubeconfig}
         self.network = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": kubeconfig}}
@@ -96,9 +98,9 @@ class KubernetesSite:
 
     def stored(self) -> dict[str, Any]:
         found = {}
-        for definition in definitions(STORED):
+        for definition in definitions(self._group):
             plural = definition["spec"]["names"]["plural"]
-            for item in self._api.get(f"/apis/{STORED}/{plural}", etcd.soon())["items"]:
+            for item in self._api.get(f"/apis/{self._group}/{plural}", etcd.soon())["items"]:
                 about = {name: value for name, value in item["metadata"].items() if name not in _VOLATILE}
                 found[f"{plural}/{about['name']}"] = {**item, "metadata": about}
         return found
@@ -107,12 +109,16 @@ class KubernetesSite:
         self._api.create("/api/v1/nodes", {"kind": "Node", "metadata": {"name": name}}, etcd.soon())
 
     def close(self) -> None:
-        kube_apiserver.empty(self._api, STORED)
+        kube_apiserver.empty(self._api, self._group)
         self._api.close()
         self.store.close()
 
 
-SITES = {"etcd": EtcdSite, "kubernetes": KubernetesSite}
+SITES: dict[str, Callable[[Path], Site]] = {
+    "etcd": EtcdSite,
+    "kubernetes": KubernetesSite,
+    "kubernetes-native": lambda directory: KubernetesSite(directory, NATIVE),
+}
 
 
 def resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
-from unipam.clients.protobuf import field
+from unipam.clients.protobuf import content, field, fields
 
 needs_etcd = pytest.mark.skipif(not shutil.which("etcd"), reason="needs the Debian package etcd-server")
 _STARTS_WITHIN = 30.0
@@ -49,6 +49,12 @@ class Member:
         ]  # fmt: skip
         with (self._directory / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader, as it says itself."""
+        said = dict(fields(call(self.endpoint, "/etcdserverpb.Maintenance/Status", b"")))
+        return dict(fields(content(said[1])))[2] == said.get(4)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -82,14 +88,19 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(size: int = 1, options: Sequence[str] = ()) -> Iterator[Cluster]:
+def cluster(
+    size: int = 1,
+    options: Sequence[str] = (),
+    scheme: str = "http",
+    settings: Callable[[Cluster], Settings] | None = None,
+) -> Iterator[Cluster]:
     """A cluster of one's own. Skips where there is no etcd."""
     if not shutil.which("etcd"):
         pytest.skip("needs the Debian package etcd-server")
     directory = Path(tempfile.mkdtemp(prefix="unipam-etcd-"))
-    made = Cluster(directory, size, options)
+    made = Cluster(directory, size, options, scheme)
     try:
-        made.start()
+        made.start(settings(made) if settings else None)
         yield made
     finally:
         made.stop()
@@ -108,8 +119,14 @@ def empty(etcd: Etcd) -> None:
 
 def compact(endpoint: str, revision: int) -> None:
     """Forget what was before a revision."""
+    call(endpoint, "/etcdserverpb.KV/Compact", field(1, revision))
+
+
+def call(endpoint: str, method: str, request: bytes) -> bytes:
+    """A call of one member, encoded."""
     with grpc.insecure_channel(endpoint.removeprefix("http://")) as channel:
-        channel.unary_unary("/etcdserverpb.KV/Compact")(field(1, revision), timeout=10)
+        answer: bytes = channel.unary_unary(method)(request, timeout=10)
+        return answer
 
 
 def free_ports(count: int) -> list[int]:

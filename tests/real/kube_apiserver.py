@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.real import etcd
 from tests.real.calico_crds import ANY, definitions
 
@@ -47,7 +49,7 @@ class ApiServer:
         self.process: subprocess.Popen[bytes] | None = None
         (directory / "tokens").write_text(f'{_TOKEN},tester,1,"system:masters"\n')
         self._key = directory / "service-account.key"
-        subprocess.run(["openssl", "genrsa", "-out", str(self._key), "2048"], check=True, capture_output=True)
+        self._key.write_bytes(_private_key())
         write_kubeconfig(self.kubeconfig, self.port, directory / "certs" / "apiserver.crt", _TOKEN)
 
     def start(self) -> None:
@@ -94,6 +96,12 @@ class ApiServer:
 
     def _log(self) -> str:
         return (self.directory / "apiserver.log").read_text()[-4000:]
+
+
+def _private_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def write_kubeconfig(path: Path, port: int, authority: Path, token: str) -> None:

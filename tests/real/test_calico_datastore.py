@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,9 @@ def test_the_original_allocates_from_a_block_of_unipam_s_and_releases_its_lease(
 
 def test_pools_and_the_lock_of_the_datastore_are_calicoctl_s(site: Site, tmp_path: Path) -> None:
     pool = site.store.get(PoolKey("default-ipv4-ippool"), soon())
+    shown = json.loads(calicoctl(site, "get", "ippool", "default-ipv4-ippool", "-o", "json"))
+    shown["metadata"] = {name: value for name, value in shown["metadata"].items() if name in pool.document["metadata"]}
+    assert pool.document == shown
     pool.document["spec"]["disabled"] = True
     site.store.update(pool, soon())
     listed = calicoctl(site, "get", "ippool", "default-ipv4-ippool", "-o", "wide")

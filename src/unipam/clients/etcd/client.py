@@ -35,8 +35,8 @@ class Etcd:
 
     def watch(self, key: bytes, end: bytes, after: int, deadline: float) -> Inbox[Told]:
         """What happens to a range after a revision. Raises SourceFailed; reading it raises SourceFailed and Expired."""
-        call = self._members.watch(messages.watch(key, end, after), deadline)
-        return Inbox(told(call, after, self.name), call.cancel, self._members.ended)
+        call, ended = self._members.watch(messages.watch(key, end, after), deadline)
+        return Inbox(told(call, after, self.name), call.cancel, ended)
 
     def close(self) -> None:
         """Let go of every connection."""

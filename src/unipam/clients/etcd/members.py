@@ -17,6 +17,8 @@ from unipam.clients.etcd.settings import Settings, Tls, addresses
 from unipam.model.errors import BadValue, SourceFailed, Unanswered, UnipamError
 
 _Answer = TypeVar("_Answer")
+Ended = Callable[[Exception | None], Exception]
+"""What to say of a stream that ended, with an error or just so."""
 
 _RANGE, _TXN, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn", "/etcdserverpb.Watch/Watch"
 _AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
@@ -72,16 +74,19 @@ class Members:
         """The answer to a TxnRequest. Raises Unanswered when it may have been done, SourceFailed when it was not."""
         return self._ask(lambda member, timeout: self._write(member, request, timeout), deadline)
 
-    def watch(self, request: bytes, deadline: float) -> Any:
-        """A call that is an iterator of encoded WatchResponses, and can be cancelled. Raises SourceFailed."""
+    def watch(self, request: bytes, deadline: float) -> tuple[Any, Ended]:
+        """A call that is an iterator of encoded WatchResponses and can be cancelled, and what to say when it has ended.
 
-        def begin(member: Member, timeout: float) -> Any:
+        Raises SourceFailed.
+        """
+
+        def begin(member: Member, timeout: float) -> tuple[Any, Ended]:
             self._prove(member, timeout)
             requests = _Open(request)
             metadata = (*self._metadata(member, timeout), ("hasleader", "true"))  # else a member cut off says nothing
             call = member.channel.stream_stream(_WATCH)(requests, metadata=metadata)
             call.add_callback(requests.close)
-            return call
+            return call, lambda error: self._ended(member, error)
 
         return self._ask(begin, deadline)
 
@@ -90,16 +95,19 @@ class Members:
         for member in self._members:
             member.channel.close()
 
-    def failed(self, error: Any) -> SourceFailed:
+    def _failed(self, error: Any) -> SourceFailed:
         """What to say of a call that ended with this grpc.RpcError."""
         return SourceFailed(f"{self.name}: {error.code().name}, {error.details()}", source=self.name)
 
-    def ended(self, error: Exception | None) -> Exception:
-        """What to say of a watch that ended, with this error or just so."""
+    def _ended(self, member: Member, error: Exception | None) -> Exception:
+        """What to say of a watch that ended, with this error or just so; the next one begins at another member."""
         import grpc
 
-        if isinstance(error, grpc.RpcError):
-            return self.failed(error)
+        try:
+            if isinstance(error, grpc.RpcError):
+                return self._leave(member, error)
+        except UnipamError as final:
+            return final
         if isinstance(error, UnipamError):
             return error
         return SourceFailed(f"{self.name}: the watch ended ({error or 'without a reason'})", source=self.name)
@@ -116,22 +124,22 @@ class Members:
                 try:
                     return attempt(member, left if len(self._members) == 1 else min(left, patience))
                 except grpc.RpcError as error:
-                    problem = self._leave(member, turn, error)
+                    problem = self._leave(member, error)
             patience *= 2
             time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 
-    def _leave(self, member: Member, turn: int, error: Any) -> SourceFailed:
+    def _leave(self, member: Member, error: Any) -> SourceFailed:
         """Begin with the next member from now on; what to say if none answers. Raises where none would do better."""
         if any(words in error.details() for words in _TOO_LARGE):
             raise BadValue(f"{self.name}: {error.details()} (its --max-request-bytes)", field="document") from error
         if error.code().name in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION"}:
-            raise self.failed(error) from error
+            raise self._failed(error) from error
         if "invalid auth token" in error.details():
             self._token = ""
         else:
             member.proven = False
-            self._first = (turn + 1) % len(self._members)
-        return self.failed(error)
+            self._first = (self._members.index(member) + 1) % len(self._members)
+        return self._failed(error)
 
     def _send(self, member: Member, method: str, request: bytes, timeout: float) -> bytes:
         return member.call(method, request, timeout, self._metadata(member, timeout))
@@ -147,8 +155,8 @@ class Members:
         except grpc.RpcError as error:
             if _surely_unsent(error):
                 raise
-            self._leave(member, self._members.index(member), error)
-            raise Unanswered(f"{self.failed(error)}: it may have been written", source=self.name) from error
+            self._leave(member, error)
+            raise Unanswered(f"{self._failed(error)}: it may have been written", source=self.name) from error
 
     def _prove(self, member: Member, timeout: float) -> None:
         if not member.proven:

@@ -6,12 +6,10 @@ import base64
 import binascii
 import os
 import ssl
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from unipam.clients.kubernetes import plugin
 from unipam.model.errors import BadValue
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -35,8 +33,9 @@ def read(kubeconfig: str = "") -> Access:
     return _from_file(Path(kubeconfig)) if kubeconfig else in_cluster()
 
 
-def in_cluster(account: str = SERVICE_ACCOUNT) -> Access:
+def in_cluster() -> Access:
     """The access that every pod has. Raises BadValue outside of one."""
+    account = SERVICE_ACCOUNT
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise _bad(account, "this is no pod (KUBERNETES_SERVICE_HOST is not set), and no kubeconfig is named")
@@ -58,9 +57,15 @@ def _from_file(path: Path) -> Access:
         server = urlsplit(cluster["server"])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise _bad(path, f"it is no kubeconfig ({type(error).__name__}: {error})") from error
-    shown = plugin.run(user["exec"], path) if "exec" in user else user
+    shown = _of_plugin(user["exec"], path) if "exec" in user else user
     tls = _context(cluster, shown, path.parent) if server.scheme == "https" else None
     return Access(server, tls, _token(shown, path.parent), f"{server.netloc} ({path})")
+
+
+def _of_plugin(described: dict[str, Any], path: Path) -> dict[str, Any]:
+    from unipam.clients.kubernetes import plugin
+
+    return plugin.run(described, path)
 
 
 def _entry(document: dict[str, Any], several: str, one: str, name: str) -> dict[str, Any]:
@@ -91,6 +96,8 @@ def _context(cluster: dict[str, Any], user: dict[str, Any], beside: Path) -> ssl
 def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Load a client's certificate, which the library takes from a file only."""
     if certificate:
+        import tempfile
+
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
             file.write(f"{certificate}\n{key}")
             file.flush()

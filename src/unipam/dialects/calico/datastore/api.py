@@ -38,7 +38,10 @@ class Item(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """All objects of a kind of key; of affinities also only those of an owner, or of a kind of owner."""
+    """All objects of a kind of key; of affinities also only those of a `host`, or of a kind of `owner` (`keys.HOST`).
+
+    Of nodes, `host` is the name of one.
+    """
 
     kind: type[Key]
     host: str = ""

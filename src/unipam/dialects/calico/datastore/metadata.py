@@ -6,7 +6,6 @@ The metadata of the resource of projectcalico.org/v3 stands in an annotation of 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -45,11 +44,15 @@ def show(stored: Metadata) -> Metadata:
 
 
 def show_uid(stored: str) -> str:
-    """The uid that users see: every byte's bits in reverse, but for the two that tell a UUID's version and variant."""
-    given = UUID(stored).bytes
+    """The uid that users see: the bits of every byte in reverse, but for the bytes of a UUID's version and variant.
+
+    Raises ValueError.
+    """
+    given = bytes.fromhex(stored.replace("-", ""))
     turned = bytearray(_REVERSED[byte] for byte in given)
     turned[6], turned[8] = given[6], given[8]
-    return str(UUID(bytes=bytes(turned)))
+    digits = turned.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _ours(of: dict[str, str]) -> dict[str, str]:

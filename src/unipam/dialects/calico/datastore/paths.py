@@ -74,6 +74,8 @@ def span(selection: Selection) -> tuple[bytes, bytes]:
     """
     if selection.kind in {ConfigKey, ClusterKey}:
         return _PREFIXES[selection.kind].encode(), b""
+    if selection.kind is NodeKey and selection.host:
+        return path(NodeKey(selection.host)).encode(), b""
     if selection.kind is not AffinityKey:
         return _all_below(_PREFIXES[selection.kind])
     owners = (selection.owner,) if selection.owner else (HOST, VIRTUAL)
@@ -87,9 +89,9 @@ def selected(found: Key | None, selection: Selection) -> bool:
     """Whether a key belongs to a selection."""
     if not isinstance(found, selection.kind):
         return False
-    if not isinstance(found, AffinityKey):
-        return True
-    return selection.host in {"", found.host} and selection.owner in {"", found.kind}
+    if isinstance(found, AffinityKey):
+        return selection.host in {"", found.host} and selection.owner in {"", found.kind}
+    return not isinstance(found, NodeKey) or selection.host in {"", found.name}
 
 
 def _family(cidr: str) -> str:
