@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from tests.dialects.calico.captures import Captured, calls, changes, compared, c
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
-from unipam.dialects.calico import connection, verbs
+from unipam.dialects.calico import config, connection, verbs
 from unipam.dialects.calico.config import Where
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
@@ -52,7 +51,7 @@ def ask(call: Captured, store: Datastore, monkeypatch: pytest.MonkeyPatch) -> An
     if call.stdin and call.stdin != "{" and call.stdin.get("kubernetes"):
         monkeypatch.setattr(connection, "kubernetes", kubernetes)
     monkeypatch.setattr(connection, "datastore", connect)
-    monkeypatch.setattr(socket, "gethostname", lambda: "vm")  # what the machine of the captures was called
+    monkeypatch.setattr(config, "hostname", lambda: "vm")  # what the machine of the captures was called
     asked = Call("calico-ipam", call.environment, call.input)
     return registry.answer(asked, Context(Ledgers(), clock=lambda: call.at / 1e9))
 

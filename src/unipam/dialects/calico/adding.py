@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_interface
-from unipam.dialects.calico import arguments, connection, printing, vms
+from unipam.dialects.calico import arguments, connection, printing
 from unipam.dialects.calico.arguments import Arguments
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents import node
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.documents.times import go_text
-from unipam.dialects.calico.engine import explicit, releasing
+from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
 
+if TYPE_CHECKING:
+    from unipam.dialects.calico import vms
+
 Addresses = list[tuple[int, Prefix]]
+
+_LAUNCHER = "virt-launcher-"
+"""What the pods of KubeVirt's VMs are called."""
 
 
 class Task(NamedTuple):
@@ -46,15 +51,14 @@ def prepare(network: Network, container: str, text: str, world: World) -> tuple[
     if vm is None:
         return Task(network, given, network.handle(container), attributes), []
     task = Task(network, given, vm.handle(network.name), attributes | vm.attributes(), 1, bool(vm.migration))
+    from unipam.dialects.calico import vms
+
     return task, vms.take(world, vm, task.handle, task.attributes)
 
 
 def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
-    """The VM whose addresses the pod is to have. Raises Missing, Mismatch, Refused, BadConfig."""
-    try:
-        vm = vm_of(network, given, world)
-    except vms.PodGone:
-        raise Missing("failed to get VMI info: pod not found", pod=given.pod) from None
+    """The VM whose addresses the pod is to have. Raises NotFound, Missing, Mismatch, Refused, BadConfig."""
+    vm = vm_of(network, given, world)
     if vm is None or world.configuration().keeps_vm_addresses:
         return vm
     if vm.migration:
@@ -64,7 +68,14 @@ def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
 
 
 def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
-    """The VM that the pod of a call runs, if any. Raises PodGone, Missing, Mismatch, BadConfig."""
+    """The VM that the pod of a call runs, if any.
+
+    Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
+    """
+    if not given.pod.startswith(_LAUNCHER):
+        return None
+    from unipam.dialects.calico import vms
+
     try:
         return vms.of_pod(_asker(network, world), given.namespace, given.pod)
     except (Missing, Mismatch, BadConfig) as error:
@@ -80,6 +91,8 @@ def assign(task: Task, world: World) -> Addresses:
     address = task.given.address
     if address is None:
         return _any(task, world)
+    from unipam.dialects.calico.engine import explicit
+
     node, attributes = task.network.node, task.attributes
     explicit.assign(world, explicit.Wanted(address, node, task.handle, attributes, WORKLOAD, most=task.most))
     return [(address, printing.alone(address))]
@@ -139,7 +152,7 @@ def _namespace(network: Network, given: Arguments, world: World) -> dict[str, st
         return {}
     namespace = given.namespace or "default"
     try:
-        found = connection.kubernetes(network.where, f"/api/v1/namespaces/{quote(namespace, safe='')}", world.deadline)
+        found = connection.kubernetes(network.where, connection.namespace_path(namespace), world.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
     return node.labels(found)

@@ -5,7 +5,7 @@ Keys that only the outer plugin looks at are read for their types, and left.
 
 from __future__ import annotations
 
-import socket
+import os
 from typing import Any, NamedTuple
 
 from unipam.golang.decoding import Anything, Flag, ListOf, Struct, Text, Whole, read
@@ -123,7 +123,12 @@ def _node(net: dict[str, Any]) -> str:
             found = file.read()
     except (OSError, UnicodeDecodeError):
         found = ""
-    return found or net.get("hostname") or socket.gethostname().strip().lower()
+    return found or net.get("hostname") or hostname()
+
+
+def hostname() -> str:
+    """What the machine is called, in small letters."""
+    return os.uname().nodename.strip().lower()
 
 
 def _where(net: dict[str, Any], kubernetes: dict[str, Any]) -> Where:

@@ -54,3 +54,10 @@ def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
         return dict(_api(where.kubeconfig).get(path, deadline))
     except Refusal as error:
         raise (NotFound if error.status == 404 else Missing)(str(error), path=path) from error
+
+
+def namespace_path(name: str) -> str:
+    """The path of a namespace in the Kubernetes API."""
+    from urllib.parse import quote
+
+    return f"/api/v1/namespaces/{quote(name, safe='')}"

@@ -18,7 +18,7 @@ from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, Verb, failure
 from unipam.cni.protocol import Config
 from unipam.cni.result import Result
-from unipam.dialects.calico import adding, arguments, connection, printing, vms
+from unipam.dialects.calico import adding, arguments, connection, printing
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents.pool import WORKLOAD
@@ -26,7 +26,6 @@ from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
-from unipam.dialects.calico.rules.owners import Pod
 from unipam.dialects.calico.rules.pools import Wanted
 from unipam.model.errors import (
     Mismatch,
@@ -105,9 +104,12 @@ def _del(call: Call, config: Config, network: Network, world: World) -> Answer:
     given = arguments.pod_of(call.env.get("CNI_ARGS", ""))
     try:
         vm = adding.vm_of(network, given, world)
-    except vms.PodGone:  # whatever else its VM has is not this call's
+    except NotFound:  # the pod is gone: whatever its VM has is not this call's
         return Answer(0, facts={"network": config.name, "addresses": []})
     if vm is not None and world.configuration().keeps_vm_addresses:
+        from unipam.dialects.calico import vms
+        from unipam.dialects.calico.rules.owners import Pod
+
         gone = vms.leave(world, vm, vm.handle(network.name), Pod(given.namespace, given.pod))
         return Answer(0, facts={"network": config.name, "addresses": gone})
     released: list[int] = []

@@ -18,7 +18,6 @@ from unipam.dialects.calico.rules import names, owners
 from unipam.dialects.calico.rules.owners import Owners, Pod
 from unipam.model.errors import Mismatch, Missing, NotFound
 
-LAUNCHER = "virt-launcher-"
 _GROUP = "kubevirt.io/v1"
 _MIGRATION = "kubevirt.io/migrationJobUID"
 """The label of a pod to which a VM is about to move."""
@@ -50,18 +49,12 @@ class Vm(NamedTuple):
         return {name: value for name, value in found.items() if value}
 
 
-class PodGone(Exception):
-    """The pod is not there any more. Users never see it."""
-
-
 def of_pod(get: Get, namespace: str, pod: str) -> Vm | None:
-    """The VM that a pod runs, if any. Raises PodGone, Missing, Mismatch."""
-    if not pod.startswith(LAUNCHER):
-        return None
+    """The VM that a pod runs, if any. Raises NotFound when the pod is gone, Missing, Mismatch."""
     try:
         found = get(f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}")
     except NotFound:
-        raise PodGone from None
+        raise NotFound("pod not found", pod=pod) from None
     reference = _owner(found, "VirtualMachineInstance", controller=True)
     if reference is None:
         return None

@@ -7,7 +7,6 @@ values of a fixed state are mixed with a Lehmer generator's. That state is the o
 
 from __future__ import annotations
 
-import base64
 import functools
 import struct
 
@@ -61,6 +60,8 @@ def _seeded(seed: int) -> list[int]:
 
 @functools.cache
 def _state() -> tuple[int, ...]:
+    import base64  # only whoever claims a block needs it
+
     return struct.unpack(f">{_LENGTH}Q", base64.b85decode(_STATE))
 
 
