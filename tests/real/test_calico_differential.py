@@ -17,7 +17,6 @@ from tests.real.calico_original import CALICO_IPAM, SITES, Site, brought, calico
 from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
-from unipam.dialects.calico import config as calico
 from unipam.dialects.calico import connection
 from unipam.ledger.open import Ledgers
 
@@ -154,11 +153,8 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
 
 def _close(made: list[Site]) -> None:
     """Close a site, and what ours has open to it."""
+    connection.close()
     for site in made:
-        document = {"nodename": "n", **site.network}
-        connection.datastore(calico.load(document).where).close()
-        connection.datastore.cache_clear()
-        connection._api.cache_clear()
         site.close()
     made.clear()
 

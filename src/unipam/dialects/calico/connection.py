@@ -6,6 +6,7 @@ A client library is imported with the first connection of its kind, since a cold
 from __future__ import annotations
 
 import functools
+import threading
 from typing import TYPE_CHECKING, Any
 
 from unipam.dialects.calico.config import ETCD, Where
@@ -16,10 +17,33 @@ if TYPE_CHECKING:
     from unipam.dialects.calico.datastore.api import Datastore
 
 
-@functools.lru_cache(maxsize=16)
+_lock = threading.RLock()
+"""Calls that come at once share what the first of them opens."""
+
+
 def datastore(where: Where) -> Datastore:
     """The datastore there. Raises BadValue or BadConfig for one that cannot be there; nothing is asked of it yet."""
-    return _etcd(where) if where.kind == ETCD else _kubernetes(where)
+    with _lock:
+        return _datastore(where)
+
+
+def close() -> None:
+    """Let go of every connection."""
+    with _lock:
+        for each in _opened:
+            each.close()
+        _opened.clear()
+        _datastore.cache_clear()
+        _api.cache_clear()
+
+
+_opened: list[Datastore | KubernetesApi] = []
+
+
+@functools.cache
+def _datastore(where: Where) -> Datastore:
+    _opened.append(found := _etcd(where) if where.kind == ETCD else _kubernetes(where))
+    return found
 
 
 def _etcd(where: Where) -> Datastore:
@@ -36,11 +60,12 @@ def _kubernetes(where: Where) -> Datastore:
     return KubernetesDatastore(_api(where.kubeconfig), where.api_group)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.cache
 def _api(kubeconfig: str) -> KubernetesApi:
     from unipam.clients.kubernetes.api import KubernetesApi
 
-    return KubernetesApi(kubeconfig)
+    _opened.append(found := KubernetesApi(kubeconfig))
+    return found
 
 
 def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
@@ -50,8 +75,10 @@ def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
     if not where.kubeconfig:
         why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable"
         raise BadConfig(f"invalid configuration: {why}")
+    with _lock:
+        api = _api(where.kubeconfig)
     try:
-        return dict(_api(where.kubeconfig).get(path, deadline))
+        return dict(api.get(path, deadline))
     except Refusal as error:
         raise (NotFound if error.status == 404 else Missing)(str(error), path=path) from error
 
