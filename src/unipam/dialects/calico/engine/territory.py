@@ -32,6 +32,7 @@ class Territory:
         self._world, self._settings, self._owner, self._reserved = world, settings, own, reserved
         self._known: dict[Prefix, Stored[Block] | None] | None = None
         self._avoided: dict[Prefix, None] = {}
+        self._by_length: dict[int, RangeSet] | None = None
 
     def avoid(self, prefix: Prefix) -> None:
         """Take a place as taken: what is there cannot be read."""
@@ -39,7 +40,7 @@ class Territory:
 
     def forget(self) -> None:
         """Look again next time."""
-        self._known = None
+        self._known = self._by_length = None
 
     def find(self, pools: Sequence[Pool]) -> Prefix:
         """Where no block is; else one of the owner's with room; else one that its owner was made to give up.
@@ -48,12 +49,11 @@ class Territory:
         """
         known, deserted = self._blocks(), []
         for pool in pools:
-            misfits = RangeSet((p.first, p.last) for p in known if p.length != pool.block_length)
             for prefix in walk(pool, self._owner.host, self._reserved, self._world.clock()):
                 if prefix not in known:
-                    if misfits.overlaps(prefix.first, prefix.last):
-                        continue  # a block of another size is there, from before the pool was made anew
-                    return prefix
+                    if not self._overlaps_another_size(prefix):
+                        return prefix
+                    continue
                 block = self._with_room(prefix)
                 if block is not None and block.affinity == str(self._owner):
                     return prefix
@@ -74,6 +74,18 @@ class Territory:
                 if stored is not None:
                     releasing.tidy(stored.value, self._world.clock(), self._settings.cooldown)
         return self._known
+
+    def _overlaps_another_size(self, prefix: Prefix) -> bool:
+        """Whether blocks lie there from before the pool was made anew: one over them would lease twice."""
+        if self._by_length is None:
+            self._by_length = {}
+            for known in self._blocks():
+                self._by_length.setdefault(known.length, RangeSet()).add(known.first, known.last)
+        return any(
+            there.overlaps(prefix.first, prefix.last)
+            for length, there in self._by_length.items()
+            if length != prefix.length
+        )
 
     def _with_room(self, prefix: Prefix) -> Block | None:
         stored = self._blocks()[prefix]
