@@ -84,12 +84,13 @@ def test_a_reader_is_let_go_when_it_is_closed(source: Source, inbox: Inbox[int])
 
 
 def test_a_full_inbox_can_be_closed(source: Source) -> None:
+    before = set(threading.enumerate())
     made = Inbox(iter(source), source.stop, ended)
     for number in range(1000):
         source.items.put(number)
     made.close()
     assert made.take(time.monotonic() + 60) == []
     deadline = time.monotonic() + 20
-    while any(thread.name == "inbox" for thread in threading.enumerate()):
+    while any(thread.name == "inbox" for thread in set(threading.enumerate()) - before):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -265,7 +265,7 @@ def test_certificates_are_files_or_stand_in_the_kubeconfig(tmp_path: Path, embed
             contextlib.closing(KubernetesApi(str(path))) as api,
             pytest.raises(SourceFailed, match="CERTIFICATE_VERIFY_FAILED"),
         ):
-            api.get("/x", soon(0.2))
+            api.get("/x", soon())
 
 
 # Watches -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import msgspec
 
 from unipam.clients.inbox import Inbox
 from unipam.clients.kubernetes import access
-from unipam.clients.kubernetes.connection import Answer, Connections, Stream, Unsent
+from unipam.clients.kubernetes.connection import Answer, Connections, Stream, Unsent, Untrusted
 from unipam.model.errors import Expired, SourceFailed, Unanswered, UnipamError
 
 Object = dict[str, Any]
@@ -88,6 +88,8 @@ class KubernetesApi:
             connections = self._connections
             try:
                 answer = connections.ask(method, target, encoded, media, deadline)
+            except Untrusted as error:
+                raise SourceFailed(f"{self.name}: {error}", source=self.name) from error
             except Unsent as error:
                 problem = str(error)
             except (OSError, http.client.HTTPException) as error:

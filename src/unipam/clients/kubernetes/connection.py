@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,10 +17,16 @@ from unipam.clients.kubernetes.access import Access
 _CHUNK = 1 << 16
 _KEPT = 16
 """Idle connections at the most."""
+_LEAST = 0.001
+"""Seconds to wait for a socket at the least: none at all would mean not to wait, which is something else."""
 
 
 class Unsent(Exception):
     """Nothing of the request has reached the server."""
+
+
+class Untrusted(Unsent):
+    """The server is not the one that the access names: its certificate says so, and will say so again."""
 
 
 class Answer(NamedTuple):
@@ -75,14 +82,16 @@ class Connections:
         return f"{self._access.server.path.rstrip('/')}{target}"
 
     def _take(self, deadline: float) -> http.client.HTTPConnection:
-        """One that is kept and that the server has not closed, or a new one."""
+        """One that is kept and that the server has not closed, or a new one. Raises Unsent."""
+        if time.monotonic() >= deadline:
+            raise Unsent("the deadline has passed")
         while True:
             try:
                 kept = self._idle.pop()
             except IndexError:
                 return self._open(deadline)
             if not select.select([kept.sock], [], [], 0)[0]:
-                kept.sock.settimeout(_left(deadline))
+                kept.sock.settimeout(max(_LEAST, deadline - time.monotonic()))
                 return kept
             kept.close()
 
@@ -99,7 +108,8 @@ class Connections:
             made.connect()
         except (OSError, ValueError) as error:
             made.close()
-            raise Unsent(str(error) or type(error).__name__) from error
+            kind = Untrusted if isinstance(error, ssl.SSLCertVerificationError) else Unsent
+            raise kind(str(error) or type(error).__name__) from error
         _keep_alive(made.sock)
         return made
 

@@ -133,6 +133,17 @@ def test_a_watch_that_ends_in_good_order_is_gone_on_with(server: FakeApiServer, 
     assert watch.next(soon()) == ()
 
 
+def test_a_watch_is_gone_on_with_when_there_is_time(server: FakeApiServer, store: KubernetesDatastore) -> None:
+    made = stored(BlockKey("10.0.0.0/30"), block(), "9")
+    server.answers += [Say(200, []), Say(200, [{"type": "ADDED", "object": made}])]
+    watch = store.watch(Selection(BlockKey), "8", soon())
+    for _ in range(50):  # the end of the first watch is seen in one of these
+        assert watch.next(time.monotonic()) == ()
+        time.sleep(0.01)
+    assert [event.item.revision for event in watch.next(soon())] == ["9"]
+    watch.close()
+
+
 def test_a_watch_whose_history_is_gone_meanwhile_says_so(server: FakeApiServer, store: KubernetesDatastore) -> None:
     server.answers += [Say(200, []), status(410, "Expired", "too old resource version")]
     watch = store.watch(Selection(BlockKey), "8", soon())

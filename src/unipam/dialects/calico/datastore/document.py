@@ -6,8 +6,9 @@ import msgspec
 
 from unipam.dialects.calico.datastore.api import Document
 
-_ESCAPED = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
-"""What Go's encoding/json writes as numbers, lest it be taken for HTML. In JSON these stand within texts only."""
+_ESCAPED = tuple((text.encode(), f"\\u{ord(text):04x}".encode()) for text in "<>&\u2028\u2029")
+"""What Go's encoding/json writes as numbers, lest it be taken for HTML or end a line of JavaScript. In JSON these stand
+within texts only."""
 
 
 def encode(document: Document) -> bytes:

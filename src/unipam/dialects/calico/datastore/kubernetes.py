@@ -196,17 +196,12 @@ class KubernetesWatch:
     ) -> None:
         self._api, self._objects, self._selection, self.revision = api, objects, selection, revision
         self._closed = False
-        self._inbox = self._begin(deadline)
+        self._inbox: Inbox[Document] | None = self._begin(deadline)
 
     def next(self, deadline: float) -> tuple[Event, ...]:
         """See `api.Watch.next`."""
         while not self._closed:
-            try:
-                taken = self._inbox.take(deadline)
-            except WatchEnded:
-                self._inbox = self._begin(deadline)
-                continue
-            if events := tuple(event for each in taken if (event := self._event(each))):
+            if events := tuple(event for each in self._take(deadline) if (event := self._event(each))):
                 return events
             if time.monotonic() >= deadline:
                 break
@@ -215,7 +210,23 @@ class KubernetesWatch:
     def close(self) -> None:
         """See `api.Watch.close`."""
         self._closed = True
-        self._inbox.close()
+        if (inbox := self._inbox) is not None:
+            inbox.close()
+
+    def _take(self, deadline: float) -> Sequence[Document]:
+        """What has come; nothing where time was too short to begin another watch after one that has ended."""
+        try:
+            if self._inbox is None:
+                self._inbox = self._begin(deadline)
+            return self._inbox.take(deadline)
+        except WatchEnded:
+            self._inbox = None
+        except Expired:
+            raise
+        except SourceFailed:
+            if self._inbox is not None or time.monotonic() < deadline:
+                raise
+        return ()
 
     def _begin(self, deadline: float) -> Inbox[Document]:
         path, query = self._objects.collection(self._selection.kind), selectors(self._selection)[0]

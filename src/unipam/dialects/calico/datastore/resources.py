@@ -133,6 +133,8 @@ def selectors(selection: Selection) -> tuple[dict[str, str], ...]:
     """
     if selection.kind is NodeKey and selection.host:
         return ({"fieldSelector": f"metadata.name={selection.host}"},)
+    if selection.kind in {ConfigKey, ClusterKey}:
+        return ({"fieldSelector": "metadata.name=default"},)
     if selection.kind is not AffinityKey:
         return ({},)
     labels = [f"{names.HOSTNAME_HASH}={names.hostname_hash(selection.host)}"] if selection.host else []
