@@ -108,7 +108,7 @@ def load(document: object) -> Network:
         _node(net),
         _where(net, kubernetes),
         wanted,
-        {4: tuple(ipam.get("ipv4_pools") or ()), 6: tuple(ipam.get("ipv6_pools") or ())},
+        {family: tuple(each or "" for each in ipam.get(f"ipv{family}_pools") or ()) for family in (4, 6)},
         1 if net.get("windows_use_single_network") else 0,
         bool(kubernetes.get("kubeconfig")) or policy.get("type") == "k8s",
     )

@@ -151,12 +151,21 @@ def _check(block: Block, of: str) -> None:
     size = block.prefix.size
     if len(block.allocations) != size:
         raise broken(of, f"it has {size} addresses and {len(block.allocations)} allocations", "allocations")
-    if not all(isinstance(attribute, dict) for attribute in block.attributes):
-        raise broken(of, "an attribute is no object", "attributes")
+    if not all(map(_is_attribute, block.attributes)):
+        raise broken(of, "an attribute is none, or has a field of another type", "attributes")
     for ordinal, index in enumerate(block.allocations):
         if index is not None and (type(index) is not int or not 0 <= index < len(block.attributes)):
             raise broken(of, f"allocation {ordinal} indexes a nonexistent attribute {index}", "allocations")
     _check_unallocated(block, of)
+
+
+def _is_attribute(found: object) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(found.get(name), kind) for name, kind in _ATTRIBUTE.items() if found.get(name) is not None
+    )
+
+
+_ATTRIBUTE: dict[str, type] = {"handle_id": str, "secondary": dict, "alternateOwnerAttrs": dict, "releasedAt": str}
 
 
 def _check_unallocated(block: Block, of: str) -> None:

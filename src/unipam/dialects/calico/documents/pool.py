@@ -63,6 +63,8 @@ def read(document: dict[str, Any]) -> Pool:
     spec = field(document, "spec", dict, {}, of)
     prefix = _prefix(spec, of)
     uses = tuple(field(spec, "allowedUses", list, [], of)) or (WORKLOAD, TUNNEL)
+    if not all(isinstance(use, str) for use in uses):
+        raise broken(of, "its allowedUses are not all text", "allowedUses")
     return Pool(
         name,
         prefix,
