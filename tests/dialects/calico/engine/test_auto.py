@@ -284,6 +284,17 @@ def test_a_block_broken_by_hand_spoils_nothing_else(cluster: Cluster) -> None:
     assert first not in {prefix for _, prefix in found}
 
 
+def test_a_pool_broken_by_hand_spoils_nothing_else(cluster: Cluster) -> None:
+    """It is named where it is missed."""
+    cluster.pool("a", "10.0.0.1/24")
+    missed = cluster.ask(1, "host-a").error
+    assert missed is not None
+    assert str(missed) == "cannot find a qualified ippool"
+    assert str(missed.facts["details"]).startswith("pool a is broken: invalid prefix 10.0.0.1/24: host bits are set")
+    cluster.pool("b", "10.0.1.0/24")
+    assert len(cluster.ask(1, "host-a").addresses) == 1
+
+
 def test_blocks_of_pools_that_are_not_for_the_node_any_more_are_given_up(cluster: Cluster) -> None:
     cluster.pool("a", "10.0.0.0/24")
     cluster.ask(1, "host-a", handle="h")

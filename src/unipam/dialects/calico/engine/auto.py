@@ -27,6 +27,7 @@ from unipam.model.errors import (
     Conflict,
     Exhausted,
     Mismatch,
+    Missing,
     NotFound,
     Refused,
     Stale,
@@ -154,7 +155,11 @@ class _Search:
         known = self.world.pools()
         request = self.request
         wanted = Wanted(request.family, request.pools, request.use, request.namespace, request.reserve)
-        chosen = pools.choose(known, wanted, request.host, labels)
+        try:
+            chosen = pools.choose(known, wanted, request.host, labels)
+        except (Exhausted, Missing) as error:
+            error.facts["details"] = self.world.complaints()
+            raise
         claims = self.world.affinities(self.owner, request.family)
         affine = {prefix: claim for prefix, claim in claims.items() if pools.find(chosen.usable, prefix.first)}
         for prefix in claims:

@@ -110,6 +110,17 @@ class World(NamedTuple):
         """Every pool that can be read, in the order of their names; a broken one is as if it were not there."""
         return sorted(_readable(self._list(Selection(PoolKey)), pool.read), key=lambda each: each.name)
 
+    def complaints(self) -> str:
+        """What is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
+        listing = self.datastore.list(Selection(PoolKey), self.deadline)
+        found = [f"{each.name} is broken: {each.why}" for each in listing.broken]
+        for item in listing.items:
+            try:
+                pool.read(item.document)
+            except Unreadable as error:
+                found.append(error.message)
+        return "; ".join(found)
+
     def node_labels(self, name: str) -> dict[str, str]:
         """The labels of a node. Raises Missing."""
         try:
