@@ -1,6 +1,6 @@
 """A genuine kube-apiserver for the tests, on loopback with an etcd of its own, gone at the end.
 
-No package has it. `UNIPAM_KUBE_APISERVER` names the executable, of 1.20 or newer; .ci/run has one built.
+No package has it. `UNIPAM_KUBE_APISERVER` names the executable, of 1.20 or newer; what .ci/run had built is found.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.real.calico_crds import ANY, definitions
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.model.errors import BadValue, SourceFailed
 
-BINARY = os.environ.get("UNIPAM_KUBE_APISERVER") or shutil.which("kube-apiserver") or ""
+_BUILT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unipam-test" / "kube-apiserver"
+BINARY = os.environ.get("UNIPAM_KUBE_APISERVER") or shutil.which("kube-apiserver") or str(_BUILT)
 WHY = (
     ""
     if os.path.exists(BINARY) and shutil.which("etcd")

@@ -65,5 +65,5 @@ def _sandbox(message: bytes) -> Sandbox:
     found = dict(fields(message))
     metadata = dict(fields(content(found.get(_METADATA, b""))))
     name, namespace, uid = (text(metadata.get(item, b"")) for item in (_NAME, _NAMESPACE, _UID))
-    ready, created = not found.get(_STATE, 0), number(found.get(_CREATED, 0)) / 1e9
+    ready, created = not found.get(_STATE, 0), number(found.get(_CREATED, 0)) / 10**9
     return Sandbox(text(found.get(_ID, b"")), name, namespace, uid, ready, created)
