@@ -43,7 +43,7 @@ def test_of(name: str, value: str, values: list[str], kind: str, space: str) -> 
     return f"{name} {kind.replace(' ', space or ' ')} {many if kind in {'in', 'not in'} else text}", meanings[kind]
 
 
-test_of.__test__ = False  # type: ignore[attr-defined]  # a helper
+test_of.__test__ = False  # type: ignore[attr-defined]  # it is no test
 
 KINDS = st.sampled_from(["==", "!=", "contains", "starts with", "ends with", "in", "not in", "has"])
 LEAVES = st.one_of(
