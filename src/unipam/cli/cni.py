@@ -46,7 +46,7 @@ def command() -> None:
     help="The agent's socket.",
 )
 @click.option(
-    "--name", "names", multiple=True, default=registry.names(), show_default=True, help="A plugin's name; repeatable."
+    "--name", "names", multiple=True, default=registry.placed(), show_default=True, help="A plugin's name; repeatable."
 )
 @click.option(
     "--copy-to",

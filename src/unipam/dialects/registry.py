@@ -28,12 +28,28 @@ def _azure_vnet() -> Plugin:
     return PLUGIN
 
 
-_PLUGINS = {"host-local": _host_local, "azure-vnet-ipam": _azure_vnet, "azure-vnet-ipamv6": _azure_vnet}
+def _calico() -> Plugin:
+    from unipam.dialects.calico.verbs import PLUGIN
+
+    return PLUGIN
+
+
+_PLUGINS = {
+    "host-local": _host_local,
+    "azure-vnet-ipam": _azure_vnet,
+    "azure-vnet-ipamv6": _azure_vnet,
+    "calico-ipam": _calico,
+}
 
 
 def names() -> tuple[str, ...]:
     """Return the names under which plugins answer, the one for unknown names first."""
     return tuple(_PLUGINS)
+
+
+def placed() -> tuple[str, ...]:
+    """Return the names that are put into a runtime's directory unasked; calico-ipam, not whole yet, is when named."""
+    return tuple(name for name in _PLUGINS if name != "calico-ipam")
 
 
 @functools.cache

@@ -1,0 +1,158 @@
+"""One ADD of calico-ipam: what it asks for, of whom, and what it gets; all of it or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from unipam.addr.prefix import Prefix, format_address, parse_interface
+from unipam.dialects.calico import arguments, connection, printing
+from unipam.dialects.calico.arguments import Arguments
+from unipam.dialects.calico.config import Network
+from unipam.dialects.calico.documents import node
+from unipam.dialects.calico.documents.pool import WORKLOAD
+from unipam.dialects.calico.documents.times import go_text
+from unipam.dialects.calico.engine import releasing
+from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
+from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.rules.releasing import Wish
+from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico import vms
+
+Addresses = list[tuple[int, Prefix]]
+
+_LAUNCHER = "virt-launcher-"
+"""What the pods of KubeVirt's VMs are called."""
+
+
+class Task(NamedTuple):
+    """An ADD: what it is asked for, for whom, and how many addresses of a family that may have (0: any number)."""
+
+    network: Network
+    given: Arguments
+    handle: str
+    attributes: dict[str, str]
+    most: int = 0
+    moving: bool = False
+    """Whether a VM is about to move to the pod."""
+
+
+def prepare(network: Network, container: str, text: str, world: World) -> tuple[Task, Addresses]:
+    """What an ADD with these CNI_ARGS is to do; and the addresses that a VM has already, noted as the pod's.
+
+    Raises Missing, Mismatch, Refused, BadConfig.
+    """
+    given = arguments.load(text)
+    attributes = {"node": network.node, "timestamp": go_text(world.clock())}
+    if given.pod:
+        attributes |= {"pod": given.pod, "namespace": given.namespace}
+    vm = _kept_vm(network, given, world)
+    if vm is None:
+        return Task(network, given, network.handle(container), attributes), []
+    task = Task(network, given, vm.handle(network.name), attributes | vm.attributes(), 1, bool(vm.migration))
+    from unipam.dialects.calico import vms
+
+    return task, vms.take(world, vm, task.handle, task.attributes)
+
+
+def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
+    """The VM whose addresses the pod is to have. Raises NotFound, Missing, Mismatch, Refused, BadConfig."""
+    vm = vm_of(network, given, world)
+    if vm is None or world.configuration().keeps_vm_addresses:
+        return vm
+    if vm.migration:
+        why = "is not allowed when KubeVirtVMAddressPersistence is disabled"
+        raise Refused(f"live migration target pod {why}", pod=given.pod)
+    return None
+
+
+def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
+    """The VM that the pod of a call runs, if any.
+
+    Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
+    """
+    if not given.pod.startswith(_LAUNCHER):
+        return None
+    from unipam.dialects.calico import vms
+
+    try:
+        return vms.of_pod(_asker(network, world), given.namespace, given.pod)
+    except (Missing, Mismatch, BadConfig) as error:
+        raise type(error)(f"failed to get VMI info: {error.message}", **error.facts) from error
+
+
+def _asker(network: Network, world: World) -> vms.Get:
+    return lambda path: connection.kubernetes(network.where, path, world.deadline)
+
+
+def assign(task: Task, world: World) -> Addresses:
+    """What the call asks for: the one address that it names, or any."""
+    address = task.given.address
+    if address is None:
+        return _any(task, world)
+    from unipam.dialects.calico.engine import explicit
+
+    node, attributes = task.network.node, task.attributes
+    explicit.assign(world, explicit.Wanted(address, node, task.handle, attributes, WORKLOAD, most=task.most))
+    return [(address, printing.alone(address))]
+
+
+def _any(task: Task, world: World) -> Addresses:
+    """One address of each family, or none at all: raises what stands in the way, and then all is given back."""
+    network = task.network
+    requested = {family: resolve(world, network.pools[family], family) for family in (4, 6)}
+    namespace = _namespace(network, task.given, world)
+    addresses: Addresses = []
+    for family in network.families:
+        request = Request(
+            1, family, network.node, task.handle, task.attributes, requested[family], WORKLOAD, network.max_blocks,
+            most=task.most, namespace=namespace,
+        )  # fmt: skip
+        assigned = auto_assign(world, request)
+        addresses += assigned.addresses
+        if error := _shortfall(assigned):
+            give_back(world, task.handle, addresses)
+            raise error
+    return addresses
+
+
+def _shortfall(assigned: Assigned) -> UnipamError | None:
+    if assigned.error:
+        return assigned.error
+    problem = f"failed to request IPv{assigned.request.family} addresses: {assigned.shortfall}"
+    return Exhausted(problem) if assigned.shortfall else None
+
+
+def give_back(world: World, handle: str, addresses: Addresses) -> None:
+    if addresses:
+        releasing.release(world.for_cleanup(), [Wish(address, handle) for address, _ in addresses])
+
+
+def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
+    """The CIDRs of pools that are named or given as CIDRs. Raises BadConfig in the original's words."""
+    known = {pool.name: pool.prefix for pool in world.pools()} if names else {}
+    found = []
+    for name in names:
+        try:
+            prefix = parse_interface(name)[1]
+        except ValueError as error:
+            if name not in known:
+                raise BadConfig(f'error parsing pool "{name}": {error}') from None
+            prefix = known[name]
+        if prefix.family != family:
+            raise BadConfig(f'"{format_address(prefix.first)}" isn\'t a IPv{family} address')
+        found.append(prefix)
+    return found
+
+
+def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
+    """The labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    if not network.asks_for_namespace:
+        return {}
+    namespace = given.namespace or "default"
+    try:
+        found = connection.kubernetes(network.where, connection.namespace_path(namespace), world.deadline)
+    except (Missing, BadConfig) as error:
+        raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
+    return node.labels(found)

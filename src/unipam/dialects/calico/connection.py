@@ -1,0 +1,90 @@
+"""The datastores that this process speaks to: one connection per cluster, opened when first needed and kept.
+
+A client library is imported with the first connection of its kind, since a cold call pays for every import.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+from unipam.dialects.calico.config import ETCD, Where
+from unipam.model.errors import BadConfig, Missing, NotFound
+
+if TYPE_CHECKING:
+    from unipam.clients.kubernetes.api import KubernetesApi
+    from unipam.dialects.calico.datastore.api import Datastore
+
+
+_lock = threading.RLock()
+"""Calls that come at once share what the first of them opens."""
+
+
+def datastore(where: Where) -> Datastore:
+    """The datastore there. Raises BadValue or BadConfig for one that cannot be there; nothing is asked of it yet."""
+    with _lock:
+        return _datastore(where)
+
+
+def close() -> None:
+    """Let go of every connection."""
+    with _lock:
+        for each in _opened:
+            each.close()
+        _opened.clear()
+        _datastore.cache_clear()
+        _api.cache_clear()
+
+
+_opened: list[Datastore | KubernetesApi] = []
+
+
+@functools.cache
+def _datastore(where: Where) -> Datastore:
+    _opened.append(found := _etcd(where) if where.kind == ETCD else _kubernetes(where))
+    return found
+
+
+def _etcd(where: Where) -> Datastore:
+    from unipam.clients.etcd.client import Etcd
+    from unipam.clients.etcd.settings import Settings, Tls
+    from unipam.dialects.calico.datastore.etcd import EtcdDatastore
+
+    return EtcdDatastore(Etcd(Settings(where.endpoints, Tls.read(where.ca_file, where.cert_file, where.key_file))))
+
+
+def _kubernetes(where: Where) -> Datastore:
+    from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
+
+    return KubernetesDatastore(_api(where.kubeconfig), where.api_group)
+
+
+@functools.cache
+def _api(kubeconfig: str) -> KubernetesApi:
+    from unipam.clients.kubernetes.api import KubernetesApi
+
+    _opened.append(found := KubernetesApi(kubeconfig))
+    return found
+
+
+def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
+    """An object of Kubernetes' own. Raises NotFound, Missing or BadConfig in its client's words; SourceFailed."""
+    from unipam.clients.kubernetes.api import Refusal
+
+    if not where.kubeconfig:
+        why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable"
+        raise BadConfig(f"invalid configuration: {why}")
+    with _lock:
+        api = _api(where.kubeconfig)
+    try:
+        return dict(api.get(path, deadline))
+    except Refusal as error:
+        raise (NotFound if error.status == 404 else Missing)(str(error), path=path) from error
+
+
+def namespace_path(name: str) -> str:
+    """The path of a namespace in the Kubernetes API."""
+    from urllib.parse import quote
+
+    return f"/api/v1/namespaces/{quote(name, safe='')}"

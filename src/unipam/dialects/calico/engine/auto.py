@@ -1,0 +1,277 @@
+"""AutoAssign: any addresses (spec §1.7), from the host's own blocks, else a new block, else somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import NamedTuple
+
+from unipam.addr.prefix import Prefix
+from unipam.dialects.calico.documents.affinity import Affinity
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
+from unipam.dialects.calico.documents.pool import Pool
+from unipam.dialects.calico.engine import claiming
+from unipam.dialects.calico.engine.counting import Full, too_busy
+from unipam.dialects.calico.engine.holding import held_by
+from unipam.dialects.calico.engine.territory import NoFreeBlocks, Territory
+from unipam.dialects.calico.engine.world import LOAD_BALANCER, TRIES, Owner, Stored, World
+from unipam.dialects.calico.engine.writing import Task, hand_out
+from unipam.dialects.calico.rules import blocks, limits, pools, releasing
+from unipam.dialects.calico.rules.blocks import Holder
+from unipam.dialects.calico.rules.pools import Reserve, Wanted
+from unipam.dialects.calico.rules.selectors import Labels
+from unipam.model.errors import (
+    BadValue,
+    Conflict,
+    Exhausted,
+    Mismatch,
+    Missing,
+    NotFound,
+    Refused,
+    Stale,
+    Unanswered,
+    UnipamError,
+    Unreadable,
+)
+
+STRICT = "No more free affine blocks and strict affinity enabled"
+FAILED = "Failed to assign IPs in newly allocated block"
+
+
+class Request(NamedTuple):
+    """What is asked for: `number` addresses of a family, for whom, and out of which pools (none: whichever select).
+
+    `most` is how many addresses of the family the handle may have in all, `max_blocks` how many blocks the host may
+    have; 0 says nothing.
+    """
+
+    number: int
+    family: int
+    host: str
+    handle: str | None = None
+    attributes: Mapping[str, str] = MappingProxyType({})
+    pools: Sequence[Prefix] = ()
+    use: str = ""
+    max_blocks: int = 0
+    reserve: Reserve | None = None
+    most: int = 0
+    namespace: Labels = MappingProxyType({})
+
+    @property
+    def owner(self) -> Owner:
+        """Whose blocks are drawn from: the host's, or for Services those that no host has."""
+        return LOAD_BALANCER if self.use == FOR_SERVICES else Owner(self.host)
+
+
+class Assigned(NamedTuple):
+    """What came of a request: addresses with the prefixes of their blocks, what is said of a lack, and why it ended.
+
+    A shortfall is no error by itself; `shortfall` words it.
+    """
+
+    request: Request
+    addresses: list[tuple[int, Prefix]]
+    messages: list[str]
+    error: UnipamError | None = None
+
+    @property
+    def shortfall(self) -> str:
+        """What is said when fewer were assigned than asked for; empty when there were enough."""
+        request = self.request
+        if len(self.addresses) >= request.number:
+            return ""
+        said = [f"Assigned {len(self.addresses)} out of {request.number} requested IPv{request.family} addresses"]
+        said += self.messages
+        if request.reserve:
+            said.append(f"HostReservedAttr: {request.reserve.handle}")
+        return "; ".join(said)
+
+
+def auto_assign(world: World, request: Request) -> Assigned:
+    """Assign what can be assigned.
+
+    What stood in the way of the rest is in `error`, if it was more than a lack of room.
+    """
+    search = _Search(world, request)
+    error = None
+    try:
+        check(request)
+        search.run()
+    except UnipamError as raised:
+        error = raised
+    return Assigned(request, search.addresses, search.messages, error)
+
+
+def check(request: Request) -> None:
+    """Raises BadValue for a request that does not say what for, or that asks for pools of the other family."""
+    if not request.use:
+        raise BadValue("must specify the intended use when assigning an IP", field="use")
+    if any(prefix.family != request.family for prefix in request.pools):
+        problem = f"provided IPv{request.family} IPPools list contains one or more IPv{10 - request.family} IPPools"
+        raise BadValue(problem, field="pools")
+
+
+class _Search:
+    """One request on its way through the blocks."""
+
+    def __init__(self, world: World, request: Request) -> None:
+        self.world, self.request, self.owner = world, request, request.owner
+        self.holder = Holder(str(self.owner), request.handle, dict(request.attributes))
+        self.addresses: list[tuple[int, Prefix]] = []
+        self.messages: list[str] = []
+        self._full = False
+
+    @property
+    def _missing(self) -> int:
+        return 0 if self._full else self.request.number - len(self.addresses)
+
+    def run(self) -> None:
+        """Raises what ends the search; what was found until then stays."""
+        self.settings = self.world.configuration()
+        self.reserved = self.world.reserved()
+        self.territory = Territory(self.world, self.settings, self.owner, self.reserved)
+        usable, affine = self._prepare()
+        try:
+            for block in self._own_blocks(usable, affine):
+                self._draw(block)
+        except NoFreeBlocks:
+            if self.settings.strict:
+                self._say(STRICT)
+        if self._missing > 0 and not self.settings.strict:
+            self._borrow(usable)
+
+    def _say(self, message: str) -> None:
+        if message not in self.messages:
+            self.messages.append(message)
+
+    def _prepare(self) -> tuple[Sequence[Pool], dict[Prefix, Stored[Affinity]]]:
+        """The pools to draw from, and the host's claims in them.
+
+        Empty blocks in pools that are not for it are given up.
+        """
+        labels: Labels = {} if self.owner is LOAD_BALANCER else self.world.node_labels(self.request.host)
+        known = self.world.pools()
+        request = self.request
+        wanted = Wanted(request.family, request.pools, request.use, request.namespace, request.reserve)
+        try:
+            chosen = pools.choose(known, wanted, request.host, labels)
+        except (Exhausted, Missing) as error:
+            error.facts["details"] = self.world.complaints()
+            raise
+        claims = self.world.affinities(self.owner, request.family)
+        affine = {prefix: claim for prefix, claim in claims.items() if pools.find(chosen.usable, prefix.first)}
+        for prefix in claims:
+            if prefix not in affine and not pools.find(chosen.selecting, prefix.first):
+                pool = pools.find([pool for pool in known if pool.enabled], prefix.first)
+                if pool is not None and not pools.selects_node(pool, labels):
+                    self._leave(prefix)
+        return chosen.usable, affine
+
+    def _leave(self, prefix: Prefix) -> None:
+        for _ in range(TRIES):
+            try:
+                claiming.give_up(self.world, self.owner, prefix, must_be_empty=True)
+            except Conflict:
+                continue
+            except Refused:
+                pass
+            return
+
+    def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
+        """The host's blocks that have room, then new ones, as long as addresses are missing."""
+        for prefix, affinity in affine.items():
+            if self._missing <= 0:
+                return
+            if block := self._open(prefix, affinity):
+                yield block
+        owned = len(affine)
+        limit = limits.effective(self.settings.max_blocks, self.request.max_blocks)
+        while self._missing > 0:
+            if owned >= limit:
+                self._say(limits.reached(limit))
+                raise Exhausted("cannot allocate new block due to per host block limit", limit=limit)
+            if not self.settings.auto_allocate:
+                raise Exhausted("failed to find or claim a block")
+            yield self._claim(usable)
+            owned += 1
+
+    def _open(self, prefix: Prefix, affinity: Stored[Affinity]) -> Stored[Block] | None:
+        """A block of the host's, if it is that still and has room."""
+        if self.reserved.gap(prefix.first, prefix.last) is None:
+            return None
+        for _ in range(TRIES):
+            try:
+                block = claiming.open_block(self.world, self.owner, prefix, affinity, self.request.reserve)
+                return block if self._has_room(block) else None
+            except (Conflict, Unanswered):
+                with suppress(NotFound):
+                    affinity = self.world.affinity(self.owner, prefix)
+                    continue
+                return None
+            except (Refused, Unreadable):
+                return None
+        return None
+
+    def _has_room(self, block: Stored[Block]) -> bool:
+        releasing.tidy(block.value, self.world.clock(), self.settings.cooldown)
+        return blocks.free(block.value, self.reserved) > 0
+
+    def _claim(self, usable: Sequence[Pool]) -> Stored[Block]:
+        """A block with room that is the host's from now on. Raises NoFreeBlocks."""
+        for _ in range(TRIES):
+            prefix = self.territory.find(usable)
+            self.territory.forget()
+            try:
+                block = claiming.claim(self.world, self.owner, prefix, self.request.reserve)
+            except (Mismatch, Stale):
+                continue
+            except Unreadable:
+                self.territory.avoid(prefix)
+                continue
+            if self._has_room(block):
+                return block
+        raise too_busy()
+
+    def _draw(self, block: Stored[Block]) -> None:
+        try:
+            self._take(block, strict=self.settings.strict)
+        except (Refused, Unreadable):
+            self._say(FAILED)
+
+    def _borrow(self, usable: Sequence[Pool]) -> None:
+        """Draw from whoever's blocks have room."""
+        exhausted = []
+        for pool in usable:
+            for block in self.territory.others(pool):
+                if self._missing <= 0:
+                    return
+                with suppress(Refused, Unreadable):
+                    self._take(block, strict=False)
+            if self._missing > 0:
+                exhausted.append(pool.cidr)
+        if exhausted:
+            self._say(f"No IPs available in pools: [{' '.join(exhausted)}]")
+
+    def _take(self, block: Stored[Block], *, strict: bool) -> None:
+        task = Task(self.world, self.settings, self.holder, self.request.most)
+        try:
+            found = hand_out(
+                task, block, lambda b: blocks.draw(b, self._missing, self.holder, self.reserved, strict=strict)
+            )
+        except Full:
+            self._use_held()
+            return
+        self.addresses += [(address, block.value.prefix) for address in found]
+
+    def _use_held(self) -> None:
+        """Answer with what the handle has, which may have no more; somebody may be about to give it that."""
+        request, self._full = self.request, True
+        held = held_by(self.world, str(request.handle), request.family)
+        self.addresses = held[: request.number]
+        if len(held) < request.number:
+            self._say(
+                f"handle {request.handle} has {len(held)} IPs allocated but requires {request.number}"
+                " (concurrent operation in progress)"
+            )

@@ -1,0 +1,138 @@
+"""A block is written together with the count of the holder who gained or lost addresses in it (spec §4.1).
+
+Where the datastore can write both at once, it does. Else the count goes up before the block is written and down
+after it, so that whatever dies between the two leaves a count that is too high, never an address that no count leads
+to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unipam.dialects.calico.datastore.api import Create, Delete, Update, Write
+from unipam.dialects.calico.datastore.keys import HandleKey
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.handle import Handle
+from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.model.errors import BadValue, Conflict, Exists, NotFound, Refused, SourceFailed, Unanswered
+
+
+class Count(NamedTuple):
+    """Addresses that a handle gains in a block; `most` is what it may have of a family in all, 0 for any number."""
+
+    handle: str
+    cidr: str
+    number: int
+    most: int = 0
+
+
+class Full(Exception):
+    """A handle has as many addresses as it may have. Users never see it."""
+
+
+def write(world: World, block: Stored[Block], count: Count | None) -> None:
+    """Write a block whose addresses were handed out, and count them. Nothing is written by half.
+
+    Raises Conflict or NotFound when the block must be read again, Full, SourceFailed, and Unanswered when nobody knows
+    whether the block was written; then the addresses are counted in any case.
+    """
+    if count is None:
+        world.datastore.update(next_write(block), world.deadline)
+    elif world.datastore.transactional:
+        _write_together(world, block, count)
+    else:
+        _write_in_turn(world, block, count)
+
+
+def _write_together(world: World, block: Stored[Block], count: Count) -> None:
+    changed = Update(next_write(block))
+    if not count.most:  # most handles are new, so none is looked for
+        try:
+            world.datastore.transact((changed, _fresh(count)), world.deadline)
+            return
+        except Exists:
+            pass
+    world.datastore.transact((changed, _raised(world, count)), world.deadline)
+
+
+def _write_in_turn(world: World, block: Stored[Block], count: Count) -> None:
+    add(world, count)
+    try:
+        world.datastore.update(next_write(block), world.deadline)
+    except Unanswered:
+        raise
+    except Exception:
+        subtract(world.for_cleanup(), count)
+        raise
+
+
+def add(world: World, count: Count) -> None:
+    """Count addresses before they are handed out. Raises Full, Conflict, SourceFailed.
+
+    Where an answer is lost they are counted again: too much may be counted, but never too little.
+    """
+    for _ in range(TRIES):
+        try:
+            _apply(world, _raised(world, count))
+            return
+        except (Conflict, Exists, NotFound):
+            continue
+        except Unanswered as error:
+            if world.late():
+                raise SourceFailed(error.message, **error.facts) from error
+    raise too_busy()
+
+
+def subtract(world: World, count: Count) -> None:
+    """Count addresses no more that were not handed out, or are held no more. Raises SourceFailed.
+
+    A count that says less already is left as it is.
+    """
+    for _ in range(TRIES):
+        try:
+            stored = world.handle(count.handle)
+            stored.value.subtract(count.cidr, count.number)
+            _apply(world, settled(stored))
+            return
+        except Conflict:
+            continue
+        except (NotFound, BadValue):
+            return
+
+
+def settled(stored: Stored[Handle]) -> Write:
+    """What becomes of a handle that was changed: one that counts nothing goes."""
+    if stored.value.empty:
+        return Delete(stored.item.key, stored.item.revision)
+    return Update(stored.changed())
+
+
+def too_busy() -> Refused:
+    """The error of a write for which somebody else was faster each time."""
+    return Conflict("Max retries hit - excessive concurrent IPAM requests")
+
+
+def _fresh(count: Count) -> Write:
+    return Create(HandleKey(count.handle), Handle({count.cidr: count.number}).document())
+
+
+def _raised(world: World, count: Count) -> Write:
+    """The write that counts addresses, by what is counted now. Raises Full."""
+    try:
+        stored = world.handle(count.handle)
+    except NotFound:
+        return _fresh(count)
+    family = 6 if ":" in count.cidr else 4
+    if count.most and stored.value.count(family) + count.number > count.most:
+        raise Full
+    stored.value.add(count.cidr, count.number)
+    return Update(stored.changed())
+
+
+def _apply(world: World, change: Write) -> None:
+    if isinstance(change, Create):
+        world.datastore.create(change.key, change.document, world.deadline)
+    elif isinstance(change, Update):
+        world.datastore.update(change.item, world.deadline)
+    else:
+        world.datastore.delete(change.key, change.revision, world.deadline)

@@ -1,0 +1,239 @@
+"""Addresses are given back: by address, and by who holds them (spec §1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from unipam.addr.prefix import Prefix, parse_prefix
+from unipam.dialects.calico.datastore.api import Create, Delete, Update, Write
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.configuration import Configuration
+from unipam.dialects.calico.documents.fields import broken
+from unipam.dialects.calico.documents.handle import Handle
+from unipam.dialects.calico.engine import claiming, counting
+from unipam.dialects.calico.engine.counting import Count, settled, too_busy
+from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write, owner
+from unipam.dialects.calico.rules import pools as choosing
+from unipam.dialects.calico.rules import releasing
+from unipam.dialects.calico.rules.blocks import held, sanitized
+from unipam.dialects.calico.rules.releasing import Wish
+from unipam.model.errors import BadValue, Conflict, NotFound, Unanswered, UnipamError
+
+_MOST_ADDRESSES = 1024
+"""How many addresses the blocks of one write have at most, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
+
+
+class Outcome(NamedTuple):
+    """Which addresses nobody held, the wishes that were granted, and the first thing that went wrong."""
+
+    unheld: list[int]
+    granted: list[Wish]
+    error: UnipamError | None
+
+
+def release(world: World, wishes: Sequence[Wish]) -> Outcome:
+    """Release addresses, those of one block all or none of them.
+
+    What goes wrong with a block does not touch the others.
+    """
+    outcome = Outcome([], [], None)
+    by_block, outside = _grouped(world, [wish._replace(handle=sanitized(wish.handle)) for wish in wishes])
+    outcome.unheld.extend(outside)
+    settings = world.configuration() if by_block else Configuration()
+    for prefix, own in by_block.items():
+        try:
+            outcome.unheld.extend(from_block(world, settings, prefix, own))
+            outcome.granted.extend(own)
+        except UnipamError as error:
+            outcome = outcome if outcome.error else outcome._replace(error=error)
+    return outcome
+
+
+def _grouped(world: World, wishes: Iterable[Wish]) -> tuple[dict[Prefix, list[Wish]], list[int]]:
+    """The wishes by their blocks, and the addresses that are in none."""
+    pools, blocks = world.pools(), None
+    grouped: dict[Prefix, list[Wish]] = {}
+    outside = []
+    for wish in wishes:
+        pool = choosing.find(pools, wish.address)
+        if pool is None:
+            blocks = world.blocks() if blocks is None else blocks
+        prefix = pool.block_of(wish.address) if pool else _around(blocks or {}, wish.address)
+        if prefix is None:
+            outside.append(wish.address)
+        else:
+            grouped.setdefault(prefix, []).append(wish)
+    return grouped, outside
+
+
+def _around(prefixes: Iterable[Prefix], address: int) -> Prefix | None:
+    return next((prefix for prefix in prefixes if prefix.first <= address <= prefix.last), None)
+
+
+def from_block(world: World, settings: Configuration, prefix: Prefix, wishes: Sequence[Wish]) -> list[int]:
+    """Release addresses of one block; those that nobody held. Raises Conflict when one is not as its wish says."""
+    left = list(wishes)
+    for _ in range(TRIES):
+        try:
+            block = world.block(prefix)
+        except NotFound:
+            return [wish.address for wish in left]
+        released = releasing.release(block.value, left, world.clock(), settings.cooldown)
+        if len(released.unheld) == len({wish.address for wish in left}):
+            return released.unheld
+        try:
+            _write(world, block, released.by_handle)
+        except (Conflict, NotFound):
+            continue
+        except Unanswered:
+            left = _still_held(world, prefix, left)
+            continue
+        _leave_unselected(world, block.value)
+        return released.unheld
+    raise too_busy()
+
+
+def _still_held(world: World, prefix: Prefix, wishes: Sequence[Wish]) -> list[Wish]:
+    """The wishes that a write, of which nobody knows whether it was made, has not granted."""
+    with suppress(NotFound):
+        block = world.block(prefix).value
+        return [wish for wish in wishes if _is_held(block, wish.address)]
+    return []
+
+
+def _is_held(block: Block, address: int) -> bool:
+    attribute = block.attribute(address - block.prefix.first)
+    return attribute is not None and attribute.get("releasedAt") is None
+
+
+def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> None:
+    cidr = block.value.cidr
+    if not world.datastore.transactional:
+        _apply(world, _without_released(block))
+        for handle, number in by_handle.items():
+            counting.subtract(world.for_cleanup(), Count(handle, cidr, number))
+        return
+    writes = [_without_released(block)]
+    for handle, number in by_handle.items():
+        with suppress(NotFound, BadValue):
+            stored = world.handle(handle)
+            stored.value.subtract(cidr, number)
+            writes.append(settled(stored))
+    world.datastore.transact(tuple(writes), world.deadline)
+
+
+def _without_released(block: Stored[Block]) -> Write:
+    """A block after a release; one that is nobody's and holds nothing goes."""
+    if block.value.empty and block.value.affinity is None:
+        return Delete(block.item.key, block.item.revision)
+    return Update(next_write(block))
+
+
+def _apply(world: World, change: Write) -> None:
+    if isinstance(change, Update):
+        world.datastore.update(change.item, world.deadline)
+    elif not isinstance(change, Create):
+        world.datastore.delete(change.key, change.revision, world.deadline)
+
+
+def by_handle(world: World, handle: str) -> list[int]:
+    """Release all that a handle holds, and remove it; the addresses. Raises NotFound when there is no such handle.
+
+    What the handle counts beyond what its blocks hold is forgotten. That is safe because the handle was read before the
+    blocks and each of them is written: whoever counted an address and has not written its block yet fails, and
+    counts anew.
+    """
+    handle = sanitized(handle)
+    released: list[int] = []
+    settings = None
+    for _ in range(TRIES):
+        try:
+            stored = world.handle(handle)
+        except NotFound:
+            if settings is None:
+                raise
+            return released
+        settings = settings or world.configuration()
+        try:
+            released += _release_all(world, settings, stored, handle)
+            return released
+        except (Conflict, NotFound, Unanswered):
+            continue
+    raise too_busy()
+
+
+def _release_all(world: World, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:
+    released = []
+    for batch in _batches(stored.value):
+        writes = []
+        emptied = []
+        for prefix in batch:
+            stored.value.settle(str(prefix), 0)
+            with suppress(NotFound):
+                block = world.block(prefix)
+                released += [block.value.address(ordinal) for ordinal in held(block.value, handle)]
+                releasing.release_handle(block.value, handle, world.clock(), settings.cooldown)
+                writes.append(_without_released(block))
+                emptied.append(block.value)
+        stored = _write_all(world, writes, stored)
+        for found in emptied:
+            _leave_unselected(world, found)
+    return released
+
+
+def _write_all(world: World, writes: Sequence[Write], stored: Stored[Handle]) -> Stored[Handle]:
+    """Write blocks and then, or at once, what is left of a handle."""
+    last = settled(stored)
+    if world.datastore.transactional:
+        items = world.datastore.transact((*writes, last), world.deadline)
+    else:
+        for change in writes:
+            _apply(world, change)
+        items = (world.datastore.update(last.item, world.deadline),) if isinstance(last, Update) else ()
+        if isinstance(last, Delete):
+            world.datastore.delete(last.key, last.revision, world.deadline)
+    return Stored(stored.value, items[-1]) if isinstance(last, Update) else stored
+
+
+def _batches(handle: Handle) -> Iterator[list[Prefix]]:
+    """The blocks of a handle, as many together as one write takes. Raises BadValue."""
+    batch: list[Prefix] = []
+    for cidr in list(handle.blocks):
+        prefix = _prefix(cidr)
+        if batch and sum(each.size for each in (*batch, prefix)) > _MOST_ADDRESSES:
+            yield batch
+            batch = []
+        batch.append(prefix)
+    yield batch
+
+
+def _prefix(cidr: str) -> Prefix:
+    try:
+        return parse_prefix(cidr)
+    except ValueError as error:
+        raise broken("a handle", str(error), "block") from None
+
+
+def _leave_unselected(world: World, block: Block) -> None:
+    """Give up a block that became empty if it should not be its owner's any more.
+
+    What goes wrong goes wrong silently.
+    """
+    own = owner(block.affinity)
+    if own is None or not block.empty:
+        return
+    with suppress(UnipamError):
+        if own.kind == "virtual" or not _is_selected(world, own.host, block):
+            claiming.give_up(world, own, block.prefix, must_be_empty=True)
+
+
+def _is_selected(world: World, host: str, block: Block) -> bool:
+    """Whether a block's pool is for its node; where one of the two is gone, nothing is said.
+
+    Raises Missing, BadValue.
+    """
+    pools = [pool for pool in world.pools() if pool.enabled]
+    pool = choosing.find(pools, block.prefix.first)
+    return pool is None or choosing.selects_node(pool, world.node_labels(host))

@@ -1,0 +1,193 @@
+"""A datastore as a call sees it: documents as values, until the call's time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from unipam.addr.prefix import Prefix, parse_prefix
+from unipam.addr.ranges import RangeSet
+from unipam.dialects.calico.datastore.api import Datastore, Document, Item, Selection
+from unipam.dialects.calico.datastore.keys import (
+    HOST,
+    VIRTUAL,
+    AffinityKey,
+    BlockKey,
+    ConfigKey,
+    HandleKey,
+    NodeKey,
+    PoolKey,
+    ReservationKey,
+)
+from unipam.dialects.calico.documents import affinity, block, configuration, handle, node, pool
+from unipam.dialects.calico.documents.affinity import Affinity
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.configuration import Configuration
+from unipam.dialects.calico.documents.handle import Handle
+from unipam.dialects.calico.documents.pool import Pool
+from unipam.dialects.calico.rules.reserving import reserved
+from unipam.model.errors import Missing, NotFound, Unreadable
+
+
+class Value(Protocol):
+    """What a document says."""
+
+    def document(self) -> Document:
+        """The document as it is stored."""
+
+
+T = TypeVar("T", bound=Value)
+
+TRIES = 100
+"""How often a write is tried while somebody else is faster (spec §5.3)."""
+
+CLEANUP = 30.0
+"""Seconds that the undoing of a call has at least, however late the call is (spec §5.3)."""
+
+
+class Owner(NamedTuple):
+    """Who owns blocks: a node, or something that has none, as Services of type LoadBalancer."""
+
+    host: str
+    kind: str = HOST
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.host}"
+
+
+LOAD_BALANCER = Owner("load-balancer", VIRTUAL)
+
+
+def owner(affinity: str | None) -> Owner | None:
+    """The owner that a block names."""
+    kind, found, host = (affinity or "").partition(":")
+    return Owner(host, kind) if found and kind in {HOST, VIRTUAL} else None
+
+
+class Stored(NamedTuple, Generic[T]):
+    """A value and the item that it was read from: what is changed in the value is written at the item's revision."""
+
+    value: T
+    item: Item
+
+    def changed(self) -> Item:
+        """The item with the value as it is now."""
+        return self.item._replace(document=self.value.document())
+
+
+class World(NamedTuple):
+    """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
+
+    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name.
+    """
+
+    datastore: Datastore
+    deadline: float
+    clock: Callable[[], int] = time.time_ns
+    unknown: str = "<nil>"
+
+    def for_cleanup(self) -> World:
+        """The same with time enough to undo what was begun."""
+        return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
+
+    def late(self) -> bool:
+        """Whether the call's time is over."""
+        return time.monotonic() >= self.deadline
+
+    def configuration(self) -> Configuration:
+        """What holds for every node; where nothing is stored, the defaults."""
+        try:
+            return configuration.read(self.datastore.get(ConfigKey(), self.deadline).document)
+        except NotFound:
+            return configuration.DEFAULT
+
+    def reserved(self) -> RangeSet:
+        """All that is reserved."""
+        return reserved(item.document for item in self._list(Selection(ReservationKey)))
+
+    def pools(self) -> list[Pool]:
+        """Every pool that can be read, in the order of their names; a broken one is as if it were not there."""
+        return sorted(_readable(self._list(Selection(PoolKey)), pool.read), key=lambda each: each.name)
+
+    def complaints(self) -> str:
+        """What is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
+        listing = self.datastore.list(Selection(PoolKey), self.deadline)
+        found = [f"{each.name} is broken: {each.why}" for each in listing.broken]
+        for item in listing.items:
+            try:
+                pool.read(item.document)
+            except Unreadable as error:
+                found.append(error.message)
+        return "; ".join(found)
+
+    def node_labels(self, name: str) -> dict[str, str]:
+        """The labels of a node. Raises Missing."""
+        try:
+            return node.labels(self.datastore.get(NodeKey(name), self.deadline).document)
+        except NotFound:
+            why = self.unknown.format(name)
+            raise Missing(f"resource does not exist: Node({name}) with error: {why}", node=name) from None
+
+    def affinities(self, of: Owner, family: int) -> dict[Prefix, Stored[Affinity]]:
+        """What an owner claims, in the order of the datastore."""
+        found = {}
+        for item in self._list(Selection(AffinityKey, of.host, of.kind)):
+            assert isinstance(item.key, AffinityKey)
+            prefix = parse_prefix(item.key.cidr)
+            if prefix.family == family:
+                found[prefix] = Stored(affinity.read(item.document, str(item.key)), item)
+        return found
+
+    def affinity(self, of: Owner, prefix: Prefix) -> Stored[Affinity]:
+        """An owner's claim on a block. Raises NotFound."""
+        item = self.datastore.get(affinity_key(of, prefix), self.deadline)
+        return Stored(affinity.read(item.document, str(item.key)), item)
+
+    def block(self, prefix: Prefix) -> Stored[Block]:
+        """A block. Raises NotFound, or Unreadable for one that is broken."""
+        item = self.datastore.get(BlockKey(str(prefix)), self.deadline)
+        return Stored(block.read(item.document), item)
+
+    def blocks(self) -> dict[Prefix, Stored[Block] | None]:
+        """Every block; None for one that is broken, whose place is taken all the same."""
+        found: dict[Prefix, Stored[Block] | None] = {}
+        for item in self._list(Selection(BlockKey)):
+            assert isinstance(item.key, BlockKey)
+            try:
+                found[parse_prefix(item.key.cidr)] = Stored(block.read(item.document), item)
+            except Unreadable:
+                found[parse_prefix(item.key.cidr)] = None
+        return found
+
+    def handle(self, id: str) -> Stored[Handle]:  # noqa: A002 (as Calico calls it)
+        """The count of a holder's addresses. Raises NotFound."""
+        item = self.datastore.get(HandleKey(id), self.deadline)
+        return Stored(handle.read(item.document, str(item.key)), item)
+
+    def _list(self, selection: Selection) -> tuple[Item, ...]:
+        return self.datastore.list(selection, self.deadline).items
+
+
+def affinity_key(of: Owner, prefix: Prefix) -> AffinityKey:
+    """The key of an owner's claim on a block."""
+    return AffinityKey(of.host, str(prefix), of.kind)
+
+
+def next_write(stored: Stored[Block]) -> Item:
+    """A block as it is written next: each write has a sequence number of its own (spec §1.4)."""
+    stored.value.sequence += 1
+    return stored.changed()
+
+
+R = TypeVar("R")
+
+
+def _readable(items: tuple[Item, ...], read: Callable[[Document], R]) -> list[R]:
+    found = []
+    for item in items:
+        try:
+            found.append(read(item.document))
+        except Unreadable:
+            continue
+    return found

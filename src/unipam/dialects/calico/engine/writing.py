@@ -1,0 +1,103 @@
+"""Addresses of one block are handed out to a holder: chosen, written, and found out about when the answer is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from unipam.addr.prefix import Prefix
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.configuration import Configuration
+from unipam.dialects.calico.engine import counting
+from unipam.dialects.calico.engine.counting import Count, too_busy
+from unipam.dialects.calico.engine.releasing import from_block
+from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.dialects.calico.rules import releasing
+from unipam.dialects.calico.rules.blocks import Holder
+from unipam.dialects.calico.rules.releasing import Wish
+from unipam.model.errors import Conflict, NotFound, Unanswered
+
+Choose = Callable[[Block], list[int]]
+"""Hands addresses of a block out, in the block; which they are."""
+
+
+class Task(NamedTuple):
+    """For whom addresses are, by which settings, and how many of a family the handle may have (0: any number)."""
+
+    world: World
+    settings: Configuration
+    holder: Holder
+    most: int = 0
+
+
+def hand_out(task: Task, block: Stored[Block], choose: Choose) -> list[int]:
+    """The addresses that a holder was given in a block; none if it had none left.
+
+    Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
+    then the holder has none of them.
+    """
+    for _ in range(TRIES):
+        releasing.tidy(block.value, task.world.clock(), task.settings.cooldown)
+        number = block.value.sequence
+        addresses = choose(block.value)
+        if not addresses:
+            return []
+        count = _count(task, block.value, len(addresses))
+        try:
+            counting.write(task.world, block, count)
+            return addresses
+        except Unanswered as error:
+            if _was_made(task, block.value.prefix, number, count, error):
+                return addresses
+        except (Conflict, NotFound):
+            pass
+        block = task.world.block(block.value.prefix)
+    raise too_busy()
+
+
+def _count(task: Task, block: Block, number: int) -> Count | None:
+    handle = task.holder.handle
+    return None if handle is None else Count(handle, block.cidr, number, task.most)
+
+
+def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, error: Unanswered) -> bool:
+    """Whether a write was made whose answer did not come.
+
+    It is as it is from then on: a write that may still be under way is made to fail. Raises the error where the
+    call's time is over, and then the write is undone.
+    """
+    world = task.world.for_cleanup()
+    mine = _find(world, prefix, task.holder, number)
+    if not mine and count and not world.datastore.transactional:
+        counting.subtract(world, count)
+    if not task.world.late():
+        return bool(mine)
+    if mine:
+        from_block(world, task.settings, prefix, [Wish(each, sequence=number) for each in mine])
+    raise error
+
+
+def _find(world: World, prefix: Prefix, holder: Holder, number: int) -> list[int]:
+    """The addresses that a holder was given in a block by the write with this sequence number."""
+    for _ in range(TRIES):
+        try:
+            stored = world.block(prefix)
+        except NotFound:
+            return []
+        if mine := _given(stored.value, holder, number):
+            return mine
+        try:
+            world.datastore.update(next_write(stored), world.deadline)
+            return []
+        except (Conflict, NotFound, Unanswered):
+            continue
+    raise too_busy()
+
+
+def _given(block: Block, holder: Holder, number: int) -> list[int]:
+    own = holder.attribute
+    return [
+        block.address(ordinal)
+        for ordinal, given in block.sequences.items()
+        if given == number and block.attribute(ordinal) == own
+    ]

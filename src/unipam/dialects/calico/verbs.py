@@ -1,0 +1,184 @@
+"""The verbs of calico-ipam over the cluster's datastore.
+
+Each call has ninety seconds from when somebody attends to it, however long it waited before. Nothing is locked on the
+node: every write is at a revision. CHECK, GC and STATUS are answered for real, which the original does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+
+from unipam.addr.prefix import format_address
+from unipam.cni import protocol
+from unipam.cni.call import Answer, Call
+from unipam.cni.context import Context
+from unipam.cni.plugin import Plugin, Verb, failure
+from unipam.cni.protocol import Config
+from unipam.cni.result import Result
+from unipam.dialects.calico import adding, arguments, connection, printing
+from unipam.dialects.calico import config as calico
+from unipam.dialects.calico.config import Network
+from unipam.dialects.calico.documents.pool import WORKLOAD
+from unipam.dialects.calico.engine import collecting, releasing
+from unipam.dialects.calico.engine.holding import held_by
+from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.rules import pools
+from unipam.dialects.calico.rules.pools import Wanted
+from unipam.model.errors import (
+    Mismatch,
+    Missing,
+    NotFound,
+    SourceFailed,
+    UnipamError,
+)
+
+PATIENCE = 90.0
+"""Seconds that a call has (spec §5.3)."""
+
+HEARD = 4.5
+"""Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
+
+Act = Callable[[Call, Config, Network, World], Answer]
+
+
+def _network(config: Config) -> Network:
+    return calico.load(config.document)
+
+
+def _world(network: Network, context: Context, patience: float) -> World:
+    """The cluster's datastore, for as long as a call may take. Raises BadConfig."""
+    deadline = time.monotonic() + patience
+    datastore = connection.datastore(network.where)
+    return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
+
+
+def _attended(act: Act) -> Verb:
+    """A verb that asks the datastore, and so may keep nobody else waiting."""
+
+    @wraps(act)
+    def verb(call: Call, config: Config, context: Context) -> Answer:
+        network = _network(config)  # not remembered: whether the node's file says another name is asked each time
+        context.require_waiting("the datastore is asked")
+        world = _world(network, context, PATIENCE if call.last else HEARD)
+        with _in_time(world):
+            return act(call, config, network, world)
+
+    return verb
+
+
+@contextmanager
+def _in_time(world: World) -> Iterator[None]:
+    """Say of a call that was too slow what the original says; what was slow goes into the details."""
+    try:
+        yield
+    except SourceFailed as error:
+        if not world.late():
+            raise
+        raise type(error)("context deadline exceeded", **{**error.facts, "details": error.message}) from error
+
+
+def _add(call: Call, config: Config, network: Network, world: World) -> Answer:
+    task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.env.get("CNI_ARGS", ""), world)
+    if held:
+        return _answered(config, printing.kept(held, routed=not task.moving), new=False)
+    addresses = adding.assign(task, world)
+
+    def undo(own: Context) -> None:
+        adding.give_back(_world(network, own, PATIENCE), task.handle, addresses)
+
+    given = _answered(config, printing.result(addresses), new=True)
+    return given._replace(undo=undo) if addresses else given
+
+
+def _answered(config: Config, found: Result, *, new: bool) -> Answer:
+    facts = {"network": config.name, "addresses": [ip.address for ip in found.ips], "new": new}
+    return Answer(0, printing.shown(found, config.version), facts=facts)
+
+
+def _del(call: Call, config: Config, network: Network, world: World) -> Answer:
+    """Release what the container holds, also under the name that Calico 2 gave to its handle."""
+    container = call.env["CNI_CONTAINERID"]
+    given = arguments.pod_of(call.env.get("CNI_ARGS", ""))
+    try:
+        vm = adding.vm_of(network, given, world)
+    except NotFound:  # the pod is gone: whatever its VM has is not this call's
+        return Answer(0, facts={"network": config.name, "addresses": []})
+    if vm is not None and world.configuration().keeps_vm_addresses:
+        from unipam.dialects.calico import vms
+        from unipam.dialects.calico.rules.owners import Pod
+
+        gone = vms.leave(world, vm, vm.handle(network.name), Pod(given.namespace, given.pod))
+        return Answer(0, facts={"network": config.name, "addresses": gone})
+    released: list[int] = []
+    for handle in (network.handle(container), given.workload or container):
+        with suppress(NotFound):
+            released += releasing.by_handle(world, handle)
+    return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, released))})
+
+
+def _check(call: Call, config: Config, network: Network, world: World) -> Answer:
+    """Whether the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
+    handle = network.handle(call.env["CNI_CONTAINERID"])
+    wanted = protocol.previous_addresses(config.document)
+    try:
+        held = {address for address, _ in held_by(world, handle)}
+    except NotFound:
+        held = set()
+    if not held:
+        raise Missing(f"{handle} holds no address", handle=handle)
+    if wanted is not None:
+        known = world.pools()
+        for address in wanted:
+            if address not in held and pools.find(known, address):
+                text = format_address(address)
+                raise Mismatch(f"{text} is not assigned to {handle}", address=text, handle=handle)
+    return Answer(0, facts={"network": config.name})
+
+
+def _gc(call: Call, config: Config, network: Network, world: World) -> Answer:  # noqa: ARG001 (the shape of a verb)
+    """Release what this network's containers on this node hold that are not valid any more."""
+    valid = protocol.valid_attachments(config.document)
+    gone: list[int] = []
+    if valid is not None:
+        first, kept = network.handle(""), {network.handle(each.holder) for each in valid}
+
+        def is_gone(handle: str) -> bool:
+            return handle.startswith(first) and handle not in kept and not handle.startswith(f"{first}vmi.")
+
+        gone = collecting.collect(world, network.node, is_gone)
+    return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, gone))})
+
+
+def _status(call: Call, config: Config, context: Context) -> Answer:
+    """Whether an ADD could be served: the datastore answers, and there are pools for the node."""
+    context.require_waiting("the datastore is asked")
+    try:
+        network = _network(config)
+        world = _world(network, context, PATIENCE if call.last else HEARD)
+        with _in_time(world):
+            labels, known = world.node_labels(network.node), world.pools()
+            for family in network.families:
+                requested = adding.resolve(world, network.pools[family], family)
+                pools.choose(known, Wanted(family, requested, WORKLOAD, {}), network.node, labels)
+    except UnipamError as error:
+        return failure(error, 50, f"no address can be served: {error.message}", config, dated=False)
+    return Answer(0, facts={"network": config.name})
+
+
+PLUGIN = Plugin(
+    printing.NAME,
+    printing.CODES,
+    printing.word,
+    {
+        "ADD": _attended(_add),
+        "DEL": _attended(_del),
+        "CHECK": _attended(_check),
+        "GC": _attended(_gc),
+        "STATUS": _status,
+    },
+    versions=printing.VERSIONS,
+    dated=False,
+)

@@ -1,0 +1,102 @@
+"""calico-ipam as a runtime calls it, on a real etcd: through launcher and agent, and cold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Agent, Plugin, Reply, environment
+from tests.real import etcd
+
+from unipam.clients.etcd.client import Etcd
+from unipam.clients.etcd.settings import Settings
+from unipam.cni.install import install
+from unipam.dialects.calico.datastore.api import Selection
+from unipam.dialects.calico.datastore.etcd import EtcdDatastore
+from unipam.dialects.calico.datastore.keys import BlockKey, HandleKey, NodeKey, PoolKey
+
+pytestmark = [pytest.mark.real, etcd.needs_etcd]
+
+POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0"
+
+
+@pytest.fixture
+def store() -> Iterator[EtcdDatastore]:
+    """An etcd with a pool and a node."""
+    endpoints = etcd.shared().endpoints
+    client = Etcd(Settings(endpoints))
+    etcd.empty(client)
+    store = EtcdDatastore(client)
+    pool = {"metadata": {"name": "p"}, "spec": {"cidr": "192.168.0.0/16", "blockSize": 26}}
+    store.create(PoolKey("p"), pool, etcd.soon())
+    store.create(NodeKey("node1"), {"metadata": {"name": "node1"}}, etcd.soon())
+    yield store
+    etcd.empty(client)
+    store.close()
+
+
+@pytest.fixture(params=["warm", "cold"])
+def plugin(request: pytest.FixtureRequest, start_agent: Callable[..., Agent], short_dir: Callable[[], Path]) -> Plugin:
+    """calico-ipam through an agent, and through none."""
+    socket = start_agent().socket if request.param == "warm" else short_dir() / "none.sock"
+    (change,) = install(short_dir(), socket, ["calico-ipam"])
+    return Plugin(change.path)
+
+
+def network(**ipam: Any) -> dict[str, Any]:
+    """The network's configuration."""
+    return {
+        "cniVersion": "1.0.0", "name": "k8s-pod-network", "type": "calico", "nodename": "node1",
+        "datastore_type": "etcdv3", "etcd_endpoints": ",".join(etcd.shared().endpoints),
+        "ipam": {"type": "calico-ipam", **ipam},
+    }  # fmt: skip
+
+
+def handles(store: EtcdDatastore) -> set[str]:
+    """The handles that are there."""
+    return {item.key.id for item in store.list(Selection(HandleKey), etcd.soon()).items}  # type: ignore[union-attr]
+
+
+def test_a_container_lives_and_dies(store: EtcdDatastore, plugin: Plugin) -> None:
+    added = plugin("ADD", network(), "c1", args=POD)
+    assert added.result == {
+        "cniVersion": "1.0.0",
+        "ips": [{"address": "192.168.166.128/26"}],
+        "routes": [{"dst": "192.168.166.128/26"}],
+    }
+    assert handles(store) == {"k8s-pod-network.c1"}
+    assert plugin("CHECK", {**network(), "prevResult": added.result}, "c1").silent
+    assert plugin("STATUS", {**network(), "cniVersion": "1.1.0"}, "c1").silent
+    assert plugin("DEL", network(), "c1", args=POD).silent
+    assert plugin("DEL", network(), "c1", args=POD).silent
+    assert handles(store) == set()
+    assert plugin("CHECK", {**network(), "prevResult": added.result}, "c1").error["code"] == 999
+
+
+def test_what_is_refused(store: EtcdDatastore, plugin: Plugin) -> None:
+    refused = plugin("ADD", network(ipv4_pools=["nope"]), "c1", args=POD).error
+    assert refused == {"code": 999, "msg": 'error parsing pool "nope": invalid CIDR address: nope'}
+    assert handles(store) == set()
+
+
+def test_many_containers_at_once(store: EtcdDatastore, plugin: Plugin) -> None:
+    """Nothing is locked on the node: who is overtaken tries again."""
+    with ThreadPoolExecutor(16) as threads:
+        added = list(threads.map(lambda number: _patiently(plugin, "ADD", f"c{number}"), range(24)))
+    addresses = [address for each in added for address in each.addresses]
+    assert len(set(addresses)) == 24
+    assert len(store.list(Selection(BlockKey), etcd.soon()).items) == 1
+    with ThreadPoolExecutor(16) as threads:
+        assert all(each.silent for each in threads.map(lambda n: _patiently(plugin, "DEL", f"c{n}"), range(24)))
+    assert handles(store) == set()
+    (block,) = store.list(Selection(BlockKey), etcd.soon()).items
+    assert (block.document["attributes"], len(block.document["unallocated"])) == ([], 64)
+
+
+def _patiently(plugin: Plugin, verb: str, container: str) -> Reply:
+    given = environment(verb, container, args=POD)
+    return plugin.run(json.dumps(network()).encode(), given, within=80)
