@@ -59,7 +59,8 @@ class Plugin(NamedTuple):
 
     `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
     learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
-    an ADD is told whether it is for the caller's own network namespace (`Call.own`).
+    an ADD is told whether it is for the caller's own network namespace (`Call.own`). `render` prints a result as a
+    version of the protocol has it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Plugin(NamedTuple):
     apart: bool = False
     warm: Warm | None = None
     places: tuple[str, ...] = ()
+    render: Callable[[Result, str], bytes] = render
 
 
 CODES: Codes = {
@@ -129,7 +131,7 @@ def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
         return _version(chosen)
     try:
         facts, result, undo = chosen.verbs[verb](call, context)
-        return Answer(0, b"" if result is None else render(result, call.config.version), b"", undo, facts)
+        return Answer(0, b"" if result is None else chosen.render(result, call.config.version), b"", undo, facts)
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not context.may_wait:
             raise WouldBlock(error.message) from error

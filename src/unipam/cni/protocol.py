@@ -48,7 +48,7 @@ def read(call: Call, spoken: Sequence[str], *, apart: bool) -> None:
     """
     env, verb = call.env, call.verb
     call.key, call.last = env.get(KEY, ""), call.pid == 0
-    call.arguments = _arguments(env.get("CNI_ARGS", ""))
+    call.arguments = read_arguments(env.get("CNI_ARGS", ""))
     if not verb:  # a person called
         return
     _check_environment(env, verb)
@@ -156,7 +156,8 @@ def _number(which: str, part: str) -> int:
     raise Undecodable(f"failed to convert {which} version part {text}: strconv.Atoi: parsing {text}: invalid syntax")
 
 
-def _arguments(text: str) -> Arguments:
+def read_arguments(text: str) -> Arguments:
+    """Split CNI_ARGS as libcni does."""
     if not text:
         return NO_ARGUMENTS
     parts = [pair.split("=") for pair in text.split(";")]

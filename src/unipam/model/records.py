@@ -117,7 +117,7 @@ class Pool(NamedTuple):
     ranges: tuple[PoolRange, ...]
 
     def find(self, address: int) -> PoolRange | None:
-        """Return the range that `address` is in; IPv4 lies between IPv6 addresses on the line, in none of their ranges."""
+        """Return the range that `address` is in; IPv4 lies between IPv6 addresses, and in none of their ranges."""
         for span in self.ranges:  # no generator: this stands in the path of every call
             if span.first <= address <= span.last and is_v4(address) == is_v4(span.first):
                 return span

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from unipam.addr.prefix import parse_address
+from unipam.cni.protocol import read_arguments
 from unipam.dialects.calico import arguments, config
 from unipam.dialects.calico.arguments import Arguments
 from unipam.dialects.calico.config import Where, load
@@ -134,7 +135,7 @@ POD = "K8S_POD_NAMESPACE=d;K8S_POD_NAME=p"
     ],
 )
 def test_arguments(text: str, found: Arguments) -> None:
-    assert arguments.load(text) == found
+    assert arguments.load(read_arguments(text)) == found
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_arguments(text: str, found: Arguments) -> None:
 )
 def test_arguments_that_make_no_sense(text: str, problem: str) -> None:
     with pytest.raises(BadConfig) as refused:
-        arguments.load(text)
+        arguments.load(read_arguments(text))
     assert str(refused.value) == problem
 
 
@@ -161,4 +162,4 @@ def test_arguments_that_make_no_sense(text: str, problem: str) -> None:
     [("", ""), (POD, "d.p"), ("FOO=BAR;" + POD, "d.p"), ("broken;" + POD, ""), ("K8S_POD_NAME=p", "")],
 )
 def test_a_del_reads_what_it_can(text: str, workload: str) -> None:
-    assert arguments.pod_of(text).workload == workload
+    assert arguments.pod_of(read_arguments(text)).workload == workload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_interface
+from unipam.cni import call
 from unipam.dialects.calico import arguments, connection, printing
 from unipam.dialects.calico.arguments import Arguments
 from unipam.dialects.calico.config import Network
@@ -38,12 +39,12 @@ class Task(NamedTuple):
     """Whether a VM is about to move to the pod."""
 
 
-def prepare(network: Network, container: str, text: str, world: World) -> tuple[Task, Addresses]:
+def prepare(network: Network, container: str, named: call.Arguments, world: World) -> tuple[Task, Addresses]:
     """What an ADD with these CNI_ARGS is to do; and the addresses that a VM has already, noted as the pod's.
 
     Raises Missing, Mismatch, Refused, BadConfig.
     """
-    given = arguments.load(text)
+    given = arguments.load(named)
     attributes = {"node": network.node, "timestamp": go_text(world.clock())}
     if given.pod:
         attributes |= {"pod": given.pod, "namespace": given.namespace}

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from unipam.addr.prefix import parse_address
-from unipam.cni.protocol import parse_args
+from unipam.cni import call
 from unipam.golang.formatting import quote
 from unipam.model.errors import BadConfig
 
@@ -27,39 +27,37 @@ class Arguments(NamedTuple):
         return f"{self.namespace}.{self.pod}" if self.pod else ""
 
 
-def load(text: str) -> Arguments:
+def load(given: call.Arguments) -> Arguments:
     """What arguments say. Raises BadConfig in libcni's words.
 
     They are read twice, as by the original: whatever only a pod has is unknown to the address' reader.
     """
-    found = _load(text, _POD)
-    _load(text, ("IP",))
+    found = _load(given, _POD)
+    _load(given, ("IP",))
     pod, namespace = found.get("K8S_POD_NAME", ""), found.get("K8S_POD_NAMESPACE", "")
     named = bool(pod and namespace)
     address = parse_address(found["IP"]) if found.get("IP") else None
     return Arguments(namespace if named else "", pod if named else "", address)
 
 
-def pod_of(text: str) -> Arguments:
+def pod_of(given: call.Arguments) -> Arguments:
     """Whatever arguments say of the pod, however broken they are: a DEL does not need them."""
-    try:
-        found = dict(parse_args(text))
-    except BadConfig:
-        return Arguments()
-    pod, namespace = found.get("K8S_POD_NAME", ""), found.get("K8S_POD_NAMESPACE", "")
-    return Arguments(namespace, pod) if pod and namespace else Arguments()
+    pod, namespace = given.named.get("K8S_POD_NAME", ""), given.named.get("K8S_POD_NAMESPACE", "")
+    return Arguments(namespace, pod) if pod and namespace and not given.problem else Arguments()
 
 
-def _load(text: str, known: Collection[str]) -> dict[str, str]:
+def _load(given: call.Arguments, known: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     unknown = []
-    for key, value in parse_args(text):
+    for key, value in given.pairs:
         pair = f"{key}={value}"
         if key in known or key == "IgnoreUnknown":
             _check(pair, key, value)
             found[key] = value
         else:
             unknown.append(quote(pair))
+    if given.problem:
+        raise BadConfig(given.problem)
     if unknown and found.get("IgnoreUnknown", "").lower() not in _TRUE:
         raise BadConfig(f"ARGS: unknown args [{' '.join(unknown)}]")
     return found

@@ -13,10 +13,9 @@ from functools import wraps
 
 from unipam.addr.prefix import format_address
 from unipam.cni import protocol
-from unipam.cni.call import Answer, Call
+from unipam.cni.call import Call, Config
 from unipam.cni.context import Context
-from unipam.cni.plugin import Plugin, Verb, failure
-from unipam.cni.protocol import Config
+from unipam.cni.plugin import Plugin, Reply, Verb, not_serving
 from unipam.cni.result import Result
 from unipam.dialects.calico import adding, arguments, connection, printing
 from unipam.dialects.calico import config as calico
@@ -41,7 +40,7 @@ PATIENCE = 90.0
 HEARD = 4.5
 """Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
 
-Act = Callable[[Call, Config, Network, World], Answer]
+Act = Callable[[Call, Network, World], Reply]
 
 
 def _network(config: Config) -> Network:
@@ -59,12 +58,12 @@ def _attended(act: Act) -> Verb:
     """A verb that asks the datastore, and so may keep nobody else waiting."""
 
     @wraps(act)
-    def verb(call: Call, config: Config, context: Context) -> Answer:
-        network = _network(config)  # not remembered: whether the node's file says another name is asked each time
+    def verb(call: Call, context: Context) -> Reply:
+        network = _network(call.config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
         world = _world(network, context, PATIENCE if call.last else HEARD)
         with _in_time(world):
-            return act(call, config, network, world)
+            return act(call, network, world)
 
     return verb
 
@@ -80,49 +79,49 @@ def _in_time(world: World) -> Iterator[None]:
         raise type(error)("context deadline exceeded", **{**error.facts, "details": error.message}) from error
 
 
-def _add(call: Call, config: Config, network: Network, world: World) -> Answer:
-    task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.env.get("CNI_ARGS", ""), world)
+def _add(call: Call, network: Network, world: World) -> Reply:
+    task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.arguments, world)
     if held:
-        return _answered(config, printing.kept(held, routed=not task.moving), new=False)
+        return _answered(call, printing.kept(held, routed=not task.moving), new=False)
     addresses = adding.assign(task, world)
 
     def undo(own: Context) -> None:
         adding.give_back(_world(network, own, PATIENCE), task.handle, addresses)
 
-    given = _answered(config, printing.result(addresses), new=True)
+    given = _answered(call, printing.result(addresses), new=True)
     return given._replace(undo=undo) if addresses else given
 
 
-def _answered(config: Config, found: Result, *, new: bool) -> Answer:
-    facts = {"network": config.name, "addresses": [ip.address for ip in found.ips], "new": new}
-    return Answer(0, printing.shown(found, config.version), facts=facts)
+def _answered(call: Call, found: Result, *, new: bool) -> Reply:
+    facts = {"network": call.config.name, "addresses": [ip.address for ip in found.ips], "new": new}
+    return Reply(facts, found)
 
 
-def _del(call: Call, config: Config, network: Network, world: World) -> Answer:
+def _del(call: Call, network: Network, world: World) -> Reply:
     """Release what the container holds, also under the name that Calico 2 gave to its handle."""
     container = call.env["CNI_CONTAINERID"]
-    given = arguments.pod_of(call.env.get("CNI_ARGS", ""))
+    given = arguments.pod_of(call.arguments)
     try:
         vm = adding.vm_of(network, given, world)
     except NotFound:  # the pod is gone: whatever its VM has is not this call's
-        return Answer(0, facts={"network": config.name, "addresses": []})
+        return Reply({"network": call.config.name, "addresses": []})
     if vm is not None and world.configuration().keeps_vm_addresses:
         from unipam.dialects.calico import vms
         from unipam.dialects.calico.rules.owners import Pod
 
         gone = vms.leave(world, vm, vm.handle(network.name), Pod(given.namespace, given.pod))
-        return Answer(0, facts={"network": config.name, "addresses": gone})
+        return Reply({"network": call.config.name, "addresses": gone})
     released: list[int] = []
     for handle in (network.handle(container), given.workload or container):
         with suppress(NotFound):
             released += releasing.by_handle(world, handle)
-    return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, released))})
+    return Reply({"network": call.config.name, "addresses": list(map(format_address, released))})
 
 
-def _check(call: Call, config: Config, network: Network, world: World) -> Answer:
+def _check(call: Call, network: Network, world: World) -> Reply:
     """Whether the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
     handle = network.handle(call.env["CNI_CONTAINERID"])
-    wanted = protocol.previous_addresses(config.document)
+    wanted = protocol.previous_addresses(call.config.document)
     try:
         held = {address for address, _ in held_by(world, handle)}
     except NotFound:
@@ -135,12 +134,12 @@ def _check(call: Call, config: Config, network: Network, world: World) -> Answer
             if address not in held and pools.find(known, address):
                 text = format_address(address)
                 raise Mismatch(f"{text} is not assigned to {handle}", address=text, handle=handle)
-    return Answer(0, facts={"network": config.name})
+    return Reply({"network": call.config.name})
 
 
-def _gc(call: Call, config: Config, network: Network, world: World) -> Answer:  # noqa: ARG001 (the shape of a verb)
+def _gc(call: Call, network: Network, world: World) -> Reply:
     """Release what this network's containers on this node hold that are not valid any more."""
-    valid = protocol.valid_attachments(config.document)
+    valid = protocol.valid_attachments(call.config.document)
     gone: list[int] = []
     if valid is not None:
         first, kept = network.handle(""), {network.handle(each.holder) for each in valid}
@@ -149,14 +148,14 @@ def _gc(call: Call, config: Config, network: Network, world: World) -> Answer:  
             return handle.startswith(first) and handle not in kept and not handle.startswith(f"{first}vmi.")
 
         gone = collecting.collect(world, network.node, is_gone)
-    return Answer(0, facts={"network": config.name, "addresses": list(map(format_address, gone))})
+    return Reply({"network": call.config.name, "addresses": list(map(format_address, gone))})
 
 
-def _status(call: Call, config: Config, context: Context) -> Answer:
+def _status(call: Call, context: Context) -> Reply:
     """Whether an ADD could be served: the datastore answers, and there are pools for the node."""
     context.require_waiting("the datastore is asked")
     try:
-        network = _network(config)
+        network = _network(call.config)
         world = _world(network, context, PATIENCE if call.last else HEARD)
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
@@ -164,8 +163,8 @@ def _status(call: Call, config: Config, context: Context) -> Answer:
                 requested = adding.resolve(world, network.pools[family], family)
                 pools.choose(known, Wanted(family, requested, WORKLOAD, {}), network.node, labels)
     except UnipamError as error:
-        return failure(error, 50, f"no address can be served: {error.message}", config, dated=False)
-    return Answer(0, facts={"network": config.name})
+        raise not_serving(error) from error
+    return Reply({"network": call.config.name})
 
 
 PLUGIN = Plugin(
@@ -181,4 +180,5 @@ PLUGIN = Plugin(
     },
     versions=printing.VERSIONS,
     dated=False,
+    render=printing.shown,
 )
