@@ -13,12 +13,12 @@ from unipam.model.errors import Exhausted, Overlap
 from unipam.plan import blocks
 from unipam.plan.reservations import cancel
 from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan
+from unipam.plan.tree import Author, Plan
 from unipam.store.memory import MemoryStore
 from unipam.store.sqlite import SqliteStore
 
 PLANS = int(os.environ.get("UNIPAM_PLANS", "2000"))
-ME = By("me", "me")
+ME = Author("me", "me")
 BASE = V4_FIRST + (10 << 24)
 
 

@@ -333,9 +333,9 @@ def filled(world: World) -> None:
     world.associate(world.cloud.put("net", "10.0.8.0/24"))
     rows = world.reserve(bits=24, amount=2)
     world.do(reservations.cancel, "S", "B", [rows[1].facts.id], lambda _: None)
-    external = world.do(externals.create_external, "S", "B", externals.Named("dc", "dc", bits=24))
-    subnet = world.do(externals.create_subnet, external, externals.Named("web", "web", bits=26))
-    world.do(externals.create_endpoint, subnet, externals.NewEndpoint("host", "host"))
+    external = world.do(externals.create, world.at(), externals.Named("dc", "dc", bits=24))
+    subnet = world.do(externals.create, external, externals.Named("web", "web", bits=26))
+    world.do(externals.create, subnet, externals.NewEndpoint("host", "host"))
     world.block("inner", "10.0.64.0/18", "B")
     world.block("six", "2001:db8::/48")
 

@@ -9,11 +9,11 @@ from unipam.model import objects
 from unipam.model.errors import NameTaken, NotEmpty
 from unipam.model.records import SPACE, Claim, Owner
 from unipam.plan import tree
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 
-def create_space(tx: Tx, by: By, name: str, desc: str) -> Node[objects.Space]:
+def create_space(tx: Tx, by: Author, name: str, desc: str) -> Node[objects.Space]:
     """A new space. Raises BadValue or NameTaken."""
     facts = objects.Space(objects.check_name(SPACE, name), objects.check_text(SPACE, desc))
     _refuse_space_name(tx, name)
@@ -28,7 +28,7 @@ def _refuse_space_name(tx: Tx, name: str, but: int = 0) -> None:
 
 
 def change_space(
-    tx: Tx, by: By, space: str, *, name: str | None = None, desc: str | None = None
+    tx: Tx, by: Author, space: str, *, name: str | None = None, desc: str | None = None
 ) -> Node[objects.Space]:
     """Rename or describe a space anew. Raises Missing, BadValue, NameTaken or Stale."""
     found = tree.find_space(tx, space)
@@ -43,7 +43,7 @@ def change_space(
     return Node(tree.change(tx, by, found.claim, facts, owner=Owner(objects.fold(facts.name))), facts)
 
 
-def remove_space(tx: Tx, by: By, space: str, *, force: bool = False) -> None:
+def remove_space(tx: Tx, by: Author, space: str, *, force: bool = False) -> None:
     """Remove a space; with `force` all its blocks too. Raises Missing, NotEmpty or Stale."""
     found = tree.find_space(tx, space)
     held = next(tx.claims(found.id), None)
@@ -105,7 +105,7 @@ class BlockChange(NamedTuple):
     desc: str | None = None
 
 
-def create_block(tx: Tx, by: By, space: str, new: NewBlock) -> Node[objects.Block]:
+def create_block(tx: Tx, by: Author, space: str, new: NewBlock) -> Node[objects.Block]:
     """A new block in the space. Raises Missing, BadValue, NameTaken, Outside or Overlap."""
     name, prefix = new.name, new.prefix
     root = tree.find_space(tx, space)
@@ -129,7 +129,7 @@ def refuse_block_name(tx: Tx, space: int, name: str, but: int = 0) -> None:
             raise NameTaken(f"there is a block named {name} in this space already", kind=objects.BLOCK, value=name)
 
 
-def change_block(tx: Tx, by: By, space: str, block: str, new: BlockChange) -> Node[objects.Block]:
+def change_block(tx: Tx, by: Author, space: str, block: str, new: BlockChange) -> Node[objects.Block]:
     """Rename, resize or describe a block anew. Raises Missing, BadValue, NameTaken, Overlap, Outside or Stale."""
     root = tree.find_space(tx, space)
     found = tree.find_block(tx, root.id, block)
@@ -147,7 +147,7 @@ def change_block(tx: Tx, by: By, space: str, block: str, new: BlockChange) -> No
     return Node(claim, facts)
 
 
-def _resize(tx: Tx, by: By, space: int, claim: Claim, prefix: Prefix) -> Claim:
+def _resize(tx: Tx, by: Author, space: int, claim: Claim, prefix: Prefix) -> Claim:
     if claim.parent != space:
         around = tx.claim(claim.parent)
         assert around is not None
@@ -156,7 +156,7 @@ def _resize(tx: Tx, by: By, space: int, claim: Claim, prefix: Prefix) -> Claim:
     return tree.move(tx, by, claim, prefix)
 
 
-def remove_block(tx: Tx, by: By, space: str, block: str, *, force: bool = False) -> None:
+def remove_block(tx: Tx, by: Author, space: str, block: str, *, force: bool = False) -> None:
     """Remove a block; with `force` with all it holds. Settled reservations are no hindrance (D17).
 
     Raises Missing, NotEmpty or Stale.

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from unipam.model.errors import Mismatch
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 KEPT = 86_400.0
@@ -27,11 +27,11 @@ class Kept(msgspec.Struct, frozen=True):
 _kept = msgspec.json.Decoder(Kept)
 
 
-def _key(by: By) -> str:
+def _key(by: Author) -> str:
     return f"call/{by.subject}/{hashlib.sha256(by.call.encode(errors='replace')).hexdigest()}"
 
 
-def recall(tx: Tx, by: By, fingerprint: str) -> Kept | None:
+def recall(tx: Tx, by: Author, fingerprint: str) -> Kept | None:
     """The answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
     note = tx.note(_key(by)) if by.call else ""
     if not note:
@@ -44,7 +44,7 @@ def recall(tx: Tx, by: By, fingerprint: str) -> Kept | None:
     return kept
 
 
-def keep(tx: Tx, by: By, kept: Kept) -> None:
+def keep(tx: Tx, by: Author, kept: Kept) -> None:
     """Keep an answer."""
     if by.call:
         tx.set_note(_key(by), msgspec.json.encode(kept).decode())

@@ -19,7 +19,7 @@ from unipam.model.records import HELD, Claim, Owner
 from unipam.plan import tree
 from unipam.plan.blocks import blocks, gone_key, space_of
 from unipam.plan.cloud import port
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 
@@ -103,7 +103,7 @@ def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
     return network._replace(id=resource_id)
 
 
-def associate(tx: Tx, by: By, space: str, block: str, network: port.Network) -> Node[objects.Block]:
+def associate(tx: Tx, by: Author, space: str, block: str, network: port.Network) -> Node[objects.Block]:
     """A network becomes part of a block, with every prefix of its that lies there.
 
     Raises Missing, Duplicate, Outside, or Overlap with what is in the way.
@@ -115,7 +115,7 @@ def associate(tx: Tx, by: By, space: str, block: str, network: port.Network) -> 
     return found
 
 
-def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> None:
+def add(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network) -> None:
     """Claim the network's prefixes in the block. Raises Outside or Overlap."""
     prefixes = inside(block.prefix, network)
     if not prefixes:
@@ -131,7 +131,7 @@ def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> No
 
 
 def claim_prefixes(
-    tx: Tx, by: By, block: Node[objects.Block], facts: objects.Network, prefixes: Sequence[Prefix]
+    tx: Tx, by: Author, block: Node[objects.Block], facts: objects.Network, prefixes: Sequence[Prefix]
 ) -> None:
     """Write down that the network holds these prefixes, which are free."""
     drafts = [Draft(block.id, prefix, Owner(_key(facts.id)), facts) for prefix in prefixes]
@@ -139,7 +139,7 @@ def claim_prefixes(
     tx.drop_note(_gone(block, facts.id))
 
 
-def dissociate(tx: Tx, by: By, space: str, block: str, ids: Sequence[str]) -> None:
+def dissociate(tx: Tx, by: Author, space: str, block: str, ids: Sequence[str]) -> None:
     """Networks leave a block, all or none. Raises Missing or Duplicate."""
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
     _refuse_twice(ids)
@@ -155,14 +155,16 @@ def _refuse_twice(ids: Sequence[str]) -> None:
         raise Duplicate("a network is named twice", ids=list(ids))
 
 
-def drop(tx: Tx, by: By, block: Node[objects.Block], resource_id: str) -> None:
+def drop(tx: Tx, by: Author, block: Node[objects.Block], resource_id: str) -> None:
     """A network leaves a block."""
     for claim in claims_of(tx, block.id, resource_id):
         tree.remove(tx, by, claim)
     tx.drop_note(_gone(block, resource_id))
 
 
-def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot) -> list[Associated]:
+def replace(
+    tx: Tx, by: Author, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot
+) -> list[Associated]:
     """A block has exactly these networks from now on, in this order, by the ids as they are written here.
 
     A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
@@ -196,7 +198,7 @@ def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot:
     return [find_network(snapshot, each) for each in new]
 
 
-def _spell(tx: Tx, by: By, block: Node[objects.Block], each: Associated, resource_id: str, place: int) -> None:
+def _spell(tx: Tx, by: Author, block: Node[objects.Block], each: Associated, resource_id: str, place: int) -> None:
     """A network that is in the block keeps its prefixes; its id is written so, and it is listed at this place."""
     if (each.facts.id, each.rank) == (resource_id, place):
         return

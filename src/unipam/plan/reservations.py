@@ -16,7 +16,7 @@ from unipam.model.errors import Duplicate, Missing
 from unipam.model.objects import Reservation
 from unipam.plan import tree
 from unipam.plan.blocks import settled_key, space_of
-from unipam.plan.tree import By, Node
+from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
 SETTLE = "settle"
@@ -139,7 +139,7 @@ def _find_pending(tx: Tx, block: Node[objects.Block], reservation: str) -> Node[
 
 def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
     tx: Tx,
-    by: By,
+    by: Author,
     space: str,
     block: str,
     ids: Sequence[str],
@@ -173,7 +173,7 @@ def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
     return [there for there in found.values() if there is not None]
 
 
-def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
+def settle(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
     """A reservation is over: its place is free, and it is listed among the settled ones."""
     facts = msgspec.structs.replace(node.facts, status=status, settled_on=by.now, settled_by=by.actor)
     tree.remove(tx, by, node.claim, SETTLE, facts)
@@ -184,7 +184,7 @@ def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], 
 
 def expire_block(tx: Tx, block: Node[objects.Block], now: float) -> int:
     """Settle the reservations of a block whose time is over; how many."""
-    by = By("unipam", "system", now, "nobody used it in time")
+    by = Author("unipam", "system", now, "nobody used it in time")
     over = [c for c in tx.expired(block.id, now, now, _SWEEP) if c.kind == objects.RESERVATION]
     for claim in over:
         settle(tx, by, block, cast("Node[Reservation]", tree.node(claim)), objects.EXPIRED)

@@ -18,7 +18,7 @@ from unipam.model.records import Owner
 from unipam.plan import tree
 from unipam.plan.free import FreeSpace
 from unipam.plan.reservations import Reserved, expire_block, new_ids
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 MOST = 1000
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     that has room. `until` is when the reservations end if no network came (epoch seconds; None: never).
     """
 
-    by: By
+    by: Author
     space: str
     blocks: tuple[str, ...]
     bits: int = 0
@@ -51,7 +51,7 @@ Place = tuple[str, Node[objects.Block]]
 class _Decided(NamedTuple):
     """A reservation that is to be written down."""
 
-    by: By
+    by: Author
     place: Place
     draft: Draft
 

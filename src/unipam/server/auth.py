@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from unipam.model.errors import NotSignedIn, SourceFailed
+from unipam.model.errors import Forbidden, NotSignedIn, SourceFailed
 from unipam.plan.access.callers import Caller, is_admin
 from unipam.plan.access.grants import rights
 from unipam.plan.access.tokens import PREFIX, caller_of, recognise
-from unipam.server.desk import Desk
+from unipam.plan.permissions import with_hint
 from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
+from unipam.server.store_worker import StoreWorker
 from unipam.store.api import Tx
 
 REMEMBERED = 2.0
@@ -49,8 +50,10 @@ class Authenticator:
     reader may only look; none must be named by a grant. Grants add to it.
     """
 
-    def __init__(self, desk: Desk, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER) -> None:
-        self._desk = desk
+    def __init__(
+        self, worker: StoreWorker, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER
+    ) -> None:
+        self._worker = worker
         self._directory = directory
         self._keys = Keys(directory) if directory else None
         self._limit = limit
@@ -72,7 +75,7 @@ class Authenticator:
             raise
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[digest] = _Known(caller, time.monotonic() + min(REMEMBERED, expiry - self._desk.clock()))
+        self._known[digest] = _Known(caller, time.monotonic() + min(REMEMBERED, expiry - self._worker.clock()))
         return caller
 
     def close(self) -> None:
@@ -92,19 +95,19 @@ class Authenticator:
 
     async def _local(self, text: str) -> tuple[Caller, float]:
         def work(tx: Tx) -> tuple[Caller, float]:
-            token = recognise(tx, text, self._desk.clock())
+            token = recognise(tx, text, self._worker.clock())
             if token is None:
                 raise NotSignedIn("This token is not known, or has expired or been revoked.")
             return caller_of(tx, token), token.expires_on or float("inf")
 
-        return await self._desk.read(work)
+        return await self._worker.read(work)
 
     async def _member(self, text: str, place: str) -> tuple[Caller, float]:
         directory, keys = self._directory, self._keys
         assert directory is not None
         assert keys is not None
         claims = await verify(text, directory, keys, lambda: self._limit.require_room(place))
-        caller = await self._desk.read(lambda tx: self._person(tx, claims, text))
+        caller = await self._worker.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
 
     def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
@@ -117,7 +120,8 @@ class Authenticator:
         credential = text if is_person(claims) else ""
         caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential, hint)
         if self._everybody == NOBODY and not (admin or granted.anything):
-            raise caller.refusal(f"{caller.name} has no role here: ask an administrator for a grant.")
+            text = f"{caller.name} has no role here: ask an administrator for a grant."
+            raise Forbidden(with_hint(text, hint), caller=caller.name)
         return caller
 
     def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:

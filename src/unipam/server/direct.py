@@ -18,16 +18,19 @@ import msgspec
 
 from unipam.model import objects
 from unipam.model.errors import UnipamError
-from unipam.plan.access.callers import Caller, Sight
+from unipam.plan.access.callers import Caller
 from unipam.plan.open import open_store
-from unipam.plan.tree import By, Plan
+from unipam.plan.permissions import Visibility
+from unipam.plan.tree import Author, Plan
 from unipam.server.native import operations as op
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
     from unipam.addr.prefix import Prefix
+    from unipam.server.native import access_operations as access
     from unipam.server.native import inquiries as ask
+    from unipam.server.native import network_operations as networks
     from unipam.server.native import planning, reserving
 else:
 
@@ -41,6 +44,7 @@ else:
             return getattr(importlib.import_module(self._name), name)
 
     ask, planning, reserving = _Later("inquiries"), _Later("planning"), _Later("reserving")
+    access, networks = _Later("access_operations"), _Later("network_operations")
 
 BASE = "/api/v1/"
 
@@ -60,7 +64,7 @@ class Asked(NamedTuple):
     """One request: by whom and when, the names in its path, its query, its body."""
 
     caller: Caller
-    by: By
+    by: Author
     now: float
     names: list[str]
     query: Mapping[str, list[str]]
@@ -93,9 +97,9 @@ class Asked(NamedTuple):
         return int(self.number("limit", 100, 1, op.MOST_ITEMS))
 
     @property
-    def sight(self) -> Sight:
+    def visibility(self) -> Visibility:
         """Which networks the caller may know of."""
-        return Sight(self.caller)
+        return Visibility(self.caller)
 
     def parse(self, shape: str) -> Any:
         """The body as the API's model of this name."""
@@ -116,7 +120,7 @@ _Answer = Callable[[Plan, Asked], Reply]
 def _list(choose: Callable[[Asked], op.List], name: str = "name") -> _Answer:
     def answer(plan: Plan, asked: Asked) -> Reply:
         paging = op.Paging(asked.limit, asked.text("after") or "")
-        part = op.part_of(plan.read(choose(asked)), paging, lambda row: str(row[name]))
+        part = op.part_of(plan.read(choose(asked)), paging, name)
         return 200, msgspec.json.encode(part)
 
     return answer
@@ -171,12 +175,16 @@ _ANSWERS: dict[str, _Answer] = {
     "DELETE spaces/*/blocks/*/reservations/*": _free(
         lambda a: reserving.cancel(a.caller, a.names[0], a.names[1], a.names[2:])
     ),
-    "GET spaces/*/blocks/*/networks": _list(lambda a: ask.list_networks(a.sight, a.names[0], a.names[1]), "id"),
-    "GET tokens": _list(lambda a: ask.list_tokens(a.caller), "id"),
-    "GET grants": _list(lambda a: ask.list_grants(a.caller)),
-    "GET explain": _read(lambda a: ask.explain(a.sight, objects.parse_place(a.text("cidr") or ""), a.text("space"))),
-    "GET history": _read(lambda a: ask.history(a.sight, a.place("cidr"), a.text("name") or "", a.limit)),
-    "GET plan": _read(lambda a: ask.plan_then(a.sight, a.number("at", 0, 0, sys.float_info.max))),
+    "GET spaces/*/blocks/*/networks": _list(
+        lambda a: networks.list_networks(a.visibility, a.names[0], a.names[1]), "id"
+    ),
+    "GET tokens": _list(lambda a: access.list_tokens(a.caller), "id"),
+    "GET grants": _list(lambda a: access.list_grants(a.caller)),
+    "GET explain": _read(
+        lambda a: ask.explain(a.visibility, objects.parse_place(a.text("cidr") or ""), a.text("space"))
+    ),
+    "GET history": _read(lambda a: ask.history(a.visibility, a.place("cidr"), a.text("name") or "", a.limit)),
+    "GET plan": _read(lambda a: ask.plan_then(a.visibility, a.number("at", 0, 0, sys.float_info.max))),
 }
 """What is answered here, by method and path; a star is a name."""
 
@@ -197,7 +205,7 @@ class Direct:
         answer = _ANSWERS.get(f"{method} {template}") if target.startswith(BASE) else None
         if answer is None:
             return None
-        by, names = self._caller.by(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
+        by, names = self._caller.author(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
         try:
             op.require_reason(by.reason)
             plan = self._opened()

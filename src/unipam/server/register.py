@@ -15,13 +15,14 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from unipam.model.errors import SourceFailed
-from unipam.plan.access.callers import EVERYWHERE, Caller, Sight, exclusions
+from unipam.plan.access.callers import EVERYWHERE, Caller, exclusions
 from unipam.plan.cloud.port import Cloud, Snapshot
 from unipam.plan.networks import associated_in
+from unipam.plan.permissions import Visibility
 from unipam.plan.tree import spaces
 from unipam.server.auth import Authenticator
-from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
+from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
 from unipam.server.threads import Threads
 
@@ -38,7 +39,7 @@ class Register:
     Whoever looks at the cloud may wait long, so each kind of looking has threads of its own.
     """
 
-    desk: Desk
+    worker: StoreWorker
     cloud: Cloud
     auth: Authenticator
     clock: Callable[[], float]
@@ -78,7 +79,7 @@ class Register:
         if not caller.plans:
             return own
         whole = await self.last_snapshot()
-        keys = await self.desk.read(lambda tx: associated_in(tx, [s.id for s in spaces(tx) if caller.may_plan(s.id)]))
+        keys = await self.worker.read(lambda tx: associated_in(tx, [s.id for s in spaces(tx) if caller.may_plan(s.id)]))
         planned = {each: network for each in keys if (network := whole.network(each)) is not None}
         taken = min(own.taken or whole.taken, whole.taken or own.taken)
         return own._replace(networks={**planned, **own.networks}, taken=taken)
@@ -92,18 +93,18 @@ class Register:
             return Snapshot()
         return await self._visiting.call(lambda: self.cloud.visible_to(caller.credential, newer_than=newer_than))
 
-    async def sight(self, caller: Caller, space: str | None = None) -> Sight:
+    async def visibility(self, caller: Caller, space: str | None = None) -> Visibility:
         """Which networks of the plan, or of one of its spaces, this caller may know of.
 
         While the cloud cannot be asked for the caller, it knows of none: the plan is shown all the same.
         """
         if caller.may_plan(EVERYWHERE if space is None else space):
-            return Sight(caller)
+            return Visibility(caller)
         try:
             own = await self._own_view(caller)
         except SourceFailed:
-            return Sight(caller)
-        return Sight(caller, own.networks)
+            return Visibility(caller)
+        return Visibility(caller, own.networks)
 
     async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """The networks that a caller may bring into spaces that it plans. Raises SourceFailed.
@@ -124,7 +125,7 @@ class Register:
 
     async def shown(self, caller: Caller) -> Snapshot:
         """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""
-        snapshot, hidden = await self.visible(caller), await self.desk.read(exclusions)
+        snapshot, hidden = await self.visible(caller), await self.worker.read(exclusions)
         return snapshot.without(hidden) if hidden else snapshot
 
     def age(self, snapshot: Snapshot) -> dict[str, str]:
@@ -141,7 +142,7 @@ class Register:
         self._looking.close(now)
         self._visiting.close(now)
         self._aside.close(now)
-        self.desk.close()
+        self.worker.close()
 
 
 def register_of(request: Request) -> Register:
@@ -155,7 +156,7 @@ async def _here(request: Request) -> Register:
     A DELETE frees something, whatever it deletes, and works on a full disk too.
     """
     register = register_of(request)
-    return replace(register, desk=register.desk.freeing()) if request.method == "DELETE" else register
+    return replace(register, worker=register.worker.freeing()) if request.method == "DELETE" else register
 
 
 async def signed_in(request: Request) -> Caller:
@@ -167,8 +168,8 @@ async def signed_in(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
-Signed = Annotated[Caller, Depends(signed_in)]
-Here = Annotated[Register, Depends(_here)]
+CallerDep = Annotated[Caller, Depends(signed_in)]
+RegisterDep = Annotated[Register, Depends(_here)]
 
 _encoder = msgspec.json.Encoder()
 

@@ -27,10 +27,10 @@ from unipam.plan.cloud.sync import GRACE, SYSTEM, sync
 from unipam.plan.reads import use_of
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan, find_block, find_space
+from unipam.plan.tree import Author, Plan, find_block, find_space
 from unipam.store.memory import MemoryStore
 
-ME = By("me@example.com", "me")
+ME = Author("me@example.com", "me")
 
 
 class Register:

@@ -6,18 +6,17 @@ Signing in itself is the server's affair.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from unipam.model.cloud import key
-from unipam.model.errors import BadValue, Duplicate, Forbidden, Missing
+from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import Reservation, Space, decode, fold
 from unipam.model.records import Entry, Owner
 from unipam.plan import tree
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 ADMIN, PLANNER, READER = "admin", "planner", "reader"
@@ -82,7 +81,7 @@ def keep(tx: Tx, key: str, value: msgspec.Struct) -> None:
     tx.set_note(key, msgspec.json.encode(value).decode())
 
 
-def journal(tx: Tx, by: By, verb: str, what: str, details: str = "") -> None:
+def journal(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
     """Access is no part of the tree, but who changed it is written down in the same journal."""
     tx.record(Entry(by.now, verb, 0, 0, 0, Owner(what), 0, by.actor, by.reason, details))
 
@@ -105,7 +104,7 @@ def find_admin(tx: Tx, object_id: str) -> Admin:
     return _admin.decode(note)
 
 
-def add_admin(tx: Tx, by: By, admin: Admin) -> None:
+def add_admin(tx: Tx, by: Author, admin: Admin) -> None:
     """One administrator more. Raises Duplicate."""
     if is_admin(tx, admin.id):
         raise Duplicate(f"{admin.name} is an administrator already", kind="admin", value=admin.id)
@@ -113,14 +112,14 @@ def add_admin(tx: Tx, by: By, admin: Admin) -> None:
     journal(tx, by, "add-admin", f"admin/{admin.id.lower()}", admin.name)
 
 
-def remove_admin(tx: Tx, by: By, object_id: str) -> None:
+def remove_admin(tx: Tx, by: Author, object_id: str) -> None:
     """One administrator less. Raises Missing. Nobody becomes an administrator by this (D13)."""
     key = f"admin/{find_admin(tx, object_id).id.lower()}"
     tx.drop_note(key)
     journal(tx, by, "remove-admin", key)
 
 
-def replace_admins(tx: Tx, by: By, wanted: Sequence[Admin]) -> None:
+def replace_admins(tx: Tx, by: Author, wanted: Sequence[Admin]) -> None:
     """Exactly these are administrators from now on. Raises Duplicate."""
     if len({admin.id.lower() for admin in wanted}) != len(wanted):
         raise Duplicate("an administrator is named twice", kind="admin")
@@ -138,7 +137,7 @@ def exclusions(tx: Tx) -> list[str]:
     return [key.removeprefix("exclusion/") for key, _ in tx.notes("exclusion/")]
 
 
-def exclude(tx: Tx, by: By, subscriptions: Sequence[str], *, replace: bool = False) -> None:
+def exclude(tx: Tx, by: Author, subscriptions: Sequence[str], *, replace: bool = False) -> None:
     """Hide these subscriptions too, or with `replace` exactly these."""
     wanted, there = {each.lower() for each in subscriptions}, set(exclusions(tx))
     for each in sorted(there - wanted) if replace else ():
@@ -148,7 +147,7 @@ def exclude(tx: Tx, by: By, subscriptions: Sequence[str], *, replace: bool = Fal
         journal(tx, by, "exclude", f"exclusion/{each}")
 
 
-def include(tx: Tx, by: By, subscription: str) -> None:
+def include(tx: Tx, by: Author, subscription: str) -> None:
     """Show a subscription again. Raises Missing."""
     if not tx.note(f"exclusion/{subscription.lower()}"):
         raise Missing(f"the subscription {subscription} is not excluded", kind="exclusion", value=subscription)
@@ -204,32 +203,10 @@ class Caller(NamedTuple):
         """Whether the caller may reserve in this space."""
         return self.reserves or self.may_plan(space)
 
-    def refusal(self, text: str) -> Forbidden:
-        """That the caller may not do this."""
-        return Forbidden(f"{text.rstrip('.')}: {self.hint}" if self.hint else text, caller=self.name)
-
     def owns(self, reservation: Reservation) -> bool:
         """Whether the reservation is the caller's own."""
         return reservation.subject == self.subject
 
-    def by(self, *, reason: str = "", call: str = "", expect: int | None = None) -> By:
+    def author(self, *, reason: str = "", call: str = "", expect: int | None = None) -> Author:
         """The caller as the author of a change."""
-        return By(self.name, self.subject, 0.0, reason, call, expect)
-
-
-HIDDEN = "(hidden)"
-"""What a network is called that the caller may not know of."""
-
-
-class Sight(NamedTuple):
-    """Which networks a caller may know of: those of the spaces that it plans, and what it has `seen` in the cloud.
-
-    Others hold their places, and are not named (spec azure-ipam-application D12). `seen` are keys (`model.cloud.key`).
-    """
-
-    caller: Caller
-    seen: Collection[str] = ()
-
-    def sees(self, space: str | int, network: str) -> bool:
-        """Whether the caller may know of this network in this space."""
-        return self.caller.may_plan(space) or key(network) in self.seen
+        return Author(self.name, self.subject, 0.0, reason, call, expect)

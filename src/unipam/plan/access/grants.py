@@ -15,7 +15,7 @@ import msgspec
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import fold, is_name
 from unipam.plan.access.callers import ADMIN, Spaces, journal, keep, named, spaces_of
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 _APP_ROLE = re.compile(r"(?!\.)[!-~]{1,120}")
@@ -72,7 +72,7 @@ def _key(name: str) -> str:
     return f"grant/{fold(name)}"
 
 
-def create_grant(tx: Tx, by: By, name: str, to: To, role: str, spaces: Sequence[str] = ()) -> Grant:
+def create_grant(tx: Tx, by: Author, name: str, to: To, role: str, spaces: Sequence[str] = ()) -> Grant:
     """A new grant. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a grant's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
@@ -85,7 +85,7 @@ def create_grant(tx: Tx, by: By, name: str, to: To, role: str, spaces: Sequence[
     return grant
 
 
-def revoke_grant(tx: Tx, by: By, name: str) -> None:
+def revoke_grant(tx: Tx, by: Author, name: str) -> None:
     """Take a grant back. Raises Missing."""
     if not tx.note(_key(name)):
         raise Missing(f"there is no grant named {name!r}", kind="grant", value=name)

@@ -18,14 +18,14 @@ from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace
 from unipam.plan.networks import as_associated, claim_prefixes, claims_of, gone, inside, note_gone
 from unipam.plan.reservations import expire_block, pending, settle
-from unipam.plan.tree import By, Node
+from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
 GRACE = 300.0
 """Seconds that a network may be out of sight before its prefixes are free: a cloud's listing lags behind."""
 
 VANISH = "vanish"
-SYSTEM = By("AzureIPAM", "system")
+SYSTEM = Author("AzureIPAM", "system")
 """The name under which the original settles reservations (spec azure-ipam-application §1.6)."""
 
 
@@ -43,7 +43,7 @@ class Tags:
         return self._networks.get(reservation, [])
 
 
-def sync(tx: Tx, by: By, snapshot: port.Snapshot, grace: float = GRACE) -> int:
+def sync(tx: Tx, by: Author, snapshot: port.Snapshot, grace: float = GRACE) -> int:
     """Bring every block up to the snapshot, and end what has run out; how many objects changed."""
     tags, changed = Tags(snapshot), 0
     for space in tree.spaces(tx):
@@ -55,7 +55,7 @@ def sync(tx: Tx, by: By, snapshot: port.Snapshot, grace: float = GRACE) -> int:
     return changed
 
 
-def _sync_networks(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
+def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
     held: dict[str, list[Claim]] = {}
     for claim in tx.claims(block.id):
         if claim.kind == objects.NETWORK:
@@ -70,7 +70,7 @@ def _sync_networks(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Sn
     return changed + _welcome_back(tx, by, block, snapshot)
 
 
-def _follow(tx: Tx, by: By, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
+def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
     """The network is there: it gets the prefixes that it has now, as far as they are free, and loses the others."""
     now = inside(block.prefix, network)
     changed = 0
@@ -105,7 +105,7 @@ def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Pr
     return found
 
 
-def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
+def _miss(tx: Tx, by: Author, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
     """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
     known = as_associated(claims)
     changed = 0
@@ -120,7 +120,7 @@ def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace
     return changed
 
 
-def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
+def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
     """A network that vanished is there again: it gets what is still free."""
     changed = 0
     for facts in gone(tx, block):
@@ -133,7 +133,7 @@ def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Sna
 
 
 def _sync_reservation(
-    tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
 ) -> int:
     tagged = tags.of(node.facts.id)
     exact = next((network for network in tagged if node.prefix in network.prefixes), None)
@@ -167,7 +167,7 @@ def _status(
     return objects.FULFILLED
 
 
-def _fulfil(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
+def _fulfil(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
     """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, objects.FULFILLED)
     claims = claims_of(tx, block.id, network.id)

@@ -16,7 +16,7 @@ from unipam.plan.blocks import NewBlock, create_block, create_space, name_of, se
 from unipam.plan.cloud import port
 from unipam.plan.reservations import Settled, is_id
 from unipam.plan.transfer.export import Document, Item
-from unipam.plan.tree import By, Draft
+from unipam.plan.tree import Author, Draft
 from unipam.store.api import Tx
 
 
@@ -37,7 +37,7 @@ class Report(NamedTuple):
     conflicts: tuple[Conflict, ...]
 
 
-def move_in(tx: Tx, by: By, document: Document, snapshot: port.Snapshot, *, keep_going: bool = False) -> Report:
+def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, keep_going: bool = False) -> Report:
     """Create everything of the document that is not there yet.
 
     Raises Refused with the fact `report` when anything conflicts, unless `keep_going` leaves that out.
@@ -58,7 +58,7 @@ def move_in(tx: Tx, by: By, document: Document, snapshot: port.Snapshot, *, keep
 class _Mover:
     """Moves a document's objects in, inside one transaction."""
 
-    def __init__(self, tx: Tx, by: By, snapshot: port.Snapshot) -> None:
+    def __init__(self, tx: Tx, by: Author, snapshot: port.Snapshot) -> None:
         self._tx = tx
         self._by = by
         self._snapshot = snapshot

@@ -13,12 +13,13 @@ from unipam.dialects.azure_ipam.shapes import size_of
 from unipam.model import objects
 from unipam.model.records import SPACE
 from unipam.plan import tree
-from unipam.plan.access.callers import HIDDEN, Caller, Sight
+from unipam.plan.access.callers import Caller
 from unipam.plan.blocks import blocks
 from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
+from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.azure_ipam import answers as a
-from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.register import CallerDep, Register, RegisterDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -31,7 +32,7 @@ Render = Callable[[Snapshot, shapes.Parents], Any]
 async def _shown(register: Register, caller: Caller, render: Render) -> Response:
     """A listing of what the caller may see, and how old it is."""
     snapshot = await register.shown(caller)
-    parents = await register.desk.read(_parents)
+    parents = await register.worker.read(_parents)
     return reply(render(snapshot, parents), headers=register.age(snapshot))
 
 
@@ -57,7 +58,7 @@ _LISTINGS: dict[str, Render] = {
 
 def _add_listing(name: str, render: Render) -> None:
     @router.get(f"/azure/{name}", name=f"azure_{name}")
-    async def listing(register: Here, caller: Signed) -> Response:
+    async def listing(register: RegisterDep, caller: CallerDep) -> Response:
         return await _shown(register, caller, render)
 
 
@@ -72,30 +73,30 @@ for _name, _render in _LISTINGS.items():
 
 
 @router.get("/azure/subscription")
-async def get_subscriptions(register: Here, caller: Signed) -> Response:
+async def get_subscriptions(register: RegisterDep, caller: CallerDep) -> Response:
     """Every subscription that the caller may see, the excluded ones too."""
     snapshot = await register.visible(caller)
     return reply([shapes.subscription(each) for each in snapshot.subscriptions])
 
 
 @router.get("/internal/tree")
-async def get_tree(register: Here, caller: Signed) -> Response:
+async def get_tree(register: RegisterDep, caller: CallerDep) -> Response:
     """The plan and what is in its networks, as a tree of sizes."""
     snapshot = await register.visible(caller)
-    view = _View(Sight(caller, snapshot.networks), snapshot)
+    view = _TreeView(Visibility(caller, snapshot.networks), snapshot)
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         return [_branch(tx, each, each.id, view) for each in tree.in_order(tree.spaces(tx))]
 
-    return reply([{"name": "root", "children": await register.desk.read(work)}])
+    return reply([{"name": "root", "children": await register.worker.read(work)}])
 
 
-class _View(NamedTuple):
-    sight: Sight
+class _TreeView(NamedTuple):
+    visibility: Visibility
     snapshot: Snapshot
 
 
-def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, Any]:
+def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _TreeView) -> dict[str, Any]:
     """An object of the plan with what it holds; `value` is what its children leave of its size."""
     if isinstance(node.facts, objects.Network):
         return _network(tree.Node(node.claim, node.facts), space, view)
@@ -106,8 +107,8 @@ def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, 
     return _leaf(node.facts.name, node.prefix, inner)
 
 
-def _network(node: tree.Node[objects.Network], space: int, view: _View) -> dict[str, Any]:
-    if not view.sight.sees(space, node.facts.id):
+def _network(node: tree.Node[objects.Network], space: int, view: _TreeView) -> dict[str, Any]:
+    if not view.visibility.sees(space, node.facts.id):
         return _leaf(HIDDEN, node.prefix, [])
     network = view.snapshot.network(node.facts.id)
     seen = [(s.name, p) for s in (network.subnets if network else ()) for p in s.prefixes]
@@ -122,7 +123,7 @@ def _leaf(name: str, prefix: Prefix, inner: list[dict[str, Any]]) -> dict[str, A
 
 
 @status_router.get("/status", response_model=a.Status)
-async def get_status(register: Here) -> Response:
+async def get_status(register: RegisterDep) -> Response:
     """Whether the register answers, and what it is."""
     what = {"version": register.version, "stack": register.stack, "environment": register.environment}
     where = {"container": register.container} if register.container else {}

@@ -1,4 +1,4 @@
-"""What the routes of the Azure IPAM API share: their words, who may do what, patches."""
+"""What the routes of the Azure IPAM API share: their words for errors, patches, answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from unipam.dialects.azure_ipam.patch import replacements
 from unipam.model.errors import BadValue, UnipamError
 from unipam.model.objects import parse_cidr
 from unipam.plan.access.callers import Caller
+from unipam.plan.tree import Author
 from unipam.server.azure_ipam.bodies import PatchBody
-from unipam.server.register import reply
+from unipam.server.register import Register, reply
+from unipam.store.api import Tx
 
 E = TypeVar("E", bound=Callable[..., object])
 _TABLES: dict[object, m.Table] = {}
@@ -40,24 +42,6 @@ def answer_error(request: Request, error: UnipamError) -> Response:
     return reply({"error": say.text}, say.status, headers)
 
 
-def require_admin(caller: Caller, text: str) -> None:
-    """Raises Forbidden unless the caller is an administrator."""
-    if not caller.admin:
-        raise caller.refusal(text)
-
-
-def require_planner(caller: Caller, space: str, text: str) -> None:
-    """Raises Forbidden unless the caller may plan this space: its own planner, or an administrator."""
-    if not caller.may_plan(space):
-        raise caller.refusal(text)
-
-
-def require_reserving(caller: Caller, space: str) -> None:
-    """Raises Forbidden unless the caller may reserve in this space."""
-    if not caller.may_reserve(space):
-        raise caller.refusal(m.READ_ONLY)
-
-
 def patched(operations: Sequence[PatchBody], allowed: Mapping[str, str]) -> dict[str, str]:
     """The new values of a patch by field. Raises Undecodable."""
     return replacements([each.operation() for each in operations], allowed)
@@ -78,6 +62,19 @@ def patched_prefix(text: str | None) -> Prefix | None:
 NO_CONTENT = 204
 
 
-def empty(status: int = 200) -> Response:
-    """Done, and nothing to say."""
+async def show(register: Register, work: Callable[[Tx], object], status: int = 200) -> Response:
+    """Answer with what is read in one transaction."""
+    return reply(await register.worker.read(work), status)
+
+
+async def do(register: Register, caller: Caller, work: Callable[[Tx, Author], object], status: int = 200) -> Response:
+    """Answer with what comes of one transaction's writing."""
+    return reply(await register.worker.write(work, caller.author()), status)
+
+
+async def do_quietly(
+    register: Register, caller: Caller, work: Callable[[Tx, Author], object], status: int = 200
+) -> Response:
+    """Do one transaction's writing, and answer that it is done."""
+    await register.worker.write(work, caller.author())
     return Response(status_code=status)

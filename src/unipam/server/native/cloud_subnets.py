@@ -14,11 +14,11 @@ from unipam.model import objects
 from unipam.model.errors import Missing
 from unipam.plan import networks as plan_networks
 from unipam.plan import tree
-from unipam.plan.access.callers import Sight
 from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
+from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
 from unipam.server.native.common import Overlaps, Paged, page, problems
-from unipam.server.register import Here, Signed
+from unipam.server.register import CallerDep, RegisterDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -63,8 +63,8 @@ async def _wanted(
 
 @router.get("/subnets", response_model=m.Page[NetworkSubnet], responses=problems(404))
 async def list_network_subnets(
-    register: Here,
-    caller: Signed,
+    register: RegisterDep,
+    caller: CallerDep,
     space: str,
     block: str,
     paging: Paged,
@@ -72,17 +72,17 @@ async def list_network_subnets(
 ) -> Response:
     """The subnets of a block's networks that the caller may see, with the age of what is shown in the `Age` header."""
     snapshot = await register.shown(caller)
-    sight = await register.sight(caller, space)
-    networks = await register.desk.read(lambda tx: _networks(tx, space, block, wanted.network, sight))
+    visibility = await register.visibility(caller, space)
+    networks = await register.worker.read(lambda tx: _networks(tx, space, block, wanted.network, visibility))
     seen = [found for each in networks if (found := snapshot.network(each)) is not None]
     rows = [row for each in seen for row in _rows(each, wanted.overlaps, snapshot)]
-    return page(rows, paging, lambda row: str(row["id"]), register.age(snapshot))
+    return page(rows, paging, "id", register.age(snapshot))
 
 
-def _networks(tx: Tx, space: str, block: str, wanted: str | None, sight: Sight) -> list[str]:
+def _networks(tx: Tx, space: str, block: str, wanted: str | None, visibility: Visibility) -> list[str]:
     """The ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
-    ids = [each.facts.id for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
+    ids = [each.facts.id for each in plan_networks.associated(tx, found) if visibility.sees(space, each.facts.id)]
     if wanted is None:
         return ids
     if key(wanted) not in map(key, ids):

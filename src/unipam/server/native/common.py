@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -15,9 +15,9 @@ from unipam.model import objects
 from unipam.model.errors import BadValue
 from unipam.plan import idempotency
 from unipam.plan.access.callers import Caller
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.server.native.models import Problem
-from unipam.server.native.operations import MOST_ITEMS, Paging, Write, part_of, require_reason
+from unipam.server.native.operations import MOST_ITEMS, Paging, Shape, Write, part_of, require_reason
 from unipam.server.native.problems import MEDIA_TYPE
 from unipam.server.register import Register, reply
 from unipam.store.api import Tx
@@ -42,9 +42,9 @@ class Terms(NamedTuple):
     expect: int | None
     fingerprint: str
 
-    def by(self, caller: Caller) -> By:
+    def author(self, caller: Caller) -> Author:
         """The caller as the author of the change, under these terms."""
-        return caller.by(reason=self.reason, call=self.key, expect=self.expect)
+        return caller.author(reason=self.reason, call=self.key, expect=self.expect)
 
 
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=255, description="The same key, the same answer.")]
@@ -91,7 +91,7 @@ def etag(generation: int) -> dict[str, str]:
 async def write(register: Register, caller: Caller, terms: Terms, work: Write) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
-    def whole(tx: Tx, by: By) -> idempotency.Kept:
+    def whole(tx: Tx, by: Author) -> idempotency.Kept:
         known = idempotency.recall(tx, by, terms.fingerprint)
         if known is not None:
             return known
@@ -102,7 +102,7 @@ async def write(register: Register, caller: Caller, terms: Terms, work: Write) -
         idempotency.keep(tx, by, kept)
         return kept
 
-    kept = await register.desk.write(whole, terms.by(caller), rehearse=terms.dry_run)
+    kept = await register.worker.write(whole, terms.author(caller), rehearse=terms.dry_run)
     headers = {"ETag": kept.etag} if kept.etag else {}
     if terms.dry_run:
         headers["Dry-Run"] = "true"
@@ -119,11 +119,17 @@ async def _paging(
 Paged = Annotated[Paging, Depends(_paging)]
 
 
-def page(
-    items: Sequence[Any], paging: Paging, name: Callable[[Any], str], headers: dict[str, str] | None = None
-) -> Response:
-    """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
+def page(items: Sequence[Any], paging: Paging, name: str = "name", headers: dict[str, str] | None = None) -> Response:
+    """Answer one part of a listing, whose items are told apart by one of their members.
+
+    Raises BadValue for an unknown `after`.
+    """
     return reply(part_of(items, paging, name), headers=headers)
+
+
+def one(found: Shape) -> Response:
+    """Answer with one object, and its generation where it has one."""
+    return reply(found, headers=etag(found["generation"]) if found["generation"] else {})
 
 
 WithUse = Annotated[bool, Query(description="Say how full each is.")]

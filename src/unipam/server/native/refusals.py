@@ -50,6 +50,10 @@ STATUS: dict[type[UnipamError], int] = {
 """Of every error the status; one that is not here has that of the nearest kind it belongs to."""
 
 
+_UNTOLD = ("path", "title", "status", "use_case", "needs", "hint")
+"""Facts that do not stand in a document: they belong to the log, mean something else there, or are in its words."""
+
+
 def status_of(error: UnipamError) -> int:
     """The HTTP status of an error."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
@@ -63,7 +67,7 @@ def document_of(error: UnipamError, instance: str) -> dict[str, Any]:
         "status": status_of(error),
         "detail": error.message,
         "instance": instance,
-        **{name: value for name, value in error.facts.items() if name not in ("path", "title", "status")},
+        **{name: value for name, value in error.facts.items() if name not in _UNTOLD},
     }
 
 

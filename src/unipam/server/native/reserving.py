@@ -9,10 +9,11 @@ from unipam.model.objects import parse_cidr
 from unipam.plan import blocks, reservations, tree
 from unipam.plan import reserve as plan_reserve
 from unipam.plan.access.callers import Caller
+from unipam.plan.permissions import UseCase, require
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import Wanted
-from unipam.plan.tree import By
-from unipam.server.native.operations import Answer, List, Read, Shape, Write
+from unipam.plan.tree import Author
+from unipam.server.native.operations import Answer, List, Read, Shape, Write, done
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ def read_reservation(space: str, block: str, reservation: str) -> Read:
     return lambda tx: reservation_shape(reservations.find(tx, space, block, reservation))
 
 
-def wanted(caller: Caller, by: By, space: str, body: m.NewReservations, now: float) -> Wanted:
+def wanted(caller: Caller, by: Author, space: str, body: m.NewReservations, now: float) -> Wanted:
     """What a caller wants to reserve. Raises Forbidden or BadValue."""
-    if not caller.may_reserve(space):
-        raise caller.refusal(f"{caller.name} may not reserve in the space {space}")
+    require(caller, UseCase.RESERVE, space)
     return Wanted(
         by, space, tuple(body.blocks), body.size or 0,
         None if body.cidr is None else parse_cidr(body.cidr), body.count, body.desc, body.reverse, body.smallest,
@@ -53,7 +53,7 @@ def wanted(caller: Caller, by: By, space: str, body: m.NewReservations, now: flo
 def reserve(asked: Wanted) -> Write:
     """Reserve one or several prefixes, all or none."""
 
-    def work(tx: Tx, by: By) -> Answer:
+    def work(tx: Tx, by: Author) -> Answer:
         rows = plan_reserve.reserve(tx, asked._replace(by=by), by.now)
         return Answer([reservation_shape(row) for row in rows], 201)
 
@@ -64,14 +64,9 @@ def cancel(caller: Caller, space: str, block: str, ids: Sequence[str]) -> Write:
     """Give reservations up, all or none; those that are over already leave the listings (the journal keeps them)."""
 
     def check(row: Reserved) -> None:
-        if not (caller.may_plan(space) or (caller.may_reserve(space) and caller.owns(row.facts))):
-            raise caller.refusal(f"the reservation {row.facts.id} is not {caller.name}'s")
+        require(caller, UseCase.CANCEL_RESERVATION, space, row.facts)
 
-    def work(tx: Tx, by: By) -> Answer:
-        reservations.cancel(tx, by, space, block, ids, check, archive=True)
-        return Answer(status=204)
-
-    return work
+    return done(lambda tx, by: reservations.cancel(tx, by, space, block, ids, check, archive=True))
 
 
 def reservation_shape(row: Reserved) -> Shape:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from unipam.model.errors import Refused, StoreBusy
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import Wanted, reserve, reserve_all
-from unipam.plan.tree import By, Plan
+from unipam.plan.tree import Author, Plan
 from unipam.server.threads import Outcome, Threads, attempt, deliver, join, require_turn
 from unipam.store.api import Store, Tx
 
@@ -44,7 +44,7 @@ class _Reserve(NamedTuple):
     wanted: Wanted
 
 
-class Desk:
+class StoreWorker:
     """Takes work from the event loop that made it, and brings the results back there."""
 
     def __init__(self, open_store: Callable[[], Store], clock: Callable[[], float], *, readers: int = 4) -> None:
@@ -64,13 +64,13 @@ class Desk:
         """How many writes wait."""
         return self._queue.qsize()
 
-    def freeing(self) -> Desk:
-        """The same desk, for whoever frees something: it may use the room that the store keeps for a full disk."""
-        desk = copy.copy(self)
-        desk._frees = True  # noqa: SLF001
-        return desk
+    def freeing(self) -> StoreWorker:
+        """The same worker, for whoever frees something: it may use the room that the store keeps for a full disk."""
+        worker = copy.copy(self)
+        worker._frees = True  # noqa: SLF001
+        return worker
 
-    async def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False) -> T:
+    async def write(self, work: Callable[[Tx, Author], T], by: Author, *, rehearse: bool = False) -> T:
         """Do work as one transaction; see `Plan.write`."""
         frees = self._frees
         return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse, frees=frees)))
@@ -141,7 +141,7 @@ class Desk:
         if not items:
             return []
         wanted = [item.wanted for item in items]
-        by = By("unipam")
+        by = Author("unipam")
         outcome = self._try(items[0], lambda plan: plan.write(lambda tx, b: reserve_all(tx, wanted, b.now), by))
         if isinstance(outcome, Refused) and len(items) > 1:  # the store refused what looked free: find out whose
             return [(item.future, self._alone(item)) for item in items]
