@@ -8,23 +8,25 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from unipam.model.errors import SourceFailed
+from unipam.model.errors import SourceFailed, UnipamError
+from unipam.model.objects import Reservation
 from unipam.plan.access.callers import EVERYWHERE, Caller, exclusions
 from unipam.plan.cloud.port import Cloud, Snapshot
 from unipam.plan.networks import associated_in
-from unipam.plan.permissions import Visibility
-from unipam.plan.tree import spaces
+from unipam.plan.permissions import UseCase, Visibility, require
+from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
 from unipam.server.metrics import Metrics
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
 from unipam.server.threads import Threads
+from unipam.store.api import Tx
 
 T = TypeVar("T")
 
@@ -150,8 +152,8 @@ def register_of(request: Request) -> Register:
     return cast("Register", request.app.state.register)
 
 
-async def _here(request: Request) -> Register:
-    """The same as a dependency; a coroutine, because the framework sends anything else to a thread.
+async def _register(request: Request) -> Register:
+    """Return the register as a dependency; a coroutine, because the framework sends anything else to a thread.
 
     A DELETE frees something, whatever it deletes, and works on a full disk too.
     """
@@ -160,7 +162,7 @@ async def _here(request: Request) -> Register:
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
+    """Return who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
     if not hasattr(request.state, "caller"):
         place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
         authorization = request.headers.get("authorization", "")
@@ -168,10 +170,46 @@ async def signed_in(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
+class Session(NamedTuple):
+    """One request of one caller."""
+
+    register: Register
+    caller: Caller
+
+    def require(self, use_case: UseCase, space: str = "", reservation: Reservation | None = None) -> None:
+        """Refuse a caller who may not do this; see `plan.permissions`. Raises Forbidden."""
+        require(self.caller, use_case, space, reservation)
+
+    async def visibility(self, space: str | None = None) -> Visibility:
+        """Return which networks of the plan, or of one of its spaces, the caller may know of."""
+        return await self.register.visibility(self.caller, space)
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Do work on one consistent state."""
+        return await self.register.worker.read(work)
+
+    async def write(self, work: Callable[[Tx, Author], T]) -> T:
+        """Do work as one transaction of the caller's."""
+        return await self.register.worker.write(work, self.caller.author())
+
+
+async def open_session(request: Request) -> Session:
+    """Return the session of a request. Raises as `signed_in`."""
+    return Session(await _register(request), await signed_in(request))
+
+
 CallerDep = Annotated[Caller, Depends(signed_in)]
-RegisterDep = Annotated[Register, Depends(_here)]
+RegisterDep = Annotated[Register, Depends(_register)]
+SessionDep = Annotated[Session, Depends(open_session)]
 
 _encoder = msgspec.json.Encoder()
+
+
+def retry_headers(error: UnipamError, status: int) -> dict[str, str]:
+    """Return the headers that tell how to ask again: signed in, or later."""
+    if status in (429, 503):
+        return {"Retry-After": str(error.facts.get("seconds", 1))}
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
 
 
 def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

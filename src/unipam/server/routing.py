@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from unipam.server.register import register_of, signed_in
+from unipam.server.register import open_session, register_of, signed_in
 
 LARGE = 64 << 10
 """Bytes of a body from which on it is parsed in a thread, between whose steps others are served."""
@@ -44,11 +44,11 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
         handle = super().get_route_handler()
-        wants_caller = any(each.call is signed_in for each in self.dependant.dependencies)
+        wants_caller = any(each.call in (signed_in, open_session) for each in self.dependant.dependencies)
 
         async def sign_in_and_handle(request: Request) -> Response:
             known = _Request(request.scope, request.receive)
-            if wants_caller and signed_in not in request.app.dependency_overrides:
+            if wants_caller:
                 await signed_in(known)
             return await handle(known)
 

@@ -13,13 +13,12 @@ from unipam.dialects.azure_ipam.shapes import size_of
 from unipam.model import objects
 from unipam.model.records import SPACE
 from unipam.plan import tree
-from unipam.plan.access.callers import Caller
 from unipam.plan.blocks import blocks
 from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.azure_ipam import answers as a
-from unipam.server.register import CallerDep, Register, RegisterDep, reply
+from unipam.server.register import RegisterDep, Session, SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -29,11 +28,11 @@ status_router = Router(tags=["status"])
 Render = Callable[[Snapshot, shapes.Parents], Any]
 
 
-async def _shown(register: Register, caller: Caller, render: Render) -> Response:
+async def _shown(session: Session, render: Render) -> Response:
     """A listing of what the caller may see, and how old it is."""
-    snapshot = await register.shown(caller)
-    parents = await register.worker.read(_parents)
-    return reply(render(snapshot, parents), headers=register.age(snapshot))
+    snapshot = await session.register.shown(session.caller)
+    parents = await session.read(_parents)
+    return reply(render(snapshot, parents), headers=session.register.age(snapshot))
 
 
 def _parents(tx: Tx) -> shapes.Parents:
@@ -58,8 +57,8 @@ _LISTINGS: dict[str, Render] = {
 
 def _add_listing(name: str, render: Render) -> None:
     @router.get(f"/azure/{name}", name=f"azure_{name}")
-    async def listing(register: RegisterDep, caller: CallerDep) -> Response:
-        return await _shown(register, caller, render)
+    async def listing(session: SessionDep) -> Response:
+        return await _shown(session, render)
 
 
 def _of_source(source: str) -> Render:
@@ -73,22 +72,22 @@ for _name, _render in _LISTINGS.items():
 
 
 @router.get("/azure/subscription")
-async def get_subscriptions(register: RegisterDep, caller: CallerDep) -> Response:
+async def get_subscriptions(session: SessionDep) -> Response:
     """Every subscription that the caller may see, the excluded ones too."""
-    snapshot = await register.visible(caller)
+    snapshot = await session.register.visible(session.caller)
     return reply([shapes.subscription(each) for each in snapshot.subscriptions])
 
 
 @router.get("/internal/tree")
-async def get_tree(register: RegisterDep, caller: CallerDep) -> Response:
+async def get_tree(session: SessionDep) -> Response:
     """The plan and what is in its networks, as a tree of sizes."""
-    snapshot = await register.visible(caller)
-    view = _TreeView(Visibility(caller, snapshot.networks), snapshot)
+    snapshot = await session.register.visible(session.caller)
+    view = _TreeView(Visibility(session.caller, snapshot.networks), snapshot)
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         return [_branch(tx, each, each.id, view) for each in tree.in_order(tree.spaces(tx))]
 
-    return reply([{"name": "root", "children": await register.worker.read(work)}])
+    return reply([{"name": "root", "children": await session.read(work)}])
 
 
 class _TreeView(NamedTuple):

@@ -13,10 +13,9 @@ from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam.patch import replacements
 from unipam.model.errors import BadValue, UnipamError
 from unipam.model.objects import parse_cidr
-from unipam.plan.access.callers import Caller
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam.bodies import PatchBody
-from unipam.server.register import Register, reply
+from unipam.server.register import Session, reply, retry_headers
 from unipam.store.api import Tx
 
 E = TypeVar("E", bound=Callable[..., object])
@@ -36,10 +35,7 @@ def says(table: m.Table) -> Callable[[E], E]:
 def answer_error(request: Request, error: UnipamError) -> Response:
     """An error in the original's envelope, in the words of the route that met it."""
     say = m.word(error, _TABLES.get(request.scope.get("endpoint"), {}))
-    headers = {"WWW-Authenticate": "Bearer"} if say.status == 401 else {}
-    if say.status in (429, 503):
-        headers["Retry-After"] = str(error.facts.get("seconds", 1))
-    return reply({"error": say.text}, say.status, headers)
+    return reply({"error": say.text}, say.status, retry_headers(error, say.status))
 
 
 def patched(operations: Sequence[PatchBody], allowed: Mapping[str, str]) -> dict[str, str]:
@@ -62,19 +58,17 @@ def patched_prefix(text: str | None) -> Prefix | None:
 NO_CONTENT = 204
 
 
-async def show(register: Register, work: Callable[[Tx], object], status: int = 200) -> Response:
+async def show(session: Session, work: Callable[[Tx], object], status: int = 200) -> Response:
     """Answer with what is read in one transaction."""
-    return reply(await register.worker.read(work), status)
+    return reply(await session.read(work), status)
 
 
-async def do(register: Register, caller: Caller, work: Callable[[Tx, Author], object], status: int = 200) -> Response:
+async def do(session: Session, work: Callable[[Tx, Author], object], status: int = 200) -> Response:
     """Answer with what comes of one transaction's writing."""
-    return reply(await register.worker.write(work, caller.author()), status)
+    return reply(await session.write(work), status)
 
 
-async def do_quietly(
-    register: Register, caller: Caller, work: Callable[[Tx, Author], object], status: int = 200
-) -> Response:
+async def do_quietly(session: Session, work: Callable[[Tx, Author], object], status: int = 200) -> Response:
     """Do one transaction's writing, and answer that it is done."""
-    await register.worker.write(work, caller.author())
+    await session.write(work)
     return Response(status_code=status)

@@ -11,13 +11,13 @@ from unipam.addr.prefix import BITS, Prefix
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
 from unipam.plan import externals
-from unipam.plan.permissions import UseCase, require
+from unipam.plan.permissions import UseCase
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, EndpointBody, Names, PatchBody
 from unipam.server.azure_ipam.common import do, do_quietly, patched, says, show
 from unipam.server.azure_ipam.externals import change, list_inner, read, shown
 from unipam.server.places import EndpointPlace, SubnetPlace
-from unipam.server.register import CallerDep, RegisterDep
+from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 
 router = Router(
@@ -38,20 +38,19 @@ def _change(new: Mapping[str, str]) -> externals.Change:
 
 @router.get("", response_model=list[a.Endpoint])
 @says(m.ENDPOINT_LIST)
-async def get_endpoints(register: RegisterDep, caller: CallerDep, place: SubnetPlace) -> Response:
+async def get_endpoints(session: SessionDep, place: SubnetPlace) -> Response:
     """The endpoints of an external subnet."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, list_inner(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, list_inner(place))
 
 
 @router.post("", response_model=a.Endpoint)
 @says(m.ENDPOINT_CREATE)
-async def create_endpoint(register: RegisterDep, caller: CallerDep, place: SubnetPlace, body: EndpointBody) -> Response:
+async def create_endpoint(session: SessionDep, place: SubnetPlace, body: EndpointBody) -> Response:
     """A new endpoint."""
-    require(caller, UseCase.MAKE_EXTERNAL, place.space)
+    session.require(UseCase.MAKE_EXTERNAL, place.space)
     return await do(
-        register,
-        caller,
+        session,
         lambda tx, by: shapes.external(tx, externals.create(tx, by, place.find(tx), _new(body))),
     )
 
@@ -59,47 +58,44 @@ async def create_endpoint(register: RegisterDep, caller: CallerDep, place: Subne
 @router.put("", response_model=list[a.Endpoint])
 @says(m.ENDPOINT_REPLACE)
 async def replace_endpoints(
-    register: RegisterDep, caller: CallerDep, place: SubnetPlace, body: Annotated[list[EndpointBody], MANY]
+    session: SessionDep, place: SubnetPlace, body: Annotated[list[EndpointBody], MANY]
 ) -> Response:
     """The subnet has exactly these endpoints from now on."""
-    require(caller, UseCase.MAKE_EXTERNAL, place.space)
+    session.require(UseCase.MAKE_EXTERNAL, place.space)
     return await do(
-        register,
-        caller,
+        session,
         lambda tx, by: shown(tx, externals.replace_endpoints(tx, by, place.find(tx), list(map(_new, body)))),
     )
 
 
 @router.delete("", response_class=Response)
 @says(m.ENDPOINT_REMOVE_MANY)
-async def delete_endpoints(register: RegisterDep, caller: CallerDep, place: SubnetPlace, body: Names) -> Response:
+async def delete_endpoints(session: SessionDep, place: SubnetPlace, body: Names) -> Response:
     """Remove endpoints by name."""
-    require(caller, UseCase.REMOVE_EXTERNAL, place.space)
-    return await do_quietly(register, caller, lambda tx, by: externals.remove_endpoints(tx, by, place.find(tx), body))
+    session.require(UseCase.REMOVE_EXTERNAL, place.space)
+    return await do_quietly(session, lambda tx, by: externals.remove_endpoints(tx, by, place.find(tx), body))
 
 
 @router.get("/{endpoint}", response_model=a.Endpoint)
 @says(m.ENDPOINT_GET)
-async def get_endpoint(register: RegisterDep, caller: CallerDep, place: EndpointPlace) -> Response:
+async def get_endpoint(session: SessionDep, place: EndpointPlace) -> Response:
     """One endpoint."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, read(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, read(place))
 
 
 @router.patch("/{endpoint}", response_model=a.Endpoint)
 @says(m.ENDPOINT_CHANGE)
-async def update_endpoint(
-    register: RegisterDep, caller: CallerDep, place: EndpointPlace, body: list[PatchBody]
-) -> Response:
+async def update_endpoint(session: SessionDep, place: EndpointPlace, body: list[PatchBody]) -> Response:
     """Rename, move or describe an endpoint anew."""
-    require(caller, UseCase.CHANGE_EXTERNAL, place.space)
+    session.require(UseCase.CHANGE_EXTERNAL, place.space)
     new = patched(body, _PATHS)
-    return await do(register, caller, change(place, lambda: _change(new)))
+    return await do(session, change(place, lambda: _change(new)))
 
 
 @router.delete("/{endpoint}", response_class=Response)
 @says(m.ENDPOINT_REMOVE)
-async def delete_endpoint(register: RegisterDep, caller: CallerDep, place: EndpointPlace) -> Response:
+async def delete_endpoint(session: SessionDep, place: EndpointPlace) -> Response:
     """Remove one endpoint."""
-    require(caller, UseCase.REMOVE_EXTERNAL, place.space)
-    return await do_quietly(register, caller, lambda tx, by: externals.remove(tx, by, place.find(tx)))
+    session.require(UseCase.REMOVE_EXTERNAL, place.space)
+    return await do_quietly(session, lambda tx, by: externals.remove(tx, by, place.find(tx)))

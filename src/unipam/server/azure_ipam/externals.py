@@ -12,13 +12,13 @@ from unipam.dialects.azure_ipam import shapes
 from unipam.model.objects import parse_cidr
 from unipam.plan import blocks, externals, tree
 from unipam.plan.externals import Place
-from unipam.plan.permissions import UseCase, require
+from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody, PatchBody
 from unipam.server.azure_ipam.common import do, do_quietly, patched, patched_prefix, says, show
 from unipam.server.places import BlockPlace, ExternalPlace, SubnetPlace
-from unipam.server.register import CallerDep, RegisterDep
+from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -74,99 +74,91 @@ def _change(operations: Sequence[PatchBody]) -> externals.Change:
 
 
 @router.get("", response_model=list[a.External])
-async def get_externals(register: RegisterDep, caller: CallerDep, place: BlockPlace) -> Response:
+async def get_externals(session: SessionDep, place: BlockPlace) -> Response:
     """The external networks of a block."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, list_inner(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, list_inner(place))
 
 
 @router.post("", status_code=201, response_model=a.ExternalExpand)
 @says(m.EXTERNAL_CREATE)
-async def create_external(register: RegisterDep, caller: CallerDep, place: BlockPlace, body: ExternalBody) -> Response:
+async def create_external(session: SessionDep, place: BlockPlace, body: ExternalBody) -> Response:
     """A new external network."""
-    require(caller, UseCase.MAKE_EXTERNAL, place.space)
+    session.require(UseCase.MAKE_EXTERNAL, place.space)
     new = _named(body)  # before it is known whether there is such a block, as in the original
-    return await do(register, caller, _create(place, lambda: new), 201)
+    return await do(session, _create(place, lambda: new), 201)
 
 
 @router.put("", response_model=list[a.External])
 @says(m.EXTERNAL_REPLACE)
 async def replace_externals(
-    register: RegisterDep, caller: CallerDep, place: BlockPlace, body: Annotated[list[ExternalRowBody], MANY]
+    session: SessionDep, place: BlockPlace, body: Annotated[list[ExternalRowBody], MANY]
 ) -> Response:
     """The block has exactly these external networks from now on, as v3.0 and v3.1 of the application had it."""
-    require(caller, UseCase.MAKE_EXTERNAL, place.space)
+    session.require(UseCase.MAKE_EXTERNAL, place.space)
     wanted = [externals.Named(each.name, each.desc, parse_cidr(each.cidr)) for each in body]
-    return await do(
-        register, caller, lambda tx, by: shown(tx, externals.replace_externals(tx, by, place.find(tx), wanted))
-    )
+    return await do(session, lambda tx, by: shown(tx, externals.replace_externals(tx, by, place.find(tx), wanted)))
 
 
 @router.get("/{external}", response_model=a.External)
-async def get_external(register: RegisterDep, caller: CallerDep, place: ExternalPlace) -> Response:
+async def get_external(session: SessionDep, place: ExternalPlace) -> Response:
     """One external network."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, read(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, read(place))
 
 
 @router.patch("/{external}", response_model=a.External)
 @says(m.EXTERNAL_CHANGE)
-async def update_external(
-    register: RegisterDep, caller: CallerDep, place: ExternalPlace, body: list[PatchBody]
-) -> Response:
+async def update_external(session: SessionDep, place: ExternalPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external network anew."""
-    require(caller, UseCase.CHANGE_EXTERNAL, place.space)
-    return await do(register, caller, change(place, lambda: _change(body)))
+    session.require(UseCase.CHANGE_EXTERNAL, place.space)
+    return await do(session, change(place, lambda: _change(body)))
 
 
 @router.delete("/{external}", response_class=Response)
 @says(m.EXTERNAL_REMOVE)
-async def delete_external(
-    register: RegisterDep, caller: CallerDep, place: ExternalPlace, force: bool = False
-) -> Response:
+async def delete_external(session: SessionDep, place: ExternalPlace, force: bool = False) -> Response:
     """Remove an external network; with `force` with all it holds."""
-    require(caller, UseCase.REMOVE_EXTERNAL, place.space)
-    return await do_quietly(register, caller, lambda tx, by: externals.remove(tx, by, place.find(tx), force=force))
+    session.require(UseCase.REMOVE_EXTERNAL, place.space)
+    return await do_quietly(session, lambda tx, by: externals.remove(tx, by, place.find(tx), force=force))
 
 
 # ---- subnets
 
 
 @router.get("/{external}/subnets", response_model=list[a.ExternalSubnet])
-async def get_subnets(register: RegisterDep, caller: CallerDep, place: ExternalPlace) -> Response:
+async def get_subnets(session: SessionDep, place: ExternalPlace) -> Response:
     """The subnets of an external network."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, list_inner(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, list_inner(place))
 
 
 @router.post("/{external}/subnets", status_code=201, response_model=a.ExternalSubnetExpand)
 @says(m.SUBNET_CREATE)
-async def create_subnet(register: RegisterDep, caller: CallerDep, place: ExternalPlace, body: ExternalBody) -> Response:
+async def create_subnet(session: SessionDep, place: ExternalPlace, body: ExternalBody) -> Response:
     """A new subnet of an external network."""
-    require(caller, UseCase.MAKE_EXTERNAL, place.space)
-    return await do(register, caller, _create(place, lambda: _named(body)), 201)
+    session.require(UseCase.MAKE_EXTERNAL, place.space)
+    return await do(session, _create(place, lambda: _named(body)), 201)
 
 
 @router.get("/{external}/subnets/{subnet}", response_model=a.ExternalSubnet)
-async def get_subnet(register: RegisterDep, caller: CallerDep, place: SubnetPlace) -> Response:
+async def get_subnet(session: SessionDep, place: SubnetPlace) -> Response:
     """One subnet of an external network."""
-    require(caller, UseCase.VIEW_EXTERNALS, place.space)
-    return await show(register, read(place))
+    session.require(UseCase.VIEW_EXTERNALS, place.space)
+    return await show(session, read(place))
 
 
 @router.patch("/{external}/subnets/{subnet}", response_model=a.ExternalSubnet)
 @says(m.SUBNET_CHANGE)
-async def update_subnet(
-    register: RegisterDep, caller: CallerDep, place: SubnetPlace, body: list[PatchBody]
-) -> Response:
+async def update_subnet(session: SessionDep, place: SubnetPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external subnet anew."""
-    require(caller, UseCase.CHANGE_EXTERNAL, place.space)
-    return await do(register, caller, change(place, lambda: _change(body)))
+    session.require(UseCase.CHANGE_EXTERNAL, place.space)
+    return await do(session, change(place, lambda: _change(body)))
 
 
 @router.delete("/{external}/subnets/{subnet}", response_class=Response)
 @says(m.SUBNET_REMOVE)
-async def delete_subnet(register: RegisterDep, caller: CallerDep, place: SubnetPlace, force: bool = False) -> Response:
+async def delete_subnet(session: SessionDep, place: SubnetPlace, force: bool = False) -> Response:
     """Remove an external subnet; with `force` with its endpoints."""
-    require(caller, UseCase.REMOVE_EXTERNAL, place.space)
-    return await do_quietly(register, caller, lambda tx, by: externals.remove(tx, by, place.find(tx), force=force))
+    session.require(UseCase.REMOVE_EXTERNAL, place.space)
+    return await do_quietly(session, lambda tx, by: externals.remove(tx, by, place.find(tx), force=force))

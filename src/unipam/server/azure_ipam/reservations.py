@@ -20,7 +20,7 @@ from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockReservationBody, Names, SpaceReservationBody
 from unipam.server.azure_ipam.common import NO_CONTENT, do_quietly, says, show
-from unipam.server.register import CallerDep, RegisterDep, reply
+from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -32,90 +32,76 @@ def _shown(rows: list[Reserved], caller: Caller) -> list[shapes.Shape]:
 
 
 @router.get("/reservations", response_model=list[a.ReservationExpand])
-async def get_space_reservations(
-    register: RegisterDep, caller: CallerDep, space: str, settled: bool = False
-) -> Response:
+async def get_space_reservations(session: SessionDep, space: str, settled: bool = False) -> Response:
     """The reservations of every block of a space."""
 
     def work(tx: Tx) -> list[shapes.Shape]:
         held = tree.in_order(blocks(tx, tree.find_space(tx, space).id))
         rows = (reservations.reservations(tx, space, each.facts.name, with_settled=settled) for each in held)
-        return _shown(list(chain.from_iterable(rows)), caller)
+        return _shown(list(chain.from_iterable(rows)), session.caller)
 
-    return await show(register, work)
+    return await show(session, work)
 
 
 @router.post("/reservations", status_code=201, response_model=a.ReservationExpand)
 @says(m.RESERVE_IN_SPACE)
-async def create_space_reservation(
-    register: RegisterDep, caller: CallerDep, space: str, body: SpaceReservationBody
-) -> Response:
+async def create_space_reservation(session: SessionDep, space: str, body: SpaceReservationBody) -> Response:
     """Reserve a prefix in the first of some blocks that has room."""
-    require(caller, UseCase.RESERVE, space)
+    session.require(UseCase.RESERVE, space)
     wanted = Wanted(
-        caller.author(), space, tuple(body.blocks), body.size, desc=body.desc,
+        session.caller.author(), space, tuple(body.blocks), body.size, desc=body.desc,
         reverse=bool(body.reverse_search), smallest=bool(body.smallest_cidr),
     )  # fmt: skip
-    return reply(shapes.reserved((await register.worker.reserve(wanted))[0]), 201)
+    return reply(shapes.reserved((await session.register.worker.reserve(wanted))[0]), 201)
 
 
 @router.get("/blocks/{block}/reservations", response_model=list[a.ReservationExpand])
-async def get_reservations(
-    register: RegisterDep, caller: CallerDep, space: str, block: str, settled: bool = False
-) -> Response:
+async def get_reservations(session: SessionDep, space: str, block: str, settled: bool = False) -> Response:
     """The reservations of a block."""
     return await show(
-        register,
-        lambda tx: _shown(reservations.reservations(tx, space, block, with_settled=settled), caller),
+        session,
+        lambda tx: _shown(reservations.reservations(tx, space, block, with_settled=settled), session.caller),
     )
 
 
 @router.post("/blocks/{block}/reservations", status_code=201, response_model=a.ReservationExpand)
 @says(m.RESERVE)
-async def create_reservation(
-    register: RegisterDep, caller: CallerDep, space: str, block: str, body: BlockReservationBody
-) -> Response:
+async def create_reservation(session: SessionDep, space: str, block: str, body: BlockReservationBody) -> Response:
     """Reserve a prefix in a block."""
-    require(caller, UseCase.RESERVE, space)
+    session.require(UseCase.RESERVE, space)
     prefix = None if body.cidr is None else parse_cidr(body.cidr)
     wanted = Wanted(
-        caller.author(), space, (block,), body.size or 0, prefix, desc=body.desc,
+        session.caller.author(), space, (block,), body.size or 0, prefix, desc=body.desc,
         reverse=bool(body.reverse_search), smallest=bool(body.smallest_cidr),
     )  # fmt: skip
-    return reply(shapes.reserved((await register.worker.reserve(wanted))[0]), 201)
+    return reply(shapes.reserved((await session.register.worker.reserve(wanted))[0]), 201)
 
 
 @router.delete("/blocks/{block}/reservations", status_code=NO_CONTENT, response_class=Response)
 @says(m.CANCEL_MANY)
-async def delete_reservations(
-    register: RegisterDep, caller: CallerDep, space: str, block: str, body: Names
-) -> Response:
+async def delete_reservations(session: SessionDep, space: str, block: str, body: Names) -> Response:
     """Give reservations up."""
-    require(caller, UseCase.RESERVE, space)
-    return await do_quietly(register, caller, _cancel(caller, space, block, body), NO_CONTENT)
+    session.require(UseCase.RESERVE, space)
+    return await do_quietly(session, _cancel(session.caller, space, block, body), NO_CONTENT)
 
 
 @router.get("/blocks/{block}/reservations/{reservation}", response_model=a.ReservationExpand)
-async def get_reservation(
-    register: RegisterDep, caller: CallerDep, space: str, block: str, reservation: str
-) -> Response:
+async def get_reservation(session: SessionDep, space: str, block: str, reservation: str) -> Response:
     """One reservation."""
 
     def work(tx: Tx) -> shapes.Shape:
         row = reservations.find(tx, space, block, reservation)
-        require(caller, UseCase.VIEW_RESERVATION, space, row.facts)
+        session.require(UseCase.VIEW_RESERVATION, space, row.facts)
         return shapes.reserved(row)
 
-    return await show(register, work)
+    return await show(session, work)
 
 
 @router.delete("/blocks/{block}/reservations/{reservation}", status_code=NO_CONTENT, response_class=Response)
-async def delete_reservation(
-    register: RegisterDep, caller: CallerDep, space: str, block: str, reservation: str
-) -> Response:
+async def delete_reservation(session: SessionDep, space: str, block: str, reservation: str) -> Response:
     """Give one reservation up; one that is settled stays as it is."""
-    require(caller, UseCase.RESERVE, space)
-    return await do_quietly(register, caller, _cancel(caller, space, block, [reservation]), NO_CONTENT)
+    session.require(UseCase.RESERVE, space)
+    return await do_quietly(session, _cancel(session.caller, space, block, [reservation]), NO_CONTENT)
 
 
 def _cancel(caller: Caller, space: str, block: str, ids: Sequence[str]) -> Callable[[Tx, Author], None]:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from unipam.server.native import access_operations as operations
 from unipam.server.native import models as m
 from unipam.server.native.common import Paged, Writing, page, problems, write
-from unipam.server.register import CallerDep, RegisterDep
+from unipam.server.register import CallerDep, SessionDep
 from unipam.server.routing import Router
 
 router = Router(tags=["administration"])
@@ -24,36 +24,36 @@ async def who_am_i(caller: CallerDep) -> dict[str, Any]:
 
 
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())
-async def list_tokens(register: RegisterDep, caller: CallerDep, paging: Paged) -> Response:
+async def list_tokens(session: SessionDep, paging: Paged) -> Response:
     """The local tokens, without their secrets."""
-    return page(await register.worker.read(operations.list_tokens(caller)), paging, "id")
+    return page(await session.read(operations.list_tokens(session.caller)), paging, "id")
 
 
 @router.post("/tokens", status_code=201, response_model=m.FreshToken, responses=problems(404, 409))
-async def make_token(register: RegisterDep, caller: CallerDep, terms: Writing, body: m.NewToken) -> Response:
+async def make_token(session: SessionDep, terms: Writing, body: m.NewToken) -> Response:
     """A new local token; its text is shown this once, and kept nowhere."""
-    return await write(register, caller, terms, operations.make_token(caller, body, terms.key))
+    return await write(session, terms, operations.make_token(session.caller, body, terms.key))
 
 
 @router.delete("/tokens/{name}", status_code=204, response_class=Response, responses=problems(404))
-async def drop_token(register: RegisterDep, caller: CallerDep, terms: Writing, name: str) -> Response:
+async def drop_token(session: SessionDep, terms: Writing, name: str) -> Response:
     """Revoke a token by its name or id."""
-    return await write(register, caller, terms, operations.drop_token(caller, name))
+    return await write(session, terms, operations.drop_token(session.caller, name))
 
 
 @grants_router.get("", response_model=m.Page[m.Grant], responses=problems())
-async def list_grants(register: RegisterDep, caller: CallerDep, paging: Paged) -> Response:
+async def list_grants(session: SessionDep, paging: Paged) -> Response:
     """The grants, by name."""
-    return page(await register.worker.read(operations.list_grants(caller)), paging)
+    return page(await session.read(operations.list_grants(session.caller)), paging)
 
 
 @grants_router.post("", status_code=201, response_model=m.Grant, responses=problems(404, 409))
-async def make_grant(register: RegisterDep, caller: CallerDep, terms: Writing, body: m.NewGrant) -> Response:
+async def make_grant(session: SessionDep, terms: Writing, body: m.NewGrant) -> Response:
     """A new grant; what it gives adds to what its people may do anyway."""
-    return await write(register, caller, terms, operations.make_grant(caller, body))
+    return await write(session, terms, operations.make_grant(session.caller, body))
 
 
 @grants_router.delete("/{name}", status_code=204, response_class=Response, responses=problems(404))
-async def drop_grant(register: RegisterDep, caller: CallerDep, terms: Writing, name: str) -> Response:
+async def drop_grant(session: SessionDep, terms: Writing, name: str) -> Response:
     """Take a grant back, by its name."""
-    return await write(register, caller, terms, operations.drop_grant(caller, name))
+    return await write(session, terms, operations.drop_grant(session.caller, name))

@@ -18,7 +18,7 @@ from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
 from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
 from unipam.server.native.common import Overlaps, Paged, page, problems
-from unipam.server.register import CallerDep, RegisterDep
+from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -63,20 +63,19 @@ async def _wanted(
 
 @router.get("/subnets", response_model=m.Page[NetworkSubnet], responses=problems(404))
 async def list_network_subnets(
-    register: RegisterDep,
-    caller: CallerDep,
+    session: SessionDep,
     space: str,
     block: str,
     paging: Paged,
     wanted: Annotated[_Wanted, Depends(_wanted)],
 ) -> Response:
     """The subnets of a block's networks that the caller may see, with the age of what is shown in the `Age` header."""
-    snapshot = await register.shown(caller)
-    visibility = await register.visibility(caller, space)
-    networks = await register.worker.read(lambda tx: _networks(tx, space, block, wanted.network, visibility))
+    snapshot = await session.register.shown(session.caller)
+    visibility = await session.visibility(space)
+    networks = await session.read(lambda tx: _networks(tx, space, block, wanted.network, visibility))
     seen = [found for each in networks if (found := snapshot.network(each)) is not None]
     rows = [row for each in seen for row in _rows(each, wanted.overlaps, snapshot)]
-    return page(rows, paging, "id", register.age(snapshot))
+    return page(rows, paging, "id", session.register.age(snapshot))
 
 
 def _networks(tx: Tx, space: str, block: str, wanted: str | None, visibility: Visibility) -> list[str]:

@@ -19,7 +19,7 @@ from unipam.plan.tree import Author
 from unipam.server.native.models import Problem
 from unipam.server.native.operations import MOST_ITEMS, Paging, Shape, Write, part_of, require_reason
 from unipam.server.native.problems import MEDIA_TYPE
-from unipam.server.register import Register, reply
+from unipam.server.register import Session, reply
 from unipam.store.api import Tx
 
 
@@ -88,7 +88,7 @@ def etag(generation: int) -> dict[str, str]:
     return {"ETag": f'"{generation}"'}
 
 
-async def write(register: Register, caller: Caller, terms: Terms, work: Write) -> Response:
+async def write(session: Session, terms: Terms, work: Write) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
     def whole(tx: Tx, by: Author) -> idempotency.Kept:
@@ -102,7 +102,7 @@ async def write(register: Register, caller: Caller, terms: Terms, work: Write) -
         idempotency.keep(tx, by, kept)
         return kept
 
-    kept = await register.worker.write(whole, terms.author(caller), rehearse=terms.dry_run)
+    kept = await session.register.worker.write(whole, terms.author(session.caller), rehearse=terms.dry_run)
     headers = {"ETag": kept.etag} if kept.etag else {}
     if terms.dry_run:
         headers["Dry-Run"] = "true"

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from unipam.model.errors import UnipamError
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.register import retry_headers
 
 NATIVE = "/api/v1"
 MEDIA_TYPE = "application/problem+json"
@@ -18,10 +19,7 @@ MEDIA_TYPE = "application/problem+json"
 def problem(request: Request, error: UnipamError) -> Response:
     """An error as problem details."""
     status = status_of(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if error.temporary or status == 503:
-        headers["Retry-After"] = str(error.facts.get("seconds", 1))
-    return _answer(document_of(error, request.url.path), status, headers)
+    return _answer(document_of(error, request.url.path), status, retry_headers(error, status))
 
 
 def invalid(rows: Sequence[Mapping[str, Any]]) -> Response:

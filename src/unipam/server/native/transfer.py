@@ -8,13 +8,13 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from unipam.plan.cloud.port import Snapshot
-from unipam.plan.permissions import UseCase, require
+from unipam.plan.permissions import UseCase
 from unipam.plan.transfer.export import Document, export, read_document
 from unipam.plan.transfer.importing import Report, move_in
 from unipam.server.native import models as m
 from unipam.server.native.common import Writing, problems, write
 from unipam.server.native.operations import Shape, Write, shown
-from unipam.server.register import CallerDep, RegisterDep, reply
+from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -22,10 +22,10 @@ router = Router(tags=["administration"])
 
 
 @router.get("/export", responses=problems())
-async def export_plan(register: RegisterDep, caller: CallerDep) -> Response:
+async def export_plan(session: SessionDep) -> Response:
     """The whole plan as a document."""
-    require(caller, UseCase.EXPORT)
-    return reply(await register.worker.read(lambda tx: export(tx, register.clock())))
+    session.require(UseCase.EXPORT)
+    return reply(await session.read(lambda tx: export(tx, session.register.clock())))
 
 
 @router.post("/import", response_model=m.Report, responses=problems(409), openapi_extra={
@@ -33,16 +33,15 @@ async def export_plan(register: RegisterDep, caller: CallerDep) -> Response:
 })  # fmt: skip
 async def import_plan(
     request: Request,
-    register: RegisterDep,
-    caller: CallerDep,
+    session: SessionDep,
     terms: Writing,
     keep_going: Annotated[bool, Query(description="Leave out what conflicts, instead of refusing all.")] = False,
 ) -> Response:
     """Create everything of a document that is not there yet; also of the answer of the original's GET /api/spaces."""
-    require(caller, UseCase.IMPORT)
+    session.require(UseCase.IMPORT)
     body = await request.body()
-    document = await register.aside(lambda: read_document(body))
-    return await write(register, caller, terms, _importing(document, await register.last_snapshot(), keep_going))
+    document = await session.register.aside(lambda: read_document(body))
+    return await write(session, terms, _importing(document, await session.register.last_snapshot(), keep_going))
 
 
 def _importing(document: Document, snapshot: Snapshot, keep_going: bool) -> Write:
