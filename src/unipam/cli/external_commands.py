@@ -23,7 +23,7 @@ def at(*levels: str) -> Callable[[F], F]:
 
 
 def under(*levels: str) -> Callable[[F], F]:
-    """As `at`, but the path of all that lies directly under it."""
+    """Do as `at`, but with the path of all that lies directly under it."""
     return _placed(levels, f"/{_KINDS[len(levels)]}")
 
 

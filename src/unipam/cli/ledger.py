@@ -13,7 +13,7 @@ from unipam.ledger.reads import Lease, Past
 
 
 def open_ledger(data_dir: str) -> Ledger:
-    """The ledger in a data directory; a usage error that names the way out when there is none."""
+    """Open the ledger in a data directory; raise a usage error that names the way out when there is none."""
     found = Ledgers().find(os.path.abspath(data_dir))
     if found is None:
         raise click.ClickException(
@@ -23,7 +23,7 @@ def open_ledger(data_dir: str) -> Ledger:
 
 
 def lease_row(lease: Lease) -> dict[str, object]:
-    """A lease for people and machines."""
+    """Return a lease for people and machines."""
     return {**lease._asdict(), "since": when(lease.since), "until": when(lease.until)}
 
 
@@ -35,5 +35,5 @@ PAST_COLUMNS = ("at", "verb", "network", "address", "pod", "container", "interfa
 
 
 def past_row(past: Past) -> dict[str, object]:
-    """A journal entry for people and machines."""
+    """Return a journal entry for people and machines."""
     return {**past._asdict(), "at": when(past.at)}

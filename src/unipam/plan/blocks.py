@@ -14,7 +14,7 @@ from unipam.store.api import Tx
 
 
 def create_space(tx: Tx, by: Author, name: str, desc: str) -> Node[objects.Space]:
-    """A new space. Raises BadValue or NameTaken."""
+    """Make a space. Raises BadValue or NameTaken."""
     facts = objects.Space(objects.check_name(SPACE, name), objects.check_text(SPACE, desc))
     _refuse_space_name(tx, name)
     claim = tree.create(tx, by, Draft(0, tree.WHOLE_LINE, Owner(objects.fold(name)), facts))
@@ -59,29 +59,29 @@ def remove_space(tx: Tx, by: Author, space: str, *, force: bool = False) -> None
 
 
 def forget_archive(tx: Tx, space: int) -> None:
-    """What was settled in a space goes with it; the journal keeps it."""
+    """Forget what was settled in a space, which goes with it; the journal keeps it."""
     for prefix in (settled_key(space), gone_key(space)):
         for key, _ in tx.notes(prefix):
             tx.drop_note(key)
 
 
 def settled_key(space: int, block: int | None = None, reservation: str = "") -> str:
-    """The key of the note on a settled reservation, or the beginning of a space's or block's such keys."""
+    """Return the key of the note on a settled reservation, or the beginning of a space's or block's such keys."""
     return f"settled/{space}/" + ("" if block is None else f"{block}/{reservation}")
 
 
 def gone_key(space: int, block: int | None = None, network: str = "") -> str:
-    """The key of the note on an associated network that vanished, or the beginning of such keys."""
+    """Return the key of the note on an associated network that vanished, or the beginning of such keys."""
     return f"gone/{space}/" + ("" if block is None else f"{block}/{network}")
 
 
 def space_of(block: Claim) -> int:
-    """The number of the space that a block is in, at whatever depth."""
+    """Return the number of the space that a block is in, at whatever depth."""
     return int(block.owner.interface)
 
 
 def blocks(tx: Tx, parent: int) -> list[Node[objects.Block]]:
-    """Every block beneath a space or a block, at any depth, each before those in it, in address order."""
+    """Return every block beneath a space or a block, at any depth, each before those in it, in address order."""
     found: list[Node[objects.Block]] = []
     for child in tree.children(tx, parent, objects.Block):
         found += [child, *blocks(tx, child.id)]
@@ -106,7 +106,7 @@ class BlockChange(NamedTuple):
 
 
 def create_block(tx: Tx, by: Author, space: str, new: NewBlock) -> Node[objects.Block]:
-    """A new block in the space. Raises Missing, BadValue, NameTaken, Outside or Overlap."""
+    """Make a block in the space. Raises Missing, BadValue, NameTaken, Outside or Overlap."""
     name, prefix = new.name, new.prefix
     root = tree.find_space(tx, space)
     facts = objects.Block(
@@ -178,7 +178,7 @@ def remove_block(tx: Tx, by: Author, space: str, block: str, *, force: bool = Fa
 
 
 def path(tx: Tx, claim: Claim) -> list[Node[objects.Facts]]:
-    """The objects around a claim, from its space down to itself."""
+    """Return the objects around a claim, from its space down to itself."""
     found = [tree.node(claim)]
     while (parent := found[0].claim.parent) and (around := tx.claim(parent)) is not None:
         found.insert(0, tree.node(around))
@@ -186,6 +186,6 @@ def path(tx: Tx, claim: Claim) -> list[Node[objects.Facts]]:
 
 
 def name_of(node: Node[objects.Facts]) -> str:
-    """What an object is called."""
+    """Return what an object is called."""
     facts = node.facts
     return facts.id if isinstance(facts, objects.Reservation | objects.Network) else facts.name

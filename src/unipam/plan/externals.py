@@ -42,7 +42,7 @@ class Named(NamedTuple):
 
     @property
     def takes_any(self) -> bool:
-        """Whether any free prefix will do."""
+        """Return whether any free prefix will do."""
         return self.prefix is None
 
 
@@ -55,7 +55,7 @@ class NewEndpoint(NamedTuple):
 
     @property
     def takes_any(self) -> bool:
-        """Whether any free address will do."""
+        """Return whether any free address will do."""
         return self.address is None
 
 
@@ -121,7 +121,7 @@ def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T
 
 
 def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
-    """A block has exactly these external networks from now on, in this order; return them so.
+    """Let a block have exactly these external networks from now on, in this order; return them so.
 
     One stays, with its subnets, when its name or its prefix comes again; that it holds nothing is the condition for
     another prefix outside of it, and for going. Raises Duplicate, NotEmpty, BadValue, Outside or Overlap.
@@ -143,7 +143,7 @@ def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Seque
 
 
 def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> dict[str, Node[External]]:
-    """The external networks that stay, by the names that they will have."""
+    """Return the external networks that stay, by the names that they will have."""
     there = {node.claim.owner.holder: node for node in inner(tx, block)}
     renamed: dict[Prefix | None, Node[External]] = {n.prefix: n for name, n in there.items() if name not in names}
     found = {name: there.get(name) or renamed.get(each.prefix) for name, each in names.items()}
@@ -227,7 +227,7 @@ def remove(tx: Tx, by: Author, found: Node[F], *, force: bool = False) -> None:
 
 
 def host_range(subnet: Prefix) -> tuple[int, int]:
-    """The addresses that endpoints get by themselves.
+    """Return the addresses that endpoints get by themselves.
 
     Not the first, which is the network's own and in IPv6 every router's (RFC 4291 §2.6.1), nor in IPv4 the last, which
     is for broadcasts. In a subnet of two addresses both are hosts' (RFC 3021, RFC 6164).
@@ -238,7 +238,7 @@ def host_range(subnet: Prefix) -> tuple[int, int]:
 
 
 def free_addresses(tx: Tx, subnet: Node[Subnet], limit: int) -> list[int]:
-    """The addresses that endpoints would get next, in this order, at most `limit`."""
+    """Return the addresses that endpoints would get next, in this order, at most `limit`."""
     gaps = tx.gaps(subnet.id, *host_range(subnet.prefix))
     return list(islice((address for gap in gaps for address in range(gap.first, gap.last + 1)), limit))
 
@@ -251,7 +251,7 @@ def _host(tx: Tx, subnet: Node[Subnet]) -> int:
 
 
 def replace_endpoints(tx: Tx, by: Author, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
-    """The subnet has exactly these endpoints from now on, in this order; those that stay the same are not touched.
+    """Let the subnet have exactly these endpoints from now on, in this order; those that stay the same are not touched.
 
     Those without an address get one after the others have theirs. Raises Duplicate (fact `field`: name or ip),
     BadValue, Exhausted or Outside.
@@ -313,7 +313,7 @@ def remove_endpoints(tx: Tx, by: Author, subnet: Node[Subnet], names: Sequence[s
 
 
 def parse_ip(text: str) -> int:
-    """An endpoint's address. Raises BadValue."""
+    """Parse an endpoint's address. Raises BadValue."""
     try:
         return parse_address(text)
     except ValueError as error:
@@ -321,5 +321,5 @@ def parse_ip(text: str) -> int:
 
 
 def address_text(node: Node[Endpoint]) -> str:
-    """An endpoint's address as people write it."""
+    """Return an endpoint's address as people write it."""
     return format_address(node.claim.first)

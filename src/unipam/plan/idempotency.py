@@ -32,7 +32,7 @@ def _key(by: Author) -> str:
 
 
 def recall(tx: Tx, by: Author, fingerprint: str) -> Kept | None:
-    """The answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
+    """Return the answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
     note = tx.note(_key(by)) if by.call else ""
     if not note:
         return None

@@ -78,7 +78,7 @@ class UseCase(Enum):
 
     @property
     def need(self) -> Need:
-        """What it needs."""
+        """Return what it needs."""
         return self.value[1]
 
 

@@ -40,7 +40,7 @@ class Reserved(NamedTuple):
 
 
 def new_ids(amount: int) -> list[str]:
-    """New reservation ids: 22 characters that cannot be mistaken for one another, as those of the original."""
+    """Return new reservation ids: 22 characters that cannot be mistaken for one another, as those of the original."""
     text = ""
     while len(text) < amount * _ID_LENGTH:
         # Bytes beyond the last whole multiple of the alphabet's length would favour its beginning.
@@ -49,7 +49,7 @@ def new_ids(amount: int) -> list[str]:
 
 
 def pending(tx: Tx, block: Node[objects.Block]) -> list[Node[Reservation]]:
-    """The reservations that hold their place in the block, in address order."""
+    """Return the reservations that hold their place in the block, in address order."""
     return tree.children(tx, block.id, Reservation)
 
 
@@ -64,12 +64,12 @@ _settled = msgspec.json.Decoder(Settled)
 
 
 def settled(tx: Tx, space: int, block: int) -> list[Settled]:
-    """The block's reservations that are over, but not archived."""
+    """Return the block's reservations that are over, but not archived."""
     return [_settled.decode(text) for _, text in tx.notes(settled_key(space, block))]
 
 
 def reservations(tx: Tx, space: str, block: str, *, with_settled: bool = False) -> list[Reserved]:
-    """A block's reservations, oldest first. Raises Missing."""
+    """Return a block's reservations, oldest first. Raises Missing."""
     root = tree.find_space(tx, space)
     found = tree.find_block(tx, root.id, block)
     rows = [as_reserved(root.facts.name, found.facts.name, each) for each in pending(tx, found)]
@@ -80,7 +80,7 @@ def reservations(tx: Tx, space: str, block: str, *, with_settled: bool = False) 
 
 
 def as_reserved(space: str, block: str, node: Node[Reservation]) -> Reserved:
-    """A reservation with its place in words."""
+    """Return a reservation with its place in words."""
     return Reserved(space, block, str(node.prefix), node.facts, node.claim.generation, node.claim.until)
 
 
@@ -104,7 +104,7 @@ def _place(tx: Tx, space: str, block: str) -> _Place:
 
 
 def find(tx: Tx, space: str, block: str, reservation: str) -> Reserved:
-    """One reservation, also a settled one. Raises Missing."""
+    """Return one reservation, also a settled one. Raises Missing."""
     found = _find(tx, _place(tx, space, block), reservation)
     if found is None:
         raise tree.missing(objects.RESERVATION, reservation)
@@ -128,7 +128,7 @@ def _settled_key(place: _Place, reservation: str) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether anything could have this id."""
+    """Return whether anything could have this id."""
     return len(text) == _ID_LENGTH and all(letter in _ALPHABET for letter in text)
 
 
@@ -174,7 +174,7 @@ def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
 
 
 def settle(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
-    """A reservation is over: its place is free, and it is listed among the settled ones."""
+    """End a reservation: its place is free, and it is listed among the settled ones."""
     facts = msgspec.structs.replace(node.facts, status=status, settled_on=by.now, settled_by=by.actor)
     tree.remove(tx, by, node.claim, SETTLE, facts)
     key = settled_key(space_of(block.claim), block.id, facts.id)

@@ -56,7 +56,7 @@ class _Decided(NamedTuple):
     draft: Draft
 
     def as_reserved(self, generation: int) -> Reserved:
-        """The same once that is done."""
+        """Return what is reserved once that is done."""
         _, (space, block), (_, prefix, _, facts, until) = self
         return Reserved(space, block.facts.name, str(prefix), cast("Reservation", facts), generation, until)
 
@@ -71,7 +71,7 @@ class _Batch:
         self._blocks: dict[tuple[str, str], Place] = {}
 
     def block(self, space: str, name: str) -> Place:
-        """The block, looked up once; what has run out in it is cleared away first."""
+        """Return the block, looked up once; what has run out in it is cleared away first."""
         key = (space, name)
         if key not in self._blocks:
             root = tree.find_space(self.tx, space)
@@ -103,7 +103,7 @@ class _Batch:
         return [(blocks[0], prefix)]
 
     def _sized(self, wanted: Wanted, blocks: list[Place]) -> list[tuple[Place, Prefix]]:
-        """Prefixes from the first blocks that have room; they are given back when there are not enough."""
+        """Return prefixes from the first blocks that have room; they are given back when there are not enough."""
         found: list[tuple[Place, Prefix]] = []
         try:
             for place in blocks:
@@ -126,7 +126,7 @@ class _Batch:
 
 
 def _find_blocks(batch: _Batch, wanted: Wanted) -> list[Place]:
-    """Every block of the request. Raises Missing with all the names that are none."""
+    """Return every block of the request. Raises Missing with all the names that are none."""
     tree.find_space(batch.tx, wanted.space) if not wanted.blocks else None
     found, unknown = [], []
     for name in wanted.blocks:

@@ -55,17 +55,17 @@ class Node(NamedTuple, Generic[F]):
 
     @property
     def id(self) -> int:
-        """Its number, for life."""
+        """Return its number, for life."""
         return self.claim.id
 
     @property
     def prefix(self) -> Prefix:
-        """Its prefix."""
+        """Return its prefix."""
         return prefix_of(self.claim)
 
 
 def prefix_of(claim: Claim) -> Prefix:
-    """A claim's addresses as a prefix, which those of every object of the plan are."""
+    """Return a claim's addresses as a prefix, which those of every object of the plan are."""
     return Prefix(claim.first, BITS - (claim.last - claim.first).bit_length())
 
 
@@ -80,17 +80,17 @@ class Draft(NamedTuple):
 
 
 def node(claim: Claim) -> Node[Facts]:
-    """The object that a claim of the plan carries."""
+    """Return the object that a claim of the plan carries."""
     return Node(claim, objects.decode(claim.details))
 
 
 def children(tx: Tx, parent: int, kind: type[F]) -> list[Node[F]]:
-    """The objects of one kind directly under another, in address order."""
+    """Return the objects of one kind directly under another, in address order."""
     return of_kind(tx.claims(parent), kind)
 
 
 def of_kind(claims: Iterable[Claim], kind: type[F]) -> list[Node[F]]:
-    """The objects of one kind among claims."""
+    """Return the objects of one kind among claims."""
     name = kind.__struct_config__.tag
     return [cast("Node[F]", node(claim)) for claim in claims if claim.kind == name]
 
@@ -108,12 +108,12 @@ def in_order(nodes: Iterable[Node[F]]) -> list[Node[F]]:
 
 
 def spaces(tx: Tx) -> list[Node[objects.Space]]:
-    """Every space, by name."""
+    """Return every space, by name."""
     return [cast("Node[objects.Space]", node(found)) for n, _ in tx.spaces() if (found := tx.claim(n)) is not None]
 
 
 def find_space(tx: Tx, name: str) -> Node[objects.Space]:
-    """The space of this name, letter case aside. Raises Missing."""
+    """Return the space of this name, letter case aside. Raises Missing."""
     number = tx.space(objects.fold(name)) if objects.is_name(name) else None
     claim = None if number is None else tx.claim(number)
     if claim is None:
@@ -122,7 +122,7 @@ def find_space(tx: Tx, name: str) -> Node[objects.Space]:
 
 
 def find_block(tx: Tx, space: int, name: str) -> Node[objects.Block]:
-    """The block of this name at any depth of a space. Raises Missing."""
+    """Return the block of this name at any depth of a space. Raises Missing."""
     if objects.is_name(name):
         for claim in tx.claims_named(objects.fold(name)):
             if claim.kind == objects.BLOCK and claim.owner.interface == str(space):
@@ -131,7 +131,7 @@ def find_block(tx: Tx, space: int, name: str) -> Node[objects.Block]:
 
 
 def find_child(tx: Tx, parent: int, kind: type[F], name: str) -> Node[F]:
-    """The object of a kind and name directly under another. Raises Missing."""
+    """Return the object of a kind and name directly under another. Raises Missing."""
     tag = str(kind.__struct_config__.tag)
     if objects.is_name(name):
         for claim in tx.claims_of(parent, objects.fold(name)):
@@ -141,7 +141,7 @@ def find_child(tx: Tx, parent: int, kind: type[F], name: str) -> Node[F]:
 
 
 def missing(kind: str, name: str) -> Missing:
-    """There is nothing of this kind and name."""
+    """Return the error that there is nothing of this kind and name."""
     return Missing(f"there is no {kind} named {name!r}", kind=kind, value=name)
 
 
@@ -187,7 +187,7 @@ def _drafted(by: Author, draft: Draft, details: str, number: int) -> Claim:
 
 
 def _entry(by: Author, verb: str, after: Claim) -> Entry:
-    """A line of the journal: the claim as it is now, and with its generation the state that it replaces."""
+    """Return a line of the journal: the claim as it is now, and with its generation the state that it replaces."""
     first, last, owner = after.first, after.last, after.owner
     return Entry(by.now, verb, after.parent, first, last, owner, after.generation, by.actor, by.reason, after.details)
 
@@ -260,7 +260,7 @@ def remove_tree(tx: Tx, by: Author, claim: Claim) -> None:
 
 
 def reopen(tx: Tx, claim: Claim) -> None:
-    """Space became free under the claim's parent: the floors below which nothing is looked for come down to it.
+    """Lower the floors below which nothing is looked for, since space became free under the claim's parent.
 
     The cursor number n of a parent is such a floor: no prefix of length n is free below it (`plan.free`).
     """
@@ -285,7 +285,7 @@ def _record(tx: Tx, by: Author, before: Claim, verb: str, after: Claim) -> int:
 
 
 def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:
-    """The claims under the parent that share addresses with the prefix.
+    """Yield the claims under the parent that share addresses with the prefix.
 
     Of two prefixes that overlap one contains the other: so those around it begin at one of its own truncations.
     """

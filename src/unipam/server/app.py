@@ -45,7 +45,7 @@ Start = Callable[[], AbstractAsyncContextManager[Register]]
 
 
 def create_app(start: Start) -> FastAPI:
-    """The application over the register that `start` opens and closes, inside the event loop that serves it."""
+    """Make the application over the register that `start` opens and closes, inside the event loop that serves it."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -62,7 +62,7 @@ class Authenticator:
         self._hinted: set[str] = set()
 
     async def caller(self, authorization: str, place: str) -> Caller:
-        """Who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
+        """Return who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
         scheme, _, text = authorization.partition(" ")
         digest = hashlib.sha256(text.encode(errors="replace")).digest()
         known = self._known.get(digest)
@@ -84,7 +84,7 @@ class Authenticator:
             self._keys.close()
 
     async def _recognise(self, scheme: str, text: str, place: str) -> tuple[Caller, float]:
-        """Whom the token stands for, and when it expires (seconds since the epoch)."""
+        """Return whom the token stands for, and when it expires (seconds since the epoch)."""
         if scheme.lower() != "bearer" or not text:
             raise NotSignedIn(UNPARSABLE)
         if text.startswith(f"{PREFIX}_"):
@@ -111,7 +111,7 @@ class Authenticator:
         return caller, float(claims["exp"])
 
     def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
-        """Who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
+        """Return who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
         object_id = str(claims["oid"]).lower()
         granted = rights(tx, groups_of(claims), app_roles_of(claims))
         admin = granted.admin or is_admin(tx, object_id)
@@ -125,7 +125,7 @@ class Authenticator:
         return caller
 
     def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:
-        """What to do about groups that are missing; logged once for a person."""
+        """Return what to do about groups that are missing; logged once for a person."""
         if object_id not in self._hinted and len(self._hinted) < MOST_REMEMBERED:
             self._hinted.add(object_id)
             log.warning("groups are missing", caller=_name(claims), hint=GROUPS_MISSING)
@@ -133,6 +133,6 @@ class Authenticator:
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """How the original names a caller (spec azure-ipam-application §1.6)."""
+    """Return how the original names a caller (spec azure-ipam-application §1.6)."""
     name = str(claims.get("preferred_username") or "")[:256]
     return name if name and name.isprintable() else f"spn:{claims['oid']}"

@@ -71,20 +71,20 @@ class Asked(NamedTuple):
     body: bytes
 
     def text(self, name: str) -> str | None:
-        """A value of the query; None where there is none."""
+        """Return a value of the query; None where there is none."""
         return self.query[name][0] if name in self.query else None
 
     def flag(self, name: str) -> bool:
-        """Whether something is wanted."""
+        """Return whether something is wanted."""
         return self.text(name) == "true"
 
     def place(self, name: str) -> Prefix | None:
-        """A prefix or address of the query. Raises BadValue."""
+        """Return a prefix or address of the query. Raises BadValue."""
         text = self.text(name)
         return None if text is None else objects.parse_place(text, name)
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
-        """A number of the query, within its bounds."""
+        """Return a number of the query, within its bounds."""
         value = float(self.text(name) or default)
         if not least <= value <= most:
             why = f"Input should be from {least:g} to {most:g}"
@@ -93,16 +93,16 @@ class Asked(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """How many rows are wanted."""
+        """Return how many rows are wanted."""
         return int(self.number("limit", 100, 1, op.MOST_ITEMS))
 
     @property
     def visibility(self) -> Visibility:
-        """Which networks the caller may know of."""
+        """Return which networks the caller may know of."""
         return Visibility(self.caller)
 
     def parse(self, shape: str) -> Any:
-        """The body as the API's model of this name."""
+        """Return the body as the API's model of this name."""
         from pydantic import ValidationError  # it takes its time, and a listing needs none of it
 
         from unipam.server.native import models

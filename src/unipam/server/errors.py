@@ -78,7 +78,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def _told(request: Request, error: UnipamError) -> UnipamError:
-    """The error as this caller may know it: what is wrong with the database, and where that is, only administrators."""
+    """Return the error as this caller may know it: what is wrong with the database, and where that is, only
+    administrators.
+    """
     caller: Caller | None = getattr(request.state, "caller", None)
     if not isinstance(error, StoreBroken | StoreFull) or (caller is not None and caller.admin):
         return error
@@ -87,7 +89,7 @@ def _told(request: Request, error: UnipamError) -> UnipamError:
 
 
 async def _misshapen(request: Request, error: Exception) -> Response:
-    """A body or query of the wrong shape: where and why, but never what was sent (it may not be text at all)."""
+    """Tell where and why a body or query has the wrong shape, but never what was sent (it may not be text at all)."""
     assert isinstance(error, RequestValidationError)
     rows = [{"loc": [str(p) for p in e["loc"]], "msg": _reason(e), "type": e["type"]} for e in error.errors()]
     return style_of(request).misshapen(rows)
@@ -109,7 +111,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> set[str]:
-    """Every method that this path knows, whichever route serves it."""
+    """Return every method that this path knows, whichever route serves it."""
     found: set[str] = set()
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = {**request.scope, "method": method}
@@ -119,7 +121,7 @@ def _allowed(request: Request) -> set[str]:
 
 
 def _without_slash(request: Request) -> str:
-    """The place that a path with a slash too many means, relative to the server; empty when it means none.
+    """Return the place that a path with a slash too many means, relative to the server; empty when it means none.
 
     The framework's own redirect names the host that the request named, which is anybody's word.
     """
@@ -132,7 +134,7 @@ def _without_slash(request: Request) -> str:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    """A defect of ours: logged with its traceback, told without."""
+    """Log a defect of ours with its traceback, and tell of it without."""
     log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
     return style_of(request).http(500, "Internal error; it is in the server's log.", {})
 

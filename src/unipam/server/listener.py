@@ -48,7 +48,7 @@ class Limits(NamedTuple):
 
 
 def limits() -> Limits:
-    """What the process's limit of open files (RLIMIT_NOFILE) leaves room for."""
+    """Return what the process's limit of open files (RLIMIT_NOFILE) leaves room for."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     room = MOST if files == resource.RLIM_INFINITY else files - OURS - SPARE
     total = max(8, min(MOST, room))
@@ -77,11 +77,11 @@ class Guests:
 
     @property
     def overfull(self) -> bool:
-        """Whether not even a spare place is left."""
+        """Return whether not even a spare place is left."""
         return len(self) >= self._limits.total + SPARE
 
     def make_room(self, address: str) -> Place:
-        """What there is for one more from this address; the newest idle one must go for it if need be."""
+        """Return what room there is for one more from this address; the newest idle one is dropped if need be."""
         greedy = self._of[address] >= self._limits.each and not self._is_proxy(address)
         if greedy and not self._drop_newest_idle(address):
             return Place.NONE
@@ -101,12 +101,12 @@ class Guests:
         return False
 
     def add(self, connection: Connection, accepted: socket.socket, address: str) -> None:
-        """One more has come."""
+        """Count one more that has come."""
         self._sockets[connection] = (accepted, address)
         self._of[address] += 1
 
     def discard(self, connection: Connection) -> None:
-        """One has gone, if it was here at all."""
+        """Forget one that has gone, if it was here at all."""
         if connection in self._sockets:
             address = self._sockets.pop(connection)[1]
             self._of[address] -= 1
@@ -208,6 +208,6 @@ class Listener:
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen at every address of a host. Raises OSError."""
+    """Return sockets that listen at every address of a host. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return [socket.create_server(at[:2], family=family, backlog=BACKLOG) for family, *_, at in dict.fromkeys(found)]

@@ -59,18 +59,18 @@ class Register:
         return await self._aside.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """What is seen of the cloud. Raises SourceFailed."""
+        """Return what is seen of the cloud. Raises SourceFailed."""
         return await self._looking.call(lambda: self.cloud.snapshot(newer_than=newer_than))
 
     async def last_snapshot(self) -> Snapshot:
-        """What is seen of the cloud, or an empty one: for what can be answered without it."""
+        """Return what is seen of the cloud, or an empty one: for what can be answered without it."""
         try:
             return await self.snapshot()
         except SourceFailed:
             return Snapshot()
 
     async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
-        """What this caller may see of the cloud (D12). Raises SourceFailed.
+        """Return what this caller may see of the cloud (D12). Raises SourceFailed.
 
         An administrator sees everything; a person who signed in with Entra ID what Azure shows to them; and a planner
         the networks of its spaces.
@@ -87,7 +87,7 @@ class Register:
         return own._replace(networks={**planned, **own.networks}, taken=taken)
 
     async def _own_view(self, caller: Caller, newer_than: float = 0.0) -> Snapshot:
-        """What the cloud shows to the caller itself; nothing unless that is a person. Raises SourceFailed.
+        """Return what the cloud shows to the caller itself; nothing unless that is a person. Raises SourceFailed.
 
         It may take seconds, so the threads that wait for it are not those that read the database.
         """
@@ -96,7 +96,7 @@ class Register:
         return await self._visiting.call(lambda: self.cloud.visible_to(caller.credential, newer_than=newer_than))
 
     async def visibility(self, caller: Caller, space: str | None = None) -> Visibility:
-        """Which networks of the plan, or of one of its spaces, this caller may know of.
+        """Return which networks of the plan, or of one of its spaces, this caller may know of.
 
         While the cloud cannot be asked for the caller, it knows of none: the plan is shown all the same.
         """
@@ -109,7 +109,7 @@ class Register:
         return Visibility(caller, own.networks)
 
     async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
-        """The networks that a caller may bring into spaces that it plans. Raises SourceFailed.
+        """Return the networks that a caller may bring into spaces that it plans. Raises SourceFailed.
 
         A person must see them. An application or a local token cannot be asked for in Azure: it borrows the register's
         eyes, for networks that it can name by their ids.
@@ -126,12 +126,12 @@ class Register:
         return await self.within_reach(caller, newer_than=self.clock())
 
     async def shown(self, caller: Caller) -> Snapshot:
-        """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""
+        """Return what this caller may see of the cloud, without the excluded subscriptions: what listings show."""
         snapshot, hidden = await self.visible(caller), await self.worker.read(exclusions)
         return snapshot.without(hidden) if hidden else snapshot
 
     def age(self, snapshot: Snapshot) -> dict[str, str]:
-        """The header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
+        """Return the header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
         return {"Age": str(max(0, round(self.clock() - snapshot.taken)))} if snapshot.taken else {}
 
     async def close(self) -> None:
@@ -148,7 +148,7 @@ class Register:
 
 
 def register_of(request: Request) -> Register:
-    """The register that serves this request."""
+    """Return the register that serves this request."""
     return cast("Register", request.app.state.register)
 
 
@@ -213,5 +213,5 @@ def retry_headers(error: UnipamError, status: int) -> dict[str, str]:
 
 
 def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Anything of plain values as JSON."""
+    """Answer with anything of plain values as JSON."""
     return Response(_encoder.encode(content), status, headers, media_type="application/json")

@@ -23,7 +23,7 @@ class _Request(Request):
     """A request whose JSON is JSON (RFC 8259): text in UTF-8, of Unicode characters alone, numbers that are numbers."""
 
     async def json(self) -> Any:
-        """The parsed body. Raises JSONDecodeError."""
+        """Return the parsed body. Raises JSONDecodeError."""
         body = await self.body()
         if len(body) < LARGE:
             return parse(body)
@@ -31,7 +31,7 @@ class _Request(Request):
 
 
 def parse(body: bytes) -> Any:
-    """JSON as plain values. Raises JSONDecodeError; a lone surrogate is no character (RFC 8259 §8.2)."""
+    """Parse JSON as plain values. Raises JSONDecodeError; a lone surrogate is no character (RFC 8259 §8.2)."""
     try:
         return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -98,7 +98,7 @@ def run(settings: Settings) -> None:
 
 
 def make_server(settings: Settings, app: FastAPI) -> Server:
-    """What serves the application; it listens already. Raises BadValue when it cannot."""
+    """Make the server of the application; it listens already. Raises BadValue when it cannot."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -120,7 +120,7 @@ def make_server(settings: Settings, app: FastAPI) -> Server:
 
 
 def _proxies(text: str) -> list[Prefix]:
-    """From where connections are many clients'. Raises BadValue."""
+    """Return from where connections are many clients'. Raises BadValue."""
     return [WHOLE_LINE] if text == EVERYBODY else [parse_place(each.strip(), "proxies") for each in text.split(",")]
 
 
@@ -167,7 +167,7 @@ def hand_over(token: str, path: str) -> None:
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """The application for these settings."""
+    """Make the application for these settings."""
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Register]:

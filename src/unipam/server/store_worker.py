@@ -61,11 +61,13 @@ class StoreWorker:
 
     @property
     def waiting(self) -> int:
-        """How many writes wait."""
+        """Return how many writes wait."""
         return self._queue.qsize()
 
     def freeing(self) -> StoreWorker:
-        """The same worker, for whoever frees something: it may use the room that the store keeps for a full disk."""
+        """Return the same worker, for whoever frees something: it may use the room that the store keeps for a full
+        disk.
+        """
         worker = copy.copy(self)
         worker._frees = True  # noqa: SLF001
         return worker
@@ -113,7 +115,7 @@ class StoreWorker:
                 return
 
     def _batch(self, first: _Write | _Reserve) -> tuple[list[_Write | _Reserve], bool]:
-        """What waits, up to a limit; and whether the end of all work was met."""
+        """Return what waits, up to a limit, and whether the end of all work was met."""
         batch = [first]
         while len(batch) < LARGEST_BATCH:
             try:

@@ -55,7 +55,7 @@ _settings = msgspec.json.Decoder(Settings)
 
 
 def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
-    """The spaces of these names, for this role. Raises BadValue, or Missing for a space."""
+    """Return the spaces of these names, for this role. Raises BadValue, or Missing for a space."""
     if role not in ROLES:
         raise BadValue(f"role: {role!r} is none of {', '.join(ROLES)}", field="role", value=role)
     if (role == PLANNER) != bool(names):
@@ -64,7 +64,7 @@ def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
 
 
 def named(tx: Tx, spaces: Spaces) -> dict[str, int]:
-    """These spaces by the names that they have now, as far as they are there; `EVERYWHERE` has the number 0."""
+    """Return these spaces by the names that they have now, as far as they are there; `EVERYWHERE` has the number 0."""
     found = {}
     for each in spaces:
         number = tx.space(fold(each)) if isinstance(each, str) else each
@@ -82,22 +82,22 @@ def keep(tx: Tx, key: str, value: msgspec.Struct) -> None:
 
 
 def journal(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
-    """Access is no part of the tree, but who changed it is written down in the same journal."""
+    """Write down who changed access, which is no part of the tree, in the same journal."""
     tx.record(Entry(by.now, verb, 0, 0, 0, Owner(what), 0, by.actor, by.reason, details))
 
 
 def admins(tx: Tx) -> list[Admin]:
-    """The administrators that sign in with Entra ID."""
+    """Return the administrators that sign in with Entra ID."""
     return [_admin.decode(text) for _, text in tx.notes("admin/")]
 
 
 def is_admin(tx: Tx, object_id: str) -> bool:
-    """Whether this object id is an administrator's."""
+    """Return whether this object id is an administrator's."""
     return bool(tx.note(f"admin/{object_id.lower()}"))
 
 
 def find_admin(tx: Tx, object_id: str) -> Admin:
-    """One administrator. Raises Missing."""
+    """Return one administrator. Raises Missing."""
     note = tx.note(f"admin/{object_id.lower()}")
     if not note:
         raise Missing(f"there is no administrator {object_id}", kind="admin", value=object_id)
@@ -105,7 +105,7 @@ def find_admin(tx: Tx, object_id: str) -> Admin:
 
 
 def add_admin(tx: Tx, by: Author, admin: Admin) -> None:
-    """One administrator more. Raises Duplicate."""
+    """Add an administrator. Raises Duplicate."""
     if is_admin(tx, admin.id):
         raise Duplicate(f"{admin.name} is an administrator already", kind="admin", value=admin.id)
     keep(tx, f"admin/{admin.id.lower()}", admin)
@@ -113,14 +113,14 @@ def add_admin(tx: Tx, by: Author, admin: Admin) -> None:
 
 
 def remove_admin(tx: Tx, by: Author, object_id: str) -> None:
-    """One administrator less. Raises Missing. Nobody becomes an administrator by this (D13)."""
+    """Remove an administrator. Raises Missing. Nobody becomes an administrator by this (D13)."""
     key = f"admin/{find_admin(tx, object_id).id.lower()}"
     tx.drop_note(key)
     journal(tx, by, "remove-admin", key)
 
 
 def replace_admins(tx: Tx, by: Author, wanted: Sequence[Admin]) -> None:
-    """Exactly these are administrators from now on. Raises Duplicate."""
+    """Let exactly these be administrators from now on. Raises Duplicate."""
     if len({admin.id.lower() for admin in wanted}) != len(wanted):
         raise Duplicate("an administrator is named twice", kind="admin")
     kept = {admin.id.lower() for admin in wanted}
@@ -133,7 +133,7 @@ def replace_admins(tx: Tx, by: Author, wanted: Sequence[Admin]) -> None:
 
 
 def exclusions(tx: Tx) -> list[str]:
-    """The subscriptions that are hidden from listings; their networks keep their places in the plan (D11)."""
+    """Return the subscriptions that are hidden from listings; their networks keep their places in the plan (D11)."""
     return [key.removeprefix("exclusion/") for key, _ in tx.notes("exclusion/")]
 
 
@@ -156,13 +156,13 @@ def include(tx: Tx, by: Author, subscription: str) -> None:
 
 
 def settings(tx: Tx, subject: str) -> Settings:
-    """What a person chose, or the defaults (D20)."""
+    """Return what a person chose, or the defaults (D20)."""
     note = tx.note(f"user/{subject}")
     return _settings.decode(note) if note else Settings(subject)
 
 
 def all_settings(tx: Tx) -> list[Settings]:
-    """What everybody chose who ever chose something."""
+    """Return what everybody chose who ever chose something."""
     return [_settings.decode(text) for _, text in tx.notes("user/")]
 
 
@@ -194,19 +194,19 @@ class Caller(NamedTuple):
     hint: str = ""
 
     def may_plan(self, space: str | int) -> bool:
-        """Whether the caller may change blocks, networks and externals of this space, by its name or number."""
+        """Return whether the caller may change blocks, networks and externals of this space, by its name or number."""
         if self.admin or EVERYWHERE in self.plans:
             return True
         return space in self.plans.values() if isinstance(space, int) else fold(space) in self.plans
 
     def may_reserve(self, space: str) -> bool:
-        """Whether the caller may reserve in this space."""
+        """Return whether the caller may reserve in this space."""
         return self.reserves or self.may_plan(space)
 
     def owns(self, reservation: Reservation) -> bool:
-        """Whether the reservation is the caller's own."""
+        """Return whether the reservation is the caller's own."""
         return reservation.subject == self.subject
 
     def author(self, *, reason: str = "", call: str = "", expect: int | None = None) -> Author:
-        """The caller as the author of a change."""
+        """Return the caller as the author of a change."""
         return Author(self.name, self.subject, 0.0, reason, call, expect)

@@ -29,7 +29,7 @@ class To(msgspec.Struct, frozen=True):
     app_role: str | None = None
 
     def checked(self) -> To:
-        """The same, if it is one of the two. Raises BadValue."""
+        """Return the same, if it is one of the two. Raises BadValue."""
         if (self.group is None) == (self.app_role is None):
             raise BadValue("a grant is to a group, or to an app role", field="group")
         if self.group is None:
@@ -73,7 +73,7 @@ def _key(name: str) -> str:
 
 
 def create_grant(tx: Tx, by: Author, name: str, to: To, role: str, spaces: Sequence[str] = ()) -> Grant:
-    """A new grant. Raises BadValue, Duplicate or Missing (a space)."""
+    """Make a grant. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a grant's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
     grant = Grant(name, to.checked(), role, by.now, by.actor, spaces_of(tx, role, spaces))
@@ -94,12 +94,12 @@ def revoke_grant(tx: Tx, by: Author, name: str) -> None:
 
 
 def grants(tx: Tx) -> list[Grant]:
-    """Every grant, by name."""
+    """Return every grant, by name."""
     return [_grant.decode(text) for _, text in tx.notes("grant/")]
 
 
 def shown(tx: Tx, grant: Grant) -> dict[str, Any]:
-    """A grant for people, its spaces by name."""
+    """Return a grant for people, its spaces by name."""
     shape: dict[str, Any] = msgspec.to_builtins(grant)
     del shape["to"]
     return {**shape, **msgspec.structs.asdict(grant.to), "spaces": list(named(tx, grant.spaces))}
@@ -115,7 +115,7 @@ class Rights(NamedTuple):
 
 
 def rights(tx: Tx, groups: Collection[str], app_roles: Collection[str]) -> Rights:
-    """What the grants to these groups (object ids, in lower case) and app roles give, all together."""
+    """Return what the grants to these groups (object ids, in lower case) and app roles give, all together."""
     every = grants(tx)
     found = [each for each in every if each.to.group in groups or each.to.app_role in app_roles]
     plans = {fold(name): number for each in found for name, number in named(tx, each.spaces).items()}

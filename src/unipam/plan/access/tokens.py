@@ -45,7 +45,7 @@ _token = msgspec.json.Decoder(Token)
 def create_token(
     tx: Tx, by: Author, name: str, role: str, spaces: Sequence[str] = (), expires_on: float | None = None
 ) -> tuple[Token, str]:
-    """A new token and its text, which is not kept. Raises BadValue, Duplicate or Missing (a space)."""
+    """Make a token; return it with its text, which is not kept. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a token's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
     known = spaces_of(tx, role, spaces)
@@ -66,7 +66,7 @@ def make_text() -> str:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """The id and the secret. Raises BadValue, and does not repeat the text."""
+    """Return the id and the secret. Raises BadValue, and does not repeat the text."""
     if not _TEXT.fullmatch(text):
         raise BadValue("this is no token's text: make one with `unipam register token make`", field="token")
     _, number, secret = text.split("_", 2)
@@ -83,7 +83,7 @@ def _digest(secret: str) -> str:
 
 
 def tokens(tx: Tx) -> list[Token]:
-    """Every local token, oldest first."""
+    """Return every local token, oldest first."""
     return sorted((_token.decode(text) for _, text in tx.notes("token/")), key=lambda token: token.created_on)
 
 
@@ -98,7 +98,7 @@ def revoke_token(tx: Tx, by: Author, name: str) -> Token:
 
 
 def recognise(tx: Tx, text: str, now: float) -> Token | None:
-    """The token that this text is the secret of, unless it has expired."""
+    """Return the token that this text is the secret of, unless it has expired."""
     _, number, secret = (*text.split("_", 2), "", "")[:3]
     note = tx.note(f"token/{number}") if number.isalnum() and number.isascii() else ""
     if not note:
@@ -125,7 +125,7 @@ def bootstrap(tx: Tx, by: Author, given: Callable[[], str] | None = None) -> str
 
 
 def shown(tx: Tx, token: Token) -> dict[str, Any]:
-    """A token for people: without its secret's digest, its spaces by name."""
+    """Return a token for people: without its secret's digest, its spaces by name."""
     shape: dict[str, Any] = msgspec.to_builtins(token)
     del shape["digest"]
     return {**shape, "spaces": list(named(tx, token.spaces))}
@@ -140,6 +140,6 @@ def follow_spaces(tx: Tx, _: Author) -> None:
 
 
 def caller_of(tx: Tx, token: Token) -> Caller:
-    """Whom a local token stands for."""
+    """Return whom a local token stands for."""
     plans = {fold(name): number for name, number in named(tx, token.spaces).items()}
     return Caller(f"token:{token.name}", f"token:{token.id}", admin=token.role == ADMIN, plans=plans)

@@ -131,15 +131,15 @@ class CachedCloud:
         self._done()
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """As `port.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
+        """Do as `port.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
         return self._own.get(newer_than)
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
-        """As `port.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
+        """Do as `port.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
         return self._kept_for(credential).fresh(newer_than, VISIBLE_FOR)
 
     def _kept_for(self, credential: str) -> CachedSnapshot:
-        """The place of a person's view. The token itself is not kept as a key: a dump would show it."""
+        """Return the place of a person's view. The token itself is not kept as a key: a dump would show it."""
         name = hashlib.sha256(credential.encode()).hexdigest()
         with self._lock:
             kept = self._people.pop(name, None) or CachedSnapshot(self._look_as(credential), self._clock)
@@ -166,7 +166,7 @@ class CachedCloud:
 
 
 def shared(view: Snapshot, whole: Snapshot) -> Snapshot:
-    """The same view, made of the records of `whole` where they are equal: many views then cost little memory."""
+    """Return the same view, made of the records of `whole` where they are equal: many views then cost little memory."""
     known = {_place(each): each for each in whole.endpoints}
     return view._replace(
         networks={key: _same(network, whole.networks.get(key)) for key, network in view.networks.items()},

@@ -39,7 +39,7 @@ class Tags:
                 self._networks.setdefault(reservation, []).append(network)
 
     def of(self, reservation: str) -> list[port.Network]:
-        """The networks that carry the reservation's id."""
+        """Return the networks that carry the reservation's id."""
         return self._networks.get(reservation, [])
 
 
@@ -71,7 +71,7 @@ def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: por
 
 
 def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
-    """The network is there: it gets the prefixes that it has now, as far as they are free, and loses the others."""
+    """Give a network that is there the prefixes that it has now, as far as they are free, and take the others."""
     now = inside(block.prefix, network)
     changed = 0
     for claim in claims:
@@ -89,7 +89,7 @@ def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Networ
 
 
 def _as_known(claims: list[Claim], network: port.Network) -> objects.Network:
-    """The network as its claims, before any went, have it: the same id, the same place among the others."""
+    """Return the network as its claims, before any went, have it: the same id, the same place among the others."""
     if not claims:
         return objects.Network(network.id, network.name)
     known = as_associated(claims)
@@ -106,7 +106,7 @@ def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Pr
 
 
 def _miss(tx: Tx, by: Author, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
-    """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
+    """Note a network that is not there, or no longer in the block; after the grace its place is free."""
     known = as_associated(claims)
     changed = 0
     for claim in claims:
@@ -121,7 +121,7 @@ def _miss(tx: Tx, by: Author, block: Node[objects.Block], claims: list[Claim], g
 
 
 def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
-    """A network that vanished is there again: it gets what is still free."""
+    """Give a network that vanished and is there again what is still free."""
     changed = 0
     for facts in gone(tx, block):
         network = snapshot.network(facts.id)
@@ -168,7 +168,7 @@ def _status(
 
 
 def _fulfil(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
-    """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
+    """Give the network the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, objects.FULFILLED)
     claims = claims_of(tx, block.id, network.id)
     had = {tree.prefix_of(claim) for claim in claims}

@@ -103,7 +103,7 @@ class _Mover:
         raise BadValue(f"a {item.kind!r} is nothing that could be here", field="kind", value=item.kind)
 
     def _there(self, item: Item, parent: Claim | None) -> Claim | None:
-        """The same object, if it is there already, at the same place."""
+        """Return the same object, if it is there already, at the same place."""
         if item.kind == SPACE and parent is None:
             number = self._tx.space(objects.fold(item.name)) if objects.is_name(item.name) else None
             return None if number is None else self._tx.claim(number)
@@ -120,7 +120,7 @@ class _Mover:
         return create_block(self._tx, self._by, place[0], NewBlock(item.name, _prefix(item), around, item.desc)).claim
 
     def _network(self, item: Item, block: Claim) -> Claim:
-        """A network's claims: the prefix that the document gives, or those that the cloud tells of."""
+        """Return a network's claims: the prefix that the document gives, or those that the cloud tells of."""
         if not item.id.isprintable() or not item.id:
             raise BadValue("a network needs its resource id", field="id", value=item.id)
         known = self._snapshot.network(item.id)
@@ -161,7 +161,7 @@ class _Mover:
 
 
 def _prefix(item: Item) -> Prefix:
-    """The item's prefix; an endpoint may be written as an address alone."""
+    """Return the item's prefix; an endpoint may be written as an address alone."""
     alone = item.kind == objects.ENDPOINT and "/" not in item.prefix
     return objects.parse_cidr(f"{item.prefix}/{128 if ':' in item.prefix else 32}" if alone else item.prefix, "prefix")
 

@@ -81,7 +81,7 @@ async def get_exclusions(session: SessionDep) -> Response:
 
 
 async def _known(session: Session, body: Sequence[uuid.UUID]) -> list[str]:
-    """The subscriptions, if all are seen or excluded already. Raises BadValue."""
+    """Return the subscriptions, if all are seen or excluded already. Raises BadValue."""
     wanted = [str(each) for each in body]
     snapshot, there = await session.register.snapshot(), await session.read(access.exclusions)
     unknown = [each for each in wanted if each not in there and not snapshot.sees(each)]
@@ -121,7 +121,7 @@ async def delete_exclusion(session: SessionDep, subscription_id: str) -> Respons
 
 
 def _person(caller: Caller) -> str:
-    """The caller as the UUID that the original's shape asks for; a local token has one made from its id."""
+    """Return the caller as the UUID that the original's shape asks for; a local token has one made from its id."""
     try:
         return str(uuid.UUID(caller.subject))
     except ValueError:

@@ -42,7 +42,7 @@ class ErrorBody(BaseModel):
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """The answers of every route that refuse, for its documentation."""
+    """Return the answers of every route that refuse, for its documentation."""
     return {status: {"model": ErrorBody} for status in (400, 401, 403, 404, 409, 413, 429, 503)}
 
 
@@ -144,7 +144,7 @@ class PatchBody(BaseModel):
     value: Any = None
 
     def operation(self) -> Operation:
-        """The same as the dialect knows it."""
+        """Return the same as the dialect knows it."""
         return Operation(self.op, self.path, self.value)
 
 

@@ -29,14 +29,14 @@ Render = Callable[[Snapshot, shapes.Parents], Any]
 
 
 async def _shown(session: Session, render: Render) -> Response:
-    """A listing of what the caller may see, and how old it is."""
+    """Answer with a listing of what the caller may see, and how old it is."""
     snapshot = await session.register.shown(session.caller)
     parents = await session.read(_parents)
     return reply(render(snapshot, parents), headers=session.register.age(snapshot))
 
 
 def _parents(tx: Tx) -> shapes.Parents:
-    """The space and blocks of every associated network."""
+    """Return the space and blocks of every associated network."""
     found: dict[str, list[tuple[str, str]]] = {}
     for space in tree.in_order(tree.spaces(tx)):
         for block in tree.in_order(blocks(tx, space.id)):
@@ -96,7 +96,7 @@ class _TreeView(NamedTuple):
 
 
 def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _TreeView) -> dict[str, Any]:
-    """An object of the plan with what it holds; `value` is what its children leave of its size."""
+    """Return an object of the plan with what it holds; `value` is what its children leave of its size."""
     if isinstance(node.facts, objects.Network):
         return _network(tree.Node(node.claim, node.facts), space, view)
     held = map(tree.node, (claim for claim in tx.claims(node.id) if claim.kind != objects.RESERVATION))

@@ -33,18 +33,18 @@ def says(table: m.Table) -> Callable[[E], E]:
 
 
 def answer_error(request: Request, error: UnipamError) -> Response:
-    """An error in the original's envelope, in the words of the route that met it."""
+    """Answer with an error in the original's envelope, in the words of the route that met it."""
     say = m.word(error, _TABLES.get(request.scope.get("endpoint"), {}))
     return reply({"error": say.text}, say.status, retry_headers(error, say.status))
 
 
 def patched(operations: Sequence[PatchBody], allowed: Mapping[str, str]) -> dict[str, str]:
-    """The new values of a patch by field. Raises Undecodable."""
+    """Return the new values of a patch by field. Raises Undecodable."""
     return replacements([each.operation() for each in operations], allowed)
 
 
 def patched_prefix(text: str | None) -> Prefix | None:
-    """A prefix in a patch. Raises BadValue, whose field is `notation` when it is no prefix at all."""
+    """Return a prefix in a patch. Raises BadValue, whose field is `notation` when it is no prefix at all."""
     if text is None:
         return None
     try:

@@ -79,7 +79,7 @@ async def list_network_subnets(
 
 
 def _networks(tx: Tx, space: str, block: str, wanted: str | None, visibility: Visibility) -> list[str]:
-    """The ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
+    """Return the ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
     ids = [each.facts.id for each in plan_networks.associated(tx, found) if visibility.sees(space, each.facts.id)]
     if wanted is None:

@@ -24,7 +24,7 @@ from unipam.store.api import Tx
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that are problems, for its documentation."""
+    """Return the answers of a route that are problems, for its documentation."""
     always = (400, 401, 403, 413, 422, 429, 503)
     shape = {"model": Problem, "content": {MEDIA_TYPE: {}}}
     return dict.fromkeys(sorted({*always, *statuses}), shape)
@@ -43,7 +43,7 @@ class Terms(NamedTuple):
     fingerprint: str
 
     def author(self, caller: Caller) -> Author:
-        """The caller as the author of the change, under these terms."""
+        """Return the caller as the author of the change, under these terms."""
         return caller.author(reason=self.reason, call=self.key, expect=self.expect)
 
 
@@ -84,7 +84,7 @@ def _generation(etag: str) -> int | None:
 
 
 def etag(generation: int) -> dict[str, str]:
-    """The header that tells an object's generation."""
+    """Return the header that tells an object's generation."""
     return {"ETag": f'"{generation}"'}
 
 

@@ -33,12 +33,12 @@ class Search(NamedTuple):
 
 
 def what_is_free(space: str, block: str, search: Search) -> Callable[[Tx], Shape]:
-    """What would be given next in a block, and what is free altogether."""
+    """Return what would be given next in a block, and what is free altogether."""
     return lambda tx: available(tx, tree.find_block(tx, tree.find_space(tx, space).id, block), search)
 
 
 def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
-    """What is free in a block or an external network. Raises BadValue or Exhausted."""
+    """Return what is free in a block or an external network. Raises BadValue or Exhausted."""
     rows = reads.candidates(tx, holder, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest)
     free = reads.free_prefixes(tx, holder) if search.all_free else ()
     largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
@@ -47,7 +47,7 @@ def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
 
 
 def explain(visibility: Visibility, prefix: Prefix, space: str | None) -> Callable[[Tx], list[Shape]]:
-    """Everything in the plan, or in a space, that contains a prefix, is it, or lies within it."""
+    """Return everything in the plan, or in a space, that contains a prefix, is it, or lies within it."""
 
     def work(tx: Tx) -> list[Shape]:
         found = reads.everywhere(tx, prefix) if space is None else reads.explain(tx, space, prefix)
@@ -65,7 +65,7 @@ def _held(held: reads.Held, visibility: Visibility) -> dict[str, Any]:
 
 
 def history(visibility: Visibility, prefix: Prefix | None, name: str, limit: int) -> Callable[[Tx], list[Shape]]:
-    """The journal about a prefix and a name or id, newest first."""
+    """Return the journal about a prefix and a name or id, newest first."""
 
     def work(tx: Tx) -> list[Shape]:
         rows = [_entry(row, _in_sight(tx, row, visibility)) for row in _lines(tx, prefix, name, limit)]
@@ -76,14 +76,14 @@ def history(visibility: Visibility, prefix: Prefix | None, name: str, limit: int
 
 
 def _in_sight(tx: Tx, entry: Entry, visibility: Visibility) -> bool:
-    """Whether the caller may know what a line is about. What was in a block that is gone is in no space."""
+    """Return whether the caller may know what a line is about. What was in a block that is gone is in no space."""
     network = reads.network_of(entry)
     block = tx.claim(entry.parent) if network else None
     return not network or visibility.sees(space_of(block) if block else 0, network)
 
 
 def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
-    """Names are kept folded, reservation ids are not: both are looked for."""
+    """Find the lines of the journal; names are kept folded, reservation ids are not: both are looked for."""
     rows = reads.history(tx, prefix=prefix, holder=name, limit=limit)
     if name and name.lower() != name:
         rows += reads.history(tx, prefix=prefix, holder=name.lower(), limit=limit)
@@ -104,7 +104,7 @@ def _entry(entry: Entry, in_sight: bool) -> dict[str, Any]:
 
 
 def plan_then(visibility: Visibility, at: float) -> Callable[[Tx], list[Shape]]:
-    """The whole plan as it was at a moment, as a tree."""
+    """Return the whole plan as it was at a moment, as a tree."""
 
     def work(tx: Tx) -> list[Shape]:
         moment = plan_at(tx, at)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def list_spaces(*, utilisation: bool) -> List:
-    """The spaces, by name."""
+    """Return the spaces, by name."""
 
     def work(tx: Tx) -> list[Shape]:
         rows = [space_shape(node) for node in tree.spaces(tx)]
@@ -34,12 +34,12 @@ def list_spaces(*, utilisation: bool) -> List:
 
 
 def read_space(space: str) -> Read:
-    """One space."""
+    """Return one space."""
     return lambda tx: space_shape(tree.find_space(tx, space))
 
 
 def use_of_space(space: str) -> Read:
-    """How full a space is."""
+    """Return how full a space is."""
     return lambda tx: _use(tx, tree.find_space(tx, space).id)
 
 
@@ -70,7 +70,7 @@ def _space_shape(_: Tx, node: Node[objects.Space]) -> Shape:
 
 
 def space_shape(node: Node[objects.Space]) -> Shape:
-    """A space."""
+    """Return a space."""
     return {"name": node.facts.name, "desc": node.facts.desc, "generation": node.claim.generation}
 
 
@@ -78,7 +78,7 @@ def space_shape(node: Node[objects.Space]) -> Shape:
 
 
 def list_blocks(space: str, overlaps: Prefix | None, parent: str | None, *, utilisation: bool) -> List:
-    """The blocks of a space at any depth, each before those inside it, in address order."""
+    """Return the blocks of a space at any depth, each before those inside it, in address order."""
 
     def work(tx: Tx) -> list[Shape]:
         root = tree.find_space(tx, space)
@@ -94,7 +94,7 @@ def list_blocks(space: str, overlaps: Prefix | None, parent: str | None, *, util
 
 
 def read_block(space: str, block: str) -> Read:
-    """One block."""
+    """Return one block."""
 
     def work(tx: Tx) -> Shape:
         root = tree.find_space(tx, space)
@@ -104,7 +104,7 @@ def read_block(space: str, block: str) -> Read:
 
 
 def use_of_block(space: str, block: str) -> Read:
-    """How full a block is."""
+    """Return how full a block is."""
     return lambda tx: use_of(tx, tree.find_block(tx, tree.find_space(tx, space).id, block))._asdict()
 
 
@@ -141,7 +141,7 @@ def _block_shape_in(space: str) -> Callable[[Tx, Node[objects.Block]], Shape]:
 
 
 def block_shape(tx: Tx, space: str, node: Node[objects.Block]) -> Shape:
-    """A block."""
+    """Return a block."""
     around = tx.claim(node.claim.parent)
     return {
         "space": space,

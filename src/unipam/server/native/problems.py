@@ -17,18 +17,18 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def problem(request: Request, error: UnipamError) -> Response:
-    """An error as problem details."""
+    """Answer with an error as problem details."""
     status = status_of(error)
     return _answer(document_of(error, request.url.path), status, retry_headers(error, status))
 
 
 def invalid(rows: Sequence[Mapping[str, Any]]) -> Response:
-    """A request of the wrong shape as problem details."""
+    """Answer to a request of the wrong shape as problem details."""
     return _answer(document_of_shape(rows), MISSHAPEN, {})
 
 
 def http_problem(status: int, detail: str, headers: dict[str, str]) -> Response:
-    """What the framework refuses, as problem details."""
+    """Answer what the framework refuses, as problem details."""
     return _answer({"type": "about:blank", "title": detail, "status": status, "detail": detail}, status, headers)
 
 

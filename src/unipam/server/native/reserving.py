@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def list_reservations(space: str, block: str | None, status: str | None, *, settled: bool) -> List:
-    """The reservations of a space, oldest first in each block."""
+    """Return the reservations of a space, oldest first in each block."""
 
     def work(tx: Tx) -> list[Shape]:
         root = tree.find_space(tx, space)
@@ -36,12 +36,12 @@ def list_reservations(space: str, block: str | None, status: str | None, *, sett
 
 
 def read_reservation(space: str, block: str, reservation: str) -> Read:
-    """One reservation."""
+    """Return one reservation."""
     return lambda tx: reservation_shape(reservations.find(tx, space, block, reservation))
 
 
 def wanted(caller: Caller, by: Author, space: str, body: m.NewReservations, now: float) -> Wanted:
-    """What a caller wants to reserve. Raises Forbidden or BadValue."""
+    """Return what a caller wants to reserve. Raises Forbidden or BadValue."""
     require(caller, UseCase.RESERVE, space)
     return Wanted(
         by, space, tuple(body.blocks), body.size or 0,
@@ -70,7 +70,7 @@ def cancel(caller: Caller, space: str, block: str, ids: Sequence[str]) -> Write:
 
 
 def reservation_shape(row: Reserved) -> Shape:
-    """A reservation."""
+    """Return a reservation."""
     facts = row.facts
     return {
         "id": facts.id,
