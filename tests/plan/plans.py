@@ -14,7 +14,7 @@ from unipam.plan import reservations
 from unipam.plan.cloud.sync import sync
 from unipam.plan.externals import Place
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted, reserve
+from unipam.plan.reserve import ReservationRequest, reserve
 from unipam.plan.tree import Author, Plan, find_block, find_space
 from unipam.store.api import Store
 
@@ -43,7 +43,7 @@ class World:
         return self.ask(Place("S", block, names).find)
 
     def reserve(self, *blocks: str, **wish: Any) -> list[Reserved]:
-        wanted = Wanted(ME, "S", blocks or ("B",), **wish)
+        wanted = ReservationRequest(ME, "S", blocks or ("B",), **wish)
         return self.plan.write(lambda tx, b: reserve(tx, wanted._replace(by=b), b.now), ME)
 
     def sync(self) -> int:

@@ -10,15 +10,15 @@ from tests.plan.plans import ME, World
 from unipam.addr.prefix import format_address, parse_address, parse_prefix
 from unipam.model.errors import BadValue, Exhausted, NameTaken, NotEmpty, Outside, Overlap, Stale
 from unipam.plan import externals, reads
-from unipam.plan.externals import Change, Named, NewEndpoint
+from unipam.plan.externals import Change, NewEndpoint, NewPrefix
 from unipam.plan.tree import find_block, find_space
 
 
 def test_externals_hold_their_place_at_every_level(world: World) -> None:
-    made = world.do(externals.create, world.at(), externals.Named("dc", "data centre", bits=24))
+    made = world.do(externals.create, world.at(), externals.NewPrefix("dc", "data centre", bits=24))
     assert str(made.prefix) == "10.0.0.0/24"
     assert world.reserve(bits=24)[0].prefix == "10.0.1.0/24"
-    subnet = world.do(externals.create, made, externals.Named("web", "web", bits=30))
+    subnet = world.do(externals.create, made, externals.NewPrefix("web", "web", bits=30))
     first = world.do(externals.create, subnet, externals.NewEndpoint("a", "a"))
     world.do(externals.create, subnet, externals.NewEndpoint("net", "n", subnet.prefix.first))
     second = world.do(externals.create, subnet, externals.NewEndpoint("b", "b"))
@@ -35,40 +35,40 @@ def block(tx: Any) -> Any:
     return find_block(tx, find_space(tx, "S").id, "B")
 
 
-def make(world: World, *new: Named) -> list[str]:
+def make(world: World, *new: NewPrefix) -> list[str]:
     made = world.do(lambda tx, by: externals.create_all(tx, by, block(tx), new))
     return [str(node.prefix) for node in made]
 
 
 def a_subnet(world: World, prefix: str) -> Any:
-    made = world.do(externals.create, world.at(), Named("dc", "dc", bits=17))
-    return world.do(externals.create, made, Named("web", "web", parse_prefix(prefix)))
+    made = world.do(externals.create, world.at(), NewPrefix("dc", "dc", bits=17))
+    return world.do(externals.create, made, NewPrefix("web", "web", parse_prefix(prefix)))
 
 
 def test_several_come_all_or_none_and_those_that_name_their_place_first(world: World) -> None:
-    named = Named("named", "d", parse_prefix("10.0.0.0/24"))
-    assert make(world, Named("any", "d", bits=24), named) == ["10.0.1.0/24", "10.0.0.0/24"]
+    named = NewPrefix("named", "d", parse_prefix("10.0.0.0/24"))
+    assert make(world, NewPrefix("any", "d", bits=24), named) == ["10.0.1.0/24", "10.0.0.0/24"]
     for bad, error in (
-        (Named("ANY", "d", bits=24), NameTaken),
-        (Named("c", "d", bits=15), Exhausted),
-        (Named("c", "d", bits=33), BadValue),
-        (Named("c", "", bits=24), BadValue),
-        (Named("c", "d", parse_prefix("10.0.1.0/25")), Overlap),
-        (Named("c", "d", parse_prefix("10.1.0.0/24")), Outside),
+        (NewPrefix("ANY", "d", bits=24), NameTaken),
+        (NewPrefix("c", "d", bits=15), Exhausted),
+        (NewPrefix("c", "d", bits=33), BadValue),
+        (NewPrefix("c", "", bits=24), BadValue),
+        (NewPrefix("c", "d", parse_prefix("10.0.1.0/25")), Overlap),
+        (NewPrefix("c", "d", parse_prefix("10.1.0.0/24")), Outside),
     ):
         with pytest.raises(error):
-            make(world, Named("good", "d", bits=24), bad)
+            make(world, NewPrefix("good", "d", bits=24), bad)
     with pytest.raises(NameTaken):
-        make(world, Named("twin", "d", bits=24), Named("Twin", "d", bits=24))
+        make(world, NewPrefix("twin", "d", bits=24), NewPrefix("Twin", "d", bits=24))
     assert [node.facts.name for node in world.ask(lambda tx: externals.inner(tx, block(tx)))] == [
         "named", "any",
     ]  # fmt: skip
 
 
 def test_where_the_free_prefix_lies_can_be_chosen(world: World) -> None:
-    make(world, Named("low", "d", parse_prefix("10.0.0.0/18")), Named("mid", "d", parse_prefix("10.0.96.0/19")))
-    assert make(world, Named("last", "d", bits=20, reverse=True)) == ["10.0.240.0/20"]
-    assert make(world, Named("tight", "d", bits=20, smallest=True)) == ["10.0.224.0/20"]
+    make(world, NewPrefix("low", "d", parse_prefix("10.0.0.0/18")), NewPrefix("mid", "d", parse_prefix("10.0.96.0/19")))
+    assert make(world, NewPrefix("last", "d", bits=20, reverse=True)) == ["10.0.240.0/20"]
+    assert make(world, NewPrefix("tight", "d", bits=20, smallest=True)) == ["10.0.224.0/20"]
 
 
 def test_endpoints_get_the_addresses_that_were_announced(world: World) -> None:
@@ -98,8 +98,8 @@ def test_endpoints_get_the_addresses_that_were_announced(world: World) -> None:
 def test_endpoints_get_the_addresses_of_hosts(world: World, prefix: str, hosts: str) -> None:
     world.block("six", "2001:db8::/48")
     block, bits = ("B", 24) if "." in prefix else ("six", 64)
-    made = world.do(externals.create, world.at(block=block), Named("dc", "dc", bits=bits))
-    subnet = world.do(externals.create, made, Named("s", "s", parse_prefix(prefix)))
+    made = world.do(externals.create, world.at(block=block), NewPrefix("dc", "dc", bits=bits))
+    subnet = world.do(externals.create, made, NewPrefix("s", "s", parse_prefix(prefix)))
     found = world.ask(externals.free_addresses, subnet, 9)
     assert [format_address(address) for address in found] == hosts.split()
 

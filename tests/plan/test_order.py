@@ -7,7 +7,7 @@ from tests.plan.plans import World
 
 from unipam.plan import externals as plan_externals
 from unipam.plan import networks, tree
-from unipam.plan.externals import Named, NewEndpoint
+from unipam.plan.externals import NewEndpoint, NewPrefix
 from unipam.plan.transfer.export import Document, export
 from unipam.plan.transfer.importing import move_in
 from unipam.store.memory import MemoryStore
@@ -78,9 +78,9 @@ def associated(world: World) -> list[networks.Associated]:
 
 def test_an_export_comes_in_again_in_the_order_of_making(world: World) -> None:
     for name in ("z", "a", "m"):
-        world.do(plan_externals.create, world.at(), Named(name, None if name == "m" else "d", bits=28))
+        world.do(plan_externals.create, world.at(), NewPrefix(name, None if name == "m" else "d", bits=28))
     parent = world.at("z")
-    subnet = world.do(plan_externals.create, parent, Named("y", "d", bits=29))
+    subnet = world.do(plan_externals.create, parent, NewPrefix("y", "d", bits=29))
     for order in ("ab", "ba"):
         wanted = [NewEndpoint(name, "d", subnet.claim.first + ord(name) - 96) for name in order]
         world.do(plan_externals.replace_endpoints, subnet, wanted)

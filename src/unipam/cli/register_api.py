@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Way(Protocol):
+class Transport(Protocol):
     """Sends one request of the native API."""
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -118,7 +118,7 @@ def _user() -> str:
 class Api:
     """Asks a register, and turns its problems into errors."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Transport) -> None:
         self._way = way
 
     def ask(

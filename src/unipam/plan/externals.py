@@ -27,7 +27,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Named(NamedTuple):
+class NewPrefix(NamedTuple):
     """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
 
     `reverse` and `smallest` say which free one (`model.plan.choose`). Without a description (None) it is empty.
@@ -59,7 +59,7 @@ class NewEndpoint(NamedTuple):
         return self.address is None
 
 
-New = Named | NewEndpoint
+New = NewPrefix | NewEndpoint
 
 
 class Change(NamedTuple):
@@ -110,7 +110,7 @@ def create(tx: Tx, by: Author, holder: Node[Any], new: New) -> Node[Any]:
     Raises BadValue, NameTaken, Outside, Overlap or Exhausted.
     """
     if isinstance(new, NewEndpoint):
-        new = Named(new.name, new.desc, Prefix(_host(tx, holder) if new.address is None else new.address, BITS))
+        new = NewPrefix(new.name, new.desc, Prefix(_host(tx, holder) if new.address is None else new.address, BITS))
     return _create(tx, by, holder, _INNER[holder.claim.kind], new)
 
 
@@ -120,7 +120,7 @@ def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T
     return [made[turn] for turn in range(len(new))]
 
 
-def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
+def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Sequence[NewPrefix]) -> list[Node[External]]:
     """Let a block have exactly these external networks from now on, in this order; return them so.
 
     One stays, with its subnets, when its name or its prefix comes again; that it holds nothing is the condition for
@@ -142,7 +142,7 @@ def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Seque
     return tree.reorder(tx, by, made)
 
 
-def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> dict[str, Node[External]]:
+def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, NewPrefix]) -> dict[str, Node[External]]:
     """Return the external networks that stay, by the names that they will have."""
     there = {node.claim.owner.holder: node for node in inner(tx, block)}
     renamed: dict[Prefix | None, Node[External]] = {n.prefix: n for name, n in there.items() if name not in names}
@@ -154,7 +154,7 @@ def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> 
     }
 
 
-def _refuse_overlap_among(new: Sequence[Named]) -> None:
+def _refuse_overlap_among(new: Sequence[NewPrefix]) -> None:
     taken = RangeSet()
     for prefix in (each.prefix for each in new if each.prefix is not None):
         if taken.overlaps(prefix.first, prefix.last):
@@ -162,13 +162,15 @@ def _refuse_overlap_among(new: Sequence[Named]) -> None:
         taken.add(prefix.first, prefix.last)
 
 
-def _become(tx: Tx, by: Author, block: Node[objects.Block], node: Node[External] | None, new: Named) -> Node[External]:
+def _become(
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[External] | None, new: NewPrefix
+) -> Node[External]:
     if node is None:
         return create(tx, by, block, new)
     return change(tx, by, node, Change(new.name, new.desc, new.prefix))
 
 
-def _create(tx: Tx, by: Author, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
+def _create(tx: Tx, by: Author, parent: Node[F], kind: type[N], new: NewPrefix) -> Node[N]:
     tag = str(kind.__struct_config__.tag)
     facts = kind(objects.check_name(tag, new.name), "" if new.desc is None else objects.check_text(tag, new.desc))
     tree.refuse_name(tx, parent.id, kind, new.name)
@@ -178,7 +180,7 @@ def _create(tx: Tx, by: Author, parent: Node[F], kind: type[N], new: Named) -> N
     return Node(tree.create(tx, by, Draft(parent.id, prefix, Owner(objects.fold(new.name)), facts)), facts)
 
 
-def _fit(tx: Tx, parent: Node[F], new: Named) -> Prefix:
+def _fit(tx: Tx, parent: Node[F], new: NewPrefix) -> Prefix:
     prefix = next_free(FreeSpace(tx), parent, new.bits, reverse=new.reverse, smallest=new.smallest)
     if prefix is None:
         raise Exhausted(f"no free /{new.bits} in {parent.claim.owner.holder} ({parent.prefix})", size=new.bits)

@@ -14,7 +14,7 @@ KEPT = 86_400.0
 """Seconds for which an answer is kept."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
     """An answer that was given. `fingerprint` stands for what was asked."""
 
     at: float
@@ -24,14 +24,14 @@ class Kept(msgspec.Struct, frozen=True):
     etag: str = ""
 
 
-_kept = msgspec.json.Decoder(Kept)
+_kept = msgspec.json.Decoder(StoredAnswer)
 
 
 def _key(by: Author) -> str:
     return f"call/{by.subject}/{hashlib.sha256(by.call.encode(errors='replace')).hexdigest()}"
 
 
-def recall(tx: Tx, by: Author, fingerprint: str) -> Kept | None:
+def recall(tx: Tx, by: Author, fingerprint: str) -> StoredAnswer | None:
     """Return the answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
     note = tx.note(_key(by)) if by.call else ""
     if not note:
@@ -44,7 +44,7 @@ def recall(tx: Tx, by: Author, fingerprint: str) -> Kept | None:
     return kept
 
 
-def keep(tx: Tx, by: Author, kept: Kept) -> None:
+def keep(tx: Tx, by: Author, kept: StoredAnswer) -> None:
     """Keep an answer."""
     if by.call:
         tx.set_note(_key(by), msgspec.json.encode(kept).decode())

@@ -84,7 +84,7 @@ def as_reserved(space: str, block: str, node: Node[Reservation]) -> Reserved:
     return Reserved(space, block, str(node.prefix), node.facts, node.claim.generation, node.claim.until)
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """A block and the space that it is in."""
 
     space: Node[objects.Space]
@@ -98,20 +98,20 @@ class _Found(NamedTuple):
     pending: Node[Reservation] | None
 
 
-def _place(tx: Tx, space: str, block: str) -> _Place:
+def _locate(tx: Tx, space: str, block: str) -> _Location:
     root = tree.find_space(tx, space)
-    return _Place(root, tree.find_block(tx, root.id, block))
+    return _Location(root, tree.find_block(tx, root.id, block))
 
 
 def find(tx: Tx, space: str, block: str, reservation: str) -> Reserved:
     """Return one reservation, also a settled one. Raises Missing."""
-    found = _find(tx, _place(tx, space, block), reservation)
+    found = _find(tx, _locate(tx, space, block), reservation)
     if found is None:
         raise tree.missing(objects.RESERVATION, reservation)
     return found.row
 
 
-def _find(tx: Tx, place: _Place, reservation: str) -> _Found | None:
+def _find(tx: Tx, place: _Location, reservation: str) -> _Found | None:
     space, block = place.space.facts.name, place.block.facts.name
     node = _find_pending(tx, place.block, reservation)
     if node is not None:
@@ -123,7 +123,7 @@ def _find(tx: Tx, place: _Place, reservation: str) -> _Found | None:
     return _Found(Reserved(space, block, past.cidr, past.facts), None)
 
 
-def _settled_key(place: _Place, reservation: str) -> str:
+def _settled_key(place: _Location, reservation: str) -> str:
     return settled_key(place.space.id, place.block.id, reservation)
 
 
@@ -152,7 +152,7 @@ def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
     Those that are over already stay as they are; to `archive` them takes them out of the listings, and leaves them to
     the journal (D15). Raises Duplicate, Missing with every id that is none, or Stale.
     """
-    place = _place(tx, space, block)
+    place = _locate(tx, space, block)
     found = _find_all(tx, place, ids)
     for row, _ in found:
         check(row)
@@ -163,7 +163,7 @@ def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
             tx.drop_note(_settled_key(place, row.facts.id))
 
 
-def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
+def _find_all(tx: Tx, place: _Location, ids: Sequence[str]) -> list[_Found]:
     if len(set(ids)) != len(ids):
         raise Duplicate("a reservation is named twice", ids=list(ids))
     found = {each: _find(tx, place, each) for each in ids}

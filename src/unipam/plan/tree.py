@@ -1,4 +1,4 @@
-"""The plan's hands: find, create, change and remove its objects, each change with its line in the journal.
+"""The plan's objects: find, create, change and remove them, each change with its line in the journal.
 
 Use cases (the other modules beside this one) are functions of a transaction; `Plan` runs them, alone or as a rehearsal.
 An object's number is that of the journal entry that created it, its generation that of the entry that touched it last,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from unipam.server.native import planning, reserving
 else:
 
-    class _Later:
+    class _LazyModule:
         """A module that is imported when something of it is wanted: a listing needs few."""
 
         def __init__(self, name: str) -> None:
@@ -43,8 +43,8 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(importlib.import_module(self._name), name)
 
-    ask, planning, reserving = _Later("inquiries"), _Later("planning"), _Later("reserving")
-    access, networks = _Later("access_operations"), _Later("network_operations")
+    ask, planning, reserving = _LazyModule("inquiries"), _LazyModule("planning"), _LazyModule("reserving")
+    access, networks = _LazyModule("access_operations"), _LazyModule("network_operations")
 
 BASE = "/api/v1/"
 
@@ -60,7 +60,7 @@ class _Misshapen(Exception):
         self.rows = rows
 
 
-class Asked(NamedTuple):
+class LocalRequest(NamedTuple):
     """One request: by whom and when, the names in its path, its query, its body."""
 
     caller: Caller
@@ -114,11 +114,11 @@ class Asked(NamedTuple):
             raise _Misshapen(rows) from None
 
 
-_Answer = Callable[[Plan, Asked], Reply]
+_Answer = Callable[[Plan, LocalRequest], Reply]
 
 
-def _list(choose: Callable[[Asked], op.List], name: str = "name") -> _Answer:
-    def answer(plan: Plan, asked: Asked) -> Reply:
+def _list(choose: Callable[[LocalRequest], op.List], name: str = "name") -> _Answer:
+    def answer(plan: Plan, asked: LocalRequest) -> Reply:
         paging = op.Paging(asked.limit, asked.text("after") or "")
         part = op.part_of(plan.read(choose(asked)), paging, name)
         return 200, msgspec.json.encode(part)
@@ -126,12 +126,12 @@ def _list(choose: Callable[[Asked], op.List], name: str = "name") -> _Answer:
     return answer
 
 
-def _read(choose: Callable[[Asked], Callable[[Tx], Any]]) -> _Answer:
+def _read(choose: Callable[[LocalRequest], Callable[[Tx], Any]]) -> _Answer:
     return lambda plan, asked: (200, msgspec.json.encode(plan.read(choose(asked))))
 
 
-def _write(choose: Callable[[Asked], op.Write], *, frees: bool = False) -> _Answer:
-    def answer(plan: Plan, asked: Asked) -> Reply:
+def _write(choose: Callable[[LocalRequest], op.Write], *, frees: bool = False) -> _Answer:
+    def answer(plan: Plan, asked: LocalRequest) -> Reply:
         done = plan.write(choose(asked), asked.by, rehearse=asked.flag("dry_run"), frees=frees)
         return done.status, b"" if done.content is None else msgspec.json.encode(done.content)
 
@@ -209,7 +209,7 @@ class Direct:
         try:
             op.require_reason(by.reason)
             plan = self._opened()
-            return answer(plan, Asked(self._caller, by, plan.clock(), names, parse_qs(query), body))
+            return answer(plan, LocalRequest(self._caller, by, plan.clock(), names, parse_qs(query), body))
         except UnipamError as error:
             return status_of(error), encode(document_of(error, unquote(target)))
         except _Misshapen as error:

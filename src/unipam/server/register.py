@@ -111,8 +111,8 @@ class Register:
     async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """Return the networks that a caller may bring into spaces that it plans. Raises SourceFailed.
 
-        A person must see them. An application or a local token cannot be asked for in Azure: it borrows the register's
-        eyes, for networks that it can name by their ids.
+        A person must see them. An application or a local token cannot be asked for in Azure: it may take what the
+        register sees, of networks that it can name by their ids.
         """
         if caller.credential:
             return await self.visible(caller, newer_than=newer_than)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from unipam.model.errors import Refused, StoreBusy
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted, reserve, reserve_all
+from unipam.plan.reserve import ReservationRequest, reserve, reserve_all
 from unipam.plan.tree import Author, Plan
 from unipam.server.threads import Outcome, Threads, attempt, deliver, join, require_turn
 from unipam.store.api import Store, Tx
@@ -41,7 +41,7 @@ class _Write(NamedTuple):
 class _Reserve(NamedTuple):
     future: asyncio.Future[Any]
     asked: float
-    wanted: Wanted
+    wanted: ReservationRequest
 
 
 class StoreWorker:
@@ -80,7 +80,7 @@ class StoreWorker:
     async def _put(self, work: Callable[[Plan], Any]) -> Any:
         return await self._enqueue(lambda future, asked: _Write(future, asked, work))
 
-    async def reserve(self, wanted: Wanted) -> list[Reserved]:
+    async def reserve(self, wanted: ReservationRequest) -> list[Reserved]:
         """Reserve, together with whoever else waits."""
         return cast("list[Reserved]", await self._enqueue(lambda future, asked: _Reserve(future, asked, wanted)))
 

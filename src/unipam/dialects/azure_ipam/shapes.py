@@ -17,7 +17,7 @@ from unipam.model import objects
 from unipam.model.objects import External, Reservation
 from unipam.model.records import Claim
 from unipam.plan import externals, tree
-from unipam.plan.access.callers import Admin, Settings
+from unipam.plan.access.callers import Admin, UserSettings
 from unipam.plan.blocks import space_of
 from unipam.plan.cloud import port
 from unipam.plan.networks import Associated, associated
@@ -186,7 +186,7 @@ def admin(each: Admin) -> Shape:
     return {"type": each.type, "name": each.name, "email": each.email, "id": each.id}
 
 
-def user(chosen: Settings, is_admin: bool, expand: bool = False) -> Shape:
+def user(chosen: UserSettings, is_admin: bool, expand: bool = False) -> Shape:
     """A person's settings."""
     shape = cast("Shape", msgspec.to_builtins(chosen))
     views = shape.pop("views")

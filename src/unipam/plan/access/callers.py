@@ -41,7 +41,7 @@ class Admin(msgspec.Struct, frozen=True):
     email: str | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, rename="camel"):
+class UserSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a person chose for the pages (spec azure-ipam-application §1.8)."""
 
     id: str
@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _admin = msgspec.json.Decoder(Admin)
-_settings = msgspec.json.Decoder(Settings)
+_settings = msgspec.json.Decoder(UserSettings)
 
 
 def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
@@ -155,18 +155,18 @@ def include(tx: Tx, by: Author, subscription: str) -> None:
     journal(tx, by, "include", f"exclusion/{subscription.lower()}")
 
 
-def settings(tx: Tx, subject: str) -> Settings:
+def settings(tx: Tx, subject: str) -> UserSettings:
     """Return what a person chose, or the defaults (D20)."""
     note = tx.note(f"user/{subject}")
-    return _settings.decode(note) if note else Settings(subject)
+    return _settings.decode(note) if note else UserSettings(subject)
 
 
-def all_settings(tx: Tx) -> list[Settings]:
+def all_settings(tx: Tx) -> list[UserSettings]:
     """Return what everybody chose who ever chose something."""
     return [_settings.decode(text) for _, text in tx.notes("user/")]
 
 
-def set_settings(tx: Tx, chosen: Settings) -> None:
+def set_settings(tx: Tx, chosen: UserSettings) -> None:
     """Remember what a person chose. Raises BadValue."""
     if chosen.api_refresh not in REFRESH_MINUTES:
         raise BadValue(f"apiRefresh: {chosen.api_refresh} is none of {REFRESH_MINUTES}", field="apiRefresh")

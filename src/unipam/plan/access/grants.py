@@ -22,20 +22,20 @@ _APP_ROLE = re.compile(r"(?!\.)[!-~]{1,120}")
 """What Microsoft Graph allows as an app role's value (resource type appRole), if not a little more."""
 
 
-class To(msgspec.Struct, frozen=True):
+class Grantee(msgspec.Struct, frozen=True):
     """To whom something is granted: the members of a group, by its object id, or the holders of an app role."""
 
     group: str | None = None
     app_role: str | None = None
 
-    def checked(self) -> To:
+    def checked(self) -> Grantee:
         """Return the same, if it is one of the two. Raises BadValue."""
         if (self.group is None) == (self.app_role is None):
             raise BadValue("a grant is to a group, or to an app role", field="group")
         if self.group is None:
             return self._check_app_role()
         try:
-            return To(str(uuid.UUID(self.group)))
+            return Grantee(str(uuid.UUID(self.group)))
         except ValueError:
             raise BadValue(
                 f"group: {self.group!r} is no object id, as Entra ID shows it on the group's page",
@@ -43,7 +43,7 @@ class To(msgspec.Struct, frozen=True):
                 value=self.group,
             ) from None
 
-    def _check_app_role(self) -> To:
+    def _check_app_role(self) -> Grantee:
         if not _APP_ROLE.fullmatch(self.app_role or ""):
             raise BadValue(
                 f"app_role: {self.app_role!r} must be 1 to 120 characters without spaces, and not begin with '.':"
@@ -58,7 +58,7 @@ class Grant(msgspec.Struct, frozen=True):
     """What whoever is in a group, or holds an app role, may do."""
 
     name: str
-    to: To
+    to: Grantee
     role: str
     created_on: float
     created_by: str
@@ -72,7 +72,7 @@ def _key(name: str) -> str:
     return f"grant/{fold(name)}"
 
 
-def create_grant(tx: Tx, by: Author, name: str, to: To, role: str, spaces: Sequence[str] = ()) -> Grant:
+def create_grant(tx: Tx, by: Author, name: str, to: Grantee, role: str, spaces: Sequence[str] = ()) -> Grant:
     """Make a grant. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a grant's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)

@@ -42,9 +42,9 @@ def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, 
 
     Raises Refused with the fact `report` when anything conflicts, unless `keep_going` leaves that out.
     """
-    mover = _Mover(tx, by, snapshot)
-    mover.move(document.items, (), None)
-    report = Report(mover.created, mover.present, tuple(mover.conflicts))
+    importer = _Importer(tx, by, snapshot)
+    importer.move(document.items, (), None)
+    report = Report(importer.created, importer.present, tuple(importer.conflicts))
     if report.conflicts and not keep_going:
         first = report.conflicts[0]
         raise Refused(
@@ -55,7 +55,7 @@ def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, 
     return report
 
 
-class _Mover:
+class _Importer:
     """Moves a document's objects in, inside one transaction."""
 
     def __init__(self, tx: Tx, by: Author, snapshot: port.Snapshot) -> None:

@@ -18,7 +18,7 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, AdminBody, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, says, show
+from unipam.server.azure_ipam.common import do, do_quietly, error_words, show
 from unipam.server.register import Session, SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
@@ -41,7 +41,7 @@ async def get_admins(session: SessionDep) -> Response:
 
 
 @router.post("/admin/admins", status_code=201, tags=["admin"], response_class=Response)
-@says(m.ADMIN)
+@error_words(m.ADMIN)
 async def create_admin(session: SessionDep, body: AdminBody) -> Response:
     """One administrator more."""
     session.require(UseCase.CHANGE_ADMINS)
@@ -49,7 +49,7 @@ async def create_admin(session: SessionDep, body: AdminBody) -> Response:
 
 
 @router.put("/admin/admins", tags=["admin"], response_class=Response)
-@says(m.ADMINS_REPLACE)
+@error_words(m.ADMINS_REPLACE)
 async def replace_admins(session: SessionDep, body: Admins) -> Response:
     """Exactly these are administrators from now on."""
     session.require(UseCase.CHANGE_ADMINS)
@@ -58,7 +58,7 @@ async def replace_admins(session: SessionDep, body: Admins) -> Response:
 
 
 @router.get("/admin/admins/{object_id}", tags=["admin"], response_model=a.Admin)
-@says(m.ADMIN_GET)
+@error_words(m.ADMIN_GET)
 async def get_admin(session: SessionDep, object_id: uuid.UUID) -> Response:
     """One administrator."""
     session.require(UseCase.LIST_ADMINS)
@@ -66,7 +66,7 @@ async def get_admin(session: SessionDep, object_id: uuid.UUID) -> Response:
 
 
 @router.delete("/admin/admins/{object_id}", tags=["admin"], response_class=Response)
-@says(m.ADMIN_REMOVE)
+@error_words(m.ADMIN_REMOVE)
 async def delete_admin(session: SessionDep, object_id: uuid.UUID) -> Response:
     """One administrator less."""
     session.require(UseCase.CHANGE_ADMINS)
@@ -109,7 +109,7 @@ async def replace_exclusions(session: SessionDep, body: Subscriptions) -> Respon
 
 
 @router.delete("/admin/exclusions/{subscription_id}", tags=["admin"], response_class=Response)
-@says(m.EXCLUSION_REMOVE)
+@error_words(m.EXCLUSION_REMOVE)
 async def delete_exclusion(session: SessionDep, subscription_id: str) -> Response:
     """Show a subscription again."""
     session.require(UseCase.CHANGE_EXCLUSIONS)
@@ -146,7 +146,7 @@ async def get_me(session: SessionDep, expand: bool = False) -> Response:
 
 
 @router.patch("/users/me", tags=["users"], response_model=a.User)
-@says(m.USER_CHANGE)
+@error_words(m.USER_CHANGE)
 async def update_me(session: SessionDep, body: list[PatchBody]) -> Response:
     """Change the caller's own settings; other paths than its own are ignored."""
 
@@ -160,7 +160,7 @@ async def update_me(session: SessionDep, body: list[PatchBody]) -> Response:
     return await do(session, work)
 
 
-def _changed(chosen: access.Settings, each: PatchBody) -> access.Settings:
+def _changed(chosen: access.UserSettings, each: PatchBody) -> access.UserSettings:
     if each.op == "replace" and each.path == "/apiRefresh":
         if type(each.value) is not int:
             raise BadValue("apiRefresh: must be a number of minutes", field="apiRefresh")

@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Callable[..., object])
 _TABLES: dict[object, m.Table] = {}
 
 
-def says(table: m.Table) -> Callable[[E], E]:
+def error_words(table: m.Table) -> Callable[[E], E]:
     """Gives a route its own words for errors."""
 
     def mark(endpoint: E) -> E:

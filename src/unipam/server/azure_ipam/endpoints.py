@@ -14,7 +14,7 @@ from unipam.plan import externals
 from unipam.plan.permissions import UseCase
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, EndpointBody, Names, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, patched, says, show
+from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, show
 from unipam.server.azure_ipam.externals import change, list_inner, read, shown
 from unipam.server.places import EndpointPlace, SubnetPlace
 from unipam.server.register import SessionDep
@@ -37,7 +37,7 @@ def _change(new: Mapping[str, str]) -> externals.Change:
 
 
 @router.get("", response_model=list[a.Endpoint])
-@says(m.ENDPOINT_LIST)
+@error_words(m.ENDPOINT_LIST)
 async def get_endpoints(session: SessionDep, place: SubnetPlace) -> Response:
     """The endpoints of an external subnet."""
     session.require(UseCase.VIEW_EXTERNALS, place.space)
@@ -45,7 +45,7 @@ async def get_endpoints(session: SessionDep, place: SubnetPlace) -> Response:
 
 
 @router.post("", response_model=a.Endpoint)
-@says(m.ENDPOINT_CREATE)
+@error_words(m.ENDPOINT_CREATE)
 async def create_endpoint(session: SessionDep, place: SubnetPlace, body: EndpointBody) -> Response:
     """A new endpoint."""
     session.require(UseCase.MAKE_EXTERNAL, place.space)
@@ -56,7 +56,7 @@ async def create_endpoint(session: SessionDep, place: SubnetPlace, body: Endpoin
 
 
 @router.put("", response_model=list[a.Endpoint])
-@says(m.ENDPOINT_REPLACE)
+@error_words(m.ENDPOINT_REPLACE)
 async def replace_endpoints(
     session: SessionDep, place: SubnetPlace, body: Annotated[list[EndpointBody], MANY]
 ) -> Response:
@@ -69,7 +69,7 @@ async def replace_endpoints(
 
 
 @router.delete("", response_class=Response)
-@says(m.ENDPOINT_REMOVE_MANY)
+@error_words(m.ENDPOINT_REMOVE_MANY)
 async def delete_endpoints(session: SessionDep, place: SubnetPlace, body: Names) -> Response:
     """Remove endpoints by name."""
     session.require(UseCase.REMOVE_EXTERNAL, place.space)
@@ -77,7 +77,7 @@ async def delete_endpoints(session: SessionDep, place: SubnetPlace, body: Names)
 
 
 @router.get("/{endpoint}", response_model=a.Endpoint)
-@says(m.ENDPOINT_GET)
+@error_words(m.ENDPOINT_GET)
 async def get_endpoint(session: SessionDep, place: EndpointPlace) -> Response:
     """One endpoint."""
     session.require(UseCase.VIEW_EXTERNALS, place.space)
@@ -85,7 +85,7 @@ async def get_endpoint(session: SessionDep, place: EndpointPlace) -> Response:
 
 
 @router.patch("/{endpoint}", response_model=a.Endpoint)
-@says(m.ENDPOINT_CHANGE)
+@error_words(m.ENDPOINT_CHANGE)
 async def update_endpoint(session: SessionDep, place: EndpointPlace, body: list[PatchBody]) -> Response:
     """Rename, move or describe an endpoint anew."""
     session.require(UseCase.CHANGE_EXTERNAL, place.space)
@@ -94,7 +94,7 @@ async def update_endpoint(session: SessionDep, place: EndpointPlace, body: list[
 
 
 @router.delete("/{endpoint}", response_class=Response)
-@says(m.ENDPOINT_REMOVE)
+@error_words(m.ENDPOINT_REMOVE)
 async def delete_endpoint(session: SessionDep, place: EndpointPlace) -> Response:
     """Remove one endpoint."""
     session.require(UseCase.REMOVE_EXTERNAL, place.space)

@@ -16,7 +16,7 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, patched, patched_prefix, says, show
+from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, patched_prefix, show
 from unipam.server.places import BlockPlace, ExternalPlace, SubnetPlace
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router
@@ -50,7 +50,7 @@ def change(place: Place, new: Callable[[], externals.Change]) -> Callable[[Tx, A
     return lambda tx, by: shapes.external(tx, externals.change(tx, by, place.find(tx), new()))
 
 
-def _create(place: Place, new: Callable[[], externals.Named]) -> Callable[[Tx, Author], shapes.Shape]:
+def _create(place: Place, new: Callable[[], externals.NewPrefix]) -> Callable[[Tx, Author], shapes.Shape]:
     """Make an external network or a subnet, shown with what it lies in. `new` is asked once that is found."""
 
     def work(tx: Tx, by: Author) -> shapes.Shape:
@@ -61,8 +61,8 @@ def _create(place: Place, new: Callable[[], externals.Named]) -> Callable[[Tx, A
     return work
 
 
-def _named(body: ExternalBody) -> externals.Named:
-    return externals.Named(body.name, body.desc, parse_cidr(body.cidr) if body.cidr else None, body.size or 0)
+def _named(body: ExternalBody) -> externals.NewPrefix:
+    return externals.NewPrefix(body.name, body.desc, parse_cidr(body.cidr) if body.cidr else None, body.size or 0)
 
 
 def _change(operations: Sequence[PatchBody]) -> externals.Change:
@@ -81,7 +81,7 @@ async def get_externals(session: SessionDep, place: BlockPlace) -> Response:
 
 
 @router.post("", status_code=201, response_model=a.ExternalExpand)
-@says(m.EXTERNAL_CREATE)
+@error_words(m.EXTERNAL_CREATE)
 async def create_external(session: SessionDep, place: BlockPlace, body: ExternalBody) -> Response:
     """A new external network."""
     session.require(UseCase.MAKE_EXTERNAL, place.space)
@@ -90,13 +90,13 @@ async def create_external(session: SessionDep, place: BlockPlace, body: External
 
 
 @router.put("", response_model=list[a.External])
-@says(m.EXTERNAL_REPLACE)
+@error_words(m.EXTERNAL_REPLACE)
 async def replace_externals(
     session: SessionDep, place: BlockPlace, body: Annotated[list[ExternalRowBody], MANY]
 ) -> Response:
     """The block has exactly these external networks from now on, as v3.0 and v3.1 of the application had it."""
     session.require(UseCase.MAKE_EXTERNAL, place.space)
-    wanted = [externals.Named(each.name, each.desc, parse_cidr(each.cidr)) for each in body]
+    wanted = [externals.NewPrefix(each.name, each.desc, parse_cidr(each.cidr)) for each in body]
     return await do(session, lambda tx, by: shown(tx, externals.replace_externals(tx, by, place.find(tx), wanted)))
 
 
@@ -108,7 +108,7 @@ async def get_external(session: SessionDep, place: ExternalPlace) -> Response:
 
 
 @router.patch("/{external}", response_model=a.External)
-@says(m.EXTERNAL_CHANGE)
+@error_words(m.EXTERNAL_CHANGE)
 async def update_external(session: SessionDep, place: ExternalPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external network anew."""
     session.require(UseCase.CHANGE_EXTERNAL, place.space)
@@ -116,7 +116,7 @@ async def update_external(session: SessionDep, place: ExternalPlace, body: list[
 
 
 @router.delete("/{external}", response_class=Response)
-@says(m.EXTERNAL_REMOVE)
+@error_words(m.EXTERNAL_REMOVE)
 async def delete_external(session: SessionDep, place: ExternalPlace, force: bool = False) -> Response:
     """Remove an external network; with `force` with all it holds."""
     session.require(UseCase.REMOVE_EXTERNAL, place.space)
@@ -134,7 +134,7 @@ async def get_subnets(session: SessionDep, place: ExternalPlace) -> Response:
 
 
 @router.post("/{external}/subnets", status_code=201, response_model=a.ExternalSubnetExpand)
-@says(m.SUBNET_CREATE)
+@error_words(m.SUBNET_CREATE)
 async def create_subnet(session: SessionDep, place: ExternalPlace, body: ExternalBody) -> Response:
     """A new subnet of an external network."""
     session.require(UseCase.MAKE_EXTERNAL, place.space)
@@ -149,7 +149,7 @@ async def get_subnet(session: SessionDep, place: SubnetPlace) -> Response:
 
 
 @router.patch("/{external}/subnets/{subnet}", response_model=a.ExternalSubnet)
-@says(m.SUBNET_CHANGE)
+@error_words(m.SUBNET_CHANGE)
 async def update_subnet(session: SessionDep, place: SubnetPlace, body: list[PatchBody]) -> Response:
     """Rename, resize or describe an external subnet anew."""
     session.require(UseCase.CHANGE_EXTERNAL, place.space)
@@ -157,7 +157,7 @@ async def update_subnet(session: SessionDep, place: SubnetPlace, body: list[Patc
 
 
 @router.delete("/{external}/subnets/{subnet}", response_class=Response)
-@says(m.SUBNET_REMOVE)
+@error_words(m.SUBNET_REMOVE)
 async def delete_subnet(session: SessionDep, place: SubnetPlace, force: bool = False) -> Response:
     """Remove an external subnet; with `force` with its endpoints."""
     session.require(UseCase.REMOVE_EXTERNAL, place.space)

@@ -10,7 +10,7 @@ from unipam.plan import networks, tree
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import Names, NetworkBody
-from unipam.server.azure_ipam.common import do, do_quietly, says, show
+from unipam.server.azure_ipam.common import do, do_quietly, error_words, show
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
@@ -32,7 +32,7 @@ async def get_networks(session: SessionDep, space: str, block: str, expand: bool
 
 
 @router.post("", status_code=201, response_model=a.Block)
-@says(m.NETWORK_ADD)
+@error_words(m.NETWORK_ADD)
 async def create_network(session: SessionDep, space: str, block: str, body: NetworkBody) -> Response:
     """Associate a network with a block."""
     session.require(UseCase.ASSOCIATE_NETWORK, space)
@@ -49,7 +49,7 @@ async def create_network(session: SessionDep, space: str, block: str, body: Netw
 
 
 @router.put("", response_model=list[a.VNet])
-@says(m.NETWORK_REPLACE)
+@error_words(m.NETWORK_REPLACE)
 async def replace_networks(session: SessionDep, space: str, block: str, body: Names) -> Response:
     """The block has exactly these networks from now on."""
     session.require(UseCase.ASSOCIATE_NETWORK, space)
@@ -61,7 +61,7 @@ async def replace_networks(session: SessionDep, space: str, block: str, body: Na
 
 
 @router.delete("", response_class=Response)
-@says(m.NETWORK_REMOVE)
+@error_words(m.NETWORK_REMOVE)
 async def delete_networks(session: SessionDep, space: str, block: str, body: Names) -> Response:
     """Dissociate networks from a block."""
     session.require(UseCase.DISSOCIATE_NETWORK, space)

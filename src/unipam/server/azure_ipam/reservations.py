@@ -15,11 +15,11 @@ from unipam.plan.access.callers import Caller
 from unipam.plan.blocks import blocks
 from unipam.plan.permissions import UseCase, may_list, require
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted
+from unipam.plan.reserve import ReservationRequest
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockReservationBody, Names, SpaceReservationBody
-from unipam.server.azure_ipam.common import NO_CONTENT, do_quietly, says, show
+from unipam.server.azure_ipam.common import NO_CONTENT, do_quietly, error_words, show
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
@@ -44,11 +44,11 @@ async def get_space_reservations(session: SessionDep, space: str, settled: bool 
 
 
 @router.post("/reservations", status_code=201, response_model=a.ReservationExpand)
-@says(m.RESERVE_IN_SPACE)
+@error_words(m.RESERVE_IN_SPACE)
 async def create_space_reservation(session: SessionDep, space: str, body: SpaceReservationBody) -> Response:
     """Reserve a prefix in the first of some blocks that has room."""
     session.require(UseCase.RESERVE, space)
-    wanted = Wanted(
+    wanted = ReservationRequest(
         session.caller.author(), space, tuple(body.blocks), body.size, desc=body.desc,
         reverse=bool(body.reverse_search), smallest=bool(body.smallest_cidr),
     )  # fmt: skip
@@ -65,12 +65,12 @@ async def get_reservations(session: SessionDep, space: str, block: str, settled:
 
 
 @router.post("/blocks/{block}/reservations", status_code=201, response_model=a.ReservationExpand)
-@says(m.RESERVE)
+@error_words(m.RESERVE)
 async def create_reservation(session: SessionDep, space: str, block: str, body: BlockReservationBody) -> Response:
     """Reserve a prefix in a block."""
     session.require(UseCase.RESERVE, space)
     prefix = None if body.cidr is None else parse_cidr(body.cidr)
-    wanted = Wanted(
+    wanted = ReservationRequest(
         session.caller.author(), space, (block,), body.size or 0, prefix, desc=body.desc,
         reverse=bool(body.reverse_search), smallest=bool(body.smallest_cidr),
     )  # fmt: skip
@@ -78,7 +78,7 @@ async def create_reservation(session: SessionDep, space: str, block: str, body: 
 
 
 @router.delete("/blocks/{block}/reservations", status_code=NO_CONTENT, response_class=Response)
-@says(m.CANCEL_MANY)
+@error_words(m.CANCEL_MANY)
 async def delete_reservations(session: SessionDep, space: str, block: str, body: Names) -> Response:
     """Give reservations up."""
     session.require(UseCase.RESERVE, space)

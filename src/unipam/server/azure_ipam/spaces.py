@@ -13,7 +13,7 @@ from unipam.plan.externals import Place
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockBody, PatchBody, SpaceBody
-from unipam.server.azure_ipam.common import do, do_quietly, patched, patched_prefix, says, show
+from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, patched_prefix, show
 from unipam.server.register import Session, SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
@@ -39,7 +39,7 @@ async def get_spaces(session: SessionDep, expand: bool = False, utilization: boo
 
 
 @router.post("", status_code=201, response_model=a.Space)
-@says(m.SPACE_CREATE)
+@error_words(m.SPACE_CREATE)
 async def create_space(session: SessionDep, body: SpaceBody) -> Response:
     """A new space."""
     session.require(UseCase.MAKE_SPACE)
@@ -55,7 +55,7 @@ async def get_space(session: SessionDep, space: str, expand: bool = False, utili
 
 
 @router.patch("/{space}", response_model=a.Space)
-@says(m.SPACE_CHANGE)
+@error_words(m.SPACE_CHANGE)
 async def update_space(session: SessionDep, space: str, body: list[PatchBody]) -> Response:
     """Rename or describe a space anew."""
     session.require(UseCase.CHANGE_SPACE)
@@ -65,7 +65,7 @@ async def update_space(session: SessionDep, space: str, body: list[PatchBody]) -
 
 
 @router.delete("/{space}", response_class=Response)
-@says(m.SPACE_REMOVE)
+@error_words(m.SPACE_REMOVE)
 async def delete_space(session: SessionDep, space: str, force: bool = False) -> Response:
     """Remove a space; with `force` with all it holds."""
     session.require(UseCase.REMOVE_SPACE)
@@ -80,7 +80,7 @@ async def get_blocks(session: SessionDep, space: str, expand: bool = False, util
 
 
 @router.post("/{space}/blocks", status_code=201, response_model=a.Block)
-@says(m.BLOCK_CREATE)
+@error_words(m.BLOCK_CREATE)
 async def create_block(session: SessionDep, space: str, body: BlockBody) -> Response:
     """A new block."""
     session.require(UseCase.MAKE_BLOCK, space)
@@ -103,7 +103,7 @@ async def get_block(
 
 
 @router.patch("/{space}/blocks/{block}", response_model=a.Block)
-@says(m.BLOCK_CHANGE)
+@error_words(m.BLOCK_CHANGE)
 async def update_block(session: SessionDep, space: str, block: str, body: list[PatchBody]) -> Response:
     """Rename or resize a block."""
     session.require(UseCase.CHANGE_BLOCK, space)
@@ -119,7 +119,7 @@ async def update_block(session: SessionDep, space: str, block: str, body: list[P
 
 
 @router.delete("/{space}/blocks/{block}", response_class=Response)
-@says(m.BLOCK_REMOVE)
+@error_words(m.BLOCK_REMOVE)
 async def delete_block(session: SessionDep, space: str, block: str, force: bool = False) -> Response:
     """Remove a block; with `force` with all it holds."""
     session.require(UseCase.REMOVE_BLOCK, space)

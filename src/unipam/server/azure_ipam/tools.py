@@ -16,7 +16,7 @@ from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.networks import containers
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
-from unipam.server.azure_ipam.common import says, show
+from unipam.server.azure_ipam.common import error_words, show
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
@@ -25,7 +25,7 @@ router = Router(prefix="/tools", tags=["tools"])
 
 
 @router.post("/nextAvailableVNet", response_model=a.NextNetwork)
-@says(m.RESERVE_IN_SPACE)
+@error_words(m.RESERVE_IN_SPACE)
 async def next_available_vnet(session: SessionDep, body: NextNetworkBody) -> Response:
     """The prefix that a network of this size would get; nothing is kept."""
     how = {"reverse": bool(body.reverse_search), "smallest": bool(body.smallest_cidr)}
@@ -55,7 +55,7 @@ def _find_blocks(tx: Tx, space: int, names: list[str]) -> list[tree.Node[Block]]
 
 
 @router.post("/nextAvailableSubnet", response_model=a.NextSubnet)
-@says({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
+@error_words({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
 async def next_available_subnet(session: SessionDep, body: NextSubnetBody) -> Response:
     """The prefix that a subnet of this size would get in a network that the caller may see."""
     if not port.subscription_of(body.vnet_id) or "/virtualnetworks/" not in body.vnet_id.lower():
@@ -89,7 +89,7 @@ def _next_subnet(network: port.Network, body: NextSubnetBody) -> Prefix:
 
 
 @router.post("/cidrCheck", response_model=list[a.Overlapping])
-@says({BadValue: m.Say(400, "Invalid CIDR range.")})
+@error_words({BadValue: m.Say(400, "Invalid CIDR range.")})
 async def cidr_check(session: SessionDep, body: CidrCheckBody) -> Response:
     """The networks that the caller may see and that overlap a prefix, with the blocks they are in."""
     wanted = parse_cidr(body.cidr)

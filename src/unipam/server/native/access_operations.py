@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unipam.model.errors import Forbidden
 from unipam.plan.access import grants, tokens
 from unipam.plan.access.callers import Caller
-from unipam.plan.access.grants import To
+from unipam.plan.access.grants import Grantee
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
 from unipam.server.native.operations import List, Shape, Write, done, shown
@@ -52,7 +52,7 @@ def list_grants(caller: Caller) -> List:
 def make_grant(caller: Caller, body: m.NewGrant) -> Write:
     """Make a grant."""
     require(caller, UseCase.MAKE_GRANT)
-    to = To(str(body.group) if body.group else None, body.app_role)
+    to = Grantee(str(body.group) if body.group else None, body.app_role)
     return shown(lambda tx, by: grants.create_grant(tx, by, body.name, to, body.role, body.spaces), grants.shown, 201)
 
 

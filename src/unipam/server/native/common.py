@@ -91,14 +91,14 @@ def etag(generation: int) -> dict[str, str]:
 async def write(session: Session, terms: Terms, work: Write) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
-    def whole(tx: Tx, by: Author) -> idempotency.Kept:
+    def whole(tx: Tx, by: Author) -> idempotency.StoredAnswer:
         known = idempotency.recall(tx, by, terms.fingerprint)
         if known is not None:
             return known
         answer = work(tx, by)
         body = "" if answer.content is None else msgspec.json.encode(answer.content).decode()
         tag = f'"{answer.generation}"' if answer.generation else ""
-        kept = idempotency.Kept(by.now, terms.fingerprint, answer.status, body, tag)
+        kept = idempotency.StoredAnswer(by.now, terms.fingerprint, answer.status, body, tag)
         idempotency.keep(tx, by, kept)
         return kept
 

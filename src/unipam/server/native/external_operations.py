@@ -58,7 +58,7 @@ def _new(body: x.NewExternal | x.NewEndpoint) -> externals.New:
     if hasattr(body, "ip"):
         return externals.NewEndpoint(body.name, body.desc, None if body.ip is None else externals.parse_ip(body.ip))
     prefix = None if body.cidr is None else parse_cidr(body.cidr)
-    return externals.Named(body.name, body.desc, prefix, body.size or 0, body.reverse, body.smallest)
+    return externals.NewPrefix(body.name, body.desc, prefix, body.size or 0, body.reverse, body.smallest)
 
 
 def read(place: Place) -> Read:

@@ -11,7 +11,7 @@ from unipam.plan import reserve as plan_reserve
 from unipam.plan.access.callers import Caller
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted
+from unipam.plan.reserve import ReservationRequest
 from unipam.plan.tree import Author
 from unipam.server.native.operations import Answer, List, Read, Shape, Write, done
 from unipam.store.api import Tx
@@ -40,17 +40,17 @@ def read_reservation(space: str, block: str, reservation: str) -> Read:
     return lambda tx: reservation_shape(reservations.find(tx, space, block, reservation))
 
 
-def wanted(caller: Caller, by: Author, space: str, body: m.NewReservations, now: float) -> Wanted:
+def wanted(caller: Caller, by: Author, space: str, body: m.NewReservations, now: float) -> ReservationRequest:
     """Return what a caller wants to reserve. Raises Forbidden or BadValue."""
     require(caller, UseCase.RESERVE, space)
-    return Wanted(
+    return ReservationRequest(
         by, space, tuple(body.blocks), body.size or 0,
         None if body.cidr is None else parse_cidr(body.cidr), body.count, body.desc, body.reverse, body.smallest,
         None if body.expires_in is None else now + body.expires_in,
     )  # fmt: skip
 
 
-def reserve(asked: Wanted) -> Write:
+def reserve(asked: ReservationRequest) -> Write:
     """Reserve one or several prefixes, all or none."""
 
     def work(tx: Tx, by: Author) -> Answer:
