@@ -19,7 +19,7 @@ from starlette.routing import Match
 
 from unipam.model.errors import StoreBroken, StoreFull, UnipamError
 from unipam.plan.access.callers import Caller
-from unipam.server.azure_ipam.common import answer_error
+from unipam.server.azure_ipam.replies import answer_error
 from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
 from unipam.server.native.refusals import status_of
 from unipam.server.register import reply

@@ -18,7 +18,7 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, AdminBody, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, error_words, show
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, show
 from unipam.server.register import Session, SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx

@@ -14,8 +14,8 @@ from unipam.plan import externals
 from unipam.plan.permissions import UseCase
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, EndpointBody, Names, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, show
 from unipam.server.azure_ipam.externals import change, list_inner, read, shown
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, patched, show
 from unipam.server.places import EndpointPlace, SubnetPlace
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router

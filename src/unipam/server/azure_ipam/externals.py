@@ -16,7 +16,7 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, ExternalBody, ExternalRowBody, PatchBody
-from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, patched_prefix, show
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, patched, patched_prefix, show
 from unipam.server.places import BlockPlace, ExternalPlace, SubnetPlace
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router

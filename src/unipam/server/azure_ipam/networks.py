@@ -10,7 +10,7 @@ from unipam.plan import networks, tree
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import Names, NetworkBody
-from unipam.server.azure_ipam.common import do, do_quietly, error_words, show
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, show
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx

@@ -19,7 +19,7 @@ from unipam.plan.reserve import ReservationRequest
 from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockReservationBody, Names, SpaceReservationBody
-from unipam.server.azure_ipam.common import NO_CONTENT, do_quietly, error_words, show
+from unipam.server.azure_ipam.replies import NO_CONTENT, do_quietly, error_words, show
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx

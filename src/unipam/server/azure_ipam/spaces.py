@@ -13,7 +13,7 @@ from unipam.plan.externals import Place
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import BlockBody, PatchBody, SpaceBody
-from unipam.server.azure_ipam.common import do, do_quietly, error_words, patched, patched_prefix, show
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, patched, patched_prefix, show
 from unipam.server.register import Session, SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx

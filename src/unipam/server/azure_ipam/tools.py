@@ -16,7 +16,7 @@ from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.networks import containers
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
-from unipam.server.azure_ipam.common import error_words, show
+from unipam.server.azure_ipam.replies import error_words, show
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx

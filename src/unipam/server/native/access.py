@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from unipam.server.native import access_operations as operations
 from unipam.server.native import models as m
-from unipam.server.native.common import Paged, Writing, page, problems, write
+from unipam.server.native.requests import Paged, Writing, page, problems, write
 from unipam.server.register import CallerDep, SessionDep
 from unipam.server.routing import Router
 

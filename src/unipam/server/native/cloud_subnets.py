@@ -17,7 +17,7 @@ from unipam.plan import tree
 from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
 from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
-from unipam.server.native.common import Overlaps, Paged, page, problems
+from unipam.server.native.requests import Overlaps, Paged, page, problems
 from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx

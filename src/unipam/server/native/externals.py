@@ -11,8 +11,8 @@ from pydantic import Field
 from unipam.server.native import external_models as x
 from unipam.server.native import external_operations as operations
 from unipam.server.native import models as m
-from unipam.server.native.common import Force, Overlaps, Paged, WithUse, Writing, one, page, problems, write
 from unipam.server.native.questions import Searching
+from unipam.server.native.requests import Force, Overlaps, Paged, WithUse, Writing, one, page, problems, write
 from unipam.server.places import BlockPlace, EndpointPlace, ExternalPlace, SubnetPlace
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router

@@ -12,8 +12,8 @@ from unipam.plan.cloud.findings import drift
 from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
-from unipam.server.native.common import Paged, page, problems
 from unipam.server.native.inquiries import Search
+from unipam.server.native.requests import Paged, page, problems
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 

@@ -12,7 +12,7 @@ from unipam.plan.permissions import UseCase
 from unipam.server.native import models as m
 from unipam.server.native import network_operations as operations
 from unipam.server.native import reserving
-from unipam.server.native.common import Paged, Writing, one, page, problems, write
+from unipam.server.native.requests import Paged, Writing, one, page, problems, write
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 

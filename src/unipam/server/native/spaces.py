@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from unipam.server.native import models as m
 from unipam.server.native import planning
-from unipam.server.native.common import Force, Overlaps, Paged, WithUse, Writing, one, page, problems, write
+from unipam.server.native.requests import Force, Overlaps, Paged, WithUse, Writing, one, page, problems, write
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 

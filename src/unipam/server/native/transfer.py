@@ -12,8 +12,8 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.transfer.export import Document, export, read_document
 from unipam.plan.transfer.importing import Report, move_in
 from unipam.server.native import models as m
-from unipam.server.native.common import Writing, problems, write
 from unipam.server.native.operations import Shape, Write, shown
+from unipam.server.native.requests import Writing, problems, write
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
