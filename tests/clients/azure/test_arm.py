@@ -18,7 +18,7 @@ from unipam.model.errors import SourceFailed
 VERSION = "2024-05-01"
 
 
-class NewPrefix(msgspec.Struct):
+class Named(msgspec.Struct):
     name: str
 
 
@@ -32,7 +32,7 @@ def networks(fake: FakeAzure) -> str:
 
 
 def names(arm: Arm, path: str) -> list[str]:
-    return [row.name for row in arm.every(path, VERSION, list[NewPrefix])]
+    return [row.name for row in arm.every(path, VERSION, list[Named])]
 
 
 FIVE = ["v0", "v1", "v2", "v3", "v4"]
@@ -187,5 +187,5 @@ def test_nobody_at_home(settings: Settings, networks: str, fake: FakeAzure, cloc
 def test_an_id_cannot_lead_elsewhere(arm: Arm, fake: FakeAzure) -> None:
     fake.subscribe()
     with pytest.raises(SourceFailed):
-        arm.get("@example.com/x?y=z#", VERSION, NewPrefix)
+        arm.get("@example.com/x?y=z#", VERSION, Named)
     assert [call.path for call in fake.calls] == ["/@example.com/x?y=z#"]
