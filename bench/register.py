@@ -31,7 +31,7 @@ from unipam.plan import blocks as plan_blocks
 from unipam.plan import networks
 from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.open import open_store
-from unipam.plan.tree import By, Draft, Plan, create_all, find_block, find_space
+from unipam.plan.tree import Author, Draft, Plan, create_all, find_block, find_space
 
 POSTGRESQL = Need("PostgreSQL (Debian: postgresql)", lambda: binaries() is not None, "the rows on it")
 NEEDS = (POSTGRESQL,)
@@ -39,7 +39,7 @@ CLIENTS = 32
 SECONDS = 5.0
 HELD = 50_000
 NETWORKS = 10_000
-BY = By("bench", "bench")
+BY = Author("bench", "bench")
 
 
 def main() -> None:
@@ -209,7 +209,7 @@ def _listing(database: str, directory: Path) -> None:
     snapshot = sample_cloud().snapshot()
     blocks = plan.read(lambda tx: {b.prefix: b for b in plan_blocks.blocks(tx, find_space(tx, "S").id)})
 
-    def associate(tx: networks.Tx, by: By) -> None:
+    def associate(tx: networks.Tx, by: Author) -> None:
         for network in snapshot.networks.values():
             block = next(b for prefix, b in blocks.items() if prefix.contains(network.prefixes[0]))
             networks.claim_prefixes(tx, by, block, network, network.prefixes)

@@ -139,7 +139,7 @@ BREACHES = {
     "processes": ("agent/peer.py", "import unipam.cold.__main__"),
     "halves": ("plan/tree.py", "import unipam.ledger.ledger"),
     "registry": ("dialects/host_local/config.py", "import unipam.dialects.azure_vnet.config"),
-    "apis": ("server/native/grants.py", "import unipam.server.azure_ipam.spaces"),
+    "apis": ("server/native/access.py", "import unipam.server.azure_ipam.spaces"),
     "pure": ("model/rules.py", "import time"),
     "sqlite": ("ledger/reads.py", "import sqlite3"),
     "addresses": ("diagnose/tables/pods.py", "import ipaddress"),

@@ -12,12 +12,13 @@ from unipam.plan import blocks as plan_blocks
 from unipam.plan import networks as plan_networks
 from unipam.plan import reservations
 from unipam.plan.cloud.sync import sync
+from unipam.plan.externals import Place
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan, find_block, find_space
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan, find_block, find_space
 from unipam.store.api import Store
 
-ME = By("me@example.org", "me")
+ME = Author("me@example.org", "me")
 
 
 class World:
@@ -28,7 +29,7 @@ class World:
         self.plan = Plan(store, lambda: self.now)
         self.cloud = MemoryCloud((SUBSCRIPTION, some_uuid(2)))
 
-    def do(self, work: Callable[..., Any], *args: Any, by: By = ME, **rest: Any) -> Any:
+    def do(self, work: Callable[..., Any], *args: Any, by: Author = ME, **rest: Any) -> Any:
         return self.plan.write(lambda tx, b: work(tx, b, *args, **rest), by)
 
     def ask(self, work: Callable[..., Any], *args: Any, **rest: Any) -> Any:
@@ -38,12 +39,15 @@ class World:
         new = plan_blocks.NewBlock(name, parse_prefix(prefix), parent)
         return self.do(plan_blocks.create_block, space, new)
 
+    def at(self, *names: str, block: str = "B") -> Any:
+        return self.ask(Place("S", block, names).find)
+
     def reserve(self, *blocks: str, **wish: Any) -> list[Reserved]:
-        wanted = Wanted(ME, "S", blocks or ("B",), **wish)
+        wanted = ReservationRequest(ME, "S", blocks or ("B",), **wish)
         return self.plan.write(lambda tx, b: reserve(tx, wanted._replace(by=b), b.now), ME)
 
     def sync(self) -> int:
-        return int(self.do(lambda tx, by: sync(tx, by, self.cloud.snapshot(), grace=300), by=By("AzureIPAM")))
+        return int(self.do(lambda tx, by: sync(tx, by, self.cloud.snapshot(), grace=300), by=Author("AzureIPAM")))
 
     def associate(self, resource_id: str, block: str = "B") -> None:
         network = self.cloud.snapshot().network(resource_id)

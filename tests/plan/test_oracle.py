@@ -12,13 +12,13 @@ from unipam.addr.prefix import BITS, V4_FIRST, Prefix
 from unipam.model.errors import Exhausted, Overlap
 from unipam.plan import blocks
 from unipam.plan.reservations import cancel
-from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan
 from unipam.store.memory import MemoryStore
 from unipam.store.sqlite import SqliteStore
 
 PLANS = int(os.environ.get("UNIPAM_PLANS", "2000"))
-ME = By("me", "me")
+ME = Author("me", "me")
 BASE = V4_FIRST + (10 << 24)
 
 
@@ -90,7 +90,9 @@ def live(plan: Plan, dice: random.Random, steps: int, bits: int) -> None:
 def step(plan: Plan, oracle: Oracle, dice: random.Random, bits: int) -> dict[str, Prefix]:
     """One reservation, or a few at once, if they are possible: by size or by prefix. What is reserved, by its id."""
     length, amount = BITS - dice.randrange(bits), dice.choice((1, 1, 2, 3))
-    wanted = Wanted(ME, "S", ("B",), length - 96, None, amount, None, dice.random() < 0.5, dice.random() < 0.5)
+    wanted = ReservationRequest(
+        ME, "S", ("B",), length - 96, None, amount, None, dice.random() < 0.5, dice.random() < 0.5
+    )
     if dice.random() < 0.3:
         place = oracle.block.first + (dice.randrange(1 << bits) >> (BITS - length) << (BITS - length))
         wanted = wanted._replace(prefix=Prefix(place, length), amount=1)
@@ -103,7 +105,7 @@ def step(plan: Plan, oracle: Oracle, dice: random.Random, bits: int) -> dict[str
     return dict(zip([row.facts.id for row in rows], expected, strict=True))
 
 
-def choose(oracle: Oracle, wanted: Wanted, length: int) -> list[Prefix]:
+def choose(oracle: Oracle, wanted: ReservationRequest, length: int) -> list[Prefix]:
     """What a request must get, one after the other, all or none; it is taken then."""
     found: list[Prefix] = []
     for _ in range(wanted.amount):

@@ -7,7 +7,7 @@ from tests.plan.plans import World
 
 from unipam.plan import externals as plan_externals
 from unipam.plan import networks, tree
-from unipam.plan.externals import Named, NewEndpoint
+from unipam.plan.externals import NewEndpoint, NewPrefix
 from unipam.plan.transfer.export import Document, export
 from unipam.plan.transfer.importing import move_in
 from unipam.store.memory import MemoryStore
@@ -78,9 +78,9 @@ def associated(world: World) -> list[networks.Associated]:
 
 def test_an_export_comes_in_again_in_the_order_of_making(world: World) -> None:
     for name in ("z", "a", "m"):
-        world.do(plan_externals.create_external, "S", "B", Named(name, None if name == "m" else "d", bits=28))
-    parent = world.ask(plan_externals.find_external, "S", "B", "z")
-    subnet = world.do(plan_externals.create_subnet, parent, Named("y", "d", bits=29))
+        world.do(plan_externals.create, world.at(), NewPrefix(name, None if name == "m" else "d", bits=28))
+    parent = world.at("z")
+    subnet = world.do(plan_externals.create, parent, NewPrefix("y", "d", bits=29))
     for order in ("ab", "ba"):
         wanted = [NewEndpoint(name, "d", subnet.claim.first + ord(name) - 96) for name in order]
         world.do(plan_externals.replace_endpoints, subnet, wanted)
@@ -88,14 +88,14 @@ def test_an_export_comes_in_again_in_the_order_of_making(world: World) -> None:
     other = World(MemoryStore())
     other.do(move_in, document, other.cloud.snapshot())
     assert externals(other) == externals(world) == ["z", "a", "m"]
-    inner = other.ask(plan_externals.find_subnet, "S", "B", "z", "y")
-    ends = other.ask(lambda tx: tree.in_order(plan_externals.endpoints(tx, inner)))
+    inner = other.at("z", "y")
+    ends = other.ask(lambda tx: tree.in_order(plan_externals.inner(tx, inner)))
     assert [end.facts.name for end in ends] == ["b", "a"]
 
 
 def externals(world: World) -> list[str]:
     def work(tx: tree.Tx) -> list[str]:
         block = tree.find_block(tx, tree.find_space(tx, "S").id, "B")
-        return [each.facts.name for each in tree.in_order(plan_externals.externals(tx, block))]
+        return [each.facts.name for each in tree.in_order(plan_externals.inner(tx, block))]
 
     return list(world.ask(work))

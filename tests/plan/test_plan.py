@@ -30,7 +30,7 @@ from unipam.model.errors import (
 from unipam.plan import blocks, externals, networks, reads, reservations, tree
 from unipam.plan.access import callers
 from unipam.plan.history import plan_at
-from unipam.plan.reserve import Wanted, reserve, reserve_all
+from unipam.plan.reserve import ReservationRequest, reserve, reserve_all
 from unipam.plan.transfer.copy import copy
 from unipam.plan.transfer.export import export, from_csv, read_document, to_csv
 from unipam.plan.transfer.importing import move_in
@@ -91,7 +91,7 @@ def test_several_prefixes_come_all_or_none(world: World) -> None:
 
 def test_in_a_batch_one_refusal_costs_the_others_nothing(world: World) -> None:
     world.block("tiny", "10.9.0.0/24")
-    good = Wanted(ME, "S", ("tiny",), 25)
+    good = ReservationRequest(ME, "S", ("tiny",), 25)
     batch = [good, good._replace(amount=2), good._replace(blocks=("nope",)), good._replace(bits=77), good, good]
     outcomes = world.plan.write(lambda tx, b: reserve_all(tx, batch, b.now), ME)
     kinds = [type(o) if isinstance(o, UnipamError) else [r.prefix for r in o] for o in outcomes]
@@ -146,7 +146,7 @@ def test_only_what_was_seen_is_changed(world: World) -> None:
 
 
 def test_a_rehearsal_tells_all_and_changes_nothing(world: World) -> None:
-    wanted = Wanted(ME, "S", ("B",), 24)
+    wanted = ReservationRequest(ME, "S", ("B",), 24)
     rows = world.plan.write(lambda tx, b: reserve(tx, wanted, b.now), ME, rehearse=True)
     assert rows[0].prefix == "10.0.0.0/24"
     assert world.prefixes() == []
@@ -333,9 +333,9 @@ def filled(world: World) -> None:
     world.associate(world.cloud.put("net", "10.0.8.0/24"))
     rows = world.reserve(bits=24, amount=2)
     world.do(reservations.cancel, "S", "B", [rows[1].facts.id], lambda _: None)
-    external = world.do(externals.create_external, "S", "B", externals.Named("dc", "dc", bits=24))
-    subnet = world.do(externals.create_subnet, external, externals.Named("web", "web", bits=26))
-    world.do(externals.create_endpoint, subnet, externals.NewEndpoint("host", "host"))
+    external = world.do(externals.create, world.at(), externals.NewPrefix("dc", "dc", bits=24))
+    subnet = world.do(externals.create, external, externals.NewPrefix("web", "web", bits=26))
+    world.do(externals.create, subnet, externals.NewEndpoint("host", "host"))
     world.block("inner", "10.0.64.0/18", "B")
     world.block("six", "2001:db8::/48")
 
@@ -399,7 +399,7 @@ def test_a_register_is_copied_exactly(world: World, kind: str, tmp_path: Path) -
     assert there.read(lambda tx: export(tx, 0.0)) == world.ask(export, 0.0)
     assert there.read(lambda tx: list(tx.entries(9e9))) == world.ask(lambda tx: list(tx.entries(9e9)))
     assert store.check() == []
-    wanted = Wanted(ME, "S", ("B",), 24)
+    wanted = ReservationRequest(ME, "S", ("B",), 24)
     one, other = (p.write(lambda tx, b: reserve(tx, wanted, b.now), ME) for p in (there, world.plan))
     assert one[0].prefix == other[0].prefix
     with pytest.raises(NotEmpty):

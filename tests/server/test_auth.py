@@ -141,7 +141,7 @@ def test_a_revoked_token_ends_though_the_clock_steps_back(tmp_path: Path, monkey
     with serve(str(tmp_path / "r.db"), tmp_path) as live:
         reader = token(live.admin, "gone", "reader")
         assert reader.get("/spaces").status == 200
-        monkeypatch.setattr(live.app.state.register.desk, "clock", lambda: time.time() - 3600)
+        monkeypatch.setattr(live.app.state.register.worker, "clock", lambda: time.time() - 3600)
         assert live.admin.at("/api/v1").delete("/tokens/gone").status == 204
         time.sleep(1.5)
         assert reader.get("/spaces").status == 401

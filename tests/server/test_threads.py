@@ -12,13 +12,13 @@ import pytest
 from unipam.model.errors import StoreBusy
 from unipam.plan.blocks import create_space
 from unipam.plan.open import open_store
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.server import threads
-from unipam.server.desk import Desk
+from unipam.server.store_worker import StoreWorker
 from unipam.server.threads import Threads
 from unipam.store.api import Store
 
-ME = By("me", "me")
+ME = Author("me", "me")
 
 
 def test_what_comes_to_its_turn_too_late_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,23 +46,23 @@ def test_a_write_that_comes_too_late_is_not_begun(tmp_path: Path, monkeypatch: p
     going = threading.Event()
 
     async def main() -> None:
-        desk = Desk(lambda: open_store(str(tmp_path / "r.db")), time.time)
-        hanging = asyncio.ensure_future(desk.write(lambda tx, by: going.wait(60), ME))
+        worker = StoreWorker(lambda: open_store(str(tmp_path / "r.db")), time.time)
+        hanging = asyncio.ensure_future(worker.write(lambda tx, by: going.wait(60), ME))
         await asyncio.sleep(0.2)  # it is alone in its batch
-        late = asyncio.ensure_future(desk.write(lambda tx, by: create_space(tx, by, "S", "s"), ME))
+        late = asyncio.ensure_future(worker.write(lambda tx, by: create_space(tx, by, "S", "s"), ME))
         await asyncio.sleep(0.3)
         going.set()
         assert await hanging
         with pytest.raises(StoreBusy):
             await late
-        assert await desk.read(lambda tx: tx.spaces()) == []
-        desk.close()
+        assert await worker.read(lambda tx: tx.spaces()) == []
+        worker.close()
 
     asyncio.run(main())
 
 
 def test_the_end_does_not_wait_for_what_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unipam.server.desk.ENDING", 0.1)
+    monkeypatch.setattr("unipam.server.store_worker.ENDING", 0.1)
     going = threading.Event()
 
     def opened() -> Store:
@@ -70,10 +70,10 @@ def test_the_end_does_not_wait_for_what_hangs(tmp_path: Path, monkeypatch: pytes
         return open_store(str(tmp_path / "r.db"))
 
     async def main() -> None:
-        desk = Desk(opened, time.time)
-        hanging = asyncio.ensure_future(desk.read(lambda tx: tx.spaces()))
+        worker = StoreWorker(opened, time.time)
+        hanging = asyncio.ensure_future(worker.read(lambda tx: tx.spaces()))
         await asyncio.sleep(0.1)
-        desk.close()
+        worker.close()
         assert not hanging.done()
         going.set()
         assert await hanging == []

@@ -13,8 +13,8 @@ from unipam.addr.prefix import V4_FIRST, parse_prefix
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy
 from unipam.model.records import LEASE, Claim, Owner
 from unipam.plan.blocks import NewBlock, create_block, create_space
-from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan
 from unipam.store.postgres import PostgresStore, _migrations, migrate_database
 from unipam.store.postgres_tx import PostgresTx
 
@@ -131,7 +131,7 @@ def test_writers_that_forget_the_lock_cannot_overlap_either(url: str) -> None:
 
 def test_a_hundred_prefixes_take_as_many_statements_as_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(PostgresStore(url), lambda: 1.0)
-    by, block = By("me", "me"), NewBlock("B", parse_prefix("2001:db8::/48"))
+    by, block = Author("me", "me"), NewBlock("B", parse_prefix("2001:db8::/48"))
     plan.write(lambda tx, by: create_space(tx, by, "S", "s"), by)
     plan.write(lambda tx, by: create_block(tx, by, "S", block), by)
     sent: list[str] = []
@@ -143,7 +143,7 @@ def test_a_hundred_prefixes_take_as_many_statements_as_one(url: str, monkeypatch
 
     def statements(amount: int) -> int:
         sent.clear()
-        plan.write(lambda tx, by: reserve(tx, Wanted(by, "S", ("B",), 64, amount=amount), by.now), by)
+        plan.write(lambda tx, by: reserve(tx, ReservationRequest(by, "S", ("B",), 64, amount=amount), by.now), by)
         return len(sent)
 
     assert statements(1) == statements(100) == statements(1) <= 9

@@ -16,7 +16,7 @@ def command() -> None:
 
 
 def path(space: str, block: str = "") -> str:
-    """Where a space's blocks are, or one of them."""
+    """Return where a space's blocks are, or one of them."""
     return f"/spaces/{part(space)}/blocks" + (f"/{part(block)}" if block else "")
 
 

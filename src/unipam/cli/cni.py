@@ -132,7 +132,7 @@ def uninstall(
 def _give_back(
     bin_dir: Path, names: tuple[str, ...], data_dirs: tuple[str, ...], *, dry_run: bool
 ) -> tuple[list[dict[str, object]], list[Change]]:
-    """Both steps; what each network gave back, and what became of each plugin."""
+    """Do both steps; return what each network gave back, and what became of each plugin."""
     from unipam.cli import give_back as way
     from unipam.cni import install as installation
 

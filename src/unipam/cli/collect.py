@@ -42,7 +42,7 @@ def collect(node: str, directory: Path, image: str = IMAGE) -> None:
 
 
 def _from_the_cluster(node: str, directory: Path) -> None:
-    """The node, its pods and events, and what systems keep for it; a kind that is not there is left out."""
+    """Collect the node, its pods and events, and what systems keep for it; a kind that is not there is left out."""
     here = f"spec.nodeName={node}"
     (directory / "node.json").write_bytes(_kubectl("get", "node", node, "-o", "json"))
     _keep(directory / "pods.json", "get", "pods", "-A", "-o", "json", "--field-selector", here)
@@ -52,7 +52,7 @@ def _from_the_cluster(node: str, directory: Path) -> None:
 
 
 def _files(pod: str, directory: Path) -> None:
-    """The places of ``NODE_PLACES``, packed on the node and unpacked here."""
+    """Collect the places of ``NODE_PLACES``, packed on the node and unpacked here."""
     places = " ".join(NODE_PLACES)
     packed = _kubectl(*_exec(pod, "sh", "-c", f"tar czhf - $(ls -d {places} 2>/dev/null) 2>/dev/null; true"))
     try:

@@ -73,7 +73,7 @@ def command(
 
 
 def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
-    """The path itself; for ``node/NAME`` a directory with what that node keeps, fetched now."""
+    """Return the path itself; for ``node/NAME`` a directory with what that node keeps, fetched now."""
     kind, slash, name = path.partition("/")
     if kind != "node" or not slash or "/" in name or Path(path).exists():
         return path

@@ -45,7 +45,7 @@ class Return(NamedTuple):
     closed: bool = True
 
     def handovers(self) -> list[Handover]:
-        """The spaces that go back, as of now."""
+        """Return the spaces that go back, as of now."""
         return [self.to(name) for name in self.wanted(handover.spaces(self.ledger))]
 
 
@@ -58,13 +58,13 @@ class Given(NamedTuple):
     cursors: dict[int, int]
 
     def row(self, action: str) -> dict[str, object]:
-        """It for people and machines."""
+        """Return it for people and machines."""
         counts = {"leases": len(self.held), "cursors": len(self.cursors)}
         return {"plugin": self.plugin, "network": self.space, "action": action, **counts}
 
 
 def of_host_local(ledger: Ledger, data_dir: str, networks: Sequence[str] = ()) -> Return:
-    """The way back to host-local, of these networks or all."""
+    """Return the way back to host-local, of these networks or all."""
     again = directory.again(data_dir)
 
     def to(network: str) -> Handover:
@@ -74,7 +74,7 @@ def of_host_local(ledger: Ledger, data_dir: str, networks: Sequence[str] = ()) -
 
 
 def of_azure_vnet(ledger: Ledger, plugin: str, data_dir: str, state_file: str = "") -> Return:
-    """The way back to azure-vnet-ipam, or to its copy for IPv6."""
+    """Return the way back to azure-vnet-ipam, or to its copy for IPv6."""
     told = refresh.latest(ledger, plugin).settings.get("state_file")
     path = os.path.abspath(state_file or told or f"/var/run/{plugin}.json")
     again = azure_again(data_dir, path)
@@ -87,7 +87,7 @@ def of_azure_vnet(ledger: Ledger, plugin: str, data_dir: str, state_file: str = 
 
 
 def of_plugins(plugins: Iterable[str], data_dirs: Sequence[str], *, dry_run: bool) -> list[Return]:
-    """The way back of whatever these plugins keep, host-local in the data directories, the others in their own.
+    """Return the way back of whatever these plugins keep, host-local in the data directories, the others in their own.
 
     A data directory that has no ledger gets one for the mark, unless that is only to be shown.
     """
@@ -104,7 +104,7 @@ def of_plugins(plugins: Iterable[str], data_dirs: Sequence[str], *, dry_run: boo
 
 
 def begun(returns: Sequence[Return], bin_dir: Path) -> list[Return]:
-    """Where no launcher is any more: what one who was killed had begun, and has yet to end.
+    """Return, where no launcher is any more, what one who was killed had begun and has yet to end.
 
     Raises Refused when there is anything else: somewhere else a launcher may be at work on it.
     """
@@ -119,7 +119,7 @@ def begun(returns: Sequence[Return], bin_dir: Path) -> list[Return]:
 
 
 def preview(returns: Sequence[Return]) -> list[Given]:
-    """What each space would give back, in order. Raises what stands in the way."""
+    """Return what each space would give back, in order. Raises what stands in the way."""
     return [_given(way, each, each.preview()) for way in returns for each in way.handovers()]
 
 

@@ -20,7 +20,7 @@ def command_ledgers() -> Ledgers:
 
 
 def open_ledger(data_dir: str) -> Ledger:
-    """The ledger in a data directory; a usage error that names the way out when there is none."""
+    """Open the ledger in a data directory; raise a usage error that names the way out when there is none."""
     found = command_ledgers().find(os.path.abspath(data_dir))
     if found is None:
         raise click.ClickException(
@@ -30,7 +30,7 @@ def open_ledger(data_dir: str) -> Ledger:
 
 
 def lease_row(lease: Lease) -> dict[str, object]:
-    """A lease for people and machines."""
+    """Return a lease for people and machines."""
     return {**lease._asdict(), "since": when(lease.since), "until": when(lease.until)}
 
 
@@ -42,5 +42,5 @@ PAST_COLUMNS = ("at", "verb", "network", "address", "pod", "container", "interfa
 
 
 def past_row(past: Past) -> dict[str, object]:
-    """A journal entry for people and machines."""
+    """Return a journal entry for people and machines."""
     return {**past._asdict(), "at": when(past.at)}

@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """The names, in order."""
+        """Return the names, in order."""
         return sorted(COMMANDS)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:

@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 
 
 def format_option(command: F) -> F:
-    """The `-o table|json|yaml` that every command has."""
+    """Give a command the `-o table|json|yaml` that every command has."""
     return click.option(
         "-o",
         "--output",
@@ -26,7 +26,7 @@ def format_option(command: F) -> F:
 
 
 def data_dir_option(command: F) -> F:
-    """The `--data-dir DIR` of every command that reads a ledger."""
+    """Give a command the `--data-dir DIR` of every command that reads a ledger."""
     return click.option(
         "--data-dir",
         default="/var/lib/cni/networks",
@@ -37,7 +37,7 @@ def data_dir_option(command: F) -> F:
 
 
 def when(seconds: float | None) -> str:
-    """A moment as people and machines read it; empty for none."""
+    """Return a moment as people and machines read it; empty for none."""
     from unipam.ledger.reads import moment
 
     return "" if seconds is None else moment(seconds)

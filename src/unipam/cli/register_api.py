@@ -34,11 +34,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Way(Protocol):
+class Transport(Protocol):
     """Sends one request of the native API."""
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        """The answer, whatever its status. Raises Unavailable when there is none."""
+        """Return the answer, whatever its status. Raises Unavailable when there is none."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -70,7 +70,7 @@ class Remote:
             raise Unavailable(f"no answer from {self._server}: {reason}") from error
 
     def close(self) -> None:
-        """Nothing is held between two requests."""
+        """Do nothing: nothing is held between two requests."""
 
 
 class Local:
@@ -109,13 +109,13 @@ class Local:
 class Api:
     """Asks a register, and turns its problems into errors."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Transport) -> None:
         self._way = way
 
     def ask(
         self, method: str, path: str, body: Any = None, *, query: Mapping[str, object] | None = None, reason: str = ""
     ) -> Any:
-        """The document of an answer (None: it was empty). Raises BadInput, Refused or Unavailable as it says."""
+        """Return the document of an answer (None: it was empty). Raises BadInput, Refused or Unavailable as it says."""
         raw = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"X-Reason": reason} if reason else {}
         answer = self._way.send(method, BASE + path + _query(query or {}), raw, headers)
@@ -129,7 +129,7 @@ class Api:
         self._way.close()
 
     def all(self, path: str, query: Mapping[str, object] | None = None) -> list[Any]:
-        """Every item of a listing that comes in parts."""
+        """Return every item of a listing that comes in parts."""
         items: list[Any] = []
         after: object = None
         while True:
@@ -152,14 +152,14 @@ def _error(status: int, document: Any) -> UnipamError:
 
 
 def part(name: str) -> str:
-    """A name as part of a path. Raises BadInput when it is empty, for the path would be another thing's."""
+    """Return a name as part of a path. Raises BadInput when it is empty, for the path would be another thing's."""
     if not name:
         raise BadInput("an empty name names nothing")
     return urllib.parse.quote(name, safe="")
 
 
 def register_options(command: F) -> F:
-    """How a command finds its register; it is handed over as `api`."""
+    """Give a command the options that name its register; it is handed over as `api`."""
     options = (
         click.option("--server", envvar="UNIPAM_SERVER", metavar="URL", help="A register's address."),
         click.option("--token", envvar="UNIPAM_TOKEN", help="The token to sign in with (better by UNIPAM_TOKEN)."),
@@ -172,7 +172,7 @@ def register_options(command: F) -> F:
 
 
 def connect(server: str | None, token: str | None, token_file: Any, database: str | None) -> Api:
-    """The register that the options name. Raises UsageError when they name none or two, BadInput for one not there."""
+    """Connect to the register that the options name. Raises UsageError for none or two, BadInput for one not there."""
     if bool(server) == bool(database):
         raise click.UsageError("name a register: --server URL (or UNIPAM_SERVER), or --database FILE or URL")
     if database:
@@ -203,24 +203,24 @@ def with_api(command: F) -> F:
 
 
 def _typed(value: str, name: str) -> str | None:
-    """An option's value if it was typed; where two contend, the environment's does not count."""
+    """Return an option's value if it was typed; where two contend, the environment's does not count."""
     source = click.get_current_context().get_parameter_source(name)
     return None if source is click.core.ParameterSource.ENVIRONMENT else value
 
 
 def writing(command: F) -> F:
-    """The options of every command that changes something."""
+    """Give a command the options of every command that changes something."""
     command = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(command)
     return click.option("--reason", default="", metavar="TEXT", help="Why; it is written into the journal.")(command)
 
 
 def fitting(command: F) -> F:
-    """Where in the free space a prefix is taken."""
+    """Give a command the options for where in the free space a prefix is taken."""
     command = click.option("--smallest", is_flag=True, help="Out of the smallest hole.")(command)
     return click.option("--reverse", is_flag=True, help="From the end.")(command)
 
 
 def searching(command: F) -> F:
-    """What to look for in the free space."""
+    """Give a command the options for what to look for in the free space."""
     command = click.option("--count", type=int, default=1, show_default=True, help="How many.")(fitting(command))
     return click.option("--size", type=int, required=True, help="The prefix length.")(command)

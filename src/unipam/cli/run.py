@@ -76,7 +76,7 @@ def _port(wanted: int | None) -> int:
 
 @contextlib.contextmanager
 def _register(state: Path, port: int, *, sample: bool) -> Iterator[list[str]]:
-    """The register, where one is wanted; the pages it has."""
+    """Run the register, where one is wanted; the pages it has."""
     if not port:
         yield []
         return
@@ -124,7 +124,7 @@ def _prove(bin_dir: Path, data_dir: Path, pages: list[str]) -> None:
 
 
 def _call(bin_dir: Path, verb: str, config: Mapping[str, object]) -> bytes:
-    """One real call of the installed plugin. Raises ClickException when it is refused."""
+    """Make one real call of the installed plugin. Raises ClickException when it is refused."""
     env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": "unipam-run", "CNI_NETNS": "/unipam-run", "CNI_IFNAME": "eth0"}
     done = subprocess.run(
         [str(bin_dir / "host-local")],

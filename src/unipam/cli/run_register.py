@@ -22,13 +22,13 @@ _SAMPLE_SPACE = "sample"
 
 
 def is_installed() -> bool:
-    """Whether this unipam was installed with its server."""
+    """Return whether this unipam was installed with its server."""
     return importlib.util.find_spec("fastapi") is not None
 
 
 @contextlib.contextmanager
 def serving(state: Path, port: int) -> Iterator[str]:
-    """A register on a database in the state directory; its address. Ends with the block.
+    """Serve a register on a database in the state directory; yield its address. Ends with the block.
 
     The first administrator's token lies in `admin-token` there. Raises ClickException when the server does not start.
     """
@@ -75,7 +75,7 @@ def _is_free(port: int) -> bool:
 
 
 def make_sample(state: Path, address: str) -> str:
-    """A small plan to look at, unless it is there; what was made, in words."""
+    """Make a small plan to look at, unless it is there; return what was made, in words."""
     api = Api(Remote(address, (state / "admin-token").read_text(encoding="ascii").strip()))
     if any(space["name"] == _SAMPLE_SPACE for space in api.all("/spaces")):
         return f"the plan of space {_SAMPLE_SPACE} is there"

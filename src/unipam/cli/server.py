@@ -89,7 +89,7 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
 
 
 def _proxies(text: str, *, everybody: bool) -> str:
-    """Whose X-Forwarded-For is believed. Raises BadValue: what is no address would just never be believed."""
+    """Return whose X-Forwarded-For is believed. Raises BadValue: what is no address would just never be believed."""
     from unipam.model.objects import parse_place
     from unipam.server.run import EVERYBODY
 
@@ -106,7 +106,7 @@ def _proxies(text: str, *, everybody: bool) -> str:
 
 
 def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: str) -> dict[str, str]:
-    """As whom Azure is looked at, as far as the options tell."""
+    """Return as whom Azure is looked at, as far as the options tell."""
     text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
     return {"tenant": tenant, "client": client_id, "secret": text, "token_file": token_file}
 

@@ -121,12 +121,12 @@ def _read(file: IO[bytes]) -> object:
 
 
 def _name(file: IO[bytes]) -> str:
-    """The name of the file; standard input need not have one."""
+    """Return the name of the file; standard input need not have one."""
     return str(getattr(file, "name", "<stdin>"))
 
 
 def _parse(text: str) -> object:
-    """The document in the text; JSON first, for it may be indented by tabs. Raises ValueError or RecursionError."""
+    """Parse the document; as JSON first, for it may be indented by tabs. Raises ValueError or RecursionError."""
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError:
@@ -139,7 +139,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse_twice(keys: Sequence[str]) -> None:
-    """Of two fields with one name, a parser keeps one in silence; a plan should not."""
+    """Refuse two fields with one name, of which a parser would keep one in silence."""
     seen: set[str] = set()
     for key in keys:
         if key in seen:
@@ -162,7 +162,7 @@ def _parse_yaml(text: str) -> object:
 
 
 def _with_options(document: object, options: dict[str, object]) -> object:
-    """The document with the given options put over it; anything but a mapping is left for the door to refuse."""
+    """Return the document with the given options put over it; anything but a mapping is left for the door to refuse."""
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items() if value}
     if not isinstance(document, dict) or not given:
         return document
@@ -194,7 +194,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _pool(text: str) -> dict[str, object]:
-    """``user,nodes=50,max_pods=30,zones=1/2/3`` as a pool of the document."""
+    """Return ``user,nodes=50,max_pods=30,zones=1/2/3`` as a pool of the document."""
     name, *pairs = text.split(",")
     fields = (_pair(pair, "--pool") for pair in pairs)
     return {"name": name.strip(), **{key: _value(key, value) for key, value in fields}}

@@ -24,7 +24,7 @@ def headline(plan: Plan) -> str:
 
 
 def tables(plan: Plan) -> Iterator[Table]:
-    """The findings first, for they decide; what may not overlap last, for it is read once."""
+    """Yield the findings first, for they decide; what may not overlap last, for it is read once."""
     if plan.findings:
         yield _findings_table(plan)
     yield _table("Needed", "range|kind|units|in|prefix|exists|fits|made of", (_need_row(need) for need in plan.needs))

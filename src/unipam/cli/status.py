@@ -62,7 +62,7 @@ def command(
 
 
 def _agent(path: str, deadline: float) -> dict[str, object]:
-    """What the agent says, asked again until it answers or the deadline (monotonic) has passed."""
+    """Return what the agent says, asked again until it answers or the deadline (monotonic) has passed."""
     while (found := _ask(path))["state"] != "answers" and time.monotonic() < deadline:
         time.sleep(0.05)
     return found

@@ -9,12 +9,12 @@ from unipam.model import objects
 from unipam.model.errors import NameTaken, NotEmpty
 from unipam.model.records import SPACE, Claim, Owner
 from unipam.plan import tree
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 
-def create_space(tx: Tx, by: By, name: str, desc: str) -> Node[objects.Space]:
-    """A new space. Raises BadValue or NameTaken."""
+def create_space(tx: Tx, by: Author, name: str, desc: str) -> Node[objects.Space]:
+    """Make a space. Raises BadValue or NameTaken."""
     facts = objects.Space(objects.check_name(SPACE, name), objects.check_text(SPACE, desc))
     _refuse_space_name(tx, name)
     claim = tree.create(tx, by, Draft(0, tree.WHOLE_LINE, Owner(objects.fold(name)), facts))
@@ -28,7 +28,7 @@ def _refuse_space_name(tx: Tx, name: str, but: int = 0) -> None:
 
 
 def change_space(
-    tx: Tx, by: By, space: str, *, name: str | None = None, desc: str | None = None
+    tx: Tx, by: Author, space: str, *, name: str | None = None, desc: str | None = None
 ) -> Node[objects.Space]:
     """Rename or describe a space anew. Raises Missing, BadValue, NameTaken or Stale."""
     found = tree.find_space(tx, space)
@@ -43,7 +43,7 @@ def change_space(
     return Node(tree.change(tx, by, found.claim, facts, owner=Owner(objects.fold(facts.name))), facts)
 
 
-def remove_space(tx: Tx, by: By, space: str, *, force: bool = False) -> None:
+def remove_space(tx: Tx, by: Author, space: str, *, force: bool = False) -> None:
     """Remove a space; with `force` all its blocks too. Raises Missing, NotEmpty or Stale."""
     found = tree.find_space(tx, space)
     held = next(tx.claims(found.id), None)
@@ -59,29 +59,29 @@ def remove_space(tx: Tx, by: By, space: str, *, force: bool = False) -> None:
 
 
 def forget_archive(tx: Tx, space: int) -> None:
-    """What was settled in a space goes with it; the journal keeps it."""
+    """Forget what was settled in a space, which goes with it; the journal keeps it."""
     for prefix in (settled_key(space), gone_key(space)):
         for key, _ in tx.notes(prefix):
             tx.drop_note(key)
 
 
 def settled_key(space: int, block: int | None = None, reservation: str = "") -> str:
-    """The key of the note on a settled reservation, or the beginning of a space's or block's such keys."""
+    """Return the key of the note on a settled reservation, or the beginning of a space's or block's such keys."""
     return f"settled/{space}/" + ("" if block is None else f"{block}/{reservation}")
 
 
 def gone_key(space: int, block: int | None = None, network: str = "") -> str:
-    """The key of the note on an associated network that vanished, or the beginning of such keys."""
+    """Return the key of the note on an associated network that vanished, or the beginning of such keys."""
     return f"gone/{space}/" + ("" if block is None else f"{block}/{network}")
 
 
 def space_of(block: Claim) -> int:
-    """The number of the space that a block is in, at whatever depth."""
+    """Return the number of the space that a block is in, at whatever depth."""
     return int(block.owner.interface)
 
 
 def blocks(tx: Tx, parent: int) -> list[Node[objects.Block]]:
-    """Every block beneath a space or a block, at any depth, each before those in it, in address order."""
+    """Return every block beneath a space or a block, at any depth, each before those in it, in address order."""
     found: list[Node[objects.Block]] = []
     for child in tree.children(tx, parent, objects.Block):
         found += [child, *blocks(tx, child.id)]
@@ -105,8 +105,8 @@ class BlockChange(NamedTuple):
     desc: str | None = None
 
 
-def create_block(tx: Tx, by: By, space: str, new: NewBlock) -> Node[objects.Block]:
-    """A new block in the space. Raises Missing, BadValue, NameTaken, Outside or Overlap."""
+def create_block(tx: Tx, by: Author, space: str, new: NewBlock) -> Node[objects.Block]:
+    """Make a block in the space. Raises Missing, BadValue, NameTaken, Outside or Overlap."""
     name, prefix = new.name, new.prefix
     root = tree.find_space(tx, space)
     facts = objects.Block(
@@ -129,7 +129,7 @@ def refuse_block_name(tx: Tx, space: int, name: str, but: int = 0) -> None:
             raise NameTaken(f"there is a block named {name} in this space already", kind=objects.BLOCK, value=name)
 
 
-def change_block(tx: Tx, by: By, space: str, block: str, new: BlockChange) -> Node[objects.Block]:
+def change_block(tx: Tx, by: Author, space: str, block: str, new: BlockChange) -> Node[objects.Block]:
     """Rename, resize or describe a block anew. Raises Missing, BadValue, NameTaken, Overlap, Outside or Stale."""
     root = tree.find_space(tx, space)
     found = tree.find_block(tx, root.id, block)
@@ -147,7 +147,7 @@ def change_block(tx: Tx, by: By, space: str, block: str, new: BlockChange) -> No
     return Node(claim, facts)
 
 
-def _resize(tx: Tx, by: By, space: int, claim: Claim, prefix: Prefix) -> Claim:
+def _resize(tx: Tx, by: Author, space: int, claim: Claim, prefix: Prefix) -> Claim:
     if claim.parent != space:
         around = tx.claim(claim.parent)
         assert around is not None
@@ -156,7 +156,7 @@ def _resize(tx: Tx, by: By, space: int, claim: Claim, prefix: Prefix) -> Claim:
     return tree.move(tx, by, claim, prefix)
 
 
-def remove_block(tx: Tx, by: By, space: str, block: str, *, force: bool = False) -> None:
+def remove_block(tx: Tx, by: Author, space: str, block: str, *, force: bool = False) -> None:
     """Remove a block; with `force` with all it holds. Settled reservations are no hindrance (D17).
 
     Raises Missing, NotEmpty or Stale.
@@ -178,7 +178,7 @@ def remove_block(tx: Tx, by: By, space: str, block: str, *, force: bool = False)
 
 
 def path(tx: Tx, claim: Claim) -> list[Node[objects.Facts]]:
-    """The objects around a claim, from its space down to itself."""
+    """Return the objects around a claim, from its space down to itself."""
     found = [tree.node(claim)]
     while (parent := found[0].claim.parent) and (around := tx.claim(parent)) is not None:
         found.insert(0, tree.node(around))
@@ -186,6 +186,6 @@ def path(tx: Tx, claim: Claim) -> list[Node[objects.Facts]]:
 
 
 def name_of(node: Node[objects.Facts]) -> str:
-    """What an object is called."""
+    """Return what an object is called."""
     facts = node.facts
     return facts.id if isinstance(facts, objects.Reservation | objects.Network) else facts.name

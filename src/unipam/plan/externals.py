@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from unipam.model.objects import Endpoint, External, F, Subnet
 from unipam.model.records import Owner
 from unipam.plan import tree
 from unipam.plan.free import FreeSpace, next_free
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 N = TypeVar("N", External, Subnet, Endpoint)
@@ -27,7 +27,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Named(NamedTuple):
+class NewPrefix(NamedTuple):
     """A named prefix that is to be: `prefix` itself, or a free one of length `bits` as people write it.
 
     `reverse` and `smallest` say which free one (`model.plan.choose`). Without a description (None) it is empty.
@@ -40,6 +40,27 @@ class Named(NamedTuple):
     reverse: bool = False
     smallest: bool = False
 
+    @property
+    def takes_any(self) -> bool:
+        """Return whether any free prefix will do."""
+        return self.prefix is None
+
+
+class NewEndpoint(NamedTuple):
+    """An endpoint that is to be; without an address it gets the lowest free host address."""
+
+    name: str
+    desc: str
+    address: int | None = None
+
+    @property
+    def takes_any(self) -> bool:
+        """Return whether any free address will do."""
+        return self.address is None
+
+
+New = NewPrefix | NewEndpoint
+
 
 class Change(NamedTuple):
     """What is to be different; None: nothing."""
@@ -49,45 +70,48 @@ class Change(NamedTuple):
     prefix: Prefix | None = None
 
 
-def externals(tx: Tx, block: Node[objects.Block]) -> list[Node[External]]:
-    """The external networks of a block."""
-    return tree.children(tx, block.id, External)
+_INNER: dict[str, type[External] | type[Subnet] | type[Endpoint]] = {
+    objects.BLOCK: External,
+    objects.EXTERNAL: Subnet,
+    objects.SUBNET: Endpoint,
+}
+"""What lies in what."""
 
 
-def subnets(tx: Tx, external: Node[External]) -> list[Node[Subnet]]:
-    """The subnets of an external network."""
-    return tree.children(tx, external.id, Subnet)
+def inner(tx: Tx, holder: Node[Any]) -> list[Node[Any]]:
+    """Return the externals of a block, the subnets of an external, or the endpoints of a subnet, in address order."""
+    return tree.children(tx, holder.id, _INNER[holder.claim.kind])
 
 
-def endpoints(tx: Tx, subnet: Node[Subnet]) -> list[Node[Endpoint]]:
-    """The endpoints of an external subnet."""
-    return tree.children(tx, subnet.id, Endpoint)
+class Place(NamedTuple):
+    """A block of a space, or what the `names` lead to from there: an external network, its subnet, its endpoint."""
+
+    space: str
+    block: str
+    names: tuple[str, ...] = ()
+
+    def find(self, tx: Tx) -> Node[Any]:
+        """Return what is there. Raises Missing."""
+        block = tree.find_block(tx, tree.find_space(tx, self.space).id, self.block)
+        found: Node[Any] = block
+        for name in self.names:
+            found = tree.find_child(tx, found.id, _INNER[found.claim.kind], name)
+        return found
 
 
-def find_external(tx: Tx, space: str, block: str, external: str) -> Node[External]:
-    """One external network. Raises Missing."""
-    found = tree.find_block(tx, tree.find_space(tx, space).id, block)
-    return tree.find_child(tx, found.id, External, external)
+def create_all(tx: Tx, by: Author, holder: Node[Any], new: Sequence[New]) -> list[Node[Any]]:
+    """Make externals, subnets or endpoints, all or none, those that name their place first. Raises as `create`."""
+    return _in_turn(new, lambda each: each.takes_any, lambda each: create(tx, by, holder, each))
 
 
-def find_subnet(tx: Tx, space: str, block: str, external: str, subnet: str) -> Node[Subnet]:
-    """One external subnet. Raises Missing."""
-    return tree.find_child(tx, find_external(tx, space, block, external).id, Subnet, subnet)
+def create(tx: Tx, by: Author, holder: Node[Any], new: New) -> Node[Any]:
+    """Make an external in a block, a subnet in an external, or an endpoint in a subnet.
 
-
-def create_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
-    """New external networks, all or none, those that name their prefix first. Raises as `create_external`."""
-    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, block, External, each))
-
-
-def create_subnets(tx: Tx, by: By, external: Node[External], new: Sequence[Named]) -> list[Node[Subnet]]:
-    """New subnets of an external network, all or none. Raises as `create_external`."""
-    return _in_turn(new, lambda each: each.prefix is None, lambda each: _create(tx, by, external, Subnet, each))
-
-
-def create_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
-    """New endpoints of a subnet, all or none. Raises as `create_external`."""
-    return _in_turn(new, lambda each: each.address is None, lambda each: create_endpoint(tx, by, subnet, each))
+    Raises BadValue, NameTaken, Outside, Overlap or Exhausted.
+    """
+    if isinstance(new, NewEndpoint):
+        new = NewPrefix(new.name, new.desc, Prefix(_host(tx, holder) if new.address is None else new.address, BITS))
+    return _create(tx, by, holder, _INNER[holder.claim.kind], new)
 
 
 def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T], R]) -> list[R]:
@@ -96,14 +120,8 @@ def _in_turn(new: Sequence[T], takes_any: Callable[[T], bool], make: Callable[[T
     return [made[turn] for turn in range(len(new))]
 
 
-def create_external(tx: Tx, by: By, space: str, block: str, new: Named) -> Node[External]:
-    """A new external network. Raises Missing, BadValue, NameTaken, Outside, Overlap or Exhausted."""
-    parent = tree.find_block(tx, tree.find_space(tx, space).id, block)
-    return _create(tx, by, parent, External, new)
-
-
-def replace_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[Named]) -> list[Node[External]]:
-    """A block has exactly these external networks from now on, in this order; return them so.
+def replace_externals(tx: Tx, by: Author, block: Node[objects.Block], new: Sequence[NewPrefix]) -> list[Node[External]]:
+    """Let a block have exactly these external networks from now on, in this order; return them so.
 
     One stays, with its subnets, when its name or its prefix comes again; that it holds nothing is the condition for
     another prefix outside of it, and for going. Raises Duplicate, NotEmpty, BadValue, Outside or Overlap.
@@ -113,7 +131,7 @@ def replace_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[
         raise Duplicate("an external network's name comes twice", field="name")
     _refuse_overlap_among(new)
     stay = _staying(tx, block, names)
-    for there in externals(tx, block):
+    for there in inner(tx, block):
         if there.id not in {node.id for node in stay.values()}:
             remove(tx, by, there)
     made = _in_turn(
@@ -124,9 +142,9 @@ def replace_externals(tx: Tx, by: By, block: Node[objects.Block], new: Sequence[
     return tree.reorder(tx, by, made)
 
 
-def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> dict[str, Node[External]]:
-    """The external networks that stay, by the names that they will have."""
-    there = {node.claim.owner.holder: node for node in externals(tx, block)}
+def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, NewPrefix]) -> dict[str, Node[External]]:
+    """Return the external networks that stay, by the names that they will have."""
+    there = {node.claim.owner.holder: node for node in inner(tx, block)}
     renamed: dict[Prefix | None, Node[External]] = {n.prefix: n for name, n in there.items() if name not in names}
     found = {name: there.get(name) or renamed.get(each.prefix) for name, each in names.items()}
     return {
@@ -136,7 +154,7 @@ def _staying(tx: Tx, block: Node[objects.Block], names: Mapping[str, Named]) -> 
     }
 
 
-def _refuse_overlap_among(new: Sequence[Named]) -> None:
+def _refuse_overlap_among(new: Sequence[NewPrefix]) -> None:
     taken = RangeSet()
     for prefix in (each.prefix for each in new if each.prefix is not None):
         if taken.overlaps(prefix.first, prefix.last):
@@ -144,18 +162,15 @@ def _refuse_overlap_among(new: Sequence[Named]) -> None:
         taken.add(prefix.first, prefix.last)
 
 
-def _become(tx: Tx, by: By, block: Node[objects.Block], node: Node[External] | None, new: Named) -> Node[External]:
+def _become(
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[External] | None, new: NewPrefix
+) -> Node[External]:
     if node is None:
-        return _create(tx, by, block, External, new)
+        return create(tx, by, block, new)
     return change(tx, by, node, Change(new.name, new.desc, new.prefix))
 
 
-def create_subnet(tx: Tx, by: By, external: Node[External], new: Named) -> Node[Subnet]:
-    """A new subnet of an external network. Raises as `create_external`."""
-    return _create(tx, by, external, Subnet, new)
-
-
-def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[N]:
+def _create(tx: Tx, by: Author, parent: Node[F], kind: type[N], new: NewPrefix) -> Node[N]:
     tag = str(kind.__struct_config__.tag)
     facts = kind(objects.check_name(tag, new.name), "" if new.desc is None else objects.check_text(tag, new.desc))
     tree.refuse_name(tx, parent.id, kind, new.name)
@@ -165,14 +180,14 @@ def _create(tx: Tx, by: By, parent: Node[F], kind: type[N], new: Named) -> Node[
     return Node(tree.create(tx, by, Draft(parent.id, prefix, Owner(objects.fold(new.name)), facts)), facts)
 
 
-def _fit(tx: Tx, parent: Node[F], new: Named) -> Prefix:
+def _fit(tx: Tx, parent: Node[F], new: NewPrefix) -> Prefix:
     prefix = next_free(FreeSpace(tx), parent, new.bits, reverse=new.reverse, smallest=new.smallest)
     if prefix is None:
         raise Exhausted(f"no free /{new.bits} in {parent.claim.owner.holder} ({parent.prefix})", size=new.bits)
     return prefix
 
 
-def change(tx: Tx, by: By, found: Node[N], new: Change) -> Node[N]:
+def change(tx: Tx, by: Author, found: Node[N], new: Change) -> Node[N]:
     """Rename, resize or describe an external, subnet or endpoint anew.
 
     Raises BadValue, NameTaken, Outside, Overlap or Stale.
@@ -199,7 +214,7 @@ def _require_place(tx: Tx, found: Node[F], prefix: Prefix) -> None:
     tree.refuse_overlap(tx, parent.id, prefix, but=found.id)
 
 
-def remove(tx: Tx, by: By, found: Node[F], *, force: bool = False) -> None:
+def remove(tx: Tx, by: Author, found: Node[F], *, force: bool = False) -> None:
     """Remove an external or a subnet; with `force` with all it holds. Raises NotEmpty or Stale."""
     held = next(tx.claims(found.id), None)
     if held is not None and not force:
@@ -213,16 +228,8 @@ def remove(tx: Tx, by: By, found: Node[F], *, force: bool = False) -> None:
     tree.remove_tree(tx, by, found.claim)
 
 
-class NewEndpoint(NamedTuple):
-    """An endpoint that is to be; without an address it gets the lowest free host address."""
-
-    name: str
-    desc: str
-    address: int | None = None
-
-
 def host_range(subnet: Prefix) -> tuple[int, int]:
-    """The addresses that endpoints get by themselves.
+    """Return the addresses that endpoints get by themselves.
 
     Not the first, which is the network's own and in IPv6 every router's (RFC 4291 §2.6.1), nor in IPv4 the last, which
     is for broadcasts. In a subnet of two addresses both are hosts' (RFC 3021, RFC 6164).
@@ -233,24 +240,20 @@ def host_range(subnet: Prefix) -> tuple[int, int]:
 
 
 def free_addresses(tx: Tx, subnet: Node[Subnet], limit: int) -> list[int]:
-    """The addresses that endpoints would get next, in this order, at most `limit`."""
+    """Return the addresses that endpoints would get next, in this order, at most `limit`."""
     gaps = tx.gaps(subnet.id, *host_range(subnet.prefix))
     return list(islice((address for gap in gaps for address in range(gap.first, gap.last + 1)), limit))
 
 
-def create_endpoint(tx: Tx, by: By, subnet: Node[Subnet], new: NewEndpoint) -> Node[Endpoint]:
-    """A new endpoint. Raises BadValue, NameTaken, Outside, Overlap or Exhausted."""
-    if new.address is None:
-        address = tx.gap(subnet.id, *host_range(subnet.prefix))
-        if address is None:
-            raise Exhausted(f"no host address is free in {subnet.facts.name} ({subnet.prefix})")
-    else:
-        address = new.address
-    return _create(tx, by, subnet, Endpoint, Named(new.name, new.desc, Prefix(address, BITS)))
+def _host(tx: Tx, subnet: Node[Subnet]) -> int:
+    address = tx.gap(subnet.id, *host_range(subnet.prefix))
+    if address is None:
+        raise Exhausted(f"no host address is free in {subnet.facts.name} ({subnet.prefix})")
+    return address
 
 
-def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
-    """The subnet has exactly these endpoints from now on, in this order; those that stay the same are not touched.
+def replace_endpoints(tx: Tx, by: Author, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> list[Node[Endpoint]]:
+    """Let the subnet have exactly these endpoints from now on, in this order; those that stay the same are not touched.
 
     Those without an address get one after the others have theirs. Raises Duplicate (fact `field`: name or ip),
     BadValue, Exhausted or Outside.
@@ -259,8 +262,8 @@ def replace_endpoints(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEnd
     kept = _drop_others(tx, by, subnet, new)
     made = _in_turn(
         new,
-        lambda each: each.address is None,
-        lambda each: kept.get(objects.fold(each.name)) or create_endpoint(tx, by, subnet, each),
+        lambda each: each.takes_any,
+        lambda each: kept.get(objects.fold(each.name)) or create(tx, by, subnet, each),
     )
     return tree.reorder(tx, by, made)
 
@@ -282,11 +285,11 @@ def _refuse_impossible(subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> None
         tree.require_inside(Prefix(address, BITS), subnet.prefix, f"the subnet {subnet.facts.name}")
 
 
-def _drop_others(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> dict[str, Node[Endpoint]]:
+def _drop_others(tx: Tx, by: Author, subnet: Node[Subnet], new: Sequence[NewEndpoint]) -> dict[str, Node[Endpoint]]:
     """Remove the endpoints that do not stay exactly as they are; those that do, by name."""
     wanted = {objects.fold(each.name): each for each in new}
     kept = {}
-    for there in endpoints(tx, subnet):
+    for there in inner(tx, subnet):
         each = wanted.get(there.claim.owner.holder)
         if each and (each.name, each.desc, each.address) == (there.facts.name, there.facts.desc, there.claim.first):
             kept[there.claim.owner.holder] = there
@@ -295,7 +298,7 @@ def _drop_others(tx: Tx, by: By, subnet: Node[Subnet], new: Sequence[NewEndpoint
     return kept
 
 
-def remove_endpoints(tx: Tx, by: By, subnet: Node[Subnet], names: Sequence[str]) -> None:
+def remove_endpoints(tx: Tx, by: Author, subnet: Node[Subnet], names: Sequence[str]) -> None:
     """Remove endpoints by name, all or none. Raises Duplicate or Missing."""
     if len({objects.fold(name) for name in names}) != len(names):
         raise Duplicate("an endpoint is named twice", field="name")
@@ -312,7 +315,7 @@ def remove_endpoints(tx: Tx, by: By, subnet: Node[Subnet], names: Sequence[str])
 
 
 def parse_ip(text: str) -> int:
-    """An endpoint's address. Raises BadValue."""
+    """Parse an endpoint's address. Raises BadValue."""
     try:
         return parse_address(text)
     except ValueError as error:
@@ -320,5 +323,5 @@ def parse_ip(text: str) -> int:
 
 
 def address_text(node: Node[Endpoint]) -> str:
-    """An endpoint's address as people write it."""
+    """Return an endpoint's address as people write it."""
     return format_address(node.claim.first)

@@ -32,7 +32,7 @@ class FreeSpace:
         self._costly: set[tuple[int, int]] = set()
 
     def gaps(self, parent: Claim, floor: int = 0) -> Iterator[Range]:
-        """The free stretches within the parent from `floor` on, lowest first."""
+        """Yield the free stretches within the parent from `floor` on, lowest first."""
         first = max(parent.first, floor)
         taken = self._taken.get(parent.id)
         for gap in self._stored(parent, first):
@@ -42,7 +42,7 @@ class FreeSpace:
                 yield from taken.gaps(gap.first, gap.last)
 
     def _stored(self, parent: Claim, first: int) -> Iterator[Range]:
-        """What is free in the store from `first` on. The stretch looked at last needs no second question."""
+        """Yield what is free in the store from `first` on. The stretch looked at last needs no second question."""
         known = self._looked_at.get(parent.id)
         if known is not None and known.first <= first <= known.last:
             yield Range(first, known.last)
@@ -53,7 +53,7 @@ class FreeSpace:
                 yield gap
 
     def find(self, parent: Claim, length: int, *, reverse: bool = False, smallest: bool = False) -> Prefix | None:
-        """A free prefix of `length` within the parent (see `model.plan.choose`); it is not taken yet."""
+        """Return a free prefix of `length` within the parent (see `model.plan.choose`); it is not taken yet."""
         if reverse or smallest:
             return choose(self.gaps(parent), length, reverse=reverse, smallest=smallest)
         return next((Prefix(first, length) for first, _ in self._lowest(parent, length, 1)), None)
@@ -72,7 +72,7 @@ class FreeSpace:
         return drawn
 
     def _draw_lowest(self, parent: Claim, length: int, amount: int) -> list[Prefix]:
-        """All at once, since a hundred prefixes side by side are one stretch."""
+        """Draw all at once, since a hundred prefixes side by side are one stretch."""
         drawn: list[Prefix] = []
         for first, last in self._lowest(parent, length, amount):
             self._take(parent, first, last)
@@ -80,7 +80,7 @@ class FreeSpace:
         return drawn
 
     def _lowest(self, parent: Claim, length: int, amount: int) -> list[Range]:
-        """The lowest free room for up to `amount` prefixes; from there on the next search goes."""
+        """Return the lowest free room for up to `amount` prefixes; from there on the next search goes."""
         key = (parent.id, length)
         if key not in self._floors:
             self._floors[key] = self._tx.cursor(*key) or 0
@@ -92,21 +92,21 @@ class FreeSpace:
         return found
 
     def is_free(self, parent: Claim, prefix: Prefix) -> bool:
-        """Whether no address of the prefix is taken."""
+        """Return whether no address of the prefix is taken."""
         taken = self._taken.get(parent.id)
         if taken is not None and taken.overlaps(prefix.first, prefix.last):
             return False
         return next(self._tx.gaps(parent.id, prefix.first, prefix.last), None) == (prefix.first, prefix.last)
 
     def take(self, parent: Claim, prefix: Prefix) -> None:
-        """From now on the prefix is not free."""
+        """Take the prefix: from now on it is not free."""
         self._take(parent, prefix.first, prefix.last)
 
     def _take(self, parent: Claim, first: int, last: int) -> None:
         self._taken.setdefault(parent.id, RangeSet()).add(first, last)
 
     def give_back(self, parent: Claim, prefix: Prefix) -> None:
-        """What was taken is free again: the request that took it was refused after all."""
+        """Give back what was taken: the request that took it was refused after all."""
         self._taken[parent.id].discard(prefix.first, prefix.last)
         for key, floor in self._floors.items():
             if key[0] == parent.id:
@@ -134,7 +134,7 @@ class _Counted:
 def next_free(
     free: FreeSpace, block: Node[F], bits: int, *, reverse: bool = False, smallest: bool = False
 ) -> Prefix | None:
-    """A free prefix of the length under a parent, not taken yet. Raises BadValue when it is no length at all."""
+    """Return a free prefix of the length under a parent, not taken yet. Raises BadValue when it is no length at all."""
     try:
         length = length_in(block.prefix, bits)
     except Exhausted:

@@ -17,13 +17,13 @@ class Moment(NamedTuple):
     objects: dict[int, Node[model.Facts]]
 
     def under(self, parent: int) -> list[Node[model.Facts]]:
-        """The objects directly under another (0: the spaces), in address order, spaces by name."""
+        """Return the objects directly under another (0: the spaces), in address order, spaces by name."""
         found = [each for each in self.objects.values() if each.claim.parent == parent]
         return sorted(found, key=lambda each: (each.claim.first, each.claim.owner))
 
 
 def plan_at(tx: Tx, moment: float) -> Moment:
-    """Every object of the plan as it was at `moment` (epoch seconds). The journal is read whole up to there."""
+    """Return every object of the plan as it was at `moment` (epoch seconds). The journal is read whole up to there."""
     by_generation: dict[int, Claim] = {}
     for entry in tx.entries(moment):
         before = by_generation.pop(entry.generation, None)

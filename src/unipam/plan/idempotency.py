@@ -7,14 +7,14 @@ import hashlib
 import msgspec
 
 from unipam.model.errors import Mismatch
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 KEPT = 86_400.0
 """Seconds for which an answer is kept."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
     """An answer that was given. `fingerprint` stands for what was asked."""
 
     at: float
@@ -24,15 +24,15 @@ class Kept(msgspec.Struct, frozen=True):
     etag: str = ""
 
 
-_kept = msgspec.json.Decoder(Kept)
+_kept = msgspec.json.Decoder(StoredAnswer)
 
 
-def _key(by: By) -> str:
+def _key(by: Author) -> str:
     return f"call/{by.subject}/{hashlib.sha256(by.call.encode(errors='replace')).hexdigest()}"
 
 
-def recall(tx: Tx, by: By, fingerprint: str) -> Kept | None:
-    """The answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
+def recall(tx: Tx, by: Author, fingerprint: str) -> StoredAnswer | None:
+    """Return the answer that the caller got to this key. Raises Mismatch when it asked for something else then."""
     note = tx.note(_key(by)) if by.call else ""
     if not note:
         return None
@@ -44,7 +44,7 @@ def recall(tx: Tx, by: By, fingerprint: str) -> Kept | None:
     return kept
 
 
-def keep(tx: Tx, by: By, kept: Kept) -> None:
+def keep(tx: Tx, by: Author, kept: StoredAnswer) -> None:
     """Keep an answer."""
     if by.call:
         tx.set_note(_key(by), msgspec.json.encode(kept).decode())

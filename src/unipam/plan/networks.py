@@ -19,7 +19,7 @@ from unipam.model.records import HELD, Claim, Owner
 from unipam.plan import tree
 from unipam.plan.blocks import blocks, gone_key, space_of
 from unipam.plan.cloud import port
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 
@@ -33,7 +33,7 @@ class Associated(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """Its place among the block's networks, in the order in which they came or a replaced list named them."""
+        """Return its place among the block's networks, in the order of coming, or of a list that was replaced."""
         return self.facts.rank or min((claim.id for claim in self.claims), default=0)
 
 
@@ -41,7 +41,7 @@ _facts = msgspec.json.Decoder(objects.Network)
 
 
 def associated(tx: Tx, block: Node[objects.Block], claims: Iterable[Claim] | None = None) -> list[Associated]:
-    """The networks of a block, in the order in which they came. `claims` are all it holds, if they are known."""
+    """Return the networks of a block, in the order in which they came. `claims` are all it holds, if they are known."""
     held: dict[str, list[Claim]] = {}
     for claim in tx.claims(block.id) if claims is None else claims:
         if claim.kind == objects.NETWORK:
@@ -52,13 +52,13 @@ def associated(tx: Tx, block: Node[objects.Block], claims: Iterable[Claim] | Non
 
 
 def associated_in(tx: Tx, spaces: Iterable[int]) -> list[str]:
-    """The keys of the networks that are associated with the blocks of these spaces, each once."""
+    """Return the keys of the networks that are associated with the blocks of these spaces, each once."""
     held = (claim for space in spaces for block in blocks(tx, space) for claim in tx.claims(block.id))
     return list(dict.fromkeys(claim.owner.holder for claim in held if claim.kind == objects.NETWORK))
 
 
 def gone(tx: Tx, block: Node[objects.Block]) -> list[objects.Network]:
-    """The networks of a block that vanished, and were not dissociated."""
+    """Return the networks of a block that vanished, and were not dissociated."""
     return [_facts.decode(text) for _, text in tx.notes(gone_key(space_of(block.claim), block.id))]
 
 
@@ -70,7 +70,7 @@ def as_associated(claims: Sequence[Claim]) -> Associated:
 
 
 def inside(block: Prefix, network: port.Network) -> list[Prefix]:
-    """The network's prefixes that lie within the block."""
+    """Return the network's prefixes that lie within the block."""
     return [prefix for prefix in network.prefixes if block.contains(prefix)]
 
 
@@ -79,12 +79,12 @@ def _key(claim_or_id: str) -> str:
 
 
 def claims_of(tx: Tx, block: int, resource_id: str) -> list[Claim]:
-    """The claims of a network in a block."""
+    """Return the claims of a network in a block."""
     return [c for c in tx.claims_of(block, _key(resource_id)) if c.kind == objects.NETWORK]
 
 
 def is_associated(tx: Tx, block: Node[objects.Block], resource_id: str) -> bool:
-    """Whether a block has this network, in any letter case (D8)."""
+    """Return whether a block has this network, in any letter case (D8)."""
     return bool(claims_of(tx, block.id, resource_id) or tx.note(_gone(block, resource_id)))
 
 
@@ -93,7 +93,7 @@ def _gone(block: Node[objects.Block], resource_id: str) -> str:
 
 
 def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
-    """The network of this id, which it keeps as it is written here. Raises Missing.
+    """Return the network of this id, which it keeps as it is written here. Raises Missing.
 
     Clients look for the very text that they gave; the original lists it so too (spec azure-ipam-application §3.5).
     """
@@ -103,8 +103,8 @@ def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
     return network._replace(id=resource_id)
 
 
-def associate(tx: Tx, by: By, space: str, block: str, network: port.Network) -> Node[objects.Block]:
-    """A network becomes part of a block, with every prefix of its that lies there.
+def associate(tx: Tx, by: Author, space: str, block: str, network: port.Network) -> Node[objects.Block]:
+    """Make a network part of a block, with every prefix of its that lies there.
 
     Raises Missing, Duplicate, Outside, or Overlap with what is in the way.
     """
@@ -115,7 +115,7 @@ def associate(tx: Tx, by: By, space: str, block: str, network: port.Network) -> 
     return found
 
 
-def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> None:
+def add(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network) -> None:
     """Claim the network's prefixes in the block. Raises Outside or Overlap."""
     prefixes = inside(block.prefix, network)
     if not prefixes:
@@ -131,7 +131,7 @@ def add(tx: Tx, by: By, block: Node[objects.Block], network: port.Network) -> No
 
 
 def claim_prefixes(
-    tx: Tx, by: By, block: Node[objects.Block], facts: objects.Network, prefixes: Sequence[Prefix]
+    tx: Tx, by: Author, block: Node[objects.Block], facts: objects.Network, prefixes: Sequence[Prefix]
 ) -> None:
     """Write down that the network holds these prefixes, which are free."""
     drafts = [Draft(block.id, prefix, Owner(_key(facts.id)), facts) for prefix in prefixes]
@@ -139,8 +139,8 @@ def claim_prefixes(
     tx.drop_note(_gone(block, facts.id))
 
 
-def dissociate(tx: Tx, by: By, space: str, block: str, ids: Sequence[str]) -> None:
-    """Networks leave a block, all or none. Raises Missing or Duplicate."""
+def dissociate(tx: Tx, by: Author, space: str, block: str, ids: Sequence[str]) -> None:
+    """Take networks out of a block, all or none. Raises Missing or Duplicate."""
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
     _refuse_twice(ids)
     unknown = [each for each in ids if not is_associated(tx, found, each)]
@@ -155,15 +155,17 @@ def _refuse_twice(ids: Sequence[str]) -> None:
         raise Duplicate("a network is named twice", ids=list(ids))
 
 
-def drop(tx: Tx, by: By, block: Node[objects.Block], resource_id: str) -> None:
-    """A network leaves a block."""
+def drop(tx: Tx, by: Author, block: Node[objects.Block], resource_id: str) -> None:
+    """Take a network out of a block."""
     for claim in claims_of(tx, block.id, resource_id):
         tree.remove(tx, by, claim)
     tx.drop_note(_gone(block, resource_id))
 
 
-def replace(tx: Tx, by: By, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot) -> list[Associated]:
-    """A block has exactly these networks from now on, in this order, by the ids as they are written here.
+def replace(
+    tx: Tx, by: Author, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot
+) -> list[Associated]:
+    """Let a block have exactly these networks from now on, in this order, by the ids as they are written here.
 
     A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
     with the fact `among` on an Overlap that says what overlaps: networks, reservations or externals.
@@ -196,8 +198,8 @@ def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot:
     return [find_network(snapshot, each) for each in new]
 
 
-def _spell(tx: Tx, by: By, block: Node[objects.Block], each: Associated, resource_id: str, place: int) -> None:
-    """A network that is in the block keeps its prefixes; its id is written so, and it is listed at this place."""
+def _spell(tx: Tx, by: Author, block: Node[objects.Block], each: Associated, resource_id: str, place: int) -> None:
+    """Write the id of a network that is in the block so, and list it at this place; it keeps its prefixes."""
     if (each.facts.id, each.rank) == (resource_id, place):
         return
     facts = objects.Network(resource_id, each.facts.name, place)
@@ -230,7 +232,9 @@ def _refuse_overlap_among(
 
 
 def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[tuple[port.Network, list[Prefix]]]:
-    """The networks that the block could take, with the prefixes that would be claimed there; those it has included."""
+    """Return the networks that the block could take, with the prefixes that would be claimed there; those it has
+    included.
+    """
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
     claims = list(tx.claims(found.id))
     rows = []
@@ -244,7 +248,7 @@ def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[t
 
 
 def containers(tx: Tx, resource_id: str) -> list[tuple[str, str]]:
-    """The spaces and blocks that a network is associated with, by name."""
+    """Return the spaces and blocks that a network is associated with, by name."""
     found = {}
     for claim in tx.claims_named(_key(resource_id)):
         block = tx.claim(claim.parent) if claim.kind == objects.NETWORK else None

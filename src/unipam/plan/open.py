@@ -15,12 +15,12 @@ PAGE = 4096
 
 
 def is_postgres(database: str) -> bool:
-    """Whether this names a PostgreSQL database."""
+    """Return whether this names a PostgreSQL database."""
     return database.startswith(("postgresql://", "postgres://"))
 
 
 def open_store(database: str, longest: float = 0.0) -> Store:
-    """The store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
+    """Open the store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
 
     No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of
     address, and the store's errors.

@@ -29,7 +29,7 @@ class Use(NamedTuple):
 
 
 def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Use:
-    """How full a block, an external network or its subnet is. `claims` are all it holds, if they are known.
+    """Return how full a block, an external network or its subnet is. `claims` are all it holds, if they are known.
 
     Whatever it holds uses it up, but for reservations (spec azure-ipam-application §3.1).
     """
@@ -59,7 +59,7 @@ class Candidate(NamedTuple):
 def candidates(
     tx: Tx, holder: Node[F], bits: int, limit: int, *, reverse: bool = False, smallest: bool = False
 ) -> list[Candidate]:
-    """The next free prefixes of a length, in the order in which they would be given. Raises BadValue, Exhausted."""
+    """Return the next free prefixes of a length, in the order of giving. Raises BadValue, Exhausted."""
     free, length = FreeSpace(tx), objects.length_in(holder.prefix, bits)
     found: list[Candidate] = []
     reason = objects.why(reverse, smallest)
@@ -73,7 +73,7 @@ def candidates(
 
 
 def free_prefixes(tx: Tx, holder: Node[F]) -> Iterator[Prefix]:
-    """The fewest prefixes that are exactly the free space of what holds them, lowest first."""
+    """Yield the fewest prefixes that are exactly the free space of what holds them, lowest first."""
     for gap in FreeSpace(tx).gaps(holder.claim):
         yield from prefixes(gap.first, gap.last)
 
@@ -91,7 +91,7 @@ class Held(NamedTuple):
 
 
 def explain(tx: Tx, space: str, prefix: Prefix) -> list[Held]:
-    """Everything in the space that contains the prefix, is it, or lies within it, from the outermost inwards."""
+    """Return everything in the space that contains the prefix, is it, or lies within it, from the outermost inwards."""
     root = tree.find_space(tx, space)
     return list(_around(tx, root.id, prefix, (root.facts.name,)))
 
@@ -112,13 +112,13 @@ def everywhere(tx: Tx, prefix: Prefix) -> list[Held]:
 
 
 def history(tx: Tx, *, prefix: Prefix | None = None, holder: str = "", limit: int = 100) -> list[Entry]:
-    """What happened to an address or prefix, or to what is called so, newest first."""
+    """Return what happened to an address or prefix, or to what is called so, newest first."""
     address = None if prefix is None else prefix.first
     return tx.journal(address=address, holder=holder, limit=limit)
 
 
 def network_of(entry: Entry) -> str:
-    """The id of the network that a line of the journal is about; empty when it is about something else."""
+    """Return the id of the network that a line of the journal is about; empty when it is about something else."""
     try:
         facts = objects.decode(entry.details)
     except msgspec.MsgspecError:  # what was done to tokens and the like has details in words
@@ -127,7 +127,7 @@ def network_of(entry: Entry) -> str:
 
 
 def counts(tx: Tx) -> dict[str, int]:
-    """How many objects of each kind there are."""
+    """Return how many objects of each kind there are."""
     found = dict.fromkeys(objects.KINDS, 0)
     for space in tree.spaces(tx):
         found[SPACE] += 1

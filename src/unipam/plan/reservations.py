@@ -16,7 +16,7 @@ from unipam.model.errors import Duplicate, Missing
 from unipam.model.objects import Reservation
 from unipam.plan import tree
 from unipam.plan.blocks import settled_key, space_of
-from unipam.plan.tree import By, Node
+from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
 SETTLE = "settle"
@@ -40,7 +40,7 @@ class Reserved(NamedTuple):
 
 
 def new_ids(amount: int) -> list[str]:
-    """New reservation ids: 22 characters that cannot be mistaken for one another, as those of the original."""
+    """Return new reservation ids: 22 characters that cannot be mistaken for one another, as those of the original."""
     text = ""
     while len(text) < amount * _ID_LENGTH:
         # Bytes beyond the last whole multiple of the alphabet's length would favour its beginning.
@@ -49,7 +49,7 @@ def new_ids(amount: int) -> list[str]:
 
 
 def pending(tx: Tx, block: Node[objects.Block]) -> list[Node[Reservation]]:
-    """The reservations that hold their place in the block, in address order."""
+    """Return the reservations that hold their place in the block, in address order."""
     return tree.children(tx, block.id, Reservation)
 
 
@@ -64,12 +64,12 @@ _settled = msgspec.json.Decoder(Settled)
 
 
 def settled(tx: Tx, space: int, block: int) -> list[Settled]:
-    """The block's reservations that are over, but not archived."""
+    """Return the block's reservations that are over, but not archived."""
     return [_settled.decode(text) for _, text in tx.notes(settled_key(space, block))]
 
 
 def reservations(tx: Tx, space: str, block: str, *, with_settled: bool = False) -> list[Reserved]:
-    """A block's reservations, oldest first. Raises Missing."""
+    """Return a block's reservations, oldest first. Raises Missing."""
     root = tree.find_space(tx, space)
     found = tree.find_block(tx, root.id, block)
     rows = [as_reserved(root.facts.name, found.facts.name, each) for each in pending(tx, found)]
@@ -80,11 +80,11 @@ def reservations(tx: Tx, space: str, block: str, *, with_settled: bool = False) 
 
 
 def as_reserved(space: str, block: str, node: Node[Reservation]) -> Reserved:
-    """A reservation with its place in words."""
+    """Return a reservation with its place in words."""
     return Reserved(space, block, str(node.prefix), node.facts, node.claim.generation, node.claim.until)
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """A block and the space that it is in."""
 
     space: Node[objects.Space]
@@ -98,20 +98,20 @@ class _Found(NamedTuple):
     pending: Node[Reservation] | None
 
 
-def _place(tx: Tx, space: str, block: str) -> _Place:
+def _locate(tx: Tx, space: str, block: str) -> _Location:
     root = tree.find_space(tx, space)
-    return _Place(root, tree.find_block(tx, root.id, block))
+    return _Location(root, tree.find_block(tx, root.id, block))
 
 
 def find(tx: Tx, space: str, block: str, reservation: str) -> Reserved:
-    """One reservation, also a settled one. Raises Missing."""
-    found = _find(tx, _place(tx, space, block), reservation)
+    """Return one reservation, also a settled one. Raises Missing."""
+    found = _find(tx, _locate(tx, space, block), reservation)
     if found is None:
         raise tree.missing(objects.RESERVATION, reservation)
     return found.row
 
 
-def _find(tx: Tx, place: _Place, reservation: str) -> _Found | None:
+def _find(tx: Tx, place: _Location, reservation: str) -> _Found | None:
     space, block = place.space.facts.name, place.block.facts.name
     node = _find_pending(tx, place.block, reservation)
     if node is not None:
@@ -123,12 +123,12 @@ def _find(tx: Tx, place: _Place, reservation: str) -> _Found | None:
     return _Found(Reserved(space, block, past.cidr, past.facts), None)
 
 
-def _settled_key(place: _Place, reservation: str) -> str:
+def _settled_key(place: _Location, reservation: str) -> str:
     return settled_key(place.space.id, place.block.id, reservation)
 
 
 def is_id(text: str) -> bool:
-    """Whether anything could have this id."""
+    """Return whether anything could have this id."""
     return len(text) == _ID_LENGTH and all(letter in _ALPHABET for letter in text)
 
 
@@ -139,7 +139,7 @@ def _find_pending(tx: Tx, block: Node[objects.Block], reservation: str) -> Node[
 
 def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
     tx: Tx,
-    by: By,
+    by: Author,
     space: str,
     block: str,
     ids: Sequence[str],
@@ -152,7 +152,7 @@ def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
     Those that are over already stay as they are; to `archive` them takes them out of the listings, and leaves them to
     the journal (D15). Raises Duplicate, Missing with every id that is none, or Stale.
     """
-    place = _place(tx, space, block)
+    place = _locate(tx, space, block)
     found = _find_all(tx, place, ids)
     for row, _ in found:
         check(row)
@@ -163,7 +163,7 @@ def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
             tx.drop_note(_settled_key(place, row.facts.id))
 
 
-def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
+def _find_all(tx: Tx, place: _Location, ids: Sequence[str]) -> list[_Found]:
     if len(set(ids)) != len(ids):
         raise Duplicate("a reservation is named twice", ids=list(ids))
     found = {each: _find(tx, place, each) for each in ids}
@@ -173,8 +173,8 @@ def _find_all(tx: Tx, place: _Place, ids: Sequence[str]) -> list[_Found]:
     return [there for there in found.values() if there is not None]
 
 
-def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
-    """A reservation is over: its place is free, and it is listed among the settled ones."""
+def settle(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], status: str) -> Reservation:
+    """End a reservation: its place is free, and it is listed among the settled ones."""
     facts = msgspec.structs.replace(node.facts, status=status, settled_on=by.now, settled_by=by.actor)
     tree.remove(tx, by, node.claim, SETTLE, facts)
     key = settled_key(space_of(block.claim), block.id, facts.id)
@@ -184,7 +184,7 @@ def settle(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], 
 
 def expire_block(tx: Tx, block: Node[objects.Block], now: float) -> int:
     """Settle the reservations of a block whose time is over; how many."""
-    by = By("unipam", "system", now, "nobody used it in time")
+    by = Author("unipam", "system", now, "nobody used it in time")
     over = [c for c in tx.expired(block.id, now, now, _SWEEP) if c.kind == objects.RESERVATION]
     for claim in over:
         settle(tx, by, block, cast("Node[Reservation]", tree.node(claim)), objects.EXPIRED)

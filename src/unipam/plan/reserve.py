@@ -18,21 +18,21 @@ from unipam.model.records import Owner
 from unipam.plan import tree
 from unipam.plan.free import FreeSpace
 from unipam.plan.reservations import Reserved, expire_block, new_ids
-from unipam.plan.tree import By, Draft, Node
+from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
 MOST = 1000
 """Prefixes that one request may ask for."""
 
 
-class Wanted(NamedTuple):
+class ReservationRequest(NamedTuple):
     """Prefixes that a caller wants reserved, all or none.
 
     Either `prefix` itself, or `amount` prefixes of length `bits` (as people write it), each in the first of the blocks
     that has room. `until` is when the reservations end if no network came (epoch seconds; None: never).
     """
 
-    by: By
+    by: Author
     space: str
     blocks: tuple[str, ...]
     bits: int = 0
@@ -44,19 +44,19 @@ class Wanted(NamedTuple):
     until: float | None = None
 
 
-Place = tuple[str, Node[objects.Block]]
+BlockOfSpace = tuple[str, Node[objects.Block]]
 """A block, and the name of its space."""
 
 
 class _Decided(NamedTuple):
     """A reservation that is to be written down."""
 
-    by: By
-    place: Place
+    by: Author
+    place: BlockOfSpace
     draft: Draft
 
     def as_reserved(self, generation: int) -> Reserved:
-        """The same once that is done."""
+        """Return what is reserved once that is done."""
         _, (space, block), (_, prefix, _, facts, until) = self
         return Reserved(space, block.facts.name, str(prefix), cast("Reservation", facts), generation, until)
 
@@ -68,10 +68,10 @@ class _Batch:
         self.tx = tx
         self.now = now
         self.free = FreeSpace(tx)
-        self._blocks: dict[tuple[str, str], Place] = {}
+        self._blocks: dict[tuple[str, str], BlockOfSpace] = {}
 
-    def block(self, space: str, name: str) -> Place:
-        """The block, looked up once; what has run out in it is cleared away first."""
+    def block(self, space: str, name: str) -> BlockOfSpace:
+        """Return the block, looked up once; what has run out in it is cleared away first."""
         key = (space, name)
         if key not in self._blocks:
             root = tree.find_space(self.tx, space)
@@ -80,7 +80,7 @@ class _Batch:
             self._blocks[key] = (root.facts.name, found)
         return self._blocks[key]
 
-    def serve(self, wanted: Wanted) -> list[_Decided]:
+    def serve(self, wanted: ReservationRequest) -> list[_Decided]:
         """Decide one request."""
         objects.check_remark(wanted.desc)
         if not 1 <= wanted.amount <= MOST:
@@ -93,7 +93,7 @@ class _Batch:
             decided.append(_Decided(by, place, Draft(place[1].id, prefix, Owner(number), facts, wanted.until)))
         return decided
 
-    def _named(self, prefix: Prefix, blocks: list[Place]) -> list[tuple[Place, Prefix]]:
+    def _named(self, prefix: Prefix, blocks: list[BlockOfSpace]) -> list[tuple[BlockOfSpace, Prefix]]:
         block = blocks[0][1]
         tree.require_inside(prefix, block.prefix, f"the block {block.facts.name}")
         tree.refuse_overlap(self.tx, block.id, prefix)
@@ -102,9 +102,9 @@ class _Batch:
         self.free.take(block.claim, prefix)
         return [(blocks[0], prefix)]
 
-    def _sized(self, wanted: Wanted, blocks: list[Place]) -> list[tuple[Place, Prefix]]:
-        """Prefixes from the first blocks that have room; they are given back when there are not enough."""
-        found: list[tuple[Place, Prefix]] = []
+    def _sized(self, wanted: ReservationRequest, blocks: list[BlockOfSpace]) -> list[tuple[BlockOfSpace, Prefix]]:
+        """Return prefixes from the first blocks that have room; they are given back when there are not enough."""
+        found: list[tuple[BlockOfSpace, Prefix]] = []
         try:
             for place in blocks:
                 found += [(place, prefix) for prefix in self._some(wanted, place[1], wanted.amount - len(found))]
@@ -117,7 +117,7 @@ class _Batch:
                 self.free.give_back(block.claim, prefix)
             raise
 
-    def _some(self, wanted: Wanted, block: Node[objects.Block], amount: int) -> list[Prefix]:
+    def _some(self, wanted: ReservationRequest, block: Node[objects.Block], amount: int) -> list[Prefix]:
         try:
             length = objects.length_in(block.prefix, wanted.bits)
         except Exhausted:
@@ -125,8 +125,8 @@ class _Batch:
         return self.free.draw(block.claim, length, amount, reverse=wanted.reverse, smallest=wanted.smallest)
 
 
-def _find_blocks(batch: _Batch, wanted: Wanted) -> list[Place]:
-    """Every block of the request. Raises Missing with all the names that are none."""
+def _find_blocks(batch: _Batch, wanted: ReservationRequest) -> list[BlockOfSpace]:
+    """Return every block of the request. Raises Missing with all the names that are none."""
     tree.find_space(batch.tx, wanted.space) if not wanted.blocks else None
     found, unknown = [], []
     for name in wanted.blocks:
@@ -141,7 +141,7 @@ def _find_blocks(batch: _Batch, wanted: Wanted) -> list[Place]:
     return found
 
 
-def reserve_all(tx: Tx, wanted: Sequence[Wanted], now: float) -> list[list[Reserved] | UnipamError]:
+def reserve_all(tx: Tx, wanted: Sequence[ReservationRequest], now: float) -> list[list[Reserved] | UnipamError]:
     """Serve requests in this order, each all or none; of each what was reserved, or the error that refused it."""
     batch = _Batch(tx, now)
     outcomes = [_decide(batch, request) for request in wanted]
@@ -153,14 +153,14 @@ def reserve_all(tx: Tx, wanted: Sequence[Wanted], now: float) -> list[list[Reser
     return [list(islice(done, len(each))) if isinstance(each, list) else each for each in outcomes]
 
 
-def _decide(batch: _Batch, wanted: Wanted) -> list[_Decided] | UnipamError:
+def _decide(batch: _Batch, wanted: ReservationRequest) -> list[_Decided] | UnipamError:
     try:
         return batch.serve(wanted)
     except (Refused, BadValue) as error:
         return error
 
 
-def reserve(tx: Tx, wanted: Wanted, now: float) -> list[Reserved]:
+def reserve(tx: Tx, wanted: ReservationRequest, now: float) -> list[Reserved]:
     """Serve one request. Raises what refuses it: Missing, BadValue, Outside, Overlap or Exhausted."""
     outcome = reserve_all(tx, [wanted], now)[0]
     if isinstance(outcome, UnipamError):

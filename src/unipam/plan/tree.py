@@ -1,4 +1,4 @@
-"""The plan's hands: find, create, change and remove its objects, each change with its line in the journal.
+"""The plan's objects: find, create, change and remove them, each change with its line in the journal.
 
 Use cases (the other modules beside this one) are functions of a transaction; `Plan` runs them, alone or as a rehearsal.
 An object's number is that of the journal entry that created it, its generation that of the entry that touched it last,
@@ -33,7 +33,7 @@ WHOLE_LINE = Prefix(0, 0)
 """Every address: what a space spans."""
 
 
-class By(NamedTuple):
+class Author(NamedTuple):
     """Who does it, when and why. `actor` is shown and journalled; `subject` is the same as an unchanging key.
 
     `call` is the caller's own key for the request; `expect` the generation that it saw, None when it does not care.
@@ -55,17 +55,17 @@ class Node(NamedTuple, Generic[F]):
 
     @property
     def id(self) -> int:
-        """Its number, for life."""
+        """Return its number, for life."""
         return self.claim.id
 
     @property
     def prefix(self) -> Prefix:
-        """Its prefix."""
+        """Return its prefix."""
         return prefix_of(self.claim)
 
 
 def prefix_of(claim: Claim) -> Prefix:
-    """A claim's addresses as a prefix, which those of every object of the plan are."""
+    """Return a claim's addresses as a prefix, which those of every object of the plan are."""
     return Prefix(claim.first, BITS - (claim.last - claim.first).bit_length())
 
 
@@ -80,17 +80,17 @@ class Draft(NamedTuple):
 
 
 def node(claim: Claim) -> Node[Facts]:
-    """The object that a claim of the plan carries."""
+    """Return the object that a claim of the plan carries."""
     return Node(claim, objects.decode(claim.details))
 
 
 def children(tx: Tx, parent: int, kind: type[F]) -> list[Node[F]]:
-    """The objects of one kind directly under another, in address order."""
+    """Return the objects of one kind directly under another, in address order."""
     return of_kind(tx.claims(parent), kind)
 
 
 def of_kind(claims: Iterable[Claim], kind: type[F]) -> list[Node[F]]:
-    """The objects of one kind among claims."""
+    """Return the objects of one kind among claims."""
     name = kind.__struct_config__.tag
     return [cast("Node[F]", node(claim)) for claim in claims if claim.kind == name]
 
@@ -108,12 +108,12 @@ def in_order(nodes: Iterable[Node[F]]) -> list[Node[F]]:
 
 
 def spaces(tx: Tx) -> list[Node[objects.Space]]:
-    """Every space, by name."""
+    """Return every space, by name."""
     return [cast("Node[objects.Space]", node(found)) for n, _ in tx.spaces() if (found := tx.claim(n)) is not None]
 
 
 def find_space(tx: Tx, name: str) -> Node[objects.Space]:
-    """The space of this name, letter case aside. Raises Missing."""
+    """Return the space of this name, letter case aside. Raises Missing."""
     number = tx.space(objects.fold(name)) if objects.is_name(name) else None
     claim = None if number is None else tx.claim(number)
     if claim is None:
@@ -122,7 +122,7 @@ def find_space(tx: Tx, name: str) -> Node[objects.Space]:
 
 
 def find_block(tx: Tx, space: int, name: str) -> Node[objects.Block]:
-    """The block of this name at any depth of a space. Raises Missing."""
+    """Return the block of this name at any depth of a space. Raises Missing."""
     if objects.is_name(name):
         for claim in tx.claims_named(objects.fold(name)):
             if claim.kind == objects.BLOCK and claim.owner.interface == str(space):
@@ -131,7 +131,7 @@ def find_block(tx: Tx, space: int, name: str) -> Node[objects.Block]:
 
 
 def find_child(tx: Tx, parent: int, kind: type[F], name: str) -> Node[F]:
-    """The object of a kind and name directly under another. Raises Missing."""
+    """Return the object of a kind and name directly under another. Raises Missing."""
     tag = str(kind.__struct_config__.tag)
     if objects.is_name(name):
         for claim in tx.claims_of(parent, objects.fold(name)):
@@ -141,7 +141,7 @@ def find_child(tx: Tx, parent: int, kind: type[F], name: str) -> Node[F]:
 
 
 def missing(kind: str, name: str) -> Missing:
-    """There is nothing of this kind and name."""
+    """Return the error that there is nothing of this kind and name."""
     return Missing(f"there is no {kind} named {name!r}", kind=kind, value=name)
 
 
@@ -161,12 +161,12 @@ def require_inside(prefix: Prefix, parent: Prefix, what: str) -> None:
         raise Outside(f"{prefix} does not lie within {what} ({parent})", prefix=str(prefix), parent=str(parent))
 
 
-def create(tx: Tx, by: By, draft: Draft) -> Claim:
+def create(tx: Tx, by: Author, draft: Draft) -> Claim:
     """Make one object. Raises Overlap when its addresses are claimed under the parent."""
     return create_all(tx, [by], [draft])[0]
 
 
-def create_all(tx: Tx, by: Sequence[By], drafts: Sequence[Draft]) -> list[Claim]:
+def create_all(tx: Tx, by: Sequence[Author], drafts: Sequence[Draft]) -> list[Claim]:
     """Make objects, each by its own caller. Raises Overlap, as `create` does."""
     details = [objects.encode(draft.facts) for draft in drafts]
     numbers = tx.record_all(list(map(_creation, by, drafts, details)))
@@ -175,24 +175,24 @@ def create_all(tx: Tx, by: Sequence[By], drafts: Sequence[Draft]) -> list[Claim]
     return claims
 
 
-def _creation(by: By, draft: Draft, details: str) -> Entry:
+def _creation(by: Author, draft: Draft, details: str) -> Entry:
     parent, prefix, owner = draft.parent, draft.prefix, draft.owner
     return Entry(by.now, CREATE, parent, prefix.first, prefix.last, owner, 0, by.actor, by.reason, details)
 
 
-def _drafted(by: By, draft: Draft, details: str, number: int) -> Claim:
+def _drafted(by: Author, draft: Draft, details: str, number: int) -> Claim:
     parent, prefix, owner, facts, until = draft
     kind, place = str(facts.__struct_config__.tag), (prefix.first, prefix.last)
     return Claim(parent, *place, kind, owner, HELD, by.now, until, number, 0, 0, by.call, details, number)
 
 
-def _entry(by: By, verb: str, after: Claim) -> Entry:
-    """A line of the journal: the claim as it is now, and with its generation the state that it replaces."""
+def _entry(by: Author, verb: str, after: Claim) -> Entry:
+    """Return a line of the journal: the claim as it is now, and with its generation the state that it replaces."""
     first, last, owner = after.first, after.last, after.owner
     return Entry(by.now, verb, after.parent, first, last, owner, after.generation, by.actor, by.reason, after.details)
 
 
-def change(tx: Tx, by: By, claim: Claim, facts: Facts, *, owner: Owner | None = None, state: str = "") -> Claim:
+def change(tx: Tx, by: Author, claim: Claim, facts: Facts, *, owner: Owner | None = None, state: str = "") -> Claim:
     """Write down new facts, and a new owner or state where given. Raises Stale when it is not as `by` saw it."""
     owner, details = owner or claim.owner, objects.encode(facts)
     generation = _record(tx, by, claim, CHANGE, claim._replace(owner=owner, details=details))
@@ -204,7 +204,7 @@ def change(tx: Tx, by: By, claim: Claim, facts: Facts, *, owner: Owner | None = 
     return changed
 
 
-def reorder(tx: Tx, by: By, wanted: Sequence[Node[L]]) -> list[Node[L]]:
+def reorder(tx: Tx, by: Author, wanted: Sequence[Node[L]]) -> list[Node[L]]:
     """Give the objects of a list, all under one parent, the order in which they stand; return them as they are then.
 
     They share out the places that they had, so what is made later comes after them. One in its place is not touched.
@@ -213,14 +213,14 @@ def reorder(tx: Tx, by: By, wanted: Sequence[Node[L]]) -> list[Node[L]]:
     return [_ranked(tx, by, node, place) for node, place in zip(wanted, places, strict=True)]
 
 
-def _ranked(tx: Tx, by: By, node: Node[L], place: int) -> Node[L]:
+def _ranked(tx: Tx, by: Author, node: Node[L], place: int) -> Node[L]:
     if rank(node) == place:
         return node
     facts = msgspec.structs.replace(node.facts, rank=place)
     return Node(change(tx, by, node.claim, facts), facts)
 
 
-def move(tx: Tx, by: By, claim: Claim, prefix: Prefix) -> Claim:
+def move(tx: Tx, by: Author, claim: Claim, prefix: Prefix) -> Claim:
     """Give an object another prefix; what it holds stays. Raises Overlap, Stale, or Outside for what it holds."""
     _refuse_stranding(tx, claim, prefix)
     moved = claim._replace(first=prefix.first, last=prefix.last)
@@ -244,14 +244,14 @@ def _refuse_stranding(tx: Tx, claim: Claim, prefix: Prefix) -> None:
             )
 
 
-def remove(tx: Tx, by: By, claim: Claim, verb: str = REMOVE, facts: Facts | None = None) -> None:
+def remove(tx: Tx, by: Author, claim: Claim, verb: str = REMOVE, facts: Facts | None = None) -> None:
     """Take an object away, its addresses are free. `facts` are its last ones, for the journal. Raises Stale."""
     _record(tx, by, claim, verb, claim._replace(details=objects.encode(facts)) if facts else claim)
     tx.remove(claim)
     reopen(tx, claim)
 
 
-def remove_tree(tx: Tx, by: By, claim: Claim) -> None:
+def remove_tree(tx: Tx, by: Author, claim: Claim) -> None:
     """Take an object away with all that it holds, the inmost first."""
     refuse_stale(by, claim)
     for child in list(tx.claims(claim.id)):
@@ -260,7 +260,7 @@ def remove_tree(tx: Tx, by: By, claim: Claim) -> None:
 
 
 def reopen(tx: Tx, claim: Claim) -> None:
-    """Space became free under the claim's parent: the floors below which nothing is looked for come down to it.
+    """Lower the floors below which nothing is looked for, since space became free under the claim's parent.
 
     The cursor number n of a parent is such a floor: no prefix of length n is free below it (`plan.free`).
     """
@@ -269,7 +269,7 @@ def reopen(tx: Tx, claim: Claim) -> None:
             tx.set_cursor(claim.parent, length, truncate(claim.first, length).first)
 
 
-def refuse_stale(by: By, claim: Claim) -> None:
+def refuse_stale(by: Author, claim: Claim) -> None:
     """Raises Stale when the caller saw another generation than the one that is there."""
     if by.expect is not None and by.expect != claim.generation:
         raise Stale(
@@ -279,13 +279,13 @@ def refuse_stale(by: By, claim: Claim) -> None:
         )
 
 
-def _record(tx: Tx, by: By, before: Claim, verb: str, after: Claim) -> int:
+def _record(tx: Tx, by: Author, before: Claim, verb: str, after: Claim) -> int:
     refuse_stale(by, before)
     return tx.record(_entry(by, verb, after))
 
 
 def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:
-    """The claims under the parent that share addresses with the prefix.
+    """Yield the claims under the parent that share addresses with the prefix.
 
     Of two prefixes that overlap one contains the other: so those around it begin at one of its own truncations.
     """
@@ -323,7 +323,7 @@ class Plan:
         self.store = store
         self.clock = clock
 
-    def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False, frees: bool = False) -> T:
+    def write(self, work: Callable[[Tx, Author], T], by: Author, *, rehearse: bool = False, frees: bool = False) -> T:
         """Do work as one transaction; as a rehearsal, everything happens but the end: nothing is changed.
 
         What `frees` something may use the room that the store keeps for a full disk.

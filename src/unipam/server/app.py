@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
 from fastapi_offline import FastAPIOffline
@@ -21,10 +21,10 @@ from unipam.plan.reads import counts
 from unipam.server.azure_ipam import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
 from unipam.server.azure_ipam.bodies import refusals
 from unipam.server.describe import describe, operation_id
-from unipam.server.errors import install
+from unipam.server.errors import install, is_under, style_of
 from unipam.server.native import routes as native
-from unipam.server.native.problems import NATIVE, http_problem
-from unipam.server.register import Here, Register, reply
+from unipam.server.native.problems import NATIVE
+from unipam.server.register import Register, RegisterDep, reply
 
 MOST_BYTES = 4 << 20
 """The largest request body that is read; an import of a large plan is the largest there is."""
@@ -45,7 +45,7 @@ Start = Callable[[], AbstractAsyncContextManager[Register]]
 
 
 def create_app(start: Start) -> FastAPI:
-    """The application over the register that `start` opens and closes, inside the event loop that serves it."""
+    """Make the application over the register that `start` opens and closes, inside the event loop that serves it."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -97,11 +97,11 @@ async def healthy() -> Response:
 
 
 @_operations.get("/readyz")
-async def ready(register: Here) -> Response:
+async def ready(register: RegisterDep) -> Response:
     """The database answers too. Why it does not is in the log, since anybody may ask."""
     try:
         async with asyncio.timeout(READY):
-            await register.desk.read(lambda tx: tx.note("bootstrapped"))
+            await register.worker.read(lambda tx: tx.note("bootstrapped"))
     except (UnipamError, TimeoutError) as error:
         log.warning("unready", error=str(error) or f"the database did not answer within {READY:.0f} s")
         return reply({"status": "unready"}, 503)
@@ -109,15 +109,15 @@ async def ready(register: Here) -> Response:
 
 
 @_operations.get("/metrics")
-async def metrics(register: Here) -> Response:
+async def metrics(register: RegisterDep) -> Response:
     """Everything that is measured, for Prometheus; while the database is away, what needs none."""
     told = register.metrics
-    told.waiting.set(register.desk.waiting)
+    told.waiting.set(register.worker.waiting)
     try:
         async with asyncio.timeout(SCRAPE):
             snapshot = await register.last_snapshot()
             told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
-            told.count(await register.desk.read(counts))
+            told.count(await register.worker.read(counts))
     except (UnipamError, TimeoutError):
         told.count(None)
     return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -144,7 +144,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] += [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+                message["headers"] += _headers(scope["path"], message["headers"])
             await send(message)
 
         try:
@@ -154,6 +154,13 @@ class Observed:
             register: Register | None = getattr(self._state, "register", None)
             if register is not None:
                 register.metrics.observe(scope["method"], route, status, time.perf_counter() - begun)
+
+
+def _headers(path: str, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return what is added: nothing of the APIs is stored anywhere; a page or its assets may say how long they keep."""
+    says = not is_under(path, "/api") and any(name == b"cache-control" for name, _ in given)
+    kept = [] if says else [(b"cache-control", b"no-store")]
+    return [(b"x-content-type-options", b"nosniff"), *kept]
 
 
 class Bounded:
@@ -180,9 +187,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Let the body run past before answering: a client that is still sending would not hear the answer."""
     while (await receive()).get("more_body"):
         pass
-    text = f"the request body is larger than {MOST_BYTES} bytes"
-    native = scope["path"].startswith(NATIVE)
-    answer = http_problem(413, text, {}) if native else reply({"error": text}, 413)
+    answer = style_of(Request(scope)).http(413, f"the request body is larger than {MOST_BYTES} bytes", {})
     await answer(scope, receive, send)
 
 

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from unipam.model.errors import NotSignedIn, SourceFailed
+from unipam.model.errors import Forbidden, NotSignedIn, SourceFailed
 from unipam.plan.access.callers import Caller, is_admin
 from unipam.plan.access.grants import rights
 from unipam.plan.access.tokens import PREFIX, caller_of, recognise
-from unipam.server.desk import Desk
+from unipam.plan.permissions import with_hint
 from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
+from unipam.server.store_worker import StoreWorker
 from unipam.store.api import Tx
 
 REMEMBERED = 2.0
@@ -49,8 +50,10 @@ class Authenticator:
     reader may only look; none must be named by a grant. Grants add to it.
     """
 
-    def __init__(self, desk: Desk, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER) -> None:
-        self._desk = desk
+    def __init__(
+        self, worker: StoreWorker, directory: Directory | None, limit: FailureLimit, everybody: str = PLANNER
+    ) -> None:
+        self._worker = worker
         self._directory = directory
         self._keys = Keys(directory) if directory else None
         self._limit = limit
@@ -59,7 +62,7 @@ class Authenticator:
         self._hinted: set[str] = set()
 
     async def caller(self, authorization: str, place: str) -> Caller:
-        """Who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
+        """Return who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
         scheme, _, text = authorization.partition(" ")
         digest = hashlib.sha256(text.encode(errors="replace")).digest()
         known = self._known.get(digest)
@@ -72,7 +75,7 @@ class Authenticator:
             raise
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[digest] = _Known(caller, time.monotonic() + min(REMEMBERED, expiry - self._desk.clock()))
+        self._known[digest] = _Known(caller, time.monotonic() + min(REMEMBERED, expiry - self._worker.clock()))
         return caller
 
     def close(self) -> None:
@@ -81,7 +84,7 @@ class Authenticator:
             self._keys.close()
 
     async def _recognise(self, scheme: str, text: str, place: str) -> tuple[Caller, float]:
-        """Whom the token stands for, and when it expires (seconds since the epoch)."""
+        """Return whom the token stands for, and when it expires (seconds since the epoch)."""
         if scheme.lower() != "bearer" or not text:
             raise NotSignedIn(UNPARSABLE)
         if text.startswith(f"{PREFIX}_"):
@@ -92,23 +95,23 @@ class Authenticator:
 
     async def _local(self, text: str) -> tuple[Caller, float]:
         def work(tx: Tx) -> tuple[Caller, float]:
-            token = recognise(tx, text, self._desk.clock())
+            token = recognise(tx, text, self._worker.clock())
             if token is None:
                 raise NotSignedIn("This token is not known, or has expired or been revoked.")
             return caller_of(tx, token), token.expires_on or float("inf")
 
-        return await self._desk.read(work)
+        return await self._worker.read(work)
 
     async def _member(self, text: str, place: str) -> tuple[Caller, float]:
         directory, keys = self._directory, self._keys
         assert directory is not None
         assert keys is not None
         claims = await verify(text, directory, keys, lambda: self._limit.require_room(place))
-        caller = await self._desk.read(lambda tx: self._person(tx, claims, text))
+        caller = await self._worker.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
 
     def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
-        """Who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
+        """Return who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
         object_id = str(claims["oid"]).lower()
         granted = rights(tx, groups_of(claims), app_roles_of(claims))
         admin = granted.admin or is_admin(tx, object_id)
@@ -117,11 +120,12 @@ class Authenticator:
         credential = text if is_person(claims) else ""
         caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential, hint)
         if self._everybody == NOBODY and not (admin or granted.anything):
-            raise caller.refusal(f"{caller.name} has no role here: ask an administrator for a grant.")
+            text = f"{caller.name} has no role here: ask an administrator for a grant."
+            raise Forbidden(with_hint(text, hint), caller=caller.name)
         return caller
 
     def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:
-        """What to do about groups that are missing; logged once for a person."""
+        """Return what to do about groups that are missing; logged once for a person."""
         if object_id not in self._hinted and len(self._hinted) < MOST_REMEMBERED:
             self._hinted.add(object_id)
             log.warning("groups are missing", caller=_name(claims), hint=GROUPS_MISSING)
@@ -129,6 +133,6 @@ class Authenticator:
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """How the original names a caller (spec azure-ipam-application §1.6)."""
+    """Return how the original names a caller (spec azure-ipam-application §1.6)."""
     name = str(claims.get("preferred_username") or "")[:256]
     return name if name and name.isprintable() else f"spn:{claims['oid']}"

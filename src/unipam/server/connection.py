@@ -37,13 +37,13 @@ class Connection(HttpToolsProtocol):
 
     @property
     def idle(self) -> bool:
-        """Whether its client is waited for, and not the other way round."""
+        """Return whether its client is waited for, and not the other way round."""
         cycle = self.cycle
         return cycle is None or cycle.response_complete or cycle.more_body or self.flow.write_paused
 
     @property
     def overdue(self) -> bool:
-        """Whether its client has let itself be waited for too long."""
+        """Return whether its client has let itself be waited for too long."""
         return self.idle and time.monotonic() - self.since > self._allowed
 
     @property

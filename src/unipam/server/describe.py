@@ -21,13 +21,13 @@ _WRITES = ("post", "put", "patch", "delete")
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of a route's method in generated clients; the two APIs have some names in common."""
+    """Return the name of a route's method in generated clients; the two APIs have some names in common."""
     return route.name if route.path_format.startswith(NATIVE) else f"azure_{route.name}"
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The application's description; made once. (Signing in as a dependency of every route, of which FastAPI would
-    tell by itself, would cost each request more than signing in itself.)
+    """Return the application's description, which is made once. (Signing in as a dependency of every route, of which
+    FastAPI would tell by itself, would cost each request more than signing in itself.)
     """
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -60,7 +60,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 
 def _tell_headers(document: dict[str, Any], method: str, operation: dict[str, Any]) -> None:
-    """The headers of a native operation's answers, and the media type of those that are problems."""
+    """Tell the headers of a native operation's answers, and the media type of those that are problems."""
     for status, answer in operation["responses"].items():
         headers: dict[str, Any] = {}
         if status in ("429", "503"):
@@ -80,6 +80,6 @@ def _header(kind: str, description: str) -> dict[str, Any]:
 
 
 def _has_generation(document: dict[str, Any], answer: dict[str, Any]) -> bool:
-    """Whether one object is shown that has a generation; it is then its ETag."""
+    """Return whether one object is shown that has a generation; it is then its ETag."""
     shown = answer.get("content", {}).get(_JSON, {}).get("schema", {}).get("$ref", "")
     return "generation" in document["components"]["schemas"].get(shown.rpartition("/")[2], {}).get("properties", {})

@@ -18,20 +18,23 @@ import msgspec
 
 from unipam.model import objects
 from unipam.model.errors import UnipamError
-from unipam.plan.access.callers import Caller, Sight
+from unipam.plan.access.callers import Caller
 from unipam.plan.open import open_store
-from unipam.plan.tree import By, Plan
+from unipam.plan.permissions import Visibility
+from unipam.plan.tree import Author, Plan
 from unipam.server.native import operations as op
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
     from unipam.addr.prefix import Prefix
+    from unipam.server.native import access_operations as access
     from unipam.server.native import inquiries as ask
+    from unipam.server.native import network_operations as networks
     from unipam.server.native import planning, reserving
 else:
 
-    class _Later:
+    class _LazyModule:
         """A module that is imported when something of it is wanted: a listing needs few."""
 
         def __init__(self, name: str) -> None:
@@ -40,7 +43,8 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(importlib.import_module(self._name), name)
 
-    ask, planning, reserving = _Later("inquiries"), _Later("planning"), _Later("reserving")
+    ask, planning, reserving = _LazyModule("inquiries"), _LazyModule("planning"), _LazyModule("reserving")
+    access, networks = _LazyModule("access_operations"), _LazyModule("network_operations")
 
 BASE = "/api/v1/"
 
@@ -56,31 +60,31 @@ class _Misshapen(Exception):
         self.rows = rows
 
 
-class Asked(NamedTuple):
+class LocalRequest(NamedTuple):
     """One request: by whom and when, the names in its path, its query, its body."""
 
     caller: Caller
-    by: By
+    by: Author
     now: float
     names: list[str]
     query: Mapping[str, list[str]]
     body: bytes
 
     def text(self, name: str) -> str | None:
-        """A value of the query; None where there is none."""
+        """Return a value of the query; None where there is none."""
         return self.query[name][0] if name in self.query else None
 
     def flag(self, name: str) -> bool:
-        """Whether something is wanted."""
+        """Return whether something is wanted."""
         return self.text(name) == "true"
 
     def place(self, name: str) -> Prefix | None:
-        """A prefix or address of the query. Raises BadValue."""
+        """Return a prefix or address of the query. Raises BadValue."""
         text = self.text(name)
         return None if text is None else objects.parse_place(text, name)
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
-        """A number of the query, within its bounds."""
+        """Return a number of the query, within its bounds."""
         value = float(self.text(name) or default)
         if not least <= value <= most:
             why = f"Input should be from {least:g} to {most:g}"
@@ -89,16 +93,16 @@ class Asked(NamedTuple):
 
     @property
     def limit(self) -> int:
-        """How many rows are wanted."""
+        """Return how many rows are wanted."""
         return int(self.number("limit", 100, 1, op.MOST_ITEMS))
 
     @property
-    def sight(self) -> Sight:
-        """Which networks the caller may know of."""
-        return Sight(self.caller)
+    def visibility(self) -> Visibility:
+        """Return which networks the caller may know of."""
+        return Visibility(self.caller)
 
     def parse(self, shape: str) -> Any:
-        """The body as the API's model of this name."""
+        """Return the body as the API's model of this name."""
         from pydantic import ValidationError  # it takes its time, and a listing needs none of it
 
         from unipam.server.native import models
@@ -110,24 +114,24 @@ class Asked(NamedTuple):
             raise _Misshapen(rows) from None
 
 
-_Answer = Callable[[Plan, Asked], Reply]
+_Answer = Callable[[Plan, LocalRequest], Reply]
 
 
-def _list(choose: Callable[[Asked], op.List], name: str = "name") -> _Answer:
-    def answer(plan: Plan, asked: Asked) -> Reply:
+def _list(choose: Callable[[LocalRequest], op.List], name: str = "name") -> _Answer:
+    def answer(plan: Plan, asked: LocalRequest) -> Reply:
         paging = op.Paging(asked.limit, asked.text("after") or "")
-        part = op.part_of(plan.read(choose(asked)), paging, lambda row: str(row[name]))
+        part = op.part_of(plan.read(choose(asked)), paging, name)
         return 200, msgspec.json.encode(part)
 
     return answer
 
 
-def _read(choose: Callable[[Asked], Callable[[Tx], Any]]) -> _Answer:
+def _read(choose: Callable[[LocalRequest], Callable[[Tx], Any]]) -> _Answer:
     return lambda plan, asked: (200, msgspec.json.encode(plan.read(choose(asked))))
 
 
-def _write(choose: Callable[[Asked], op.Write], *, frees: bool = False) -> _Answer:
-    def answer(plan: Plan, asked: Asked) -> Reply:
+def _write(choose: Callable[[LocalRequest], op.Write], *, frees: bool = False) -> _Answer:
+    def answer(plan: Plan, asked: LocalRequest) -> Reply:
         done = plan.write(choose(asked), asked.by, rehearse=asked.flag("dry_run"), frees=frees)
         return done.status, b"" if done.content is None else msgspec.json.encode(done.content)
 
@@ -171,12 +175,16 @@ _ANSWERS: dict[str, _Answer] = {
     "DELETE spaces/*/blocks/*/reservations/*": _free(
         lambda a: reserving.cancel(a.caller, a.names[0], a.names[1], a.names[2:])
     ),
-    "GET spaces/*/blocks/*/networks": _list(lambda a: ask.list_networks(a.sight, a.names[0], a.names[1]), "id"),
-    "GET tokens": _list(lambda a: ask.list_tokens(a.caller), "id"),
-    "GET grants": _list(lambda a: ask.list_grants(a.caller)),
-    "GET explain": _read(lambda a: ask.explain(a.sight, objects.parse_place(a.text("cidr") or ""), a.text("space"))),
-    "GET history": _read(lambda a: ask.history(a.sight, a.place("cidr"), a.text("name") or "", a.limit)),
-    "GET plan": _read(lambda a: ask.plan_then(a.sight, a.number("at", 0, 0, sys.float_info.max))),
+    "GET spaces/*/blocks/*/networks": _list(
+        lambda a: networks.list_networks(a.visibility, a.names[0], a.names[1]), "id"
+    ),
+    "GET tokens": _list(lambda a: access.list_tokens(a.caller), "id"),
+    "GET grants": _list(lambda a: access.list_grants(a.caller)),
+    "GET explain": _read(
+        lambda a: ask.explain(a.visibility, objects.parse_place(a.text("cidr") or ""), a.text("space"))
+    ),
+    "GET history": _read(lambda a: ask.history(a.visibility, a.place("cidr"), a.text("name") or "", a.limit)),
+    "GET plan": _read(lambda a: ask.plan_then(a.visibility, a.number("at", 0, 0, sys.float_info.max))),
 }
 """What is answered here, by method and path; a star is a name."""
 
@@ -197,11 +205,11 @@ class Direct:
         answer = _ANSWERS.get(f"{method} {template}") if target.startswith(BASE) else None
         if answer is None:
             return None
-        by, names = self._caller.by(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
+        by, names = self._caller.author(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
         try:
             op.require_reason(by.reason)
             plan = self._opened()
-            return answer(plan, Asked(self._caller, by, plan.clock(), names, parse_qs(query), body))
+            return answer(plan, LocalRequest(self._caller, by, plan.clock(), names, parse_qs(query), body))
         except UnipamError as error:
             return status_of(error), encode(document_of(error, unquote(target)))
         except _Misshapen as error:

@@ -51,12 +51,12 @@ class Directory(NamedTuple):
 
     @property
     def issuer(self) -> str:
-        """Who must have issued a token."""
+        """Return who must have issued a token."""
         return f"{self.authority}/{self.tenant}/v2.0"
 
     @property
     def keys_url(self) -> str:
-        """Where its signing keys are."""
+        """Return where its signing keys are."""
         return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
 
 
@@ -73,7 +73,7 @@ class Keys:
         self._fetched = self._tried = float("-inf")
 
     async def find(self, key_id: str, before_waiting: Callable[[], None]) -> jwt.PyJWK:
-        """The key of this id; `before_waiting` may raise. Raises NotSignedIn or SourceFailed when there is none."""
+        """Return the key of this id; `before_waiting` may raise. Raises NotSignedIn or SourceFailed."""
         if self._clock() - self._fetched > KEYS_FRESH:
             self._begin()
         if key_id not in self._keys or self._clock() - self._fetched > KEYS_USABLE:
@@ -125,7 +125,7 @@ class Keys:
 
 
 def fetch_keys(directory: Directory) -> dict[str, jwt.PyJWK]:
-    """The directory's signing keys by key id, without those that make no sense.
+    """Return the directory's signing keys by key id, without those that make no sense.
 
     Raises OSError, ValueError, HTTPException or RecursionError.
     """
@@ -142,7 +142,7 @@ def fetch_keys(directory: Directory) -> dict[str, jwt.PyJWK]:
 
 
 def _read(answer: HTTPResponse) -> bytes:
-    """The whole of an answer that comes in time. Raises TimeoutError or ValueError."""
+    """Return the whole of an answer that comes in time. Raises TimeoutError or ValueError."""
     until, body = time.monotonic() + _TIMEOUT, b""
     while data := answer.read1(_MOST_BYTES):
         body += data
@@ -154,7 +154,7 @@ def _read(answer: HTTPResponse) -> bytes:
 
 
 def _key(row: Any) -> Iterator[tuple[str, jwt.PyJWK]]:
-    """A row's key with its id; nothing when it is no key for signing by RSA, or is misshapen."""
+    """Yield a row's key with its id; nothing when it is no key for signing by RSA, or is misshapen."""
     if isinstance(row, dict) and row.get("kty") == "RSA" and isinstance(row.get("kid"), str):
         try:
             yield row["kid"], jwt.PyJWK(row, algorithm="RS256")
@@ -163,7 +163,7 @@ def _key(row: Any) -> Iterator[tuple[str, jwt.PyJWK]]:
 
 
 async def verify(text: str, directory: Directory, keys: Keys, before_waiting: Callable[[], None]) -> Mapping[str, Any]:
-    """The claims of a token that is good. Raises as `Keys.find` does."""
+    """Return the claims of a token that is good. Raises as `Keys.find` does."""
     key = await keys.find(_check_version(text), before_waiting)
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -189,17 +189,17 @@ async def verify(text: str, directory: Directory, keys: Keys, before_waiting: Ca
 
 
 def is_person(claims: Mapping[str, Any]) -> bool:
-    """Whether a token is a person's. An application's own has no scopes, and nobody can act on behalf of one."""
+    """Return whether a token is a person's. An application's own has no scopes, and nobody can act on behalf of one."""
     return "scp" in claims and claims.get("idtyp") != "app"
 
 
 def groups_of(claims: Mapping[str, Any]) -> frozenset[str]:
-    """The object ids, in lower case, of the groups that a token names."""
+    """Return the object ids, in lower case, of the groups that a token names."""
     return frozenset(each.lower() for each in _texts(claims, "groups"))
 
 
 def app_roles_of(claims: Mapping[str, Any]) -> frozenset[str]:
-    """The app roles that a token names, of a person or an application."""
+    """Return the app roles that a token names, of a person or an application."""
     return frozenset(_texts(claims, "roles"))
 
 
@@ -209,7 +209,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
 
 
 def lacks_groups(claims: Mapping[str, Any]) -> bool:
-    """Whether a token leaves its groups out because they are too many, and says where to ask for them instead.
+    """Return whether a token leaves its groups out because they are too many, and says where to ask for them instead.
 
     Source: Microsoft's access token claims reference, "Groups overage claim" and `hasgroups`.
     """
@@ -218,7 +218,7 @@ def lacks_groups(claims: Mapping[str, Any]) -> bool:
 
 
 def _check_version(text: str) -> str:
-    """The id of the key that is said to have signed a token of version 2. Raises NotSignedIn."""
+    """Return the id of the key that is said to have signed a token of version 2. Raises NotSignedIn."""
     try:
         header = jwt.get_unverified_header(text)
         version = str(jwt.decode(text, options={"verify_signature": False}).get("ver", ""))

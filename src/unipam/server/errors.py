@@ -1,9 +1,13 @@
-"""How errors leave the register: in the original's envelope on its API, as problem details on the native one."""
+"""How errors leave the register: in the original's envelope on its API, as problem details on the native one.
+
+Outside of both a browser gets a page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
@@ -15,25 +19,68 @@ from starlette.routing import Match
 
 from unipam.model.errors import StoreBroken, StoreFull, UnipamError
 from unipam.plan.access.callers import Caller
-from unipam.server.azure_ipam.common import answer_error
+from unipam.server.azure_ipam.replies import answer_error
 from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
+from unipam.server.native.refusals import status_of
 from unipam.server.register import reply
 
 log = structlog.get_logger()
 
 
-def _is_native(request: Request) -> bool:
-    return request.url.path.startswith(NATIVE)
+class Style(NamedTuple):
+    """How one part of the register words what it refuses: an error, a misshapen request, the framework's refusal."""
+
+    refused: Callable[[Request, UnipamError], Response]
+    misshapen: Callable[[Sequence[Mapping[str, Any]]], Response]
+    http: Callable[[int, str, dict[str, str]], Response]
+
+
+def _http_error(status: int, detail: str, headers: dict[str, str]) -> Response:
+    if status == 405:
+        return reply({"detail": detail}, 405, headers)
+    return reply({"error": "Invalid API path." if status == 404 else detail}, status, headers)
+
+
+def _page(status: int, detail: str, headers: dict[str, str]) -> Response:
+    """Answer a browser with a page of its own words; nothing of the request stands in it."""
+    title = html.escape(detail)
+    text = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n<h1>{title}</h1>\n'
+    return Response(text + '<p><a href="/api/docs">What this register answers</a></p>\n', status, headers, "text/html")
+
+
+_NATIVE = Style(problem, invalid, http_problem)
+_APPLICATION = Style(answer_error, lambda rows: reply({"detail": rows}, 422), _http_error)
+_PAGES = Style(
+    lambda _, error: _page(status_of(error), error.message, {}),
+    lambda rows: _page(422, "; ".join(str(row["msg"]) for row in rows), {}),
+    _page,
+)
+_FOR_MACHINES = ("/api", "/healthz", "/readyz", "/metrics")
+
+
+def is_under(path: str, *roots: str) -> bool:
+    """Return whether a path is one of these, or lies under it."""
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
+
+
+def style_of(request: Request) -> Style:
+    """Return how a request is refused: as its API does it, and elsewhere with a page, to whoever takes one."""
+    path = request.url.path
+    if path.startswith(NATIVE):
+        return _NATIVE
+    browser = "text/html" in request.headers.get("accept", "")
+    return _PAGES if browser and not is_under(path, *_FOR_MACHINES) else _APPLICATION
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, UnipamError)
-    told = _told(request, error)
-    return problem(request, told) if _is_native(request) else answer_error(request, told)
+    return style_of(request).refused(request, _told(request, error))
 
 
 def _told(request: Request, error: UnipamError) -> UnipamError:
-    """The error as this caller may know it: what is wrong with the database, and where that is, only administrators."""
+    """Return the error as this caller may know it: what is wrong with the database, and where that is, only
+    administrators.
+    """
     caller: Caller | None = getattr(request.state, "caller", None)
     if not isinstance(error, StoreBroken | StoreFull) or (caller is not None and caller.admin):
         return error
@@ -42,10 +89,10 @@ def _told(request: Request, error: UnipamError) -> UnipamError:
 
 
 async def _misshapen(request: Request, error: Exception) -> Response:
-    """A body or query of the wrong shape: where and why, but never what was sent (it may not be text at all)."""
+    """Tell where and why a body or query has the wrong shape, but never what was sent (it may not be text at all)."""
     assert isinstance(error, RequestValidationError)
     rows = [{"loc": [str(p) for p in e["loc"]], "msg": _reason(e), "type": e["type"]} for e in error.errors()]
-    return invalid(rows) if _is_native(request) else reply({"detail": rows}, 422)
+    return style_of(request).misshapen(rows)
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -60,16 +107,11 @@ async def _http(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(sorted(_allowed(request)))
     if error.status_code == 404 and (place := _without_slash(request)):
         return Response(status_code=307, headers={"Location": place})
-    if _is_native(request):
-        return http_problem(error.status_code, str(error.detail), headers)
-    if error.status_code == 405:
-        return reply({"detail": str(error.detail)}, 405, headers)
-    text = "Invalid API path." if error.status_code == 404 else str(error.detail)
-    return reply({"error": text}, error.status_code, headers)
+    return style_of(request).http(error.status_code, str(error.detail), headers)
 
 
 def _allowed(request: Request) -> set[str]:
-    """Every method that this path knows, whichever route serves it."""
+    """Return every method that this path knows, whichever route serves it."""
     found: set[str] = set()
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = {**request.scope, "method": method}
@@ -79,7 +121,7 @@ def _allowed(request: Request) -> set[str]:
 
 
 def _without_slash(request: Request) -> str:
-    """The place that a path with a slash too many means, relative to the server; empty when it means none.
+    """Return the place that a path with a slash too many means, relative to the server; empty when it means none.
 
     The framework's own redirect names the host that the request named, which is anybody's word.
     """
@@ -92,10 +134,9 @@ def _without_slash(request: Request) -> str:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    """A defect of ours: logged with its traceback, told without."""
+    """Log a defect of ours with its traceback, and tell of it without."""
     log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
-    text = "Internal error; it is in the server's log."
-    return http_problem(500, text, {}) if _is_native(request) else reply({"error": text}, 500)
+    return style_of(request).http(500, "Internal error; it is in the server's log.", {})
 
 
 def install(app: FastAPI) -> None:

@@ -27,7 +27,7 @@ class FailureLimit:
             raise Throttled(f"too many failed sign-ins from {place}: wait {wait} s", seconds=wait)
 
     def failed(self, place: str) -> None:
-        """One more failure. Raises Throttled when there were too many before it."""
+        """Count one more failure. Raises Throttled when there were too many before it."""
         self.require_room(place)
         if len(self._failures) >= MOST_PLACES:
             self._failures.pop(next(iter(self._failures)))

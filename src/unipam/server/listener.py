@@ -48,14 +48,14 @@ class Limits(NamedTuple):
 
 
 def limits() -> Limits:
-    """What the process's limit of open files (RLIMIT_NOFILE) leaves room for."""
+    """Return what the process's limit of open files (RLIMIT_NOFILE) leaves room for."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     room = MOST if files == resource.RLIM_INFINITY else files - OURS - SPARE
     total = max(8, min(MOST, room))
     return Limits(total, max(2, total // 4))
 
 
-class Place(enum.Enum):
+class Admission(enum.Enum):
     """What there is for one more connection: `SPARE` is room for a word of life."""
 
     ROOM = enum.auto()
@@ -63,7 +63,7 @@ class Place(enum.Enum):
     NONE = enum.auto()
 
 
-class Guests:
+class ConnectionTable:
     """The connections that are there, in the order in which they came. Those of `proxies` are many clients'."""
 
     def __init__(self, limits: Limits, proxies: Sequence[Prefix]) -> None:
@@ -77,16 +77,16 @@ class Guests:
 
     @property
     def overfull(self) -> bool:
-        """Whether not even a spare place is left."""
+        """Return whether not even a spare place is left."""
         return len(self) >= self._limits.total + SPARE
 
-    def make_room(self, address: str) -> Place:
-        """What there is for one more from this address; the newest idle one must go for it if need be."""
+    def make_room(self, address: str) -> Admission:
+        """Return what room there is for one more from this address; the newest idle one is dropped if need be."""
         greedy = self._of[address] >= self._limits.each and not self._is_proxy(address)
         if greedy and not self._drop_newest_idle(address):
-            return Place.NONE
+            return Admission.NONE
         full = len(self) >= self._limits.total
-        return Place.SPARE if full and not self._drop_newest_idle() else Place.ROOM
+        return Admission.SPARE if full and not self._drop_newest_idle() else Admission.ROOM
 
     def _is_proxy(self, address: str) -> bool:
         place = Prefix(parse_address(address.partition("%")[0]), BITS)
@@ -101,12 +101,12 @@ class Guests:
         return False
 
     def add(self, connection: Connection, accepted: socket.socket, address: str) -> None:
-        """One more has come."""
+        """Count one more that has come."""
         self._sockets[connection] = (accepted, address)
         self._of[address] += 1
 
     def discard(self, connection: Connection) -> None:
-        """One has gone, if it was here at all."""
+        """Forget one that has gone, if it was here at all."""
         if connection in self._sockets:
             address = self._sockets.pop(connection)[1]
             self._of[address] -= 1
@@ -137,12 +137,12 @@ class Listener:
     def __init__(
         self,
         listening: socket.socket,
-        guests: Guests,
+        table: ConnectionTable,
         make: Callable[[], Connection],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listening = listening
-        self._guests = guests
+        self._connections = table
         self._make = make
         self._tls = tls
         self._loop = asyncio.get_running_loop()
@@ -162,7 +162,7 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
-            if self._guests.overfull:
+            if self._connections.overfull:
                 return self._pause()
             try:
                 accepted, (address, *_) = self._listening.accept()
@@ -175,14 +175,14 @@ class Listener:
         return None
 
     def _admit(self, accepted: socket.socket, address: str) -> None:
-        place = self._guests.make_room(address)
-        if place is Place.NONE:
+        place = self._connections.make_room(address)
+        if place is Admission.NONE:
             accepted.close()
             return
         connection = self._make()
-        connection.spare = place is Place.SPARE
-        connection.gone = self._guests.discard
-        self._guests.add(connection, accepted, address)
+        connection.spare = place is Admission.SPARE
+        connection.gone = self._connections.discard
+        self._connections.add(connection, accepted, address)
         task = self._loop.create_task(self._hand_over(connection, accepted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -193,7 +193,7 @@ class Listener:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, accepted, ssl=self._tls)
         except OSError:  # it does not speak TLS, or not ours, or is gone
-            self._guests.discard(connection)
+            self._connections.discard(connection)
             accepted.close()
 
     def close(self) -> None:
@@ -208,6 +208,6 @@ class Listener:
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen at every address of a host. Raises OSError."""
+    """Return sockets that listen at every address of a host. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return [socket.create_server(at[:2], family=family, backlog=BACKLOG) for family, *_, at in dict.fromkeys(found)]

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 from unipam.plan.access.callers import Caller
-from unipam.server import register
 from unipam.server.run import Settings, make_app
 
 
@@ -23,18 +22,13 @@ class Application:
     def __init__(self, database: str, name: str) -> None:
         self._app = make_app(Settings(database, follows=False))
         self._caller = Caller(name, name, admin=True)
-        self._app.dependency_overrides[register.signed_in] = self._sign_in
         self._runner = asyncio.Runner()
         self._lifespan = self._app.router.lifespan_context(self._app)
         self._runner.run(self._lifespan.__aenter__())
 
-    async def _sign_in(self, request: Request) -> Caller:
-        request.state.caller = self._caller
-        return self._caller
-
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Answer one request: status and body."""
-        return self._runner.run(_ask(self._app, method, path, body, headers))
+        return self._runner.run(_ask(self._app, self._caller, method, path, body, headers))
 
     def close(self) -> None:
         """End it in good order."""
@@ -42,8 +36,10 @@ class Application:
         self._runner.close()
 
 
-async def _ask(app: FastAPI, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """Send one request, and wait for its answer: status and body."""
+async def _ask(
+    app: FastAPI, caller: Caller, method: str, path: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, bytes]:
+    """Send one request as this caller, and wait for its answer: status and body."""
     target, _, query = path.partition("?")
     scope: dict[str, Any] = {
         "type": "http",
@@ -58,6 +54,7 @@ async def _ask(app: FastAPI, method: str, path: str, body: bytes, headers: Mappi
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "client": None,
         "server": None,
+        "state": {"caller": caller},  # known already to `register.signed_in`
     }
     status, parts = 0, []
 

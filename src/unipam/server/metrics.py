@@ -11,7 +11,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 def resident() -> int:
-    """The process's memory that is really there, in bytes; 0 where the system does not tell."""
+    """Return the process's memory that is really there, in bytes; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -41,7 +41,7 @@ class Metrics:
         )  # fmt: skip
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count a request that was answered."""
         key = (method, route, status)
         if key not in self._known:
             self._known[key] = (self.requests.labels(*key), self.seconds.labels(method, route))
@@ -50,13 +50,13 @@ class Metrics:
         time.observe(seconds)
 
     def count(self, objects: Mapping[str, int] | None) -> None:
-        """How many objects of each kind there are; None: the database does not answer, so nobody knows."""
+        """Set how many objects of each kind there are; None: the database does not answer, so nobody knows."""
         self.up.set(objects is not None)
         self.objects.clear()
         for kind, number in (objects or {}).items():
             self.objects.labels(kind).set(number)
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """Return everything in Prometheus' text format."""
         self.memory.set(resident())
         return generate_latest(self.registry)

@@ -8,22 +8,25 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from unipam.model.errors import SourceFailed
-from unipam.plan.access.callers import EVERYWHERE, Caller, Sight, exclusions
+from unipam.model.errors import SourceFailed, UnipamError
+from unipam.model.objects import Reservation
+from unipam.plan.access.callers import EVERYWHERE, Caller, exclusions
 from unipam.plan.cloud.port import Cloud, Snapshot
 from unipam.plan.networks import associated_in
-from unipam.plan.tree import spaces
+from unipam.plan.permissions import UseCase, Visibility, require
+from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
-from unipam.server.desk import Desk
 from unipam.server.metrics import Metrics
+from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
 from unipam.server.threads import Threads
+from unipam.store.api import Tx
 
 T = TypeVar("T")
 
@@ -38,7 +41,7 @@ class Register:
     Whoever looks at the cloud may wait long, so each kind of looking has threads of its own.
     """
 
-    desk: Desk
+    worker: StoreWorker
     cloud: Cloud
     auth: Authenticator
     clock: Callable[[], float]
@@ -56,18 +59,18 @@ class Register:
         return await self._aside.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """What is seen of the cloud. Raises SourceFailed."""
+        """Return what is seen of the cloud. Raises SourceFailed."""
         return await self._looking.call(lambda: self.cloud.snapshot(newer_than=newer_than))
 
     async def last_snapshot(self) -> Snapshot:
-        """What is seen of the cloud, or an empty one: for what can be answered without it."""
+        """Return what is seen of the cloud, or an empty one: for what can be answered without it."""
         try:
             return await self.snapshot()
         except SourceFailed:
             return Snapshot()
 
     async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
-        """What this caller may see of the cloud (D12). Raises SourceFailed.
+        """Return what this caller may see of the cloud (D12). Raises SourceFailed.
 
         An administrator sees everything; a person who signed in with Entra ID what Azure shows to them; and a planner
         the networks of its spaces.
@@ -78,13 +81,13 @@ class Register:
         if not caller.plans:
             return own
         whole = await self.last_snapshot()
-        keys = await self.desk.read(lambda tx: associated_in(tx, [s.id for s in spaces(tx) if caller.may_plan(s.id)]))
+        keys = await self.worker.read(lambda tx: associated_in(tx, [s.id for s in spaces(tx) if caller.may_plan(s.id)]))
         planned = {each: network for each in keys if (network := whole.network(each)) is not None}
         taken = min(own.taken or whole.taken, whole.taken or own.taken)
         return own._replace(networks={**planned, **own.networks}, taken=taken)
 
     async def _own_view(self, caller: Caller, newer_than: float = 0.0) -> Snapshot:
-        """What the cloud shows to the caller itself; nothing unless that is a person. Raises SourceFailed.
+        """Return what the cloud shows to the caller itself; nothing unless that is a person. Raises SourceFailed.
 
         It may take seconds, so the threads that wait for it are not those that read the database.
         """
@@ -92,24 +95,24 @@ class Register:
             return Snapshot()
         return await self._visiting.call(lambda: self.cloud.visible_to(caller.credential, newer_than=newer_than))
 
-    async def sight(self, caller: Caller, space: str | None = None) -> Sight:
-        """Which networks of the plan, or of one of its spaces, this caller may know of.
+    async def visibility(self, caller: Caller, space: str | None = None) -> Visibility:
+        """Return which networks of the plan, or of one of its spaces, this caller may know of.
 
         While the cloud cannot be asked for the caller, it knows of none: the plan is shown all the same.
         """
         if caller.may_plan(EVERYWHERE if space is None else space):
-            return Sight(caller)
+            return Visibility(caller)
         try:
             own = await self._own_view(caller)
         except SourceFailed:
-            return Sight(caller)
-        return Sight(caller, own.networks)
+            return Visibility(caller)
+        return Visibility(caller, own.networks)
 
     async def within_reach(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
-        """The networks that a caller may bring into spaces that it plans. Raises SourceFailed.
+        """Return the networks that a caller may bring into spaces that it plans. Raises SourceFailed.
 
-        A person must see them. An application or a local token cannot be asked for in Azure: it borrows the register's
-        eyes, for networks that it can name by their ids.
+        A person must see them. An application or a local token cannot be asked for in Azure: it may take what the
+        register sees, of networks that it can name by their ids.
         """
         if caller.credential:
             return await self.visible(caller, newer_than=newer_than)
@@ -123,12 +126,12 @@ class Register:
         return await self.within_reach(caller, newer_than=self.clock())
 
     async def shown(self, caller: Caller) -> Snapshot:
-        """What this caller may see of the cloud, without the excluded subscriptions: what listings show."""
-        snapshot, hidden = await self.visible(caller), await self.desk.read(exclusions)
+        """Return what this caller may see of the cloud, without the excluded subscriptions: what listings show."""
+        snapshot, hidden = await self.visible(caller), await self.worker.read(exclusions)
         return snapshot.without(hidden) if hidden else snapshot
 
     def age(self, snapshot: Snapshot) -> dict[str, str]:
-        """The header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
+        """Return the header that tells how old what is shown of the cloud is; none when nothing was seen yet."""
         return {"Age": str(max(0, round(self.clock() - snapshot.taken)))} if snapshot.taken else {}
 
     async def close(self) -> None:
@@ -141,25 +144,25 @@ class Register:
         self._looking.close(now)
         self._visiting.close(now)
         self._aside.close(now)
-        self.desk.close()
+        self.worker.close()
 
 
 def register_of(request: Request) -> Register:
-    """The register that serves this request."""
+    """Return the register that serves this request."""
     return cast("Register", request.app.state.register)
 
 
-async def _here(request: Request) -> Register:
-    """The same as a dependency; a coroutine, because the framework sends anything else to a thread.
+async def _register(request: Request) -> Register:
+    """Return the register as a dependency; a coroutine, because the framework sends anything else to a thread.
 
     A DELETE frees something, whatever it deletes, and works on a full disk too.
     """
     register = register_of(request)
-    return replace(register, desk=register.desk.freeing()) if request.method == "DELETE" else register
+    return replace(register, worker=register.worker.freeing()) if request.method == "DELETE" else register
 
 
 async def signed_in(request: Request) -> Caller:
-    """Who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
+    """Return who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
     if not hasattr(request.state, "caller"):
         place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
         authorization = request.headers.get("authorization", "")
@@ -167,12 +170,48 @@ async def signed_in(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
-Signed = Annotated[Caller, Depends(signed_in)]
-Here = Annotated[Register, Depends(_here)]
+class Session(NamedTuple):
+    """One request of one caller."""
+
+    register: Register
+    caller: Caller
+
+    def require(self, use_case: UseCase, space: str = "", reservation: Reservation | None = None) -> None:
+        """Refuse a caller who may not do this; see `plan.permissions`. Raises Forbidden."""
+        require(self.caller, use_case, space, reservation)
+
+    async def visibility(self, space: str | None = None) -> Visibility:
+        """Return which networks of the plan, or of one of its spaces, the caller may know of."""
+        return await self.register.visibility(self.caller, space)
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Do work on one consistent state."""
+        return await self.register.worker.read(work)
+
+    async def write(self, work: Callable[[Tx, Author], T]) -> T:
+        """Do work as one transaction of the caller's."""
+        return await self.register.worker.write(work, self.caller.author())
+
+
+async def open_session(request: Request) -> Session:
+    """Return the session of a request. Raises as `signed_in`."""
+    return Session(await _register(request), await signed_in(request))
+
+
+CallerDep = Annotated[Caller, Depends(signed_in)]
+RegisterDep = Annotated[Register, Depends(_register)]
+SessionDep = Annotated[Session, Depends(open_session)]
 
 _encoder = msgspec.json.Encoder()
 
 
+def retry_headers(error: UnipamError, status: int) -> dict[str, str]:
+    """Return the headers that tell how to ask again: signed in, or later."""
+    if status in (429, 503):
+        return {"Retry-After": str(error.facts.get("seconds", 1))}
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+
+
 def reply(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Anything of plain values as JSON."""
+    """Answer with anything of plain values as JSON."""
     return Response(_encoder.encode(content), status, headers, media_type="application/json")

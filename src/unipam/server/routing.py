@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from unipam.server.register import register_of, signed_in
+from unipam.server.register import open_session, register_of, signed_in
 
 LARGE = 64 << 10
 """Bytes of a body from which on it is parsed in a thread, between whose steps others are served."""
@@ -23,7 +23,7 @@ class _Request(Request):
     """A request whose JSON is JSON (RFC 8259): text in UTF-8, of Unicode characters alone, numbers that are numbers."""
 
     async def json(self) -> Any:
-        """The parsed body. Raises JSONDecodeError."""
+        """Return the parsed body. Raises JSONDecodeError."""
         body = await self.body()
         if len(body) < LARGE:
             return parse(body)
@@ -31,7 +31,7 @@ class _Request(Request):
 
 
 def parse(body: bytes) -> Any:
-    """JSON as plain values. Raises JSONDecodeError; a lone surrogate is no character (RFC 8259 §8.2)."""
+    """Parse JSON as plain values. Raises JSONDecodeError; a lone surrogate is no character (RFC 8259 §8.2)."""
     try:
         return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -44,11 +44,11 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
         handle = super().get_route_handler()
-        wants_caller = any(each.call is signed_in for each in self.dependant.dependencies)
+        wants_caller = any(each.call in (signed_in, open_session) for each in self.dependant.dependencies)
 
         async def sign_in_and_handle(request: Request) -> Response:
             known = _Request(request.scope, request.receive)
-            if wants_caller and signed_in not in request.app.dependency_overrides:
+            if wants_caller:
                 await signed_in(known)
             return await handle(known)
 

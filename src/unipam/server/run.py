@@ -27,16 +27,16 @@ from unipam.plan.access.tokens import bootstrap, follow_spaces
 from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
 from unipam.plan.open import open_store
-from unipam.plan.tree import WHOLE_LINE, By, Plan
+from unipam.plan.tree import WHOLE_LINE, Author, Plan
 from unipam.server import listener, logs, surroundings
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
 from unipam.server.connection import Connection
-from unipam.server.desk import Desk
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
 from unipam.server.register import Register
 from unipam.server.serve import FINISHING, Server
+from unipam.server.store_worker import StoreWorker
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ def run(settings: Settings) -> None:
 
 
 def make_server(settings: Settings, app: FastAPI) -> Server:
-    """What serves the application; it listens already. Raises BadValue when it cannot."""
+    """Make the server of the application; it listens already. Raises BadValue when it cannot."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -121,7 +121,7 @@ def make_server(settings: Settings, app: FastAPI) -> Server:
 
 
 def _proxies(text: str) -> list[Prefix]:
-    """From where connections are many clients'. Raises BadValue."""
+    """Return from where connections are many clients'. Raises BadValue."""
     return [WHOLE_LINE] if text == EVERYBODY else [parse_place(each.strip(), "proxies") for each in text.split(",")]
 
 
@@ -131,7 +131,7 @@ def prepare(settings: Settings) -> None:
     try:
         plan = Plan(store)
         given = partial(_given, settings.admin_token_from) if settings.admin_token_from else None
-        text = plan.write(partial(bootstrap, given=given), By("unipam", "system", reason="first start"))
+        text = plan.write(partial(bootstrap, given=given), Author("unipam", "system", reason="first start"))
         plan.write(follow_spaces, SYSTEM)
         if text:
             hand_over(text, settings.admin_token_file)
@@ -168,16 +168,16 @@ def hand_over(token: str, path: str) -> None:
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """The application for these settings."""
+    """Make the application for these settings."""
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Register]:
-        desk = Desk(lambda: open_store(settings.database, LONGEST_TRANSACTION), time.time)
+        worker = StoreWorker(lambda: open_store(settings.database, LONGEST_TRANSACTION), time.time)
         limit = FailureLimit(time.monotonic, settings.failures)
-        auth = Authenticator(desk, settings.directory, limit, settings.everybody)
+        auth = Authenticator(worker, settings.directory, limit, settings.everybody)
         cloud = settings.cloud()
         register = Register(
-            desk, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
+            worker, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
             environment=settings.environment, container=surroundings.container(os.environ),
         )  # fmt: skip
         following = rounds.repeat(partial(follow, register), settings.sync, asyncio.sleep) if settings.follows else None
@@ -205,8 +205,8 @@ async def follow(register: Register) -> None:
 async def follow_once(register: Register) -> int:
     """Bring the plan up to what is seen of the cloud now; how many objects changed."""
     snapshot = await register.last_snapshot()
-    changed = await register.desk.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
-    await register.desk.freeing().write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
+    changed = await register.worker.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
+    await register.worker.freeing().write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

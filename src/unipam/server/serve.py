@@ -17,7 +17,7 @@ import uvicorn
 from unipam.addr.prefix import Prefix
 from unipam.clients import systemd
 from unipam.server.connection import Connection
-from unipam.server.listener import SWEEP, Guests, Listener, limits
+from unipam.server.listener import SWEEP, ConnectionTable, Listener, limits
 
 FINISHING = 5
 """Seconds in which requests that were begun are finished after SIGTERM."""
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, listening: Sequence[socket.socket], proxies: Sequence[Prefix]) -> None:
         super().__init__(config)
         self.listening = listening
-        self._guests = Guests(limits(), proxies)
+        self._table = ConnectionTable(limits(), proxies)
         self._last = threading.Timer(LONGEST_END, _break_off)
         self._last.daemon = True
 
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
         """See uvicorn, which has no sockets of its own here."""
         await super().startup(sockets=sockets or [])
         if self.started:
-            self.servers = [Listener(each, self._guests, self._connection, self.config.ssl) for each in self.listening]  # type: ignore[misc]
+            self.servers = [Listener(each, self._table, self._connection, self.config.ssl) for each in self.listening]  # type: ignore[misc]
             self._sweeper = asyncio.create_task(self._sweep())
             log.info("listening", addresses=[each.getsockname()[:2] for each in self.listening])
             systemd.ready()
@@ -52,9 +52,9 @@ class Server(uvicorn.Server):
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            dropped = self._guests.sweep()
+            dropped = self._table.sweep()
             if dropped:
-                log.info("connections dropped", overdue=dropped, left=len(self._guests))
+                log.info("connections dropped", overdue=dropped, left=len(self._table))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""

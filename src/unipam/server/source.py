@@ -7,7 +7,7 @@ from unipam.plan.cloud.cache import EVERY, CachedCloud
 
 
 def connect(settings: Settings, every: float = EVERY) -> CachedCloud:
-    """A cloud that looks at Azure every so many seconds, from now on until it is closed. Raises BadConfig."""
+    """Connect a cloud that looks at Azure every so many seconds, from now on until it is closed. Raises BadConfig."""
     from unipam.clients.azure.source import Azure  # imports azure-core, which only those who connect pay for
 
     azure = Azure(settings)

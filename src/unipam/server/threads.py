@@ -28,7 +28,7 @@ def require_turn(asked: float) -> None:
 
 
 def attempt(work: Callable[[], Any]) -> Any:
-    """The result of work, or the error that it raised: whatever that is, it belongs to whoever asked."""
+    """Return the result of work, or the error that it raised: whatever that is, it belongs to whoever asked."""
     try:
         return work()
     except Exception as error:  # noqa: BLE001 (see above; and the thread must go on)
@@ -91,5 +91,5 @@ def _settle(outcomes: list[Outcome]) -> None:
 
 
 def _own(error: Exception) -> Exception:
-    """Several callers may share one error; each gets an instance of its own, since raising changes it."""
+    """Return an instance of an error that is one caller's own: several may share one, and raising changes it."""
     return type(error)(error.message, **error.facts) if isinstance(error, UnipamError) else error

@@ -27,12 +27,12 @@ Share = int | Percent
 
 
 def share_of(count: int, share: Share) -> int:
-    """The nodes that `share` means for a pool of `count` nodes; a percentage rounds up (U2)."""
+    """Return the nodes that `share` means for a pool of `count` nodes; a percentage rounds up (U2)."""
     return -(-count * share.value // 100) if isinstance(share, Percent) else share
 
 
 def surge(count: int, share: Share | None) -> int:
-    """The nodes an upgrade adds to a pool of `count` nodes: never more than the pool (U2).
+    """Return the nodes an upgrade adds to a pool of `count` nodes: never more than the pool (U2).
 
     Without a setting it is the default of U4, ten percent and at least one.
     """
@@ -55,16 +55,16 @@ class Measure:
     shortest: int
 
     def capacity(self, prefix: int) -> int:
-        """The usable units of a range of this prefix length (S1 for subnets)."""
+        """Return the usable units of a range of this prefix length (S1 for subnets)."""
         return max(0, (1 << self.length - prefix) - self.lost) if prefix <= self.length else 0
 
     def prefix_for(self, units: int) -> int | None:
-        """The longest prefix with room for `units`, or None if not even the largest range has it."""
+        """Return the longest prefix with room for `units`, or None if not even the largest range has it."""
         prefix = min(self.longest, self.length - max(0, units + self.lost - 1).bit_length())
         return prefix if prefix >= self.shortest else None
 
     def addresses(self, units: int) -> int:
-        """The addresses in `units`."""
+        """Return the addresses in `units`."""
         return units << _IPV4_BITS - self.length
 
 
@@ -86,12 +86,12 @@ CALICO_BLOCKS = _pod_range("/26 blocks", limits.CALICO_BLOCK)
 
 
 def flat_hold(max_pods: int) -> int:
-    """Addresses a Node Subnet node holds: itself and its max pods (2.3)."""
+    """Return addresses a Node Subnet node holds: itself and its max pods (2.3)."""
     return 1 + max_pods
 
 
 def dynamic_hold(pods: int, cap: int | None = None) -> int:
-    """Pod-subnet addresses a node holds for `pods` running pods (2.6).
+    """Return Pod-subnet addresses a node holds for `pods` running pods (2.6).
 
     Batches until at least half a batch is free, never above `cap`, and one for the network container.
     """
@@ -101,17 +101,17 @@ def dynamic_hold(pods: int, cap: int | None = None) -> int:
 
 
 def static_blocks(max_pods: int) -> int:
-    """The /28 blocks a static-block node holds (2.7)."""
+    """Return the /28 blocks a static-block node holds (2.7)."""
     return -(-(max_pods + limits.STATIC_RESERVED.value) // _block_size(limits.STATIC_BLOCK))
 
 
 def static_pod_addresses(max_pods: int) -> int:
-    """The pod addresses in those blocks; those above `max_pods` are wasted (2.7)."""
+    """Return the pod addresses in those blocks; those above `max_pods` are wasted (2.7)."""
     return static_blocks(max_pods) * _block_size(limits.STATIC_BLOCK) - limits.STATIC_RESERVED.value
 
 
 def calico_blocks(pods: int) -> int:
-    """The Calico blocks a BYO node with `pods` pods holds, at least one (2.10)."""
+    """Return the Calico blocks a BYO node with `pods` pods holds, at least one (2.10)."""
     return max(1, -(-pods // _block_size(limits.CALICO_BLOCK)))
 
 

@@ -42,16 +42,16 @@ class NodePool:
 
     @property
     def running_pods(self) -> int:
-        """Pods a node is expected to run."""
+        """Return pods a node is expected to run."""
         return self.max_pods if self.pods is None else self.pods
 
     @property
     def surge(self) -> int:
-        """Nodes that an upgrade adds."""
+        """Return nodes that an upgrade adds."""
         return surge(self.nodes, self.max_surge)
 
     def grown(self, growth: Share) -> NodePool:
-        """The same pool with `growth` more nodes; a percentage of its nodes rounds up."""
+        """Return the same pool with `growth` more nodes; a percentage of its nodes rounds up."""
         return replace(self, nodes=self.nodes + share_of(self.nodes, growth))
 
 
@@ -161,22 +161,22 @@ class Cluster:
 
     @property
     def nodes(self) -> int:
-        """Planned nodes, without surge."""
+        """Return planned nodes, without surge."""
         return sum(pool.nodes for pool in self.pools)
 
     @property
     def pods(self) -> int:
-        """The most pods that the planned nodes may run."""
+        """Return the most pods that the planned nodes may run."""
         return sum(pool.nodes * pool.max_pods for pool in self.pools)
 
     @property
     def finds_ranges(self) -> bool:
-        """Whether the plan is to find pod and service range itself, so that AKS's defaults do not apply."""
+        """Return whether the plan is to find pod and service range itself, so that AKS's defaults do not apply."""
         return any(block.use is Use.RANGES for block in self.free)
 
     @property
     def pod_range(self) -> Prefix | None:
-        """The IPv4 pod range in force: the one given, or the variant's default; None if there is none yet."""
+        """Return the IPv4 pod range in force: the one given, or the variant's default; None if there is none yet."""
         if not self.variant.pods.has_pod_range:
             return None
         default = None if self.finds_ranges else self.variant.pod_range
@@ -184,12 +184,12 @@ class Cluster:
 
     @property
     def service_range(self) -> Prefix | None:
-        """The IPv4 service range in force; None if the plan is to find one."""
+        """Return the IPv4 service range in force; None if the plan is to find one."""
         default = None if self.finds_ranges else limits.DEFAULT_SERVICE_RANGE
         return self.networks.service_cidr or default
 
     def grown(self, growth: Share) -> Cluster:
-        """The same cluster with `growth` in every pool."""
+        """Return the same cluster with `growth` in every pool."""
         return replace(self, pools=tuple(pool.grown(growth) for pool in self.pools))
 
 
@@ -201,7 +201,7 @@ class Scenario:
     peak: Callable[[NodePool], int]
 
     def nodes(self, cluster: Cluster) -> int:
-        """Nodes of the whole cluster at that moment, all pools at once (U7)."""
+        """Return nodes of the whole cluster at that moment, all pools at once (U7)."""
         return sum(self.peak(pool) for pool in cluster.pools)
 
 
@@ -211,10 +211,10 @@ BLUE_GREEN = Scenario("blue-green", lambda pool: 2 * pool.nodes)
 
 
 def at_surge(name: str, share: Percent) -> Scenario:
-    """An upgrade with the same surge in every pool."""
+    """Return an upgrade with the same surge in every pool."""
     return Scenario(name, lambda pool: pool.nodes + surge(pool.nodes, share))
 
 
 def planned(cluster: Cluster) -> Scenario:
-    """The moment the plan is made for: the upgrade the cluster uses."""
+    """Return the moment the plan is made for: the upgrade the cluster uses."""
     return BLUE_GREEN if cluster.blue_green else UPGRADE

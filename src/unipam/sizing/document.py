@@ -36,7 +36,7 @@ class Tier(Enum):
 
 
 def read(document: object) -> Cluster:
-    """The cluster that a document describes. Raises InvalidClusterError with every problem found."""
+    """Read the cluster that a document describes. Raises InvalidClusterError with every problem found."""
     if not isinstance(document, dict):
         raise InvalidClusterError(
             [f"document: {shown(document)} is not a mapping of fields: begin with 'variant:' and 'pools:'"]
@@ -114,7 +114,7 @@ def _extras(fields: Fields) -> Extras:
 
 
 def _private_links(fields: Fields) -> Iterator[int]:
-    """NAT addresses of each Private Link Service (X2)."""
+    """Yield NAT addresses of each Private Link Service (X2)."""
     for key, value in fields.items("private_link_services"):
         yield Fields({key: value}, fields.path, fields.problems).integer(key, upto(limits.PRIVATE_LINK_NAT, 1))
 
@@ -142,7 +142,7 @@ def _networks(fields: Fields) -> Networks:
 
 
 def _subnets(fields: Fields) -> Iterator[tuple[str, Subnet]]:
-    """`name: prefix`, or `name: {prefix: ..., used: n}`."""
+    """Yield `name: prefix`, or `name: {prefix: ..., used: n}`."""
     if len(fields.values) > limits.SUBNETS_PER_VNET.value:
         fields.problem("", f"{len(fields.values)} subnets; give {upto(limits.SUBNETS_PER_VNET)}")
         return
@@ -166,7 +166,7 @@ def _subnet(fields: Fields, name: str) -> Subnet | None:
 
 
 def _free(fields: Fields) -> Iterator[FreeBlock]:
-    """Blocks of the address plan: a prefix, or `{block: ..., used: [...], use: subnets|ranges}`."""
+    """Yield blocks of the address plan: a prefix, or `{block: ..., used: [...], use: subnets|ranges}`."""
     for key, value in fields.items("free"):
         inner = fields.as_section(key, value if isinstance(value, dict) else {"block": value})
         if block := _free_block(inner):
@@ -193,7 +193,7 @@ def _what_ifs(fields: Fields) -> Iterator[Share]:
 
 
 def _cross_checks(fields: Fields, cluster: Cluster) -> None:
-    """Fields that are each well-formed and contradict one another."""
+    """Check fields that are each well-formed and contradict one another."""
     networks, name = cluster.networks, cluster.variant.name
     if networks.pod_cidr and not cluster.variant.pods.has_pod_range:
         fields.problem("networks.pod_cidr", f"has no meaning with {name}, whose pods live in subnets: leave it out")
@@ -212,7 +212,7 @@ def _cross_checks(fields: Fields, cluster: Cluster) -> None:
 
 
 def _subnet_names(fields: Fields, cluster: Cluster) -> None:
-    """A subnet is for nodes or for pods (X6, X8), and the delegated ones have names of their own."""
+    """Check that a subnet is for nodes or for pods (X6, X8), and the delegated ones have names of their own."""
     pools, longest = cluster.pools, limits.OVERLAY_NAME
     nodes = {pool.node_subnet for pool in pools} | {cluster.extras.load_balancer_subnet or pools[0].node_subnet}
     pods = {pool.pod_subnet for pool in pools} if cluster.variant.pods.has_pod_subnet else set()

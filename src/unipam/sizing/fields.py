@@ -48,12 +48,12 @@ _SHOWN = _Shown()
 
 
 def shown(value: object) -> str:
-    """A value as an error may show it: short, whatever it is."""
+    """Return a value as an error may show it: short, whatever it is."""
     return _SHOWN.repr(value)
 
 
 def nearest(value: object, known: Collection[str]) -> list[str]:
-    """The known names that are most like a value: spelt alike, or a part of it or it of them."""
+    """Return the known names that are most like a value: spelt alike, or a part of it or it of them."""
     if not isinstance(value, str) or not value.strip():
         return []
     text = value[:60].strip().lower().replace("_", "-").replace(" ", "-")
@@ -74,7 +74,7 @@ class Bounds:
 
 
 def upto(limit: Limit, low: int = 0) -> Bounds:
-    """The bounds of a limit."""
+    """Return the bounds of a limit."""
     return Bounds(low, limit.value, limit)
 
 
@@ -95,27 +95,27 @@ class Fields:
         self.problems.append(f"{self.at(key)}: {message}")
 
     def at(self, key: str) -> str:
-        """The path of a field, as `pools[0].nodes`."""
+        """Return the path of a field, as `pools[0].nodes`."""
         return f"{self.path}.{key}" if self.path and key else self.path or key or "document"
 
     def raw(self, key: str) -> object:
-        """The value as it stands; None if absent."""
+        """Return the value as it stands; None if absent."""
         self._known.add(key)
         return self.values.get(key)
 
     def has(self, key: str) -> bool:
-        """Whether the field is given."""
+        """Return whether the field is given."""
         return self.raw(key) is not None
 
     def boolean(self, key: str) -> bool:
-        """True or false; false if absent."""
+        """Read true or false; false if absent."""
         value = self.raw(key)
         if value is not None and not isinstance(value, bool):
             self.problem(key, f"{shown(value)} is not true or false")
         return value is True
 
     def integer(self, key: str, bounds: Bounds, default: int = 0) -> int:
-        """An integer within bounds."""
+        """Read an integer within bounds."""
         value = self.raw(key)
         if value is None:
             return default
@@ -131,11 +131,11 @@ class Fields:
         return default
 
     def share(self, key: str, nodes: Bounds, most: int) -> Share | None:
-        """A number of nodes, or a percentage from 0 to `most`; None if absent."""
+        """Read a number of nodes, or a percentage from 0 to `most`; None if absent."""
         return self.as_share(key, self.raw(key), nodes, most)
 
     def as_share(self, key: str, value: object, nodes: Bounds, most: int) -> Share | None:
-        """The same of a value that was read already."""
+        """Read the same of a value that was read already."""
         if value is None:
             return None
         if isinstance(value, str) and (match := _PERCENT.fullmatch(value.strip())):
@@ -148,7 +148,7 @@ class Fields:
         return None
 
     def name(self, key: str, default: str, pattern: re.Pattern[str] = NAME, rule: str = NAME_RULE) -> str:
-        """A name of letters, digits, '.', '_' and '-'."""
+        """Read a name of letters, digits, '.', '_' and '-'."""
         value = self.raw(key)
         if value is None:
             return default
@@ -158,7 +158,7 @@ class Fields:
         return value
 
     def choice(self, key: str, options: type[_E], default: _E) -> _E:
-        """A member of an enumeration, by value."""
+        """Read a member of an enumeration, by value."""
         value = self.raw(key)
         if value is None:
             return default
@@ -169,12 +169,12 @@ class Fields:
         return default
 
     def prefix(self, key: str, family: int = 4) -> Prefix | None:
-        """A prefix of one family; None if absent or wrong."""
+        """Read a prefix of one family; None if absent or wrong."""
         value = self.raw(key)
         return None if value is None else self.as_prefix(key, value, (family,))
 
     def as_prefix(self, key: str, value: object, families: Collection[int]) -> Prefix | None:
-        """The prefix that a value writes."""
+        """Return the prefix that a value writes."""
         if not isinstance(value, str) or len(value) > 64 or not value.isprintable():
             self.problem(key, f"{shown(value)} is not a prefix: write it as '10.0.0.0/16'")
             return None
@@ -189,7 +189,7 @@ class Fields:
         return prefix
 
     def prefixes(self, key: str, families: Collection[int] = (4, 6), most: int = 100_000) -> tuple[Prefix, ...]:
-        """A list of prefixes; a single one may stand without a list."""
+        """Read a list of prefixes; a single one may stand without a list."""
         value = self.raw(key)
         items = [] if value is None else value if isinstance(value, list) else [value]
         if len(items) > most:
@@ -199,7 +199,7 @@ class Fields:
         return tuple(prefix for prefix in read if prefix)
 
     def address(self, key: str) -> int | None:
-        """An IPv4 address, on the number line of `addr.prefix`; None if absent or wrong."""
+        """Read an IPv4 address, on the number line of `addr.prefix`; None if absent or wrong."""
         value = self.raw(key)
         if value is None:
             return None
@@ -212,17 +212,17 @@ class Fields:
         return None
 
     def section(self, key: str) -> Fields:
-        """A mapping within; empty if absent."""
+        """Read a mapping within; empty if absent."""
         return self.as_section(key, self.raw(key))
 
     def as_section(self, key: str, value: object) -> Fields:
-        """The mapping that a value is."""
+        """Return the mapping that a value is."""
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"{shown(value)} is not a mapping of fields")
         return Fields(value if isinstance(value, dict) else {}, self.at(key), self.problems)
 
     def items(self, key: str) -> Iterator[tuple[str, object]]:
-        """The elements of a list, each with its path below this mapping."""
+        """Yield the elements of a list, each with its path below this mapping."""
         value = self.raw(key)
         if value is not None and not isinstance(value, list):
             self.problem(key, f"{shown(value)} is not a list")
@@ -230,7 +230,7 @@ class Fields:
             yield from ((f"{key}[{index}]", item) for index, item in enumerate(value))
 
     def refuse_unknown(self) -> None:
-        """A key that nothing has asked for is a mistake, most likely of spelling."""
+        """Refuse a key that nothing has asked for: it is a mistake, most likely of spelling."""
         for key in self.values:
             if key not in self._known:
                 near = nearest(key, self._known)[:1]

@@ -29,15 +29,15 @@ class Finding:
 
 
 def error(rule: Rule, message: str) -> Finding:
-    """The plan does not work as it is."""
+    """Make a finding that the plan does not work as it is."""
     return Finding(Severity.ERROR, rule, message)
 
 
 def warning(rule: Rule, message: str) -> Finding:
-    """The plan may not work, or not for long."""
+    """Make a finding that the plan may not work, or not for long."""
     return Finding(Severity.WARNING, rule, message)
 
 
 def note(rule: Rule, message: str) -> Finding:
-    """Worth knowing."""
+    """Make a finding that is worth knowing."""
     return Finding(Severity.NOTE, rule, message)

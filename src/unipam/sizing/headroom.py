@@ -32,12 +32,12 @@ class Load:
 
     @property
     def vnet_units(self) -> int:
-        """Addresses in the network as L1 counts them: a static block is one (L12)."""
+        """Return addresses in the network as L1 counts them: a static block is one (L12)."""
         return sum(need.units for (kind, _), need in self.needs.items() if kind.in_vnet)
 
 
 def load(cluster: Cluster) -> Load:
-    """The load of a cluster at its planned peak."""
+    """Return the load of a cluster at its planned peak."""
     return Load(cluster, {(need.kind, need.name): need for need in needs(cluster, planned(cluster))})
 
 
@@ -54,7 +54,7 @@ class Gauge:
     way_out: str = "plan fewer, or split the cluster"
 
     def full(self, at: Load) -> bool:
-        """Whether the load exceeds the limit."""
+        """Return whether the load exceeds the limit."""
         return self.read(at) > self.capacity
 
 
@@ -107,13 +107,13 @@ def network_gauges(cluster: Cluster) -> Iterator[Gauge]:
 
 
 def _neighbours(cluster: Cluster) -> int:
-    """Addresses used in subnets that the cluster has no part in."""
+    """Return addresses used in subnets that the cluster has no part in."""
     needed = {need.name for need in needs(cluster, planned(cluster))}
     return sum(subnet.used for name, subnet in cluster.networks.subnets.items() if name not in needed)
 
 
 def range_gauges(cluster: Cluster) -> Iterator[Gauge]:
-    """The subnets and ranges: those that exist, else those of the needed prefix."""
+    """Yield the subnets and ranges: those that exist, else those of the needed prefix."""
     for key, need in load(cluster).needs.items():
         if need.capacity is not None:
             bits = need.prefix if need.exists is None else need.exists
@@ -126,12 +126,12 @@ def range_gauges(cluster: Cluster) -> Iterator[Gauge]:
 
 
 def gauges(cluster: Cluster) -> tuple[Gauge, ...]:
-    """Every limit that applies to the cluster."""
+    """Return every limit that applies to the cluster."""
     return (*cluster_gauges(cluster), *network_gauges(cluster), *range_gauges(cluster))
 
 
 def ceilings(cluster: Cluster) -> tuple[Ceiling, ...]:
-    """Where each limit is, if every pool grows in proportion: the first to be hit comes first.
+    """Return where each limit is, if every pool grows in proportion: the first to be hit comes first.
 
     A limit that nodes do not fill is left out.
     """
@@ -141,7 +141,7 @@ def ceilings(cluster: Cluster) -> tuple[Ceiling, ...]:
 
 
 def pool_ceiling(cluster: Cluster, pool: NodePool) -> Ceiling | None:
-    """The first limit hit if only this pool grows."""
+    """Return the first limit hit if only this pool grows."""
     at = cache(lambda nodes: load(_with_pool(cluster, replace(pool, nodes=nodes))))
     every = gauges(cluster)
     last = _last_below(lambda nodes: any(gauge.full(at(nodes)) for gauge in every))
@@ -152,7 +152,7 @@ def pool_ceiling(cluster: Cluster, pool: NodePool) -> Ceiling | None:
 
 
 def exceeded(cluster: Cluster, growth: Share) -> tuple[Gauge, ...]:
-    """The limits of the plan as it is that `growth` in every pool would exceed."""
+    """Return the limits of the plan as it is that `growth` in every pool would exceed."""
     grown = load(cluster.grown(growth))
     return tuple(gauge for gauge in gauges(cluster) if gauge.full(grown))
 
@@ -167,7 +167,7 @@ def _at(gauge: Gauge, cluster: Cluster) -> Ceiling:
 
 
 def _last_below(full: Callable[[int], bool]) -> int | None:
-    """The largest number of nodes at which it is not yet full; -1 if it is full without any, None if never.
+    """Return the largest number of nodes at which it is not yet full; -1 if it is full without any, None if never.
 
     Every gauge grows with the nodes, so halving finds it.
     """
@@ -176,7 +176,9 @@ def _last_below(full: Callable[[int], bool]) -> int | None:
 
 
 def _with_nodes(cluster: Cluster, nodes: int) -> Cluster:
-    """The cluster with about that many nodes in the proportions it has; rounding down keeps every pool monotonous."""
+    """Return the cluster with about that many nodes in the proportions it has; rounding down keeps every pool
+    monotonous.
+    """
     total = cluster.nodes
     return replace(cluster, pools=tuple(replace(pool, nodes=pool.nodes * nodes // total) for pool in cluster.pools))
 

@@ -37,7 +37,7 @@ _AKS_LIMITS = "azd:includes/container-service-limits.md"
 
 
 def _limit(rule: tuple[str, str], value: int, unit: str, statement: str, source: str, **more: object) -> Limit:
-    """A row of the table; `rule` is (id, section)."""
+    """Return a row of the table; `rule` is (id, section)."""
     return Limit(*rule, statement, source, value=value, unit=unit, **more)  # type: ignore[arg-type]
 
 
@@ -232,5 +232,5 @@ DEFAULT_CALICO_RANGE = parse_prefix("192.168.0.0/16")
 
 
 def table() -> tuple[Limit, ...]:
-    """Every limit, in the order of this module."""
+    """Return every limit, in the order of this module."""
     return tuple(value for value in globals().values() if isinstance(value, Limit))

@@ -35,7 +35,7 @@ class Kind(Enum):
 
     @property
     def in_vnet(self) -> bool:
-        """Whether it is a subnet of the cluster's network."""
+        """Return whether it is a subnet of the cluster's network."""
         return self is not Kind.POD_RANGE
 
 
@@ -50,7 +50,7 @@ class Part:
 
     @property
     def units(self) -> int:
-        """Units in all."""
+        """Return units in all."""
         return self.count * self.each
 
 
@@ -70,34 +70,34 @@ class Need:
 
     @property
     def units(self) -> int:
-        """Units in all, before those that Azure keeps."""
+        """Return units in all, before those that Azure keeps."""
         return sum(part.units for part in self.parts)
 
     @property
     def addresses(self) -> int:
-        """Addresses in those units."""
+        """Return addresses in those units."""
         return self.measure.addresses(self.units)
 
     @property
     def prefix(self) -> int | None:
-        """The longest prefix that holds it; None if it fits no permitted range."""
+        """Return the longest prefix that holds it; None if it fits no permitted range."""
         prefix = self.measure.prefix_for(self.units)
         return None if prefix is None else min(prefix, self.longest)
 
     @property
     def capacity(self) -> int | None:
-        """The units that the existing range holds, or else a range of the needed prefix."""
+        """Return the units that the existing range holds, or else a range of the needed prefix."""
         bits = self.prefix if self.exists is None else self.exists.bits
         return None if bits is None else self.measure.capacity(bits)
 
     @property
     def fits(self) -> bool:
-        """Whether the existing range, or any range, holds it."""
+        """Return whether the existing range, or any range, holds it."""
         return self.capacity is not None and self.units <= self.capacity
 
 
 def needs(cluster: Cluster, scenario: Scenario) -> tuple[Need, ...]:
-    """Everything the cluster needs at that moment: node subnets, pod subnets or pod range, other subnets."""
+    """Return everything the cluster needs at that moment: node subnets, pod subnets or pod range, other subnets."""
     return (*_node_subnets(cluster, scenario), *_for_pods(cluster, scenario), *_other_subnets(cluster))
 
 
@@ -120,7 +120,7 @@ def _node_part(cluster: Cluster, pool: NodePool, count: int) -> Part:
 
 
 def _extras(cluster: Cluster) -> Iterator[tuple[str, Part]]:
-    """Name of the subnet, and what takes addresses in it beside nodes and pods (1.5)."""
+    """Yield the name of the subnet, and what takes addresses in it beside nodes and pods (1.5)."""
     extras, first = cluster.extras, cluster.pools[0].node_subnet
     front_ends = extras.load_balancer_subnet or first
     for name, part in (
@@ -169,7 +169,7 @@ def _pod_part(pool: NodePool, count: int, *, static: bool) -> Part:
 
 
 def _other_subnets(cluster: Cluster) -> Iterator[Need]:
-    """Delegated subnets of their own: API server, Application Gateway for Containers, virtual nodes (1.5)."""
+    """Yield delegated subnets of their own: API server, Application Gateway for Containers, virtual nodes (1.5)."""
     extras = cluster.extras
     if count := extras.api_server_clusters:
         part = Part("clusters", count, limits.API_SERVER_ADDRESSES.value, limits.API_SERVER_ADDRESSES)

@@ -55,7 +55,7 @@ class Exclusion:
     way_out: str = "choose another range"
 
     def excludes(self, role: Role) -> Iterator[Role]:
-        """The roles that a range of `role` must stay clear of by this exclusion."""
+        """Yield the roles that a range of `role` must stay clear of by this exclusion."""
         if role is self.one:
             yield from self.others
         if role in self.others:
@@ -93,7 +93,7 @@ EXCLUSIONS = (*KEPT, *NETWORK, *SERVICES, *POD_RANGES)
 
 
 def ranges(cluster: Cluster) -> tuple[NamedRange, ...]:
-    """Every range that is known: given, default, or fixed by Azure."""
+    """Return every range that is known: given, default, or fixed by Azure."""
     networks = cluster.networks
     return (
         *(NamedRange(Role.KEPT_BY_AKS, "", prefix) for prefix in limits.KEPT_BY_AKS),
@@ -111,7 +111,7 @@ def ranges(cluster: Cluster) -> tuple[NamedRange, ...]:
 
 
 def _managed_vnet(cluster: Cluster) -> Iterator[NamedRange]:
-    """AKS makes a network if none is given; with free blocks to place subnets in, someone else makes it."""
+    """Yield the network that AKS makes if none is given; where free blocks are given, someone else makes it."""
     if not (cluster.networks.vnet or cluster.networks.subnets or cluster.free):
         yield NamedRange(Role.MANAGED_VNET, "", limits.MANAGED_VNET)
 
@@ -122,7 +122,7 @@ def _optional(role: Role, prefix: Prefix | None, given: Prefix | None) -> Iterat
 
 
 def clashes(known: Iterable[NamedRange], exclusion: Exclusion) -> Iterator[tuple[NamedRange, NamedRange]]:
-    """The pairs of known ranges that break one exclusion."""
+    """Yield the pairs of known ranges that break one exclusion."""
     known = tuple(known)
     ones = [item for item in known if item.role is exclusion.one]
     for role in exclusion.others:
@@ -132,7 +132,7 @@ def clashes(known: Iterable[NamedRange], exclusion: Exclusion) -> Iterator[tuple
 
 
 def check(cluster: Cluster, exclusions: Iterable[Exclusion]) -> Iterator[Finding]:
-    """A finding for every pair of known ranges that break one of the exclusions."""
+    """Yield a finding for every pair of known ranges that break one of the exclusions."""
     known = ranges(cluster)
     for exclusion in exclusions:
         for one, other in clashes(known, exclusion):
@@ -141,11 +141,11 @@ def check(cluster: Cluster, exclusions: Iterable[Exclusion]) -> Iterator[Finding
 
 
 def _rule(cluster: Cluster, exclusion: Exclusion, other: NamedRange) -> Rule:
-    """With node auto-provisioning nobody else looks, so the finding says so (O13)."""
+    """Return the rule to name; with node auto-provisioning nobody else looks, so the finding says so (O13)."""
     unchecked = exclusion.one in (Role.POD_RANGE, Role.SERVICE_RANGE) and other.role is Role.SUBNET
     return rules.O13 if cluster.auto_provisioning and unchecked else exclusion.rule
 
 
 def to_avoid(role: Role) -> frozenset[Role]:
-    """The roles whose ranges a new range of `role` must stay clear of."""
+    """Return the roles whose ranges a new range of `role` must stay clear of."""
     return frozenset(other for exclusion in EXCLUSIONS for other in exclusion.excludes(role))

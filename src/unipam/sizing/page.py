@@ -47,14 +47,14 @@ spent on it: pages of 2022 and older, general knowledge and field notes.
 
 
 def every_rule() -> list[Rule]:
-    """Every rule and every limit, by section, then in the order of their tables."""
+    """Return every rule and every limit, by section, then in the order of their tables."""
     plain = [value for value in vars(rules).values() if isinstance(value, Rule)]
     order = list(_SECTIONS)
     return sorted([*plain, *table()], key=lambda rule: order.index(rule.section))
 
 
 def lines() -> Iterator[str]:
-    """The lines of the page."""
+    """Yield the lines of the page."""
     yield from _INTRODUCTION.rstrip().splitlines()
     section = ""
     for rule in every_rule():

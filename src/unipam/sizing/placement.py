@@ -28,7 +28,7 @@ class Wanted:
 
     @property
     def use(self) -> Use:
-        """Subnets go into the network; pod and service ranges stay outside it."""
+        """Return the use: subnets go into the network, pod and service ranges stay outside it."""
         return Use.SUBNETS if self.role is Role.SUBNET else Use.RANGES
 
 
@@ -48,7 +48,7 @@ class Placement:
 
 
 def wanted(cluster: Cluster) -> tuple[Wanted, ...]:
-    """The ranges to place, largest first, so that small ones do not break up what the large ones need."""
+    """Return the ranges to place, largest first, so that small ones do not break up what the large ones need."""
     return tuple(sorted(_wanted(cluster), key=lambda item: item.bits))
 
 
@@ -61,7 +61,7 @@ def _wanted(cluster: Cluster) -> Iterator[Wanted]:
 
 
 def place(cluster: Cluster) -> tuple[Placement, ...]:
-    """A place for every wanted range for whose use there are free blocks, in the order they were placed."""
+    """Return a place for every wanted range for whose use there are free blocks, in the order they were placed."""
     known = list(ranges(cluster))
     placements = []
     for item in wanted(cluster):
@@ -75,7 +75,7 @@ def place(cluster: Cluster) -> tuple[Placement, ...]:
 
 
 def _blocks(cluster: Cluster, use: Use) -> list[FreeBlock]:
-    """The free blocks for a use; without any, subnets go into the network that is given."""
+    """Return the free blocks for a use; without any, subnets go into the network that is given."""
     blocks = [block for block in cluster.free if block.use is use]
     if blocks or use is not Use.SUBNETS:
         return blocks
@@ -97,7 +97,7 @@ def _touches(named: NamedRange, blocks: Iterable[FreeBlock]) -> bool:
 
 
 def _free(block: FreeBlock, taken: Iterable[Prefix]) -> Iterator[Range]:
-    """The free stretches of one block; adjacent blocks are not joined, since a range lies in one of them."""
+    """Yield the free stretches of one block; adjacent blocks are not joined, since a range lies in one of them."""
     used = RangeSet((prefix.first, prefix.last) for prefix in (*block.used, *taken))
     return used.gaps(block.prefix.first, block.prefix.last)
 
@@ -109,7 +109,7 @@ def _largest(free: Iterable[Range]) -> Prefix | None:
 
 
 def vnet_bits(cluster: Cluster) -> int | None:
-    """The longest prefix of one network that holds every needed subnet; None if one of them fits no subnet.
+    """Return the longest prefix of one network that holds every needed subnet; None if one of them fits no subnet.
 
     Subnets are aligned powers of two: laid out largest first they leave no gaps, so their sum decides.
     """

@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def works(self) -> bool:
-        """Whether no finding is an error."""
+        """Return whether no finding is an error."""
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 

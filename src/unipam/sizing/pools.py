@@ -40,7 +40,7 @@ class System(Enum):
 
 
 def read_pools(fields: Fields, variant: Variant) -> tuple[NodePool, ...]:
-    """The pools of a document, grown and split; problems go to `fields`.
+    """Read the pools of a document, grown and split; problems go to `fields`.
 
     The first is a system pool unless it says not.
     """
@@ -99,7 +99,7 @@ def _pool_name(fields: Fields, *, windows: bool) -> str:
 
 
 def _nodes(fields: Fields, *, system: bool) -> int:
-    """The planned nodes: `max` of an autoscaled pool, else `nodes`."""
+    """Return the planned nodes: `max` of an autoscaled pool, else `nodes`."""
     bounds = Bounds(int(system), limits.POOL_NODES.value, limits.SYSTEM_POOL_NODES)
     nodes, low, high = (fields.integer(key, bounds, bounds.low) for key in ("nodes", "min", "max"))
     if not fields.has("max"):
@@ -131,7 +131,7 @@ def _pod_subnet(fields: Fields, variant: Variant) -> str:
 
 
 def _zones(fields: Fields) -> tuple[int, ...]:
-    """Zone numbers, each once."""
+    """Return zone numbers, each once."""
     zones = []
     for key, value in fields.items("zones"):
         zones.append(Fields({key: value}, fields.path, fields.problems).integer(key, Bounds(1, _MOST_ZONES), 1))
@@ -141,7 +141,9 @@ def _zones(fields: Fields) -> tuple[int, ...]:
 
 
 def _split(fields: Fields, pool: NodePool) -> Iterator[NodePool]:
-    """One pool for each zone if `pool_per_zone` says so (P7): the nodes shared evenly, the first zones having more."""
+    """Yield one pool for each zone if `pool_per_zone` says so (P7): the nodes shared evenly, the first zones having
+    more.
+    """
     if not fields.boolean("pool_per_zone"):
         yield pool
         return

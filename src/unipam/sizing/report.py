@@ -23,7 +23,7 @@ Document = dict[str, Value]
 
 
 def as_document(plan: Plan) -> Document:
-    """The whole plan. Prefixes are text, needed lengths are numbers; `addresses` excludes those Azure keeps."""
+    """Return the whole plan. Prefixes are text, needed lengths are numbers; `addresses` excludes those Azure keeps."""
     cluster = plan.cluster
     return {
         "name": cluster.name,
@@ -47,7 +47,7 @@ def as_document(plan: Plan) -> Document:
 
 
 def limits_document() -> list[Document]:
-    """The table of limits with their sources."""
+    """Return the table of limits with their sources."""
     return [{**_rule(limit), "value": limit.value, "unit": limit.unit, "meaning": limit.statement} for limit in table()]
 
 
@@ -121,7 +121,7 @@ def _what_if(answer: WhatIf) -> Document:
 
 
 def exclusions(plan: Plan) -> list[Exclusion]:
-    """The exclusions that concern the cluster."""
+    """Return the exclusions that concern the cluster."""
     has_pod_range = plan.cluster.variant.pods.has_pod_range
     managed = any(item.role is Role.MANAGED_VNET for item in overlap.ranges(plan.cluster))
     return [

@@ -29,7 +29,7 @@ class Rule:
 
     @property
     def verify(self) -> bool:
-        """True if page or ground is such that the rule should be checked before it is relied on."""
+        """Return whether page or ground is such that the rule should be checked before it is relied on."""
         return self.evidence in "GN" or (self.dated is not None and self.dated <= _OLD)
 
 

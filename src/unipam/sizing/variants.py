@@ -25,12 +25,12 @@ class PodSource(Enum):
 
     @property
     def has_pod_subnet(self) -> bool:
-        """Pods live in a subnet of their own."""
+        """Return whether pods live in a subnet of their own."""
         return self in (PodSource.DYNAMIC_SUBNET, PodSource.STATIC_SUBNET)
 
     @property
     def has_pod_range(self) -> bool:
-        """A pod CIDR must be named, outside the network."""
+        """Return whether a pod CIDR must be named, outside the network."""
         return self in (PodSource.NODE_RANGES, PodSource.CALICO_BLOCKS, PodSource.PLUGIN)
 
 
@@ -53,12 +53,12 @@ class Variant:
 
     @property
     def kubenet(self) -> bool:
-        """Nodes need routes, and the subnet and route table are the cluster's alone."""
+        """Return whether nodes need routes, and subnet and route table are the cluster's alone."""
         return self.name.startswith("kubenet")
 
     @property
     def overlay(self) -> bool:
-        """Azure's own overlay: the target of migrations, and the only one with dual stack here."""
+        """Return whether it is Azure's own overlay: the target of migrations, and the only one with dual stack here."""
         return self.name in ("overlay", "cilium-overlay")
 
 

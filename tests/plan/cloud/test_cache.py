@@ -172,6 +172,21 @@ def test_a_view_is_kept_for_a_short_while_only(cloud: CachedCloud, source: Sourc
     assert len(cloud.visible_to("bob").networks) == 0
 
 
+@pytest.mark.parametrize("set_by", [-3600, 3600])
+def test_how_old_a_view_is_does_not_depend_on_the_time_of_day(source: Source, clock: Clock, set_by: int) -> None:
+    def look_as(credential: str, previous: Snapshot) -> Snapshot:
+        return source.look(previous)._replace(taken=clock.now + set_by)
+
+    cloud = CachedCloud(source.look, look_as, clock=clock)
+    cloud.visible_to("bob")
+    clock.now += VISIBLE_FOR - 1
+    cloud.visible_to("bob")
+    assert source.looks == 1
+    clock.now += 1
+    cloud.visible_to("bob")
+    assert source.looks == 2
+
+
 def test_a_view_is_renewed_for_whoever_needs_a_newer_one(cloud: CachedCloud, source: Source) -> None:
     source.memory.may_see("bob", source.memory.subscriptions[0].id)
     cloud.visible_to("bob")

@@ -26,11 +26,11 @@ from unipam.plan.cloud.findings import drift
 from unipam.plan.cloud.sync import GRACE, SYSTEM, sync
 from unipam.plan.reads import use_of
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted, reserve
-from unipam.plan.tree import By, Plan, find_block, find_space
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan, find_block, find_space
 from unipam.store.memory import MemoryStore
 
-ME = By("me@example.com", "me")
+ME = Author("me@example.com", "me")
 
 
 class Register:
@@ -54,7 +54,7 @@ class Register:
         self.plan.write(lambda tx, by: blocks.create_block(tx, by, "s", new), ME)
 
     def reserve(self, prefix: str, block: str = "b") -> str:
-        wanted = Wanted(ME, "s", (block,), prefix=parse_prefix(prefix))
+        wanted = ReservationRequest(ME, "s", (block,), prefix=parse_prefix(prefix))
         return self.plan.write(lambda tx, by: reserve(tx, wanted, by.now), ME)[0].facts.id
 
     def associate(self, resource_id: str) -> None:

@@ -27,6 +27,7 @@ from unipam.model.errors import (
     Unavailable,
     UnipamError,
 )
+from unipam.plan.permissions import UseCase, with_hint
 
 
 class Say(NamedTuple):
@@ -37,8 +38,23 @@ class Say(NamedTuple):
 
 
 Key = type[UnipamError] | tuple[type[UnipamError], str]
-"""An error, or an error with one of its facts: the `kind` of the object, `among` what it overlaps, or the `field`."""
+"""An error, or an error with one of its facts: the `kind` of the object, `among` what it overlaps, the `field`, or the
+`use_case` that was refused."""
 Table = Mapping[Key, Say]
+
+ADMINS_ONLY = "API restricted to admins."
+_RESTRICTED = (
+    UseCase.MAKE_SPACE, UseCase.CHANGE_SPACE, UseCase.REMOVE_SPACE, UseCase.MAKE_BLOCK, UseCase.CHANGE_BLOCK,
+    UseCase.REMOVE_BLOCK, UseCase.CHANGE_EXTERNAL, UseCase.REMOVE_EXTERNAL,
+)  # fmt: skip
+_REFUSALS: Table = {
+    **{(Forbidden, each.name): Say(403, ADMINS_ONLY) for each in UseCase},
+    **{(Forbidden, each.name): Say(403, "This API is admin restricted.") for each in _RESTRICTED},
+    (Forbidden, UseCase.EXPAND_NETWORKS.name): Say(403, "Expand parameter can only be used by admins."),
+    (Forbidden, UseCase.RESERVE.name): Say(403, "This token may only read."),
+    (Forbidden, UseCase.CANCEL_RESERVATION.name): Say(403, "Users can only delete their own reservations."),
+    (Forbidden, UseCase.VIEW_RESERVATION.name): Say(403, "Users can only view their own reservations."),
+}
 
 COMMON: Table = {
     (Missing, "space"): Say(400, "Invalid space name."),
@@ -47,6 +63,7 @@ COMMON: Table = {
     (Missing, "subnet"): Say(400, "Invalid external subnet name."),
     (Missing, "reservation"): Say(400, "Invalid reservation ID."),
     NotSignedIn: Say(401),
+    **_REFUSALS,
     Forbidden: Say(403),
     Throttled: Say(429),
     Stale: Say(409),
@@ -189,6 +206,7 @@ ENDPOINT_REPLACE: Table = {
 }
 ENDPOINT_REMOVE_MANY: Table = {
     **_SUBNET_OF_ENDPOINTS,
+    (Forbidden, UseCase.REMOVE_EXTERNAL.name): Say(403, ADMINS_ONLY),
     Duplicate: Say(400, "List contains one or more duplicate endpoint names."),
     (Missing, "endpoint"): Say(400, "Invalid endpoint name(s): {value}"),
 }
@@ -229,12 +247,6 @@ USER_CHANGE: Table = {
     (BadValue, "darkMode"): Say(400, "darkMode must be 'true' or 'false'."),
 }
 
-ADMINS_ONLY = "API restricted to admins."
-ADMIN_RESTRICTED = "This API is admin restricted."
-EXPAND_FOR_ADMINS = "Expand parameter can only be used by admins."
-OWN_DELETE = "Users can only delete their own reservations."
-OWN_VIEW = "Users can only view their own reservations."
-READ_ONLY = "This token may only read."
 BAD_PATCH = "Invalid JSON patch, please review and try again."
 
 
@@ -243,7 +255,8 @@ def word(error: UnipamError, table: Table) -> Say:
     say = _look_up(error, table) or _look_up(error, COMMON) or Say(503)
     if not say.text or ("{suggestion}" in say.text and "suggestion" not in error.facts):
         return Say(say.status, error.message)
-    return Say(say.status, say.text.format_map(_Facts(error.facts)))
+    text = say.text.format_map(_Facts(error.facts))
+    return Say(say.status, with_hint(text, str(error.facts.get("hint", ""))))
 
 
 class _Facts(dict[str, object]):
@@ -252,7 +265,7 @@ class _Facts(dict[str, object]):
 
 
 def _look_up(error: UnipamError, table: Table) -> Say | None:
-    details = [error.facts.get(fact) for fact in ("among", "kind", "field", "holds")]
+    details = [error.facts.get(fact) for fact in ("among", "kind", "field", "holds", "use_case")]
     for kind in type(error).__mro__:
         for detail in details:
             if isinstance(detail, str) and (kind, detail) in table:

@@ -14,13 +14,14 @@ import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
-from unipam.model.objects import Endpoint, External, Reservation, Subnet
+from unipam.model.objects import External, Reservation
 from unipam.model.records import Claim
 from unipam.plan import externals, tree
-from unipam.plan.access.callers import Admin, Settings, Sight
+from unipam.plan.access.callers import Admin, UserSettings
 from unipam.plan.blocks import space_of
 from unipam.plan.cloud import port
 from unipam.plan.networks import Associated, associated
+from unipam.plan.permissions import Visibility, may_list
 from unipam.plan.reads import use_of
 from unipam.plan.reservations import Reserved, settled
 from unipam.plan.tree import Node, of_kind
@@ -33,7 +34,7 @@ TAG = "X-IPAM-RES-ID"
 class View(NamedTuple):
     """What of a space or block is shown, to whom, and what is known of the cloud."""
 
-    sight: Sight
+    visibility: Visibility
     expand: bool = False
     utilization: bool = False
     snapshot: port.Snapshot = port.Snapshot()
@@ -80,7 +81,7 @@ def block(tx: Tx, node: Node[objects.Block], view: View) -> Shape:
 
 def _block(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -> Shape:
     space = space_of(node.claim)
-    networks = [each for each in associated(tx, node, claims) if view.sight.sees(space, each.facts.id)]
+    networks = [each for each in associated(tx, node, claims) if view.visibility.sees(space, each.facts.id)]
     shape: Shape = {
         "name": node.facts.name,
         "cidr": str(node.prefix),
@@ -95,11 +96,9 @@ def _block(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -
 
 
 def _reservations(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: View) -> list[tuple[Reservation, str]]:
-    caller = view.sight.caller
     rows = [(each.facts, str(each.prefix)) for each in of_kind(claims, Reservation)]
     rows += [(s.facts, s.cidr) for s in settled(tx, space_of(node.claim), node.id)]
-    if not caller.admin:
-        rows = [(facts, cidr) for facts, cidr in rows if caller.owns(facts)]
+    rows = [(facts, cidr) for facts, cidr in rows if may_list(view.visibility.caller, facts)]
     return sorted(rows, key=lambda row: row[0].created_on)
 
 
@@ -128,21 +127,16 @@ def reserved(row: Reserved) -> Shape:
     return {"id": row.facts.id, **place, **reservation(row.facts, row.prefix), "tag": {TAG: row.facts.id}}
 
 
-def external(tx: Tx, node: Node[External]) -> Shape:
-    """An external network with its subnets."""
-    inner = [subnet(tx, each) for each in tree.in_order(externals.subnets(tx, node))]
-    return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "subnets": inner}
+_INNER = {objects.EXTERNAL: "subnets", objects.SUBNET: "endpoints"}
 
 
-def subnet(tx: Tx, node: Node[Subnet]) -> Shape:
-    """An external subnet with its endpoints."""
-    inner = [endpoint(each) for each in tree.in_order(externals.endpoints(tx, node))]
-    return {"name": node.facts.name, "desc": node.facts.desc, "cidr": str(node.prefix), "endpoints": inner}
-
-
-def endpoint(node: Node[Endpoint]) -> Shape:
-    """An endpoint of an external subnet."""
-    return {"name": node.facts.name, "desc": node.facts.desc, "ip": externals.address_text(node)}
+def external(tx: Tx, node: Node[Any]) -> Shape:
+    """Return an external network with its subnets, one of those with its endpoints, or an endpoint."""
+    shape = {"name": node.facts.name, "desc": node.facts.desc}
+    if node.claim.kind == objects.ENDPOINT:
+        return {**shape, "ip": externals.address_text(node)}
+    inner = [external(tx, each) for each in tree.in_order(externals.inner(tx, node))]
+    return {**shape, "cidr": str(node.prefix), _INNER[node.claim.kind]: inner}
 
 
 def expanded(each: Associated, view: View) -> Shape:
@@ -192,7 +186,7 @@ def admin(each: Admin) -> Shape:
     return {"type": each.type, "name": each.name, "email": each.email, "id": each.id}
 
 
-def user(chosen: Settings, is_admin: bool, expand: bool = False) -> Shape:
+def user(chosen: UserSettings, is_admin: bool, expand: bool = False) -> Shape:
     """A person's settings."""
     shape = cast("Shape", msgspec.to_builtins(chosen))
     views = shape.pop("views")

@@ -6,18 +6,17 @@ Signing in itself is the server's affair.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from unipam.model.cloud import key
-from unipam.model.errors import BadValue, Duplicate, Forbidden, Missing
+from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import Reservation, Space, decode, fold
 from unipam.model.records import Entry, Owner
 from unipam.plan import tree
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 ADMIN, PLANNER, READER = "admin", "planner", "reader"
@@ -42,7 +41,7 @@ class Admin(msgspec.Struct, frozen=True):
     email: str | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, rename="camel"):
+class UserSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a person chose for the pages (spec azure-ipam-application §1.8)."""
 
     id: str
@@ -52,11 +51,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _admin = msgspec.json.Decoder(Admin)
-_settings = msgspec.json.Decoder(Settings)
+_settings = msgspec.json.Decoder(UserSettings)
 
 
 def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
-    """The spaces of these names, for this role. Raises BadValue, or Missing for a space."""
+    """Return the spaces of these names, for this role. Raises BadValue, or Missing for a space."""
     if role not in ROLES:
         raise BadValue(f"role: {role!r} is none of {', '.join(ROLES)}", field="role", value=role)
     if (role == PLANNER) != bool(names):
@@ -65,7 +64,7 @@ def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
 
 
 def named(tx: Tx, spaces: Spaces) -> dict[str, int]:
-    """These spaces by the names that they have now, as far as they are there; `EVERYWHERE` has the number 0."""
+    """Return these spaces by the names that they have now, as far as they are there; `EVERYWHERE` has the number 0."""
     found = {}
     for each in spaces:
         number = tx.space(fold(each)) if isinstance(each, str) else each
@@ -82,46 +81,46 @@ def keep(tx: Tx, key: str, value: msgspec.Struct) -> None:
     tx.set_note(key, msgspec.json.encode(value).decode())
 
 
-def journal(tx: Tx, by: By, verb: str, what: str, details: str = "") -> None:
-    """Access is no part of the tree, but who changed it is written down in the same journal."""
+def journal(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
+    """Write down who changed access, which is no part of the tree, in the same journal."""
     tx.record(Entry(by.now, verb, 0, 0, 0, Owner(what), 0, by.actor, by.reason, details))
 
 
 def admins(tx: Tx) -> list[Admin]:
-    """The administrators that sign in with Entra ID."""
+    """Return the administrators that sign in with Entra ID."""
     return [_admin.decode(text) for _, text in tx.notes("admin/")]
 
 
 def is_admin(tx: Tx, object_id: str) -> bool:
-    """Whether this object id is an administrator's."""
+    """Return whether this object id is an administrator's."""
     return bool(tx.note(f"admin/{object_id.lower()}"))
 
 
 def find_admin(tx: Tx, object_id: str) -> Admin:
-    """One administrator. Raises Missing."""
+    """Return one administrator. Raises Missing."""
     note = tx.note(f"admin/{object_id.lower()}")
     if not note:
         raise Missing(f"there is no administrator {object_id}", kind="admin", value=object_id)
     return _admin.decode(note)
 
 
-def add_admin(tx: Tx, by: By, admin: Admin) -> None:
-    """One administrator more. Raises Duplicate."""
+def add_admin(tx: Tx, by: Author, admin: Admin) -> None:
+    """Add an administrator. Raises Duplicate."""
     if is_admin(tx, admin.id):
         raise Duplicate(f"{admin.name} is an administrator already", kind="admin", value=admin.id)
     keep(tx, f"admin/{admin.id.lower()}", admin)
     journal(tx, by, "add-admin", f"admin/{admin.id.lower()}", admin.name)
 
 
-def remove_admin(tx: Tx, by: By, object_id: str) -> None:
-    """One administrator less. Raises Missing. Nobody becomes an administrator by this (D13)."""
+def remove_admin(tx: Tx, by: Author, object_id: str) -> None:
+    """Remove an administrator. Raises Missing. Nobody becomes an administrator by this (D13)."""
     key = f"admin/{find_admin(tx, object_id).id.lower()}"
     tx.drop_note(key)
     journal(tx, by, "remove-admin", key)
 
 
-def replace_admins(tx: Tx, by: By, wanted: Sequence[Admin]) -> None:
-    """Exactly these are administrators from now on. Raises Duplicate."""
+def replace_admins(tx: Tx, by: Author, wanted: Sequence[Admin]) -> None:
+    """Let exactly these be administrators from now on. Raises Duplicate."""
     if len({admin.id.lower() for admin in wanted}) != len(wanted):
         raise Duplicate("an administrator is named twice", kind="admin")
     kept = {admin.id.lower() for admin in wanted}
@@ -134,11 +133,11 @@ def replace_admins(tx: Tx, by: By, wanted: Sequence[Admin]) -> None:
 
 
 def exclusions(tx: Tx) -> list[str]:
-    """The subscriptions that are hidden from listings; their networks keep their places in the plan (D11)."""
+    """Return the subscriptions that are hidden from listings; their networks keep their places in the plan (D11)."""
     return [key.removeprefix("exclusion/") for key, _ in tx.notes("exclusion/")]
 
 
-def exclude(tx: Tx, by: By, subscriptions: Sequence[str], *, replace: bool = False) -> None:
+def exclude(tx: Tx, by: Author, subscriptions: Sequence[str], *, replace: bool = False) -> None:
     """Hide these subscriptions too, or with `replace` exactly these."""
     wanted, there = {each.lower() for each in subscriptions}, set(exclusions(tx))
     for each in sorted(there - wanted) if replace else ():
@@ -148,7 +147,7 @@ def exclude(tx: Tx, by: By, subscriptions: Sequence[str], *, replace: bool = Fal
         journal(tx, by, "exclude", f"exclusion/{each}")
 
 
-def include(tx: Tx, by: By, subscription: str) -> None:
+def include(tx: Tx, by: Author, subscription: str) -> None:
     """Show a subscription again. Raises Missing."""
     if not tx.note(f"exclusion/{subscription.lower()}"):
         raise Missing(f"the subscription {subscription} is not excluded", kind="exclusion", value=subscription)
@@ -156,18 +155,18 @@ def include(tx: Tx, by: By, subscription: str) -> None:
     journal(tx, by, "include", f"exclusion/{subscription.lower()}")
 
 
-def settings(tx: Tx, subject: str) -> Settings:
-    """What a person chose, or the defaults (D20)."""
+def settings(tx: Tx, subject: str) -> UserSettings:
+    """Return what a person chose, or the defaults (D20)."""
     note = tx.note(f"user/{subject}")
-    return _settings.decode(note) if note else Settings(subject)
+    return _settings.decode(note) if note else UserSettings(subject)
 
 
-def all_settings(tx: Tx) -> list[Settings]:
-    """What everybody chose who ever chose something."""
+def all_settings(tx: Tx) -> list[UserSettings]:
+    """Return what everybody chose who ever chose something."""
     return [_settings.decode(text) for _, text in tx.notes("user/")]
 
 
-def set_settings(tx: Tx, chosen: Settings) -> None:
+def set_settings(tx: Tx, chosen: UserSettings) -> None:
     """Remember what a person chose. Raises BadValue."""
     if chosen.api_refresh not in REFRESH_MINUTES:
         raise BadValue(f"apiRefresh: {chosen.api_refresh} is none of {REFRESH_MINUTES}", field="apiRefresh")
@@ -195,41 +194,19 @@ class Caller(NamedTuple):
     hint: str = ""
 
     def may_plan(self, space: str | int) -> bool:
-        """Whether the caller may change blocks, networks and externals of this space, by its name or number."""
+        """Return whether the caller may change blocks, networks and externals of this space, by its name or number."""
         if self.admin or EVERYWHERE in self.plans:
             return True
         return space in self.plans.values() if isinstance(space, int) else fold(space) in self.plans
 
     def may_reserve(self, space: str) -> bool:
-        """Whether the caller may reserve in this space."""
+        """Return whether the caller may reserve in this space."""
         return self.reserves or self.may_plan(space)
 
-    def refusal(self, text: str) -> Forbidden:
-        """That the caller may not do this."""
-        return Forbidden(f"{text.rstrip('.')}: {self.hint}" if self.hint else text, caller=self.name)
-
     def owns(self, reservation: Reservation) -> bool:
-        """Whether the reservation is the caller's own."""
+        """Return whether the reservation is the caller's own."""
         return reservation.subject == self.subject
 
-    def by(self, *, reason: str = "", call: str = "", expect: int | None = None) -> By:
-        """The caller as the author of a change."""
-        return By(self.name, self.subject, 0.0, reason, call, expect)
-
-
-HIDDEN = "(hidden)"
-"""What a network is called that the caller may not know of."""
-
-
-class Sight(NamedTuple):
-    """Which networks a caller may know of: those of the spaces that it plans, and what it has `seen` in the cloud.
-
-    Others hold their places, and are not named (spec azure-ipam-application D12). `seen` are keys (`model.cloud.key`).
-    """
-
-    caller: Caller
-    seen: Collection[str] = ()
-
-    def sees(self, space: str | int, network: str) -> bool:
-        """Whether the caller may know of this network in this space."""
-        return self.caller.may_plan(space) or key(network) in self.seen
+    def author(self, *, reason: str = "", call: str = "", expect: int | None = None) -> Author:
+        """Return the caller as the author of a change."""
+        return Author(self.name, self.subject, 0.0, reason, call, expect)

@@ -15,27 +15,27 @@ import msgspec
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import fold, is_name
 from unipam.plan.access.callers import ADMIN, Spaces, journal, keep, named, spaces_of
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 _APP_ROLE = re.compile(r"(?!\.)[!-~]{1,120}")
 """What Microsoft Graph allows as an app role's value (resource type appRole), if not a little more."""
 
 
-class To(msgspec.Struct, frozen=True):
+class Grantee(msgspec.Struct, frozen=True):
     """To whom something is granted: the members of a group, by its object id, or the holders of an app role."""
 
     group: str | None = None
     app_role: str | None = None
 
-    def checked(self) -> To:
-        """The same, if it is one of the two. Raises BadValue."""
+    def checked(self) -> Grantee:
+        """Return the same, if it is one of the two. Raises BadValue."""
         if (self.group is None) == (self.app_role is None):
             raise BadValue("a grant is to a group, or to an app role", field="group")
         if self.group is None:
             return self._check_app_role()
         try:
-            return To(str(uuid.UUID(self.group)))
+            return Grantee(str(uuid.UUID(self.group)))
         except ValueError:
             raise BadValue(
                 f"group: {self.group!r} is no object id, as Entra ID shows it on the group's page",
@@ -43,7 +43,7 @@ class To(msgspec.Struct, frozen=True):
                 value=self.group,
             ) from None
 
-    def _check_app_role(self) -> To:
+    def _check_app_role(self) -> Grantee:
         if not _APP_ROLE.fullmatch(self.app_role or ""):
             raise BadValue(
                 f"app_role: {self.app_role!r} must be 1 to 120 characters without spaces, and not begin with '.':"
@@ -58,7 +58,7 @@ class Grant(msgspec.Struct, frozen=True):
     """What whoever is in a group, or holds an app role, may do."""
 
     name: str
-    to: To
+    to: Grantee
     role: str
     created_on: float
     created_by: str
@@ -72,8 +72,8 @@ def _key(name: str) -> str:
     return f"grant/{fold(name)}"
 
 
-def create_grant(tx: Tx, by: By, name: str, to: To, role: str, spaces: Sequence[str] = ()) -> Grant:
-    """A new grant. Raises BadValue, Duplicate or Missing (a space)."""
+def create_grant(tx: Tx, by: Author, name: str, to: Grantee, role: str, spaces: Sequence[str] = ()) -> Grant:
+    """Make a grant. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a grant's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
     grant = Grant(name, to.checked(), role, by.now, by.actor, spaces_of(tx, role, spaces))
@@ -85,7 +85,7 @@ def create_grant(tx: Tx, by: By, name: str, to: To, role: str, spaces: Sequence[
     return grant
 
 
-def revoke_grant(tx: Tx, by: By, name: str) -> None:
+def revoke_grant(tx: Tx, by: Author, name: str) -> None:
     """Take a grant back. Raises Missing."""
     if not tx.note(_key(name)):
         raise Missing(f"there is no grant named {name!r}", kind="grant", value=name)
@@ -94,12 +94,12 @@ def revoke_grant(tx: Tx, by: By, name: str) -> None:
 
 
 def grants(tx: Tx) -> list[Grant]:
-    """Every grant, by name."""
+    """Return every grant, by name."""
     return [_grant.decode(text) for _, text in tx.notes("grant/")]
 
 
 def shown(tx: Tx, grant: Grant) -> dict[str, Any]:
-    """A grant for people, its spaces by name."""
+    """Return a grant for people, its spaces by name."""
     shape: dict[str, Any] = msgspec.to_builtins(grant)
     del shape["to"]
     return {**shape, **msgspec.structs.asdict(grant.to), "spaces": list(named(tx, grant.spaces))}
@@ -115,7 +115,7 @@ class Rights(NamedTuple):
 
 
 def rights(tx: Tx, groups: Collection[str], app_roles: Collection[str]) -> Rights:
-    """What the grants to these groups (object ids, in lower case) and app roles give, all together."""
+    """Return what the grants to these groups (object ids, in lower case) and app roles give, all together."""
     every = grants(tx)
     found = [each for each in every if each.to.group in groups or each.to.app_role in app_roles]
     plans = {fold(name): number for each in found for name, number in named(tx, each.spaces).items()}

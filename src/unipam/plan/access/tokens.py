@@ -18,7 +18,7 @@ import msgspec
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import fold, is_name
 from unipam.plan.access.callers import ADMIN, EVERYWHERE, Caller, Spaces, journal, keep, named, spaces_of
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
 PREFIX = "unipam"
@@ -43,9 +43,9 @@ _token = msgspec.json.Decoder(Token)
 
 
 def create_token(
-    tx: Tx, by: By, name: str, role: str, spaces: Sequence[str] = (), expires_on: float | None = None
+    tx: Tx, by: Author, name: str, role: str, spaces: Sequence[str] = (), expires_on: float | None = None
 ) -> tuple[Token, str]:
-    """A new token and its text, which is not kept. Raises BadValue, Duplicate or Missing (a space)."""
+    """Make a token; return it with its text, which is not kept. Raises BadValue, Duplicate or Missing (a space)."""
     if not is_name(name):
         raise BadValue(f"a token's name {name!r} must be letters, digits, '.', '_' and '-'", field="name", value=name)
     known = spaces_of(tx, role, spaces)
@@ -66,14 +66,14 @@ def make_text() -> str:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """The id and the secret. Raises BadValue, and does not repeat the text."""
+    """Return the id and the secret. Raises BadValue, and does not repeat the text."""
     if not _TEXT.fullmatch(text):
         raise BadValue("this is no token's text: make one with `unipam register token make`", field="token")
     _, number, secret = text.split("_", 2)
     return number, secret
 
 
-def _keep(tx: Tx, by: By, token: Token) -> None:
+def _keep(tx: Tx, by: Author, token: Token) -> None:
     keep(tx, f"token/{token.id}", token)
     journal(tx, by, "create-token", f"token/{token.name}", f"{token.role} {' '.join(named(tx, token.spaces))}".strip())
 
@@ -83,11 +83,11 @@ def _digest(secret: str) -> str:
 
 
 def tokens(tx: Tx) -> list[Token]:
-    """Every local token, oldest first."""
+    """Return every local token, oldest first."""
     return sorted((_token.decode(text) for _, text in tx.notes("token/")), key=lambda token: token.created_on)
 
 
-def revoke_token(tx: Tx, by: By, name: str) -> Token:
+def revoke_token(tx: Tx, by: Author, name: str) -> Token:
     """Remove a token by its name or id. Raises Missing."""
     for token in tokens(tx):
         if name == token.id or fold(name) == fold(token.name):
@@ -98,7 +98,7 @@ def revoke_token(tx: Tx, by: By, name: str) -> Token:
 
 
 def recognise(tx: Tx, text: str, now: float) -> Token | None:
-    """The token that this text is the secret of, unless it has expired."""
+    """Return the token that this text is the secret of, unless it has expired."""
     _, number, secret = (*text.split("_", 2), "", "")[:3]
     note = tx.note(f"token/{number}") if number.isalnum() and number.isascii() else ""
     if not note:
@@ -108,7 +108,7 @@ def recognise(tx: Tx, text: str, now: float) -> Token | None:
     return token if good and (token.expires_on is None or now < token.expires_on) else None
 
 
-def bootstrap(tx: Tx, by: By, given: Callable[[], str] | None = None) -> str:
+def bootstrap(tx: Tx, by: Author, given: Callable[[], str] | None = None) -> str:
     """Make the first administrator's token, if nobody could administrate otherwise (D13); return its text, else "".
 
     With `given` its text is that one, which whoever gave it knows. Raises BadValue when that is no token's text, and
@@ -125,13 +125,13 @@ def bootstrap(tx: Tx, by: By, given: Callable[[], str] | None = None) -> str:
 
 
 def shown(tx: Tx, token: Token) -> dict[str, Any]:
-    """A token for people: without its secret's digest, its spaces by name."""
+    """Return a token for people: without its secret's digest, its spaces by name."""
     shape: dict[str, Any] = msgspec.to_builtins(token)
     del shape["digest"]
     return {**shape, "spaces": list(named(tx, token.spaces))}
 
 
-def follow_spaces(tx: Tx, _: By) -> None:
+def follow_spaces(tx: Tx, _: Author) -> None:
     """Let every token of before, which named its spaces, have their numbers from now on; names of none are dropped."""
     for token in tokens(tx):
         numbers = tuple(number or EVERYWHERE for number in named(tx, token.spaces).values())
@@ -140,6 +140,6 @@ def follow_spaces(tx: Tx, _: By) -> None:
 
 
 def caller_of(tx: Tx, token: Token) -> Caller:
-    """Whom a local token stands for."""
+    """Return whom a local token stands for."""
     plans = {fold(name): number for name, number in named(tx, token.spaces).items()}
     return Caller(f"token:{token.name}", f"token:{token.id}", admin=token.role == ADMIN, plans=plans)

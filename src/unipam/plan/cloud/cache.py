@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -33,7 +34,7 @@ MOST_PEOPLE = 64
 log = logging.getLogger(__name__)
 
 
-class Kept:
+class CachedSnapshot:
     """The last snapshot of one look."""
 
     def __init__(self, look: Look, clock: Callable[[], float]) -> None:
@@ -43,30 +44,36 @@ class Kept:
         self._last = Snapshot()
         self._failure: SourceFailed | None = None
         self._failures = 0
-        self._not_before = float("-inf")
+        self._not_before = -math.inf
+        self._looked = 0.0
 
-    def get(self, newer_than: float) -> Snapshot:
-        """The last snapshot when that is new enough, else a new one; after a failure the last one all the same.
+    def get(self, newer_than: float, within: float = math.inf) -> Snapshot:
+        """Return the last snapshot when that is new enough, else a new one; after a failure the last one all the same.
 
-        Raises SourceFailed when there is none.
+        New enough: taken after `newer_than` (epoch seconds), and looked for `within` so many seconds. Raises
+        SourceFailed when there is none.
         """
-        if self._last.taken > newer_than:  # replaced as a whole, so it may be read without the lock
+        if self._is_new(newer_than, within):  # replaced as a whole, so it may be read without the lock
             return self._best()
         with self._turn:
-            if self._last.taken <= newer_than and self._clock() >= self._not_before:
+            if not self._is_new(newer_than, within) and self._clock() >= self._not_before:
                 self._renew()
             return self._best()
 
-    def fresh(self, newer_than: float) -> Snapshot:
-        """A snapshot that is new enough. Raises SourceFailed when it cannot be had."""
-        found = self.get(newer_than)
-        if found.taken <= newer_than and self._failure is not None:
+    def fresh(self, newer_than: float, within: float) -> Snapshot:
+        """Return a snapshot that is new enough. Raises SourceFailed when it cannot be had."""
+        found = self.get(newer_than, within)
+        if self._failure is not None and not self._is_new(newer_than, within):
             raise self._failure
         return found
 
+    def _is_new(self, newer_than: float, within: float) -> bool:
+        return self._last.taken > newer_than and self._clock() - self._looked < within
+
     def _renew(self) -> None:
+        looked = self._clock()
         try:
-            self._last = self._look(self._last)
+            self._last, self._looked = self._look(self._last), looked
             self._failure, self._failures = None, 0
         except SourceFailed as error:
             self._failure = error
@@ -89,6 +96,7 @@ class CachedCloud:
     """A cloud (`port.Cloud`) seen through snapshots that are kept. May be used from any thread.
 
     `own` looks as the register, `visitor` as the bearer of an access token; `done` is called when it is closed.
+    `clock` is one that nobody sets (CLOCK_MONOTONIC): what a view shows is never older than it says.
     """
 
     def __init__(
@@ -98,15 +106,15 @@ class CachedCloud:
         *,
         every: float = EVERY,
         done: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._own = Kept(own, clock)
+        self._own = CachedSnapshot(own, clock)
         self._visitor = visitor
         self._every = every
         self._done = done
         self._clock = clock
         self._lock = threading.Lock()
-        self._people: OrderedDict[str, Kept] = OrderedDict()
+        self._people: OrderedDict[str, CachedSnapshot] = OrderedDict()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="cloud", daemon=True)
 
@@ -123,18 +131,18 @@ class CachedCloud:
         self._done()
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """As `port.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
+        """Do as `port.Cloud.snapshot`. One that failed to be renewed says so among its problems."""
         return self._own.get(newer_than)
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
-        """As `port.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
-        return self._kept_for(credential).fresh(max(newer_than, self._clock() - VISIBLE_FOR))
+        """Do as `port.Cloud.visible_to`; never older than `VISIBLE_FOR`, for rights are taken away too."""
+        return self._kept_for(credential).fresh(newer_than, VISIBLE_FOR)
 
-    def _kept_for(self, credential: str) -> Kept:
-        """The place of a person's view. The token itself is not kept as a key: a dump would show it."""
+    def _kept_for(self, credential: str) -> CachedSnapshot:
+        """Return the place of a person's view. The token itself is not kept as a key: a dump would show it."""
         name = hashlib.sha256(credential.encode()).hexdigest()
         with self._lock:
-            kept = self._people.pop(name, None) or Kept(self._look_as(credential), self._clock)
+            kept = self._people.pop(name, None) or CachedSnapshot(self._look_as(credential), self._clock)
             self._people[name] = kept
             if len(self._people) > MOST_PEOPLE:
                 self._people.popitem(last=False)
@@ -142,23 +150,23 @@ class CachedCloud:
 
     def _look_as(self, credential: str) -> Look:
         def look(_: Snapshot) -> Snapshot:
-            return shared(self._visitor(credential, Snapshot()), self._own.get(float("-inf")))
+            return shared(self._visitor(credential, Snapshot()), self._own.get(-math.inf))
 
         return look
 
     def _keep_fresh(self) -> None:
         while not self._stop.is_set():
             try:
-                self._own.get(self._clock())
+                self._own.get(0.0, within=0.0)
             except SourceFailed:
-                pass  # noted and logged by `Kept`, and told to whoever asks
+                pass  # noted and logged by `CachedSnapshot`, and told to whoever asks
             except Exception:  # a fault of ours must not end the looking for good
                 log.exception("looking at the cloud failed")
             self._stop.wait(self._every)
 
 
 def shared(view: Snapshot, whole: Snapshot) -> Snapshot:
-    """The same view, made of the records of `whole` where they are equal: many views then cost little memory."""
+    """Return the same view, made of the records of `whole` where they are equal: many views then cost little memory."""
     known = {_place(each): each for each in whole.endpoints}
     return view._replace(
         networks={key: _same(network, whole.networks.get(key)) for key, network in view.networks.items()},

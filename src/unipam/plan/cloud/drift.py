@@ -87,7 +87,7 @@ class Finding(NamedTuple):
 
 
 def findings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Finding]:
-    """Every disagreement, the worst first. None at all before anything was seen of the cloud."""
+    """Return every disagreement, the worst first. None at all before anything was seen of the cloud."""
     if not snapshot.taken:
         return []
     rules: tuple[Callable[[Sequence[PlannedBlock], Snapshot], Iterator[Finding]], ...]
@@ -112,7 +112,7 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
 
 
 def _taken(blocks: Iterable[PlannedBlock]) -> TakenIndex:
-    """Whatever holds a place in these blocks."""
+    """Return whatever holds a place in these blocks."""
     found = []
     for block in blocks:
         networks = ((key(n.id), f"network {n.name}", prefix) for n in block.networks for prefix in n.prefixes)
@@ -123,7 +123,7 @@ def _taken(blocks: Iterable[PlannedBlock]) -> TakenIndex:
 
 
 def _peer_overlaps(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
-    """What is planned in a space overlaps a network that one of the space's networks is peered with.
+    """Find what is planned in a space and overlaps a network that one of the space's networks is peered with.
 
     Both would be reachable at the same addresses, and Azure routes to one of them only.
     """
@@ -140,14 +140,14 @@ def _peer_overlaps(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterat
 
 
 def _peers(network: Network, snapshot: Snapshot) -> Iterator[tuple[str, tuple[Prefix, ...]]]:
-    """The far ends of a network's peerings: their own prefixes where they are seen, else those the peering tells."""
+    """Yield the far ends of a network's peerings: their own prefixes where they are seen, else the peering's."""
     for peering in network.peerings:
         there = snapshot.network(peering.remote)
         yield peering.remote, there.prefixes if there else peering.prefixes
 
 
 def _placement(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
-    """Associated networks: gone, out of sight, outside their block, or with a prefix that something else holds."""
+    """Find associated networks: gone, out of sight, outside their block, or with a prefix that something else holds."""
     by_space = {space: _taken(inner) for space, inner in _by_space(blocks).items()}
     placed = _placed(blocks)
     for block in blocks:
@@ -161,7 +161,7 @@ def _placement(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[F
 
 
 def _placed(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
-    """The blocks that each network is associated with."""
+    """Return the blocks that each network is associated with."""
     found: dict[str, list[PlannedBlock]] = {}
     for block in blocks:
         for network in block.networks:
@@ -189,7 +189,7 @@ def _outside(
 
 
 def _contested(block: PlannedBlock, planned: PlannedNetwork, network: Network, taken: TakenIndex) -> Iterator[Finding]:
-    """A prefix that the network has in the cloud, inside the block, and could not be given in the plan."""
+    """Yield a prefix that the network has in the cloud, inside the block, and could not be given in the plan."""
     for prefix in network.prefixes:
         if prefix in planned.prefixes or not block.prefix.contains(prefix):
             continue
@@ -200,7 +200,7 @@ def _contested(block: PlannedBlock, planned: PlannedNetwork, network: Network, t
 
 
 def _lost(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
-    """Fulfilled reservations whose prefix no associated network has any more."""
+    """Yield fulfilled reservations whose prefix no associated network has any more."""
     for block in blocks:
         there = {p for planned in block.networks for p in _prefixes_now(planned, snapshot)}
         for reservation in block.fulfilled:
@@ -210,7 +210,7 @@ def _lost(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Findin
 
 
 def _prefixes_now(planned: PlannedNetwork, snapshot: Snapshot) -> tuple[Prefix, ...]:
-    """A network's prefixes as seen; while it is out of sight, as last known."""
+    """Return a network's prefixes as seen; while it is out of sight, as last known."""
     network = snapshot.network(planned.id)
     if network is not None:
         return network.prefixes
@@ -218,7 +218,7 @@ def _prefixes_now(planned: PlannedNetwork, snapshot: Snapshot) -> tuple[Prefix, 
 
 
 def _double(blocks: Sequence[PlannedBlock], _: Snapshot) -> Iterator[Finding]:
-    """A network in several blocks, each of which may count its prefixes."""
+    """Yield a network in several blocks, each of which may count its prefixes."""
     placed = _placed(blocks)
     for block in blocks:
         for planned in block.networks:
@@ -230,7 +230,7 @@ def _double(blocks: Sequence[PlannedBlock], _: Snapshot) -> Iterator[Finding]:
 
 
 def _tags(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
-    """Tags that name reservations: of another prefix, on two networks, or of none that is known."""
+    """Yield tags that name reservations: of another prefix, on two networks, or of none that is known."""
     pending = {r.id: (block, r) for block in blocks for r in block.pending}
     known = pending.keys() | {r.id for block in blocks for r in block.fulfilled}
     tagged: dict[str, list[Network]] = {}
@@ -258,7 +258,7 @@ def _tagged(block: PlannedBlock, reservation: PlannedReservation, networks: Sequ
 
 
 def _unassociated(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
-    """Networks that have addresses of a block, and belong to none: to the plan these addresses look free."""
+    """Yield networks that have addresses of a block, and belong to none: to the plan these addresses look free."""
     placed, index = _placed(blocks), TakenIndex([Taken(b.prefix, "", b.name, b) for b in blocks])
     pending = {r.id for block in blocks for r in block.pending}
     for resource_id, network in snapshot.networks.items():
@@ -271,7 +271,7 @@ def _unassociated(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterato
 
 
 def _innermost(around: Sequence[Taken], prefix: Prefix) -> Iterator[Taken]:
-    """Of nested blocks around a prefix only the narrowest, in each space."""
+    """Yield only the narrowest of nested blocks around a prefix, in each space."""
     narrowest = {each.block.space: each.prefix for each in around if each.prefix.contains(prefix)}
     for each in around:
         if not each.prefix.contains(prefix) or narrowest[each.block.space] == each.prefix:

@@ -17,12 +17,12 @@ from unipam.store.api import Tx
 
 
 def drift(tx: Tx, snapshot: Snapshot) -> list[Finding]:
-    """Where the plan and the cloud disagree, the worst first."""
+    """Return where the plan and the cloud disagree, the worst first."""
     return findings(list(planned(tx)), snapshot)
 
 
 def planned(tx: Tx) -> Iterator[PlannedBlock]:
-    """Every block of every space, with what is directly in it."""
+    """Yield every block of every space, with what is directly in it."""
     for space in tree.spaces(tx):
         for block in blocks(tx, space.id):
             yield _planned(tx, space, block)

@@ -34,7 +34,7 @@ class TakenIndex:
         self._firsts = [prefix.first for prefix in self._sorted]
 
     def overlapping(self, prefix: Prefix) -> Iterator[Taken]:
-        """What overlaps the prefix, the widest first."""
+        """Yield what overlaps the prefix, the widest first."""
         for length in self._lengths:
             if length >= prefix.length:
                 break

@@ -43,7 +43,7 @@ class Cloud(Protocol):
     """A source of snapshots. Both calls may be made from any thread, never inside a transaction."""
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
-        """What the register's own identity sees: the truth for allocation, not for showing to everybody.
+        """Return what the register's own identity sees: the truth for allocation, not for showing to everybody.
 
         Returns at once with the last snapshot when that was taken after `newer_than` (epoch seconds), else waits for
         one refresh; a source that is throttled may still answer with an older one. Raises SourceFailed when nothing
@@ -51,7 +51,7 @@ class Cloud(Protocol):
         """
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:
-        """What the bearer of this access token may see by the cloud's own rules, looked at after `newer_than`.
+        """Return what the bearer of this access token may see by the cloud's own rules, looked at after `newer_than`.
 
         Raises SourceFailed.
         """
@@ -64,12 +64,12 @@ class Unconnected:
     """No cloud: nothing is ever seen, and nothing is missed."""
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:  # noqa: ARG002 (the protocol's)
-        """An empty snapshot."""
+        """Return an empty snapshot."""
         return Snapshot()
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:  # noqa: ARG002 (the protocol's)
-        """An empty snapshot."""
+        """Return an empty snapshot."""
         return Snapshot()
 
     def close(self) -> None:
-        """Nothing was held."""
+        """Do nothing: nothing was held."""

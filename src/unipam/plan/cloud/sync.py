@@ -18,14 +18,14 @@ from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace
 from unipam.plan.networks import as_associated, claim_prefixes, claims_of, gone, inside, note_gone
 from unipam.plan.reservations import expire_block, pending, settle
-from unipam.plan.tree import By, Node
+from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
 GRACE = 300.0
 """Seconds that a network may be out of sight before its prefixes are free: a cloud's listing lags behind."""
 
 VANISH = "vanish"
-SYSTEM = By("AzureIPAM", "system")
+SYSTEM = Author("AzureIPAM", "system")
 """The name under which the original settles reservations (spec azure-ipam-application §1.6)."""
 
 
@@ -39,11 +39,11 @@ class Tags:
                 self._networks.setdefault(reservation, []).append(network)
 
     def of(self, reservation: str) -> list[port.Network]:
-        """The networks that carry the reservation's id."""
+        """Return the networks that carry the reservation's id."""
         return self._networks.get(reservation, [])
 
 
-def sync(tx: Tx, by: By, snapshot: port.Snapshot, grace: float = GRACE) -> int:
+def sync(tx: Tx, by: Author, snapshot: port.Snapshot, grace: float = GRACE) -> int:
     """Bring every block up to the snapshot, and end what has run out; how many objects changed."""
     tags, changed = Tags(snapshot), 0
     for space in tree.spaces(tx):
@@ -55,7 +55,7 @@ def sync(tx: Tx, by: By, snapshot: port.Snapshot, grace: float = GRACE) -> int:
     return changed
 
 
-def _sync_networks(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
+def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
     held: dict[str, list[Claim]] = {}
     for claim in tx.claims(block.id):
         if claim.kind == objects.NETWORK:
@@ -70,8 +70,8 @@ def _sync_networks(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Sn
     return changed + _welcome_back(tx, by, block, snapshot)
 
 
-def _follow(tx: Tx, by: By, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
-    """The network is there: it gets the prefixes that it has now, as far as they are free, and loses the others."""
+def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
+    """Give a network that is there the prefixes that it has now, as far as they are free, and take the others."""
     now = inside(block.prefix, network)
     changed = 0
     for claim in claims:
@@ -89,7 +89,7 @@ def _follow(tx: Tx, by: By, block: Node[objects.Block], network: port.Network, c
 
 
 def _as_known(claims: list[Claim], network: port.Network) -> objects.Network:
-    """The network as its claims, before any went, have it: the same id, the same place among the others."""
+    """Return the network as its claims, before any went, have it: the same id, the same place among the others."""
     if not claims:
         return objects.Network(network.id, network.name)
     known = as_associated(claims)
@@ -105,8 +105,8 @@ def _free(tx: Tx, block: Node[objects.Block], prefixes: list[Prefix]) -> list[Pr
     return found
 
 
-def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
-    """The network is not there, or no longer in the block: noted at first, and after the grace its place is free."""
+def _miss(tx: Tx, by: Author, block: Node[objects.Block], claims: list[Claim], grace: float, *, gone: bool) -> int:
+    """Note a network that is not there, or no longer in the block; after the grace its place is free."""
     known = as_associated(claims)
     changed = 0
     for claim in claims:
@@ -120,8 +120,8 @@ def _miss(tx: Tx, by: By, block: Node[objects.Block], claims: list[Claim], grace
     return changed
 
 
-def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
-    """A network that vanished is there again: it gets what is still free."""
+def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
+    """Give a network that vanished and is there again what is still free."""
     changed = 0
     for facts in gone(tx, block):
         network = snapshot.network(facts.id)
@@ -133,7 +133,7 @@ def _welcome_back(tx: Tx, by: By, block: Node[objects.Block], snapshot: port.Sna
 
 
 def _sync_reservation(
-    tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
 ) -> int:
     tagged = tags.of(node.facts.id)
     exact = next((network for network in tagged if node.prefix in network.prefixes), None)
@@ -167,8 +167,8 @@ def _status(
     return objects.FULFILLED
 
 
-def _fulfil(tx: Tx, by: By, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
-    """The network takes the reservation's place, and whatever else of it is free in the block (once, D9)."""
+def _fulfil(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
+    """Give the network the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, objects.FULFILLED)
     claims = claims_of(tx, block.id, network.id)
     had = {tree.prefix_of(claim) for claim in claims}

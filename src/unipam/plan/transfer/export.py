@@ -51,7 +51,7 @@ class Document(msgspec.Struct):
 
 
 def export(tx: Tx, now: float) -> Document:
-    """The whole plan."""
+    """Return the whole plan."""
     return Document(FORMAT, now, [_out(tx, each.claim) for each in tree.in_order(tree.spaces(tx))])
 
 
@@ -84,7 +84,7 @@ def _settled(past: Settled) -> Item:
 
 
 def read_document(data: bytes) -> Document:
-    """A plan from JSON: ours, or the Azure IPAM application's list of spaces. Raises BadValue."""
+    """Read a plan from JSON: ours, or the Azure IPAM application's list of spaces. Raises BadValue."""
     try:
         raw = msgspec.json.decode(data)
         if isinstance(raw, list):
@@ -130,7 +130,7 @@ CSV_COLUMNS = ("kind", "path", "name", "prefix", "desc", "id", "status", "create
 
 
 def to_csv(document: Document) -> str:
-    """The tree's objects, one a line; `path` names what they are in, from the space down."""
+    """Write the tree's objects, one a line; `path` names what they are in, from the space down."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(CSV_COLUMNS)
@@ -149,7 +149,7 @@ _HOLDERS = (SPACE, objects.BLOCK, objects.EXTERNAL, objects.SUBNET)
 
 
 def from_csv(text: str, now: float) -> Document:
-    """A plan from such lines; a line's parent must come before it. Raises BadValue with the number of the line."""
+    """Read a plan from such lines; a line's parent must come before it. Raises BadValue with the number of the line."""
     document = Document(FORMAT, now, [])
     known: dict[str, Item] = {"": Item("", items=document.items)}
     table = csv.DictReader(io.StringIO(text))

@@ -16,7 +16,7 @@ from unipam.plan.blocks import NewBlock, create_block, create_space, name_of, se
 from unipam.plan.cloud import port
 from unipam.plan.reservations import Settled, is_id
 from unipam.plan.transfer.export import Document, Item
-from unipam.plan.tree import By, Draft
+from unipam.plan.tree import Author, Draft
 from unipam.store.api import Tx
 
 
@@ -37,14 +37,14 @@ class Report(NamedTuple):
     conflicts: tuple[Conflict, ...]
 
 
-def move_in(tx: Tx, by: By, document: Document, snapshot: port.Snapshot, *, keep_going: bool = False) -> Report:
+def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, keep_going: bool = False) -> Report:
     """Create everything of the document that is not there yet.
 
     Raises Refused with the fact `report` when anything conflicts, unless `keep_going` leaves that out.
     """
-    mover = _Mover(tx, by, snapshot)
-    mover.move(document.items, (), None)
-    report = Report(mover.created, mover.present, tuple(mover.conflicts))
+    importer = _Importer(tx, by, snapshot)
+    importer.move(document.items, (), None)
+    report = Report(importer.created, importer.present, tuple(importer.conflicts))
     if report.conflicts and not keep_going:
         first = report.conflicts[0]
         raise Refused(
@@ -55,10 +55,10 @@ def move_in(tx: Tx, by: By, document: Document, snapshot: port.Snapshot, *, keep
     return report
 
 
-class _Mover:
+class _Importer:
     """Moves a document's objects in, inside one transaction."""
 
-    def __init__(self, tx: Tx, by: By, snapshot: port.Snapshot) -> None:
+    def __init__(self, tx: Tx, by: Author, snapshot: port.Snapshot) -> None:
         self._tx = tx
         self._by = by
         self._snapshot = snapshot
@@ -103,7 +103,7 @@ class _Mover:
         raise BadValue(f"a {item.kind!r} is nothing that could be here", field="kind", value=item.kind)
 
     def _there(self, item: Item, parent: Claim | None) -> Claim | None:
-        """The same object, if it is there already, at the same place."""
+        """Return the same object, if it is there already, at the same place."""
         if item.kind == SPACE and parent is None:
             number = self._tx.space(objects.fold(item.name)) if objects.is_name(item.name) else None
             return None if number is None else self._tx.claim(number)
@@ -120,7 +120,7 @@ class _Mover:
         return create_block(self._tx, self._by, place[0], NewBlock(item.name, _prefix(item), around, item.desc)).claim
 
     def _network(self, item: Item, block: Claim) -> Claim:
-        """A network's claims: the prefix that the document gives, or those that the cloud tells of."""
+        """Return a network's claims: the prefix that the document gives, or those that the cloud tells of."""
         if not item.id.isprintable() or not item.id:
             raise BadValue("a network needs its resource id", field="id", value=item.id)
         known = self._snapshot.network(item.id)
@@ -161,7 +161,7 @@ class _Mover:
 
 
 def _prefix(item: Item) -> Prefix:
-    """The item's prefix; an endpoint may be written as an address alone."""
+    """Return the item's prefix; an endpoint may be written as an address alone."""
     alone = item.kind == objects.ENDPOINT and "/" not in item.prefix
     return objects.parse_cidr(f"{item.prefix}/{128 if ':' in item.prefix else 32}" if alone else item.prefix, "prefix")
 

@@ -14,11 +14,12 @@ from unipam.dialects.azure_ipam import shapes
 from unipam.model.errors import BadValue
 from unipam.plan.access import callers as access
 from unipam.plan.access.callers import Admin, Caller
-from unipam.plan.tree import By
+from unipam.plan.permissions import UseCase
+from unipam.plan.tree import Author
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import MANY, AdminBody, PatchBody
-from unipam.server.azure_ipam.common import empty, require_admin, says
-from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.azure_ipam.replies import do, do_quietly, error_words, show
+from unipam.server.register import Session, SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -33,99 +34,94 @@ def _admin(body: AdminBody) -> Admin:
 
 
 @router.get("/admin/admins", tags=["admin"], response_model=list[a.Admin])
-async def get_admins(register: Here, caller: Signed) -> Response:
+async def get_admins(session: SessionDep) -> Response:
     """The administrators."""
-    require_admin(caller, m.ADMINS_ONLY)
-    return reply([shapes.admin(each) for each in await register.desk.read(access.admins)])
+    session.require(UseCase.LIST_ADMINS)
+    return await show(session, lambda tx: [shapes.admin(each) for each in access.admins(tx)])
 
 
 @router.post("/admin/admins", status_code=201, tags=["admin"], response_class=Response)
-@says(m.ADMIN)
-async def create_admin(register: Here, caller: Signed, body: AdminBody) -> Response:
+@error_words(m.ADMIN)
+async def create_admin(session: SessionDep, body: AdminBody) -> Response:
     """One administrator more."""
-    require_admin(caller, m.ADMINS_ONLY)
-    await register.desk.write(lambda tx, by: access.add_admin(tx, by, _admin(body)), caller.by())
-    return empty(201)
+    session.require(UseCase.CHANGE_ADMINS)
+    return await do_quietly(session, lambda tx, by: access.add_admin(tx, by, _admin(body)), 201)
 
 
 @router.put("/admin/admins", tags=["admin"], response_class=Response)
-@says(m.ADMINS_REPLACE)
-async def replace_admins(register: Here, caller: Signed, body: Admins) -> Response:
+@error_words(m.ADMINS_REPLACE)
+async def replace_admins(session: SessionDep, body: Admins) -> Response:
     """Exactly these are administrators from now on."""
-    require_admin(caller, m.ADMINS_ONLY)
+    session.require(UseCase.CHANGE_ADMINS)
     wanted = [_admin(each) for each in body]
-    await register.desk.write(lambda tx, by: access.replace_admins(tx, by, wanted), caller.by())
-    return empty()
+    return await do_quietly(session, lambda tx, by: access.replace_admins(tx, by, wanted))
 
 
 @router.get("/admin/admins/{object_id}", tags=["admin"], response_model=a.Admin)
-@says(m.ADMIN_GET)
-async def get_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
+@error_words(m.ADMIN_GET)
+async def get_admin(session: SessionDep, object_id: uuid.UUID) -> Response:
     """One administrator."""
-    require_admin(caller, m.ADMINS_ONLY)
-    return reply(shapes.admin(await register.desk.read(lambda tx: access.find_admin(tx, str(object_id)))))
+    session.require(UseCase.LIST_ADMINS)
+    return await show(session, lambda tx: shapes.admin(access.find_admin(tx, str(object_id))))
 
 
 @router.delete("/admin/admins/{object_id}", tags=["admin"], response_class=Response)
-@says(m.ADMIN_REMOVE)
-async def delete_admin(register: Here, caller: Signed, object_id: uuid.UUID) -> Response:
+@error_words(m.ADMIN_REMOVE)
+async def delete_admin(session: SessionDep, object_id: uuid.UUID) -> Response:
     """One administrator less."""
-    require_admin(caller, m.ADMINS_ONLY)
-    await register.desk.write(lambda tx, by: access.remove_admin(tx, by, str(object_id)), caller.by())
-    return empty()
+    session.require(UseCase.CHANGE_ADMINS)
+    return await do_quietly(session, lambda tx, by: access.remove_admin(tx, by, str(object_id)))
 
 
 @router.get("/admin/exclusions", tags=["admin"], response_model=list[str])
-async def get_exclusions(register: Here, caller: Signed) -> Response:
+async def get_exclusions(session: SessionDep) -> Response:
     """The excluded subscriptions."""
-    require_admin(caller, m.ADMINS_ONLY)
-    return reply(await register.desk.read(access.exclusions))
+    session.require(UseCase.LIST_EXCLUSIONS)
+    return await show(session, access.exclusions)
 
 
-async def _known(register: Register, body: Sequence[uuid.UUID]) -> list[str]:
-    """The subscriptions, if all are seen or excluded already. Raises BadValue."""
+async def _known(session: Session, body: Sequence[uuid.UUID]) -> list[str]:
+    """Return the subscriptions, if all are seen or excluded already. Raises BadValue."""
     wanted = [str(each) for each in body]
-    snapshot, there = await register.snapshot(), await register.desk.read(access.exclusions)
+    snapshot, there = await session.register.snapshot(), await session.read(access.exclusions)
     unknown = [each for each in wanted if each not in there and not snapshot.sees(each)]
     if unknown:
         raise BadValue("One or more invalid subscriptions id's provided.", field="subscription", value=unknown)
     return wanted
 
 
-async def _exclude(register: Register, caller: Caller, body: Sequence[uuid.UUID], replace: bool) -> Response:
-    require_admin(caller, m.ADMINS_ONLY)
-    wanted = await _known(register, body)
-    await register.desk.write(lambda tx, by: access.exclude(tx, by, wanted, replace=replace), caller.by())
-    return empty()
+async def _exclude(session: Session, body: Sequence[uuid.UUID], replace: bool) -> Response:
+    session.require(UseCase.CHANGE_EXCLUSIONS)
+    wanted = await _known(session, body)
+    return await do_quietly(session, lambda tx, by: access.exclude(tx, by, wanted, replace=replace))
 
 
 @router.post("/admin/exclusions", tags=["admin"], response_class=Response)
-async def add_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
+async def add_exclusions(session: SessionDep, body: Subscriptions) -> Response:
     """Exclude these subscriptions too."""
-    return await _exclude(register, caller, body, replace=False)
+    return await _exclude(session, body, replace=False)
 
 
 @router.put("/admin/exclusions", tags=["admin"], response_class=Response)
-async def replace_exclusions(register: Here, caller: Signed, body: Subscriptions) -> Response:
+async def replace_exclusions(session: SessionDep, body: Subscriptions) -> Response:
     """Exclude exactly these subscriptions."""
-    return await _exclude(register, caller, body, replace=True)
+    return await _exclude(session, body, replace=True)
 
 
 @router.delete("/admin/exclusions/{subscription_id}", tags=["admin"], response_class=Response)
-@says(m.EXCLUSION_REMOVE)
-async def delete_exclusion(register: Here, caller: Signed, subscription_id: str) -> Response:
+@error_words(m.EXCLUSION_REMOVE)
+async def delete_exclusion(session: SessionDep, subscription_id: str) -> Response:
     """Show a subscription again."""
-    require_admin(caller, m.ADMINS_ONLY)
+    session.require(UseCase.CHANGE_EXCLUSIONS)
     try:
         known = str(uuid.UUID(subscription_id))
     except ValueError:
         raise BadValue("Invalid subscription id.", field="subscription", value=subscription_id) from None
-    await register.desk.write(lambda tx, by: access.include(tx, by, known), caller.by())
-    return empty()
+    return await do_quietly(session, lambda tx, by: access.include(tx, by, known))
 
 
 def _person(caller: Caller) -> str:
-    """The caller as the UUID that the original's shape asks for; a local token has one made from its id."""
+    """Return the caller as the UUID that the original's shape asks for; a local token has one made from its id."""
     try:
         return str(uuid.UUID(caller.subject))
     except ValueError:
@@ -133,39 +129,38 @@ def _person(caller: Caller) -> str:
 
 
 @router.get("/users", tags=["users"], response_model=list[a.User])
-async def get_users(register: Here, caller: Signed) -> Response:
+async def get_users(session: SessionDep) -> Response:
     """The settings of everybody who chose some (none yet is an empty list, D20)."""
-    require_admin(caller, m.ADMINS_ONLY)
-
-    def work(tx: Tx) -> list[shapes.Shape]:
-        return [shapes.user(each, access.is_admin(tx, each.id)) for each in access.all_settings(tx)]
-
-    return reply(await register.desk.read(work))
+    session.require(UseCase.LIST_SETTINGS)
+    return await show(
+        session, lambda tx: [shapes.user(each, access.is_admin(tx, each.id)) for each in access.all_settings(tx)]
+    )
 
 
 @router.get("/users/me", tags=["users"], response_model=a.User)
-async def get_me(register: Here, caller: Signed, expand: bool = False) -> Response:
+async def get_me(session: SessionDep, expand: bool = False) -> Response:
     """The caller's own settings."""
-    chosen = await register.desk.read(lambda tx: access.settings(tx, _person(caller)))
-    return reply(shapes.user(chosen, caller.admin, expand))
+    return await show(
+        session, lambda tx: shapes.user(access.settings(tx, _person(session.caller)), session.caller.admin, expand)
+    )
 
 
 @router.patch("/users/me", tags=["users"], response_model=a.User)
-@says(m.USER_CHANGE)
-async def update_me(register: Here, caller: Signed, body: list[PatchBody]) -> Response:
+@error_words(m.USER_CHANGE)
+async def update_me(session: SessionDep, body: list[PatchBody]) -> Response:
     """Change the caller's own settings; other paths than its own are ignored."""
 
-    def work(tx: Tx, _: By) -> access.Settings:
-        chosen = access.settings(tx, _person(caller))
+    def work(tx: Tx, _: Author) -> shapes.Shape:
+        chosen = access.settings(tx, _person(session.caller))
         for each in body:
             chosen = _changed(chosen, each)
         access.set_settings(tx, chosen)
-        return chosen
+        return shapes.user(chosen, session.caller.admin)
 
-    return reply(shapes.user(await register.desk.write(work, caller.by()), caller.admin))
+    return await do(session, work)
 
 
-def _changed(chosen: access.Settings, each: PatchBody) -> access.Settings:
+def _changed(chosen: access.UserSettings, each: PatchBody) -> access.UserSettings:
     if each.op == "replace" and each.path == "/apiRefresh":
         if type(each.value) is not int:
             raise BadValue("apiRefresh: must be a number of minutes", field="apiRefresh")

@@ -10,6 +10,13 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
+class Described(BaseModel):
+    """Something with a name and a description."""
+
+    name: str
+    desc: str
+
+
 class VNet(BaseModel):
     """A network of a block, by reference; inactive: it was not there lately."""
 
@@ -45,19 +52,15 @@ class NetworkExpand(Network):
     used: int | None = None
 
 
-class Endpoint(BaseModel):
+class Endpoint(Described):
     """An endpoint of an external subnet."""
 
-    name: str
-    desc: str
     ip: str
 
 
-class ExternalSubnet(BaseModel):
+class ExternalSubnet(Described):
     """A subnet of an external network."""
 
-    name: str
-    desc: str
     cidr: str
     endpoints: list[Endpoint]
 
@@ -70,11 +73,9 @@ class ExternalSubnetExpand(ExternalSubnet):
     external: str
 
 
-class External(BaseModel):
+class External(Described):
     """An external network."""
 
-    name: str
-    desc: str
     cidr: str
     subnets: list[ExternalSubnet]
 
@@ -119,11 +120,9 @@ class Block(BaseModel):
     used: int | None = None
 
 
-class Space(BaseModel):
+class Space(Described):
     """A space; `size` and `used` (IPv4 addresses) are there where `utilization` was asked for."""
 
-    name: str
-    desc: str
     blocks: list[Block]
     size: int | None = None
     used: int | None = None
@@ -148,11 +147,16 @@ class User(BaseModel):
     views: dict[str, object] | None = None
 
 
-class NextNetwork(BaseModel):
-    """The prefix that a network would get."""
+class Container(BaseModel):
+    """A block that a network is associated with."""
 
     space: str
     block: str
+
+
+class NextNetwork(Container):
+    """The prefix that a network would get."""
+
     cidr: str
 
 
@@ -163,13 +167,6 @@ class NextSubnet(BaseModel):
     resource_group: str
     subscription_id: str
     cidr: str
-
-
-class Container(BaseModel):
-    """A block that a network is associated with."""
-
-    space: str
-    block: str
 
 
 class Overlapping(Network):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from unipam.addr.prefix import parse_address, parse_interface
 from unipam.dialects.azure_ipam.patch import Operation
+from unipam.server.azure_ipam.answers import Described
 
 
 def _network(text: str) -> str:
@@ -42,15 +43,12 @@ class ErrorBody(BaseModel):
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """The answers of every route that refuse, for its documentation."""
+    """Return the answers of every route that refuse, for its documentation."""
     return {status: {"model": ErrorBody} for status in (400, 401, 403, 404, 409, 413, 429, 503)}
 
 
-class SpaceBody(BaseModel):
+class SpaceBody(Described):
     """A new space."""
-
-    name: str
-    desc: str
 
 
 class BlockBody(BaseModel):
@@ -120,19 +118,15 @@ class ExternalBody(BaseModel):
         return _one_of_size_and_cidr(data)
 
 
-class ExternalRowBody(BaseModel):
+class ExternalRowBody(Described):
     """An external network of a list that replaces the one of a block, as in v3.0 and v3.1 of the application."""
 
-    name: str
-    desc: str
     cidr: Cidr
 
 
-class EndpointBody(BaseModel):
+class EndpointBody(Described):
     """An endpoint; without an address it gets the next free one."""
 
-    name: str
-    desc: str
     ip: Address | None
 
 
@@ -144,7 +138,7 @@ class PatchBody(BaseModel):
     value: Any = None
 
     def operation(self) -> Operation:
-        """The same as the dialect knows it."""
+        """Return the same as the dialect knows it."""
         return Operation(self.op, self.path, self.value)
 
 

@@ -13,12 +13,12 @@ from unipam.dialects.azure_ipam.shapes import size_of
 from unipam.model import objects
 from unipam.model.records import SPACE
 from unipam.plan import tree
-from unipam.plan.access.callers import HIDDEN, Caller, Sight
 from unipam.plan.blocks import blocks
 from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
+from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.azure_ipam import answers as a
-from unipam.server.register import Here, Register, Signed, reply
+from unipam.server.register import RegisterDep, Session, SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -28,15 +28,15 @@ status_router = Router(tags=["status"])
 Render = Callable[[Snapshot, shapes.Parents], Any]
 
 
-async def _shown(register: Register, caller: Caller, render: Render) -> Response:
-    """A listing of what the caller may see, and how old it is."""
-    snapshot = await register.shown(caller)
-    parents = await register.desk.read(_parents)
-    return reply(render(snapshot, parents), headers=register.age(snapshot))
+async def _shown(session: Session, render: Render) -> Response:
+    """Answer with a listing of what the caller may see, and how old it is."""
+    snapshot = await session.register.shown(session.caller)
+    parents = await session.read(_parents)
+    return reply(render(snapshot, parents), headers=session.register.age(snapshot))
 
 
 def _parents(tx: Tx) -> shapes.Parents:
-    """The space and blocks of every associated network."""
+    """Return the space and blocks of every associated network."""
     found: dict[str, list[tuple[str, str]]] = {}
     for space in tree.in_order(tree.spaces(tx)):
         for block in tree.in_order(blocks(tx, space.id)):
@@ -57,8 +57,8 @@ _LISTINGS: dict[str, Render] = {
 
 def _add_listing(name: str, render: Render) -> None:
     @router.get(f"/azure/{name}", name=f"azure_{name}")
-    async def listing(register: Here, caller: Signed) -> Response:
-        return await _shown(register, caller, render)
+    async def listing(session: SessionDep) -> Response:
+        return await _shown(session, render)
 
 
 def _of_source(source: str) -> Render:
@@ -72,31 +72,31 @@ for _name, _render in _LISTINGS.items():
 
 
 @router.get("/azure/subscription")
-async def get_subscriptions(register: Here, caller: Signed) -> Response:
+async def get_subscriptions(session: SessionDep) -> Response:
     """Every subscription that the caller may see, the excluded ones too."""
-    snapshot = await register.visible(caller)
+    snapshot = await session.register.visible(session.caller)
     return reply([shapes.subscription(each) for each in snapshot.subscriptions])
 
 
 @router.get("/internal/tree")
-async def get_tree(register: Here, caller: Signed) -> Response:
+async def get_tree(session: SessionDep) -> Response:
     """The plan and what is in its networks, as a tree of sizes."""
-    snapshot = await register.visible(caller)
-    view = _View(Sight(caller, snapshot.networks), snapshot)
+    snapshot = await session.register.visible(session.caller)
+    view = _TreeView(Visibility(session.caller, snapshot.networks), snapshot)
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         return [_branch(tx, each, each.id, view) for each in tree.in_order(tree.spaces(tx))]
 
-    return reply([{"name": "root", "children": await register.desk.read(work)}])
+    return reply([{"name": "root", "children": await session.read(work)}])
 
 
-class _View(NamedTuple):
-    sight: Sight
+class _TreeView(NamedTuple):
+    visibility: Visibility
     snapshot: Snapshot
 
 
-def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, Any]:
-    """An object of the plan with what it holds; `value` is what its children leave of its size."""
+def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _TreeView) -> dict[str, Any]:
+    """Return an object of the plan with what it holds; `value` is what its children leave of its size."""
     if isinstance(node.facts, objects.Network):
         return _network(tree.Node(node.claim, node.facts), space, view)
     held = map(tree.node, (claim for claim in tx.claims(node.id) if claim.kind != objects.RESERVATION))
@@ -106,8 +106,8 @@ def _branch(tx: Tx, node: tree.Node[Any], space: int, view: _View) -> dict[str, 
     return _leaf(node.facts.name, node.prefix, inner)
 
 
-def _network(node: tree.Node[objects.Network], space: int, view: _View) -> dict[str, Any]:
-    if not view.sight.sees(space, node.facts.id):
+def _network(node: tree.Node[objects.Network], space: int, view: _TreeView) -> dict[str, Any]:
+    if not view.visibility.sees(space, node.facts.id):
         return _leaf(HIDDEN, node.prefix, [])
     network = view.snapshot.network(node.facts.id)
     seen = [(s.name, p) for s in (network.subnets if network else ()) for p in s.prefixes]
@@ -122,7 +122,7 @@ def _leaf(name: str, prefix: Prefix, inner: list[dict[str, Any]]) -> dict[str, A
 
 
 @status_router.get("/status", response_model=a.Status)
-async def get_status(register: Here) -> Response:
+async def get_status(register: RegisterDep) -> Response:
     """Whether the register answers, and what it is."""
     what = {"version": register.version, "stack": register.stack, "environment": register.environment}
     where = {"container": register.container} if register.container else {}

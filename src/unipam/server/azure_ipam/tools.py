@@ -16,8 +16,8 @@ from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.networks import containers
 from unipam.server.azure_ipam import answers as a
 from unipam.server.azure_ipam.bodies import CidrCheckBody, NextNetworkBody, NextSubnetBody
-from unipam.server.azure_ipam.common import says
-from unipam.server.register import Here, Signed, reply
+from unipam.server.azure_ipam.replies import error_words, show
+from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -25,8 +25,8 @@ router = Router(prefix="/tools", tags=["tools"])
 
 
 @router.post("/nextAvailableVNet", response_model=a.NextNetwork)
-@says(m.RESERVE_IN_SPACE)
-async def next_available_vnet(register: Here, caller: Signed, body: NextNetworkBody) -> Response:  # noqa: ARG001
+@error_words(m.RESERVE_IN_SPACE)
+async def next_available_vnet(session: SessionDep, body: NextNetworkBody) -> Response:
     """The prefix that a network of this size would get; nothing is kept."""
     how = {"reverse": bool(body.reverse_search), "smallest": bool(body.smallest_cidr)}
 
@@ -39,7 +39,7 @@ async def next_available_vnet(register: Here, caller: Signed, body: NextNetworkB
                 return {"space": root.facts.name, "block": block.facts.name, "cidr": str(prefix)}
         raise Exhausted(f"no free /{body.size} in these blocks", blocks=body.blocks)
 
-    return reply(await register.desk.read(work))
+    return await show(session, work)
 
 
 def _find_blocks(tx: Tx, space: int, names: list[str]) -> list[tree.Node[Block]]:
@@ -55,12 +55,12 @@ def _find_blocks(tx: Tx, space: int, names: list[str]) -> list[tree.Node[Block]]
 
 
 @router.post("/nextAvailableSubnet", response_model=a.NextSubnet)
-@says({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
-async def next_available_subnet(register: Here, caller: Signed, body: NextSubnetBody) -> Response:
+@error_words({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
+async def next_available_subnet(session: SessionDep, body: NextSubnetBody) -> Response:
     """The prefix that a subnet of this size would get in a network that the caller may see."""
     if not port.subscription_of(body.vnet_id) or "/virtualnetworks/" not in body.vnet_id.lower():
         raise BadValue("Invalid Virtual Network ID.", field="vnet_id", value=body.vnet_id)
-    network = (await register.visible(caller)).network(body.vnet_id)
+    network = (await session.register.visible(session.caller)).network(body.vnet_id)
     if network is None:
         raise Missing("Virtual Network not found.", kind="vnet", value=body.vnet_id)
     prefix = _next_subnet(network, body)
@@ -89,16 +89,16 @@ def _next_subnet(network: port.Network, body: NextSubnetBody) -> Prefix:
 
 
 @router.post("/cidrCheck", response_model=list[a.Overlapping])
-@says({BadValue: m.Say(400, "Invalid CIDR range.")})
-async def cidr_check(register: Here, caller: Signed, body: CidrCheckBody) -> Response:
+@error_words({BadValue: m.Say(400, "Invalid CIDR range.")})
+async def cidr_check(session: SessionDep, body: CidrCheckBody) -> Response:
     """The networks that the caller may see and that overlap a prefix, with the blocks they are in."""
     wanted = parse_cidr(body.cidr)
-    shown = (await register.shown(caller)).networks.values()
+    shown = (await session.register.shown(session.caller)).networks.values()
 
     def work(tx: Tx) -> list[shapes.Shape]:
         return [_overlapping(tx, n, hit) for n in shown if (hit := [p for p in n.prefixes if p.overlaps(wanted)])]
 
-    return reply(await register.desk.read(work))
+    return await show(session, work)
 
 
 def _overlapping(tx: Tx, network: port.Network, prefixes: list[Prefix]) -> shapes.Shape:

@@ -14,11 +14,11 @@ from unipam.model import objects
 from unipam.model.errors import Missing
 from unipam.plan import networks as plan_networks
 from unipam.plan import tree
-from unipam.plan.access.callers import Sight
 from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
+from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
-from unipam.server.native.common import Overlaps, Paged, page, problems
-from unipam.server.register import Here, Signed
+from unipam.server.native.requests import Overlaps, Paged, page, problems
+from unipam.server.register import SessionDep
 from unipam.server.routing import Router
 from unipam.store.api import Tx
 
@@ -63,26 +63,25 @@ async def _wanted(
 
 @router.get("/subnets", response_model=m.Page[NetworkSubnet], responses=problems(404))
 async def list_network_subnets(
-    register: Here,
-    caller: Signed,
+    session: SessionDep,
     space: str,
     block: str,
     paging: Paged,
     wanted: Annotated[_Wanted, Depends(_wanted)],
 ) -> Response:
     """The subnets of a block's networks that the caller may see, with the age of what is shown in the `Age` header."""
-    snapshot = await register.shown(caller)
-    sight = await register.sight(caller, space)
-    networks = await register.desk.read(lambda tx: _networks(tx, space, block, wanted.network, sight))
+    snapshot = await session.register.shown(session.caller)
+    visibility = await session.visibility(space)
+    networks = await session.read(lambda tx: _networks(tx, space, block, wanted.network, visibility))
     seen = [found for each in networks if (found := snapshot.network(each)) is not None]
     rows = [row for each in seen for row in _rows(each, wanted.overlaps, snapshot)]
-    return page(rows, paging, lambda row: str(row["id"]), register.age(snapshot))
+    return page(rows, paging, "id", session.register.age(snapshot))
 
 
-def _networks(tx: Tx, space: str, block: str, wanted: str | None, sight: Sight) -> list[str]:
-    """The ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
+def _networks(tx: Tx, space: str, block: str, wanted: str | None, visibility: Visibility) -> list[str]:
+    """Return the ids of a block's networks that are in sight, or the one that is wanted. Raises Missing."""
     found = tree.find_block(tx, tree.find_space(tx, space).id, block)
-    ids = [each.facts.id for each in plan_networks.associated(tx, found) if sight.sees(space, each.facts.id)]
+    ids = [each.facts.id for each in plan_networks.associated(tx, found) if visibility.sees(space, each.facts.id)]
     if wanted is None:
         return ids
     if key(wanted) not in map(key, ids):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
-from unipam.server.native.models import Body, Cidr, Name, Size, Text, Utilisation
+from unipam.server.native.models import BlockChange, Body, Cidr, Name, Size, Text, Utilisation
 
 Ip = Annotated[str, Field(max_length=64, examples=["10.0.0.4"])]
 
@@ -29,12 +29,8 @@ class NewExternal(Body):
         return self
 
 
-class ExternalChange(Body):
+class ExternalChange(BlockChange):
     """What is to be different about an external network, or a subnet of one."""
-
-    name: Name | None = None
-    cidr: Cidr | None = None
-    desc: Text | None = None
 
 
 class NewEndpoint(Body):

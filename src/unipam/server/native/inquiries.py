@@ -1,6 +1,6 @@
-"""The native API's questions to the plan: what is free, what lies where, what was, who may do what; see `operations`.
+"""The native API's questions to the plan: what is free, what lies where, what was; see `operations`.
 
-What a caller may not know of is hidden (`sight`).
+What a caller may not know of is hidden (`Visibility`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from unipam.model import objects
 from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
 from unipam.plan import reads, tree
-from unipam.plan.access import grants, tokens
-from unipam.plan.access.callers import HIDDEN, Caller, Sight
 from unipam.plan.blocks import name_of, space_of
 from unipam.plan.history import Moment, plan_at
-from unipam.plan.networks import Associated, associated
-from unipam.server.native.operations import List, Shape, require_admin
+from unipam.plan.permissions import HIDDEN, Visibility
+from unipam.server.native.operations import Shape
 from unipam.store.api import Tx
 
 _MOST_FREE = 100
@@ -35,12 +33,12 @@ class Search(NamedTuple):
 
 
 def what_is_free(space: str, block: str, search: Search) -> Callable[[Tx], Shape]:
-    """What would be given next in a block, and what is free altogether."""
+    """Return what would be given next in a block, and what is free altogether."""
     return lambda tx: available(tx, tree.find_block(tx, tree.find_space(tx, space).id, block), search)
 
 
 def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
-    """What is free in a block or an external network. Raises BadValue or Exhausted."""
+    """Return what is free in a block or an external network. Raises BadValue or Exhausted."""
     rows = reads.candidates(tx, holder, search.size, search.how_many, reverse=search.reverse, smallest=search.smallest)
     free = reads.free_prefixes(tx, holder) if search.all_free else ()
     largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
@@ -48,44 +46,44 @@ def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
     return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
 
 
-def explain(sight: Sight, prefix: Prefix, space: str | None) -> Callable[[Tx], list[Shape]]:
-    """Everything in the plan, or in a space, that contains a prefix, is it, or lies within it."""
+def explain(visibility: Visibility, prefix: Prefix, space: str | None) -> Callable[[Tx], list[Shape]]:
+    """Return everything in the plan, or in a space, that contains a prefix, is it, or lies within it."""
 
     def work(tx: Tx) -> list[Shape]:
         found = reads.everywhere(tx, prefix) if space is None else reads.explain(tx, space, prefix)
-        return [_held(each, sight) for each in found]
+        return [_held(each, visibility) for each in found]
 
     return work
 
 
-def _held(held: reads.Held, sight: Sight) -> dict[str, Any]:
-    in_sight = held.kind != objects.NETWORK or sight.sees(held.path[0], held.name)
+def _held(held: reads.Held, visibility: Visibility) -> dict[str, Any]:
+    in_sight = held.kind != objects.NETWORK or visibility.sees(held.path[0], held.name)
     name = held.name if in_sight else HIDDEN
     shape = {**held._asdict(), "name": name, "cidr": held.prefix, "path": (*held.path[:-1], name)}
     del shape["prefix"]
     return shape
 
 
-def history(sight: Sight, prefix: Prefix | None, name: str, limit: int) -> Callable[[Tx], list[Shape]]:
-    """The journal about a prefix and a name or id, newest first."""
+def history(visibility: Visibility, prefix: Prefix | None, name: str, limit: int) -> Callable[[Tx], list[Shape]]:
+    """Return the journal about a prefix and a name or id, newest first."""
 
     def work(tx: Tx) -> list[Shape]:
-        rows = [_entry(row, _in_sight(tx, row, sight)) for row in _lines(tx, prefix, name, limit)]
+        rows = [_entry(row, _in_sight(tx, row, visibility)) for row in _lines(tx, prefix, name, limit)]
         # Whoever can name a network that is not in sight must not learn from its lines that it is there.
         return [row for row in rows if row["holder"] != HIDDEN or not name]
 
     return work
 
 
-def _in_sight(tx: Tx, entry: Entry, sight: Sight) -> bool:
-    """Whether the caller may know what a line is about. What was in a block that is gone is in no space."""
+def _in_sight(tx: Tx, entry: Entry, visibility: Visibility) -> bool:
+    """Return whether the caller may know what a line is about. What was in a block that is gone is in no space."""
     network = reads.network_of(entry)
     block = tx.claim(entry.parent) if network else None
-    return not network or sight.sees(space_of(block) if block else 0, network)
+    return not network or visibility.sees(space_of(block) if block else 0, network)
 
 
 def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
-    """Names are kept folded, reservation ids are not: both are looked for."""
+    """Find the lines of the journal; names are kept folded, reservation ids are not: both are looked for."""
     rows = reads.history(tx, prefix=prefix, holder=name, limit=limit)
     if name and name.lower() != name:
         rows += reads.history(tx, prefix=prefix, holder=name.lower(), limit=limit)
@@ -105,50 +103,22 @@ def _entry(entry: Entry, in_sight: bool) -> dict[str, Any]:
     }
 
 
-def plan_then(sight: Sight, at: float) -> Callable[[Tx], list[Shape]]:
-    """The whole plan as it was at a moment, as a tree."""
+def plan_then(visibility: Visibility, at: float) -> Callable[[Tx], list[Shape]]:
+    """Return the whole plan as it was at a moment, as a tree."""
 
     def work(tx: Tx) -> list[Shape]:
         moment = plan_at(tx, at)
-        return [_branch(moment, space, space.id, sight) for space in moment.under(0)]
+        return [_branch(moment, space, space.id, visibility) for space in moment.under(0)]
 
     return work
 
 
-def _branch(moment: Moment, node: tree.Node[objects.Facts], space: int, sight: Sight) -> dict[str, Any]:
-    in_sight = not isinstance(node.facts, objects.Network) or sight.sees(space, node.facts.id)
+def _branch(moment: Moment, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> dict[str, Any]:
+    in_sight = not isinstance(node.facts, objects.Network) or visibility.sees(space, node.facts.id)
     return {
         "kind": node.claim.kind,
         "name": name_of(node) if in_sight else HIDDEN,
         "cidr": None if node.id == space else str(node.prefix),
         "since": node.claim.since,
-        "items": [_branch(moment, each, space, sight) for each in moment.under(node.id)],
+        "items": [_branch(moment, each, space, visibility) for each in moment.under(node.id)],
     }
-
-
-def list_networks(sight: Sight, space: str, block: str) -> List:
-    """The networks of a block that are in sight, in the order in which they came."""
-
-    def work(tx: Tx) -> list[Shape]:
-        found = tree.find_block(tx, tree.find_space(tx, space).id, block)
-        return [network_shape(each) for each in associated(tx, found) if sight.sees(space, each.facts.id)]
-
-    return work
-
-
-def network_shape(each: Associated) -> Shape:
-    """A network of the cloud in a block."""
-    prefixes = [str(prefix) for prefix in each.prefixes]
-    return {"id": each.facts.id, "name": each.facts.name, "prefixes": prefixes, "active": each.active}
-
-
-def list_tokens(caller: Caller) -> List:
-    """The local tokens, without their secrets."""
-    require_admin(caller)
-    return lambda tx: [tokens.shown(tx, each) for each in tokens.tokens(tx)]
-
-
-def list_grants(caller: Caller) -> List:
-    """The grants, by name."""
-    require_admin(caller)
-    return lambda tx: [grants.shown(tx, each) for each in grants.grants(tx)]

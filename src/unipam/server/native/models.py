@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Generic, Literal, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -213,6 +214,35 @@ class FreshToken(Token):
     """A local token with its secret, which is shown this once."""
 
     token: str
+
+
+class NewGrant(Body):
+    """A grant to be: to the members of a group, by its object id, or to the holders of an app role, by its value."""
+
+    name: Name
+    group: UUID | None = None
+    app_role: Annotated[str, Field(max_length=120, examples=["IPAM.Planner"])] | None = None
+    role: Literal["admin", "planner", "reader"]
+    spaces: list[str] = Field(default_factory=list, max_length=100)
+
+    @model_validator(mode="after")
+    def check(self) -> NewGrant:
+        """Exactly one of group and app role."""
+        if (self.group is None) == (self.app_role is None):
+            raise ValueError("give either 'group' or 'app_role'")
+        return self
+
+
+class Grant(BaseModel):
+    """What whoever is in a group, or holds an app role, may do."""
+
+    name: str
+    group: str | None
+    app_role: str | None
+    role: str
+    spaces: list[str]
+    created_on: float
+    created_by: str
 
 
 class Finding(BaseModel):

@@ -1,19 +1,20 @@
-"""What the native API's operations share: who may do them, what they answer, parts of listings.
+"""What the native API's operations share: what they answer, parts of listings.
 
-HTTP is not known here, nor in `planning`, `reserving` and `inquiries`, so that a command on a local database needs none
-of it (`server.direct`). A writing operation refuses at once a caller who may not do it, and answers the work of one
-transaction; so does a reading one.
+HTTP is not known here, nor in the modules of operations beside this one, so that a command on a local database needs
+none of it (`server.direct`). An operation refuses at once a caller who may not do it (`plan.permissions`), and returns
+the work of one transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from unipam.model.errors import BadValue
-from unipam.plan.access.callers import Caller
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.store.api import Tx
+
+T = TypeVar("T")
 
 MOST_ITEMS = 1000
 
@@ -30,19 +31,27 @@ class Answer(NamedTuple):
 
 Read = Callable[[Tx], Shape]
 List = Callable[[Tx], list[Shape]]
-Write = Callable[[Tx, By], Answer]
+Write = Callable[[Tx, Author], Answer]
 
 
-def require_admin(caller: Caller) -> None:
-    """Raises Forbidden unless the caller is an administrator."""
-    if not caller.admin:
-        raise caller.refusal(f"{caller.name} is no administrator")
+def shown(do: Callable[[Tx, Author], T], shape: Callable[[Tx, T], Shape], status: int = 200) -> Write:
+    """Return the write that does this and answers with the shape of what comes of it, and its generation."""
+
+    def work(tx: Tx, by: Author) -> Answer:
+        content = shape(tx, do(tx, by))
+        return Answer(content, status, content.get("generation", 0))
+
+    return work
 
 
-def require_planner(caller: Caller, space: str) -> None:
-    """Raises Forbidden unless the caller may plan the space."""
-    if not caller.may_plan(space):
-        raise caller.refusal(f"{caller.name} may not plan the space {space}")
+def done(do: Callable[[Tx, Author], object]) -> Write:
+    """Return the write that does this and has nothing to answer."""
+
+    def work(tx: Tx, by: Author) -> Answer:
+        do(tx, by)
+        return Answer(status=204)
+
+    return work
 
 
 def require_reason(reason: str) -> None:
@@ -58,14 +67,14 @@ class Paging(NamedTuple):
     after: str
 
 
-def part_of(items: Sequence[Any], paging: Paging, name: Callable[[Any], str]) -> Shape:
-    """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
+def part_of(items: Sequence[Any], paging: Paging, name: str) -> Shape:
+    """Return one part of a listing, whose items are told apart by a member. Raises BadValue for an unknown `after`."""
     start = 0
     if paging.after:
-        places = [place for place, item in enumerate(items) if name(item) == paging.after]
+        places = [place for place, item in enumerate(items) if str(item[name]) == paging.after]
         if not places:
             raise BadValue("after: there is no such item (any more): begin anew", field="after", value=paging.after)
         start = places[0] + 1
     part = items[start : start + paging.limit]
     more = start + paging.limit < len(items)
-    return {"items": part, "next": name(part[-1]) if more else None}
+    return {"items": part, "next": str(part[-1][name]) if more else None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from unipam.addr.prefix import Prefix
@@ -10,9 +11,10 @@ from unipam.model.objects import fold, parse_cidr
 from unipam.model.records import Claim
 from unipam.plan import blocks, tree
 from unipam.plan.access.callers import Caller
+from unipam.plan.permissions import UseCase, require
 from unipam.plan.reads import space_use, use_of
-from unipam.plan.tree import By, Node
-from unipam.server.native.operations import Answer, List, Read, Shape, Write, require_admin, require_planner
+from unipam.plan.tree import Author, Node
+from unipam.server.native.operations import List, Read, Shape, Write, done, shown
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def list_spaces(*, utilisation: bool) -> List:
-    """The spaces, by name."""
+    """Return the spaces, by name."""
 
     def work(tx: Tx) -> list[Shape]:
         rows = [space_shape(node) for node in tree.spaces(tx)]
@@ -32,12 +34,12 @@ def list_spaces(*, utilisation: bool) -> List:
 
 
 def read_space(space: str) -> Read:
-    """One space."""
+    """Return one space."""
     return lambda tx: space_shape(tree.find_space(tx, space))
 
 
 def use_of_space(space: str) -> Read:
-    """How full a space is."""
+    """Return how full a space is."""
     return lambda tx: _use(tx, tree.find_space(tx, space).id)
 
 
@@ -47,39 +49,28 @@ def _use(tx: Tx, space: int) -> Shape:
 
 def make_space(caller: Caller, body: m.NewSpace) -> Write:
     """Make a space."""
-    require_admin(caller)
-
-    def work(tx: Tx, by: By) -> Answer:
-        node = blocks.create_space(tx, by, body.name, body.desc)
-        return Answer(space_shape(node), 201, node.claim.generation)
-
-    return work
+    require(caller, UseCase.MAKE_SPACE)
+    return shown(lambda tx, by: blocks.create_space(tx, by, body.name, body.desc), _space_shape, 201)
 
 
 def change_space(caller: Caller, space: str, body: m.SpaceChange) -> Write:
     """Rename or describe a space anew."""
-    require_admin(caller)
-
-    def work(tx: Tx, by: By) -> Answer:
-        node = blocks.change_space(tx, by, space, name=body.name, desc=body.desc)
-        return Answer(space_shape(node), 200, node.claim.generation)
-
-    return work
+    require(caller, UseCase.CHANGE_SPACE)
+    return shown(lambda tx, by: blocks.change_space(tx, by, space, name=body.name, desc=body.desc), _space_shape)
 
 
 def remove_space(caller: Caller, space: str, *, force: bool) -> Write:
     """Remove a space."""
-    require_admin(caller)
+    require(caller, UseCase.REMOVE_SPACE)
+    return done(lambda tx, by: blocks.remove_space(tx, by, space, force=force))
 
-    def work(tx: Tx, by: By) -> Answer:
-        blocks.remove_space(tx, by, space, force=force)
-        return Answer(status=204)
 
-    return work
+def _space_shape(_: Tx, node: Node[objects.Space]) -> Shape:
+    return space_shape(node)
 
 
 def space_shape(node: Node[objects.Space]) -> Shape:
-    """A space."""
+    """Return a space."""
     return {"name": node.facts.name, "desc": node.facts.desc, "generation": node.claim.generation}
 
 
@@ -87,7 +78,7 @@ def space_shape(node: Node[objects.Space]) -> Shape:
 
 
 def list_blocks(space: str, overlaps: Prefix | None, parent: str | None, *, utilisation: bool) -> List:
-    """The blocks of a space at any depth, each before those inside it, in address order."""
+    """Return the blocks of a space at any depth, each before those inside it, in address order."""
 
     def work(tx: Tx) -> list[Shape]:
         root = tree.find_space(tx, space)
@@ -103,7 +94,7 @@ def list_blocks(space: str, overlaps: Prefix | None, parent: str | None, *, util
 
 
 def read_block(space: str, block: str) -> Read:
-    """One block."""
+    """Return one block."""
 
     def work(tx: Tx) -> Shape:
         root = tree.find_space(tx, space)
@@ -113,47 +104,44 @@ def read_block(space: str, block: str) -> Read:
 
 
 def use_of_block(space: str, block: str) -> Read:
-    """How full a block is."""
+    """Return how full a block is."""
     return lambda tx: use_of(tx, tree.find_block(tx, tree.find_space(tx, space).id, block))._asdict()
 
 
 def make_block(caller: Caller, space: str, body: m.NewBlock) -> Write:
     """Make a block."""
-    require_planner(caller, space)
+    require(caller, UseCase.MAKE_BLOCK, space)
 
-    def work(tx: Tx, by: By) -> Answer:
+    def make(tx: Tx, by: Author) -> Node[objects.Block]:
         new = blocks.NewBlock(body.name, parse_cidr(body.cidr), body.parent or "", body.desc)
-        node = blocks.create_block(tx, by, space, new)
-        return Answer(block_shape(tx, tree.find_space(tx, space).facts.name, node), 201, node.claim.generation)
+        return blocks.create_block(tx, by, space, new)
 
-    return work
+    return shown(make, _block_shape_in(space), 201)
 
 
 def change_block(caller: Caller, space: str, block: str, body: m.BlockChange) -> Write:
     """Rename, resize or describe a block anew."""
-    require_planner(caller, space)
+    require(caller, UseCase.CHANGE_BLOCK, space)
 
-    def work(tx: Tx, by: By) -> Answer:
+    def change(tx: Tx, by: Author) -> Node[objects.Block]:
         prefix = None if body.cidr is None else parse_cidr(body.cidr)
-        node = blocks.change_block(tx, by, space, block, blocks.BlockChange(body.name, prefix, body.desc))
-        return Answer(block_shape(tx, tree.find_space(tx, space).facts.name, node), 200, node.claim.generation)
+        return blocks.change_block(tx, by, space, block, blocks.BlockChange(body.name, prefix, body.desc))
 
-    return work
+    return shown(change, _block_shape_in(space))
 
 
 def remove_block(caller: Caller, space: str, block: str, *, force: bool) -> Write:
     """Remove a block."""
-    require_planner(caller, space)
+    require(caller, UseCase.REMOVE_BLOCK, space)
+    return done(lambda tx, by: blocks.remove_block(tx, by, space, block, force=force))
 
-    def work(tx: Tx, by: By) -> Answer:
-        blocks.remove_block(tx, by, space, block, force=force)
-        return Answer(status=204)
 
-    return work
+def _block_shape_in(space: str) -> Callable[[Tx, Node[objects.Block]], Shape]:
+    return lambda tx, node: block_shape(tx, tree.find_space(tx, space).facts.name, node)
 
 
 def block_shape(tx: Tx, space: str, node: Node[objects.Block]) -> Shape:
-    """A block."""
+    """Return a block."""
     around = tx.claim(node.claim.parent)
     return {
         "space": space,

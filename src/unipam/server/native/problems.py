@@ -10,27 +10,25 @@ from fastapi.responses import Response
 
 from unipam.model.errors import UnipamError
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.register import retry_headers
 
 NATIVE = "/api/v1"
 MEDIA_TYPE = "application/problem+json"
 
 
 def problem(request: Request, error: UnipamError) -> Response:
-    """An error as problem details."""
+    """Answer with an error as problem details."""
     status = status_of(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if error.temporary or status == 503:
-        headers["Retry-After"] = str(error.facts.get("seconds", 1))
-    return _answer(document_of(error, request.url.path), status, headers)
+    return _answer(document_of(error, request.url.path), status, retry_headers(error, status))
 
 
 def invalid(rows: Sequence[Mapping[str, Any]]) -> Response:
-    """A request of the wrong shape as problem details."""
+    """Answer to a request of the wrong shape as problem details."""
     return _answer(document_of_shape(rows), MISSHAPEN, {})
 
 
 def http_problem(status: int, detail: str, headers: dict[str, str]) -> Response:
-    """What the framework refuses, as problem details."""
+    """Answer what the framework refuses, as problem details."""
     return _answer({"type": "about:blank", "title": detail, "status": status, "detail": detail}, status, headers)
 
 

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
 from unipam.plan.cloud.findings import drift
+from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
-from unipam.server.native.common import Paged, page, problems
 from unipam.server.native.inquiries import Search
-from unipam.server.native.operations import require_admin
-from unipam.server.register import Here, Signed, reply
+from unipam.server.native.requests import Paged, page, problems
+from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 
 router = Router(tags=["questions"])
@@ -36,51 +36,48 @@ Searching = Annotated[Search, Depends(_search)]
 
 
 @router.get("/spaces/{space}/blocks/{block}/available", response_model=m.Available, responses=problems(404, 409))
-async def what_is_free(register: Here, _: Signed, space: str, block: str, search: Searching) -> Response:
+async def what_is_free(session: SessionDep, space: str, block: str, search: Searching) -> Response:
     """The prefixes of a length that would be given next, with the reason, and what is free altogether."""
-    return reply(await register.desk.read(ask.what_is_free(space, block, search)))
+    return reply(await session.read(ask.what_is_free(space, block, search)))
 
 
 @router.get("/explain", response_model=list[m.Held], responses=problems(404))
 async def explain(
-    register: Here,
-    caller: Signed,
+    session: SessionDep,
     cidr: Annotated[str, Query(max_length=64, description="A prefix, or an address.")],
     space: Annotated[str | None, Query(description="Only this space.")] = None,
 ) -> Response:
     """Everything in the plan that contains a prefix, is it, or lies within it, from the outermost inwards."""
     prefix = parse_place(cidr)
-    return reply(await register.desk.read(ask.explain(await register.sight(caller, space), prefix, space)))
+    return reply(await session.read(ask.explain(await session.visibility(space), prefix, space)))
 
 
 @router.get("/history", response_model=list[m.Entry], responses=problems())
 async def history(
-    register: Here,
-    caller: Signed,
+    session: SessionDep,
     cidr: Annotated[str | None, Query(max_length=64, description="What happened at this prefix or address.")] = None,
     name: Annotated[str | None, Query(max_length=2048, description="What happened to this name or id.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The journal, newest first."""
     prefix = None if cidr is None else parse_place(cidr)
-    return reply(await register.desk.read(ask.history(await register.sight(caller), prefix, name or "", limit)))
+    return reply(await session.read(ask.history(await session.visibility(), prefix, name or "", limit)))
 
 
 @router.get("/plan", response_model=list[dict[str, Any]], responses=problems())
 async def plan_then(
-    register: Here,
-    caller: Signed,
+    session: SessionDep,
     at: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds since the epoch.")],
 ) -> Response:
     """The whole plan as it was at a moment, as a tree."""
-    return reply(await register.desk.read(ask.plan_then(await register.sight(caller), at)))
+    return reply(await session.read(ask.plan_then(await session.visibility(), at)))
 
 
 @router.get("/findings", response_model=m.Page[m.Finding], responses=problems())
-async def differences(register: Here, caller: Signed, paging: Paged) -> Response:
+async def differences(session: SessionDep, paging: Paged) -> Response:
     """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
-    require_admin(caller)
-    snapshot = await register.last_snapshot()
-    found = await register.desk.read(lambda tx: drift(tx, snapshot))
+    session.require(UseCase.COMPARE_WITH_CLOUD)
+    snapshot = await session.register.last_snapshot()
+    found = await session.read(lambda tx: drift(tx, snapshot))
     rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
-    return page(rows, paging, lambda row: str(row["number"]))
+    return page(rows, paging, "number")

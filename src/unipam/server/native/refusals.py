@@ -50,30 +50,34 @@ STATUS: dict[type[UnipamError], int] = {
 """Of every error the status; one that is not here has that of the nearest kind it belongs to."""
 
 
+_UNTOLD = ("path", "title", "status", "use_case", "needs", "hint")
+"""Facts that do not stand in a document: they belong to the log, mean something else there, or are in its words."""
+
+
 def status_of(error: UnipamError) -> int:
-    """The HTTP status of an error."""
+    """Return the HTTP status of an error."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def document_of(error: UnipamError, instance: str) -> dict[str, Any]:
-    """An error, met by who asked for the path `instance`."""
+    """Return an error, met by who asked for the path `instance`."""
     return {
         "type": f"urn:unipam:error:{error.name}",
         "title": (type(error).__doc__ or error.name).splitlines()[0],
         "status": status_of(error),
         "detail": error.message,
         "instance": instance,
-        **{name: value for name, value in error.facts.items() if name not in ("path", "title", "status")},
+        **{name: value for name, value in error.facts.items() if name not in _UNTOLD},
     }
 
 
 def document_of_shape(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is wrong with a request of the wrong shape: where (`loc`), why (`msg`), of what kind (`type`)."""
+    """Return what is wrong with a request of the wrong shape: where (`loc`), why (`msg`), of what kind (`type`)."""
     detail = "; ".join(f"{'.'.join(row['loc'])}: {row['msg']}" for row in rows)
     document = {"type": "urn:unipam:error:Invalid", "title": "The request is misshapen.", "status": MISSHAPEN}
     return {**document, "detail": detail, "errors": list(rows)}
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """A document as JSON; facts may be anything."""
+    """Encode a document as JSON; facts may be anything."""
     return msgspec.json.encode(document, enc_hook=str)

@@ -9,10 +9,11 @@ from unipam.model.objects import parse_cidr
 from unipam.plan import blocks, reservations, tree
 from unipam.plan import reserve as plan_reserve
 from unipam.plan.access.callers import Caller
+from unipam.plan.permissions import UseCase, require
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted
-from unipam.plan.tree import By
-from unipam.server.native.operations import Answer, List, Read, Shape, Write
+from unipam.plan.reserve import ReservationRequest
+from unipam.plan.tree import Author
+from unipam.server.native.operations import Answer, List, Read, Shape, Write, done
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def list_reservations(space: str, block: str | None, status: str | None, *, settled: bool) -> List:
-    """The reservations of a space, oldest first in each block."""
+    """Return the reservations of a space, oldest first in each block."""
 
     def work(tx: Tx) -> list[Shape]:
         root = tree.find_space(tx, space)
@@ -35,25 +36,24 @@ def list_reservations(space: str, block: str | None, status: str | None, *, sett
 
 
 def read_reservation(space: str, block: str, reservation: str) -> Read:
-    """One reservation."""
+    """Return one reservation."""
     return lambda tx: reservation_shape(reservations.find(tx, space, block, reservation))
 
 
-def wanted(caller: Caller, by: By, space: str, body: m.NewReservations, now: float) -> Wanted:
-    """What a caller wants to reserve. Raises Forbidden or BadValue."""
-    if not caller.may_reserve(space):
-        raise caller.refusal(f"{caller.name} may not reserve in the space {space}")
-    return Wanted(
+def wanted(caller: Caller, by: Author, space: str, body: m.NewReservations, now: float) -> ReservationRequest:
+    """Return what a caller wants to reserve. Raises Forbidden or BadValue."""
+    require(caller, UseCase.RESERVE, space)
+    return ReservationRequest(
         by, space, tuple(body.blocks), body.size or 0,
         None if body.cidr is None else parse_cidr(body.cidr), body.count, body.desc, body.reverse, body.smallest,
         None if body.expires_in is None else now + body.expires_in,
     )  # fmt: skip
 
 
-def reserve(asked: Wanted) -> Write:
+def reserve(asked: ReservationRequest) -> Write:
     """Reserve one or several prefixes, all or none."""
 
-    def work(tx: Tx, by: By) -> Answer:
+    def work(tx: Tx, by: Author) -> Answer:
         rows = plan_reserve.reserve(tx, asked._replace(by=by), by.now)
         return Answer([reservation_shape(row) for row in rows], 201)
 
@@ -64,18 +64,13 @@ def cancel(caller: Caller, space: str, block: str, ids: Sequence[str]) -> Write:
     """Give reservations up, all or none; those that are over already leave the listings (the journal keeps them)."""
 
     def check(row: Reserved) -> None:
-        if not (caller.may_plan(space) or (caller.may_reserve(space) and caller.owns(row.facts))):
-            raise caller.refusal(f"the reservation {row.facts.id} is not {caller.name}'s")
+        require(caller, UseCase.CANCEL_RESERVATION, space, row.facts)
 
-    def work(tx: Tx, by: By) -> Answer:
-        reservations.cancel(tx, by, space, block, ids, check, archive=True)
-        return Answer(status=204)
-
-    return work
+    return done(lambda tx, by: reservations.cancel(tx, by, space, block, ids, check, archive=True))
 
 
 def reservation_shape(row: Reserved) -> Shape:
-    """A reservation."""
+    """Return a reservation."""
     facts = row.facts
     return {
         "id": facts.id,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from unipam.server.native import (
     access,
     cloud_subnets,
-    external_endpoints,
-    external_subnets,
     externals,
-    grants,
     questions,
     reservations,
     spaces,
+    transfer,
 )
 
 ROUTERS = (
@@ -20,8 +18,7 @@ ROUTERS = (
     questions.router,
     cloud_subnets.router,
     externals.router,
-    external_subnets.router,
-    external_endpoints.router,
     access.router,
-    grants.router,
+    transfer.router,
+    access.grants_router,
 )

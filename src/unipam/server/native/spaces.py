@@ -9,56 +9,52 @@ from fastapi.responses import Response
 
 from unipam.server.native import models as m
 from unipam.server.native import planning
-from unipam.server.native.common import Force, Overlaps, Paged, WithUse, Writing, etag, page, problems, write
-from unipam.server.register import Here, Signed, reply
+from unipam.server.native.requests import Force, Overlaps, Paged, WithUse, Writing, one, page, problems, write
+from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 
 router = Router(prefix="/spaces", tags=["plan"])
 
 
 @router.get("", response_model=m.Page[m.Space], responses=problems())
-async def list_spaces(register: Here, _: Signed, paging: Paged, utilisation: WithUse = False) -> Response:
+async def list_spaces(session: SessionDep, paging: Paged, utilisation: WithUse = False) -> Response:
     """The spaces, by name."""
-    return page(
-        await register.desk.read(planning.list_spaces(utilisation=utilisation)), paging, lambda row: str(row["name"])
-    )
+    return page(await session.read(planning.list_spaces(utilisation=utilisation)), paging)
 
 
 @router.post("", status_code=201, response_model=m.Space, responses=problems(409))
-async def make_space(register: Here, caller: Signed, terms: Writing, body: m.NewSpace) -> Response:
+async def make_space(session: SessionDep, terms: Writing, body: m.NewSpace) -> Response:
     """A new space."""
-    return await write(register, caller, terms, planning.make_space(caller, body))
+    return await write(session, terms, planning.make_space(session.caller, body))
 
 
 @router.get("/{space}", response_model=m.Space, responses=problems(404))
-async def read_space(register: Here, _: Signed, space: str) -> Response:
+async def read_space(session: SessionDep, space: str) -> Response:
     """One space."""
-    shape = await register.desk.read(planning.read_space(space))
-    return reply(shape, headers=etag(shape["generation"]))
+    return one(await session.read(planning.read_space(space)))
 
 
 @router.patch("/{space}", response_model=m.Space, responses=problems(404, 409, 412))
-async def change_space(register: Here, caller: Signed, terms: Writing, space: str, body: m.SpaceChange) -> Response:
+async def change_space(session: SessionDep, terms: Writing, space: str, body: m.SpaceChange) -> Response:
     """Rename or describe a space anew."""
-    return await write(register, caller, terms, planning.change_space(caller, space, body))
+    return await write(session, terms, planning.change_space(session.caller, space, body))
 
 
 @router.delete("/{space}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
-async def remove_space(register: Here, caller: Signed, terms: Writing, space: str, force: Force = False) -> Response:
+async def remove_space(session: SessionDep, terms: Writing, space: str, force: Force = False) -> Response:
     """Remove a space."""
-    return await write(register, caller, terms, planning.remove_space(caller, space, force=force))
+    return await write(session, terms, planning.remove_space(session.caller, space, force=force))
 
 
 @router.get("/{space}/utilisation", response_model=m.SpaceUtilisation, responses=problems(404))
-async def use_of_space(register: Here, _: Signed, space: str) -> Response:
+async def use_of_space(session: SessionDep, space: str) -> Response:
     """How full a space is."""
-    return reply(await register.desk.read(planning.use_of_space(space)))
+    return reply(await session.read(planning.use_of_space(space)))
 
 
 @router.get("/{space}/blocks", response_model=m.Page[m.Block], responses=problems(404))
 async def list_blocks(
-    register: Here,
-    _: Signed,
+    session: SessionDep,
     space: str,
     paging: Paged,
     overlaps: Overlaps,
@@ -66,40 +62,35 @@ async def list_blocks(
     utilisation: WithUse = False,
 ) -> Response:
     """The blocks of a space at any depth, each before those inside it, in address order."""
-    rows = await register.desk.read(planning.list_blocks(space, overlaps, parent, utilisation=utilisation))
-    return page(rows, paging, lambda row: str(row["name"]))
+    rows = await session.read(planning.list_blocks(space, overlaps, parent, utilisation=utilisation))
+    return page(rows, paging)
 
 
 @router.post("/{space}/blocks", status_code=201, response_model=m.Block, responses=problems(404, 409))
-async def make_block(register: Here, caller: Signed, terms: Writing, space: str, body: m.NewBlock) -> Response:
+async def make_block(session: SessionDep, terms: Writing, space: str, body: m.NewBlock) -> Response:
     """A new block."""
-    return await write(register, caller, terms, planning.make_block(caller, space, body))
+    return await write(session, terms, planning.make_block(session.caller, space, body))
 
 
 @router.get("/{space}/blocks/{block}", response_model=m.Block, responses=problems(404))
-async def read_block(register: Here, _: Signed, space: str, block: str) -> Response:
+async def read_block(session: SessionDep, space: str, block: str) -> Response:
     """One block."""
-    shape = await register.desk.read(planning.read_block(space, block))
-    return reply(shape, headers=etag(shape["generation"]))
+    return one(await session.read(planning.read_block(space, block)))
 
 
 @router.patch("/{space}/blocks/{block}", response_model=m.Block, responses=problems(404, 409, 412))
-async def change_block(
-    register: Here, caller: Signed, terms: Writing, space: str, block: str, body: m.BlockChange
-) -> Response:
+async def change_block(session: SessionDep, terms: Writing, space: str, block: str, body: m.BlockChange) -> Response:
     """Rename, resize or describe a block anew."""
-    return await write(register, caller, terms, planning.change_block(caller, space, block, body))
+    return await write(session, terms, planning.change_block(session.caller, space, block, body))
 
 
 @router.delete("/{space}/blocks/{block}", status_code=204, response_class=Response, responses=problems(404, 409, 412))
-async def remove_block(
-    register: Here, caller: Signed, terms: Writing, space: str, block: str, force: Force = False
-) -> Response:
+async def remove_block(session: SessionDep, terms: Writing, space: str, block: str, force: Force = False) -> Response:
     """Remove a block."""
-    return await write(register, caller, terms, planning.remove_block(caller, space, block, force=force))
+    return await write(session, terms, planning.remove_block(session.caller, space, block, force=force))
 
 
 @router.get("/{space}/blocks/{block}/utilisation", response_model=m.Utilisation, responses=problems(404))
-async def use_of_block(register: Here, _: Signed, space: str, block: str) -> Response:
+async def use_of_block(session: SessionDep, space: str, block: str) -> Response:
     """How full a block is."""
-    return reply(await register.desk.read(planning.use_of_block(space, block)))
+    return reply(await session.read(planning.use_of_block(space, block)))

@@ -34,5 +34,5 @@ CHECKS: tuple[Callable[[Cluster], Iterable[Finding]], ...] = (
 
 
 def run(cluster: Cluster) -> tuple[Finding, ...]:
-    """Every finding about the cluster, in the order of the checks."""
+    """Return every finding about the cluster, in the order of the checks."""
     return tuple(finding for check in CHECKS for finding in check(cluster))

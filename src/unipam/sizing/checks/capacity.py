@@ -18,12 +18,12 @@ RECOMMENDED = at_surge(f"surge {limits.RECOMMENDED_SURGE.value}%", Percent(limit
 
 
 def cluster_limits(cluster: Cluster) -> Iterator[Finding]:
-    """L6, L9, L10, L11, and the routes of kubenet."""
+    """Check L6, L9, L10, L11, and the routes of kubenet."""
     yield from _full(cluster, headroom.cluster_gauges(cluster))
 
 
 def network_limits(cluster: Cluster) -> Iterator[Finding]:
-    """L1, L2: addresses of the network and of its peered group."""
+    """Check L1, L2: addresses of the network and of its peered group."""
     yield from _full(cluster, headroom.network_gauges(cluster))
 
 
@@ -39,7 +39,7 @@ def _full(cluster: Cluster, gauges: Iterable[Gauge]) -> Iterator[Finding]:
 
 
 def fits(cluster: Cluster) -> Iterator[Finding]:
-    """Every existing range against the moments of a cluster's life: the first that does not fit is told."""
+    """Check every existing range against the moments of a cluster's life: the first that does not fit is told."""
     moments = [{need.name: need for need in needs(cluster, moment)} for moment, _ in _moments(cluster)]
     for base in needs(cluster, planned(cluster)):
         for (moment, severity), at in zip(_moments(cluster), moments, strict=True):
@@ -57,12 +57,14 @@ def _units(need: Need) -> int:
 
 
 def _overflows(base: Need, need: Need) -> bool:
-    """Whether the need of a moment is more than the range holds, or if no range holds even the plan, than any does."""
+    """Return whether the need of a moment is more than the range holds, or if no range holds even the plan, than any
+    does.
+    """
     return need.prefix is None if base.capacity is None else need.units > base.capacity
 
 
 def _moments(cluster: Cluster) -> tuple[tuple[Scenario, Severity], ...]:
-    """The moments in the order of section 3, with the severity of not fitting."""
+    """Return the moments in the order of section 3, with the severity of not fitting."""
     return (
         (STEADY, Severity.ERROR),
         (planned(cluster), Severity.ERROR),
@@ -72,7 +74,9 @@ def _moments(cluster: Cluster) -> tuple[tuple[Scenario, Severity], ...]:
 
 
 def _severity(base: Need, moment: Scenario, severity: Severity, cluster: Cluster) -> Severity:
-    """A range that is yet to be made is only noted to be tight; an Overlay short of surge ranges is a warning (2.8)."""
+    """Return the severity: a range that is yet to be made is only noted to be tight; an Overlay short of surge ranges
+    is a warning (2.8).
+    """
     if base.capacity is not None and base.exists is None:
         return Severity.NOTE
     tolerated = base.kind is Kind.POD_RANGE and cluster.variant.overlay and moment is not STEADY
@@ -86,7 +90,7 @@ def _rule(moment: Scenario, base: Need) -> Rule:
 
 
 def _too_small(base: Need, need: Need, moment: Scenario, largest: Need) -> str:
-    """What does not fit when, and the range to take: *largest* holds the planned peak too, not this moment only."""
+    """Return what does not fit when, and the range to take: *largest* holds the planned peak too."""
     what = f"{base.kind.value} {base.name}"
     want = f"{need.units:,} {need.measure.unit} ({moment.name})"
     if largest.prefix is None:
@@ -98,7 +102,7 @@ def _too_small(base: Need, need: Need, moment: Scenario, largest: Need) -> str:
 
 
 def replacement(cluster: Cluster) -> Iterator[Finding]:
-    """M6, E1, P5: replacing a pool needs room for it twice; a subnet cannot grow; a scale-up fits whole or not."""
+    """Check M6, E1, P5: replacing a pool needs room for it twice; a subnet cannot grow; a scale-up fits or not."""
     existing = [need for need in needs(cluster, planned(cluster)) if need.exists]
     doubled = {pool.name: _doubled(cluster, pool.name) for pool in cluster.pools} if existing else {}
     for need in existing:
@@ -114,7 +118,7 @@ def replacement(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _doubled(cluster: Cluster, name: str) -> dict[str, int]:
-    """The units of every need while the pool of that name and its replacement both run."""
+    """Return the units of every need while the pool of that name and its replacement both run."""
     moment = Scenario("replacement", lambda pool: pool.nodes * (2 if pool.name == name else 1))
     return {need.name: need.units for need in needs(cluster, moment)}
 
@@ -123,7 +127,7 @@ _PLACED_BY = {Role.SUBNET: rules.S6, Role.POD_RANGE: rules.O7, Role.SERVICE_RANG
 
 
 def placements(cluster: Cluster) -> Iterator[Finding]:
-    """Ranges for which no free block has room, and subnets that come to lie outside the network (P2)."""
+    """Yield ranges for which no free block has room, and subnets that come to lie outside the network (P2)."""
     vnet = cluster.networks.vnet
     for placement in place(cluster):
         item, prefix = placement.wanted, placement.prefix

@@ -10,7 +10,7 @@ from unipam.sizing.findings import Finding, error, note, warning
 
 
 def max_pods(cluster: Cluster) -> Iterator[Finding]:
-    """M4: a pool offers 30 pods. (M3, the bounds of max pods, is bad input.)"""
+    """Check M4: a pool offers 30 pods. (M3, the bounds of max pods, is bad input.)"""
     floor = limits.POOL_PODS.value
     for pool in cluster.pools:
         offered = pool.nodes * pool.max_pods
@@ -32,7 +32,7 @@ def max_pods(cluster: Cluster) -> Iterator[Finding]:
 
 
 def surge(cluster: Cluster) -> Iterator[Finding]:
-    """U3, U4, U7: what upgrades add."""
+    """Check U3, U4, U7: what upgrades add."""
     for pool in cluster.pools:
         yield from _no_surge(pool)
         yield from _default_surge(pool)
@@ -64,7 +64,7 @@ def _default_surge(pool: NodePool) -> Iterator[Finding]:
 
 
 def windows(cluster: Cluster) -> Iterator[Finding]:
-    """2.11 and M8: what Windows pools may be."""
+    """Check 2.11 and M8: what Windows pools may be."""
     pools = [pool for pool in cluster.pools if pool.windows]
     if not pools:
         return
@@ -84,7 +84,7 @@ def windows(cluster: Cluster) -> Iterator[Finding]:
 
 
 def zones(cluster: Cluster) -> Iterator[Finding]:
-    """P7, S7: what zones mean for pools and subnets."""
+    """Check P7, S7: what zones mean for pools and subnets."""
     for pool in cluster.pools:
         if len(pool.zones) > 1:
             yield note(
@@ -95,7 +95,7 @@ def zones(cluster: Cluster) -> Iterator[Finding]:
 
 
 def auto_provisioning(cluster: Cluster) -> Iterator[Finding]:
-    """P11: where node auto-provisioning works."""
+    """Check P11: where node auto-provisioning works."""
     if not cluster.auto_provisioning:
         return
     if not cluster.variant.auto_provisioning:

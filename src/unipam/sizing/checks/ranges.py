@@ -12,12 +12,12 @@ from unipam.sizing.variants import PodSource
 
 
 def kept_by_aks(cluster: Cluster) -> Iterator[Finding]:
-    """O1: ranges AKS keeps to itself."""
+    """Check O1: ranges AKS keeps to itself."""
     yield from overlap.check(cluster, overlap.KEPT)
 
 
 def network(cluster: Cluster) -> Iterator[Finding]:
-    """S4, S5, S6 and peers: the network and its subnets."""
+    """Check S4, S5, S6 and peers: the network and its subnets."""
     yield from overlap.check(cluster, overlap.NETWORK)
     for name, subnet in cluster.networks.subnets.items():
         prefix = subnet.prefix
@@ -30,7 +30,7 @@ def network(cluster: Cluster) -> Iterator[Finding]:
 
 
 def service_range(cluster: Cluster) -> Iterator[Finding]:
-    """O2, O4, O10: length and overlap of the service range; O6: the Docker bridge of old plans."""
+    """Check O2, O4, O10: length and overlap of the service range; O6: the Docker bridge of old plans."""
     yield from overlap.check(cluster, overlap.SERVICES)
     prefix = cluster.service_range
     if prefix and prefix.bits < limits.SHORTEST_SERVICE_RANGE.value:
@@ -45,7 +45,7 @@ def service_range(cluster: Cluster) -> Iterator[Finding]:
 
 
 def dns_service_address(cluster: Cluster) -> Iterator[Finding]:
-    """O5: inside the service range, and not its first usable address, which is `kubernetes.default`."""
+    """Check O5: inside the service range, and not its first usable address, which is `kubernetes.default`."""
     address, prefix = cluster.networks.dns_service_ip, cluster.service_range
     if address is None:
         return
@@ -59,7 +59,7 @@ def dns_service_address(cluster: Cluster) -> Iterator[Finding]:
 
 
 def pod_range(cluster: Cluster) -> Iterator[Finding]:
-    """O7 to O10 and O14: overlap, kind and length of the pod range."""
+    """Check O7 to O10 and O14: overlap, kind and length of the pod range."""
     if not cluster.variant.pods.has_pod_range:
         return
     yield from overlap.check(cluster, overlap.POD_RANGES)
@@ -74,7 +74,7 @@ def pod_range(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _expansion(cluster: Cluster) -> Iterator[Finding]:
-    """E3, E4: what a pod range may be replaced by."""
+    """Check E3, E4: what a pod range may be replaced by."""
     now, later = cluster.networks.pod_cidr_now, cluster.networks.pod_cidr
     if now is None or later is None or now == later:
         return

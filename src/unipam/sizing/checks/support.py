@@ -11,7 +11,7 @@ from unipam.sizing.variants import PodSource
 
 
 def extras(cluster: Cluster) -> Iterator[Finding]:
-    """L7, X3 and the margin of dynamic pod subnets."""
+    """Check L7, X3 and the margin of dynamic pod subnets."""
     services = cluster.extras.load_balanced_services + cluster.extras.internal_load_balancers
     if services > limits.LOAD_BALANCED_SERVICES.value:
         yield error(
@@ -32,7 +32,7 @@ def extras(cluster: Cluster) -> Iterator[Finding]:
 
 
 def variant(cluster: Cluster) -> Iterator[Finding]:
-    """What the chosen variant brings with it (2), and what it lets change later (1.8)."""
+    """Tell what the chosen variant brings with it (2), and what it lets change later (1.8)."""
     source = cluster.variant.pods
     if source is PodSource.NODE_SUBNET:
         yield _likely(cluster)
@@ -94,7 +94,7 @@ def _node_ranges(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _migration(cluster: Cluster) -> Iterator[Finding]:
-    """E5: from where, and to where, a cluster can migrate."""
+    """Check E5: from where, and to where, a cluster can migrate."""
     source = cluster.migrate_from
     if source is None:
         return
@@ -115,7 +115,7 @@ def _too_old(cluster: Cluster, needed: limits.Limit) -> Iterator[Finding]:
 
 
 def retirement(cluster: Cluster) -> Iterator[Finding]:
-    """1.9: what will end."""
+    """Check 1.9: what will end."""
     if cluster.variant.kubenet:
         yield warning(rules.R_KUBENET, "kubenet is retired on 31 March 2028: plan for overlay")
     if cluster.variant.pods is PodSource.NODE_SUBNET:

@@ -159,7 +159,7 @@ def test_what_is_broken_is_named_and_not_told(server: FakeApiServer, store: Kube
     listing = store.list(Selection(BlockKey), soon())
     assert [item.key for item in listing.items] == [BlockKey("10.0.0.4/30")]
     assert [each.name for each in listing.broken] == [f"/apis/{STORED}/ipamblocks/10-0-0-0-30"]
-    assert "'ten'" in listing.broken[0].why
+    assert "CIDR address: ten" in listing.broken[0].why
     with pytest.raises(Unreadable, match=r"block 10\.0\.0\.0/30 cannot be read"):
         store.get(BlockKey("10.0.0.0/30"), soon())
     events = [{"type": "MODIFIED", "object": each} for each in (broken, fine)]

@@ -5,8 +5,7 @@ Fields that are not named here are the same in both.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
+from unipam.addr.prefix import parse_interface
 from unipam.dialects.calico.datastore.api import Document
 from unipam.dialects.calico.datastore.keys import HOST, AffinityKey, BlockKey, ConfigKey, HandleKey
 
@@ -72,6 +71,6 @@ def _flag(value: object) -> bool:
     raise ValueError(f"its deleted is {value!r}, which is neither true nor false")
 
 
-def _canonical(cidr: str) -> str:
-    """Raises ValueError when it is no CIDR."""
-    return str(ip_network(cidr, strict=False))
+def _canonical(cidr: object) -> str:
+    """Return a CIDR without the bits behind its length. Raises ValueError when it is none."""
+    return str(parse_interface(str(cidr))[1])

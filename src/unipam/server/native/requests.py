@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -15,16 +15,16 @@ from unipam.model import objects
 from unipam.model.errors import BadValue
 from unipam.plan import idempotency
 from unipam.plan.access.callers import Caller
-from unipam.plan.tree import By
+from unipam.plan.tree import Author
 from unipam.server.native.models import Problem
-from unipam.server.native.operations import MOST_ITEMS, Paging, Write, part_of, require_reason
+from unipam.server.native.operations import MOST_ITEMS, Paging, Shape, Write, part_of, require_reason
 from unipam.server.native.problems import MEDIA_TYPE
-from unipam.server.register import Register, reply
+from unipam.server.register import Session, reply
 from unipam.store.api import Tx
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that are problems, for its documentation."""
+    """Return the answers of a route that are problems, for its documentation."""
     always = (400, 401, 403, 413, 422, 429, 503)
     shape = {"model": Problem, "content": {MEDIA_TYPE: {}}}
     return dict.fromkeys(sorted({*always, *statuses}), shape)
@@ -42,9 +42,9 @@ class Terms(NamedTuple):
     expect: int | None
     fingerprint: str
 
-    def by(self, caller: Caller) -> By:
-        """The caller as the author of the change, under these terms."""
-        return caller.by(reason=self.reason, call=self.key, expect=self.expect)
+    def author(self, caller: Caller) -> Author:
+        """Return the caller as the author of the change, under these terms."""
+        return caller.author(reason=self.reason, call=self.key, expect=self.expect)
 
 
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=255, description="The same key, the same answer.")]
@@ -84,25 +84,25 @@ def _generation(etag: str) -> int | None:
 
 
 def etag(generation: int) -> dict[str, str]:
-    """The header that tells an object's generation."""
+    """Return the header that tells an object's generation."""
     return {"ETag": f'"{generation}"'}
 
 
-async def write(register: Register, caller: Caller, terms: Terms, work: Write) -> Response:
+async def write(session: Session, terms: Terms, work: Write) -> Response:
     """Do a write under its terms; a repeated one gets the answer that the first one got."""
 
-    def whole(tx: Tx, by: By) -> idempotency.Kept:
+    def whole(tx: Tx, by: Author) -> idempotency.StoredAnswer:
         known = idempotency.recall(tx, by, terms.fingerprint)
         if known is not None:
             return known
         answer = work(tx, by)
         body = "" if answer.content is None else msgspec.json.encode(answer.content).decode()
         tag = f'"{answer.generation}"' if answer.generation else ""
-        kept = idempotency.Kept(by.now, terms.fingerprint, answer.status, body, tag)
+        kept = idempotency.StoredAnswer(by.now, terms.fingerprint, answer.status, body, tag)
         idempotency.keep(tx, by, kept)
         return kept
 
-    kept = await register.desk.write(whole, terms.by(caller), rehearse=terms.dry_run)
+    kept = await session.register.worker.write(whole, terms.author(session.caller), rehearse=terms.dry_run)
     headers = {"ETag": kept.etag} if kept.etag else {}
     if terms.dry_run:
         headers["Dry-Run"] = "true"
@@ -119,11 +119,17 @@ async def _paging(
 Paged = Annotated[Paging, Depends(_paging)]
 
 
-def page(
-    items: Sequence[Any], paging: Paging, name: Callable[[Any], str], headers: dict[str, str] | None = None
-) -> Response:
-    """One part of a listing, whose items are told apart by their names. Raises BadValue for an unknown `after`."""
+def page(items: Sequence[Any], paging: Paging, name: str = "name", headers: dict[str, str] | None = None) -> Response:
+    """Answer one part of a listing, whose items are told apart by one of their members.
+
+    Raises BadValue for an unknown `after`.
+    """
     return reply(part_of(items, paging, name), headers=headers)
+
+
+def one(found: Shape) -> Response:
+    """Answer with one object, and its generation where it has one."""
+    return reply(found, headers=etag(found["generation"]) if found["generation"] else {})
 
 
 WithUse = Annotated[bool, Query(description="Say how full each is.")]

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from unipam.model.errors import Refused, StoreBusy
 from unipam.plan.reservations import Reserved
-from unipam.plan.reserve import Wanted, reserve, reserve_all
-from unipam.plan.tree import By, Plan
+from unipam.plan.reserve import ReservationRequest, reserve, reserve_all
+from unipam.plan.tree import Author, Plan
 from unipam.server.threads import Outcome, Threads, attempt, deliver, join, require_turn
 from unipam.store.api import Store, Tx
 
@@ -41,10 +41,10 @@ class _Write(NamedTuple):
 class _Reserve(NamedTuple):
     future: asyncio.Future[Any]
     asked: float
-    wanted: Wanted
+    wanted: ReservationRequest
 
 
-class Desk:
+class StoreWorker:
     """Takes work from the event loop that made it, and brings the results back there."""
 
     def __init__(self, open_store: Callable[[], Store], clock: Callable[[], float], *, readers: int = 4) -> None:
@@ -61,16 +61,18 @@ class Desk:
 
     @property
     def waiting(self) -> int:
-        """How many writes wait."""
+        """Return how many writes wait."""
         return self._queue.qsize()
 
-    def freeing(self) -> Desk:
-        """The same desk, for whoever frees something: it may use the room that the store keeps for a full disk."""
-        desk = copy.copy(self)
-        desk._frees = True  # noqa: SLF001
-        return desk
+    def freeing(self) -> StoreWorker:
+        """Return the same worker, for whoever frees something: it may use the room that the store keeps for a full
+        disk.
+        """
+        worker = copy.copy(self)
+        worker._frees = True  # noqa: SLF001
+        return worker
 
-    async def write(self, work: Callable[[Tx, By], T], by: By, *, rehearse: bool = False) -> T:
+    async def write(self, work: Callable[[Tx, Author], T], by: Author, *, rehearse: bool = False) -> T:
         """Do work as one transaction; see `Plan.write`."""
         frees = self._frees
         return cast("T", await self._put(lambda plan: plan.write(work, by, rehearse=rehearse, frees=frees)))
@@ -78,7 +80,7 @@ class Desk:
     async def _put(self, work: Callable[[Plan], Any]) -> Any:
         return await self._enqueue(lambda future, asked: _Write(future, asked, work))
 
-    async def reserve(self, wanted: Wanted) -> list[Reserved]:
+    async def reserve(self, wanted: ReservationRequest) -> list[Reserved]:
         """Reserve, together with whoever else waits."""
         return cast("list[Reserved]", await self._enqueue(lambda future, asked: _Reserve(future, asked, wanted)))
 
@@ -113,7 +115,7 @@ class Desk:
                 return
 
     def _batch(self, first: _Write | _Reserve) -> tuple[list[_Write | _Reserve], bool]:
-        """What waits, up to a limit; and whether the end of all work was met."""
+        """Return what waits, up to a limit, and whether the end of all work was met."""
         batch = [first]
         while len(batch) < LARGEST_BATCH:
             try:
@@ -141,7 +143,7 @@ class Desk:
         if not items:
             return []
         wanted = [item.wanted for item in items]
-        by = By("unipam")
+        by = Author("unipam")
         outcome = self._try(items[0], lambda plan: plan.write(lambda tx, b: reserve_all(tx, wanted, b.now), by))
         if isinstance(outcome, Refused) and len(items) > 1:  # the store refused what looked free: find out whose
             return [(item.future, self._alone(item)) for item in items]
