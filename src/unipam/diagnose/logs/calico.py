@@ -12,6 +12,7 @@ from collections.abc import Callable
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
@@ -104,6 +105,12 @@ _ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock
 LONG_WAIT_SECONDS = 5.0
 
 
+def head_of(line: bytes) -> bytes:
+    """How the message of a line of the bracket form begins."""
+    start = line.find(b": ", 28) + 2
+    return line[start : start + HEAD]
+
+
 def is_step(message: bytes) -> bool:
     """Whether a message is only a step on the way to an address."""
     return message[:_HEAD] in _STEPS
@@ -121,22 +128,27 @@ def container_of(text: str) -> str:
 class CalicoLog:
     """Reads Calico's messages, whatever envelope they came in."""
 
+    words = WORDS
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        return PHRASES
+
     def __init__(self, case: Case) -> None:
         self.case = case
         self.holder: OrderedDict[str, str] = OrderedDict()  # workload name -> container that got its last address
         self.calling = self.workload = ""
         self._locks: OrderedDict[str, float] = OrderedDict()
 
-    def step(self, line: bytes, file: str, number: int) -> bool:
+    def step(self, head: bytes, line: bytes, file: str, number: int) -> bool:
         """Take a line of the bracket form that is only a step on the way, or one of the lock; most lines are."""
-        start = line.find(b": ", 28) + 2
-        head = line[start : start + _HEAD]
-        if head in _STEPS:
+        begin = head[:_HEAD]
+        if begin in _STEPS:
             return True
-        if head not in {_ASKED, _GOT}:
+        if begin not in {_ASKED, _GOT}:
             return False
         pid = line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
-        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
+        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=begin == _ASKED)
         return True
 
     def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
@@ -361,3 +373,5 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("Teardown", r"Teardown processing complete", _Message.torn_down),
     )
 )
+PHRASES = ("CNI_CONTAINERID=", "Extracted identifiers", "host-wide IPAM lock", *(anchor for anchor, _, _ in _MESSAGES))
+"""Texts, one of which is in every message that is read here."""

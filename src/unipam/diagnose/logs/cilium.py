@@ -10,6 +10,9 @@ from unipam.diagnose.logs.envelope import Peeled
 from unipam.diagnose.passage import Passage
 
 WORDS = frozenset(b"subsys module clusterpool deficit deficits neededips".split())
+PHRASES = ("Initializing IPAM", "--ipam=", "Starting ClusterPool", "eficit", "needed")
+"""Texts, one of which is in every message that is read here."""
+
 _MODE = re.compile(r"(?:Initializing IPAM\"?.*?mode=\"?|--ipam=['\"]?)([a-z-]+)")
 _CLUSTER_POOL = re.compile(r"Starting ClusterPool IP allocator.*?ipv4CIDRs=\"?\[([^\]]*)\].*?ipv6CIDRs=\"?\[([^\]]*)\]")
 _FIELD = re.compile(r"(\w[\w.-]*)=(\"[^\"]*\"|\S+)")
@@ -18,6 +21,8 @@ _WIDE = re.compile(r"/(?:[0-9]|1[0-1])$")
 
 class CiliumLog:
     """Reads Cilium's messages, whatever envelope they came in."""
+
+    words, phrases = WORDS, PHRASES
 
     def __init__(self, case: Case) -> None:
         self._case = case

@@ -19,6 +19,9 @@ _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stde
 _CALICO = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[(?P<level>[A-Z]+)\]\[(\w+)\] (?:[\w./-]+ \d+: )?")
 _KLOG = re.compile(rb"(?P<level>[IWEF])(\d{4} \d\d:\d\d:\d\d\.\d+)\s+(\d+) [\w./-]+:\d+\] ")
 _LOGRUS = re.compile(rb"(?:time=\"?([\dT:.,+Z-]+)\"? )?level=\"?(?P<level>[a-z]+)\"? ")
+MAY_BE_STAMPED = re.compile(rb"\d{4}-\d\d-\d\d|[IWEF]\d{4} |" + _MONTH + rb" [ \d]\d |time=|level=")
+"""How a message may begin that has an envelope of its own."""
+
 _LEVELS = {
     **dict.fromkeys(b"ERROR FATAL PANIC error fatal panic E F".split(), "error"),
     **dict.fromkeys(b"WARNING WARN warning warn W".split(), "warning"),
@@ -66,6 +69,11 @@ def unwrapped(line: bytes) -> tuple[bytes, str]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return b"", ""
     return (boxed.log or boxed.message).rstrip("\n").encode(), boxed.program
+
+
+def tag_of(line: bytes) -> re.Match[bytes] | None:
+    """What syslog or journald put before a line: group 2 is the host, group 3 the program."""
+    return _ISO_SYSLOG.match(line) if line[:1].isdigit() else SYSLOG.match(line)
 
 
 def may_be_wrapped(line: bytes) -> bool:

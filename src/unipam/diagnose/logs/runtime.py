@@ -7,10 +7,14 @@ from collections import OrderedDict
 
 from unipam.diagnose.case import Case
 from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Evidence
 
 WORDS = frozenset(b"podsandboxmetadata teardown pleg removepodsandbox".split())
+PHRASES = ("returns sandbox id", "TearDown network for sandbox", "RemovePodSandbox", "event for pod")
+"""Texts, one of which is in every message that is read here."""
+
 _STARTED = re.compile(
     r"PodSandboxMetadata\{Name:([^,]+),Uid:([^,]+),Namespace:([^,]+),[^}]*\} returns sandbox id \"([0-9a-f]{64})"
 )
@@ -22,11 +26,14 @@ _PLEG = re.compile(
 _PLEG_LINE = re.compile(
     rb"event for pod\" pod=\"([^\"]+)\" event=\{\"ID\":\"[^\"]*\",\"Type\":\"\w+\",\"Data\":\"([0-9a-f]{64})\""
 )
+LIFE = b'] "SyncLoop (PLEG): event for pod" pod='[:HEAD]
 _MAX_SANDBOXES = 5_000
 
 
 class RuntimeLog:
     """Reads runtime messages, whatever envelope they came in."""
+
+    words, phrases = WORDS, PHRASES
 
     def __init__(self, case: Case) -> None:
         self._case = case

@@ -1,16 +1,19 @@
 """Lines of syslog, journald, kubelet, containerd, Calico and Cilium: peel the envelope, then ask who knows the message.
 
-Most lines of such logs are not about addresses. A byte search for the words that matter comes before any parsing.
+Most lines of such logs are not about addresses. They are told by their writer, by their shape, or by having no word
+that matters, in this order, before any parsing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+from typing import NamedTuple, Protocol
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence, note_unknown
 from unipam.diagnose.logs import calico, cilium, runtime
-from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, year_of
+from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, RUN_TOGETHER, Peeled, may_be_wrapped, peel, tag_of, year_of
+from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.stamps import MONTHS, NO_YEAR
@@ -20,13 +23,39 @@ from unipam.diagnose.words import words_of
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
 _ANY = _WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
+_RULE_PHRASES = tuple(anchor for rule in rules.RULES for anchor in rule.anchors)
+_PHRASES = (*_RULE_PHRASES, *calico.PHRASES, *cilium.PHRASES, *runtime.PHRASES)
 _HOSTS = 50
-
-Read = Callable[[Peeled, str, Passage], bool]
-"""Reads a message, and tells whether it knew it."""
+MAX_TAGS = 1_024
 
 
-_Readers = tuple[tuple[frozenset[bytes], Read], ...]
+class Reads(Protocol):
+    """Who knows some messages: *words*, one of which is in each of them, and *phrases* likewise."""
+
+    words: frozenset[bytes]
+    phrases: tuple[str, ...]
+
+    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+        """Read a message, and tell whether it was known."""
+
+
+class Fate(enum.Enum):
+    """What a line is counted as."""
+
+    OTHER = enum.auto()
+    UNKNOWN = enum.auto()
+    STEP = enum.auto()
+    KNOWN = enum.auto()
+
+
+class Judged(NamedTuple):
+    """What became of a line, so that others of its shape can be dealt with alike."""
+
+    fate: Fate
+    counts: bool = False
+    """Not understood, and it might speak of trouble."""
+    readers: tuple[Reads, ...] = ()
+    """Who must read the others too, for it reads what varies in them."""
 
 
 def _writer(peeled: Peeled) -> str:
@@ -41,6 +70,14 @@ def _is_givers(peeled: Peeled) -> bool:
     return gives_addresses(_writer(peeled))
 
 
+def _head_of(line: bytes) -> bytes:
+    """Where the message begins that klog or logrus wrote, b"" where neither did."""
+    at = line.find(b'] "')
+    if at < 0 and (at := line.find(b' msg="')) < 0:
+        return b""
+    return line[at : at + HEAD]
+
+
 class Wrapped:
     """Reads the lines of one log group."""
 
@@ -48,11 +85,10 @@ class Wrapped:
         self.case = case
         self.runtime = runtime.RuntimeLog(case)
         self._calico = calico.CalicoLog(case)
-        self._readers: _Readers = (
-            (calico.WORDS, self._calico.read),
-            (cilium.WORDS, cilium.CiliumLog(case).read),
-            (runtime.WORDS, self.runtime.read),
-        )
+        self._readers: tuple[Reads, ...] = (self._calico, cilium.CiliumLog(case), self.runtime)
+        self._shapes: Shapes[Judged] = Shapes(_ANY, _PHRASES)
+        self._elsewhere: set[tuple[bytes, bytes]] = set()
+        """Programs (with their hosts) that have nothing to do with addresses."""
         self.file = ""
         self.source = Source("")
         self.program = ""
@@ -64,7 +100,9 @@ class Wrapped:
     def begin(self, source: Source) -> None:
         self.file, self.source, self._steps, self._cut = source.path, source, 0, 0
         self._events = 0
-        self.program = program_of(source.path)
+        program = program_of(source.path)
+        if program != self.program:
+            self.program, self._shapes = program, Shapes(_ANY, _PHRASES)
 
     def look_at(self, chunk: bytes) -> None:
         """Before the lines of a chunk: the year that syslog leaves out."""
@@ -79,32 +117,99 @@ class Wrapped:
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a line that has an envelope."""
+        if line[24:25] == b"[" and line[19:20] == b".":
+            head = calico.head_of(line)
+            if self._calico.step(head, line, self.file, number):
+                self._steps += 1
+                return True
+        else:
+            head = _head_of(line)
+        if not head:
+            if self._is_elsewhere(line):
+                self.source.other += 1
+                return True
+            return self._judge(line, number, head)
+        if head == runtime.LIFE and self._take_life(line):
+            return True
+        judged = self._shapes.find(head, line)
+        return (judged is not None and self._like(judged, line, number)) or self._judge(line, number, head)
+
+    def _take_life(self, line: bytes) -> bool:
+        """Take a kubelet's event of a pod's life, by far its commonest line, whose clocks were compared enough."""
+        if self._compared < _COMPARED_AT_MOST or not self.runtime.take(line):
+            return False
+        self._events += 1
+        return True
+
+    def _is_elsewhere(self, line: bytes) -> bool:
+        """Whether the tag of a line alone tells that it has nothing to do with addresses."""
+        tag = tag_of(line)
+        if tag is None or MAY_BE_STAMPED.match(line, tag.end()) or line.find(b"]: ", tag.end()) >= 0:
+            return False
+        names = tag.group(2, 3)
+        if names not in self._elsewhere and not self._note_elsewhere(*names):
+            return False
+        return b"subsys=" not in line and b" module=" not in line
+
+    def _note_elsewhere(self, host: bytes, program: bytes) -> bool:
+        known = len(self.case.hosts) >= _HOSTS or host.decode("utf-8", "replace") in self.case.hosts
+        if not known or speaks_of_addresses(program.decode("utf-8", "replace")):
+            return False
+        if len(self._elsewhere) < MAX_TAGS:
+            self._elsewhere.add((host, program))
+        return True
+
+    def _like(self, judged: Judged, line: bytes, number: int) -> bool:
+        """Deal with a line as with the one of its shape that was judged. False when it needs a judgement of its own."""
+        if judged.fate is Fate.OTHER:
+            self.source.other += 1
+        elif judged.fate is Fate.STEP:
+            self._steps += 1
+        elif judged.fate is Fate.UNKNOWN:
+            self.case.unknown_log_lines += judged.counts
+            note_unknown(self.source, number, line)
+        else:
+            return self._read_like(judged, line, number)
+        return True
+
+    def _read_like(self, judged: Judged, line: bytes, number: int) -> bool:
+        peeled = self._peel(line)
+        if peeled is None:
+            return False
+        passage, text = self._passage(peeled, line, number), _text_of(peeled)
+        known = [reader for reader in judged.readers if reader.read(peeled, text, passage)]
+        if known:
+            self._count(peeled.format)
+        return bool(known)
+
+    def _judge(self, line: bytes, number: int, head: bytes) -> bool:
+        """Judge a line in full. False when it has no envelope."""
         if not may_be_wrapped(line):
             return False
-        if line[24:25] == b"[" and line[19:20] == b"." and self._calico.step(line, self.file, number):
-            self._steps += 1
-            return True
         words = words_of(line)
         interesting = not _ANY.isdisjoint(words)
         if not interesting and self._is_plain(line):
             self.source.other += 1
+            if head and self._shapes.is_due(head):
+                self._shapes.learn(head, line, _kept(line), Judged(Fate.OTHER))
             return True
-        if self._compared >= _COMPARED_AT_MOST and self.runtime.take(line):
-            self._events += 1
+        if self._take_life(line):
             return True
         peeled = self._peel(line)
         if peeled is None:
             return False
-        if not interesting and not (peeled.level == "error" and _is_givers(peeled)):
-            self._pass_over(peeled, line, number)
-            return True
-        parts = RUN_TOGETHER.split(line) if line.count(b"]: ") > 1 else [line]
-        if len(parts) == 1:
-            known = self._message(peeled, line, number, words)
-        else:
+        parts = RUN_TOGETHER.split(line) if interesting and line.count(b"]: ") > 1 else [line]
+        if len(parts) > 1:
             peeled_parts = [(again, part) for part in parts if (again := self._peel(part)) is not None]
             known = sum(self._message(again, part, number, words) for again, part in peeled_parts) > 0
+        elif interesting or (peeled.level == "error" and _is_givers(peeled)):
+            known = self._message(peeled, line, number, words)
+        else:
+            known = False
+            self._compare(peeled, line, number)
         self._account(peeled, line, number, known=known)
+        if head and len(parts) == 1 and self._shapes.is_due(head):
+            self._learn(head, line, peeled, words)
         return True
 
     def _peel(self, line: bytes) -> Peeled | None:
@@ -113,21 +218,14 @@ class Wrapped:
             peeled.program = peeled.program or self.program
         return peeled
 
-    def _pass_over(self, peeled: Peeled, line: bytes, number: int) -> None:
-        """A line without a word that matters: another program's, or one of ours that nobody has listed."""
-        if _is_givers(peeled):
-            self._unknown(peeled, line, number)
-        else:
-            self.source.other += 1
-        self._compare(peeled, line, number)
+    def _unread(self, peeled: Peeled) -> Judged:
+        """What a line is that nobody knows: another program's, or one of ours that nobody has listed.
 
-    def _unknown(self, peeled: Peeled, line: bytes, number: int) -> None:
-        """A line of a program of ours that nobody has listed; what it calls mere information speaks of no trouble."""
-        if calico.is_step(peeled.message):
-            self._steps += 1
-            return
-        self.case.unknown_log_lines += peeled.level != ""
-        note_unknown(self.source, number, line)
+        What a program of ours calls mere information speaks of no trouble.
+        """
+        if not _is_givers(peeled):
+            return Judged(Fate.OTHER)
+        return Judged(Fate.STEP) if calico.is_step(peeled.message) else Judged(Fate.UNKNOWN, peeled.level != "")
 
     def _is_plain(self, line: bytes) -> bool:
         """Plainly a line of syslog, with nothing inside whose clock is still to be compared."""
@@ -139,28 +237,48 @@ class Wrapped:
         """Read a message of note. Tells whether anyone knows it."""
         self._compare(peeled, line, number)
         program = _writer(peeled)
-        passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=program))
-        if self.year == NO_YEAR:
-            peeled.at = None  # a message may be told by month and day; what must be put in order needs a year
+        passage = self._passage(peeled, line, number)
         if peeled.host and peeled.host not in self.case.hosts and len(self.case.hosts) < _HOSTS:
             self.case.hosts.add(peeled.host)
         known = False
         if not _WORDS.isdisjoint(words) and speaks_of_addresses(program):
             self._note_cut(line, number)
-            text = peeled.message.decode("utf-8", "replace").replace('\\"', '"')
-            for wanted, read in self._readers:
-                known = (not wanted.isdisjoint(words) and read(peeled, text, passage)) or known
+            text = _text_of(peeled)
+            for reader in self._readers:
+                known = (not reader.words.isdisjoint(words) and reader.read(peeled, text, passage)) or known
         if peeled.level == "error" and gives_addresses(program) and not known:
             return rules.apply_or_say(self.case, passage, peeled.message.decode("utf-8", "replace"))
         return (rules.may_apply(words) and rules.apply(self.case, passage)) or known
 
+    def _passage(self, peeled: Peeled, line: bytes, number: int) -> Passage:
+        passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=_writer(peeled)))
+        if self.year == NO_YEAR:
+            peeled.at = None  # a message may be told by month and day; what must be put in order needs a year
+        return passage
+
     def _account(self, peeled: Peeled, line: bytes, number: int, *, known: bool) -> None:
         if known:
             self._count(peeled.format)
-        elif _is_givers(peeled):
-            self._unknown(peeled, line, number)
         else:
-            self.source.other += 1
+            self._like(self._unread(peeled), line, number)
+
+    def _learn(self, head: bytes, line: bytes, peeled: Peeled, words: list[bytes]) -> None:
+        """Remember what becomes of lines of this shape, unless that is not told by their words alone."""
+        if len(peeled.clocks) > 1 and self._compared < _COMPARED_AT_MOST:
+            return
+        if line.count(b'"') % 2 or (peeled.level == "error" and _is_givers(peeled)):
+            return
+        text = Passage(self.file, [(0, line)]).text
+        if any(phrase in text for phrase in _RULE_PHRASES):
+            return
+        speaks = speaks_of_addresses(_writer(peeled))
+        readers = tuple(
+            reader
+            for reader in self._readers
+            if speaks and not reader.words.isdisjoint(words) and any(phrase in text for phrase in reader.phrases)
+        )
+        judged = Judged(Fate.KNOWN, readers=readers) if readers else self._unread(peeled)
+        self._shapes.learn(head, line, _kept(line), judged)
 
     def _count(self, format_: str, times: int = 1) -> None:
         if times:
@@ -185,3 +303,13 @@ class Wrapped:
         self.case.clocks.compare(
             f"the {writer} clock", f"the {other} clock", at - other_at, evidence(self.file, number, line)
         )
+
+
+def _text_of(peeled: Peeled) -> str:
+    return peeled.message.decode("utf-8", "replace").replace('\\"', '"')
+
+
+def _kept(line: bytes) -> tuple[int, int]:
+    """Where host and program stand, which are a part of a line's shape."""
+    tag = tag_of(line)
+    return (tag.start(2), tag.end(3)) if tag is not None else (0, 0)

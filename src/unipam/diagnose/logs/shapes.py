@@ -1,0 +1,108 @@
+"""Lines of one shape: the same words, with other numbers, ids and names between them.
+
+Most lines of a log are of a few dozen shapes. Their reader judges the first lines of a shape in full and says here what
+became of them; those that follow are known by one match of a pattern.
+
+Why that is safe: rules and readers answer to whole words (``words``), and a line of a shape has the words of the line
+that was judged, except those of its ids and names. Ids are of letters of which no word that matters is made; names
+are looked into when they are first seen. What speaks of a failure is no shape and is always judged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from unipam.diagnose.words import words_of
+
+HEAD = 28
+"""How many bytes of its message tell which shapes a line may have."""
+
+ENOUGH = 8
+"""A shape is made for every so many lines of one head that had none: making one costs as much as judging them."""
+
+MAX_SHAPES = 512
+MAX_OF_A_HEAD = 12
+_MAX_HEADS = 4_096
+_MAX_NAMES = 5_000
+_ID, _NAME = rb"[0-9a-f._/:@+-]++", rb"([a-z0-9._/:@+-]++)"
+_STAMP, _KLOG_DAY = rb"[0-9T:.+-]++Z?", rb"\d{4}"
+_TOKEN = re.compile(
+    rb"(?<![A-Za-z0-9])(?:\d{4}-\d\d-\d\dT[0-9:.+-]++Z?|[a-z0-9][a-z0-9._/:@+-]*+(?![A-Z]))"
+    rb"|(?<=\b[IWEF])\d{4}(?= \d\d:)"
+)
+_IS_ID = re.compile(rb"(?=.*\d)[0-9a-f._/:@+-]+")
+_IS_NAME = re.compile(rb"[a-z0-9._/:@+-]*[0-9/-][a-z0-9._/:@+-]*")
+_OF_IDS = re.compile(rb"[0-9a-f]+")
+_FAILURE = re.compile(rb"fail|error|could not|panic|message", re.IGNORECASE)
+
+Verdict = TypeVar("Verdict")
+Match = Callable[[bytes], "re.Match[bytes] | None"]
+
+
+class Shapes(Generic[Verdict]):
+    """The shapes of one log, and what becomes of their lines."""
+
+    def __init__(self, words: frozenset[bytes], phrases: Iterable[str]) -> None:
+        """*words* are those that matter; *phrases* those that a reader of the log looks for, which hold such a word."""
+        joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
+        self._telling = words.union(*map(words_of, joined))
+        self._marks = tuple(word for word in self._telling if _OF_IDS.fullmatch(word))
+        self._by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
+        self._missed: Counter[bytes] = Counter()
+        self._harmless: set[bytes] = set()
+        self.count = 0
+
+    def find(self, head: bytes, line: bytes) -> Verdict | None:
+        """What became of the lines of this shape, None when the line has none."""
+        for match, verdict in self._by_head.get(head, ()):
+            found = match(line)
+            if found is not None:
+                names = found.groups()
+                harmless = self._harmless.issuperset(names) or self._are_harmless(names)
+                return verdict if harmless and not any(mark in line for mark in self._marks) else None
+        return None
+
+    def is_due(self, head: bytes) -> bool:
+        """Count a line of this head that had no shape. Tells whether it is time to make one."""
+        if self.count >= MAX_SHAPES or len(self._missed) >= _MAX_HEADS:
+            return False
+        self._missed[head] += 1
+        return self._missed[head] % ENOUGH == 0 and len(self._by_head.get(head, ())) < MAX_OF_A_HEAD
+
+    def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
+        """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
+        if _FAILURE.search(line):
+            return
+        pattern = re.compile(_shape_of(line, *kept), re.DOTALL)
+        self._by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
+        self.count += 1
+
+    def _are_harmless(self, names: tuple[bytes, ...]) -> bool:
+        if not all(self._telling.isdisjoint(words_of(name)) for name in names):
+            return False
+        if len(self._harmless) > _MAX_NAMES:
+            self._harmless.clear()
+        self._harmless.update(names)
+        return True
+
+
+def _shape_of(line: bytes, begin: int, end: int) -> bytes:
+    """The pattern of a line: ids and names may vary, and names are caught."""
+    parts, at = [], 0
+    for token in _TOKEN.finditer(line):
+        if (piece := _piece(token[0])) and not begin <= token.start() < end:
+            parts += [re.escape(line[at : token.start()]), piece]
+            at = token.end()
+    return b"".join([*parts, re.escape(line[at:])])
+
+
+def _piece(token: bytes) -> bytes:
+    """What stands for a token in a shape, b"" for a word that stands for itself."""
+    if token[10:11] == b"T":
+        return _STAMP
+    if len(token) == 4 and token.isdigit():
+        return _KLOG_DAY
+    return _ID if _IS_ID.fullmatch(token) else _NAME if _IS_NAME.fullmatch(token) else b""
