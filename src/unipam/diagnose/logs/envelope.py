@@ -30,19 +30,21 @@ _FIRST = frozenset(b"0123456789JFMASONDIWEFtl")
 _YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
 
 
-class Peeled(msgspec.Struct):
-    """A message without what stood before it. ``clocks`` are the stamps that were peeled, by who wrote them."""
+class Peeled:
+    """A message without what stood before it.
 
-    message: bytes
-    format: str
-    at: float | None = None
-    host: str = ""
-    program: str = ""
-    pid: str = ""
-    level: str = ""
-    """"error" for whatever its writer calls an error or worse, "warning", or "" for anything milder."""
-    clocks: list[tuple[str, float, float | None]] = []
-    """Writer, wall time, and offset from UTC (None for a local time without a zone)."""
+    ``clocks`` are the stamps that were peeled, by who wrote them: writer, wall time, and offset from UTC (None for a
+    local time without a zone). ``level`` is "error" for whatever its writer calls an error or worse, "warning", or ""
+    for anything milder.
+    """
+
+    __slots__ = ("at", "clocks", "format", "host", "level", "message", "pid", "program")
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        self.format = self.host = self.program = self.pid = self.level = ""
+        self.at: float | None = None
+        self.clocks: list[tuple[str, float, float | None]] = []
 
 
 class _Boxed(msgspec.Struct, rename={"message": "MESSAGE", "program": "SYSLOG_IDENTIFIER", "host": "_HOSTNAME"}):
@@ -83,7 +85,7 @@ def may_be_wrapped(line: bytes) -> bool:
 
 def peel(line: bytes, year: int) -> Peeled | None:
     """Take every envelope off; None when there is none. *year* is the one that syslog and klog leave out."""
-    peeled = Peeled(line, "")
+    peeled = Peeled(line)
     while _peel_one(peeled, year):
         pass
     if not peeled.format:

@@ -12,7 +12,7 @@ from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Evidence
 
 WORDS = frozenset(b"podsandboxmetadata teardown pleg removepodsandbox".split())
-PHRASES = ("returns sandbox id", "TearDown network for sandbox", "RemovePodSandbox", "event for pod")
+PHRASES = ("returns sandbox id", "TearDown network for sandbox", 'RemovePodSandbox "', "event for pod")
 """Texts, one of which is in every message that is read here."""
 
 _STARTED = re.compile(

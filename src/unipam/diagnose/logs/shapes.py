@@ -5,7 +5,7 @@ became of them; those that follow are known by one match of a pattern.
 
 Why that is safe: rules and readers answer to whole words (``words``), and a line of a shape has the words of the line
 that was judged, except those of its ids and names. Ids are of letters of which no word that matters is made; names
-are looked into when they are first seen. What speaks of a failure is no shape and is always judged.
+are looked into when they are first seen.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _TOKEN = re.compile(
 _IS_ID = re.compile(rb"(?=.*\d)[0-9a-f._/:@+-]+")
 _IS_NAME = re.compile(rb"[a-z0-9._/:@+-]*[0-9/-][a-z0-9._/:@+-]*")
 _OF_IDS = re.compile(rb"[0-9a-f]+")
-_FAILURE = re.compile(rb"fail|error|could not|panic|message", re.IGNORECASE)
 
 Verdict = TypeVar("Verdict")
 Match = Callable[[bytes], "re.Match[bytes] | None"]
@@ -50,20 +49,28 @@ class Shapes(Generic[Verdict]):
         joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
         self._telling = words.union(*map(words_of, joined))
         self._marks = tuple(word for word in self._telling if _OF_IDS.fullmatch(word))
-        self._by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
+        self._by_head: dict[bytes, list[tuple[Match, int, Verdict]]] = {}
         self._missed: Counter[bytes] = Counter()
         self._harmless: set[bytes] = set()
         self.count = 0
 
     def find(self, head: bytes, line: bytes) -> Verdict | None:
         """What became of the lines of this shape, None when the line has none."""
-        for match, verdict in self._by_head.get(head, ()):
+        for match, marks, verdict in self._by_head.get(head, ()):
             found = match(line)
             if found is not None:
                 names = found.groups()
-                harmless = self._harmless.issuperset(names) or self._are_harmless(names)
-                return verdict if harmless and not any(mark in line for mark in self._marks) else None
+                if not (self._harmless.issuperset(names) or self._are_harmless(names)):
+                    return None
+                return verdict if self._marks_in(line) == marks else None
         return None
+
+    def _marks_in(self, line: bytes) -> int:
+        """How many words of a line matter although they look like ids."""
+        for mark in self._marks:
+            if mark in line:
+                return sum(word in self._marks for word in words_of(line))
+        return 0
 
     def is_due(self, head: bytes) -> bool:
         """Count a line of this head that had no shape. Tells whether it is time to make one."""
@@ -74,10 +81,8 @@ class Shapes(Generic[Verdict]):
 
     def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
         """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
-        if _FAILURE.search(line):
-            return
-        pattern = re.compile(_shape_of(line, *kept), re.DOTALL)
-        self._by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
+        pattern = re.compile(self._shape_of(line, *kept), re.DOTALL)
+        self._by_head.setdefault(head, []).append((pattern.fullmatch, self._marks_in(line), verdict))
         self.count += 1
 
     def _are_harmless(self, names: tuple[bytes, ...]) -> bool:
@@ -88,15 +93,15 @@ class Shapes(Generic[Verdict]):
         self._harmless.update(names)
         return True
 
-
-def _shape_of(line: bytes, begin: int, end: int) -> bytes:
-    """The pattern of a line: ids and names may vary, and names are caught."""
-    parts, at = [], 0
-    for token in _TOKEN.finditer(line):
-        if (piece := _piece(token[0])) and not begin <= token.start() < end:
-            parts += [re.escape(line[at : token.start()]), piece]
-            at = token.end()
-    return b"".join([*parts, re.escape(line[at:])])
+    def _shape_of(self, line: bytes, begin: int, end: int) -> bytes:
+        """The pattern of a line: ids and names may vary, and names are caught. A name that matters must be the same."""
+        parts, at = [], 0
+        for token in _TOKEN.finditer(line):
+            piece = _piece(token[0])
+            if piece and not begin <= token.start() < end and self._telling.isdisjoint(words_of(token[0])):
+                parts += [re.escape(line[at : token.start()]), piece]
+                at = token.end()
+        return b"".join([*parts, re.escape(line[at:])])
 
 
 def _piece(token: bytes) -> bytes:

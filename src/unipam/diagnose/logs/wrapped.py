@@ -7,6 +7,7 @@ that matters, in this order, before any parsing.
 from __future__ import annotations
 
 import enum
+import re
 from typing import NamedTuple, Protocol
 
 from unipam.diagnose import rules
@@ -16,6 +17,7 @@ from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, RUN_TOGETHER, Peeled, 
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
+from unipam.diagnose.rules import unexplained
 from unipam.diagnose.stamps import MONTHS, NO_YEAR
 from unipam.diagnose.systems import gives_addresses, program_of, speaks_of_addresses
 from unipam.diagnose.words import words_of
@@ -23,8 +25,8 @@ from unipam.diagnose.words import words_of
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
 _ANY = _WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
-_RULE_PHRASES = tuple(anchor for rule in rules.RULES for anchor in rule.anchors)
-_PHRASES = (*_RULE_PHRASES, *calico.PHRASES, *cilium.PHRASES, *runtime.PHRASES)
+_PHRASES = (*(anchor for rule in rules.RULES for anchor in rule.anchors), *calico.PHRASES, *cilium.PHRASES, *runtime.PHRASES)
+_FAILURE = re.compile(rb"fail|error|could not|message", re.IGNORECASE)
 _HOSTS = 50
 MAX_TAGS = 1_024
 
@@ -56,6 +58,8 @@ class Judged(NamedTuple):
     """Not understood, and it might speak of trouble."""
     readers: tuple[Reads, ...] = ()
     """Who must read the others too, for it reads what varies in them."""
+    suspects: tuple[re.Pattern[str], ...] = ()
+    """What rules look for that have a phrase in the line: none of it is there, but it might be in others."""
 
 
 def _writer(peeled: Peeled) -> str:
@@ -161,6 +165,10 @@ class Wrapped:
 
     def _like(self, judged: Judged, line: bytes, number: int) -> bool:
         """Deal with a line as with the one of its shape that was judged. False when it needs a judgement of its own."""
+        if judged.suspects:
+            text = Passage(self.file, [(number, line)]).text
+            if any(pattern.search(text) for pattern in judged.suspects):
+                return False
         if judged.fate is Fate.OTHER:
             self.source.other += 1
         elif judged.fate is Fate.STEP:
@@ -268,8 +276,11 @@ class Wrapped:
             return
         if line.count(b'"') % 2 or (peeled.level == "error" and _is_givers(peeled)):
             return
+        if not unexplained.WORDS.isdisjoint(words) and _FAILURE.search(line):
+            return  # what a failed sandbox says must be looked at each time
         text = Passage(self.file, [(0, line)]).text
-        if any(phrase in text for phrase in _RULE_PHRASES):
+        suspects = tuple(rule.pattern for rule in rules.RULES if any(anchor in text for anchor in rule.anchors))
+        if any(pattern.search(text) for pattern in suspects):
             return
         speaks = speaks_of_addresses(_writer(peeled))
         readers = tuple(
@@ -278,7 +289,7 @@ class Wrapped:
             if speaks and not reader.words.isdisjoint(words) and any(phrase in text for phrase in reader.phrases)
         )
         judged = Judged(Fate.KNOWN, readers=readers) if readers else self._unread(peeled)
-        self._shapes.learn(head, line, _kept(line), judged)
+        self._shapes.learn(head, line, _kept(line), judged._replace(suspects=suspects if speaks else ()))
 
     def _count(self, format_: str, times: int = 1) -> None:
         if times:
