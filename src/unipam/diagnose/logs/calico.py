@@ -12,7 +12,6 @@ from collections.abc import Callable
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs.envelope import Peeled
-from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
@@ -103,12 +102,6 @@ _STEPS = frozenset(
 
 _ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock"))
 LONG_WAIT_SECONDS = 5.0
-
-
-def head_of(line: bytes) -> bytes:
-    """How the message of a line of the bracket form begins."""
-    start = line.find(b": ", 28) + 2
-    return line[start : start + HEAD]
 
 
 def is_step(message: bytes) -> bool:

@@ -4,8 +4,8 @@ Most lines of a log are of a few dozen shapes. Their reader judges the first lin
 became of them; those that follow are known by one match of a pattern.
 
 Why that is safe: rules and readers answer to whole words (``words``), and a line of a shape has the words of the line
-that was judged, except those of its ids and names. Ids are of letters of which no word that matters is made; names
-are looked into when they are first seen.
+that was judged, except those of its ids and names. Ids are of letters of which no word that matters is made, and the
+few numbers that matter are left out; names are looked into when they are first seen.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ MAX_SHAPES = 512
 MAX_OF_A_HEAD = 12
 _MAX_HEADS = 4_096
 _MAX_NAMES = 5_000
-_ID, _NAME = rb"[0-9a-f._/:@+-]++", rb"([a-z0-9._/:@+-]++)"
-_STAMP, _KLOG_DAY = rb"[0-9T:.+-]++Z?", rb"\d{4}"
 _TOKEN = re.compile(
     rb"(?<![A-Za-z0-9])(?:\d{4}-\d\d-\d\dT[0-9:.+-]++Z?|[a-z0-9][a-z0-9._/:@+-]*+(?![A-Z]))"
     rb"|(?<=\b[IWEF])\d{4}(?= \d\d:)"
 )
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT.*|\d\d:\d\d:\d\d(?:\.\d+)?")
+_LONG_ID = re.compile(rb"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IS_ID = re.compile(rb"(?=.*\d)[0-9a-f._/:@+-]+")
 _IS_NAME = re.compile(rb"[a-z0-9._/:@+-]*[0-9/-][a-z0-9._/:@+-]*")
 _OF_IDS = re.compile(rb"[0-9a-f]+")
+_ANY_TIME, _ANY_ID, _ANY_NAME = rb"[0-9T:.+-]++Z?", rb"[0-9a-f]++", rb"([a-z0-9._/:@+-]++)"
 
 Verdict = TypeVar("Verdict")
 Match = Callable[[bytes], "re.Match[bytes] | None"]
@@ -48,66 +49,60 @@ class Shapes(Generic[Verdict]):
         """*words* are those that matter; *phrases* those that a reader of the log looks for, which hold such a word."""
         joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
         self._telling = words.union(*map(words_of, joined))
-        self._marks = tuple(word for word in self._telling if _OF_IDS.fullmatch(word))
-        self._by_head: dict[bytes, list[tuple[Match, int, Verdict]]] = {}
+        marks = [word for word in self._telling if _OF_IDS.fullmatch(word)]
+        self._short_id = rb"(?!(?:%s)(?![0-9A-Za-z]))%s" % (b"|".join(marks), _ANY_ID) if marks else _ANY_ID
         self._missed: Counter[bytes] = Counter()
-        self._harmless: set[bytes] = set()
-        self.count = 0
+        self._count = 0
+        self.by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
+        """The shapes that lines of a head may have, as the function that matches them, and what becomes of such lines.
 
-    def find(self, head: bytes, line: bytes) -> Verdict | None:
-        """What became of the lines of this shape, None when the line has none."""
-        for match, marks, verdict in self._by_head.get(head, ()):
-            found = match(line)
-            if found is not None:
-                names = found.groups()
-                if not (self._harmless.issuperset(names) or self._are_harmless(names)):
-                    return None
-                return verdict if self._marks_in(line) == marks else None
-        return None
-
-    def _marks_in(self, line: bytes) -> int:
-        """How many words of a line matter although they look like ids."""
-        for mark in self._marks:
-            if mark in line:
-                return sum(word in self._marks for word in words_of(line))
-        return 0
+        What it catches must be harmless (``are_harmless``).
+        """
+        self.harmless: set[bytes] = set()
 
     def is_due(self, head: bytes) -> bool:
         """Count a line of this head that had no shape. Tells whether it is time to make one."""
-        if self.count >= MAX_SHAPES or len(self._missed) >= _MAX_HEADS:
+        if self._count >= MAX_SHAPES or len(self._missed) >= _MAX_HEADS:
             return False
         self._missed[head] += 1
-        return self._missed[head] % ENOUGH == 0 and len(self._by_head.get(head, ())) < MAX_OF_A_HEAD
+        return self._missed[head] % ENOUGH == 0 and len(self.by_head.get(head, ())) < MAX_OF_A_HEAD
 
     def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
         """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
         pattern = re.compile(self._shape_of(line, *kept), re.DOTALL)
-        self._by_head.setdefault(head, []).append((pattern.fullmatch, self._marks_in(line), verdict))
-        self.count += 1
+        self.by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
+        self._count += 1
 
-    def _are_harmless(self, names: tuple[bytes, ...]) -> bool:
+    def are_harmless(self, names: tuple[bytes, ...]) -> bool:
+        """Whether no word of these names matters."""
         if not all(self._telling.isdisjoint(words_of(name)) for name in names):
             return False
-        if len(self._harmless) > _MAX_NAMES:
-            self._harmless.clear()
-        self._harmless.update(names)
+        if len(self.harmless) > _MAX_NAMES:
+            self.harmless.clear()
+        self.harmless.update(names)
         return True
 
     def _shape_of(self, line: bytes, begin: int, end: int) -> bytes:
         """The pattern of a line: ids and names may vary, and names are caught. A name that matters must be the same."""
         parts, at = [], 0
         for token in _TOKEN.finditer(line):
-            piece = _piece(token[0])
-            if piece and not begin <= token.start() < end and self._telling.isdisjoint(words_of(token[0])):
+            piece = self._piece(token[0])
+            if piece and not begin <= token.start() < end:
                 parts += [re.escape(line[at : token.start()]), piece]
                 at = token.end()
         return b"".join([*parts, re.escape(line[at:])])
 
+    def _piece(self, token: bytes) -> bytes:
+        """What stands for a token in a shape, b"" for one that stands for itself."""
+        if _TIME.fullmatch(token):
+            return _ANY_TIME
+        if not self._telling.isdisjoint(words_of(token)):
+            return b""
+        if _LONG_ID.fullmatch(token):
+            return rb"[0-9a-f-]{%d}" % len(token)
+        if _IS_ID.fullmatch(token):
+            return b"".join(self._short_id if part.isalnum() else re.escape(part) for part in _PARTS.findall(token))
+        return _ANY_NAME if _IS_NAME.fullmatch(token) else b""
 
-def _piece(token: bytes) -> bytes:
-    """What stands for a token in a shape, b"" for a word that stands for itself."""
-    if token[10:11] == b"T":
-        return _STAMP
-    if len(token) == 4 and token.isdigit():
-        return _KLOG_DAY
-    return _ID if _IS_ID.fullmatch(token) else _NAME if _IS_NAME.fullmatch(token) else b""
+
+_PARTS = re.compile(rb"[0-9a-f]+|[^0-9a-f]+")

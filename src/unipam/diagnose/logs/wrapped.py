@@ -25,7 +25,7 @@ from unipam.diagnose.words import words_of
 _WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
 _ANY = _WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
-_PHRASES = (*(anchor for rule in rules.RULES for anchor in rule.anchors), *calico.PHRASES, *cilium.PHRASES, *runtime.PHRASES)
+_PHRASES = calico.PHRASES + cilium.PHRASES + runtime.PHRASES + tuple(a for rule in rules.RULES for a in rule.anchors)
 _FAILURE = re.compile(rb"fail|error|could not|message", re.IGNORECASE)
 _HOSTS = 50
 MAX_TAGS = 1_024
@@ -62,6 +62,9 @@ class Judged(NamedTuple):
     """What rules look for that have a phrase in the line: none of it is there, but it might be in others."""
 
 
+_OTHER = Judged(Fate.OTHER)
+
+
 def _writer(peeled: Peeled) -> str:
     """Who wrote the message: what the envelope names; a message of the Cilium agent is known by its fields."""
     inner = peeled.message
@@ -72,14 +75,6 @@ def _writer(peeled: Peeled) -> str:
 
 def _is_givers(peeled: Peeled) -> bool:
     return gives_addresses(_writer(peeled))
-
-
-def _head_of(line: bytes) -> bytes:
-    """Where the message begins that klog or logrus wrote, b"" where neither did."""
-    at = line.find(b'] "')
-    if at < 0 and (at := line.find(b' msg="')) < 0:
-        return b""
-    return line[at : at + HEAD]
 
 
 class Wrapped:
@@ -122,21 +117,33 @@ class Wrapped:
     def take(self, line: bytes, number: int) -> bool:
         """Take a line that has an envelope."""
         if line[24:25] == b"[" and line[19:20] == b".":
-            head = calico.head_of(line)
+            start = line.find(b": ", 28) + 2
+            head = line[start : start + HEAD]
             if self._calico.step(head, line, self.file, number):
                 self._steps += 1
                 return True
         else:
-            head = _head_of(line)
-        if not head:
-            if self._is_elsewhere(line):
-                self.source.other += 1
-                return True
-            return self._judge(line, number, head)
+            at = line.find(b'] "')
+            if at < 0 and (at := line.find(b' msg="')) < 0:
+                if self._is_elsewhere(line):
+                    self.source.other += 1
+                    return True
+                return self._judge(line, number, b"")
+            head = line[at : at + HEAD]
         if head == runtime.LIFE and self._take_life(line):
             return True
-        judged = self._shapes.find(head, line)
-        return (judged is not None and self._like(judged, line, number)) or self._judge(line, number, head)
+        shapes = self._shapes
+        for match, judged in shapes.by_head.get(head, ()):
+            found = match(line)
+            if found is not None:
+                names = found.groups()
+                if not (shapes.harmless.issuperset(names) or shapes.are_harmless(names)):
+                    break
+                if judged is _OTHER:
+                    self.source.other += 1
+                    return True
+                return self._like(judged, line, number) or self._judge(line, number, head)
+        return self._judge(line, number, head)
 
     def _take_life(self, line: bytes) -> bool:
         """Take a kubelet's event of a pod's life, by far its commonest line, whose clocks were compared enough."""
@@ -199,7 +206,7 @@ class Wrapped:
         if not interesting and self._is_plain(line):
             self.source.other += 1
             if head and self._shapes.is_due(head):
-                self._shapes.learn(head, line, _kept(line), Judged(Fate.OTHER))
+                self._shapes.learn(head, line, _kept(line), _OTHER)
             return True
         if self._take_life(line):
             return True
@@ -232,7 +239,7 @@ class Wrapped:
         What a program of ours calls mere information speaks of no trouble.
         """
         if not _is_givers(peeled):
-            return Judged(Fate.OTHER)
+            return _OTHER
         return Judged(Fate.STEP) if calico.is_step(peeled.message) else Judged(Fate.UNKNOWN, peeled.level != "")
 
     def _is_plain(self, line: bytes) -> bool:
@@ -289,7 +296,9 @@ class Wrapped:
             if speaks and not reader.words.isdisjoint(words) and any(phrase in text for phrase in reader.phrases)
         )
         judged = Judged(Fate.KNOWN, readers=readers) if readers else self._unread(peeled)
-        self._shapes.learn(head, line, _kept(line), judged._replace(suspects=suspects if speaks else ()))
+        self._shapes.learn(
+            head, line, _kept(line), judged._replace(suspects=suspects) if suspects and speaks else judged
+        )
 
     def _count(self, format_: str, times: int = 1) -> None:
         if times:
@@ -321,6 +330,6 @@ def _text_of(peeled: Peeled) -> str:
 
 
 def _kept(line: bytes) -> tuple[int, int]:
-    """Where host and program stand, which are a part of a line's shape."""
+    """Where host, program and process id stand, which are a part of a line's shape."""
     tag = tag_of(line)
-    return (tag.start(2), tag.end(3)) if tag is not None else (0, 0)
+    return (tag.start(2), tag.end()) if tag is not None else (0, 0)
