@@ -6,7 +6,7 @@ when it succeeded: only the key ``error`` tells. The transitional form of 2023 h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -144,6 +144,14 @@ class AzureJson:
         if self._state is not None:
             azure_state.read_logged(self.case, self.file, self._state[2], self._state[1], bytes(self._state[0]))
             self._state = None
+
+    def run(self, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+        """Take lines as long as they are of this family; gives the first other one, and its number less one."""
+        for line in lines:
+            if not line or not self.take(line, number + 1):
+                return line, number
+            number += 1
+        return None, number
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a one-line JSON object that has a message; other JSON is a document and is left."""

@@ -8,7 +8,7 @@ and counted, and their time is not even read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, evidence, note_unknown
@@ -112,6 +112,14 @@ class AzureText:
         if stamp != self._stamp:
             self._stamp, self._at = stamp, stamps.plain(stamp)
         return self._at
+
+    def run(self, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+        """Take lines as long as they are of this family; gives the first other one, and its number less one."""
+        for line in lines:
+            if not line or not self.take(line, number + 1):
+                return line, number
+            number += 1
+        return None, number
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a line of this family. A wrong guess costs two comparisons."""

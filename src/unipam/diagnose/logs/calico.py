@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
@@ -28,9 +28,9 @@ _POD = re.compile(r"\bNamespace=\"([a-z0-9-]+)\" .{0,40}?Pod=\"([a-z0-9.-]+)\"")
 _DUMMIES = {"0.0.0.0/0", "::/0"}
 
 
-_HEAD = 20
-_STEPS = frozenset(
-    text[:_HEAD]
+STEP_HEAD = 20
+STEPS = frozenset(
+    text[:STEP_HEAD]
     for text in (
         b"Looking up existing affinities",
         b"Trying affinity for ",
@@ -100,13 +100,14 @@ _STEPS = frozenset(
 )
 """Messages of the way to an address that say nothing by themselves: most lines of the plugin's own log."""
 
-_ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock"))
+LOCKS = (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock")
+_ASKED, _GOT = (text[:STEP_HEAD] for text in LOCKS)
 LONG_WAIT_SECONDS = 5.0
 
 
 def is_step(message: bytes) -> bool:
     """Whether a message is only a step on the way to an address."""
-    return message[:_HEAD] in _STEPS
+    return message[:STEP_HEAD] in STEPS
 
 
 def container_of(text: str) -> str:
@@ -133,30 +134,29 @@ class CalicoLog:
         self.calling = self.workload = ""
         self._locks: OrderedDict[str, float] = OrderedDict()
 
-    def step(self, head: bytes, line: bytes, file: str, number: int) -> bool:
-        """Take a line of the bracket form that is only a step on the way, or one of the lock; most lines are."""
-        begin = head[:_HEAD]
-        if begin in _STEPS:
-            return True
-        if begin not in {_ASKED, _GOT}:
+    def lock(self, line: bytes, file: str, number: int) -> bool:
+        """Take a line of the bracket form that asks for the host's lock, or has got it."""
+        start = line.find(b": ", 28) + 2
+        head = line[start : start + STEP_HEAD]
+        if head not in {_ASKED, _GOT}:
             return False
         pid = line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
-        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=begin == _ASKED)
+        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
         return True
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
             return True
         if "host-wide IPAM lock" in text:
             if not text.startswith("Released"):
-                self._lock(peeled.pid, peeled.at, passage.where, asked=text.startswith("About"))
+                self._lock(written.pid, written.at, passage.where, asked=text.startswith("About"))
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
                 self._learn_pod(text, passage)
-                handler(_Message(self, match, peeled, text, passage))
+                handler(_Message(self, match, written, text, passage))
                 return True
         return False
 
@@ -188,11 +188,11 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("case", "log", "match", "passage", "peeled", "text")
+    __slots__ = ("case", "log", "match", "passage", "text", "written")
 
-    def __init__(self, log: CalicoLog, match: re.Match[str], peeled: Peeled, text: str, passage: Passage) -> None:
+    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, passage: Passage) -> None:
         self.case, self.log = log.case, log
-        self.match, self.peeled, self.text, self.passage = match, peeled, text, passage
+        self.match, self.written, self.text, self.passage = match, written, text, passage
 
     def where(self) -> Evidence:
         return self.passage.where()
@@ -203,14 +203,14 @@ class _Message:
         container, pod = container_of(self.text), _named_pod(self.text, self.passage) or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
-        event = Event(verb, where.file, where.line, self.peeled.at, address.partition("/")[0], container, pod, pool)
+        event = Event(verb, where.file, where.line, self.written.at, address.partition("/")[0], container, pod, pool)
         event.by, event.detail = "calico", detail
         self.case.event(event)
 
     def pod_cidr(self) -> None:
         cidr = self.match[1]
         if cidr in _DUMMIES:
-            self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at, containers=[container_of(self.text)])
+            self.case.signal("dummy-cidr", "", self.where(), at=self.written.at, containers=[container_of(self.text)])
             return
         self.case.pod_cidrs.setdefault(cidr, self.where())
         variants.seen(self.case, "kubenet-calico", self.where(), f"podCIDR {cidr}")
@@ -218,7 +218,7 @@ class _Message:
         self.event("asked", pool=cidr, detail="from host-local")
 
     def dummy(self) -> None:
-        self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at)
+        self.case.signal("dummy-cidr", "", self.where(), at=self.written.at)
 
     def given(self) -> None:
         old = "ContainerID=" not in self.text  # 2.x
@@ -252,7 +252,7 @@ class _Message:
             "release-by-workload",
             name,
             self.where(),
-            at=self.peeled.at,
+            at=self.written.at,
             containers=[holder] if holder else [],
             values={"holder": holder or None, "caller": self.log.calling if holder != self.log.calling else None},
         )
@@ -283,7 +283,7 @@ class _Message:
     def cleanup_failed(self) -> None:
         node = self.match["node"] or self.match["calico"]
         self.case.signal(
-            "calico-cleanup-failed", "", self.where(), at=self.peeled.at, nodes=[node] if node else [], refused=False
+            "calico-cleanup-failed", "", self.where(), at=self.written.at, nodes=[node] if node else [], refused=False
         )
 
     def collected(self) -> None:

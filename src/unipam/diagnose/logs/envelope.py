@@ -6,6 +6,7 @@ Peeling gives the message, its time and the names in front of it, and compares t
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import msgspec
 
@@ -45,6 +46,16 @@ class Peeled:
         self.format = self.host = self.program = self.pid = self.level = ""
         self.at: float | None = None
         self.clocks: list[tuple[str, float, float | None]] = []
+
+
+class Written(Protocol):
+    """When a message was written, and by which process."""
+
+    @property
+    def at(self) -> float | None: ...
+
+    @property
+    def pid(self) -> str: ...
 
 
 class _Boxed(msgspec.Struct, rename={"message": "MESSAGE", "program": "SYSLOG_IDENTIFIER", "host": "_HOSTNAME"}):

@@ -6,7 +6,7 @@ import re
 from collections import OrderedDict
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Evidence
@@ -47,12 +47,12 @@ class RuntimeLog:
         self._case.pod_of(match[2].decode(), match[1].decode())
         return True
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if match := _STARTED.search(text):
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
-            self._case.serve(peeled.at)
+            self._case.serve(written.at)
             self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
         elif match := _TORN_DOWN.search(text):
             self._torn_down(match[1], passage.where())

@@ -54,11 +54,11 @@ class Shapes(Generic[Verdict]):
         self._missed: Counter[bytes] = Counter()
         self._count = 0
         self.by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
-        """The shapes that lines of a head may have, as the function that matches them, and what becomes of such lines.
+        """The shapes that lines of a head may have: what matches them, and what becomes of them.
 
-        What it catches must be harmless (``are_harmless``).
+        The names that a match catches must be known (``knows``).
         """
-        self.harmless: set[bytes] = set()
+        self._harmless: set[bytes] = set()
 
     def is_due(self, head: bytes) -> bool:
         """Count a line of this head that had no shape. Tells whether it is time to make one."""
@@ -73,13 +73,15 @@ class Shapes(Generic[Verdict]):
         self.by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
         self._count += 1
 
-    def are_harmless(self, names: tuple[bytes, ...]) -> bool:
+    def knows(self, names: tuple[bytes, ...]) -> bool:
         """Whether no word of these names matters."""
+        if self._harmless.issuperset(names):
+            return True
         if not all(self._telling.isdisjoint(words_of(name)) for name in names):
             return False
-        if len(self.harmless) > _MAX_NAMES:
-            self.harmless.clear()
-        self.harmless.update(names)
+        if len(self._harmless) > _MAX_NAMES:
+            self._harmless.clear()
+        self._harmless.update(names)
         return True
 
     def _shape_of(self, line: bytes, begin: int, end: int) -> bytes:

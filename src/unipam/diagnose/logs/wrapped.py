@@ -1,20 +1,31 @@
 """Lines of syslog, journald, kubelet, containerd, Calico and Cilium: peel the envelope, then ask who knows the message.
 
-Most lines of such logs are not about addresses. They are told by their writer, by their shape, or by having no word
-that matters, in this order, before any parsing.
+Most lines of such logs are not about addresses, and most of those are told at a glance. The others are judged here.
 """
 
 from __future__ import annotations
 
-import enum
 import re
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
 
 from unipam.diagnose import rules
-from unipam.diagnose.case import Case, evidence, note_unknown
+from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs import calico, cilium, runtime
-from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, RUN_TOGETHER, Peeled, may_be_wrapped, peel, tag_of, year_of
-from unipam.diagnose.logs.shapes import HEAD, Shapes
+from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, tag_of, year_of
+from unipam.diagnose.logs.glance import (
+    MAX_HOSTS,
+    OTHER,
+    STEP,
+    TELLING,
+    WORDS,
+    Fate,
+    Glance,
+    Judged,
+    Reads,
+    head_of,
+    text_of,
+)
+from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.rules import unexplained
@@ -22,47 +33,8 @@ from unipam.diagnose.stamps import MONTHS, NO_YEAR
 from unipam.diagnose.systems import gives_addresses, program_of, speaks_of_addresses
 from unipam.diagnose.words import words_of
 
-_WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 _COMPARED_AT_MOST = 2_000
-_ANY = _WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
-_PHRASES = calico.PHRASES + cilium.PHRASES + runtime.PHRASES + tuple(a for rule in rules.RULES for a in rule.anchors)
 _FAILURE = re.compile(rb"fail|error|could not|message", re.IGNORECASE)
-_HOSTS = 50
-MAX_TAGS = 1_024
-
-
-class Reads(Protocol):
-    """Who knows some messages: *words*, one of which is in each of them, and *phrases* likewise."""
-
-    words: frozenset[bytes]
-    phrases: tuple[str, ...]
-
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
-        """Read a message, and tell whether it was known."""
-
-
-class Fate(enum.Enum):
-    """What a line is counted as."""
-
-    OTHER = enum.auto()
-    UNKNOWN = enum.auto()
-    STEP = enum.auto()
-    KNOWN = enum.auto()
-
-
-class Judged(NamedTuple):
-    """What became of a line, so that others of its shape can be dealt with alike."""
-
-    fate: Fate
-    counts: bool = False
-    """Not understood, and it might speak of trouble."""
-    readers: tuple[Reads, ...] = ()
-    """Who must read the others too, for it reads what varies in them."""
-    suspects: tuple[re.Pattern[str], ...] = ()
-    """What rules look for that have a phrase in the line: none of it is there, but it might be in others."""
-
-
-_OTHER = Judged(Fate.OTHER)
 
 
 def _writer(peeled: Peeled) -> str:
@@ -85,23 +57,21 @@ class Wrapped:
         self.runtime = runtime.RuntimeLog(case)
         self._calico = calico.CalicoLog(case)
         self._readers: tuple[Reads, ...] = (self._calico, cilium.CiliumLog(case), self.runtime)
-        self._shapes: Shapes[Judged] = Shapes(_ANY, _PHRASES)
-        self._elsewhere: set[tuple[bytes, bytes]] = set()
-        """Programs (with their hosts) that have nothing to do with addresses."""
+        special = {runtime.LIFE: self._take_life, **{text[:HEAD]: self._take_lock for text in calico.LOCKS}}
+        self._glance = Glance(case, self, special)
         self.file = ""
         self.source = Source("")
         self.program = ""
-        self._steps = self._events = 0
+        self._events = 0
         self.year = NO_YEAR
         self._compared = 0
         self._cut = 0
 
     def begin(self, source: Source) -> None:
-        self.file, self.source, self._steps, self._cut = source.path, source, 0, 0
+        self.file, self.source, self._cut = source.path, source, 0
         self._events = 0
-        program = program_of(source.path)
-        if program != self.program:
-            self.program, self._shapes = program, Shapes(_ANY, _PHRASES)
+        self.program = program_of(source.path)
+        self._glance.begin(source)
 
     def look_at(self, chunk: bytes) -> None:
         """Before the lines of a chunk: the year that syslog leaves out."""
@@ -109,122 +79,87 @@ class Wrapped:
             self.year = year_of(chunk) or NO_YEAR
 
     def end(self) -> None:
-        self._count("calico log, a step on the way", self._steps)
+        self._count("calico log, a step on the way", self._glance.steps)
         self._count("syslog > klog", self._events)
-        self.case.address_lines += self._steps
+        self.case.address_lines += self._glance.steps
         self.runtime.flush()
 
-    def take(self, line: bytes, number: int) -> bool:
-        """Take a line that has an envelope."""
-        if line[24:25] == b"[" and line[19:20] == b".":
-            start = line.find(b": ", 28) + 2
-            head = line[start : start + HEAD]
-            if self._calico.step(head, line, self.file, number):
-                self._steps += 1
-                return True
-        else:
-            at = line.find(b'] "')
-            if at < 0 and (at := line.find(b' msg="')) < 0:
-                if self._is_elsewhere(line):
-                    self.source.other += 1
-                    return True
-                return self._judge(line, number, b"")
-            head = line[at : at + HEAD]
-        if head == runtime.LIFE and self._take_life(line):
-            return True
-        shapes = self._shapes
-        for match, judged in shapes.by_head.get(head, ()):
-            found = match(line)
-            if found is not None:
-                names = found.groups()
-                if not (shapes.harmless.issuperset(names) or shapes.are_harmless(names)):
-                    break
-                if judged is _OTHER:
-                    self.source.other += 1
-                    return True
-                return self._like(judged, line, number) or self._judge(line, number, head)
-        return self._judge(line, number, head)
+    def run(self, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+        """Take lines as long as they have an envelope; gives the first that has none, and its number less one."""
+        line, number = self._glance.pass_over(lines, number)
+        while line and line[4:5] != b"/" and self.take(line, number + 1):
+            line, number = self._glance.pass_over(lines, number + 1)
+        return line, number
 
-    def _take_life(self, line: bytes) -> bool:
+    def take(self, line: bytes, number: int) -> bool:
+        """Judge a line in full. False when it has no envelope."""
+        if not may_be_wrapped(line):
+            return False
+        head, at = head_of(line)
+        if self._is_step(head, line, number):
+            return True
+        words = words_of(line)
+        interesting = not TELLING.isdisjoint(words)
+        if not interesting and self._is_plain(line):
+            self.source.other += 1
+            if head and self._glance.shapes.is_due(head):
+                self._glance.shapes.learn(head, line, _kept(line), OTHER)
+            return True
+        if self._take_life(line, number):
+            return True
+        peeled = self._peel(line)
+        if peeled is None:
+            return False
+        if interesting and line.count(b"]: ") > 1 and len(parts := RUN_TOGETHER.split(line)) > 1:
+            self._run_together(parts, peeled, line, number, words)
+        else:
+            self._judge(peeled, line, number, words, interesting=interesting)
+            if head and self._glance.shapes.is_due(head):
+                self._learn(head, at, line, peeled, words)
+        return True
+
+    def _is_step(self, head: bytes, line: bytes, number: int) -> bool:
+        """Take a line of Calico's that is only a step on the way to an address, or one of the host's lock."""
+        if line[24:25] != b"[" or line[19:20] != b".":
+            return False
+        if calico.is_step(head):
+            self._glance.steps += 1
+            return True
+        return self._take_lock(line, number)
+
+    def _run_together(self, parts: list[bytes], peeled: Peeled, line: bytes, number: int, words: list[bytes]) -> None:
+        """Judge the messages of a line that is several."""
+        peeled_parts = [(again, part) for part in parts if (again := self._peel(part)) is not None]
+        known = [self._message(again, part, number, words) for again, part in peeled_parts]
+        self._account(peeled, line, number, known=any(known))
+
+    def _judge(self, peeled: Peeled, line: bytes, number: int, words: list[bytes], *, interesting: bool) -> None:
+        """Judge a line with one message, in which some word matters (*interesting*) or none."""
+        known = False
+        if interesting or (peeled.level == "error" and _is_givers(peeled)):
+            known = self._message(peeled, line, number, words)
+        else:
+            self._compare(peeled, line, number)
+        self._account(peeled, line, number, known=known)
+
+    def _account(self, peeled: Peeled, line: bytes, number: int, *, known: bool) -> None:
+        if known:
+            self._count(peeled.format)
+        else:
+            self._glance.count(self._unread(peeled), line, number)
+
+    def _take_life(self, line: bytes, number: int) -> bool:
         """Take a kubelet's event of a pod's life, by far its commonest line, whose clocks were compared enough."""
+        del number
         if self._compared < _COMPARED_AT_MOST or not self.runtime.take(line):
             return False
         self._events += 1
         return True
 
-    def _is_elsewhere(self, line: bytes) -> bool:
-        """Whether the tag of a line alone tells that it has nothing to do with addresses."""
-        tag = tag_of(line)
-        if tag is None or MAY_BE_STAMPED.match(line, tag.end()) or line.find(b"]: ", tag.end()) >= 0:
+    def _take_lock(self, line: bytes, number: int) -> bool:
+        if line[24:25] != b"[" or not self._calico.lock(line, self.file, number):
             return False
-        names = tag.group(2, 3)
-        if names not in self._elsewhere and not self._note_elsewhere(*names):
-            return False
-        return b"subsys=" not in line and b" module=" not in line
-
-    def _note_elsewhere(self, host: bytes, program: bytes) -> bool:
-        known = len(self.case.hosts) >= _HOSTS or host.decode("utf-8", "replace") in self.case.hosts
-        if not known or speaks_of_addresses(program.decode("utf-8", "replace")):
-            return False
-        if len(self._elsewhere) < MAX_TAGS:
-            self._elsewhere.add((host, program))
-        return True
-
-    def _like(self, judged: Judged, line: bytes, number: int) -> bool:
-        """Deal with a line as with the one of its shape that was judged. False when it needs a judgement of its own."""
-        if judged.suspects:
-            text = Passage(self.file, [(number, line)]).text
-            if any(pattern.search(text) for pattern in judged.suspects):
-                return False
-        if judged.fate is Fate.OTHER:
-            self.source.other += 1
-        elif judged.fate is Fate.STEP:
-            self._steps += 1
-        elif judged.fate is Fate.UNKNOWN:
-            self.case.unknown_log_lines += judged.counts
-            note_unknown(self.source, number, line)
-        else:
-            return self._read_like(judged, line, number)
-        return True
-
-    def _read_like(self, judged: Judged, line: bytes, number: int) -> bool:
-        peeled = self._peel(line)
-        if peeled is None:
-            return False
-        passage, text = self._passage(peeled, line, number), _text_of(peeled)
-        known = [reader for reader in judged.readers if reader.read(peeled, text, passage)]
-        if known:
-            self._count(peeled.format)
-        return bool(known)
-
-    def _judge(self, line: bytes, number: int, head: bytes) -> bool:
-        """Judge a line in full. False when it has no envelope."""
-        if not may_be_wrapped(line):
-            return False
-        words = words_of(line)
-        interesting = not _ANY.isdisjoint(words)
-        if not interesting and self._is_plain(line):
-            self.source.other += 1
-            if head and self._shapes.is_due(head):
-                self._shapes.learn(head, line, _kept(line), _OTHER)
-            return True
-        if self._take_life(line):
-            return True
-        peeled = self._peel(line)
-        if peeled is None:
-            return False
-        parts = RUN_TOGETHER.split(line) if interesting and line.count(b"]: ") > 1 else [line]
-        if len(parts) > 1:
-            peeled_parts = [(again, part) for part in parts if (again := self._peel(part)) is not None]
-            known = sum(self._message(again, part, number, words) for again, part in peeled_parts) > 0
-        elif interesting or (peeled.level == "error" and _is_givers(peeled)):
-            known = self._message(peeled, line, number, words)
-        else:
-            known = False
-            self._compare(peeled, line, number)
-        self._account(peeled, line, number, known=known)
-        if head and len(parts) == 1 and self._shapes.is_due(head):
-            self._learn(head, line, peeled, words)
+        self._glance.steps += 1
         return True
 
     def _peel(self, line: bytes) -> Peeled | None:
@@ -233,14 +168,25 @@ class Wrapped:
             peeled.program = peeled.program or self.program
         return peeled
 
+    def written(self, line: bytes) -> Peeled:
+        """When a line that has an envelope was written, and by which process."""
+        peeled = peel(line, self.year) or Peeled(line)
+        self._put_in_order(peeled)
+        return peeled
+
+    def _put_in_order(self, peeled: Peeled) -> None:
+        """A message may be told by month and day; what must be put in order needs a year."""
+        if self.year == NO_YEAR:
+            peeled.at = None
+
     def _unread(self, peeled: Peeled) -> Judged:
         """What a line is that nobody knows: another program's, or one of ours that nobody has listed.
 
         What a program of ours calls mere information speaks of no trouble.
         """
         if not _is_givers(peeled):
-            return _OTHER
-        return Judged(Fate.STEP) if calico.is_step(peeled.message) else Judged(Fate.UNKNOWN, peeled.level != "")
+            return OTHER
+        return STEP if calico.is_step(peeled.message) else Judged(Fate.UNKNOWN, peeled.level != "")
 
     def _is_plain(self, line: bytes) -> bool:
         """Plainly a line of syslog, with nothing inside whose clock is still to be compared."""
@@ -252,32 +198,21 @@ class Wrapped:
         """Read a message of note. Tells whether anyone knows it."""
         self._compare(peeled, line, number)
         program = _writer(peeled)
-        passage = self._passage(peeled, line, number)
-        if peeled.host and peeled.host not in self.case.hosts and len(self.case.hosts) < _HOSTS:
+        passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=program))
+        self._put_in_order(peeled)
+        if peeled.host and peeled.host not in self.case.hosts and len(self.case.hosts) < MAX_HOSTS:
             self.case.hosts.add(peeled.host)
         known = False
-        if not _WORDS.isdisjoint(words) and speaks_of_addresses(program):
+        if not WORDS.isdisjoint(words) and speaks_of_addresses(program):
             self._note_cut(line, number)
-            text = _text_of(peeled)
+            text = text_of(peeled.message)
             for reader in self._readers:
                 known = (not reader.words.isdisjoint(words) and reader.read(peeled, text, passage)) or known
         if peeled.level == "error" and gives_addresses(program) and not known:
             return rules.apply_or_say(self.case, passage, peeled.message.decode("utf-8", "replace"))
         return (rules.may_apply(words) and rules.apply(self.case, passage)) or known
 
-    def _passage(self, peeled: Peeled, line: bytes, number: int) -> Passage:
-        passage = Passage(self.file, [(number, line)], Setting(peeled.at, node=peeled.host, program=_writer(peeled)))
-        if self.year == NO_YEAR:
-            peeled.at = None  # a message may be told by month and day; what must be put in order needs a year
-        return passage
-
-    def _account(self, peeled: Peeled, line: bytes, number: int, *, known: bool) -> None:
-        if known:
-            self._count(peeled.format)
-        else:
-            self._like(self._unread(peeled), line, number)
-
-    def _learn(self, head: bytes, line: bytes, peeled: Peeled, words: list[bytes]) -> None:
+    def _learn(self, head: bytes, at: int, line: bytes, peeled: Peeled, words: list[bytes]) -> None:
         """Remember what becomes of lines of this shape, unless that is not told by their words alone."""
         if len(peeled.clocks) > 1 and self._compared < _COMPARED_AT_MOST:
             return
@@ -295,10 +230,12 @@ class Wrapped:
             for reader in self._readers
             if speaks and not reader.words.isdisjoint(words) and any(phrase in text for phrase in reader.phrases)
         )
-        judged = Judged(Fate.KNOWN, readers=readers) if readers else self._unread(peeled)
-        self._shapes.learn(
-            head, line, _kept(line), judged._replace(suspects=suspects) if suspects and speaks else judged
-        )
+        judged = self._unread(peeled)
+        if readers:
+            judged = Judged(Fate.KNOWN, False, readers, peeled.format, len(line) - len(peeled.message) - at)
+        if suspects and speaks:
+            judged = judged._replace(suspects=suspects)
+        self._glance.shapes.learn(head, line, _kept(line), judged)
 
     def _count(self, format_: str, times: int = 1) -> None:
         if times:
@@ -323,10 +260,6 @@ class Wrapped:
         self.case.clocks.compare(
             f"the {writer} clock", f"the {other} clock", at - other_at, evidence(self.file, number, line)
         )
-
-
-def _text_of(peeled: Peeled) -> str:
-    return peeled.message.decode("utf-8", "replace").replace('\\"', '"')
 
 
 def _kept(line: bytes) -> tuple[int, int]:
