@@ -62,6 +62,8 @@ class Judged(NamedTuple):
     readers: tuple[Reads, ...] = ()
     """Who must read the others too, for it reads what varies in them."""
     format: str = ""
+    two_clocks: bool = False
+    """It has two stamps, which are compared until that was done often enough."""
     skip: int = 0
     """How far behind the head the message begins."""
     suspects: tuple[re.Pattern[str], ...] = ()
@@ -73,7 +75,13 @@ STEP = Judged(Fate.STEP)
 
 
 class Peels(Protocol):
-    """Who can tell the stamps of a line."""
+    """Who can tell the stamps of a line, and compares two of one line."""
+
+    compares: bool
+    """Whether stamps are still to be compared."""
+
+    def compare(self, line: bytes, number: int) -> None:
+        """Compare the stamps of a line."""
 
     def written(self, line: bytes) -> Written:
         """When it was written, and by which process."""
@@ -155,7 +163,7 @@ class Glance:
                     continue
                 if (names := found.groups()) and not self.shapes.knows(names):
                     return line, number - 1
-                if judged is OTHER:
+                if judged is OTHER:  # by far the commonest
                     self.source.other += 1
                 elif not self._deal(judged, line, number, at):
                     return line, number - 1
@@ -188,6 +196,8 @@ class Glance:
             text = Passage(self.source.path, [(number, line)]).text
             if any(pattern.search(text) for pattern in judged.suspects):
                 return False
+        if judged.two_clocks and self._log.compares:
+            self._log.compare(line, number)
         if judged.fate is not Fate.KNOWN:
             self.count(judged, line, number)
             return True

@@ -20,8 +20,8 @@ from unipam.diagnose.words import words_of
 HEAD = 28
 """How many bytes of its message tell which shapes a line may have."""
 
-ENOUGH = 8
-"""A shape is made for every so many lines of one head that had none: making one costs as much as judging them."""
+ENOUGH = 4
+"""A shape is made for every so many lines of one head that had none: making one costs as much as judging two."""
 
 MAX_SHAPES = 512
 MAX_OF_A_HEAD = 12
@@ -100,11 +100,18 @@ class Shapes(Generic[Verdict]):
             return _ANY_TIME
         if not self._telling.isdisjoint(words_of(token)):
             return b""
-        if _LONG_ID.fullmatch(token):
-            return rb"[0-9a-f-]{%d}" % len(token)
-        if _IS_ID.fullmatch(token):
+        if _IS_ID.fullmatch(token) and not _LONG_ID.search(token):
             return b"".join(self._short_id if part.isalnum() else re.escape(part) for part in _PARTS.findall(token))
-        return _ANY_NAME if _IS_NAME.fullmatch(token) else b""
+        return _named(token) if _IS_NAME.fullmatch(token) else b""
+
+
+def _named(token: bytes) -> bytes:
+    """The pattern of a name, and of the long ids in it; only what follows the last of those may vary."""
+    parts, at = [], 0
+    for found in _LONG_ID.finditer(token):
+        parts += [re.escape(token[at : found.start()]), rb"[0-9a-f-]{%d}" % len(found[0])]
+        at = found.end()
+    return b"".join(parts) + (_ANY_NAME if _IS_NAME.fullmatch(token[at:]) else re.escape(token[at:]))
 
 
 _PARTS = re.compile(rb"[0-9a-f]+|[^0-9a-f]+")

@@ -64,7 +64,7 @@ class Wrapped:
         self.program = ""
         self._events = 0
         self.year = NO_YEAR
-        self._compared = 0
+        self._compared, self.compares = 0, True
         self._cut = 0
 
     def begin(self, source: Source) -> None:
@@ -151,7 +151,7 @@ class Wrapped:
     def _take_life(self, line: bytes, number: int) -> bool:
         """Take a kubelet's event of a pod's life, by far its commonest line, whose clocks were compared enough."""
         del number
-        if self._compared < _COMPARED_AT_MOST or not self.runtime.take(line):
+        if self.compares or not self.runtime.take(line):
             return False
         self._events += 1
         return True
@@ -192,7 +192,7 @@ class Wrapped:
         """Plainly a line of syslog, with nothing inside whose clock is still to be compared."""
         if line[6:7] != b" " or line[9:10] != b":" or line[12:13] != b":" or line[:3] not in MONTHS:
             return False
-        return self._compared >= _COMPARED_AT_MOST or b"kubelet[" not in line
+        return not self.compares or b"kubelet[" not in line
 
     def _message(self, peeled: Peeled, line: bytes, number: int, words: list[bytes]) -> bool:
         """Read a message of note. Tells whether anyone knows it."""
@@ -214,8 +214,6 @@ class Wrapped:
 
     def _learn(self, head: bytes, at: int, line: bytes, peeled: Peeled, words: list[bytes]) -> None:
         """Remember what becomes of lines of this shape, unless that is not told by their words alone."""
-        if len(peeled.clocks) > 1 and self._compared < _COMPARED_AT_MOST:
-            return
         if line.count(b'"') % 2 or (peeled.level == "error" and _is_givers(peeled)):
             return
         if not unexplained.WORDS.isdisjoint(words) and _FAILURE.search(line):
@@ -232,9 +230,12 @@ class Wrapped:
         )
         judged = self._unread(peeled)
         if readers:
-            judged = Judged(Fate.KNOWN, False, readers, peeled.format, len(line) - len(peeled.message) - at)
+            skip = len(line) - len(peeled.message) - at
+            judged = Judged(Fate.KNOWN, readers=readers, format=peeled.format, skip=skip)
         if suspects and speaks:
             judged = judged._replace(suspects=suspects)
+        if self.compares and len(peeled.clocks) > 1:
+            judged = judged._replace(two_clocks=True)
         self._glance.shapes.learn(head, line, _kept(line), judged)
 
     def _count(self, format_: str, times: int = 1) -> None:
@@ -247,11 +248,17 @@ class Wrapped:
             if self._cut > 1:
                 self.case.signal("truncated-lines", self.file, evidence(self.file, number, line))
 
+    def compare(self, line: bytes, number: int) -> None:
+        """Compare the stamps of a line, when it has two."""
+        if (peeled := self._peel(line)) is not None:
+            self._compare(peeled, line, number)
+
     def _compare(self, peeled: Peeled, line: bytes, number: int) -> None:
         """Two stamps of one line were written within a moment, so they should agree."""
-        if len(peeled.clocks) < 2 or self._compared >= _COMPARED_AT_MOST:
+        if len(peeled.clocks) < 2 or not self.compares:
             return
         self._compared += 1
+        self.compares = self._compared < _COMPARED_AT_MOST
         (writer, at, zone), (other, other_at, other_zone) = peeled.clocks[0], peeled.clocks[-1]
         if zone is not None and other_zone is not None:
             at, other_at = at - zone, other_at - other_zone
