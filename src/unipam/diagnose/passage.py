@@ -108,6 +108,11 @@ class Passage:
         return evidence(self.file, number, raw)
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The file, and the number of the first line."""
+        return self.file, self._lines[0][0]
+
+    @property
     def is_heading(self) -> bool:
         """Whether it is the title of something ("# error: ..."), which is no occurrence of it: it names nobody."""
         title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)

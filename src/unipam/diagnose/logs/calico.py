@@ -155,8 +155,10 @@ class CalicoLog:
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
-                self._learn_pod(text, passage)
-                handler(_Message(self, match, written, text, passage))
+                message = _Message(self, match, written, text, passage)
+                if "Namespace=" in text and message.container and "/" in message.pod:
+                    self.case.pod_of(message.container, message.pod)
+                handler(message)
                 return True
         return False
 
@@ -165,12 +167,6 @@ class CalicoLog:
         container, workload = container_of(text), _WORKLOAD.search(text)
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload
-
-    def _learn_pod(self, text: str, passage: Passage) -> None:
-        container = container_of(text) if "Namespace=" in text else ""
-        pod = _named_pod(text, passage) if container else ""
-        if "/" in pod:
-            self.case.pod_of(container, pod)
 
     def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
         if at is None:
@@ -188,29 +184,45 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("case", "log", "match", "passage", "text", "written")
+    __slots__ = ("_container", "_pod", "case", "log", "match", "passage", "text", "written")
 
     def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, passage: Passage) -> None:
         self.case, self.log = log.case, log
         self.match, self.written, self.text, self.passage = match, written, text, passage
+        self._container: str | None = None
+        self._pod: str | None = None
+
+    @property
+    def container(self) -> str:
+        """The container that the line names, "" for none."""
+        if self._container is None:
+            self._container = container_of(self.text)
+        return self._container
+
+    @property
+    def pod(self) -> str:
+        """The pod that the line names, in whatever form, "" for none."""
+        if self._pod is None:
+            self._pod = _named_pod(self.text, self.passage)
+        return self._pod
 
     def where(self) -> Evidence:
         return self.passage.where()
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """*old*: what the line does not say of container and workload was said when the call began."""
-        where = self.where()
-        container, pod = container_of(self.text), _named_pod(self.text, self.passage) or _pod_of_workload(self.text)
+        container, pod = self.container, self.pod or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
-        event = Event(verb, where.file, where.line, self.written.at, address.partition("/")[0], container, pod, pool)
+        file, number = self.passage.place
+        event = Event(verb, file, number, self.written.at, address.partition("/")[0], container, pod, pool)
         event.by, event.detail = "calico", detail
         self.case.event(event)
 
     def pod_cidr(self) -> None:
         cidr = self.match[1]
         if cidr in _DUMMIES:
-            self.case.signal("dummy-cidr", "", self.where(), at=self.written.at, containers=[container_of(self.text)])
+            self.case.signal("dummy-cidr", "", self.where(), at=self.written.at, containers=[self.container])
             return
         self.case.pod_cidrs.setdefault(cidr, self.where())
         variants.seen(self.case, "kubenet-calico", self.where(), f"podCIDR {cidr}")
@@ -224,7 +236,7 @@ class _Message:
         old = "ContainerID=" not in self.text  # 2.x
         for address in re.findall(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}", self.match["addresses"]):
             self.event("given", address, old=old)
-        workload, container = _WORKLOAD.search(self.text), container_of(self.text) or (self.log.calling if old else "")
+        workload, container = _WORKLOAD.search(self.text), self.container or (self.log.calling if old else "")
         name = workload[1] if workload else self.log.workload if old else ""
         if name and container:
             self.log.holder[name] = container
@@ -235,14 +247,14 @@ class _Message:
         block = re.search(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)", self.text)
         for address in self.match["addresses"].split():
             if block:
-                self.case.fact(f"{address.strip(',')} was given from block {block[1]}.", self.where())
+                self.case.fact(f"{address.strip(',')} was given from block {block[1]}.", self.where)
             self.event("given", address.strip(","), pool=block[1] if block else "")
 
     def released_by_handle(self) -> None:
         self.event("released", detail="by handle")
 
     def released_from_block(self) -> None:
-        self.case.fact(f"Addresses were released from block {self.match[1]}.", self.where())
+        self.case.fact(f"Addresses were released from block {self.match[1]}.", self.where)
 
     def released_by_workload(self) -> None:
         workload = _WORKLOAD.search(self.text)
@@ -265,7 +277,7 @@ class _Message:
         host = re.search(r"host=\"?([\w.-]+)", self.text)
         self.case.fact(
             f"Host {host[1] if host else 'unnamed'} owns block {self.match[1]}: affinity confirmed, block loaded.",
-            self.where(),
+            self.where,
         )
 
     def windows_block(self) -> None:
@@ -297,17 +309,15 @@ class _Message:
         )
 
     def in_sync(self) -> None:
-        self.case.fact("kube-controllers: nodes and IPAM data are in sync.", self.where())
+        self.case.fact("kube-controllers: nodes and IPAM data are in sync.", self.where)
 
     def torn_down(self) -> None:
-        self.case.fact(
-            f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.", self.where()
-        )
+        self.case.fact(f"Calico finished the teardown of container {self.container or 'unnamed'}.", self.where)
 
 
 def _named_pod(text: str, passage: Passage) -> str:
     """The pod that the message's own fields name, or else whatever form of a pod's name is in it; "" for none."""
-    match = _POD.search(text)
+    match = _POD.search(text) if "Namespace=" in text else None
     if match is not None:
         return f"{match[1]}/{match[2]}"
     pods = passage.pods

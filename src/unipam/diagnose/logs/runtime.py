@@ -9,7 +9,6 @@ from unipam.diagnose.case import Case
 from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.logs.shapes import HEAD
 from unipam.diagnose.passage import Passage
-from unipam.diagnose.report import Evidence
 
 WORDS = frozenset(b"podsandboxmetadata teardown pleg removepodsandbox".split())
 PHRASES = ("returns sandbox id", "TearDown network for sandbox", 'RemovePodSandbox "', "event for pod")
@@ -37,7 +36,7 @@ class RuntimeLog:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._teardowns: OrderedDict[str, tuple[int, Evidence]] = OrderedDict()
+        self._teardowns: OrderedDict[str, tuple[int, Passage]] = OrderedDict()
 
     def take(self, line: bytes) -> bool:
         """Take a whole line of kubelet's pod life-cycle events, by far its commonest line that names a container."""
@@ -53,13 +52,13 @@ class RuntimeLog:
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
             self._case.serve(written.at)
-            self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where())
+            self._case.fact(f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where)
         elif match := _TORN_DOWN.search(text):
-            self._torn_down(match[1], passage.where())
+            self._torn_down(match[1], passage)
         elif match := _REMOVED.search(text):
             pod = self._case.pods.get(match[1], "")
             self._case.fact(
-                f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.", passage.where()
+                f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.", passage.where
             )
         elif match := _PLEG.search(text):
             self._case.pod_of(match[3], match[1])
@@ -67,19 +66,24 @@ class RuntimeLog:
             return False
         return True
 
-    def _torn_down(self, sandbox: str, where: Evidence) -> None:
+    def _torn_down(self, sandbox: str, passage: Passage) -> None:
         self._case.end(sandbox)
-        times, first = self._teardowns.get(sandbox, (0, where))
+        times, first = self._teardowns.get(sandbox, (0, passage))
         self._teardowns[sandbox] = (times + 1, first)
         if len(self._teardowns) > _MAX_SANDBOXES:
             self._teardowns.popitem(last=False)
 
     def flush(self) -> None:
         """The file is over: say which sandboxes were torn down more than once (a habit of kubelet, not a fault)."""
-        for sandbox, (times, where) in self._teardowns.items():
+        for sandbox, (times, first) in self._teardowns.items():
             if times > 1:
                 pod = self._case.pods.get(sandbox, "")
                 self._case.signal(
-                    "repeat-teardown", sandbox, where, values={"times_text": times}, containers=[sandbox], pods=[pod]
+                    "repeat-teardown",
+                    sandbox,
+                    first.where(),
+                    values={"times_text": times},
+                    containers=[sandbox],
+                    pods=[pod],
                 )
         self._teardowns.clear()

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from unipam.diagnose.words import words_of
 
-HEAD = 28
+HEAD = 24
 """How many bytes of its message tell which shapes a line may have."""
 
 ENOUGH = 4
