@@ -16,8 +16,8 @@ from unipam.diagnose.case import evidence
 from unipam.diagnose.report import Evidence
 from unipam.diagnose.words import words_of
 
-_QUOTE = re.compile(r"^(?:[>|] ?)+")
-_MARKUP = re.compile(r"^[\s>#|*•-]+")
+_QUOTE = re.compile(r"(?:[>|] ?)+")
+_MARKUP = re.compile(r"[\s>#|*•-]+")
 _ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 _SPACES = re.compile(r"\s+")
 _REPEATS = re.compile(r"\(x(?P<one>\d+)(?: over (?P<long>[^)]*))?\)|\bx(?P<other>\d+) over (?P<while>\w+)")
@@ -183,7 +183,9 @@ _NAMES = re.compile(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d|\bpod \"|\bpod/")
 
 
 def _plain(raw: bytes, *, keep_ends: bool = False) -> str:
-    text = (_QUOTE if keep_ends else _MARKUP).sub("", raw.decode("utf-8", "replace"))
+    text = raw.decode("utf-8", "replace")
+    if markup := (_QUOTE if keep_ends else _MARKUP).match(text):
+        text = text[markup.end() :]
     if "\\" in text:
         text = _ESCAPED_QUOTE.sub(r"\1", text).replace("\\n", " ").replace("\\t", " ")
     if "  " in text or "\t" in text:

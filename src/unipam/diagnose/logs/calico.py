@@ -105,6 +105,16 @@ _ASKED, _GOT = (text[:STEP_HEAD] for text in LOCKS)
 LONG_WAIT_SECONDS = 5.0
 
 
+def is_bracketed(line: bytes) -> bool:
+    """Whether a line looks as Calico writes them: ``2022-01-30 17:21:07.123 [INFO][77] file 12: message``."""
+    return line[24:25] == b"[" and line[19:20] == b"."
+
+
+def pid_of(line: bytes) -> str:
+    """The process id of a line of the bracket form."""
+    return line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
+
+
 def is_step(message: bytes) -> bool:
     """Whether a message is only a step on the way to an address."""
     return message[:STEP_HEAD] in STEPS
@@ -140,8 +150,7 @@ class CalicoLog:
         head = line[start : start + STEP_HEAD]
         if head not in {_ASKED, _GOT}:
             return False
-        pid = line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
-        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
+        self._lock(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
         return True
 
     def read(self, written: Written, text: str, passage: Passage) -> bool:

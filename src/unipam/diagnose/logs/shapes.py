@@ -25,6 +25,9 @@ ENOUGH = 4
 
 MAX_SHAPES = 512
 MAX_OF_A_HEAD = 12
+_TRIES = 8
+"""So often in a row lines of a head may be refused a shape before they are left alone."""
+
 _MAX_HEADS = 4_096
 _MAX_NAMES = 5_000
 _TOKEN = re.compile(
@@ -62,16 +65,18 @@ class Shapes(Generic[Verdict]):
 
     def is_due(self, head: bytes) -> bool:
         """Count a line of this head that had no shape. Tells whether it is time to make one."""
-        if self._count >= MAX_SHAPES or len(self._missed) >= _MAX_HEADS:
+        full = self._count >= MAX_SHAPES or len(self.by_head.get(head, ())) >= MAX_OF_A_HEAD
+        if full or len(self._missed) >= _MAX_HEADS:
             return False
         self._missed[head] += 1
-        return self._missed[head] % ENOUGH == 0 and len(self.by_head.get(head, ())) < MAX_OF_A_HEAD
+        return self._missed[head] % ENOUGH == 0 and self._missed[head] <= _TRIES * ENOUGH
 
     def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
         """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
         pattern = re.compile(self._shape_of(line, *kept), re.DOTALL)
         self.by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
         self._count += 1
+        del self._missed[head]
 
     def knows(self, names: tuple[bytes, ...]) -> bool:
         """Whether no word of these names matters."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from unipam.diagnose import rules
+from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs import calico, cilium, runtime
 from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, tag_of, year_of
@@ -120,7 +120,7 @@ class Wrapped:
 
     def _is_step(self, head: bytes, line: bytes, number: int) -> bool:
         """Take a line of Calico's that is only a step on the way to an address, or one of the host's lock."""
-        if line[24:25] != b"[" or line[19:20] != b".":
+        if not calico.is_bracketed(line):
             return False
         if calico.is_step(head):
             self._glance.steps += 1
@@ -170,6 +170,10 @@ class Wrapped:
 
     def written(self, line: bytes) -> Peeled:
         """When a line that has an envelope was written, and by which process."""
+        if calico.is_bracketed(line) and line[4:5] == b"-":
+            peeled = Peeled(line)
+            peeled.at, peeled.pid = stamps.plain(line[:23]), calico.pid_of(line)
+            return peeled
         peeled = peel(line, self.year) or Peeled(line)
         self._put_in_order(peeled)
         return peeled
