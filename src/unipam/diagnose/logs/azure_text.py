@@ -65,12 +65,6 @@ def _message(line: bytes, start: int) -> str:
     return line[start:].decode("utf-8", "replace")
 
 
-def _pid(line: bytes) -> str:
-    """The process id of ``… [9152] …``, "" where the oldest lines have none."""
-    pid = line[21 : line.find(b"]", 20)] if line[20] == _BRACKET else b""
-    return pid.decode() if pid.isdigit() else ""
-
-
 def _tags(brackets: bytes) -> tuple[str, bytes]:
     """The process id and the component of ``[9152] [ipam] ``; either may be missing."""
     words = [word[1:] for word in brackets.split(b"] ") if word]
@@ -95,6 +89,7 @@ class AzureText:
         self._said: dict[bytes, bytes] = {}
         self._stamp = b""
         self._at: float | None = None
+        self._tag, self._process = b"", ""
 
     def begin(self, source: Source) -> None:
         self.file = self.sessions.file = source.path
@@ -116,22 +111,24 @@ class AzureText:
     def run(self, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
         """Take lines as long as they are of this family; gives the first other one, and its number less one."""
         for line in lines:
-            if not line or not self.take(line, number + 1):
+            if len(line) < 22 or line[4] != _SLASH or line[13] != _COLON:
                 return line, number
             number += 1
+            start = line.find(b"] ", 20) + 2 if line[20] == _BRACKET else 20
+            if line.startswith(b"[", start):
+                start = line.find(b"] ", start) + 2
+            handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
+            if handler is None:  # most lines: known, and of no interest
+                self.count += 1
+            elif not self._handle(handler, line, number, start):
+                return line, number - 1
         return None, number
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a line of this family. A wrong guess costs two comparisons."""
-        if len(line) < 22 or line[4] != _SLASH or line[13] != _COLON:
-            return False
-        start = line.find(b"] ", 20) + 2 if line[20] == _BRACKET else 20
-        if line.startswith(b"[", start):
-            start = line.find(b"] ", start) + 2
-        handler = _SHAPES.get(line[start : start + HEAD], _UNLISTED)
-        if handler is None:  # most lines: known, and of no interest
-            self.count += 1
-            return True
+        return self.run(iter((line,)), number - 1)[0] is None
+
+    def _handle(self, handler: Handler, line: bytes, number: int, start: int) -> bool:
         if handler is _SAVED:
             self.count += 1
             self.saved_at = self.at(line)
@@ -143,8 +140,15 @@ class AzureText:
         if handler is _UNLISTED:
             return self._unlisted(line, number, start, *_tags(line[20:start]))
         self.count += 1
-        handler(_Line(self, self.sessions.of(_pid(line), self.at(line), number), line, number, start))
+        handler(_Line(self, self.sessions.of(self._pid(line), self.at(line), number), line, number, start))
         return True
+
+    def _pid(self, line: bytes) -> str:
+        """The process id of ``… [9152] …``, "" where the oldest lines have none. Neighbours share it, as their time."""
+        tag = line[20 : line.find(b"]", 20)] if line[20] == _BRACKET else b""
+        if tag != self._tag:
+            self._tag, self._process = tag, tag[1:].decode() if tag[1:].isdigit() else ""
+        return self._process
 
     def _says_nothing_new(self, text: bytes) -> bool:
         """Whether a message that every call repeats was the same in the call before: version, counts, sizes."""
