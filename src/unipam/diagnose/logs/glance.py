@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, note_unknown
-from unipam.diagnose.logs import calico, cilium, runtime
+from unipam.diagnose.logs import calico, cilium, runtime, suspects
 from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, Written, tag_of
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.passage import Passage
@@ -26,7 +26,7 @@ WORDS = calico.WORDS | cilium.WORDS | runtime.WORDS
 TELLING = WORDS | rules.WORDS | frozenset(b"error fatal panic calico".split())
 """Words, one of which is in every line that is more than counted."""
 
-_PHRASES = calico.PHRASES + cilium.PHRASES + runtime.PHRASES + tuple(a for rule in rules.RULES for a in rule.anchors)
+_PHRASES = calico.PHRASES + cilium.PHRASES + runtime.PHRASES + suspects.PHRASES
 MAX_HOSTS = 50
 MAX_TAGS = 1_024
 

@@ -39,7 +39,7 @@ _LONG_ID = re.compile(rb"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{1
 _IS_ID = re.compile(rb"(?=.*\d)[0-9a-f._/:@+-]+")
 _IS_NAME = re.compile(rb"[a-z0-9._/:@+-]*[0-9/-][a-z0-9._/:@+-]*")
 _OF_IDS = re.compile(rb"[0-9a-f]+")
-_ANY_TIME, _ANY_ID, _ANY_NAME = rb"[0-9T:.+-]++Z?", rb"[0-9a-f]++", rb"([a-z0-9._/:@+-]++)"
+_ANY_TIME, _ANY_NUMBER, _ANY_ID, _ANY_NAME = rb"[0-9T:.+-]++Z?", rb"[0-9]++", rb"[0-9a-f]++", rb"([a-z0-9._/:@+-]++)"
 
 Verdict = TypeVar("Verdict")
 Match = Callable[[bytes], "re.Match[bytes] | None"]
@@ -53,7 +53,7 @@ class Shapes(Generic[Verdict]):
         joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
         self._telling = words.union(*map(words_of, joined))
         marks = [word for word in self._telling if _OF_IDS.fullmatch(word)]
-        self._short_id = rb"(?!(?:%s)(?![0-9A-Za-z]))%s" % (b"|".join(marks), _ANY_ID) if marks else _ANY_ID
+        self._no_mark = rb"(?!(?:%s)(?![0-9A-Za-z]))" % b"|".join(marks) if marks else b""
         self._missed: Counter[bytes] = Counter()
         self._count = 0
         self.by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
@@ -106,8 +106,13 @@ class Shapes(Generic[Verdict]):
         if not self._telling.isdisjoint(words_of(token)):
             return b""
         if _IS_ID.fullmatch(token) and not _LONG_ID.search(token):
-            return b"".join(self._short_id if part.isalnum() else re.escape(part) for part in _PARTS.findall(token))
+            return b"".join(self._of_id(part) for part in _PARTS.findall(token))
         return _named(token) if _IS_NAME.fullmatch(token) else b""
+
+    def _of_id(self, part: bytes) -> bytes:
+        if not part.isalnum():
+            return re.escape(part)
+        return self._no_mark + (_ANY_NUMBER if part.isdigit() else _ANY_ID)
 
 
 def _named(token: bytes) -> bytes:

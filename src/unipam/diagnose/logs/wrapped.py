@@ -5,7 +5,6 @@ Most lines of such logs are not about addresses, and most of those are told at a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from unipam.diagnose import rules, stamps
@@ -26,15 +25,14 @@ from unipam.diagnose.logs.glance import (
     text_of,
 )
 from unipam.diagnose.logs.shapes import HEAD
+from unipam.diagnose.logs.suspects import suspects
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
-from unipam.diagnose.rules import unexplained
 from unipam.diagnose.stamps import MONTHS, NO_YEAR
 from unipam.diagnose.systems import gives_addresses, program_of, speaks_of_addresses
 from unipam.diagnose.words import words_of
 
 _COMPARED_AT_MOST = 2_000
-_FAILURE = re.compile(rb"fail|error|could not|message", re.IGNORECASE)
 
 
 def _writer(peeled: Peeled) -> str:
@@ -220,11 +218,9 @@ class Wrapped:
         """Remember what becomes of lines of this shape, unless that is not told by their words alone."""
         if line.count(b'"') % 2 or (peeled.level == "error" and _is_givers(peeled)):
             return
-        if not unexplained.WORDS.isdisjoint(words) and _FAILURE.search(line):
-            return  # what a failed sandbox says must be looked at each time
         text = Passage(self.file, [(0, line)]).text
-        suspects = tuple(rule.pattern for rule in rules.RULES if any(anchor in text for anchor in rule.anchors))
-        if any(pattern.search(text) for pattern in suspects):
+        suspected = suspects(text, words)
+        if suspected is None:
             return
         speaks = speaks_of_addresses(_writer(peeled))
         readers = tuple(
@@ -236,8 +232,8 @@ class Wrapped:
         if readers:
             skip = len(line) - len(peeled.message) - at
             judged = Judged(Fate.KNOWN, readers=readers, format=peeled.format, skip=skip)
-        if suspects and speaks:
-            judged = judged._replace(suspects=suspects)
+        if suspected and speaks:
+            judged = judged._replace(suspects=suspected)
         if self.compares and len(peeled.clocks) > 1:
             judged = judged._replace(two_clocks=True)
         self._glance.shapes.learn(head, line, _kept(line), judged)
