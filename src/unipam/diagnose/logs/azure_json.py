@@ -14,8 +14,9 @@ import msgspec
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
+from unipam.diagnose.logs.azure_call import pod_of
 from unipam.diagnose.logs.azure_session import Session, SessionLine
-from unipam.diagnose.logs.azure_text import AzureText, pod_of
+from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.logs.suspects import PHRASES, suspects
 from unipam.diagnose.passage import Passage, Setting

@@ -25,6 +25,9 @@ ENOUGH = 4
 
 MAX_SHAPES = 512
 MAX_OF_A_HEAD = 12
+MAX_LENGTH = 2_000
+"""A longer line has no shape."""
+
 _TRIES = 8
 """So often in a row lines of a head may be refused a shape before they are left alone."""
 
@@ -73,6 +76,8 @@ class Shapes(Generic[Verdict]):
 
     def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
         """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
+        if len(line) > MAX_LENGTH:
+            return
         pattern = re.compile(self._shape_of(line, *kept), re.DOTALL)
         self.by_head.setdefault(head, []).append((pattern.fullmatch, verdict))
         self._count += 1
