@@ -22,7 +22,8 @@ _PLEG = (
 _IMAGE = "myregistry.azurecr.io/{namespace}/web:1.{id}"
 _FAILED = (
     'rpc error: code = Unknown desc = failed to setup network for sandbox \\"{container}\\": plugin '
-    'type=\\"azure-vnet\\" failed (add): IPAM Invoker Add failed with error: Failed to allocate address: No available addresses'
+    'type=\\"azure-vnet\\" failed (add): '
+    "IPAM Invoker Add failed with error: Failed to allocate address: No available addresses"
 )
 _FORMS = {
     "ADD": (
