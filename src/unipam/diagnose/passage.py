@@ -155,12 +155,12 @@ class Passage:
         return self._pods
 
     def _find_pods(self) -> list[str]:
-        found = [self.setting.pod] if self.setting.pod else []
+        found, text = [self.setting.pod] if self.setting.pod else [], self.text
         for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
-            if mark in self.text:
-                found += [_joined(match) for match in pattern.finditer(self.text)]
-        if not found and "-k8s-" in self.text:
-            found += [name.replace("--", "-") for name in _POD_ENDPOINT.findall(self.text)]
+            if mark in text:
+                found += [_joined(match) for match in pattern.finditer(text)]
+        if not found and "-k8s-" in text:
+            found += [name.replace("--", "-") for name in _POD_ENDPOINT.findall(text)]
         return list(dict.fromkeys(found))
 
 
