@@ -6,6 +6,7 @@ when it succeeded: only the key ``error`` tells. The transitional form of 2023 h
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -174,7 +175,7 @@ class AzureJson:
                     self._count(fate, line, number + 1)
                     break
             else:
-                if line[:1] != b"{" or not self.take(line, number + 1):
+                if not self.take(line, number + 1):
                     return line, number
             number += 1
         return None, number
@@ -261,7 +262,9 @@ class AzureJson:
         self._state = (state, line, number)
 
 
+@functools.lru_cache(maxsize=8)
 def _at(text: str) -> float | None:
+    """The time of a line; neighbours often share it."""
     stamp = stamps.rfc3339(text.encode())
     return stamp[0] if stamp else None
 
