@@ -36,7 +36,7 @@ for _ in range(3):
     times.append(time.process_time() - start)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 source = report.sources[0]
-print(json.dumps([source.bytes / 1e6 / min(times), peak, source.lines, source.unknown, len(report.findings)]))
+print(json.dumps([source.bytes / 1e6 / min(times), peak, source.lines, source.unknown]))
 """
 
 
@@ -81,8 +81,8 @@ def _rows() -> Iterator[table.Row]:
 
 
 def _measured(log: Log, path: Path) -> Iterator[table.Row]:
-    speed, peak, lines, unknown, findings = _read(path)
-    about = f"{log.name} ({lines:,.0f} lines, {unknown:,.0f} unknown, {findings:.0f} findings)"
+    speed, peak, lines, unknown = _read(path)
+    about = f"{log.name}: {lines:,.0f} lines, {unknown:,.0f} unknown"
     yield table.Row(about, f"{speed:.1f} MB/s", "", speed, log.reach, low=False)
     yield _memory(log.name, peak)
 
