@@ -36,11 +36,16 @@ class Clocks:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], Counter[int]] = {}
+        self._enough: set[str] = set()
         self._where: dict[tuple[str, str, int], list[Evidence]] = {}
 
     def enough(self, one: str) -> bool:
         """Whether a clock was compared so often that more would not change the verdict."""
-        return any(counts.total() >= ENOUGH for (first, _), counts in self._seen.items() if first == one)
+        if one not in self._enough and any(
+            counts.total() >= ENOUGH for (first, _), counts in self._seen.items() if first == one
+        ):
+            self._enough.add(one)
+        return one in self._enough
 
     def compare(self, one: str, other: str, seconds: float, where: Evidence) -> None:
         """*one* read *seconds* more than *other* for the same moment."""

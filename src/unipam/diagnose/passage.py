@@ -16,8 +16,8 @@ from unipam.diagnose.case import evidence
 from unipam.diagnose.report import Evidence
 from unipam.diagnose.words import words_of
 
-_QUOTE = re.compile(r"^(?:[>|] ?)+")
-_MARKUP = re.compile(r"^[\s>#|*•-]+")
+_QUOTE = re.compile(r"(?:[>|] ?)+")
+_MARKUP = re.compile(r"[\s>#|*•-]+")
 _ESCAPED_QUOTE = re.compile(r"\\+([\"'])")
 _SPACES = re.compile(r"\s+")
 _REPEATS = re.compile(r"\(x(?P<one>\d+)(?: over (?P<long>[^)]*))?\)|\bx(?P<other>\d+) over (?P<while>\w+)")
@@ -108,6 +108,11 @@ class Passage:
         return evidence(self.file, number, raw)
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The file, and the number of the first line."""
+        return self.file, self._lines[0][0]
+
+    @property
     def is_heading(self) -> bool:
         """Tell whether it is the title of something ("# error: ..."), which is no occurrence of it."""
         title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
@@ -150,12 +155,12 @@ class Passage:
         return self._pods
 
     def _find_pods(self) -> list[str]:
-        found = [self.setting.pod] if self.setting.pod else []
+        found, text = [self.setting.pod] if self.setting.pod else [], self.text
         for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
-            if mark in self.text:
-                found += [_joined(match) for match in pattern.finditer(self.text)]
-        if not found and "-k8s-" in self.text:
-            found += [name.replace("--", "-") for name in _POD_ENDPOINT.findall(self.text)]
+            if mark in text:
+                found += [_joined(match) for match in pattern.finditer(text)]
+        if not found and "-k8s-" in text:
+            found += [name.replace("--", "-") for name in _POD_ENDPOINT.findall(text)]
         return list(dict.fromkeys(found))
 
 
@@ -178,7 +183,9 @@ _NAMES = re.compile(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d|\bpod \"|\bpod/")
 
 
 def _plain(raw: bytes, *, keep_ends: bool = False) -> str:
-    text = (_QUOTE if keep_ends else _MARKUP).sub("", raw.decode("utf-8", "replace"))
+    text = raw.decode("utf-8", "replace")
+    if markup := (_QUOTE if keep_ends else _MARKUP).match(text):
+        text = text[markup.end() :]
     if "\\" in text:
         text = _ESCAPED_QUOTE.sub(r"\1", text).replace("\\n", " ").replace("\\t", " ")
     if "  " in text or "\t" in text:

@@ -7,7 +7,7 @@ blocks. Nothing is kept but the block at hand.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from unipam.diagnose import blocks
 from unipam.diagnose.blocks import Context
@@ -28,6 +28,14 @@ MAX_DOCUMENTS = 32 << 20
 MAX_JUNK_LISTED = 50
 
 Take = Callable[[bytes, int], bool]
+"""Takes a line, or tells that it is none of its own."""
+
+Run = Callable[[Iterator[bytes], int], tuple[bytes | None, int]]
+"""Takes lines as long as they are its own; gives the first other one, None at the end, and the number before it."""
+
+
+def _no_run(lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+    return next(lines, None), number
 
 
 class Families:
@@ -49,14 +57,15 @@ class Families:
     def look_at(self, chunk: bytes) -> None:
         self.wrapped.look_at(chunk)
 
-    def by_first_byte(self) -> list[tuple[Take, ...]]:
+    def by_first_byte(self) -> list[tuple[tuple[Take, Run], ...]]:
         """For each value of a first byte, who may take the line, likeliest first."""
-        table: list[tuple[Take, ...]] = [()] * 256
+        text, wrapped = (self.text.take, self.text.run), (self.wrapped.take, self.wrapped.run)
+        table: list[tuple[tuple[Take, Run], ...]] = [()] * 256
         for byte in b"0123456789":
-            table[byte] = (self.text.take, self.wrapped.take)
+            table[byte] = (text, wrapped)
         for byte in b"JFMASONDIWEFtl":
-            table[byte] = (self.wrapped.take,)
-        table[ord("{")] = (self.json.take, self._unwrap)
+            table[byte] = (wrapped,)
+        table[ord("{")] = ((self.json.take, self.json.run), (self._unwrap, _no_run))
         return table
 
     def _unwrap(self, line: bytes, number: int) -> bool:
@@ -67,7 +76,7 @@ class Families:
         if not speaks_of_addresses(program):
             self.source.other += 1
             return True
-        return any(take(inner, number) for take in self.takers[inner[0]])
+        return any(take(inner, number) for take, _ in self.takers[inner[0]])
 
     def end(self) -> None:
         """A file is over."""
@@ -126,24 +135,29 @@ class FileReader:
         self._source.bytes += len(chunk)
 
     def _lines(self, lines: list[bytes]) -> None:
-        table = self._families.takers
-        number = self._source.lines
-        for line in lines:
+        number, rest = self._source.lines, iter(lines)
+        line = next(rest, None)
+        while line is not None:
             number += 1
-            if line:
-                for take in table[line[0]]:
-                    if take(line, number):
-                        if self._block:
-                            self._flush_block(last=False)
-                        self._taken += 1
-                        break
-                else:
-                    self._keep(line, number)
-            else:
-                self._source.blank += 1
-                if self._block:
-                    self._keep(line, number)
+            run = self._one(line, number)
+            line, number = run(rest, number)
         self._source.lines = number
+
+    def _one(self, line: bytes, number: int) -> Run:
+        """Give a line to whoever takes it, or keep it. Tells who may take those that follow."""
+        if not line:
+            self._source.blank += 1
+            if self._block:
+                self._keep(line, number)
+            return _no_run
+        for take, run in self._families.takers[line[0]]:
+            if take(line, number):
+                if self._block:
+                    self._flush_block(last=False)
+                self._taken += 1
+                return run
+        self._keep(line, number)
+        return _no_run
 
     def _keep(self, line: bytes, number: int) -> None:
         self._block.append((number, line))

@@ -37,8 +37,9 @@ def clock(text: bytes) -> float:
     return int(text[0:2]) * 3600 + int(text[3:5]) * 60 + float(text[6:].replace(b",", b"."))
 
 
+@functools.lru_cache(maxsize=8)
 def plain(text: bytes) -> float | None:
-    """``YYYY/MM/DD HH:MM:SS`` or ``YYYY-MM-DD HH:MM:SS.mmm``, without a zone."""
+    """``YYYY/MM/DD HH:MM:SS`` or ``YYYY-MM-DD HH:MM:SS.mmm``, without a zone. Neighbouring lines often share theirs."""
     try:
         return _day(text[0:10]) + clock(text[11:])
     except ValueError:

@@ -6,16 +6,20 @@ when it succeeded: only the key ``error`` tells. The transitional form of 2023 h
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
+from unipam.diagnose.logs.azure_call import pod_of
 from unipam.diagnose.logs.azure_session import Session, SessionLine
-from unipam.diagnose.logs.azure_text import AzureText, pod_of
+from unipam.diagnose.logs.azure_text import AzureText
+from unipam.diagnose.logs.shapes import HEAD, Shapes
+from unipam.diagnose.logs.suspects import PHRASES, suspects
 from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.systems import gives_addresses, program_of
@@ -111,6 +115,18 @@ _BORING = frozenset(
     }
 )
 
+
+class Fate(NamedTuple):
+    """What a line is counted as, if it is neither known nor unknown as one that has nothing to do with addresses."""
+
+    known: bool = False
+    unknown: bool = False
+    counts: bool = False
+    """Not understood, and it might speak of trouble."""
+
+
+_KNOWN, _OTHER = Fate(known=True), Fate()
+
 Handler = Callable[["_Line"], None]
 
 
@@ -127,14 +143,17 @@ class AzureJson:
         self.source = Source("")
         self.count = 0
         self.saved_at: float | None = None
+        self._shapes: Shapes[Fate] = Shapes(rules.WORDS, PHRASES)
         self._named = False
         """The file is named as one of this family: its lines need not name a component."""
         self._state: tuple[msgspec.Raw, bytes, int] | None = None
 
     def begin(self, source: Source) -> None:
-        self.file = source.path
         self.source = source
         self.count = 0
+        if self.file != source.path:
+            self._shapes = Shapes(rules.WORDS, PHRASES)  # the name of a file tells who writes it
+        self.file = source.path
         self._named = source.path.rpartition("/")[2].startswith(("azure-vnet", "azure-ipam"))
 
     def end(self) -> None:
@@ -144,6 +163,22 @@ class AzureJson:
         if self._state is not None:
             azure_state.read_logged(self.case, self.file, self._state[2], self._state[1], bytes(self._state[0]))
             self._state = None
+
+    def run(self, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+        """Take lines as long as they are of this family; gives the first other one, and its number less one."""
+        shapes = self._shapes
+        for line in lines:
+            at = line.find(b'"msg":"')
+            for match, fate in shapes.by_head.get(line[at : at + HEAD], ()):
+                found = match(line)
+                if found is not None and shapes.knows(found.groups()):
+                    self._count(fate, line, number + 1)
+                    break
+            else:
+                if not self.take(line, number + 1):
+                    return line, number
+            number += 1
+        return None, number
 
     def take(self, line: bytes, number: int) -> bool:
         """Take a one-line JSON object that has a message; other JSON is a document and is left."""
@@ -157,6 +192,7 @@ class AzureJson:
         ours = zap.component in _FAMILY or (not zap.component and self._named)
         if ours and message in _BORING:
             self.count += 1
+            self._learn(line, _KNOWN)
             return True
         if message.startswith("[") and self._as_text(zap, number):
             return True
@@ -169,6 +205,21 @@ class AzureJson:
             self._other(zap, line, number, at)
         return True
 
+    def _count(self, fate: Fate, line: bytes, number: int) -> None:
+        if fate.known:
+            self.count += 1
+        elif fate.unknown:
+            self.case.unknown_log_lines += fate.counts
+            note_unknown(self.source, number, line)
+        else:
+            self.source.other += 1
+
+    def _learn(self, line: bytes, fate: Fate) -> None:
+        """Remember what becomes of lines of this shape."""
+        at = line.find(b'"msg":"')
+        if at >= 0 and self._shapes.is_due(head := line[at : at + HEAD]):
+            self._shapes.learn(head, line, (0, 0), fate)
+
     def _as_text(self, zap: ZapLine, number: int) -> bool:
         """The transitional form carries a line of the text generation in its message."""
         stamp = zap.ts[:19].replace("-", "/").replace("T", " ")
@@ -178,19 +229,23 @@ class AzureJson:
         """A message that is not in the table: a sign, an error, or one that nobody has listed."""
         program = self._writer(zap, line)
         passage = Passage(self.file, [(number, line)], Setting(at, program=program))
-        if zap.level in _ERRORS and gives_addresses(program):
+        wrong = zap.level in _ERRORS and gives_addresses(program)
+        if wrong:
             error = str(_plain(zap.error))
             known = rules.apply_or_say(self.case, passage, f"{zap.msg}: {error}" if error else zap.msg)
         else:
             known = rules.apply(self.case, passage)
-        if known:
-            self.count += 1
-        elif zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
+        fate = _KNOWN if known else self._unread(zap, program)
+        self._count(fate, line, number)
+        if not known and not wrong and suspects(passage.text, passage.words) == ():
+            self._learn(line, fate)
+
+    def _unread(self, zap: ZapLine, program: str) -> Fate:
+        """What a line is that no rule knows: one of ours that nobody has listed, or about other things."""
+        if zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
             # Mere information of programs that log much else beside addresses speaks of no trouble.
-            self.case.unknown_log_lines += zap.component in _COMPONENTS or zap.level not in {"info", "debug"}
-            note_unknown(self.source, number, line)
-        else:
-            self.source.other += 1
+            return Fate(unknown=True, counts=zap.component in _COMPONENTS or zap.level not in {"info", "debug"})
+        return _OTHER
 
     def _writer(self, zap: ZapLine, line: bytes) -> str:
         """The program: by its component, by a field that only the Cilium agent writes, or by the file's name."""
@@ -207,7 +262,9 @@ class AzureJson:
         self._state = (state, line, number)
 
 
+@functools.lru_cache(maxsize=8)
 def _at(text: str) -> float | None:
+    """The time of a line; neighbours often share it."""
     stamp = stamps.rfc3339(text.encode())
     return stamp[0] if stamp else None
 

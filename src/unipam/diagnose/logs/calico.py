@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
@@ -19,18 +19,20 @@ WORDS = frozenset(
     b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
     b"deleted extracted environment cleaning syncing affinities collected".split()
 )
-_CONTAINER = re.compile(r"(?:CNI_CONTAINERID|ContainerID)=\"?([0-9a-f]{12,64})")
+_CONTAINER = re.compile(r"C(?:NI_CONTAINERID|ontainerID)=\"?([0-9a-f]{12,64})")
 _HANDLE = re.compile(r"(?:HandleID=\"?|[Hh]andle[ =]['\"]?)([\w.-]+)")
 _HANDLE_CONTAINER = re.compile(r"\.([0-9a-f]{64})$")
 _WORKLOAD = re.compile(r"Workload=\"?([\w.-]+)")
 _CIDR = r"\"?([0-9a-fA-F:./]+)"
 _POD = re.compile(r"\bNamespace=\"([a-z0-9-]+)\" .{0,40}?Pod=\"([a-z0-9.-]+)\"")
+_BLOCK = re.compile(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)")
+_ADDRESSES = re.compile(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}")
 _DUMMIES = {"0.0.0.0/0", "::/0"}
 
 
-_HEAD = 20
-_STEPS = frozenset(
-    text[:_HEAD]
+STEP_HEAD = 20
+STEPS = frozenset(
+    text[:STEP_HEAD]
     for text in (
         b"Looking up existing affinities",
         b"Trying affinity for ",
@@ -100,20 +102,32 @@ _STEPS = frozenset(
 )
 """Messages of the way to an address that say nothing by themselves: most lines of the plugin's own log."""
 
-_ASKED, _GOT = (text[:_HEAD] for text in (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock"))
+LOCKS = (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock")
+_ASKED, _GOT = (text[:STEP_HEAD] for text in LOCKS)
 LONG_WAIT_SECONDS = 5.0
+
+
+def is_bracketed(line: bytes) -> bool:
+    """Whether a line looks as Calico writes them: ``2022-01-30 17:21:07.123 [INFO][77] file 12: message``."""
+    return line[24:25] == b"[" and line[19:20] == b"."
+
+
+def pid_of(line: bytes) -> str:
+    """The process id of a line of the bracket form."""
+    return line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
 
 
 def is_step(message: bytes) -> bool:
     """Whether a message is only a step on the way to an address."""
-    return message[:_HEAD] in _STEPS
+    return message[:STEP_HEAD] in STEPS
 
 
 def container_of(text: str) -> str:
     """The container that a line names, directly or in its handle (``<network>.<container id>``)."""
-    if match := _CONTAINER.search(text):
+    # Looking for fixed text first is much quicker than a pattern that begins with a choice.
+    if ("ContainerID=" in text or "CNI_CONTAINERID=" in text) and (match := _CONTAINER.search(text)):
         return match[1]
-    handle = _HANDLE.search(text)
+    handle = _HANDLE.search(text) if "andle" in text else None
     inside = _HANDLE_CONTAINER.search(handle[1]) if handle else None
     return inside[1] if inside else ""
 
@@ -121,37 +135,42 @@ def container_of(text: str) -> str:
 class CalicoLog:
     """Reads Calico's messages, whatever envelope they came in."""
 
+    words = WORDS
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        return PHRASES
+
     def __init__(self, case: Case) -> None:
         self.case = case
         self.holder: OrderedDict[str, str] = OrderedDict()  # workload name -> container that got its last address
         self.calling = self.workload = ""
         self._locks: OrderedDict[str, float] = OrderedDict()
 
-    def step(self, line: bytes, file: str, number: int) -> bool:
-        """Take a line of the bracket form that is only a step on the way, or one of the lock; most lines are."""
+    def lock(self, line: bytes, file: str, number: int) -> bool:
+        """Take a line of the bracket form that asks for the host's lock, or has got it."""
         start = line.find(b": ", 28) + 2
-        head = line[start : start + _HEAD]
-        if head in _STEPS:
-            return True
+        head = line[start : start + STEP_HEAD]
         if head not in {_ASKED, _GOT}:
             return False
-        pid = line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
-        self._lock(pid, stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
+        self._lock(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
         return True
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
             return True
         if "host-wide IPAM lock" in text:
             if not text.startswith("Released"):
-                self._lock(peeled.pid, peeled.at, passage.where, asked=text.startswith("About"))
+                self._lock(written.pid, written.at, passage.where, asked=text.startswith("About"))
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
-                self._learn_pod(text, passage)
-                handler(_Message(self, match, peeled, text, passage))
+                message = _Message(self, match, written, text, passage)
+                if "Namespace=" in text and message.container and "/" in message.pod:
+                    self.case.pod_of(message.container, message.pod)
+                handler(message)
                 return True
         return False
 
@@ -160,12 +179,6 @@ class CalicoLog:
         container, workload = container_of(text), _WORKLOAD.search(text)
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload
-
-    def _learn_pod(self, text: str, passage: Passage) -> None:
-        container = container_of(text) if "Namespace=" in text else ""
-        pod = _named_pod(text, passage) if container else ""
-        if "/" in pod:
-            self.case.pod_of(container, pod)
 
     def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
         if at is None:
@@ -183,29 +196,45 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("case", "log", "match", "passage", "peeled", "text")
+    __slots__ = ("_container", "_pod", "case", "log", "match", "passage", "text", "written")
 
-    def __init__(self, log: CalicoLog, match: re.Match[str], peeled: Peeled, text: str, passage: Passage) -> None:
+    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, passage: Passage) -> None:
         self.case, self.log = log.case, log
-        self.match, self.peeled, self.text, self.passage = match, peeled, text, passage
+        self.match, self.written, self.text, self.passage = match, written, text, passage
+        self._container: str | None = None
+        self._pod: str | None = None
+
+    @property
+    def container(self) -> str:
+        """The container that the line names, "" for none."""
+        if self._container is None:
+            self._container = container_of(self.text)
+        return self._container
+
+    @property
+    def pod(self) -> str:
+        """The pod that the line names, in whatever form, "" for none."""
+        if self._pod is None:
+            self._pod = _named_pod(self.text, self.passage)
+        return self._pod
 
     def where(self) -> Evidence:
         return self.passage.where()
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """*old*: what the line does not say of container and workload was said when the call began."""
-        where = self.where()
-        container, pod = container_of(self.text), _named_pod(self.text, self.passage) or _pod_of_workload(self.text)
+        container, pod = self.container, self.pod or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
-        event = Event(verb, where.file, where.line, self.peeled.at, address.partition("/")[0], container, pod, pool)
+        file, number = self.passage.place
+        event = Event(verb, file, number, self.written.at, address.partition("/")[0], container, pod, pool)
         event.by, event.detail = "calico", detail
         self.case.event(event)
 
     def pod_cidr(self) -> None:
         cidr = self.match[1]
         if cidr in _DUMMIES:
-            self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at, containers=[container_of(self.text)])
+            self.case.signal("dummy-cidr", "", self.where(), at=self.written.at, containers=[self.container])
             return
         self.case.pod_cidrs.setdefault(cidr, self.where())
         variants.seen(self.case, "kubenet-calico", self.where(), f"podCIDR {cidr}")
@@ -213,13 +242,13 @@ class _Message:
         self.event("asked", pool=cidr, detail="from host-local")
 
     def dummy(self) -> None:
-        self.case.signal("dummy-cidr", "", self.where(), at=self.peeled.at)
+        self.case.signal("dummy-cidr", "", self.where(), at=self.written.at)
 
     def given(self) -> None:
         old = "ContainerID=" not in self.text  # 2.x
-        for address in re.findall(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}", self.match["addresses"]):
+        for address in _ADDRESSES.findall(self.match["addresses"]):
             self.event("given", address, old=old)
-        workload, container = _WORKLOAD.search(self.text), container_of(self.text) or (self.log.calling if old else "")
+        workload, container = _WORKLOAD.search(self.text), self.container or (self.log.calling if old else "")
         name = workload[1] if workload else self.log.workload if old else ""
         if name and container:
             self.log.holder[name] = container
@@ -227,17 +256,18 @@ class _Message:
                 self.log.holder.popitem(last=False)
 
     def claimed(self) -> None:
-        block = re.search(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)", self.text)
+        named = "block=" in self.text or "cidr=" in self.text
+        block = _BLOCK.search(self.text) if named else None
         for address in self.match["addresses"].split():
             if block:
-                self.case.fact("calico-given", f"{address.strip(',')} was given from block {block[1]}.", self.where())
+                self.case.fact("calico-given", f"{address.strip(',')} was given from block {block[1]}.", self.where)
             self.event("given", address.strip(","), pool=block[1] if block else "")
 
     def released_by_handle(self) -> None:
         self.event("released", detail="by handle")
 
     def released_from_block(self) -> None:
-        self.case.fact("calico-released", f"Addresses were released from block {self.match[1]}.", self.where())
+        self.case.fact("calico-released", f"Addresses were released from block {self.match[1]}.", self.where)
 
     def released_by_workload(self) -> None:
         workload = _WORKLOAD.search(self.text)
@@ -247,7 +277,7 @@ class _Message:
             "release-by-workload",
             name,
             self.where(),
-            at=self.peeled.at,
+            at=self.written.at,
             containers=[holder] if holder else [],
             values={"holder": holder or None, "caller": self.log.calling if holder != self.log.calling else None},
         )
@@ -261,7 +291,7 @@ class _Message:
         self.case.fact(
             "calico-affinity",
             f"Host {host[1] if host else 'unnamed'} owns block {self.match[1]}: affinity confirmed, block loaded.",
-            self.where(),
+            self.where,
         )
 
     def windows_block(self) -> None:
@@ -282,7 +312,7 @@ class _Message:
     def cleanup_failed(self) -> None:
         node = self.match["node"] or self.match["calico"]
         self.case.signal(
-            "calico-cleanup-failed", "", self.where(), at=self.peeled.at, nodes=[node] if node else [], refused=False
+            "calico-cleanup-failed", "", self.where(), at=self.written.at, nodes=[node] if node else [], refused=False
         )
 
     def collected(self) -> None:
@@ -297,19 +327,17 @@ class _Message:
         )
 
     def in_sync(self) -> None:
-        self.case.fact("calico-in-sync", "kube-controllers: nodes and IPAM data are in sync.", self.where())
+        self.case.fact("calico-in-sync", "kube-controllers: nodes and IPAM data are in sync.", self.where)
 
     def torn_down(self) -> None:
         self.case.fact(
-            "calico-teardown",
-            f"Calico finished the teardown of container {container_of(self.text) or 'unnamed'}.",
-            self.where(),
+            "calico-teardown", f"Calico finished the teardown of container {self.container or 'unnamed'}.", self.where
         )
 
 
 def _named_pod(text: str, passage: Passage) -> str:
     """The pod that the message's own fields name, or else whatever form of a pod's name is in it; "" for none."""
-    match = _POD.search(text)
+    match = _POD.search(text) if "Namespace=" in text else None
     if match is not None:
         return f"{match[1]}/{match[2]}"
     pods = passage.pods
@@ -368,3 +396,5 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("Teardown", r"Teardown processing complete", _Message.torn_down),
     )
 )
+PHRASES = ("CNI_CONTAINERID=", "Extracted identifiers", "host-wide IPAM lock", *(anchor for anchor, _, _ in _MESSAGES))
+"""Texts, one of which is in every message that is read here."""

@@ -6,10 +6,13 @@ import re
 
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
-from unipam.diagnose.logs.envelope import Peeled
+from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.passage import Passage
 
 WORDS = frozenset(b"subsys module clusterpool deficit deficits neededips".split())
+PHRASES = ("Initializing IPAM", "--ipam=", "Starting ClusterPool", "eficit", "needed")
+"""Texts, one of which is in every message that is read here."""
+
 _MODE = re.compile(r"(?:Initializing IPAM\"?.*?mode=\"?|--ipam=['\"]?)([a-z-]+)")
 _CLUSTER_POOL = re.compile(r"Starting ClusterPool IP allocator.*?ipv4CIDRs=\"?\[([^\]]*)\].*?ipv6CIDRs=\"?\[([^\]]*)\]")
 _FIELD = re.compile(r"(\w[\w.-]*)=(\"[^\"]*\"|\S+)")
@@ -19,17 +22,19 @@ _WIDE = re.compile(r"/(?:[0-9]|1[0-1])$")
 class CiliumLog:
     """Reads Cilium's messages, whatever envelope they came in."""
 
+    words, phrases = WORDS, PHRASES
+
     def __init__(self, case: Case) -> None:
         self._case = case
 
-    def read(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if match := _MODE.search(text):
             variants.cilium_mode(self._case, match[1], passage.where())
         elif match := _CLUSTER_POOL.search(text):
             self._cluster_pool(match[1], match[2], passage)
         elif "eficit" in text or "needed" in text:
-            return self._deficit(peeled, text, passage)
+            return self._deficit(written, text, passage)
         else:
             return False
         return True
@@ -48,7 +53,7 @@ class CiliumLog:
             passage.where(),
         )
 
-    def _deficit(self, peeled: Peeled, text: str, passage: Passage) -> bool:
+    def _deficit(self, written: Written, text: str, passage: Passage) -> bool:
         fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
         needed = next(
             (
@@ -76,6 +81,6 @@ class CiliumLog:
         )
         if int(needed) > 0:
             self._case.signal(
-                "cilium-deficit", node, passage.where(), at=peeled.at, values={"needed": int(needed)}, nodes=[node]
+                "cilium-deficit", node, passage.where(), at=written.at, values={"needed": int(needed)}, nodes=[node]
             )
         return True

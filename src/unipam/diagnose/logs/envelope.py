@@ -6,6 +6,7 @@ Peeling gives the message, its time and the names in front of it, and compares t
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,9 @@ _CRI = re.compile(rb"(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stde
 _CALICO = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[(?P<level>[A-Z]+)\]\[(\w+)\] (?:[\w./-]+ \d+: )?")
 _KLOG = re.compile(rb"(?P<level>[IWEF])(\d{4} \d\d:\d\d:\d\d\.\d+)\s+(\d+) [\w./-]+:\d+\] ")
 _LOGRUS = re.compile(rb"(?:time=\"?([\dT:.,+Z-]+)\"? )?level=\"?(?P<level>[a-z]+)\"? ")
+MAY_BE_STAMPED = re.compile(rb"\d{4}-\d\d-\d\d|[IWEF]\d{4} |" + _MONTH + rb" [ \d]\d |time=|level=")
+"""How a message may begin that has an envelope of its own."""
+
 _LEVELS = {
     **dict.fromkeys(b"ERROR FATAL PANIC error fatal panic E F".split(), "error"),
     **dict.fromkeys(b"WARNING WARN warning warn W".split(), "warning"),
@@ -27,19 +31,31 @@ _FIRST = frozenset(b"0123456789JFMASONDIWEFtl")
 _YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
 
 
-class Peeled(msgspec.Struct):
-    """A message without what stood before it. ``clocks`` are the stamps that were peeled, by who wrote them."""
+class Peeled:
+    """A message without what stood before it.
 
-    message: bytes
-    format: str
-    at: float | None = None
-    host: str = ""
-    program: str = ""
-    pid: str = ""
-    level: str = ""
-    """"error" for whatever its writer calls an error or worse, "warning", or "" for anything milder."""
-    clocks: list[tuple[str, float, float | None]] = []
-    """Writer, wall time, and offset from UTC (None for a local time without a zone)."""
+    ``clocks`` are the stamps that were peeled, by who wrote them: writer, wall time, and offset from UTC (None for a
+    local time without a zone). ``level`` is "error" for whatever its writer calls an error or worse, "warning", or ""
+    for anything milder.
+    """
+
+    __slots__ = ("at", "clocks", "format", "host", "level", "message", "pid", "program")
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        self.format = self.host = self.program = self.pid = self.level = ""
+        self.at: float | None = None
+        self.clocks: list[tuple[str, float, float | None]] = []
+
+
+class Written(Protocol):
+    """When a message was written, and by which process."""
+
+    @property
+    def at(self) -> float | None: ...
+
+    @property
+    def pid(self) -> str: ...
 
 
 class _Boxed(msgspec.Struct, rename={"message": "MESSAGE", "program": "SYSLOG_IDENTIFIER", "host": "_HOSTNAME"}):
@@ -68,6 +84,11 @@ def unwrapped(line: bytes) -> tuple[bytes, str]:
     return (boxed.log or boxed.message).rstrip("\n").encode(), boxed.program
 
 
+def tag_of(line: bytes) -> re.Match[bytes] | None:
+    """What syslog or journald put before a line: group 2 is the host, group 3 the program."""
+    return _ISO_SYSLOG.match(line) if line[:1].isdigit() else SYSLOG.match(line)
+
+
 def may_be_wrapped(line: bytes) -> bool:
     """A cheap look at the first byte: whether any envelope can begin so."""
     return line[0] in _FIRST
@@ -75,7 +96,7 @@ def may_be_wrapped(line: bytes) -> bool:
 
 def peel(line: bytes, year: int) -> Peeled | None:
     """Take every envelope off; None when there is none. *year* is the one that syslog and klog leave out."""
-    peeled = Peeled(line, "")
+    peeled = Peeled(line)
     while _peel_one(peeled, year):
         pass
     if not peeled.format:
