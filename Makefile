@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check bench lock clean
+.PHONY: help setup run test test-quick check bench lock dist clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,8 +50,25 @@ COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-
 lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o deploy/requirements/build.lock
+	$(COMPILE) --group build --group release -c requirements.lock -o deploy/requirements/release.lock
 	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
+
+RELEASE := build/release/bin
+
+$(RELEASE)/twine: deploy/requirements/release.lock
+	$(PYTHON) -m venv --clear build/release
+	$(RELEASE)/python -m pip install -q --require-hashes -r deploy/requirements/release.lock
+	@touch $@
+
+dist: $(RELEASE)/twine ## dist/: the source and a wheel for each processor, checked as an index does (Debian: gcc-aarch64-linux-gnu)
+	rm -rf dist
+	$(RELEASE)/python -m hatchling build -t sdist
+	CC=x86_64-linux-gnu-gcc $(RELEASE)/python -m hatchling build -t wheel
+	CC=aarch64-linux-gnu-gcc $(RELEASE)/python -m hatchling build -t wheel
+	$(RELEASE)/twine check --strict dist/*
+	$(RELEASE)/check-wheel-contents dist/*.whl
+	for wheel in dist/*.whl; do $(RELEASE)/auditwheel show $$wheel || exit; done
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist src/unipam/cni/launcher

@@ -375,10 +375,10 @@ REQUIREMENTS = ROOT / "deploy" / "requirements"
 
 @pytest.mark.parametrize(("_", "workload"), WORKLOADS)
 def test_images_are_of_this_version_and_are_built(_: str, workload: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (version, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     for container in containers(workload):
         name, _, tag = container["image"].partition(":")
-        assert tag == project["version"]
+        assert tag == version, "the newest that the changelog tells of: docs/releasing.md, 1"
         assert f"--target {name.removeprefix('unipam-')} -t {container['image']} " in DOCKERFILE
         assert re.search(rf"^FROM \S+ AS {name.removeprefix('unipam-')}$", DOCKERFILE, re.MULTILINE)
 
