@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check bench lock dist clean
+.PHONY: help setup run test test-quick check bench lock dist deb clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,8 +49,9 @@ COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-
 
 lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
-	$(COMPILE) --group build -c requirements.lock -o deploy/requirements/build.lock
+	$(COMPILE) --group sbom -c requirements.lock -o deploy/requirements/sbom.lock
 	$(COMPILE) --group build --group release -c requirements.lock -o deploy/requirements/release.lock
+	$(COMPILE) pyproject.toml --all-extras -c requirements.lock -o deploy/requirements/machine.lock
 	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
 
@@ -69,6 +70,11 @@ dist: $(RELEASE)/twine ## dist/: the source and a wheel for each processor, chec
 	$(RELEASE)/twine check --strict dist/*
 	$(RELEASE)/check-wheel-contents dist/*.whl
 	for wheel in dist/*.whl; do $(RELEASE)/auditwheel show $$wheel || exit; done
+
+deb: $(RELEASE)/twine ## dist/unipam_*.deb, for this processor and this Debian's Python
+	rm -rf build/deb
+	$(RELEASE)/python -m hatchling build -t wheel -d build/deb/wheel
+	$(RELEASE)/python deploy/debian/build.py build/deb/wheel build/deb/root dist
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist src/unipam/cni/launcher

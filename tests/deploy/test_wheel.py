@@ -77,7 +77,7 @@ def agent(unipam: Path, place: Path) -> Iterator[None]:
 
 
 def call(place: Path, verb: str, expected: int = 0) -> dict[str, object]:
-    env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0", "CNI_NETNS": "/proc/1/ns/net"}
+    env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0", "CNI_NETNS": "/run/netns/c1"}
     ipam = CONFIGURATION | {"ipam": {**CONFIGURATION["ipam"], "dataDir": str(place / "data")}}  # type: ignore[dict-item]
     answer = subprocess.run(
         [place / "bin/host-local"],
