@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check bench lock dist deb clean
+.PHONY: help setup run test test-quick check bench lock dist deb images clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,14 @@ deb: $(RELEASE)/twine ## dist/unipam_*.deb, for this processor and this Debian's
 	rm -rf build/deb
 	$(RELEASE)/python -m hatchling build -t wheel -d build/deb/wheel
 	$(RELEASE)/python deploy/debian/build.py build/deb/wheel build/deb/root dist
+
+ENGINE ?= docker
+VERSION = $(or $(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null | sed s/^v//),dev)
+
+images: dist ## the agent's and the register's image, of the wheels in dist/ (ENGINE=docker or podman)
+	for image in agent register; do \
+		$(ENGINE) build -f deploy/Dockerfile --target $$image -t unipam-$$image:$(VERSION) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . || exit; done
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist src/unipam/cni/launcher
