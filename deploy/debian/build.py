@@ -62,7 +62,7 @@ def build(wheels: Path, work: Path, target: Path) -> Path:
 
 def packages_of(interpreter: Path) -> tuple[str, str]:
     """The interpreter's Debian package, and that of its standard library's part which Debian keeps apart."""
-    ask = ["dpkg", "-S", interpreter]
+    ask: list[str | Path] = ["dpkg", "-S", interpreter]
     said = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
     if not said:
         sys.exit(f"{interpreter} is of no Debian package: make deb PYTHON=/usr/bin/python3.11")
@@ -73,7 +73,16 @@ def packages_of(interpreter: Path) -> tuple[str, str]:
 def make_environment(root: Path, interpreter: Path, wheels: Path, version: str) -> Path:
     """An environment that works when `root` lies in its place, not where it is made; return its packages."""
     subprocess.run([interpreter, "-m", "venv", "--without-pip", root], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", root / "bin/python", "install", "-q", "--no-compile"]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        root / "bin/python",
+        "install",
+        "-q",
+        "--no-compile",
+    ]
     subprocess.run([*pip, "--require-hashes", "-r", LOCK], check=True)
     subprocess.run([*pip, "--no-deps", "--no-index", "--find-links", wheels, f"unipam=={version}"], check=True)
     settings = root / "pyvenv.cfg"
@@ -103,7 +112,13 @@ def lay_out(work: Path) -> None:
 
 def write_sbom(work: Path) -> None:
     """Say what is in the environment: CycloneDX, by its own library."""
-    command = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("cyclonedx-py"),
+        "environment",
+        "--output-reproducible",
+        "--of",
+        "JSON",
+    ]
     target = work / "usr/share/doc/unipam/sbom.cdx.json"
     subprocess.run([*command, "-o", target, work / HOME.relative_to("/") / "bin/python"], check=True)
 
@@ -146,7 +161,7 @@ def debian(version: str) -> str:
 def pack(work: Path, target: Path) -> Path:
     """Call dpkg-deb, which takes no time of a file that is later than SOURCE_DATE_EPOCH."""
     target.mkdir(parents=True, exist_ok=True)
-    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", work, target]
+    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", work, target]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
     return Path(re.findall(r"'([^']+\.deb)'", said)[0])
 
