@@ -162,6 +162,9 @@ def test_what_is_switched_off_is_not_there(kind: str) -> None:
         (f"register.enabled=true,register.database.url=x,{SQLITE}", "exclude each other"),
         ("register.enabled=true,register.entra.tenant=T", "belong together"),
         ("register.enabled=true,register.trustedProxies=*", "trustedProxies must name"),
+        ("register.enabled=true,register.databse.url=x", "databse"),
+        ("register.enabled=true,register.replicas=two", "replicas"),
+        ("register.enabled=true,register.entra.members=boss", "members"),
     ],
 )
 def test_what_cannot_work_is_refused_by_the_value_s_name(settings: str, said: str) -> None:
