@@ -154,14 +154,15 @@ def write_control(work: Path, version: str, depends: tuple[str, str]) -> None:
 
 
 def debian(version: str) -> str:
-    """A version of Python's as Debian orders it: what comes before a release sorts before it."""
-    return re.sub(r"\.?(a|b|rc|dev)(?=\d)", r"~\1", version)
+    """A version of Python's as Debian orders it: what comes before a release sorts before it, `dev` before `rc`."""
+    public, plus, commit = version.partition("+")
+    return re.sub(r"(a|b|rc)(?=\d)", r"~\1", public).replace(".dev", "~~dev") + plus + commit
 
 
 def pack(work: Path, target: Path) -> Path:
     """Call dpkg-deb, which takes no time of a file that is later than SOURCE_DATE_EPOCH."""
     target.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", work, target]
+    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--build", work, target]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
     return Path(re.findall(r"'([^']+\.deb)'", said)[0])
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,16 +46,23 @@ find . -type d -path '*unipam*'
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("first"))
-
-
-def build(place: Path) -> Path:
-    """What `make deb` makes, of the checkout's files as they are."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the wheel of the checkout's files as they are."""
     subprocess.run(["make", "-C", ROOT, "build/release/bin/twine"], check=True, capture_output=True)
-    wheel = [RELEASE / "python", "-m", "hatchling", "build", "-t", "wheel", "-d", place / "wheel"]
-    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True)
-    command = [RELEASE / "python", "deploy/debian/build.py", place / "wheel", place / "root", place]
+    place = tmp_path_factory.mktemp("wheel")
+    command = [RELEASE / "python", "-m", "hatchling", "build", "-t", "wheel", "-d", place]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return place
+
+
+@pytest.fixture(scope="module")
+def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(wheel, tmp_path_factory.mktemp("first"))
+
+
+def build(wheel: Path, place: Path) -> Path:
+    """What `make deb` makes of the wheel."""
+    command = [RELEASE / "python", "deploy/debian/build.py", wheel, place / "root", place]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (package,) = place.glob("*.deb")
     return package
@@ -130,8 +139,16 @@ def test_a_node_that_cannot_be_given_back_keeps_the_package(package: Path, tmp_p
     assert left == []
 
 
-def test_two_builds_are_equal_bit_by_bit(package: Path, tmp_path: Path) -> None:
-    assert build(tmp_path).read_bytes() == package.read_bytes()
+def test_debian_orders_versions_as_python_does() -> None:
+    in_order = ["0.1.9", "0.2.0.dev3+g57c1ca391", "0.2.0a1", "0.2.0rc1", "0.2.0rc2.dev1+gb1", "0.2.0rc2", "0.2.0"]
+    debian = runpy.run_path(str(ROOT / "deploy/debian/build.py"))["debian"]
+    for earlier, later in pairwise(map(debian, in_order)):
+        subprocess.run(["dpkg", "--compare-versions", earlier, "lt", later], check=True)
+    assert debian("0.2.0.dev3+g57c1ca391") == "0.2.0~~dev3+g57c1ca391"
+
+
+def test_two_builds_are_equal_bit_by_bit(wheel: Path, package: Path, tmp_path: Path) -> None:
+    assert build(wheel, tmp_path).read_bytes() == package.read_bytes()
 
 
 def test_it_says_what_is_in_it(package: Path, tmp_path: Path) -> None:
