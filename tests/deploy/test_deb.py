@@ -18,7 +18,9 @@ from tests.real.node import missing
 ROOT = Path(__file__).parents[2]
 RELEASE = ROOT / "build/release/bin"
 ORIGINAL = "/usr/lib/cni/host-local"
-_MISSING = missing({"dpkg": "dpkg-deb", "containernetworking-plugins": ORIGINAL, "python3.11": "/usr/bin/python3.11"})
+_MISSING = missing(
+    {"dpkg": "dpkg-deb", "containernetworking-plugins": ORIGINAL, "python3-venv": "/usr/lib/python3.11/ensurepip"}
+)
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(bool(_MISSING), reason=_MISSING),
