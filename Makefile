@@ -5,6 +5,7 @@ PYTHON ?= $(or $(shell for python in /usr/bin/python3.11 python3.11; do \
 	$$python -c 'import venv, ensurepip, sqlite3' 2>/dev/null && { echo $$python; break; }; done),python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE := build/release/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
@@ -45,17 +46,15 @@ check: setup ## format, lint, types, import contracts
 bench: setup ## measure against the real peers, in one run, as ratios
 	$(BIN)/python -m bench
 
-COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE = $(RELEASE)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
+lock: $(RELEASE)/twine ## pin every dependency anew, for development and for each image, with hashes and without an index's name
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	$(COMPILE) --group sbom -c requirements.lock -o deploy/requirements/sbom.lock
 	$(COMPILE) --group build --group release -c requirements.lock -o deploy/requirements/release.lock
 	$(COMPILE) pyproject.toml --all-extras -c requirements.lock -o deploy/requirements/machine.lock
 	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
-
-RELEASE := build/release/bin
 
 $(RELEASE)/twine: deploy/requirements/release.lock
 	$(PYTHON) -m venv --clear build/release
