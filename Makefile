@@ -5,10 +5,11 @@ PYTHON ?= $(or $(shell for python in /usr/bin/python3.11 python3.11; do \
 	$$python -c 'import venv, ensurepip, sqlite3' 2>/dev/null && { echo $$python; break; }; done),python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE := build/release/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check bench lock clean
+.PHONY: help setup run test test-quick check bench lock dist deb images clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,13 +46,42 @@ check: setup ## format, lint, types, import contracts
 bench: setup ## measure against the real peers, in one run, as ratios
 	$(BIN)/python -m bench
 
-COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE = $(RELEASE)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock: ## pin every dependency anew, for development and for each image, with hashes and without an index's name
+lock: $(RELEASE)/twine ## pin every dependency anew, for development and for each image, with hashes and without an index's name
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
-	$(COMPILE) --group build -c requirements.lock -o deploy/requirements/build.lock
+	$(COMPILE) --group sbom -c requirements.lock -o deploy/requirements/sbom.lock
+	$(COMPILE) --group build --group release -c requirements.lock -o deploy/requirements/release.lock
+	$(COMPILE) pyproject.toml --all-extras -c requirements.lock -o deploy/requirements/machine.lock
 	$(COMPILE) pyproject.toml --extra cri --extra calico -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
+
+$(RELEASE)/twine: deploy/requirements/release.lock
+	$(PYTHON) -m venv --clear build/release
+	$(RELEASE)/python -m pip install -q --require-hashes -r deploy/requirements/release.lock
+	@touch $@
+
+dist: $(RELEASE)/twine ## dist/: the source and a wheel for each processor, checked as an index does (Debian: gcc-aarch64-linux-gnu)
+	rm -rf dist
+	$(RELEASE)/python -m hatchling build -t sdist
+	CC=x86_64-linux-gnu-gcc $(RELEASE)/python -m hatchling build -t wheel
+	CC=aarch64-linux-gnu-gcc $(RELEASE)/python -m hatchling build -t wheel
+	$(RELEASE)/twine check --strict dist/*
+	$(RELEASE)/check-wheel-contents dist/*.whl
+	for wheel in dist/*.whl; do $(RELEASE)/auditwheel show $$wheel || exit; done
+
+deb: $(RELEASE)/twine ## dist/unipam_*.deb, for this processor and this Debian's Python
+	rm -rf build/deb
+	$(RELEASE)/python -m hatchling build -t wheel -d build/deb/wheel
+	$(RELEASE)/python deploy/debian/build.py build/deb/wheel build/deb/root dist
+
+ENGINE ?= docker
+VERSION = $(or $(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null | sed s/^v//),dev)
+
+images: dist ## the agent's and the register's image, of the wheels in dist/ (ENGINE=docker or podman)
+	for image in agent register; do \
+		$(ENGINE) build -f deploy/Dockerfile --target $$image -t unipam-$$image:$(VERSION) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . || exit; done
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist src/unipam/cni/launcher

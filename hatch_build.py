@@ -1,20 +1,23 @@
 """The build hook: compiles the native CNI launcher into the package; everything else about building is hatchling's.
 
-The launcher needs a C compiler and nothing more, neither headers nor a C library: ``$CC``, or ``cc``.
+The launcher needs a C compiler for Linux on x86_64 or aarch64 and nothing more, neither headers nor a C library:
+``$CC``, or ``cc``. A wheel is for the processor that this compiler makes code for, whatever the building machine has.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import struct
 import subprocess
-import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-LAUNCHER = Path("src/unipam/cni/launcher")
+LAUNCHER = "unipam/cni/launcher"
+"""Within the package; its source stands beside it, with the suffix .c."""
 
 # One static executable without a C library, stack tables or a build id, in one segment beside its variables: the fewer
 # mappings and pages, the sooner it runs.
@@ -39,36 +42,44 @@ FLAGS = [
 ]
 
 
+MACHINES = {62: "x86_64", 183: "aarch64"}
+"""The processors of ELF(5), `e_machine`, that launcher.c knows."""
+
+
 class LauncherHook(BuildHookInterface):  # type: ignore[type-arg]
     """Puts ``unipam/cni/launcher`` into the wheel, or beside its source for an editable installation."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (hatchling's signature)
-        """Compile, and mark the wheel as one platform's; a source distribution carries the source alone."""
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and mark the wheel as one processor's; a source distribution carries the source alone."""
         if self.target_name != "wheel":
             return
+        source = Path(self.root, "src", f"{LAUNCHER}.c")
+        target = source.with_suffix("") if version == "editable" else self._elsewhere() / source.stem
         try:
-            compile_launcher(Path(self.root))
+            compile_launcher(source, target)
+            build_data["tag"] = f"py3-none-{platforms(target)}"
         except CompileError as error:
             self.app.abort(str(error))
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform}"
-        build_data["artifacts"].append(str(LAUNCHER))
+        if version != "editable":
+            build_data["force_include"][str(target)] = LAUNCHER
+
+    def _elsewhere(self) -> Path:
+        """Return a directory until the build ends: a checkout's own launcher is for its own processor."""
+        self._directory = tempfile.TemporaryDirectory(prefix="unipam-launcher-")
+        return Path(self._directory.name)
 
 
 class CompileError(Exception):
     """There is no such compiler, or it failed; the message has its name and its output."""
 
 
-def compile_launcher(root: Path) -> None:
-    """Compile the launcher below `root`, by rename, so that a running one is not disturbed."""
+def compile_launcher(source: Path, target: Path) -> None:
+    """Compile the launcher into `target`, by rename, so that a running one is not disturbed. Raises CompileError."""
     compiler = shlex.split(os.environ.get("CC", "")) or ["cc"]
-    target = root / LAUNCHER
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        subprocess.run(
-            [*compiler, *FLAGS, "-o", fresh, target.with_suffix(".c")], check=True, text=True, capture_output=True
-        )
+        subprocess.run([*compiler, *FLAGS, "-o", fresh, source], check=True, text=True, capture_output=True)
         fresh.replace(target)
     except FileNotFoundError as error:
         message = (
@@ -76,6 +87,21 @@ def compile_launcher(root: Path) -> None:
         )
         raise CompileError(message) from error
     except subprocess.CalledProcessError as error:
-        raise CompileError(f"{shlex.join(compiler)} could not build {target}.c:\n{error.stderr}") from error
+        raise CompileError(f"{shlex.join(compiler)} could not build {source}:\n{error.stderr}") from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def platforms(launcher: Path) -> str:
+    """Return the wheel's platform tags (PEP 600, PEP 656): of every Linux, since the launcher needs no C library.
+
+    The oldest that an index takes are named, whose Python is new enough for us: its manylinux2014 and musl 1.1.
+    Raises CompileError for a compiler of another system or processor.
+    """
+    head = launcher.read_bytes()[:20]
+    machine = MACHINES.get(struct.unpack_from("<H", head, 18)[0]) if head.startswith(b"\x7fELF") else None
+    if machine is None:
+        raise CompileError(
+            f"{os.environ.get('CC') or 'cc'} makes no code for Linux on {' or '.join(MACHINES.values())}"
+        )
+    return f"manylinux_2_17_{machine}.manylinux2014_{machine}.musllinux_1_1_{machine}"

@@ -31,7 +31,11 @@ TEXTS = sorted(
     [
         ROOT / "README.md",
         *(ROOT / "docs").glob("*.md"),
-        *(path for path in (ROOT / "deploy").rglob("*") if path.is_file() and path.suffix not in {".lock", ".py"}),
+        *(
+            path
+            for path in (ROOT / "deploy").rglob("*")
+            if path.is_file() and path.suffix not in {".lock", ".py"} and "templates" not in path.parts
+        ),
     ]
 )
 POD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -376,10 +380,10 @@ REQUIREMENTS = ROOT / "deploy" / "requirements"
 
 @pytest.mark.parametrize(("_", "workload"), WORKLOADS)
 def test_images_are_of_this_version_and_are_built(_: str, workload: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (version, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     for container in containers(workload):
         name, _, tag = container["image"].partition(":")
-        assert tag == project["version"]
+        assert tag == version, "the newest that the changelog tells of: docs/releasing.md, 1"
         assert f"--target {name.removeprefix('unipam-')} -t {container['image']} " in DOCKERFILE
         assert re.search(rf"^FROM \S+ AS {name.removeprefix('unipam-')}$", DOCKERFILE, re.MULTILINE)
 
@@ -398,7 +402,7 @@ def test_an_image_holds_what_it_runs_as_the_tests_ran_it(image: str, extras: set
     assert wanted <= here.keys()
     assert not unwanted & here.keys()
     assert here.items() <= whole.items()
-    assert f"deploy/requirements/{image}.lock" in DOCKERFILE
+    assert f"-r /build/{image}.lock" in DOCKERFILE
 
 
 def locked(path: Path) -> dict[str, str]:
@@ -415,3 +419,24 @@ def test_the_register_s_image_is_the_one_that_the_manifests_run() -> None:
     for place in ("deploy/kubernetes", "deploy/kubernetes/sqlite"):
         workload = next(each for each in BUILT[place] if each["kind"] in POD_KINDS)
         assert pod(workload)["securityContext"]["runAsUser"] == int(user)
+
+
+@pytest.mark.parametrize("image", ["agent", "register"])
+def test_an_image_says_what_it_is_and_what_is_in_it(image: str) -> None:
+    stage = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    (last,) = (each for each in stage if each.splitlines()[0].endswith(f" AS {image}"))
+    labels = set(re.findall(r"org\.opencontainers\.image\.(\w+)=", last))
+    assert labels == {"title", "description", "licenses", "version", "revision"}
+    (source,) = re.findall(r"^COPY --from=(\w+)", last, re.MULTILINE)
+    (before,) = (each for each in stage if each.splitlines()[0].endswith(f" AS {source}"))
+    assert "cyclonedx-py environment --output-reproducible" in before
+
+
+def test_what_an_image_begins_with_cannot_change_under_its_name() -> None:
+    assert re.search(r"^ARG PYTHON=\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE)
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    assert bases == {"${PYTHON}", "build", "scratch"}
+    assert "apt-get" not in DOCKERFILE, "what a distribution has today"
+    assert all(
+        "--require-hashes" in line or "--no-index" in line for line in re.findall(r"pip .*install.*", DOCKERFILE)
+    )
