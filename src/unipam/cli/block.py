@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from unipam.cli.output import format_option, show, show_document
+from unipam.cli.output import format_option, show, show_changed, show_document, tell_removed
 from unipam.cli.register_api import Api, part, searching, with_api, writing
 
 
@@ -68,7 +68,7 @@ def add(  # noqa: PLR0913 (options)
       unipam block add prod west-apps 10.1.0.0/16 --parent west --dry-run
     """
     body = {"name": name, "cidr": prefix, "parent": parent, "desc": desc}
-    show([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output)
 
 
 @command.command("show")
@@ -114,7 +114,7 @@ def change(  # noqa: PLR0913 (options)
       unipam block change prod west --prefix 10.0.0.0/11 --reason "two more regions" --dry-run
     """
     body = {"name": name, "cidr": prefix, "desc": desc}
-    show([api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed([api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output)
 
 
 @command.command()
@@ -132,6 +132,7 @@ def remove(api: Api, space: str, name: str, force: bool, dry_run: bool, reason: 
       unipam block remove prod west-apps --force --reason "team dissolved"
     """
     api.ask("DELETE", path(space, name), query={"force": force, "dry_run": dry_run}, reason=reason)
+    tell_removed()
 
 
 @command.command()

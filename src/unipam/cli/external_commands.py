@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from unipam.cli.output import format_option, show
+from unipam.cli.output import format_option, show, show_changed, tell_removed
 from unipam.cli.register_api import Api, fitting, part, with_api, writing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,7 +99,7 @@ def adding(*levels: str, options: Option) -> Option:
                 others = f"give it with one name, not with {', '.join(names)}"
                 raise click.UsageError(f"{option} {place} is one place: {others}")
         new = [{"name": name, **wish} for name in names]
-        show(api.ask("POST", where, new, query={"dry_run": dry_run}, reason=reason), output)
+        show_changed(api.ask("POST", where, new, query={"dry_run": dry_run}, reason=reason), output)
 
     return _command(run, under(*levels), options, writing, with_api, format_option)
 
@@ -115,7 +115,7 @@ def changing(*levels: str, options: Option) -> Option:
     """Make of a function's help the command that changes what the levels name."""
 
     def run(*, api: Api, where: str, output: str, dry_run: bool, reason: str, **wish: Any) -> None:
-        show([api.ask("PATCH", where, wish, query={"dry_run": dry_run}, reason=reason)], output)
+        show_changed([api.ask("PATCH", where, wish, query={"dry_run": dry_run}, reason=reason)], output)
 
     return _command(run, at(*levels), options, writing, with_api, format_option)
 
@@ -125,6 +125,7 @@ def removing(*levels: str, force: str = "") -> Option:
 
     def run(*, api: Api, where: str, dry_run: bool, reason: str, **force: bool) -> None:
         api.ask("DELETE", where, query={**force, "dry_run": dry_run}, reason=reason)
+        tell_removed()
 
     forcing = [click.option("--force", is_flag=True, help=force)] if force else []
     return _command(run, at(*levels), *forcing, writing, with_api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.output import format_option, show, when
+from unipam.cli.output import format_option, show, show_changed, tell_removed, when
 from unipam.cli.register_api import Api, part, with_api, writing
 
 
@@ -56,7 +56,7 @@ def add_grant(  # noqa: PLR0913 (options)
     to = {"group": group} if group else {"app_role": app_role}
     body = {"name": name, **to, "role": role, "spaces": list(spaces)}
     made = api.ask("POST", "/grants", body, query={"dry_run": dry_run}, reason=reason)
-    show([made if output != "table" else {**made, "spaces": " ".join(made["spaces"])}], output, _COLUMNS[:5])
+    show_changed([made if output != "table" else {**made, "spaces": " ".join(made["spaces"])}], output, _COLUMNS[:5])
 
 
 @grant.command("revoke")
@@ -71,3 +71,4 @@ def revoke_grant(*, api: Api, name: str, dry_run: bool, reason: str) -> None:
       unipam register grant revoke net-team --reason "team dissolved"
     """
     api.ask("DELETE", f"/grants/{part(name)}", query={"dry_run": dry_run}, reason=reason)
+    tell_removed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show, when
+from unipam.cli.output import format_option, show, show_changed, tell_removed, when
 from unipam.cli.register_api import Api, with_api, writing
 
 
@@ -68,7 +68,7 @@ def add(  # noqa: PLR0913 (options)
       unipam network add prod west "$(az network vnet show -g net -n hub --query id -o tsv)"
     """
     where, query = f"{path(space, block)}/networks", {"dry_run": dry_run}
-    show([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
+    show_changed([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
 
 
 @command.command()
@@ -86,3 +86,4 @@ def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool,
     """
     query = {"id": resource_id, "dry_run": dry_run}
     api.ask("DELETE", f"{path(space, block)}/networks", query=query, reason=reason)
+    tell_removed()

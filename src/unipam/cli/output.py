@@ -51,6 +51,28 @@ def show(rows: Sequence[Row], output: str, columns: Sequence[str] = (), empty: s
         show_document(list(rows), output)
 
 
+def show_changed(rows: Sequence[Row], output: str, columns: Sequence[str] = ()) -> None:
+    """Print what a command has changed; with --dry-run each row says first what would be done ("would add")."""
+    verb = _rehearsed()
+    marked = [{"action": verb, **row} for row in rows] if verb else rows
+    show(marked, output, ("action", *columns) if verb and columns else columns)
+
+
+def tell_removed() -> None:
+    """Say what a command without an answer would have done, with --dry-run; nothing when it did it."""
+    if verb := _rehearsed():
+        context = click.get_current_context()
+        assert context.parent is not None
+        given = [context.params[each.name] for each in context.command.params if isinstance(each, click.Argument)]
+        words = [word for value in given for word in (value if isinstance(value, tuple) else (value,))]
+        click.echo(" ".join([verb, str(context.parent.info_name), *words]))
+
+
+def _rehearsed() -> str:
+    context = click.get_current_context()
+    return f"would {context.info_name}" if context.params.get("dry_run") else ""
+
+
 def show_document(document: object, output: str) -> None:
     """Print anything as JSON or YAML."""
     import msgspec

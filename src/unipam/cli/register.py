@@ -71,7 +71,8 @@ def import_(  # noqa: PLR0913 (options)
             show([_conflict(row) for row in document["report"][2]], output)
         raise
     show(report["conflicts"], output, ("kind", "place", "name", "problem"), "")
-    click.echo(f"{report['created']} created, {report['present']} there already", err=True)
+    made = "would be created (dry run)" if dry_run else "created"
+    click.echo(f"{report['created']} {made}, {report['present']} there already", err=True)
 
 
 def _conflict(row: list[str]) -> dict[str, str]:

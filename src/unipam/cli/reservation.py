@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show, when
+from unipam.cli.output import format_option, show, show_changed, tell_removed, when
 from unipam.cli.register_api import Api, fitting, part, with_api, writing
 
 _COLUMNS = ("cidr", "block", "id", "status", "created_by", "created", "desc")
@@ -18,8 +18,8 @@ def command() -> None:
     """Reservations: a prefix that nobody else gets, until a network takes it up or it is given back."""
 
 
-def _shown(rows: list[Any], output: str, empty: str = "") -> None:
-    show([{**row, "created": when(row["created_on"])} for row in rows], output, _COLUMNS, empty)
+def _rows(rows: list[Any]) -> list[dict[str, Any]]:
+    return [{**row, "created": when(row["created_on"])} for row in rows]
 
 
 @command.command("list")
@@ -38,7 +38,7 @@ def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str
       unipam reservation list prod --settled -o json
     """
     query = {"block": block, "settled": settled, "status": status}
-    _shown(api.all(f"/spaces/{part(space)}/reservations", query), output, "no reservations")
+    show(_rows(api.all(f"/spaces/{part(space)}/reservations", query)), output, _COLUMNS, "no reservations")
 
 
 @command.command()
@@ -63,7 +63,7 @@ def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: 
     """
     body = {"blocks": list(blocks), "cidr": wish.pop("prefix"), **wish}
     rows = api.ask("POST", f"/spaces/{part(space)}/reservations", body, query={"dry_run": dry_run}, reason=reason)
-    _shown(rows, output)
+    show_changed(_rows(rows), output, _COLUMNS)
 
 
 @command.command("show")
@@ -79,7 +79,7 @@ def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> Non
     Example:
       unipam reservation show prod west "$RESERVATION_ID"
     """
-    _shown([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")], output)
+    show(_rows([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")]), output, _COLUMNS)
 
 
 @command.command()
@@ -97,3 +97,4 @@ def cancel(*, api: Api, space: str, block: str, ids: tuple[str, ...], dry_run: b
     """
     where = f"{path(space, block)}/reservations"
     api.ask("DELETE", where, query={"id": ids, "dry_run": dry_run}, reason=reason)
+    tell_removed()

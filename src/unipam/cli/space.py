@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.output import format_option, show, show_document
+from unipam.cli.output import format_option, show, show_changed, show_document, tell_removed
 from unipam.cli.register_api import Api, part, with_api, writing
 
 
@@ -45,7 +45,7 @@ def add(api: Api, name: str, desc: str, dry_run: bool, reason: str, output: str)
       unipam space add prod --desc "production, one routing domain"
     """
     made = api.ask("POST", "/spaces", {"name": name, "desc": desc}, query={"dry_run": dry_run}, reason=reason)
-    show([made], output)
+    show_changed([made], output)
 
 
 @command.command("show")
@@ -79,7 +79,7 @@ def change(  # noqa: PLR0913 (options)
       unipam space change prod --name production --dry-run
     """
     body = {"name": new_name, "desc": desc}
-    show([api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed([api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output)
 
 
 @command.command()
@@ -97,6 +97,7 @@ def remove(api: Api, name: str, force: bool, dry_run: bool, reason: str) -> None
     """
     query = {"force": force, "dry_run": dry_run}
     api.ask("DELETE", f"/spaces/{part(name)}", query=query, reason=reason)
+    tell_removed()
 
 
 @command.command()
