@@ -234,3 +234,12 @@ def test_no_command_leaves_a_ledger_open(data_dir: Path, tmp_path: Path, monkeyp
     for connection in opened:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             connection.execute("SELECT 1")
+
+
+def test_findings_without_a_cloud_agree_with_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "register.db"
+    run("register", "init", "--database", database)
+    told = run("plan", "findings", "--database", database)
+    assert (told.exit_code, told.stdout) == (3, "")
+    assert told.stderr.startswith("nothing was compared: no cloud is connected")
+    assert run("plan", "findings", "--database", database, "-o", "json").exit_code == 3

@@ -56,7 +56,7 @@ def unipam() -> None:
     """One register for every address, from the enterprise plan down to the pod.
 
     \b
-    Exit codes: 0 done; 1 it failed, and says why; 2 the command line makes no sense.
+    Exit codes: 0 done; 1 it failed, and says why; 2 the command line makes no sense; 3 nothing could be compared.
     Shell completion: eval "$(_UNIPAM_COMPLETE=bash_source unipam)" (or zsh_source, fish_source)
     """
 

@@ -97,15 +97,33 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
     show(flat if output == "table" else rows, output, columns, "nothing happened")
 
 
+NOTHING_COMPARED = 3
+"""Exit code of a comparison that had nothing to compare with."""
+
+
 @command.command()
 @with_api
 @format_option
-def findings(api: Api, output: str) -> None:
+@click.pass_context
+def findings(context: click.Context, api: Api, output: str) -> None:
     """Where the plan and the cloud disagree, the worst first.
+
+    Exit code 3 when nothing was compared: no cloud is connected, or none has been seen yet.
 
     \b
     Examples:
       unipam plan findings
       unipam plan findings -o json | jq '.[].message'
     """
-    show(api.all("/findings"), output, ("severity", "rule", "space", "block", "message"), "nothing: they agree")
+    looked = api.ask("GET", "/findings", query={"limit": 1})
+    if looked["compared_on"] is None:
+        show(
+            [],
+            output,
+            empty="nothing was compared: no cloud is connected (unipam server --azure), or none was seen yet",
+        )
+        context.exit(NOTHING_COMPARED)
+    agreed = f"nothing: they agreed at {when(looked['compared_on'])}"
+    show(api.all("/findings"), output, ("severity", "rule", "space", "block", "message"), agreed)
+    for problem in looked["problems"]:
+        click.echo(f"not read: {problem}", err=True)

@@ -259,6 +259,17 @@ class Finding(BaseModel):
     message: str
 
 
+class Findings(Page[Finding]):
+    """Differences, and what the plan was compared with.
+
+    `compared_on` is when the cloud was seen, in seconds since the epoch; null: nothing was compared, because no cloud
+    is connected or none has been seen yet. `problems` say what of it could not be read.
+    """
+
+    compared_on: float | None
+    problems: list[str]
+
+
 class Report(BaseModel):
     """What an import did."""
 

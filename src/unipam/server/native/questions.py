@@ -13,7 +13,8 @@ from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
 from unipam.server.native.inquiries import Search
-from unipam.server.native.requests import Paged, page, problems
+from unipam.server.native.operations import part_of
+from unipam.server.native.requests import Paged, problems
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 
@@ -73,11 +74,12 @@ async def plan_then(
     return reply(await session.read(ask.plan_then(await session.visibility(), at)))
 
 
-@router.get("/findings", response_model=m.Page[m.Finding], responses=problems())
+@router.get("/findings", response_model=m.Findings, responses=problems())
 async def differences(session: SessionDep, paging: Paged) -> Response:
     """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
     session.require(UseCase.COMPARE_WITH_CLOUD)
     snapshot = await session.register.last_snapshot()
     found = await session.read(lambda tx: drift(tx, snapshot))
     rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
-    return page(rows, paging, "number")
+    compared = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
+    return reply({**part_of(rows, paging, "number"), **compared})
