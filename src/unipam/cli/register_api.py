@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from unipam.cli import user
+from unipam.cli import refusals, user
 from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _query(values: Mapping[str, object]) -> str:
 
 
 def _error(status: int, document: Any) -> UnipamError:
-    detail = str(document.get("detail", document)) if isinstance(document, dict) else f"HTTP status {status}"
+    detail = refusals.text_of(document) if isinstance(document, dict) else f"HTTP status {status}"
     kind = BadInput if status in (400, 413, 422) else Unavailable if status >= 500 else Refused
     return kind(detail, document=document)
 

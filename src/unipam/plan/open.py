@@ -38,7 +38,18 @@ def open_store(database: str, longest: float = 0.0) -> Store:
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
+    try:
+        return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
+    except StoreBroken as error:
+        if "damage" in error.facts:
+            raise _no_register(database, error) from error
+        raise
+
+
+def _no_register(database: str, error: StoreBroken) -> StoreBroken:
+    """Return the error of a file that is not what a register wrote. What helps a node's ledger does not help here."""
+    way_out = "name another with --database, or restore a copy that `unipam register backup` made"
+    return StoreBroken(f"{database} is no register, or damaged ({error.facts['damage']}): {way_out}", **error.facts)
 
 
 def require(database: str) -> None:

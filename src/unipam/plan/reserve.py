@@ -18,6 +18,7 @@ from unipam.model.records import Owner
 from unipam.plan import tree
 from unipam.plan.free import FreeSpace
 from unipam.plan.reservations import Reserved, expire_block, new_ids
+from unipam.plan.room import room_left
 from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
@@ -110,12 +111,20 @@ class _Batch:
                 found += [(place, prefix) for prefix in self._some(wanted, place[1], wanted.amount - len(found))]
                 if len(found) == wanted.amount:
                     return found
-            names = ", ".join(block.facts.name for _, block in blocks) or "an empty list"
-            raise Exhausted(f"no free /{wanted.bits} in {names}", size=wanted.bits, blocks=list(wanted.blocks))
         except UnipamError:
-            for (_, block), prefix in found:
-                self.free.give_back(block.claim, prefix)
+            self._give_back(found)
             raise
+        self._give_back(found)
+        raise self._exhausted(wanted, [block for _, block in blocks])
+
+    def _give_back(self, found: list[tuple[BlockOfSpace, Prefix]]) -> None:
+        for (_, block), prefix in found:
+            self.free.give_back(block.claim, prefix)
+
+    def _exhausted(self, wanted: ReservationRequest, blocks: list[Node[objects.Block]]) -> Exhausted:
+        names = ", ".join(block.facts.name for block in blocks) or "an empty list"
+        room = f": {room_left(self.tx, self.free, blocks)}" if blocks else ""
+        return Exhausted(f"no free /{wanted.bits} in {names}{room}", size=wanted.bits, blocks=list(wanted.blocks))
 
     def _some(self, wanted: ReservationRequest, block: Node[objects.Block], amount: int) -> list[Prefix]:
         try:
