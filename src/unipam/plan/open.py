@@ -20,7 +20,7 @@ def is_postgres(database: str) -> bool:
 
 
 def open_store(database: str, longest: float = 0.0) -> Store:
-    """Open the store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
+    """Open the store of a register: `postgresql://...`, or the path of an SQLite file, made if need be.
 
     No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of
     address, and the store's errors.

@@ -107,7 +107,7 @@ def _around(tx: Tx, parent: int, prefix: Prefix, path: tuple[str, ...]) -> Itera
 
 
 def everywhere(tx: Tx, prefix: Prefix) -> list[Held]:
-    """`explain` for every space."""
+    """Explain a prefix in every space, as `explain` does in one."""
     return [held for space in tree.spaces(tx) for held in _around(tx, space.id, prefix, (space.facts.name,))]
 
 

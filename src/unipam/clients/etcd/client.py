@@ -23,7 +23,7 @@ class Etcd:
         self.name = self._members.name
 
     def range(self, key: bytes, end: bytes, deadline: float) -> Found:
-        """One key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
+        """Read one key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
         return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
 
     def transact(
@@ -34,7 +34,10 @@ class Etcd:
         return self._read(messages.read_outcome, self._members.write(request, deadline))
 
     def watch(self, key: bytes, end: bytes, after: int, deadline: float) -> Inbox[Told]:
-        """What happens to a range after a revision. Raises SourceFailed; reading it raises SourceFailed and Expired."""
+        """Watch what happens to a range after a revision.
+
+        Raises SourceFailed; reading it raises SourceFailed and Expired.
+        """
         call, ended = self._members.watch(messages.watch(key, end, after), deadline)
         return Inbox(told(call, after, self.name), call.cancel, ended)
 
@@ -50,7 +53,7 @@ class Etcd:
 
 
 def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
-    """What the messages of a watch after a revision tell, but for its beginning. Raises Expired, ValueError."""
+    """Yield what the messages of a watch say after its beginning. Raises Expired, ValueError."""
     for message in encoded:
         read = messages.read_told(message)
         if read.compacted:
@@ -63,5 +66,5 @@ def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
 
 
 def end_of(prefix: bytes) -> bytes:
-    """The end of the range of all keys that begin with a prefix."""
+    """Return the end of the range of all keys that begin with a prefix."""
     return prefix[:-1] + bytes([prefix[-1] + 1])

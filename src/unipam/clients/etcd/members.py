@@ -48,7 +48,7 @@ class Member:
         self.channel = _channel(address, tls)
 
     def call(self, method: str, request: bytes, timeout: float, metadata: tuple[tuple[str, str], ...]) -> bytes:
-        """The encoded answer. Raises grpc.RpcError."""
+        """Return the encoded answer of a call. Raises grpc.RpcError."""
         answer: bytes = self.channel.unary_unary(method)(request, timeout=timeout, metadata=metadata)
         self.proven = True
         return answer
@@ -67,15 +67,18 @@ class Members:
         self.name = f"etcd at {','.join(settings.endpoints)}"
 
     def read(self, request: bytes, deadline: float) -> bytes:
-        """The answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
+        """Return the answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
         return self._ask(lambda member, timeout: self._send(member, _RANGE, request, timeout), deadline)
 
     def write(self, request: bytes, deadline: float) -> bytes:
-        """The answer to a TxnRequest. Raises Unanswered when it may have been done, SourceFailed when it was not."""
+        """Return the answer to a TxnRequest.
+
+        Raises Unanswered when it may have been done, SourceFailed when it was not.
+        """
         return self._ask(lambda member, timeout: self._write(member, request, timeout), deadline)
 
     def watch(self, request: bytes, deadline: float) -> tuple[Any, Ended]:
-        """A call that is an iterator of encoded WatchResponses and can be cancelled, and what to say when it has ended.
+        """Begin a watch: return an iterator of encoded WatchResponses that can be cancelled, and what words its end.
 
         Raises SourceFailed.
         """
@@ -96,11 +99,14 @@ class Members:
             member.channel.close()
 
     def _failed(self, error: Any) -> SourceFailed:
-        """What to say of a call that ended with this grpc.RpcError."""
+        """Return the error for a call that ended with this grpc.RpcError."""
         return SourceFailed(f"{self.name}: {error.code().name}, {error.details()}", source=self.name)
 
     def _ended(self, member: Member, error: Exception | None) -> Exception:
-        """What to say of a watch that ended, with this error or just so; the next one begins at another member."""
+        """Return the error for a watch that ended, with this error or without one.
+
+        The next watch begins at another member.
+        """
         import grpc
 
         try:
@@ -193,7 +199,7 @@ class _Open:
 
 
 def _surely_unsent(error: Any) -> bool:
-    """Whether a write that ended with this error was certainly not done."""
+    """Return whether a write that ended with this error was certainly not done."""
     refused = error.code().name in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"}
     return refused or any(words in error.details() for words in _UNSENT)
 

@@ -1,5 +1,5 @@
-"""etcd's messages, as far as they are used. Field numbers are those of etcd's ``api/etcdserverpb/rpc.proto`` and
-``api/mvccpb/kv.proto``.
+"""etcd's messages, as far as they are used. Field numbers are those of etcd's `api/etcdserverpb/rpc.proto` and
+`api/mvccpb/kv.proto`.
 """
 
 from __future__ import annotations
@@ -60,22 +60,22 @@ class Told(NamedTuple):
 
 
 def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, serializable: bool = False) -> bytes:
-    """A RangeRequest: one key, or those from `key` up to but not including `end`."""
+    """Encode a RangeRequest: one key, or those from `key` up to but not including `end`."""
     return field(_KEY, key) + _end(end) + field(3, limit) + field(7, int(serializable))
 
 
 def present(key: bytes) -> bytes:
-    """A Compare: the key is there."""
+    """Encode a Compare: the key is there."""
     return field(1, 1) + _compare(key, _VERSION, 0)
 
 
 def absent(key: bytes) -> bytes:
-    """A Compare: the key is not there."""
+    """Encode a Compare: the key is not there."""
     return _compare(key, _VERSION, 0)
 
 
 def unchanged(key: bytes, revision: int) -> bytes:
-    """A Compare: the key was last changed at this revision."""
+    """Encode a Compare: the key was last changed at this revision."""
     return _compare(key, _MOD_REVISION, revision)
 
 
@@ -84,33 +84,36 @@ def _compare(key: bytes, target: int, value: int) -> bytes:
 
 
 def get(key: bytes) -> bytes:
-    """A RequestOp that reads a key."""
+    """Encode a RequestOp that reads a key."""
     return field(_RANGE, range_of(key))
 
 
 def put(key: bytes, value: bytes) -> bytes:
-    """A RequestOp that writes a key."""
+    """Encode a RequestOp that writes a key."""
     return field(_PUT, field(1, key) + field(2, value))
 
 
 def delete(key: bytes) -> bytes:
-    """A RequestOp that removes a key."""
+    """Encode a RequestOp that removes a key."""
     return field(_DELETE, field(_KEY, key))
 
 
 def transaction(compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes]) -> bytes:
-    """A TxnRequest of Compares and RequestOps."""
+    """Encode a TxnRequest of Compares and RequestOps."""
     parts = ((1, compares), (2, success), (3, failure))
     return b"".join(field(item, part) for item, several in parts for part in several)
 
 
 def watch(key: bytes, end: bytes, after: int) -> bytes:
-    """A WatchRequest for what happens to a range after a revision, and now and then the revision where nothing does."""
+    """Encode a WatchRequest for what happens to a range after a revision.
+
+    Where nothing happens, the server names its revision now and then.
+    """
     return field(1, field(_KEY, key) + _end(end) + field(3, after + 1) + field(4, 1))
 
 
 def credentials(user: str, password: str) -> bytes:
-    """An AuthenticateRequest."""
+    """Encode an AuthenticateRequest."""
     return field(1, user) + field(2, password)
 
 
@@ -119,7 +122,7 @@ def _end(end: bytes) -> bytes:
 
 
 def read_range(message: bytes) -> Found:
-    """A RangeResponse. Raises ValueError when it is none, as all readers here do."""
+    """Read a RangeResponse. Raises ValueError when it is none, as all readers here do."""
     revision, pairs = 0, []
     for item, value in fields(message):
         if item == _HEADER:
@@ -130,7 +133,7 @@ def read_range(message: bytes) -> Found:
 
 
 def read_outcome(message: bytes) -> Outcome:
-    """A TxnResponse."""
+    """Read a TxnResponse."""
     succeeded, revision, found = False, 0, []
     for item, value in fields(message):
         if item == _HEADER:
@@ -143,7 +146,7 @@ def read_outcome(message: bytes) -> Outcome:
 
 
 def read_told(message: bytes) -> Told:
-    """A WatchResponse."""
+    """Read a WatchResponse."""
     seen: dict[int, int | bytes] = {}
     changes = []
     for item, value in fields(message):
@@ -156,7 +159,7 @@ def read_told(message: bytes) -> Told:
 
 
 def read_token(message: bytes) -> str:
-    """The token in an AuthenticateResponse."""
+    """Read the token in an AuthenticateResponse."""
     return next((text(value) for item, value in fields(message) if item == 2), "")
 
 

@@ -131,7 +131,7 @@ def _parents(network: Network, parents: Parents) -> Shape:
 
 
 def _peerings(network: Network, hubs: Hubs) -> list[Shape]:
-    """The peerings; one with a hub's hidden transit network (``HV_<hub>_...``) leads to the hub itself."""
+    """The peerings; one with a hub's hidden transit network (`HV_<hub>_...`) leads to the hub itself."""
     return [{"name": p.name, "remote_network": _through(p.remote, hubs), "state": p.state} for p in network.peerings]
 
 

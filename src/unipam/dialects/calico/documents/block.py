@@ -1,7 +1,7 @@
 """IPAMBlock: a slice of a pool, with who holds each of its addresses (spec §1.4, §4.2). The unit of compare-and-swap.
 
 An address of a block is called by its ordinal: how far it is behind the block's first one. What may be done with a
-block is in ``rules``.
+block is in `rules`.
 """
 
 from __future__ import annotations

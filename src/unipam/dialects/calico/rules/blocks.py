@@ -1,4 +1,4 @@
-"""Blocks are made and drawn from (spec §1.4, §1.12). What is released into them is in ``releasing``.
+"""Blocks are made and drawn from (spec §1.4, §1.12). What is released into them is in `releasing`.
 
 Each rule changes the block that it is given, which is the caller's own until it is written. `moment` is now.
 """
