@@ -52,7 +52,7 @@ class Shapes(Generic[Verdict]):
     """The shapes of one log, and what becomes of their lines."""
 
     def __init__(self, words: frozenset[bytes], phrases: Iterable[str]) -> None:
-        """Take the `words` that matter, and the `phrases` that a reader of the log looks for, which hold such a word."""
+        """Take the `words` that matter, and the `phrases` that readers of the log look for, which hold such a word."""
         joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
         self._telling = words.union(*map(words_of, joined))
         marks = [word for word in self._telling if _OF_IDS.fullmatch(word)]

@@ -19,7 +19,7 @@ MULTI = ("pe", "df", "vm", "vmss", "fwvnet", "bastion", "vnetgw", "appgw", "apim
 
 
 def subscription(each: Subscription) -> Shape:
-    """A subscription."""
+    """Shape a subscription."""
     return {
         "name": each.name,
         "id": f"/subscriptions/{each.id}",
@@ -93,7 +93,7 @@ def _vhub(network: Network, parents: Parents) -> Shape:
 
 
 def _subnets(network: Network) -> Iterator[tuple[Subnet, Prefix]]:
-    """The subnets with the one prefix that is shown of each."""
+    """Yield the subnets with the one prefix that is shown of each."""
     for subnet in network.subnets:
         prefix = first_of(subnet.prefixes)
         if prefix is not None:
@@ -107,7 +107,7 @@ def _subnet(subnet: Subnet, prefix: Prefix) -> Shape:
 
 
 def _network(network: Network, hubs: Hubs) -> Shape:
-    """What the rows of virtual networks and of hubs have in common."""
+    """Shape what the rows of virtual networks and of hubs have in common."""
     return {
         "name": network.name,
         "id": network.id,
@@ -122,7 +122,7 @@ def _network(network: Network, hubs: Hubs) -> Shape:
 
 
 def _parents(network: Network, parents: Parents) -> Shape:
-    """The first space, and every block: one network may be in several (D7)."""
+    """Name the first space, and every block: one network may be in several (D7)."""
     found = parents.get(key(network.id), [])
     return {
         "parent_space": found[0][0] if found else None,
@@ -131,7 +131,7 @@ def _parents(network: Network, parents: Parents) -> Shape:
 
 
 def _peerings(network: Network, hubs: Hubs) -> list[Shape]:
-    """The peerings; one with a hub's hidden transit network (`HV_<hub>_...`) leads to the hub itself."""
+    """Shape the peerings; one with a hub's hidden transit network (`HV_<hub>_...`) leads to the hub itself."""
     return [{"name": p.name, "remote_network": _through(p.remote, hubs), "state": p.state} for p in network.peerings]
 
 
@@ -144,7 +144,7 @@ def _through(remote: str, hubs: Hubs) -> str:
 
 
 def endpoints(snapshot: Snapshot, sources: Collection[str]) -> list[Shape]:
-    """What has a private address, of these kinds."""
+    """Shape what has a private address, of these kinds."""
     return [_endpoint(each) for each in snapshot.endpoints if each.source in sources]
 
 

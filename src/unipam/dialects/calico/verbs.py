@@ -48,14 +48,14 @@ def _network(config: Config) -> Network:
 
 
 def _world(network: Network, context: Context, patience: float) -> World:
-    """The cluster's datastore, for as long as a call may take. Raises BadConfig."""
+    """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + patience
     datastore = connection.datastore(network.where)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
 
 
 def _attended(act: Act) -> Verb:
-    """A verb that asks the datastore, and so may keep nobody else waiting."""
+    """Return a verb that asks the datastore, and so may keep nobody else waiting."""
 
     @wraps(act)
     def verb(call: Call, context: Context) -> Reply:
@@ -119,7 +119,7 @@ def _del(call: Call, network: Network, world: World) -> Reply:
 
 
 def _check(call: Call, network: Network, world: World) -> Reply:
-    """Whether the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
+    """Check that the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
     handle = network.handle(call.env["CNI_CONTAINERID"])
     wanted = protocol.previous_addresses(call.config.document)
     try:
@@ -152,7 +152,7 @@ def _gc(call: Call, network: Network, world: World) -> Reply:
 
 
 def _status(call: Call, context: Context) -> Reply:
-    """Whether an ADD could be served: the datastore answers, and there are pools for the node."""
+    """Check that an ADD could be served: the datastore answers, and there are pools for the node."""
     context.require_waiting("the datastore is asked")
     try:
         network = _network(call.config)

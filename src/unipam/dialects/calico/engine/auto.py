@@ -147,7 +147,7 @@ class _Search:
             self.messages.append(message)
 
     def _prepare(self) -> tuple[Sequence[Pool], dict[Prefix, Stored[Affinity]]]:
-        """The pools to draw from, and the host's claims in them.
+        """Return the pools to draw from, and the host's claims in them.
 
         Empty blocks in pools that are not for it are given up.
         """
@@ -180,7 +180,7 @@ class _Search:
             return
 
     def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
-        """The host's blocks that have room, then new ones, as long as addresses are missing."""
+        """Yield the host's blocks that have room, then new ones, as long as addresses are missing."""
         for prefix, affinity in affine.items():
             if self._missing <= 0:
                 return
@@ -198,7 +198,7 @@ class _Search:
             owned += 1
 
     def _open(self, prefix: Prefix, affinity: Stored[Affinity]) -> Stored[Block] | None:
-        """A block of the host's, if it is that still and has room."""
+        """Open a block of the host's, if it is that still and has room."""
         if self.reserved.gap(prefix.first, prefix.last) is None:
             return None
         for _ in range(TRIES):
@@ -219,7 +219,7 @@ class _Search:
         return blocks.free(block.value, self.reserved) > 0
 
     def _claim(self, usable: Sequence[Pool]) -> Stored[Block]:
-        """A block with room that is the host's from now on. Raises NoFreeBlocks."""
+        """Claim a block with room for the host. Raises NoFreeBlocks."""
         for _ in range(TRIES):
             prefix = self.territory.find(usable)
             self.territory.forget()

@@ -20,17 +20,17 @@ class Reserve(NamedTuple):
     note: str
 
     def longest_block(self, family: int) -> int:
-        """The longest blocks, as people write lengths, in which the host still has addresses to give."""
+        """Return the longest blocks, as people write lengths, in which the host still has addresses to give."""
         return (32 if family == 4 else 128) - (self.at_start + self.at_end).bit_length()
 
 
 def find(pools: Iterable[Pool], address: int) -> Pool | None:
-    """The first of the pools that an address lies in."""
+    """Return the first of the pools that an address lies in."""
     return next((pool for pool in pools if pool.holds(address)), None)
 
 
 def selects_node(pool: Pool, labels: Labels) -> bool:
-    """Whether a pool is for a node with these labels. Raises BadValue."""
+    """Return whether a pool is for a node with these labels. Raises BadValue."""
     return selects(pool.node_selector, labels)
 
 
@@ -52,7 +52,7 @@ class Choice(NamedTuple):
 
 
 def choose(pools: Sequence[Pool], wanted: Wanted, host: str, labels: Labels) -> Choice:
-    """The pools for a request of a host with these labels.
+    """Choose the pools for a request of a host with these labels.
 
     Raises Exhausted, Missing and BadValue in the original's words.
 
