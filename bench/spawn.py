@@ -42,12 +42,10 @@ def run(
     parallel: int = 1,
     offset: int = 0,
 ) -> list[int]:
-    """Run `argv` `n` times from `parallel` callers at once; each run's wall time from spawn to exit, in ns.
+    """Run `argv` `n` times from `parallel` callers at once; return each wall time from spawn to exit, in ns.
 
     `env` is the whole environment; `%d` in its values becomes `offset` plus the run's index. Every run must exit 0.
-
-    Raises:
-        SpawnError: the harness could not be built, or a run failed.
+    Raises SpawnError when the harness could not be built, or a run failed.
     """
     return [each.duration for each in runs(argv, env, stdin, n, parallel, offset)]
 
@@ -93,8 +91,7 @@ def rate(measured: Sequence[Run]) -> float:
 def floor() -> Path:
     """Build a static musl program that does nothing: what spawning costs before anything is done.
 
-    Raises:
-        SpawnError: musl-gcc is missing (Debian: musl-tools).
+    Raises SpawnError when musl-gcc is missing (Debian: musl-tools).
     """
     if not NOTHING.exists():
         source = "int main(void) { return 0; }\n"

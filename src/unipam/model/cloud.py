@@ -127,7 +127,7 @@ class Snapshot(NamedTuple):
         return self.networks.get(key(resource_id))
 
     def sees(self, subscription: str) -> bool:
-        """Tell whether this subscription's networks are in it."""
+        """Return whether this subscription's networks are in it."""
         return any(s.id.lower() == subscription.lower() for s in self.subscriptions)
 
     def without(self, excluded: Collection[str]) -> Snapshot:

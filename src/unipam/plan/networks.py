@@ -217,7 +217,7 @@ def note_gone(tx: Tx, block: Node[objects.Block], facts: objects.Network) -> Non
 def _refuse_overlap_among(
     tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[port.Network]
 ) -> None:
-    """Raises Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
+    """Raise Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
     claims = list(tx.claims(block.id))
     staying = [c for c in claims if c.kind == objects.NETWORK and c.owner.holder in wanted]
     taken = RangeSet((c.first, c.last) for c in staying)

@@ -366,7 +366,7 @@ _FILES = 4
 
 
 def _out_of_files() -> bool:
-    """Tell whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
+    """Return whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
     with contextlib.ExitStack() as opened:
         try:
             for _ in range(_FILES):

@@ -17,7 +17,7 @@ class Azure:
     """One Azure, one tenant, one identity of the register's own."""
 
     def __init__(self, settings: Settings, clock: Time | None = None, now: Callable[[], float] = time.time) -> None:
-        """Raises BadConfig. Nothing is asked yet."""
+        """Check the settings; nothing is asked yet. Raises BadConfig."""
         self._settings = settings.checked()
         self._clock = clock
         self._now = now

@@ -175,7 +175,7 @@ class CalicoLog:
         return False
 
     def _remember(self, text: str) -> None:
-        """Releases of 2.x name container and workload once, at the start of a call; its later lines do not."""
+        """Take the words of 2.x, which name container and workload once, at the start of a call; its later lines do not."""
         container, workload = container_of(text), _WORKLOAD.search(text)
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload

@@ -105,7 +105,7 @@ def auto_assign(world: World, request: Request) -> Assigned:
 
 
 def check(request: Request) -> None:
-    """Raises BadValue for a request that does not say what for, or that asks for pools of the other family."""
+    """Raise BadValue for a request that does not say what for, or that asks for pools of the other family."""
     if not request.use:
         raise BadValue("must specify the intended use when assigning an IP", field="use")
     if any(prefix.family != request.family for prefix in request.pools):
@@ -128,7 +128,7 @@ class _Search:
         return 0 if self._full else self.request.number - len(self.addresses)
 
     def run(self) -> None:
-        """Raises what ends the search; what was found until then stays."""
+        """Search; what was found stays when something ends it. Raises what does."""
         self.settings = self.world.configuration()
         self.reserved = self.world.reserved()
         self.territory = Territory(self.world, self.settings, self.owner, self.reserved)

@@ -89,7 +89,7 @@ def _holds(world: World, wanted: Wanted, prefix: Prefix) -> bool:
 
 
 def _require_held(world: World, wanted: Wanted) -> None:
-    """Raises Duplicate unless the handle, which may have no more, has just this address."""
+    """Raise Duplicate unless the handle, which may have no more, has just this address."""
     handle = str(wanted.handle)
     if wanted.address not in {address for address, _ in held_by(world, handle)}:
         text = format_address(wanted.address)

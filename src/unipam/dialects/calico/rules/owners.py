@@ -75,7 +75,7 @@ def promoted(pod: Pod, owners: Owners, address: str) -> Owners:
 
 
 def require(pod: Pod, attributes: dict[str, str] | None, address: str, what: str) -> None:
-    """Raises Conflict, in the original's words, unless attributes are a pod's."""
+    """Raise Conflict, in the original's words, unless attributes are a pod's."""
     if pod.is_in(attributes):
         return
     found = attributes or {}

@@ -88,7 +88,7 @@ def _selecting(pools: Sequence[Pool], namespace: Labels, labels: Labels) -> list
 
 
 def check_use(pool: Pool, address: str, use: str) -> None:
-    """Raises BadValue when a pool is not for this use; no use at all is not looked at (spec §1.8)."""
+    """Raise BadValue when a pool is not for this use; no use at all is not looked at (spec §1.8)."""
     if use and use not in pool.uses:
         raise BadValue(
             f'IP address {address} is in IP pool "{pool.name}", which is not allowed for use "{use}"'
