@@ -8,7 +8,7 @@ from unipam.model.errors import BadInput, BadValue, StoreBroken
 from unipam.store.api import Store
 
 FILE = "register.db"
-PATIENCE = 15.0
+TIMEOUT = 15.0
 """Seconds that a writer of a file waits for another one."""
 PAGE = 4096
 """Bytes of a page of a register's file. Its transactions carry many reservations and fill pages, unlike a node's."""
@@ -38,7 +38,7 @@ def open_store(database: str, longest: float = 0.0) -> Store:
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
+    return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE)
 
 
 def require(database: str) -> None:

@@ -78,7 +78,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 @pytest.fixture
 def hasty(place: Place) -> Iterator[Context]:
     """The context of an agent's first look: nothing may wait."""
-    ledgers = Ledgers(patience=0)
+    ledgers = Ledgers(timeout=0)
     yield Context(ledgers, attended=True)
     ledgers.close_all()
 
@@ -121,7 +121,7 @@ def test_an_answer_that_came_between_two_looks_is_seen(
     place: Place, monkeypatch: pytest.MonkeyPatch, patient: bool
 ) -> None:
     """A call finds no pool, another call learns it, and then there is no reason any more to ask the source."""
-    ledgers = Ledgers() if patient else Ledgers(patience=0)
+    ledgers = Ledgers() if patient else Ledgers(timeout=0)
     ledgers.at(str(place.directory)).adopt(PLUGIN, nothing)  # met before, and no pool learned yet
     is_due = LearnedSpace.is_due
 

@@ -22,7 +22,7 @@ Ended = Callable[[Exception | None], Exception]
 
 _RANGE, _TXN, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn", "/etcdserverpb.Watch/Watch"
 _AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds for one member while there are others to ask; twice as many in each further round."""
 _PAUSE = 0.05
 """Seconds between two rounds in which nobody answered."""
@@ -121,17 +121,17 @@ class Members:
     def _ask(self, attempt: Callable[[Member, float], _Answer], deadline: float) -> _Answer:
         import grpc
 
-        patience, problem = _PATIENCE, SourceFailed(f"{self.name}: no answer in time", source=self.name)
+        timeout, problem = _TIMEOUT, SourceFailed(f"{self.name}: no answer in time", source=self.name)
         while True:
             for turn in range(self._first, self._first + len(self._members)):
                 member = self._members[turn % len(self._members)]
                 if (left := deadline - time.monotonic()) <= 0:
                     raise problem
                 try:
-                    return attempt(member, left if len(self._members) == 1 else min(left, patience))
+                    return attempt(member, left if len(self._members) == 1 else min(left, timeout))
                 except grpc.RpcError as error:
                     problem = self._leave(member, error)
-            patience *= 2
+            timeout *= 2
             time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 
     def _leave(self, member: Member, error: Any) -> SourceFailed:

@@ -133,9 +133,9 @@ class Stream:
         with contextlib.closing(self._connection):
             return self._response.read()
 
-    def lines(self, patience: float) -> Iterator[bytes]:
-        """Yield the lines as they come, each within `patience` seconds. Raises OSError, http.client.HTTPException."""
-        self._socket.settimeout(patience)
+    def lines(self, timeout: float) -> Iterator[bytes]:
+        """Yield the lines as they come, each within `timeout` seconds. Raises OSError, http.client.HTTPException."""
+        self._socket.settimeout(timeout)
         try:
             while line := self._response.readline():
                 yield line

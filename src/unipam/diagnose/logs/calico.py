@@ -175,7 +175,7 @@ class CalicoLog:
         return False
 
     def _remember(self, text: str) -> None:
-        """Take the words of 2.x, which name container and workload once, at the start of a call; its later lines do not."""
+        """Remember the container and workload that 2.x names once, at the start of a call, and not in later lines."""
         container, workload = container_of(text), _WORKLOAD.search(text)
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload

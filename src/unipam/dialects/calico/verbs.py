@@ -34,7 +34,7 @@ from unipam.model.errors import (
     UnipamError,
 )
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
 
 HEARD = 4.5
@@ -47,9 +47,9 @@ def _network(config: Config) -> Network:
     return calico.load(config.document)
 
 
-def _world(network: Network, context: Context, patience: float) -> World:
+def _world(network: Network, context: Context, timeout: float) -> World:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     datastore = connection.datastore(network.where)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
 
@@ -61,7 +61,7 @@ def _attended(act: Act) -> Verb:
     def verb(call: Call, context: Context) -> Reply:
         network = _network(call.config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
-        world = _world(network, context, PATIENCE if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else HEARD)
         with _in_time(world):
             return act(call, network, world)
 
@@ -86,7 +86,7 @@ def _add(call: Call, network: Network, world: World) -> Reply:
     addresses = adding.assign(task, world)
 
     def undo(own: Context) -> None:
-        adding.give_back(_world(network, own, PATIENCE), task.handle, addresses)
+        adding.give_back(_world(network, own, TIMEOUT), task.handle, addresses)
 
     given = _answered(call, printing.result(addresses), new=True)
     return given._replace(undo=undo) if addresses else given
@@ -156,7 +156,7 @@ def _status(call: Call, context: Context) -> Reply:
     context.require_waiting("the datastore is asked")
     try:
         network = _network(call.config)
-        world = _world(network, context, PATIENCE if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else HEARD)
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
             for family in network.families:
