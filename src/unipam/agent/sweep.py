@@ -85,7 +85,7 @@ class Sweeper(Rounds):
         return ledger
 
     def _clean_up(self, ledger: Ledger, due: bool) -> None:
-        ledger.thaw()
+        ledger.end_cooldowns()
         if due:
             ledger.forget(time.time() - self._keep, uptime() - _FENCES_KEPT)
         ledger.store.settle()

@@ -190,7 +190,7 @@ class _Ledger:
 
     def _pod(self, holder: str, details: str) -> str:
         """Return the pod that a holder is of, and remember it for what else is known of the container."""
-        pod = facts.tell(details).pod
+        pod = facts.read_lease(details).pod
         if pod:
             self.case.pod_of(holder, pod)
         return pod or self.case.pods.get(holder, "")

@@ -88,7 +88,7 @@ class Cluster:
 
     def give(self, address: str, host: str, handle: str | None = None, **more: Any) -> str:
         """AssignIP; the block."""
-        wanted = explicit.Wanted(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
+        wanted = explicit.Request(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
         return str(explicit.assign(self.world, wanted))
 
     def drop(self, handle: str) -> list[str]:

@@ -27,11 +27,11 @@ class Azure:
         """Give the connections back."""
         self._reader.close()
 
-    def look(self, previous: Snapshot) -> Snapshot:
+    def read(self, previous: Snapshot) -> Snapshot:
         """Read what the register's identity sees, or take what `previous` has of it. Raises SourceFailed."""
         return self._reader.read(previous)
 
-    def look_as(self, token: str, previous: Snapshot) -> Snapshot:
+    def read_on_behalf_of(self, token: str, previous: Snapshot) -> Snapshot:
         """Return what the bearer of the token sees, by Azure's own rights. Raises SourceFailed."""
         if not credentials.can_act_for_users(self._settings):
             raise SourceFailed(

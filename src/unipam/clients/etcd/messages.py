@@ -27,19 +27,19 @@ class KeyValue(NamedTuple):
     revision: int
 
 
-class Found(NamedTuple):
+class RangeResponse(NamedTuple):
     """What a range held at a revision of the whole store."""
 
     pairs: tuple[KeyValue, ...]
     revision: int
 
 
-class Outcome(NamedTuple):
+class TxnResponse(NamedTuple):
     """What became of a transaction: which branch was taken, at which revision, and what its reads found."""
 
     succeeded: bool
     revision: int
-    found: tuple[Found, ...]
+    found: tuple[RangeResponse, ...]
 
 
 class Change(NamedTuple):
@@ -49,7 +49,7 @@ class Change(NamedTuple):
     removed: bool
 
 
-class Told(NamedTuple):
+class WatchResponse(NamedTuple):
     """One message of a watch. `compacted` is the first revision still known, where the one asked for is not."""
 
     changes: tuple[Change, ...]
@@ -121,7 +121,7 @@ def _end(end: bytes) -> bytes:
     return field(_END, end) if end else b""
 
 
-def read_range(message: bytes) -> Found:
+def read_range(message: bytes) -> RangeResponse:
     """Read a RangeResponse. Raises ValueError when it is none, as all readers here do."""
     revision, pairs = 0, []
     for item, value in fields(message):
@@ -129,10 +129,10 @@ def read_range(message: bytes) -> Found:
             revision = _revision(value)
         elif item == 2:
             pairs.append(_pair(content(value)))
-    return Found(tuple(pairs), revision)
+    return RangeResponse(tuple(pairs), revision)
 
 
-def read_outcome(message: bytes) -> Outcome:
+def read_transaction(message: bytes) -> TxnResponse:
     """Read a TxnResponse."""
     succeeded, revision, found = False, 0, []
     for item, value in fields(message):
@@ -142,10 +142,10 @@ def read_outcome(message: bytes) -> Outcome:
             succeeded = bool(value)
         elif item == 3:
             found += [read_range(content(each)) for kind, each in fields(content(value)) if kind == _RANGE]
-    return Outcome(succeeded, revision, tuple(found))
+    return TxnResponse(succeeded, revision, tuple(found))
 
 
-def read_told(message: bytes) -> Told:
+def read_watch(message: bytes) -> WatchResponse:
     """Read a WatchResponse."""
     seen: dict[int, int | bytes] = {}
     changes = []
@@ -155,7 +155,9 @@ def read_told(message: bytes) -> Told:
         else:
             seen[item] = value
     cancelled = text(seen.get(6, b"")) if seen.get(4) else None
-    return Told(tuple(changes), _revision(seen.get(_HEADER, b"")), bool(seen.get(3)), cancelled, number(seen.get(5, 0)))
+    return WatchResponse(
+        tuple(changes), _revision(seen.get(_HEADER, b"")), bool(seen.get(3)), cancelled, number(seen.get(5, 0))
+    )
 
 
 def read_token(message: bytes) -> str:

@@ -156,20 +156,20 @@ def expanded(each: Associated, view: View) -> Shape:
     return shape
 
 
-def remembered(facts: objects.Network) -> port.Network:
+def remembered(facts: objects.Network) -> port.CloudNetwork:
     """Return a network that is out of sight: what its id alone tells."""
     parts = facts.id.split("/")
     group = parts[4] if len(parts) > 4 else ""
     kind = port.VHUB if "/virtualhubs/" in facts.id.lower() else port.VNET
-    return port.Network(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
+    return port.CloudNetwork(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
 
 
-def _subnet(each: port.Subnet, prefix: Prefix, utilization: bool) -> Shape:
+def _subnet(each: port.CloudSubnet, prefix: Prefix, utilization: bool) -> Shape:
     shape: Shape = {"name": each.name, "prefix": str(prefix)}
     return shape | {"size": size_of([prefix]), "used": each.used or 0} if utilization else shape
 
 
-def network_expand(network: port.Network, prefixes: list[Prefix]) -> Shape:
+def network_expand(network: port.CloudNetwork, prefixes: list[Prefix]) -> Shape:
     """Shape a network as listings of a block show it."""
     return {
         "name": network.name,

@@ -95,7 +95,7 @@ def assign(task: Task, world: World) -> Addresses:
     from unipam.dialects.calico.engine import explicit
 
     node, attributes = task.network.node, task.attributes
-    explicit.assign(world, explicit.Wanted(address, node, task.handle, attributes, WORKLOAD, most=task.most))
+    explicit.assign(world, explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most))
     return [(address, printing.alone(address))]
 
 

@@ -25,7 +25,7 @@ from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
-from unipam.dialects.calico.rules.pools import Wanted
+from unipam.dialects.calico.rules.pools import PoolRequest
 from unipam.model.errors import (
     Mismatch,
     Missing,
@@ -37,7 +37,7 @@ from unipam.model.errors import (
 TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
 
-HEARD = 4.5
+AGENT_TIMEOUT = 4.5
 """Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
 
 Act = Callable[[Call, Network, World], Reply]
@@ -61,7 +61,7 @@ def _attended(act: Act) -> Verb:
     def verb(call: Call, context: Context) -> Reply:
         network = _network(call.config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
-        world = _world(network, context, TIMEOUT if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
             return act(call, network, world)
 
@@ -156,12 +156,12 @@ def _status(call: Call, context: Context) -> Reply:
     context.require_waiting("the datastore is asked")
     try:
         network = _network(call.config)
-        world = _world(network, context, TIMEOUT if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
             for family in network.families:
                 requested = adding.resolve(world, network.pools[family], family)
-                pools.choose(known, Wanted(family, requested, WORKLOAD, {}), network.node, labels)
+                pools.choose(known, PoolRequest(family, requested, WORKLOAD, {}), network.node, labels)
     except UnipamError as error:
         raise not_serving(error) from error
     return Reply({"network": call.config.name})

@@ -20,7 +20,7 @@ from unipam.dialects.calico.engine.world import LOAD_BALANCER, TRIES, Owner, Sto
 from unipam.dialects.calico.engine.writing import Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
-from unipam.dialects.calico.rules.pools import Reserve, Wanted
+from unipam.dialects.calico.rules.pools import PoolRequest, Reserve
 from unipam.dialects.calico.rules.selectors import Labels
 from unipam.model.errors import (
     BadValue,
@@ -154,7 +154,7 @@ class _Search:
         labels: Labels = {} if self.owner is LOAD_BALANCER else self.world.node_labels(self.request.host)
         known = self.world.pools()
         request = self.request
-        wanted = Wanted(request.family, request.pools, request.use, request.namespace, request.reserve)
+        wanted = PoolRequest(request.family, request.pools, request.use, request.namespace, request.reserve)
         try:
             chosen = pools.choose(known, wanted, request.host, labels)
         except (Exhausted, Missing) as error:

@@ -34,7 +34,7 @@ def selects_node(pool: Pool, labels: Labels) -> bool:
     return selects(pool.node_selector, labels)
 
 
-class Wanted(NamedTuple):
+class PoolRequest(NamedTuple):
     """What a request says about pools: CIDRs asked for by name, what for, and the namespace's labels."""
 
     family: int
@@ -51,7 +51,7 @@ class Choice(NamedTuple):
     selecting: tuple[Pool, ...]
 
 
-def choose(pools: Sequence[Pool], wanted: Wanted, host: str, labels: Labels) -> Choice:
+def choose(pools: Sequence[Pool], wanted: PoolRequest, host: str, labels: Labels) -> Choice:
     """Choose the pools for a request of a host with these labels.
 
     Raises Exhausted, Missing and BadValue in the original's words.
