@@ -111,8 +111,8 @@ BAD = [
     (b"[]", "the document is not a JSON object"),
     (b'{"IPAM":[]}', "IPAM is not a JSON object"),
     (document(RefCount="1").encode(), "RefCount is not a number"),
-    (document(WireserverSubnet={"IP": "x", "Mask": "////AA=="}).encode(), "invalid CIDR address: x/24"),
-    (document(WireserverSubnet={"IP": "10.0.0.0", "Mask": "!"}).encode(), "base64|padding|characters"),
+    (document(Subnet={"IP": "x", "Mask": "////AA=="}).encode(), "invalid CIDR address: x/24"),
+    (document(Subnet={"IP": "10.0.0.0", "Mask": "!"}).encode(), "base64|padding|characters"),
     (document(Addresses={"a": {"Addr": "a"}}).encode(), "invalid IP address: a"),
     (b"\xff\xfe" * 50, "malformed|err:"),
 ]
