@@ -63,7 +63,7 @@ class Inbox(Generic[_Item]):
         self._put(self._ended(ended))
 
     def _put(self, item: _Item | Exception) -> bool:
-        """Return whether it found room before the inbox was closed."""
+        """Put it into the inbox; return whether it found room before the inbox was closed."""
         while True:
             try:
                 self._items.put(item, timeout=0.1)

@@ -1,4 +1,4 @@
-"""Azure as whoever keeps snapshots wants it: two ways to look, as oneself and as the bearer of a token."""
+"""Azure as whoever keeps snapshots wants it: it reads as the register, or on behalf of the bearer of a token."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _network(network: CloudNetwork, hubs: Hubs) -> Shape:
 
 
 def _parents(network: CloudNetwork, parents: Parents) -> Shape:
-    """Name the first space, and every block: one network may be in several (D7)."""
+    """Shape the parents: the first space, and every block, since one network may be in several (D7)."""
     found = parents.get(key(network.id), [])
     return {
         "parent_space": found[0][0] if found else None,

@@ -88,7 +88,7 @@ class World(NamedTuple):
     unknown: str = "<nil>"
 
     def for_cleanup(self) -> World:
-        """Return the same with time enough to undo what was begun."""
+        """Return the same world, with time enough to undo what was begun."""
         return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
 
     def late(self) -> bool:
