@@ -27,12 +27,12 @@ def main(names: list[str]) -> None:
 
 
 def module(name: str) -> ModuleType:
-    """A measurement: it has `NEEDS`, and `main` to run it."""
+    """Import a measurement: it has `NEEDS`, and `main` to run it."""
     return importlib.import_module(f"bench.{name}")
 
 
 def left_out(modules: list[ModuleType]) -> list[str]:
-    """What will not be measured here, and for want of what."""
+    """Return what will not be measured here, and for want of what."""
     return [
         f"{each.__name__.removeprefix('bench.')}: left out {need}"
         for each in modules

@@ -28,7 +28,7 @@ NEEDS = (THE_PEER, MUSL)
 
 
 def rows(node: Node, count: int) -> Iterator[Row]:
-    """ADDs and then DELs with so many leases present: median and 99th percentile, against the peer."""
+    """Measure ADDs and then DELs with so many leases present: median and 99th percentile, against the peer."""
     ours = config(node.fill(f"alone-{count}", count, "10.0.0.2"), V4)
     peer = config(node.fill_peer(f"alone-peer-{count}", count, "10.0.0.2"), V4)
     nothing = Work([str(spawn.floor())], {}, b"")
@@ -45,13 +45,13 @@ def rows(node: Node, count: int) -> Iterator[Row]:
 def compared(
     label: str, figure: Callable[[list[int]], float], ours: list[int], peer: list[int], reach: float | None
 ) -> Row:
-    """One figure of both."""
+    """Compare one figure of both."""
     a, b = figure(ours), figure(peer)
     return Row(label, us(a), us(b), a / b, reach)
 
 
 def percentile(measured: list[int]) -> float:
-    """The 99th of a hundred."""
+    """Return the 99th of a hundred."""
     return statistics.quantiles(measured, n=100)[98]
 
 

@@ -23,14 +23,14 @@ SUBNET = "10.224.0.0/16"
 
 
 def host_local(node: AzureNode) -> bytes:
-    """A configuration of host-local with as many addresses as the learned pool has."""
+    """Return a configuration of host-local with as many addresses as the learned pool has."""
     ranges = [[{"subnet": SUBNET, "rangeStart": "10.224.0.5", "rangeEnd": "10.224.0.254"}]]
     ipam = {"type": "host-local", "dataDir": str(node.root / "host-local-data"), "ranges": ranges}
     return json.dumps({"cniVersion": "0.3.0", "name": "azure", "type": "azure-vnet", "ipam": ipam}).encode()
 
 
 def warm(node: AzureNode) -> Row:
-    """A pod's ADD, in turns, each the median of as many as the pool has addresses."""
+    """Measure a pod's ADD, in turns, each the median of as many as the pool has addresses."""
     plugins = [
         ([str(node.bin_dir / PLUGIN)], node.conf(subnet=SUBNET)),
         ([str(node.bin_dir / "host-local")], host_local(node)),
@@ -43,7 +43,7 @@ def warm(node: AzureNode) -> Row:
 
 
 def cold_storm(node: AzureNode, interval: int = 2) -> Row:
-    """250 pods that start and end at once, again and again for some intervals, on a node that knows nothing yet."""
+    """Start and end 250 pods at once, again and again for some intervals, on a node that knows nothing yet."""
     argv, stdin = [str(node.bin_dir / PLUGIN)], node.conf(subnet=SUBNET, queryInterval=str(interval))
     before, begun, rounds = node.calls, time.monotonic(), 0
     while rounds < 3 or time.monotonic() - begun < 4 * interval:

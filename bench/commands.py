@@ -39,13 +39,13 @@ def main() -> None:
 
 
 def rows(database: str, api: Api) -> Iterator[Row]:
-    """Every row, as it is measured."""
+    """Yield every row, as it is measured."""
     yield started(database)
     yield from (measure(api) for measure in (asked, reserved, searched, cancelled))
 
 
 def started(database: str) -> Row:
-    """`unipam space list`, against an interpreter that does nothing, in turns."""
+    """Measure `unipam space list` against an interpreter that does nothing, in turns."""
     unipam = [str(Path(sys.executable).with_name("unipam")), "space", "list", "--database", database]
     turns = [(spent(unipam), spent([sys.executable, "-c", "pass"])) for _ in range(ROUNDS)]
     ours, nothing = (statistics.median(column) for column in zip(*turns, strict=True))
@@ -53,7 +53,7 @@ def started(database: str) -> Row:
 
 
 def spent(argv: list[str]) -> float:
-    """Seconds of processor time of one process."""
+    """Return the seconds of processor time of one process."""
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -63,18 +63,18 @@ def spent(argv: list[str]) -> float:
 
 
 def asked(api: Api) -> Row:
-    """Each further listing in the same process."""
+    """Measure each further listing in the same process."""
     return further("each further listing in one process (s)", lambda _: api.all("/spaces", {"utilisation": True}))
 
 
 def reserved(api: Api) -> Row:
-    """Each further reservation in the same process."""
+    """Measure each further reservation in the same process."""
     wish = {"blocks": ["B"], "size": 28}
     return further("each further reservation in one process (s)", lambda _: api.ask("POST", RESERVATIONS, wish))
 
 
 def searched(api: Api) -> Row:
-    """Each further request of those that the server's application answers."""
+    """Measure each further request of those that the server's application answers."""
     path = "/spaces/S/blocks/B/available"
     ask = partial(api.ask, "GET", path, query={"size": 24})
     ask()  # the first one loads it
@@ -85,14 +85,14 @@ RESERVATIONS = "/spaces/S/reservations"
 
 
 def further(what: str, work: Callable[[int], object]) -> Row:
-    """The median of what one of many requests takes in this process."""
+    """Return the median of what one of many requests takes in this process."""
     taken = [timed(work, number) for number in range(REQUESTS)]
     median = statistics.median(taken)
     return Row(what, s(median), "", median, 0.01)
 
 
 def cancelled(api: Api) -> Row:
-    """Ten reservations cancelled by one command, against the same one by one."""
+    """Measure ten reservations cancelled by one command, against the same one by one."""
     wish = {"blocks": ["B"], "size": 28, "count": TEN}
     where = "/spaces/S/blocks/B/reservations"
 
@@ -112,12 +112,12 @@ def cancelled(api: Api) -> Row:
 
 
 def timed(work: Callable[..., object], given: object) -> float:
-    """Seconds of this process's processor time."""
+    """Return the seconds of this process's processor time."""
     begun = time.process_time()
     work(given)
     return time.process_time() - begun
 
 
 def s(seconds: float) -> str:
-    """A duration for people."""
+    """Show a duration to people."""
     return f"{seconds * 1e3:,.2f} ms"

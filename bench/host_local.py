@@ -36,13 +36,13 @@ V6 = [[{"subnet": "2001:db8::/64"}]]
 
 
 def config(data_dir: Path, ranges: object, **extra: object) -> bytes:
-    """A network configuration as bridge would hand it on."""
+    """Return a network configuration as bridge would hand it on."""
     ipam = {"type": "host-local", "dataDir": str(data_dir), "ranges": ranges, **extra}
     return json.dumps({"cniVersion": "1.0.0", "name": "bench", "type": "bridge", "ipam": ipam}).encode()
 
 
 def environment(verb: str, holder: str = "c") -> dict[str, str]:
-    """The variables of a call; %d becomes the number of the run."""
+    """Return the variables of a call; %d becomes the number of the run."""
     return {
         "CNI_COMMAND": verb,
         "CNI_CONTAINERID": f"{holder}%d",
@@ -66,7 +66,7 @@ class Node:
 
     @contextlib.contextmanager
     def agent(self, *options: str) -> Iterator[int]:
-        """An agent that answers; its process id."""
+        """Run an agent; yield its process id once it answers."""
         unipam = str(Path(sys.executable).with_name("unipam"))
         argv = [unipam, "agent", "--socket", str(self.socket), "--metrics", "127.0.0.1:0", *options]
         with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
@@ -79,7 +79,7 @@ class Node:
                 process.wait()
 
     def fill(self, name: str, count: int, first: str) -> Path:
-        """A ledger with this many leases."""
+        """Make a ledger with this many leases."""
         data_dir = self.root / name
         start = parse_address(first)
         claims = tuple(
@@ -93,7 +93,7 @@ class Node:
         return data_dir
 
     def fill_peer(self, name: str, count: int, first: str) -> Path:
-        """A directory of the peer with the same leases."""
+        """Make a directory of the peer with the same leases."""
         data_dir = self.root / name
         network = data_dir / "bench"
         network.mkdir(parents=True)
@@ -106,21 +106,21 @@ class Node:
 
 
 def pair(argv: list[str], stdin: bytes, n: int, offset: int) -> tuple[float, float]:
-    """Median nanoseconds of n ADDs, and of the DELs that undo them."""
+    """Return the median nanoseconds of n ADDs, and of the DELs that undo them."""
     adds = spawn.run(argv, environment("ADD"), stdin, n, offset=offset)
     dels = spawn.run(argv, environment("DEL"), stdin, n, offset=offset)
     return statistics.median(adds), statistics.median(dels)
 
 
 def compare(node: Node, ours: bytes, peer: bytes, n: int, peer_n: int) -> tuple[float, float, float, float]:
-    """Ours and the peer's ADD and DEL, taken in turns so that both meet the same noise."""
+    """Measure our ADD and DEL and the peer's, taken in turns so that both meet the same noise."""
     rounds = [(*pair(node.ours, ours, n, i * n), *pair([PEER], peer, peer_n, i * n)) for i in range(ROUNDS)]
     a, b, c, d = (statistics.median(column) for column in zip(*rounds, strict=True))
     return a, b, c, d
 
 
 def against_peer(node: Node, label: str, count: int, ranges: list[list[dict[str, str]]], reach: float) -> list[Row]:
-    """ADD and DEL with so many leases present."""
+    """Measure ADD and DEL with so many leases present."""
     first = {"10": "10.0.0.2", "20": "2001:db8::2"}[ranges[0][0]["subnet"][:2]]
     suffix = f"{label}-{count}-{len(ranges)}"
     ours = node.fill(f"ours-{suffix}", count, first)
@@ -133,12 +133,12 @@ def against_peer(node: Node, label: str, count: int, ranges: list[list[dict[str,
 
 
 def us(nanoseconds: float) -> str:
-    """A duration for people."""
+    """Show a duration to people."""
     return f"{nanoseconds / 1e3:,.0f} µs" if nanoseconds < 1e7 else f"{nanoseconds / 1e6:,.1f} ms"
 
 
 def in_turns(*work: Callable[[int], list[int]]) -> list[float]:
-    """The median of each piece of work, which is told how many runs there were before and measures TURN more.
+    """Return the median of each piece of work, which is told how many runs there were before and measures TURN more.
 
     The turns are short because a program that is spawned a few hundred times in a row, and nothing else, comes to take
     a tenth to a third less: which piece gets there in a long turn is chance, and no runtime ever does.
@@ -151,7 +151,7 @@ def in_turns(*work: Callable[[int], list[int]]) -> list[float]:
 
 
 def adding(node: Node, stdin: bytes) -> Callable[[int], list[int]]:
-    """ADDs that are undone."""
+    """Return work that ADDs, and undoes that again."""
 
     def work(offset: int) -> list[int]:
         adds = spawn.run(node.ours, environment("ADD"), stdin, TURN, offset=offset)
@@ -162,21 +162,21 @@ def adding(node: Node, stdin: bytes) -> Callable[[int], list[int]]:
 
 
 def flat(node: Node, label: str, ranges: list[list[dict[str, str]]], first: str) -> Row:
-    """Our own ADD at 60,000 leases against our own at none."""
+    """Measure our own ADD at 60,000 leases against our own at none."""
     full, empty = node.fill(f"full-{label}", 60_000, first), node.fill(f"empty-{label}", 0, first)
     a, b = in_turns(adding(node, config(full, ranges)), adding(node, config(empty, ranges)))
     return Row(f"our ADD at 60,000 leases / at 0, {label}", us(a), us(b), a / b, 1.15)
 
 
 def floor(node: Node) -> Row:
-    """Our ADD against a static program that does nothing."""
+    """Measure our ADD against a static program that does nothing."""
     stdin, nothing = config(node.fill("floor", 0, "10.0.0.2"), V4), [str(spawn.floor())]
     a, b = in_turns(adding(node, stdin), lambda _: spawn.run(nothing, {}, b"", TURN))
     return Row("our ADD / spawning an empty musl program", us(a), us(b), a / b, 2.5)
 
 
 def storm(node: Node) -> Row:
-    """250 ADDs by 32 callers at once, 1,000 leases present: calls a second."""
+    """Measure 250 ADDs by 32 callers at once, 1,000 leases present: calls a second."""
     ours = node.fill("storm", 1000, "10.0.0.2")
     peer = node.fill_peer("storm-peer", 1000, "10.0.0.2")
     rates = []
@@ -192,7 +192,7 @@ def storm(node: Node) -> Row:
 
 
 def cold(node: Node) -> list[Row]:
-    """ADD without an agent, in milliseconds."""
+    """Measure ADD without an agent, in milliseconds."""
     rows = []
     for count in (0, 60_000):
         data_dir = node.fill(f"cold-{count}", count, "10.0.0.2")
@@ -202,7 +202,7 @@ def cold(node: Node) -> list[Row]:
 
 
 def footprint(node: Node) -> list[Row]:
-    """How soon an agent with 60,000 leases answers its first ADD, and how much memory it then has."""
+    """Measure how soon an agent with 60,000 leases answers its first ADD, and how much memory it then has."""
     data_dir = node.fill("footprint", 60_000, "10.0.0.2")
     node.socket.unlink(missing_ok=True)
     begun = time.monotonic()
@@ -220,7 +220,7 @@ def footprint(node: Node) -> list[Row]:
 
 
 def against_all_peers(node: Node) -> Iterator[Row]:
-    """ADD and DEL beside the peer, over families and numbers of leases."""
+    """Measure ADD and DEL beside the peer, over families and numbers of leases."""
     for label, ranges in (("IPv4", V4), ("IPv6 /64", V6), ("dual stack", [*V4, *V6])):
         yield from against_peer(node, label, 0, ranges, 1 / 6)
     for label, ranges in (("IPv4", V4), ("IPv6 /64", V6)):
@@ -229,7 +229,7 @@ def against_all_peers(node: Node) -> Iterator[Row]:
 
 
 def rows(node: Node) -> Iterator[Row]:
-    """Every row that this machine allows."""
+    """Yield every row that this machine allows."""
     with node.agent():
         if THE_PEER.met():
             yield from against_all_peers(node)

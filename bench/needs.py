@@ -22,7 +22,7 @@ class Need(NamedTuple):
 
 
 def program(name: str, package: str, rows: str) -> Need:
-    """A program in PATH."""
+    """Return the need for a program in PATH."""
     return Need(f"{name} (Debian: {package})", lambda: shutil.which(name) is not None, rows)
 
 

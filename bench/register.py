@@ -86,7 +86,7 @@ def _block(plan: Plan, name: str, prefix: str) -> None:
 
 @contextlib.contextmanager
 def _server(database: str, directory: Path, *more: str) -> Iterator[tuple[int, str]]:
-    """A register in a process of its own: its port and an administrator's token."""
+    """Run a register in a process of its own; yield its port and an administrator's token."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = int(listening.getsockname()[1])
@@ -124,7 +124,7 @@ def _request(path: str, body: object, token: str) -> bytes:
 
 
 async def _storm(port: int, request: bytes) -> float:
-    """Every client sends the request again and again; answers of status 201 a second."""
+    """Let every client send the request again and again; return the answers of status 201 a second."""
     until = time.monotonic() + SECONDS
     counts = await asyncio.gather(*(_client(port, request, until) for _ in range(CLIENTS)))
     return sum(counts) / SECONDS
@@ -146,7 +146,9 @@ async def _client(port: int, request: bytes, until: float) -> int:
 
 
 def _search(database: str, directory: Path) -> None:
-    """A free /24 in a /8 that holds prefixes of many sizes in random places, as a plan of ten years does."""
+    """Measure the search for a free /24 in a /8 that holds prefixes of many sizes in random places, as a plan
+    of ten years does.
+    """
     plan = _plan(database)
     _block(plan, "big", "10.0.0.0/8")
     _scatter(plan)
@@ -186,7 +188,7 @@ def _by_netaddr(held: list[str]) -> str:
 
 
 def _time(work: Callable[[], object], times: int) -> float:
-    """The median of some runs, in seconds."""
+    """Return the median of some runs, in seconds."""
     taken = []
     for _ in range(times):
         begun = time.perf_counter()
@@ -202,7 +204,7 @@ def _get(port: int, token: str, path: str) -> bytes:
 
 
 def _listing(database: str, directory: Path) -> None:
-    """The whole plan with ten thousand networks and their subnets, expanded and measured."""
+    """Measure a listing of the whole plan with ten thousand networks and their subnets, expanded and measured."""
     plan = _plan(database)
     for number in range(16):
         _block(plan, f"b{number}", f"10.{number * 16}.0.0/12")
@@ -228,7 +230,7 @@ def _listing(database: str, directory: Path) -> None:
 
 
 def sample_cloud() -> MemoryCloud:
-    """Ten thousand networks of a /24 with two subnets each."""
+    """Return ten thousand networks of a /24 with two subnets each."""
     cloud = MemoryCloud()
     for number in range(NETWORKS):
         base = f"10.{number >> 8}.{number & 255}"

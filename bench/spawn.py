@@ -1,4 +1,4 @@
-"""Measure processes from spawn to exit, in C (``spawn.c``), and the floor: a static program that does nothing.
+"""Measure processes from spawn to exit, in C (`spawn.c`), and the floor: a static program that does nothing.
 
 What is run and compared is decided by the callers; nothing here knows of CNI.
 """
@@ -42,12 +42,10 @@ def run(
     parallel: int = 1,
     offset: int = 0,
 ) -> list[int]:
-    """Run `argv` `n` times from `parallel` callers at once; each run's wall time from spawn to exit, in ns.
+    """Run `argv` `n` times from `parallel` callers at once; return each wall time from spawn to exit, in ns.
 
-    `env` is the whole environment; ``%d`` in its values becomes `offset` plus the run's index. Every run must exit 0.
-
-    Raises:
-        SpawnError: the harness could not be built, or a run failed.
+    `env` is the whole environment; `%d` in its values becomes `offset` plus the run's index. Every run must exit 0.
+    Raises SpawnError when the harness could not be built, or a run failed.
     """
     return [each.duration for each in runs(argv, env, stdin, n, parallel, offset)]
 
@@ -55,7 +53,7 @@ def run(
 def runs(
     argv: Sequence[str], env: Mapping[str, str], stdin: bytes, n: int, parallel: int = 1, offset: int = 0
 ) -> list[Run]:
-    """As `run`, with the time at which each began; in the order of completion."""
+    """Run as `run` does, with the time at which each began; in the order of completion."""
     with _harness(Work(argv, env, stdin, offset), n, parallel) as process:
         return _measured(process)
 
@@ -85,16 +83,15 @@ def alternately(works: Sequence[Work], n: int, rest: float) -> list[list[int]]:
 
 
 def rate(measured: Sequence[Run]) -> float:
-    """Completed runs per second, from the first spawn to the last exit."""
+    """Return the completed runs per second, from the first spawn to the last exit."""
     last = max(each.began + each.duration for each in measured)
     return len(measured) * 1e9 / (last - min(each.began for each in measured))
 
 
 def floor() -> Path:
-    """A static musl program that does nothing: what spawning costs before anything is done.
+    """Build a static musl program that does nothing: what spawning costs before anything is done.
 
-    Raises:
-        SpawnError: musl-gcc is missing (Debian: musl-tools).
+    Raises SpawnError when musl-gcc is missing (Debian: musl-tools).
     """
     if not NOTHING.exists():
         source = "int main(void) { return 0; }\n"

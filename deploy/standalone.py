@@ -4,7 +4,7 @@
     python deploy/standalone.py TREE
 
 A node has no Python or another one, and another C library, so the tree brings both, down to the loader. The agent's
-image is made of it, and the node gets a copy (``src/unipam/cni/standalone.py``, where the layout is told).
+image is made of it, and the node gets a copy (`src/unipam/cni/standalone.py`, where the layout is told).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make(tree: Path) -> None:
 
 
 def libraries(binary: Path) -> Iterator[tuple[str, str]]:
-    """What `binary` is linked with, as (name, path); the loader is called ld.so."""
+    """Yield what `binary` is linked with, as (name, path); the loader is called ld.so."""
     command = ["ldd", binary]  # it fails for what is linked with nothing
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     if missing := re.findall(r"(\S+) => not found", said):
@@ -69,12 +69,12 @@ def libraries(binary: Path) -> Iterator[tuple[str, str]]:
 
 
 def version(tree: Path) -> str:
-    """The version of unipam among the tree's packages."""
+    """Return the version of unipam among the tree's packages."""
     return next(each.version for each in distributions(name="unipam", path=[str(tree / "packages")]))
 
 
 def digest(tree: Path) -> str:
-    """One number for all files, so that two trees of one version are told apart."""
+    """Return one number for all files, so that two trees of one version are told apart."""
     whole = hashlib.sha256()
     for path in sorted(path for path in tree.rglob("*") if path.is_file()):
         whole.update(os.fsencode(path.relative_to(tree)) + b"\0" + hashlib.sha256(path.read_bytes()).digest())

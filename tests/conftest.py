@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -189,19 +189,23 @@ class Agent:
 
 @pytest.fixture(autouse=True)
 def databases_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what a test leaves open: since Python 3.13 a forgotten SQLite connection is a warning, and so a failure."""
+    """Close what a test leaves open: since Python 3.13 a forgotten SQLite connection is a warning, and so a failure.
+
+    What other threads open belongs to a server that may live longer than one test.
+    """
     opened: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
     def remembered(*args: Any, **given: Any) -> sqlite3.Connection:
-        opened.append(connect(*args, **given))
-        return opened[-1]
+        made = connect(*args, **given)
+        if threading.current_thread() is threading.main_thread():
+            opened.append(made)
+        return made
 
     monkeypatch.setattr(sqlite3, "connect", remembered)
     yield
     for connection in opened:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # one that another thread made, and closes
-            connection.close()
+        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,12 @@ def test_every_error_stands_in_the_one_tree() -> None:
 
 OUTSIDE = {
     "unipam.ledger.open.WouldBlock",
+    "unipam.dialects.calico.engine.territory.NoFreeBlocks",
+    "unipam.dialects.calico.engine.counting.Full",
+    "unipam.clients.kubernetes.connection.Unsent",
+    "unipam.clients.kubernetes.connection.Untrusted",
+    "unipam.clients.kubernetes.api.Refusal",
+    "unipam.clients.kubernetes.api.WatchEnded",
     "unipam.sizing.fields.InvalidClusterError",
     "unipam.cli.collect.CollectionFailed",
 }

@@ -78,7 +78,7 @@ _FORMS = {verb: (*_HEAD, *middle, *_TAIL) for verb, middle in _MIDDLE.items()}
 
 
 def text() -> Iterator[str]:
-    """azure-vnet-ipam.log: calls of processes that wait for one another, so that their lines interleave."""
+    """Yield azure-vnet-ipam.log: calls of processes that wait for one another, so that their lines interleave."""
     before: list[str] = []
     for number, act in enumerate(acts()):
         lines = _text_call(act)
@@ -98,7 +98,7 @@ def _text_call(act: Act) -> list[str]:
 
 
 def json_lines() -> Iterator[str]:
-    """azure-vnet.log: the calls of both plugins, with the whole state in each."""
+    """Yield azure-vnet.log: the calls of both plugins, with the whole state in each."""
     held: dict[str, str] = {}
     for act in acts():
         stamp = f"{act.at:%Y-%m-%dT%H:%M:%S}.{act.at.microsecond // 1000:03}Z"

@@ -67,7 +67,7 @@ _FORMS = {
 
 
 def lines() -> Iterator[str]:
-    """The log, a call at a time."""
+    """Yield the log, a call at a time."""
     for act in acts():
         stamp = f"{act.at:%Y-%m-%d %H:%M:%S}.{act.at.microsecond // 1000:03} "
         fields = _fields(act)

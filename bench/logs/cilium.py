@@ -48,7 +48,7 @@ _FORMS = {
 
 
 def lines() -> Iterator[str]:
-    """The agent's log, a call at a time."""
+    """Yield the agent's log, a call at a time."""
     for number, act in enumerate(acts()):
         stamp, fields = f'time="{act.at:%Y-%m-%dT%H:%M:%S}Z" level=', _fields(act, number)
         yield "".join(f"{stamp}{form.format_map(fields)}\n" for form in _FORMS[act.verb])

@@ -1,4 +1,4 @@
-"""A node's syslog and what ``journalctl`` prints of its kubelet and containerd, beside programs of all sorts."""
+"""A node's syslog and what `journalctl` prints of its kubelet and containerd, beside programs of all sorts."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ _OTHERS = (
 
 
 def syslog() -> Iterator[str]:
-    """The node's /var/log/syslog: every program, those of pods among them."""
+    """Yield the node's /var/log/syslog: every program, those of pods among them."""
     for number, act in enumerate(acts()):
         others = [_OTHERS[(number * 3 + turn) % len(_OTHERS)] for turn in range(5)]
         yield from _lines(act, number, [*_FORMS[act.verb], *others])
 
 
 def journal() -> Iterator[str]:
-    """What ``journalctl -u kubelet -u containerd -o short-iso-precise`` prints."""
+    """Yield what `journalctl -u kubelet -u containerd -o short-iso-precise` prints."""
     for number, act in enumerate(acts()):
         forms = [form for form in _FORMS[act.verb] if form.startswith(("kubelet", "containerd"))]
         stamp = f"{act.at:%Y-%m-%dT%H:%M:%S.%f}+0000 "
@@ -128,7 +128,7 @@ _PIDS = {"kubelet": "[2775]", "containerd": "[2506]", "python3": "[1123]", "kern
 
 
 def _framed(program: str, act: Act, message: str) -> str:
-    """The message with what the program itself puts before it."""
+    """Return the message with what the program itself puts before it."""
     if program == "containerd":
         return f'time="{act.at:%Y-%m-%dT%H:%M:%S}.398062631Z" level={message}'
     if program == "kubelet":

@@ -28,7 +28,7 @@ class Act(NamedTuple):
 
 
 def acts() -> Iterator[Act]:
-    """One act after the other, the same in every run."""
+    """Yield one act after the other, the same in every run."""
     dice, at, held = random.Random(14), _START, {}
     for number in range(10**9):
         at += dt.timedelta(milliseconds=dice.randrange(40, 2500))

@@ -61,7 +61,7 @@ def build(wheels: Path, work: Path, target: Path) -> Path:
 
 
 def packages_of(interpreter: Path) -> tuple[str, str]:
-    """The interpreter's Debian package, and that of its standard library's part which Debian keeps apart."""
+    """Return the interpreter's Debian package, and that of its standard library's part which Debian keeps apart."""
     ask: list[str | Path] = ["dpkg", "-S", interpreter]
     said = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
     if not said:
@@ -71,7 +71,7 @@ def packages_of(interpreter: Path) -> tuple[str, str]:
 
 
 def make_environment(root: Path, interpreter: Path, wheels: Path, version: str) -> Path:
-    """An environment that works when `root` lies in its place, not where it is made; return its packages."""
+    """Make an environment that works when `root` lies in its place, not where it is made; return its packages."""
     subprocess.run([interpreter, "-m", "venv", "--without-pip", root], check=True)
     pip: list[str | Path] = [
         sys.executable,
@@ -154,7 +154,7 @@ def write_control(work: Path, version: str, depends: tuple[str, str]) -> None:
 
 
 def debian(version: str) -> str:
-    """A version of Python's as Debian orders it: what comes before a release sorts before it, `dev` before `rc`."""
+    """Return a version of Python's as Debian orders it: what precedes a release sorts before it, `dev` before `rc`."""
     public, plus, commit = version.partition("+")
     return re.sub(r"(a|b|rc)(?=\d)", r"~\1", public).replace(".dev", "~~dev") + plus + commit
 

@@ -87,7 +87,7 @@ def test_where_nobody_listens_nothing_is_known(tmp_path: Path, make: Callable[[P
 
 
 def test_one_who_does_not_answer_is_no_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_PATIENCE", 0.2)
+    monkeypatch.setattr(runtime, "_TIMEOUT", 0.2)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(tmp_path / "s"))
         mute.listen()

@@ -95,8 +95,13 @@ def test_an_agent_that_takes_over_serves_metrics_beside_the_one_that_goes(
     start_agent("--metrics", f"127.0.0.1:{port}", directory=old.socket.parent)
     old.stop()
     assert call("ADD", config(tmp_path), "b").code == 0
+    line = 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 1.0'
+    until(lambda: line in metrics(port))  # counted once it was answered
+
+
+def metrics(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        assert 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 1.0' in answer.read().decode()
+        return str(answer.read().decode())
 
 
 def test_a_call_is_one_line_of_log(

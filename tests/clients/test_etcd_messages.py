@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unipam.clients.etcd.client import told
-from unipam.clients.etcd.messages import read_outcome, read_range, read_told
+from unipam.clients.etcd.client import watched
+from unipam.clients.etcd.messages import read_range, read_transaction, read_watch
 from unipam.clients.etcd.settings import Settings, Tls, addresses
 from unipam.clients.protobuf import field
 from unipam.model.errors import BadValue, Expired, SourceFailed
@@ -20,22 +20,22 @@ def header(revision: int) -> bytes:
 def test_a_watch_tells_what_is_forgotten() -> None:
     message = header(90) + field(4, 1) + field(5, 80)
     with pytest.raises(Expired, match=r"after revision 7 is forgotten \(known from 80\)"):
-        list(told([message], 7, "etcd"))
+        list(watched([message], 7, "etcd"))
 
 
 def test_a_watch_tells_why_it_was_cancelled() -> None:
     with pytest.raises(SourceFailed, match="permission denied"):
-        list(told([header(9) + field(4, 1) + field(6, "permission denied")], 7, "etcd"))
+        list(watched([header(9) + field(4, 1) + field(6, "permission denied")], 7, "etcd"))
 
 
 def test_a_watch_tells_how_far_it_is_where_nothing_happens() -> None:
-    (progress,) = told([header(9) + field(3, 1), header(12)], 7, "etcd")
+    (progress,) = watched([header(9) + field(3, 1), header(12)], 7, "etcd")
     assert (progress.revision, progress.changes) == (12, ())
 
 
 @given(st.binary())
 def test_any_bytes_are_a_message_or_a_value_error(data: bytes) -> None:
-    for read in (read_range, read_outcome, read_told):
+    for read in (read_range, read_transaction, read_watch):
         try:
             read(data)
         except ValueError:

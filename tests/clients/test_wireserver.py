@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.model.errors import SourceFailed
 
 CAPTURED = Path(__file__).parents[1] / "dialects" / "azure_vnet" / "captured"
@@ -48,32 +48,34 @@ def saying(body: bytes, status: str = "200 OK", length: int | None = None) -> Sc
     return lambda connection: connection.sendall(head + body)
 
 
-def fetch(script: Script, timeout: float = PATIENCE) -> tuple[Interface, ...]:
+def fetch(script: Script, timeout: float = PATIENCE) -> tuple[WireserverInterface, ...]:
     with server(script) as url:
         return wireserver.fetch(url, timeout)
 
 
 def test_a_captured_answer() -> None:
     assert fetch(saying((CAPTURED / "wireserver_two_nics.xml").read_bytes())) == (
-        Interface(
+        WireserverInterface(
             "02FC00000001",
             True,
             (
-                Subnet(
+                WireserverSubnet(
                     "10.224.0.0/16",
                     (("10.224.0.4", True), ("10.224.0.5", False), ("10.224.0.6", False), ("10.224.0.7", False)),
                 ),
             ),
         ),
-        Interface("7264E7E445DF", False, (Subnet("10.225.0.0/24", (("10.225.0.4", True), ("10.225.0.5", False))),)),
+        WireserverInterface(
+            "7264E7E445DF", False, (WireserverSubnet("10.225.0.0/24", (("10.225.0.4", True), ("10.225.0.5", False))),)
+        ),
     )
 
 
 def test_several_subnets_of_one_interface_and_absent_flags() -> None:
     text = b"""<?xml version="1.0"?><Interfaces><Interface MacAddress="*"><IPSubnet Prefix="10.0.0.0/24">
       <IPAddress Address="10.0.0.4"/></IPSubnet><Other/><IPSubnet Prefix="10.1.0.0/24"/></Interface></Interfaces>"""
-    subnets = (Subnet("10.0.0.0/24", (("10.0.0.4", False),)), Subnet("10.1.0.0/24", ()))
-    assert fetch(saying(text)) == (Interface("*", False, subnets),)
+    subnets = (WireserverSubnet("10.0.0.0/24", (("10.0.0.4", False),)), WireserverSubnet("10.1.0.0/24", ()))
+    assert fetch(saying(text)) == (WireserverInterface("*", False, subnets),)
 
 
 def test_an_answer_in_small_pieces() -> None:

@@ -135,7 +135,7 @@ def test_a_tree_in_use_stays(tree: Path, tmp_path: Path) -> None:
         wait_until(Path(f"/proc/{process.pid}/cmdline").read_bytes)  # empty for a moment while the program is loaded
         try:
             with pytest.raises(InstallError, match=f"in use by process {process.pid}"):
-                standalone.remove(root, patience=0)
+                standalone.remove(root, timeout=0)
             assert made.is_dir()
         finally:
             process.communicate(b"\n", timeout=60)

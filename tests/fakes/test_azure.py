@@ -155,18 +155,20 @@ def test_what_the_sdk_made_is_what_the_register_sees(fake: FakeAzure, sdk: Netwo
         entra.tenant, entra.client, entra.secret, authority=fake.base, endpoint=fake.base, ca_file=fake.ca
     )
     with closing(Azure(settings)) as source:
-        assert dict(source.look(Snapshot()).networks) == {}, "Resource Graph lags behind"
+        assert dict(source.read(Snapshot()).networks) == {}, "Resource Graph lags behind"
         fake.arm.catch_up()
         before = time.time()
-        seen = source.look(Snapshot())
+        seen = source.read(Snapshot())
         found = seen.network(made.id)
         assert found is not None
         assert (found.reservations, found.subnets[0].id) == (("r1",), made.subnets[0].id)
         assert seen.taken >= before
         fake.grant("bob", fake.subscribe("bobs"))
-        assert [each.name for each in source.look_as(entra.user_token("bob"), Snapshot()).subscriptions] == ["bobs"]
+        assert [each.name for each in source.read_on_behalf_of(entra.user_token("bob"), Snapshot()).subscriptions] == [
+            "bobs"
+        ]
     with closing(Azure(settings._replace(secret=""))) as machine, pytest.raises(SourceFailed, match="managed identity"):
-        machine.look_as(entra.user_token("bob"), Snapshot())
+        machine.read_on_behalf_of(entra.user_token("bob"), Snapshot())
 
 
 ROWS: dict[str, list[dict[str, Any]]] = {

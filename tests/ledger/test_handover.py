@@ -12,7 +12,7 @@ from tests.store.backends import Backend
 
 from unipam.ledger import handover
 from unipam.ledger.change import Inheritance
-from unipam.ledger.handover import Handover, Strangers
+from unipam.ledger.handover import Handover, UnknownLeases
 from unipam.ledger.history import verify
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import GivenBack, Mismatch, Missing
@@ -32,12 +32,12 @@ class Paper:
     found: tuple[Claim, ...] = ()
     torn: bool = False
 
-    def compare(self, strangers: Strangers) -> None:
-        if strange := strangers(self.found):
+    def compare(self, unknown: UnknownLeases) -> None:
+        if strange := unknown(self.found):
             raise Mismatch(" ".join(claim.text for claim in strange))
 
-    def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:
-        self.compare(strangers)
+    def put(self, held: Sequence[Claim], cursors: dict[int, int], unknown: UnknownLeases) -> None:
+        self.compare(unknown)
         if self.torn:
             raise PermissionError("read-only")
         self.says, self.cursors = [claim.text for claim in held], cursors

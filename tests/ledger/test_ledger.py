@@ -312,7 +312,7 @@ def test_a_clock_that_is_set_back_leaves_nothing_cooling_for_ever(ledger: Ledger
     add(ledger, ME, TWO, cooldown=120)
     ledger.release("net", ME, "DEL")
     clock.now -= 3600
-    assert ledger.thaw() == 1
+    assert ledger.end_cooldowns() == 1
     assert claims(ledger) == []
 
 
@@ -324,7 +324,7 @@ def test_one_allocation_clears_no_more_than_a_batch_away(ledger: Ledger, clock: 
     clock.now += 60
     add(ledger, ME, wide)
     assert verbs(ledger).count("thaw") == THAW_BATCH
-    assert ledger.thaw() == 6
+    assert ledger.end_cooldowns() == 6
 
 
 def test_an_ended_cooldown_that_no_batch_reached_is_no_broken_glass(ledger: Ledger, clock: Clock) -> None:
@@ -478,7 +478,7 @@ def test_what_waited_for_the_ledger_happened_when_its_turn_came(backend: Backend
     assert [e.at - start for e in entries(ledger)] == [3, 6, 9, 12, 15, 18]
     assert claims(ledger)[0].until == start + 6 + 60
     clock.now = start + 6 + 60 - 3
-    assert ledger.thaw() == 1
+    assert ledger.end_cooldowns() == 1
 
 
 # Room and notes ----------------------------------------------------------------------------------------------

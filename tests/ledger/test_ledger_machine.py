@@ -283,7 +283,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(fault=faults)
     def thaw(self, fault: Fault | None) -> None:
         over = sum(lease.over(self.now) for lease in self.model.leases.values())
-        found = self.attempt(fault, self.ledger.thaw)
+        found = self.attempt(fault, self.ledger.end_cooldowns)
         if found != LOST:
             assert found in (UNHEARD, over)
             self.model.thaw(self.now)

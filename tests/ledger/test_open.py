@@ -20,7 +20,7 @@ POOL = Pool(0, (PoolRange(parse_address("10.0.0.1"), parse_address("10.0.0.9"), 
 
 @pytest.fixture
 def ledgers() -> Iterator[Ledgers]:
-    made = Ledgers(patience=0.5)
+    made = Ledgers(timeout=0.5)
     yield made
     made.close_all()
 
@@ -70,7 +70,7 @@ def test_a_ledger_that_was_emptied_is_damaged_for_everybody(ledgers: Ledgers, tm
         ledger.store.settle()
         add(ledger, "b")
     os.truncate(tmp_path / FILE, 0)
-    for each in (ledgers, Ledgers(patience=0.1), ledgers):
+    for each in (ledgers, Ledgers(timeout=0.1), ledgers):
         with pytest.raises(StoreBroken, match=r"damaged \(the file is empty.*move the file away"):
             each.at(str(tmp_path))
     assert (tmp_path / f"{FILE}-wal").stat().st_size > 0, "what is left of it is kept"
@@ -129,7 +129,7 @@ def test_a_file_in_the_directory_s_place_is_named(ledgers: Ledgers, tmp_path: Pa
 
 
 def test_patience_is_the_store_s(tmp_path: Path) -> None:
-    one, other = Ledgers(patience=0.0), Ledgers(patience=3.0)
+    one, other = Ledgers(timeout=0.0), Ledgers(timeout=3.0)
     assert (one.patient, other.patient) == (False, True)
     held, asking = other.at(str(tmp_path)), one.at(str(tmp_path))
     with held.store.transaction(), pytest.raises(StoreBusy):
@@ -179,7 +179,7 @@ def test_a_ledger_that_cannot_be_used_is_not_kept_open(ledgers: Ledgers, tmp_pat
 
 
 def test_what_is_done_together_is_committed_in_every_ledger(ledgers: Ledgers, tmp_path: Path) -> None:
-    others = Ledgers(patience=0.1)
+    others = Ledgers(timeout=0.1)
     with ledgers.together():
         found = [add(ledgers.at(f"{tmp_path}/{n % 2}"), f"c{n}") for n in range(4)]
         assert found == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]

@@ -144,7 +144,7 @@ def test_every_entry_about_an_address_names_the_pod(ledger: Ledger, clock: Clock
     clock.now += 61
     again = Request(Owner("abc2", "eth0"), (POOL,), again=True, call="k")
     ledger.undo(ledger.allocate("net", again), "unheard")
-    ledger.thaw()
+    ledger.end_cooldowns()
     assert had(ledger, "10.0.0.4") == [(verb, "abc2", "shop/web-2") for verb in ("repeat", "allocate")]
     assert had(ledger, "10.0.0.3") == [(verb, "abc1", "shop/web-1") for verb in ("thaw", "release", "allocate")]
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 
 from unipam.addr.prefix import parse_prefix
-from unipam.plan.cloud.port import VHUB, VNET, Endpoint, Network, Peering, Snapshot, Subnet, Subscription, key
+from unipam.plan.cloud.port import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Peering, Snapshot, Subscription, key
 
 SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
 TENANT = "22222222-2222-4222-8222-222222222222"
@@ -17,7 +17,7 @@ class MemoryCloud:
     """Networks by id; who may see which subscription, by credential."""
 
     def __init__(self, subscriptions: Iterable[str] = (SUBSCRIPTION,)) -> None:
-        self.networks: dict[str, Network] = {}
+        self.networks: dict[str, CloudNetwork] = {}
         self.subscriptions = tuple(Subscription(each, f"sub {each[:4]}", TENANT) for each in subscriptions)
         self.endpoints: list[Endpoint] = []
         self.rights: dict[str, set[str]] = {}
@@ -53,9 +53,9 @@ class MemoryCloud:
         kind = "virtualHubs" if hub else "virtualNetworks"
         resource_id = f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Network/{kind}/{name}"
         inner = tuple(
-            Subnet(f"{resource_id}/subnets/{n}", n, (parse_prefix(p),), 5) for n, p in (subnets or {}).items()
+            CloudSubnet(f"{resource_id}/subnets/{n}", n, (parse_prefix(p),), 5) for n, p in (subnets or {}).items()
         )
-        self.networks[key(resource_id)] = Network(
+        self.networks[key(resource_id)] = CloudNetwork(
             resource_id, name, VHUB if hub else VNET, tuple(map(parse_prefix, prefixes)), "rg", subscription, TENANT,
             inner, tuple(peerings), dict(tags or {}), "wan" if hub else None, "/wan" if hub else None,
         )  # fmt: skip

@@ -36,7 +36,7 @@ def go_over(node: Node) -> None:
 
 def pods(node: Node) -> dict[str, str]:
     """The pods that the ledger knows, by container."""
-    return {claim.owner.holder: facts.tell(claim.details).pod for claim in node.claims()}
+    return {claim.owner.holder: facts.read_lease(claim.details).pod for claim in node.claims()}
 
 
 def doubtful(node: Node) -> set[str]:

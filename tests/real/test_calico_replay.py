@@ -44,7 +44,7 @@ def test_a_call_leaves_in_etcd_what_the_real_one_left(
         client.transact([], [messages.put(name.encode(), value)], [], etcd.soon())
     before = stored(client)
     if call.number[:3] in {"122", "123"}:  # etcd did not answer, for ninety seconds
-        monkeypatch.setattr(verbs, "PATIENCE", 0.0)
+        monkeypatch.setattr(verbs, "TIMEOUT", 0.0)
     answer = ask(call, EtcdDatastore(client), monkeypatch)
     shown = told(answer)
     if call.number[:3] in {"122", "123"}:

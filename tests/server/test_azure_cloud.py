@@ -9,7 +9,7 @@ from tests.plan.clouds import SUBSCRIPTION, TENANT
 from tests.server.live import Client, Live
 
 from unipam.addr.prefix import parse_prefix
-from unipam.plan.cloud.port import Peering, Subnet, key
+from unipam.plan.cloud.port import CloudSubnet, Peering, key
 
 B = "/spaces/S/blocks/B"
 MOST = 2**53
@@ -74,7 +74,7 @@ def dual(live: Live, api: Client) -> str:
     """A network of both families in the block, with IPv6 first, and so its subnets; and beside B a block of IPv6."""
     made = live.cloud.put("dual", "2001:db8::/48", "10.0.0.0/24")
     prefixes = {"both": ("2001:db8::/64", "10.0.0.0/26"), "four": ("10.0.0.64/26",), "six": ("2001:db8:0:1::/64",)}
-    subnets = tuple(Subnet(f"{made}/subnets/{n}", n, tuple(map(parse_prefix, p)), 5) for n, p in prefixes.items())
+    subnets = tuple(CloudSubnet(f"{made}/subnets/{n}", n, tuple(map(parse_prefix, p)), 5) for n, p in prefixes.items())
     live.cloud.networks[key(made)] = live.cloud.networks[key(made)]._replace(subnets=subnets)
     assert api.post("/spaces/S/blocks", {"name": "Six", "cidr": "2001:db8::/32"}).status == 201
     for block in ("B", "Six"):

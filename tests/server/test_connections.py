@@ -62,8 +62,8 @@ def open_still(client: socket.socket) -> bool:
 def await_guests(live: Live, count: int) -> None:
     """Wait until there are that many connections."""
     deadline = time.monotonic() + HANGS
-    while len(live.server._connections) != count:
-        assert time.monotonic() < deadline, len(live.server._connections)
+    while len(live.server._table) != count:
+        assert time.monotonic() < deadline, len(live.server._table)
         time.sleep(0.01)
 
 

@@ -40,7 +40,7 @@ def status(live: Live, token: str) -> int:
 def test_made_up_keys_hold_up_nobody_else_while_the_directory_is_silent(
     live: Live, entra: Entra, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unipam.server.entra.PATIENCE", 60.0)
+    monkeypatch.setattr("unipam.server.entra.KEYS_TIMEOUT", 60.0)
     between.swallow()
     with ThreadPoolExecutor(8) as pool:
         strangers = [pool.submit(status, live, entra.token(kid=f"made-up-{n}")) for n in range(8)]
@@ -74,7 +74,7 @@ def test_keys_that_are_known_serve_while_the_directory_is_silent(
 def test_refusals_for_want_of_keys_are_counted(
     live: Live, entra: Entra, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unipam.server.entra.PATIENCE", 0.1)
+    monkeypatch.setattr("unipam.server.entra.KEYS_TIMEOUT", 0.1)
     between.swallow()
     told = [status(live, entra.token(kid=f"made-up-{n}")) for n in range(31)]
     assert (set(told[:30]), told[30]) == ({503}, 429)

@@ -20,7 +20,7 @@ class Backend(Protocol):
 
     durable: bool
 
-    def open(self, patience: float = 0.0) -> Store:
+    def open(self, timeout: float = 0.0) -> Store:
         """One more handle on the facts, as another process would have."""
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class Memory:
     def __init__(self, _: Path) -> None:
         self._store = MemoryStore()
 
-    def open(self, patience: float = 0.0) -> Store:
+    def open(self, timeout: float = 0.0) -> Store:
         return self._store
 
     def close(self) -> None:
@@ -51,8 +51,8 @@ class Sqlite:
         self._path = str(directory / "unipam.db")
         self._handles: list[SqliteStore] = []
 
-    def open(self, patience: float = 0.0) -> Store:
-        self._handles.append(SqliteStore(self._path, patience=patience))
+    def open(self, timeout: float = 0.0) -> Store:
+        self._handles.append(SqliteStore(self._path, timeout=timeout))
         return self._handles[-1]
 
     def close(self) -> None:
@@ -70,8 +70,8 @@ class Postgres:
         self._url = self._spare.pop() if self._spare else shared().schema()
         self._handles: list[PostgresStore] = []
 
-    def open(self, patience: float = 0.0) -> Store:
-        self._handles.append(PostgresStore(self._url, patience=patience))
+    def open(self, timeout: float = 0.0) -> Store:
+        self._handles.append(PostgresStore(self._url, timeout=timeout))
         return self._handles[-1]
 
     def close(self) -> None:

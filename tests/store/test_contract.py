@@ -599,7 +599,7 @@ def test_of_two_writers_of_one_address_one_wins(backend: Backend, store: Store, 
             except (Overlap, StoreBusy):
                 continue
 
-    threads = [threading.Thread(target=write, args=(f"w{n}", backend.open(patience=5.0))) for n in range(4)]
+    threads = [threading.Thread(target=write, args=(f"w{n}", backend.open(timeout=5.0))) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -173,7 +173,7 @@ def test_runs_that_do_not_match_the_claims_are_found(url: str) -> None:
 
 
 def test_another_writer_is_waited_for_no_longer_than_patience(url: str) -> None:
-    one, other = PostgresStore(url), PostgresStore(url, patience=0.05)
+    one, other = PostgresStore(url), PostgresStore(url, timeout=0.05)
     with one.transaction(), pytest.raises(StoreBusy), other.transaction():
         pass
     with other.transaction() as tx:

@@ -45,7 +45,7 @@ def refused(path: Path, error: type[UnipamError], words: str) -> None:
     """Opening fails like this, says the path, and every file is as it was."""
     before = content(path.parent)
     with pytest.raises(error, match=words) as refusal:
-        SqliteStore(str(path), patience=0.0)
+        SqliteStore(str(path), timeout=0.0)
     assert str(path) in str(refusal.value)
     assert refusal.value.facts["path"] == str(path)
     assert content(path.parent) == before
@@ -174,10 +174,10 @@ def room():
         except OSError: pass
 done = []
 if mode == "open":
-    result = attempt(lambda: SqliteStore(path, patience=0.0) and "opened")
+    result = attempt(lambda: SqliteStore(path, timeout=0.0) and "opened")
 elif mode == "open-full":
     room()
-    result = attempt(lambda: SqliteStore(path, patience=0.0) and "opened")
+    result = attempt(lambda: SqliteStore(path, timeout=0.0) and "opened")
 elif mode == "grow":
     store = SqliteStore(path)
     room()
@@ -332,7 +332,7 @@ def locked(path: Path) -> Iterator[Path]:
 
 
 def test_a_ledger_that_another_process_holds_can_be_read_and_is_busy_for_writers(locked: Path) -> None:
-    store = SqliteStore(str(locked), patience=0.05)
+    store = SqliteStore(str(locked), timeout=0.05)
     with store.reading() as tx:
         assert len(list(tx.claims(1))) == 300
     with pytest.raises(StoreBusy, match="locked by another process: try again") as refusal, store.transaction():
@@ -424,9 +424,9 @@ def test_what_others_raise_within_a_transaction_is_not_the_ledger_s_fault(path: 
         assert tx.note("a") == ""
 
 
-@pytest.mark.parametrize("patience", [0, 4.0])
-def test_a_flushed_log_is_written_over_rather_than_grown(path: Path, patience: float) -> None:
-    store = SqliteStore(str(path), patience=patience, flush=True)
+@pytest.mark.parametrize("timeout", [0, 4.0])
+def test_a_flushed_log_is_written_over_rather_than_grown(path: Path, timeout: float) -> None:
+    store = SqliteStore(str(path), timeout=timeout, flush=True)
     for n in range(600):
         with store.transaction() as tx:
             tx.create_space(f"net-{n}", 1.0)

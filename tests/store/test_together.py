@@ -66,7 +66,7 @@ def test_nothing_done_together_is_nothing(path: Path) -> None:
 
 
 def test_a_writer_elsewhere_keeps_each_from_beginning(path: Path) -> None:
-    store, other = SqliteStore(str(path), patience=0), SqliteStore(str(path))
+    store, other = SqliteStore(str(path), timeout=0), SqliteStore(str(path))
     with store.together():
         with other.transaction() as tx:
             tx.create_space("theirs", 1.0)

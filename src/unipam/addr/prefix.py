@@ -22,7 +22,7 @@ V4_OFFSET = 96
 
 
 def is_v4(value: int) -> bool:
-    """Tell whether the address `value` on the line is an IPv4 address."""
+    """Return whether the address `value` on the line is an IPv4 address."""
     return value >> 32 == 0xFFFF
 
 
@@ -108,11 +108,11 @@ class Prefix(NamedTuple):
         return self.length - V4_OFFSET if self.family == 4 else self.length
 
     def contains(self, other: Prefix) -> bool:
-        """Tell whether `other` lies within this prefix (or equals it)."""
+        """Return whether `other` lies within this prefix (or equals it)."""
         return other.length >= self.length and self.first <= other.first <= self.last
 
     def overlaps(self, other: Prefix) -> bool:
-        """Tell whether the two share an address; of two prefixes one then contains the other."""
+        """Return whether the two share an address; of two prefixes one then contains the other."""
         return self.first <= other.last and other.first <= self.last
 
     def __str__(self) -> str:

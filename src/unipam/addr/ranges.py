@@ -55,7 +55,7 @@ class RangeSet:
         return twin
 
     def overlaps(self, first: int, last: int) -> bool:
-        """Tell whether any address from `first` to `last` is in the set."""
+        """Return whether any address from `first` to `last` is in the set."""
         index = bisect_right(self._firsts, last) - 1
         return index >= 0 and self._lasts[index] >= first
 

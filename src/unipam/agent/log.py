@@ -45,11 +45,11 @@ class Log:
             self._lines.append(data)
         self._some.set()
 
-    def finish(self, patience: float = 1.0) -> None:
+    def finish(self, timeout: float = 1.0) -> None:
         """Write what waits, in so many seconds at the most: nobody may be reading."""
         self._ending.set()
         self._some.set()
-        self._thread.join(patience)
+        self._thread.join(timeout)
 
     def _work(self) -> None:
         while not self._ending.is_set():

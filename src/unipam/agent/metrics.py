@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unipam.agent.log import Log
     from unipam.ledger.open import Ledgers
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds for which one who connects may say nothing."""
 
 
@@ -88,7 +88,7 @@ class _Server(WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _PATIENCE
+    timeout = _TIMEOUT
 
     def log_message(self, *_: object) -> None:
         """Log no requests."""

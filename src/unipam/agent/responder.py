@@ -17,12 +17,12 @@ _WAITING_CALLS = 32
 
 
 class Responder:
-    """Answers calls: at once in this thread, or patiently in another. `patience` is in seconds."""
+    """Answers calls: at once in this thread, or patiently in another. `timeout` is in seconds."""
 
-    def __init__(self, *, flush: bool = False, patience: float = 3.5) -> None:
-        self.ledgers = Ledgers(patience=0, flush=flush)
+    def __init__(self, *, flush: bool = False, timeout: float = 3.5) -> None:
+        self.ledgers = Ledgers(timeout=0, flush=flush)
         self._context = Context(self.ledgers, attended=True)
-        self._patience = patience
+        self._timeout = timeout
         self._flush = flush
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_WAITING_CALLS, "waiting-call")
@@ -46,7 +46,7 @@ class Responder:
             return [None] * len(calls)
 
     def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
-        """Answer, waiting for other writers as long as patience lasts; `then` is told in a thread of its own."""
+        """Answer, waiting for other writers until the timeout; `then` is told in a thread of its own."""
         self._start(lambda: then(answer(call, self._context_here())))
 
     def undo(self, given: Answer) -> None:
@@ -67,5 +67,5 @@ class Responder:
 
     def _context_here(self) -> Context:
         if not hasattr(self._own, "context"):
-            self._own.context = Context(Ledgers(patience=self._patience, flush=self._flush), attended=True)
+            self._own.context = Context(Ledgers(timeout=self._timeout, flush=self._flush), attended=True)
         return cast("Context", self._own.context)

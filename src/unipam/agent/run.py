@@ -82,7 +82,7 @@ def _directories(settings: Settings, server: Server) -> list[str]:
 def _start_sweeper(settings: Settings, server: Server, watch: Watch) -> Sweeper | None:
     directories = functools.partial(_directories, settings, server)
     if settings.metrics:
-        watch.serve_metrics(settings.metrics, lambda: Ledgers(patience=1.0), directories)
+        watch.serve_metrics(settings.metrics, lambda: Ledgers(timeout=1.0), directories)
     if settings.sweep <= 0:
         return None
     sweeper = Sweeper(

@@ -11,7 +11,7 @@ from unipam.clients import cri
 from unipam.ledger.open import began, uptime
 from unipam.ledger.reconcile import Listed, Runtime
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds for each of the two questions."""
 
 
@@ -19,7 +19,7 @@ def ask(path: str) -> Runtime:
     """Return what the runtime at this socket says. Raises SourceFailed."""
     # The process first: one that is replaced before it is asked for its list only looks older than it is.
     process, asked = listening_since(path), uptime()
-    listed = {s.id: Listed(f"{s.namespace}/{s.name}", s.uid, s.created) for s in cri.sandboxes(path, _PATIENCE)}
+    listed = {s.id: Listed(f"{s.namespace}/{s.name}", s.uid, s.created) for s in cri.sandboxes(path, _TIMEOUT)}
     return Runtime(listed, asked, process)
 
 
@@ -29,7 +29,7 @@ def listening_since(path: str) -> float:
     It is the one that called listen(2). Where that was not the runtime but systemd, for it, it began earlier.
     """
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(_TIMEOUT)
         connection.connect(path)
         found = began(peer(connection)[0])
         if not _hung_up(connection):  # else it has ended, and another process may have its number by now

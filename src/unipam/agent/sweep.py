@@ -44,7 +44,7 @@ class Sweeper(Rounds):
         self._watch = watch
         self._keep = keep
         self._ask = ask
-        self._ledgers = Ledgers(patience=2.0)
+        self._ledgers = Ledgers(timeout=2.0)
         self._suspects: dict[str, dict[tuple[int, int, int], str]] = {}
         self._cleaned_up = -_CLEAN_UP_EVERY
 
@@ -85,7 +85,7 @@ class Sweeper(Rounds):
         return ledger
 
     def _clean_up(self, ledger: Ledger, due: bool) -> None:
-        ledger.thaw()
+        ledger.end_cooldowns()
         if due:
             ledger.forget(time.time() - self._keep, uptime() - _FENCES_KEPT)
         ledger.store.settle()

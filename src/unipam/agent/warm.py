@@ -26,7 +26,7 @@ class Warmer(Rounds):
         super().__init__("warm", _TICK)
         self._directories = directories
         self._watch = watch
-        self._context = Context(Ledgers(patience=2.0))
+        self._context = Context(Ledgers(timeout=2.0))
         self._said: dict[tuple[str, str], Learnt | str] = {}
 
     def round(self) -> None:

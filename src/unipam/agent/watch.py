@@ -59,7 +59,7 @@ class Watch:
             directory=directory,
             address=claim.text,
             container=claim.owner.holder,
-            pod=facts.tell(claim.details).pod,
+            pod=facts.read_lease(claim.details).pod,
             reason=suspect.reason,
         )
 

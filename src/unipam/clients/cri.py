@@ -1,6 +1,6 @@
 """The container runtime's own list of sandboxes, over its CRI socket (runtime.v1). It is asked, never told anything.
 
-Field numbers are those of the kubernetes/cri-api file ``pkg/apis/runtime/v1/api.proto``.
+Field numbers are those of the kubernetes/cri-api file `pkg/apis/runtime/v1/api.proto`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _failed(socket: str, why: str) -> SourceFailed:
 
 
 def read_list(message: bytes) -> list[Sandbox]:
-    """The sandboxes in an encoded ListPodSandboxResponse. Raises ValueError when it is none."""
+    """Read the sandboxes in an encoded ListPodSandboxResponse. Raises ValueError when it is none."""
     return [_sandbox(content(value)) for item, value in fields(message) if item == _ITEMS]
 
 

@@ -20,7 +20,7 @@ class Inbox(Generic[_Item]):
     def __init__(
         self, source: Iterator[_Item], stop: Callable[[], object], ended: Callable[[Exception | None], Exception]
     ) -> None:
-        """`stop` makes the iterator end, from any thread. `ended` says how to word what it ended with, if anything."""
+        """Receive from `source`, which `stop` ends from any thread; `ended` words what it ended with, if anything."""
         self._items: queue.Queue[_Item | Exception] = queue.Queue(_ROOM)
         self._stop, self._ended = stop, ended
         self._failure: Exception | None = None
@@ -28,7 +28,10 @@ class Inbox(Generic[_Item]):
         threading.Thread(target=self._receive, args=(source,), name="inbox", daemon=True).start()
 
     def take(self, deadline: float) -> list[_Item]:
-        """What has come, waiting for something until the deadline (`time.monotonic()`). Raises what it ended with."""
+        """Return what has come, after waiting for something until the deadline (`time.monotonic()`).
+
+        Raises what the iterator ended with.
+        """
         taken: list[_Item] = []
         while not self._closed.is_set() and self._failure is None:
             try:
@@ -60,7 +63,7 @@ class Inbox(Generic[_Item]):
         self._put(self._ended(ended))
 
     def _put(self, item: _Item | Exception) -> bool:
-        """Whether it found room before the inbox was closed."""
+        """Put it into the inbox; return whether it found room before the inbox was closed."""
         while True:
             try:
                 self._items.put(item, timeout=0.1)

@@ -13,7 +13,7 @@ _WORD = (1 << 64) - 1
 
 
 def field(number: int, value: int | bytes | str) -> bytes:
-    """One encoded field: a number, or bytes (a text, a message). A number that is 0 is left out, as proto3 does."""
+    """Encode one field: a number, or bytes (a text, a message). A number that is 0 is left out, as proto3 does."""
     if isinstance(value, int):
         return varint(number << 3 | _VARINT) + varint(value & _WORD) if value else b""
     content = value.encode() if isinstance(value, str) else value
@@ -21,7 +21,7 @@ def field(number: int, value: int | bytes | str) -> bytes:
 
 
 def varint(value: int) -> bytes:
-    """A number from 0 to 2^64 - 1."""
+    """Encode a number from 0 to 2^64 - 1."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -31,7 +31,7 @@ def varint(value: int) -> bytes:
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message in order: number and value. Raises ValueError when it is none."""
+    """Yield the fields of a message in order: number and value. Raises ValueError when it is none."""
     at = 0
     while at < len(message):
         tag, at = _read_varint(message, at)
@@ -48,21 +48,21 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def number(value: int | bytes) -> int:
-    """A field that must be a number. Raises ValueError."""
+    """Read a field that must be a number. Raises ValueError."""
     if not isinstance(value, int):
         raise ValueError("a message where a number belongs")
     return value
 
 
 def content(value: int | bytes) -> bytes:
-    """A field that must be bytes: a text or a message. Raises ValueError."""
+    """Read a field that must be bytes: a text or a message. Raises ValueError."""
     if isinstance(value, int):
         raise ValueError("a number where a message belongs")
     return value
 
 
 def text(value: int | bytes) -> str:
-    """A field that must be a text. Raises ValueError."""
+    """Read a field that must be a text. Raises ValueError."""
     return content(value).decode()
 
 

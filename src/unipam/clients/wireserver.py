@@ -21,22 +21,22 @@ MOST_ADDRESSES = 1 << 16
 """A machine has at most 8 interfaces with 256 addresses each; this bounds an absurd answer."""
 
 
-class Subnet(NamedTuple):
+class WireserverSubnet(NamedTuple):
     """A subnet of an interface as the answer has it; each address with whether it is the interface's own (primary)."""
 
     prefix: str
     addresses: tuple[tuple[str, bool], ...]
 
 
-class Interface(NamedTuple):
+class WireserverInterface(NamedTuple):
     """A network interface as the answer has it. `mac` is not normalised."""
 
     mac: str
     primary: bool
-    subnets: tuple[Subnet, ...]
+    subnets: tuple[WireserverSubnet, ...]
 
 
-def fetch(url: str = URL, timeout: float = TIMEOUT) -> tuple[Interface, ...]:
+def fetch(url: str = URL, timeout: float = TIMEOUT) -> tuple[WireserverInterface, ...]:
     """Ask, and read the answer. Raises SourceFailed, within `timeout` seconds, with what was wrong.
 
     An answer without any interface is an answer: ().
@@ -68,7 +68,7 @@ class _Document:
         self._parser.StartElementHandler = self._start
         self._parser.StartDoctypeDeclHandler = _refuse_doctype
         self._path: list[str] = []
-        self._interfaces: list[tuple[str, bool, list[Subnet]]] = []
+        self._interfaces: list[tuple[str, bool, list[WireserverSubnet]]] = []
         self._prefix = ""
         self._addresses: list[tuple[str, bool]] = []
         self._parser.EndElementHandler = self._end
@@ -78,10 +78,10 @@ class _Document:
         """Read the next piece."""
         self._parser.Parse(data, False)
 
-    def interfaces(self) -> tuple[Interface, ...]:
+    def interfaces(self) -> tuple[WireserverInterface, ...]:
         """Return what the document says, all of which has come."""
         self._parser.Parse(b"", True)
-        return tuple(Interface(mac, primary, tuple(subnets)) for mac, primary, subnets in self._interfaces)
+        return tuple(WireserverInterface(mac, primary, tuple(subnets)) for mac, primary, subnets in self._interfaces)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._path and name != "Interfaces":
@@ -101,7 +101,7 @@ class _Document:
 
     def _end(self, _: str) -> None:
         if self._path == ["Interfaces", "Interface", "IPSubnet"]:
-            self._interfaces[-1][2].append(Subnet(self._prefix, tuple(self._addresses)))
+            self._interfaces[-1][2].append(WireserverSubnet(self._prefix, tuple(self._addresses)))
         self._path.pop()
 
 

@@ -14,7 +14,7 @@ from unipam.model.errors import StoreBusy
 KEPT = ".before-unipam"
 """What the former plugin's name ends with while ours stands in its place."""
 
-_PATIENCE = 3.0
+_TIMEOUT = 3.0
 _PAUSE = 0.02
 
 
@@ -24,7 +24,7 @@ def wait(plugin: str) -> None:
     Raises StoreBusy with the process when one runs on for three seconds. Processes that may not be looked at do not
     count: an agent needs to be root in the host's process namespace to see them.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     quiet = 0
     while quiet < 2:
         found = running(plugin)

@@ -29,7 +29,7 @@ from unipam.model.errors import InstallError
 _NAME = "NAME"
 _CURRENT = "current"
 _DRAFT = ".draft-"
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 """Seconds that calls of a tree that is to go have to end; a runtime waits no longer for most of them."""
 
 
@@ -102,13 +102,13 @@ def settle(tree: Path) -> None:
             _prune(root, keep={tree.name, former})
 
 
-def remove(root: Path, patience: float = _PATIENCE) -> None:
+def remove(root: Path, timeout: float = _TIMEOUT) -> None:
     """Remove every tree in `root`, and `root` itself if nothing else is in it, once no process runs from them.
 
-    Raises InstallError when after `patience` seconds a process still does, or `root` cannot be written.
+    Raises InstallError when after `timeout` seconds a process still does, or `root` cannot be written.
     """
     with _reported(root):
-        _wait_for(root, patience)
+        _wait_for(root, timeout)
         if root.is_dir():
             (root / _CURRENT).unlink(missing_ok=True)
             _prune(root, keep=set())
@@ -123,8 +123,8 @@ def _prune(root: Path, keep: set[str]) -> None:
             shutil.rmtree(path)
 
 
-def _wait_for(root: Path, patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _wait_for(root: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     while users := sorted(_users(root)):
         if time.monotonic() > deadline:
             raise InstallError(f"{root} is in use by process {', '.join(map(str, users))}: end it, then do this again")

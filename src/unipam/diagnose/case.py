@@ -185,7 +185,7 @@ class Case:
         self.signal("lock-wait", subject, where, at=at, values={"longest": longest})
 
     def has(self, *kinds: str) -> bool:
-        """Tell whether any of the kinds was seen."""
+        """Return whether any of the kinds was seen."""
         return any(kind in kinds for kind, _ in self.signals)
 
     def fact(self, kind: str, text: str, where: Evidence | Callable[[], Evidence]) -> None:
@@ -234,7 +234,7 @@ class Case:
             self._ends_forgotten = True
 
     def has_ended(self, container: str) -> bool:
-        """Tell whether a container is known to have ended, or may have ended in what is forgotten by now."""
+        """Return whether a container is known to have ended, or may have ended in what is forgotten by now."""
         return self._ends_forgotten or container[:SHORT_ENDPOINT] in self._ended
 
     def _find_released(self, event: Event) -> None:
@@ -277,12 +277,12 @@ class Case:
             self.resets.append((file, line))
 
     def is_live(self, container: str) -> bool:
-        """Tell whether a list of what runs names the container; crictl shortens ids to 13 characters."""
+        """Return whether a list of what runs names the container; crictl shortens ids to 13 characters."""
         return container in self.live_containers or container[:13] in self.live_containers
 
     @property
     def is_about_addresses(self) -> bool:
-        """Tell whether anything that was read is about addresses."""
+        """Return whether anything that was read is about addresses."""
         return bool(
             self.facts
             or self.tracks

@@ -40,7 +40,7 @@ class Clocks:
         self._where: dict[tuple[str, str, int], list[Evidence]] = {}
 
     def enough(self, one: str) -> bool:
-        """Whether a clock was compared so often that more would not change the verdict."""
+        """Return whether a clock was compared so often that more would not change the verdict."""
         if one not in self._enough and any(
             counts.total() >= ENOUGH for (first, _), counts in self._seen.items() if first == one
         ):
@@ -48,7 +48,7 @@ class Clocks:
         return one in self._enough
 
     def compare(self, one: str, other: str, seconds: float, where: Evidence) -> None:
-        """*one* read *seconds* more than *other* for the same moment."""
+        """Count that `one` read `seconds` more than `other` for the same moment."""
         pair = (one, other)
         counts = self._seen.setdefault(pair, Counter())
         minutes = round(seconds / SKEW_SECONDS)
@@ -59,8 +59,10 @@ class Clocks:
                 lines.append(where)
 
     def compare_stored(self, one: str, other: str, seconds: float, where: Evidence) -> None:
-        """As ``compare``, for a stored stamp that may be older than the line: only a whole number of quarter hours
-        (a zone, not an age) or a stamp from the future says anything."""
+        """Count as `compare` does, for a stored stamp that may be older than the line.
+
+        Only a whole number of quarter hours (a zone, not an age) or a stamp from the future says anything.
+        """
         off_zone = abs(seconds - round(seconds / QUARTER_HOUR) * QUARTER_HOUR)
         if seconds < -SKEW_SECONDS or off_zone <= 5.0:
             self.compare(one, other, seconds, where)
@@ -68,7 +70,7 @@ class Clocks:
             self.compare(one, other, 0.0, where)
 
     def skews(self) -> list[Skew]:
-        """Every pair whose commonest difference is not zero."""
+        """Return every pair whose commonest difference is not zero."""
         found = []
         for (one, other), counts in self._seen.items():
             minutes, count = counts.most_common(1)[0]

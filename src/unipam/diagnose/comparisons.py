@@ -109,7 +109,7 @@ def given_twice(case: Case) -> None:
 
 
 def _is_double(case: Case, first: Event, second: Event, acts: list[Event]) -> bool:
-    """Tell whether the second holder got the address while the first one had it, as far as the logs can prove."""
+    """Return whether the second holder got the address while the first one had it, as far as the logs can prove."""
     if first.verb != "given" or second.verb != "given" or first.file != second.file:
         return False
     if "azure-vnet" not in second.by:
@@ -149,7 +149,7 @@ def left_over_ranges(case: Case) -> None:
 
 
 def _may_be_one_range(networks: list[Prefix], reservations: int) -> bool:
-    """Tell whether all may lie in one podCIDR: two halves of a /23, or neighbours that round robin has filled."""
+    """Return whether all may lie in one podCIDR: two halves of a /23, or neighbours that round robin has filled."""
     first, last = min(networks), max(networks)
     span = (last.first - first.first) // 256 + 1
     return (span == 2 and first.first % 512 == 0) or (span == len(networks) and reservations > 200)

@@ -77,7 +77,7 @@ def with_effects(case: Case, key: Key, children: dict[Key, list[Key]]) -> Iterat
 
 
 def _above(found: dict[Key, Key], key: Key, other: Key) -> bool:
-    """Tell whether `other` explains `key` already: nothing explains its own cause."""
+    """Return whether `other` explains `key` already: nothing explains its own cause."""
     above: Key | None = key
     while above is not None:
         if above == other:
@@ -87,7 +87,7 @@ def _above(found: dict[Key, Key], key: Key, other: Key) -> bool:
 
 
 def _same(case: Case, cause: Key, effect: Key) -> bool:
-    """Tell whether the two may be about one pool: one of them names none, or they name the same."""
+    """Return whether the two may be about one pool: one of them names none, or they name the same."""
     one, other = cause[1].removeprefix("pool "), effect[1].removeprefix("pool ")
     if effect[0] not in _SAME_POOL or not one or not other or one == other:
         return True
@@ -97,7 +97,7 @@ def _same(case: Case, cause: Key, effect: Key) -> bool:
 
 
 def _holds_range(case: Case, directory: str, text: str) -> bool:
-    """Tell whether a host-local directory holds reservations of the range `first-last`."""
+    """Return whether a host-local directory holds reservations of the range `first-last`."""
     stem = text.partition("-")[0].rpartition(".")[0]
     pool = case.pools.get(directory)
     return pool is not None and any(holder.address.startswith(f"{stem}.") for holder in pool.holders)

@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 
 def is_lease_directory(path: Path) -> bool:
-    """Tell whether a directory is one host-local network: it holds files named like addresses, or host-local's own."""
+    """Return whether a directory is a host-local network: it holds files named like addresses, or host-local's own."""
     try:
         names = [entry.name for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)]
     except OSError as error:

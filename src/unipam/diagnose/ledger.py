@@ -48,7 +48,7 @@ class _Use(msgspec.Struct):
 
     @property
     def is_full(self) -> bool:
-        """Tell whether every request is refused: what cools is given away when nothing else is left."""
+        """Return whether every request is refused: what cools is given away when nothing else is left."""
         return self.held >= self.size
 
 
@@ -69,7 +69,7 @@ class _Network(msgspec.Struct):
 
 
 def is_database(path: Path) -> bool:
-    """Tell whether a file is an SQLite database, by its first bytes. A pipe is none: what is read of it is gone."""
+    """Return whether a file is an SQLite database, by its first bytes. A pipe is none: what is read of it is gone."""
     if not path.is_file():
         return False
     try:
@@ -190,7 +190,7 @@ class _Ledger:
 
     def _pod(self, holder: str, details: str) -> str:
         """Return the pod that a holder is of, and remember it for what else is known of the container."""
-        pod = facts.tell(details).pod
+        pod = facts.read_lease(details).pod
         if pod:
             self.case.pod_of(holder, pod)
         return pod or self.case.pods.get(holder, "")

@@ -94,7 +94,7 @@ def _followed(base: Path, path: Path) -> Path:
 
 
 def _wanted(path: Path) -> bool:
-    """Tell whether a log of a pod is one of a program that gives addresses; every other place is wanted anyway."""
+    """Return whether a log of a pod is one of a program that gives addresses; every other place is wanted anyway."""
     parts = path.parts
     if "pods" in parts[:-3]:
         pod, container = parts[-3].split("_"), parts[-2]

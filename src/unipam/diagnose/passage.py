@@ -114,7 +114,7 @@ class Passage:
 
     @property
     def is_heading(self) -> bool:
-        """Tell whether it is the title of something ("# error: ..."), which is no occurrence of it."""
+        """Return whether it is the title of something ("# error: ..."), which is no occurrence of it."""
         title = all(raw.lstrip().startswith(b"#") for _, raw in self._lines)
         return title and len(self.text) < _TITLE and not _NAMES.search(self.text)
 
@@ -132,12 +132,12 @@ class Passage:
 
     @property
     def is_refusal(self) -> bool:
-        """Tell whether the message says that a pod asked and got nothing."""
+        """Return whether the message says that a pod asked and got nothing."""
         return _ASKED.search(self.text) is not None and not self.is_release
 
     @property
     def is_release(self) -> bool:
-        """Tell whether the message is about a pod that ends."""
+        """Return whether the message is about a pod that ends."""
         return RELEASE.search(self.text) is not None
 
     def containers(self) -> list[str]:
@@ -170,7 +170,7 @@ def _joined(match: re.Match[str]) -> str:
 
 
 def _is_cut_at_a_width(lines: list[tuple[int, bytes]]) -> bool:
-    """Tell whether a terminal cut one long line: all pieces but the last have one length, within words too."""
+    """Return whether a terminal cut one long line: all pieces but the last have one length, within words too."""
     if len(lines) < _PIECES:
         return False
     width = len(lines[0][1])

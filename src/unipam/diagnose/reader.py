@@ -58,7 +58,7 @@ class Families:
         self.wrapped.look_at(chunk)
 
     def by_first_byte(self) -> list[tuple[tuple[Take, Run], ...]]:
-        """For each value of a first byte, who may take the line, likeliest first."""
+        """Return, for each value of a first byte, who may take the line, likeliest first."""
         text, wrapped = (self.text.take, self.text.run), (self.wrapped.take, self.wrapped.run)
         table: list[tuple[tuple[Take, Run], ...]] = [()] * 256
         for byte in b"0123456789":
@@ -69,7 +69,7 @@ class Families:
         return table
 
     def _unwrap(self, line: bytes, number: int) -> bool:
-        """A line of Docker's json-file log or of ``journalctl -o json``: the line inside goes to whoever takes it."""
+        """Give the line inside one of Docker's json-file log or of `journalctl -o json` to whoever takes it."""
         inner, program = unwrapped(line)
         if not inner:
             return False
@@ -79,13 +79,13 @@ class Families:
         return any(take(inner, number) for take, _ in self.takers[inner[0]])
 
     def end(self) -> None:
-        """A file is over."""
+        """End a file."""
         self.text.end()
         self.json.end()
         self.wrapped.end()
 
     def close(self) -> None:
-        """The whole group is over: what is still open is cut."""
+        """End the whole group: what is still open is cut."""
         self.text.sessions.flush()
 
 
@@ -104,7 +104,7 @@ class FileReader:
         self._taken = 0
 
     def read(self, reader: Reader, progress: Callable[[], None]) -> None:
-        """Read to the end. ``progress`` is called after every chunk."""
+        """Read to the end. `progress` is called after every chunk."""
         chunks = Chunks(reader)
         self._families.begin(self._source)
         for chunk in chunks:
@@ -192,7 +192,7 @@ class FileReader:
                 note_unknown(source, number, line)
 
     def _without_junk(self, chunk: bytes) -> bytes:
-        """The chunk with every stretch of bytes that is no text taken out and put on record."""
+        """Return the chunk without every stretch of bytes that is no text; each is put on record."""
         if chunk.isascii() and b"\0" not in chunk and b"\x1b" not in chunk:
             return chunk
         kept, offset, line = [], self._source.bytes, self._source.lines
@@ -222,7 +222,7 @@ _CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\r\f\v\n")
 
 
 def _text_of(piece: bytes) -> bytes:
-    """The piece without the bytes that are not text."""
+    """Return the piece without the bytes that are not text."""
     if not piece.isascii():
         piece = piece.decode("utf-8", "ignore").encode()
     return piece.translate(None, _CONTROL)

@@ -21,7 +21,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def _no_progress(name: str, done: int, size: int) -> None:
-    """For callers that show none."""
+    """Report no progress: for callers that show none."""
 
 
 def diagnose(
@@ -63,7 +63,7 @@ def diagnose_bytes(data: bytes, name: str = "-") -> Report:
 
 
 def _read_command(case: Case, command: list[str], progress: Progress) -> None:
-    """What a command prints is one more log. That it fails is said with the source, and is not fatal."""
+    """Read what a command prints as one more log. That it fails is said with the source, and is not fatal."""
     families, source = (
         Families(case),
         case.source(" ".join(Path(word).name if word.startswith("/") else word for word in command)),

@@ -1,6 +1,6 @@
 """Times as logs write them, turned into epoch seconds of the wall clock that wrote them. No clock is read here.
 
-A stamp without a zone is taken at face value; comparing two clocks is the business of ``clocks``.
+A stamp without a zone is taken at face value; comparing two clocks is the business of `clocks`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ _RFC3339 = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)([.,]\d+)?
 
 @functools.lru_cache(maxsize=256)
 def _day(text: bytes) -> float:
-    """Epoch seconds of the day that ``YYYY-MM-DD`` (any separators) names. Neighbouring lines share their day."""
+    """Return the epoch seconds of the day that `YYYY-MM-DD` (any separators) names.
+
+    Neighbouring lines share their day.
+    """
     return (dt.date(int(text[0:4]), int(text[5:7]), int(text[8:10])).toordinal() - _EPOCH_DAY) * 86400.0
 
 
 def wall(year: int, month: int, day: int, seconds: float) -> float | None:
-    """Epoch seconds of a calendar day plus seconds into it, or None when there is no such day."""
+    """Return the epoch seconds of a calendar day plus seconds into it, or None when there is no such day."""
     try:
         return (dt.date(year, month, day).toordinal() - _EPOCH_DAY) * 86400.0 + seconds
     except ValueError:
@@ -33,13 +36,16 @@ def wall(year: int, month: int, day: int, seconds: float) -> float | None:
 
 
 def clock(text: bytes) -> float:
-    """Seconds into the day of ``HH:MM:SS`` with an optional fraction. Raises ValueError when it is something else."""
+    """Read `HH:MM:SS` with an optional fraction as seconds into the day.
+
+    Raises ValueError when it is something else.
+    """
     return int(text[0:2]) * 3600 + int(text[3:5]) * 60 + float(text[6:].replace(b",", b"."))
 
 
 @functools.lru_cache(maxsize=8)
 def plain(text: bytes) -> float | None:
-    """``YYYY/MM/DD HH:MM:SS`` or ``YYYY-MM-DD HH:MM:SS.mmm``, without a zone. Neighbouring lines often share theirs."""
+    """Read `YYYY/MM/DD HH:MM:SS` or `YYYY-MM-DD HH:MM:SS.mmm`, without a zone; neighbouring lines often share it."""
     try:
         return _day(text[0:10]) + clock(text[11:])
     except ValueError:
@@ -47,7 +53,7 @@ def plain(text: bytes) -> float | None:
 
 
 def syslog(text: bytes, year: int) -> float | None:
-    """``Mon DD HH:MM:SS``: syslog leaves the year out, so the caller says which."""
+    """Read `Mon DD HH:MM:SS`: syslog leaves the year out, so the caller says which."""
     try:
         return wall(year, MONTHS[text[0:3]], int(text[4:6]), clock(text[7:15]))
     except (KeyError, ValueError):
@@ -55,7 +61,7 @@ def syslog(text: bytes, year: int) -> float | None:
 
 
 def klog(text: bytes, year: int) -> float | None:
-    """``MMDD HH:MM:SS.uuuuuu`` as klog writes it after the level letter."""
+    """Read `MMDD HH:MM:SS.uuuuuu` as klog writes it after the level letter."""
     try:
         return wall(year, int(text[0:2]), int(text[2:4]), clock(text[5:]))
     except ValueError:
@@ -63,7 +69,7 @@ def klog(text: bytes, year: int) -> float | None:
 
 
 def rfc3339(text: bytes) -> tuple[float, float | None] | None:
-    """A stamp with a zone: its wall time, and its offset from UTC in seconds (None when it names no zone)."""
+    """Read a stamp with a zone: its wall time, and its offset from UTC in seconds (None when it names no zone)."""
     if text[-1:] == b"Z" and (at := plain(text[:-1])) is not None:  # by far the commonest form
         return at, 0.0
     match = _RFC3339.match(text)
@@ -76,7 +82,7 @@ def rfc3339(text: bytes) -> tuple[float, float | None] | None:
 
 
 def offset_of(zone: bytes | None) -> float | None:
-    """Seconds east of UTC of ``Z``, ``+02:00`` or ``+0200``; None when there is no zone."""
+    """Return the seconds east of UTC of `Z`, `+02:00` or `+0200`; None when there is no zone."""
     if zone is None:
         return None
     if zone == b"Z":
@@ -86,7 +92,7 @@ def offset_of(zone: bytes | None) -> float | None:
 
 
 def go_time(text: str) -> tuple[float, float] | None:
-    """Go's ``2025-03-05 16:15:58.801819581 +0000 UTC``: wall time in the zone it names, and that zone's offset."""
+    """Read Go's `2025-03-05 16:15:58.801819581 +0000 UTC`: wall time in the zone it names, and that zone's offset."""
     match = _GO.search(text)
     if match is None:
         return None
@@ -96,12 +102,12 @@ def go_time(text: str) -> tuple[float, float] | None:
 
 
 def time_of(at: float) -> dt.datetime:
-    """A wall time as a calendar has it."""
+    """Return a wall time as a calendar has it."""
     return dt.datetime(1970, 1, 1) + dt.timedelta(seconds=int(at))
 
 
 def show(at: float | None) -> str:
-    """A wall time for people, to the second, without a year that nothing tells; "" when unknown."""
+    """Show a wall time to people, to the second, without a year that nothing tells; "" when unknown."""
     if at is None:
         return ""
     time = time_of(at)
@@ -109,17 +115,17 @@ def show(at: float | None) -> str:
 
 
 def show_minutes(at: float | None) -> str:
-    """As ``show``, to the minute."""
+    """Show a wall time as `show` does, to the minute."""
     return show(at)[:-3]
 
 
 def has_year(at: float) -> bool:
-    """Whether a wall time's year is known."""
+    """Return whether a wall time's year is known."""
     return time_of(at).year != NO_YEAR
 
 
 def show_offset(seconds: float) -> str:
-    """A difference of clocks for people: ``+2 h``, ``-30 min``, ``+5 h 30 min``, ``+90 s``."""
+    """Show a difference of clocks to people: `+2 h`, `-30 min`, `+5 h 30 min`, `+90 s`."""
     sign, rest = ("-" if seconds < 0 else "+"), round(abs(seconds))
     hours, minutes = divmod(round(rest / 60), 60)
     if rest < 600 and rest % 60:

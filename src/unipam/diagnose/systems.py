@@ -89,13 +89,13 @@ ELSEWHERE = System("", "the kubelet's and the runtime's log (journalctl -u kubel
 
 @functools.lru_cache(maxsize=1024)
 def speaks_of_addresses(program: str) -> bool:
-    """Tell whether what a program writes counts. "" is a text whose writer is not known: it counts."""
+    """Return whether what a program writes counts. "" is a text whose writer is not known: it counts."""
     return not program or _PROGRAM.match(program) is not None
 
 
 @functools.lru_cache(maxsize=1024)
 def gives_addresses(program: str) -> bool:
-    """Tell whether a program gives addresses, so that its errors count even when no rule knows them."""
+    """Return whether a program gives addresses, so that its errors count even when no rule knows them."""
     return _GIVER.match(program) is not None
 
 

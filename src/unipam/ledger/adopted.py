@@ -36,7 +36,7 @@ def identify(ledger: Ledger, runtime: Runtime, started: float) -> int:
 def _said(claims: list[Claim], runtime: Runtime, started: float) -> list[tuple[Claim, str]]:
     """Return the adopted leases of a network of which something new is known, with what is known now."""
     adopted = [claim for claim in claims if claim.state == HELD and '"netns"' not in claim.details]
-    nameless = [claim for claim in adopted if not facts.tell(claim.details).pod]
+    nameless = [claim for claim in adopted if not facts.read_lease(claim.details).pod]
     listed = runtime.sandboxes.keys() & {claim.owner.holder for claim in nameless}
     if not listed and not any('"sandbox"' in claim.details for claim in claims):
         return []
@@ -61,5 +61,5 @@ def _write(tx: Tx, claim: Claim, details: str, now: float) -> bool:
         return False
     there = there._replace(details=details)
     tx.update(there)
-    journal(tx, there, now, "identify", LISTED if facts.tell(details).pod else UNLISTED, "runtime")
+    journal(tx, there, now, "identify", LISTED if facts.read_lease(details).pod else UNLISTED, "runtime")
     return True

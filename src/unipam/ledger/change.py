@@ -167,7 +167,7 @@ def serve(tx: Tx, standing: Standing, request: Request, now: float, choose: rule
     """
     parent = standing.space
     for claim in tx.expired(parent, now, rules.CLOCK_SLACK, THAW_BATCH) if standing.cooling else ():
-        thaw(tx, claim, now)
+        end_cooldown(tx, claim, now)
     decision = rules.decide(View(tx, parent, standing), request, choose)
     if not decision.held:
         return Allocation(tuple([_grant(tx, parent, request, grant, now) for grant in decision.grants]))
@@ -181,7 +181,7 @@ def serve(tx: Tx, standing: Standing, request: Request, now: float, choose: rule
 def _grant(tx: Tx, parent: int, request: Request, grant: rules.Grant, now: float) -> Claim:
     if grant.broken is not None:
         why = "its last owner asked for it" if grant.broken.owner == request.owner else "no other address was free"
-        thaw(tx, grant.broken, now, why)
+        end_cooldown(tx, grant.broken, now, why)
     address, owner = grant.address, request.owner
     generation = tx.record(
         Entry(now, "allocate", parent, address, address, owner, 0, request.call, "", request.details)
@@ -221,7 +221,7 @@ def let_go(tx: Tx, claim: Claim, now: float, reason: str, actor: str) -> None:
     journal(tx, claim, now, "release", reason, actor, until=until)
 
 
-def thaw(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
+def end_cooldown(tx: Tx, claim: Claim, now: float, why: str = "") -> None:
     """Remove a cooling claim; `why` it had to go when its cooldown is not over."""
     tx.remove(claim)
     if rules.is_cool(claim, now):

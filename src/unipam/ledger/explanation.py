@@ -55,7 +55,7 @@ def _holding(network: str, claim: Claim, world: reconcile.World) -> str:
 
 
 def _who(claim: Claim) -> str:
-    return _named(str(claim.owner), facts.tell(claim.details).pod)
+    return _named(str(claim.owner), facts.read_lease(claim.details).pod)
 
 
 def _named(owner: str, pod: str) -> str:
@@ -135,7 +135,7 @@ def _fill(pool: reads.PoolUse) -> str:
 
 
 def _fillers(held: list[Claim]) -> list[str]:
-    pods = [facts.tell(c.details).pod.partition("/")[0] for c in held]
+    pods = [facts.read_lease(c.details).pod.partition("/")[0] for c in held]
     namespaces = Counter(namespace or "(no pod known)" for namespace in pods)
     shown = ", ".join(f"{name} {count}" for name, count in namespaces.most_common(5))
     more = f", and {len(namespaces) - 5} namespaces more" if len(namespaces) > 5 else ""

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from unipam.ledger import given_back
-from unipam.ledger.change import Inheritance, adopt, journal, let_go, thaw
+from unipam.ledger.change import Inheritance, adopt, end_cooldown, journal, let_go
 from unipam.ledger.given_back import Mark
 from unipam.ledger.ledger import Ledger
 from unipam.model.errors import Missing
 from unipam.model.records import HELD, Claim
 from unipam.store.api import Tx
 
-Strangers = Callable[[Iterable[Claim]], list[Claim]]
+UnknownLeases = Callable[[Iterable[Claim]], list[Claim]]
 """Those of some leases which the ledger never had."""
 
 _ACTOR = "cli"
@@ -27,10 +27,10 @@ _ACTOR = "cli"
 class Record(Protocol):
     """The other system's own record of who holds what."""
 
-    def compare(self, strangers: Strangers) -> None:
+    def compare(self, unknown: UnknownLeases) -> None:
         """Raise Refused when it has leases that are strange to the ledger: writing it anew would lose them."""
 
-    def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:
+    def put(self, held: Sequence[Claim], cursors: dict[int, int], unknown: UnknownLeases) -> None:
         """Make it say what the ledger says, after the same comparison. Raises; then it is as it was."""
 
     def take_back(self) -> Inheritance | None:
@@ -60,7 +60,7 @@ class Handover:
         with self.ledger.store.reading() as tx:
             found = self._holding(tx)
             if found.mark is None:
-                self.record.compare(lambda theirs: strangers(tx, found.parent, theirs))
+                self.record.compare(lambda theirs: unknown_leases(tx, found.parent, theirs))
         return found
 
     def begin(self) -> Holding:
@@ -75,7 +75,7 @@ class Handover:
                 found = self._holding(tx)
                 if found.mark is not None:
                     return found
-                self.record.put(found.held, found.cursors, lambda theirs: strangers(tx, found.parent, theirs))
+                self.record.put(found.held, found.cursors, lambda theirs: unknown_leases(tx, found.parent, theirs))
                 written = True
                 tx.hide_space(found.parent)
                 given_back.leave(tx, self.space, Mark(found.parent, self._again))
@@ -145,7 +145,7 @@ def spaces(ledger: Ledger) -> list[str]:
         return sorted({name for _, name in tx.spaces()} | set(given_back.pending(tx)))
 
 
-def strangers(tx: Tx, parent: int, found: Iterable[Claim]) -> list[Claim]:
+def unknown_leases(tx: Tx, parent: int, found: Iterable[Claim]) -> list[Claim]:
     """Return those of the leases that the other system's record has which nobody here ever had.
 
     A lease that was let go here may still stand in the record, which was left alone. The journal knows it; where that
@@ -169,7 +169,7 @@ def _follow(tx: Tx, parent: int, theirs: Inheritance, now: float) -> None:
     for claim in [c for c in _held(tx, parent) if owners.get(c.first) != c.owner]:
         let_go(tx, claim._replace(cooldown=0), now, "released while it was given back", _ACTOR)
     for there in [c for c in tx.claims(parent) if c.state != HELD and c.first in owners]:
-        thaw(tx, there, now, "handed out while it was given back")
+        end_cooldown(tx, there, now, "handed out while it was given back")
     kept = {claim.first for claim in tx.claims(parent)}
     fresh = tuple(claim for claim in theirs.claims if claim.first not in kept)
     adopt(tx, parent, theirs._replace(claims=fresh, notes=()), now)

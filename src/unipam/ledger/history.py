@@ -58,7 +58,7 @@ class Replay:
             "release": self._release,
             "undo": self._end_held,
             "give-back": self._end_held,
-            "thaw": self._thaw,
+            "thaw": self._end_cooldown,
             "break-glass": self._end_cooling,
         }
 
@@ -91,7 +91,7 @@ class Replay:
 
     def _release(self, entry: Entry) -> None:
         before = self._ended(entry, HELD)
-        until = facts.tell(entry.details).until
+        until = facts.read_lease(entry.details).until
         if before is not None and until is not None:
             self._put(before._replace(since=entry.at, until=until))
 
@@ -101,7 +101,7 @@ class Replay:
     def _end_cooling(self, entry: Entry) -> None:
         self._ended(entry, COOLING)
 
-    def _thaw(self, entry: Entry) -> None:
+    def _end_cooldown(self, entry: Entry) -> None:
         before = self._ended(entry, COOLING)
         if before is not None and before.until is not None and not rules.is_cool(_claim(before), entry.at):
             self._report(entry, f"is thawed, but there is {before} until {before.until:.3f}")

@@ -17,12 +17,12 @@ from unipam.ledger.change import (
     Inherit,
     Inheritance,
     View,
+    end_cooldown,
     journal,
     let_go,
     nothing,
     serve,
     still_held,
-    thaw,
 )
 from unipam.model import rules
 from unipam.model.errors import Exhausted, Mismatch, Missing, Stale, StoreFull
@@ -205,13 +205,13 @@ class Ledger:
                     raise Exhausted(f"no IP addresses available in range set: {pool}", ranges=str(pool))
 
     @freeing
-    def thaw(self) -> int:
+    def end_cooldowns(self) -> int:
         """Clear away cooldowns that have ended, up to a thousand a space; return how many."""
         with self.store.transaction() as tx:
             now = self.clock()
             ended = [c for n, _ in tx.spaces() for c in tx.expired(n, now, rules.CLOCK_SLACK, 1000)]
             for claim in ended:
-                thaw(tx, claim, now)
+                end_cooldown(tx, claim, now)
         return len(ended)
 
     @freeing

@@ -61,10 +61,10 @@ class WouldBlock(Exception):
 
 
 class Ledgers:
-    """The ledgers this process has open. `patience` and `flush` are the store's."""
+    """The ledgers this process has open. `timeout` and `flush` are the store's."""
 
-    def __init__(self, *, patience: float = 4.0, flush: bool = False) -> None:
-        self._patience = patience
+    def __init__(self, *, timeout: float = 4.0, flush: bool = False) -> None:
+        self._timeout = timeout
         self._flush = flush
         self._open: dict[str, tuple[tuple[int, int, bool], Ledger]] = {}
         self._together: contextlib.ExitStack | None = None
@@ -75,7 +75,7 @@ class Ledgers:
     @property
     def patient(self) -> bool:
         """Whether a busy ledger is waited for."""
-        return self._patience > 0
+        return self._timeout > 0
 
     def at(self, directory: str) -> Ledger:
         """Return the ledger of a data directory, made if need be. Raises StoreBroken, StoreBusy or StoreFull."""
@@ -136,7 +136,7 @@ class Ledgers:
         except OSError as error:
             raise StoreBroken(f"mkdir {directory}: {(error.strerror or '').lower()}", path=path) from error
         _refuse_shared(directory, path)
-        store = SqliteStore(path, patience=self._patience, flush=self._flush)
+        store = SqliteStore(path, timeout=self._timeout, flush=self._flush)
         try:
             boot = where_full(lambda: _introduce(store), store.make_room)  # releases must know it too
             return Ledger(store, time.time, boot)

@@ -106,7 +106,7 @@ def _of_pod(tx: Tx, spaces: dict[int, str], pod: str) -> list[Claim]:
 
 def _names(details: str, pod: str) -> bool:
     """Return whether it is the facts of this pod, which may be named without its namespace."""
-    name = facts.tell(details).pod
+    name = facts.read_lease(details).pod
     return bool(name) and pod in (name, name.partition("/")[2])
 
 
@@ -145,7 +145,7 @@ def _past(tx: Tx, entries: Sequence[Entry]) -> list[Past]:
         Past(
             e.id, e.at, e.verb, spaces.get(e.parent, f"(gone: {e.parent})"),
             prefix_text(e.first, e.last) if e.last else "",  # a refusal is about no address
-            *e.owner, facts.tell(e.details).pod or pods.get(e.owner.holder, ""), node.at(e.id),
+            *e.owner, facts.read_lease(e.details).pod or pods.get(e.owner.holder, ""), node.at(e.id),
             e.generation or e.id, e.actor, e.reason,
         )
         for e in entries
@@ -154,9 +154,9 @@ def _past(tx: Tx, entries: Sequence[Entry]) -> list[Past]:
 
 def _pods(tx: Tx, entries: Sequence[Entry]) -> dict[str, str]:
     """Return the pods of the containers whose entries do not name them, from all that was ever kept of these."""
-    nameless = {e.owner.holder for e in entries if not facts.tell(e.details).pod}
+    nameless = {e.owner.holder for e in entries if not facts.read_lease(e.details).pod}
     told = tx.details(holders=nameless, text='"pod"') if nameless else ()
-    return {holder: facts.tell(details).pod for holder, details in told}
+    return {holder: facts.read_lease(details).pod for holder, details in told}
 
 
 def spaces(ledger: Ledger) -> dict[int, str]:

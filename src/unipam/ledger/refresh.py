@@ -126,14 +126,14 @@ def _note(parent: int, source: str) -> str:
 
 
 @contextlib.contextmanager
-def _turn(path: str, patience: float) -> Iterator[bool]:
-    """Wait for this process's turn, for at most `patience` seconds; yield whether it came."""
+def _turn(path: str, timeout: float) -> Iterator[bool]:
+    """Wait for this process's turn, for at most `timeout` seconds; yield whether it came."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreBroken(f"cannot open {path}: {error.strerror}", path=path) from error
     try:
-        yield _take(descriptor, time.monotonic() + patience)
+        yield _take(descriptor, time.monotonic() + timeout)
     finally:
         os.close(descriptor)
 

@@ -92,7 +92,7 @@ def record(ledger: Ledger, space: str, request: Request, error: Exhausted, pools
             return
         if pools:
             tx.set_note(pools_note(parent), pools)
-        who = facts.tell(request.details).pod or str(request.owner)
+        who = facts.read_lease(request.details).pod or str(request.owner)
         latest = refused(tx, parent, now)
         if who not in latest:
             tx.set_note(_note(parent), msgspec.json.encode({**latest, who: now}).decode())

@@ -26,7 +26,7 @@ def key(resource_id: str) -> str:
     return resource_id.lower()
 
 
-class Subnet(NamedTuple):
+class CloudSubnet(NamedTuple):
     """A subnet of a virtual network.
 
     `used` counts the addresses in use, the five that Azure keeps included; None: not known. `kind` is AFW, VGW, BAS
@@ -52,7 +52,7 @@ class Peering(NamedTuple):
     prefixes: tuple[Prefix, ...] = ()
 
 
-class Network(NamedTuple):
+class CloudNetwork(NamedTuple):
     """A virtual network (`kind` vnet) or a virtual hub (vhub), with every prefix of both families."""
 
     id: str
@@ -62,7 +62,7 @@ class Network(NamedTuple):
     resource_group: str
     subscription: str
     tenant: str
-    subnets: tuple[Subnet, ...] = ()
+    subnets: tuple[CloudSubnet, ...] = ()
     peerings: tuple[Peering, ...] = ()
     tags: Mapping[str, str] = _NONE
     vwan_name: str | None = None
@@ -116,18 +116,18 @@ class Snapshot(NamedTuple):
     `problems` say what could not be read, for people.
     """
 
-    networks: Mapping[str, Network] = MappingProxyType({})
+    networks: Mapping[str, CloudNetwork] = MappingProxyType({})
     subscriptions: tuple[Subscription, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     taken: float = 0.0
     problems: tuple[str, ...] = ()
 
-    def network(self, resource_id: str) -> Network | None:
+    def network(self, resource_id: str) -> CloudNetwork | None:
         """Return the network of this id, in any letter case."""
         return self.networks.get(key(resource_id))
 
     def sees(self, subscription: str) -> bool:
-        """Tell whether this subscription's networks are in it."""
+        """Return whether this subscription's networks are in it."""
         return any(s.id.lower() == subscription.lower() for s in self.subscriptions)
 
     def without(self, excluded: Collection[str]) -> Snapshot:

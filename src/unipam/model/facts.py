@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Told(msgspec.Struct, omit_defaults=True):
+class LeaseFacts(msgspec.Struct, omit_defaults=True):
     """What an entry tells of a lease's owner, so that the past can be asked by name when the claim has gone.
 
     `pod` is its namespace and name, "" where none is known. `until` is when the cooldown ends that the entry begins
@@ -18,7 +18,7 @@ class Told(msgspec.Struct, omit_defaults=True):
     pod: str = ""
 
 
-_read = msgspec.json.Decoder(Told).decode
+_read = msgspec.json.Decoder(LeaseFacts).decode
 _write = msgspec.json.Encoder().encode
 
 
@@ -36,18 +36,18 @@ def read(details: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def tell(details: str) -> Told:
+def read_lease(details: str) -> LeaseFacts:
     """Return who the owner is, as far as `details` say; of facts of a wrong type nothing counts."""
     try:
-        return _read(details) if details else Told()
+        return _read(details) if details else LeaseFacts()
     except msgspec.DecodeError:
-        return Told()
+        return LeaseFacts()
 
 
 def passed_on(details: str, until: float | None = None) -> str:
     """Return what an entry about a claim with these `details` keeps of them; "" when there is nothing to keep."""
-    told = tell(details)
-    if until is None and not told.pod:
+    lease = read_lease(details)
+    if until is None and not lease.pod:
         return ""
-    told.until = until
-    return _write(told).decode()
+    lease.until = until
+    return _write(lease).decode()

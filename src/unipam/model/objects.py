@@ -129,7 +129,7 @@ def fold(name: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether anything could have this name."""
+    """Return whether anything could have this name."""
     return _NAME.fullmatch(text) is not None
 
 

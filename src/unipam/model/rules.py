@@ -94,7 +94,7 @@ def decide(view: View, request: Request, choose: Choose | None = None) -> Decisi
 
 
 def is_within(claim: Claim, within: Sequence[Range]) -> bool:
-    """Tell whether a claim begins within one of the ranges; where none is given, it does."""
+    """Return whether a claim begins within one of the ranges; where none is given, it does."""
     return not within or any(r.first <= claim.first <= r.last for r in within)
 
 
@@ -216,5 +216,5 @@ def _segments(pool: Pool, cursor: int | None) -> Iterator[tuple[PoolRange, int, 
 
 
 def is_cool(claim: Claim, now: float) -> bool:
-    """Tell whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
+    """Return whether a cooldown has ended: its time is over, or the clock was set back and its stamps mean nothing."""
     return claim.until is not None and (claim.until <= now or claim.since > now + CLOCK_SLACK)

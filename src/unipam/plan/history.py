@@ -10,7 +10,7 @@ from unipam.plan.tree import CHANGE, CREATE, Node, node
 from unipam.store.api import Tx
 
 
-class Moment(NamedTuple):
+class PastPlan(NamedTuple):
     """The plan as it was: its objects by number, in the order of the tree."""
 
     at: float
@@ -22,7 +22,7 @@ class Moment(NamedTuple):
         return sorted(found, key=lambda each: (each.claim.first, each.claim.owner))
 
 
-def plan_at(tx: Tx, moment: float) -> Moment:
+def plan_at(tx: Tx, moment: float) -> PastPlan:
     """Return every object of the plan as it was at `moment` (epoch seconds). The journal is read whole up to there."""
     by_generation: dict[int, Claim] = {}
     for entry in tx.entries(moment):
@@ -31,7 +31,7 @@ def plan_at(tx: Tx, moment: float) -> Moment:
             by_generation[entry.id] = _claim(entry, entry.id)
         elif entry.verb == CHANGE and before is not None:
             by_generation[entry.id] = _claim(entry, before.id)
-    return Moment(moment, {claim.id: node(claim) for claim in by_generation.values()})
+    return PastPlan(moment, {claim.id: node(claim) for claim in by_generation.values()})
 
 
 def _claim(entry: Entry, number: int) -> Claim:

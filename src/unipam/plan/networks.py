@@ -69,7 +69,7 @@ def as_associated(claims: Sequence[Claim]) -> Associated:
     return Associated(facts, prefixes, all(c.state == HELD for c in claims), tuple(claims))
 
 
-def inside(block: Prefix, network: port.Network) -> list[Prefix]:
+def inside(block: Prefix, network: port.CloudNetwork) -> list[Prefix]:
     """Return the network's prefixes that lie within the block."""
     return [prefix for prefix in network.prefixes if block.contains(prefix)]
 
@@ -92,7 +92,7 @@ def _gone(block: Node[objects.Block], resource_id: str) -> str:
     return gone_key(space_of(block.claim), block.id, _key(resource_id))
 
 
-def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
+def find_network(snapshot: port.Snapshot, resource_id: str) -> port.CloudNetwork:
     """Return the network of this id, which it keeps as it is written here. Raises Missing.
 
     Clients look for the very text that they gave; the original lists it so too (spec azure-ipam-application §3.5).
@@ -103,7 +103,7 @@ def find_network(snapshot: port.Snapshot, resource_id: str) -> port.Network:
     return network._replace(id=resource_id)
 
 
-def associate(tx: Tx, by: Author, space: str, block: str, network: port.Network) -> Node[objects.Block]:
+def associate(tx: Tx, by: Author, space: str, block: str, network: port.CloudNetwork) -> Node[objects.Block]:
     """Make a network part of a block, with every prefix of its that lies there.
 
     Raises Missing, Duplicate, Outside, or Overlap with what is in the way.
@@ -115,7 +115,7 @@ def associate(tx: Tx, by: Author, space: str, block: str, network: port.Network)
     return found
 
 
-def add(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network) -> None:
+def add(tx: Tx, by: Author, block: Node[objects.Block], network: port.CloudNetwork) -> None:
     """Claim the network's prefixes in the block. Raises Outside or Overlap."""
     prefixes = inside(block.prefix, network)
     if not prefixes:
@@ -190,7 +190,9 @@ def replace(
     return associated(tx, found)
 
 
-def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: port.Snapshot) -> list[port.Network]:
+def _newcomers(
+    tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: port.Snapshot
+) -> list[port.CloudNetwork]:
     new = [each for each in ids if not is_associated(tx, block, each)]
     unknown = [each for each in new if snapshot.network(each) is None]
     if unknown:
@@ -215,9 +217,9 @@ def note_gone(tx: Tx, block: Node[objects.Block], facts: objects.Network) -> Non
 
 
 def _refuse_overlap_among(
-    tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[port.Network]
+    tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[port.CloudNetwork]
 ) -> None:
-    """Raises Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
+    """Raise Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
     claims = list(tx.claims(block.id))
     staying = [c for c in claims if c.kind == objects.NETWORK and c.owner.holder in wanted]
     taken = RangeSet((c.first, c.last) for c in staying)
@@ -231,7 +233,7 @@ def _refuse_overlap_among(
             raise Overlap(f"a network overlaps the {claim.kind} {claim.text}", among=claim.kind)
 
 
-def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[tuple[port.Network, list[Prefix]]]:
+def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[tuple[port.CloudNetwork, list[Prefix]]]:
     """Return the networks that the block could take, with the prefixes that would be claimed there; those it has
     included.
     """

@@ -8,7 +8,7 @@ from unipam.model.errors import BadInput, BadValue, StoreBroken
 from unipam.store.api import Store
 
 FILE = "register.db"
-PATIENCE = 15.0
+TIMEOUT = 15.0
 """Seconds that a writer of a file waits for another one."""
 PAGE = 4096
 """Bytes of a page of a register's file. Its transactions carry many reservations and fill pages, unlike a node's."""
@@ -20,7 +20,7 @@ def is_postgres(database: str) -> bool:
 
 
 def open_store(database: str, longest: float = 0.0) -> Store:
-    """Open the store of a register: ``postgresql://...``, or the path of an SQLite file, made if need be.
+    """Open the store of a register: `postgresql://...`, or the path of an SQLite file, made if need be.
 
     No transaction on PostgreSQL takes longer than `longest` seconds (0: no limit). Raises BadValue for another kind of
     address, and the store's errors.
@@ -39,7 +39,7 @@ def open_store(database: str, longest: float = 0.0) -> Store:
 
     _make_directory(os.path.dirname(database))
     try:
-        return SqliteStore(database, patience=PATIENCE, flush=True, page=PAGE)
+        return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE)
     except StoreBroken as error:
         if "damage" in error.facts:
             raise _no_register(database, error) from error

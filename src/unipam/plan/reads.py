@@ -78,7 +78,7 @@ def free_prefixes(tx: Tx, holder: Node[F]) -> Iterator[Prefix]:
         yield from prefixes(gap.first, gap.last)
 
 
-class Held(NamedTuple):
+class Related(NamedTuple):
     """An object that has to do with a prefix: what it is, where, and how it lies to the prefix."""
 
     kind: str
@@ -90,24 +90,24 @@ class Held(NamedTuple):
     state: str
 
 
-def explain(tx: Tx, space: str, prefix: Prefix) -> list[Held]:
+def explain(tx: Tx, space: str, prefix: Prefix) -> list[Related]:
     """Return everything in the space that contains the prefix, is it, or lies within it, from the outermost inwards."""
     root = tree.find_space(tx, space)
     return list(_around(tx, root.id, prefix, (root.facts.name,)))
 
 
-def _around(tx: Tx, parent: int, prefix: Prefix, path: tuple[str, ...]) -> Iterator[Held]:
+def _around(tx: Tx, parent: int, prefix: Prefix, path: tuple[str, ...]) -> Iterator[Related]:
     for claim in tree.overlaps(tx, parent, prefix):
         node = tree.node(claim)
         own = node.prefix
         relation = "is" if own == prefix else "contains" if own.contains(prefix) else "within"
         here = (*path, name_of(node))
-        yield Held(claim.kind, name_of(node), str(own), here, relation, claim.since, claim.state)
+        yield Related(claim.kind, name_of(node), str(own), here, relation, claim.since, claim.state)
         yield from _around(tx, claim.id, prefix, here)
 
 
-def everywhere(tx: Tx, prefix: Prefix) -> list[Held]:
-    """`explain` for every space."""
+def everywhere(tx: Tx, prefix: Prefix) -> list[Related]:
+    """Explain a prefix in every space, as `explain` does in one."""
     return [held for space in tree.spaces(tx) for held in _around(tx, space.id, prefix, (space.facts.name,))]
 
 

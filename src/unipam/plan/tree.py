@@ -146,7 +146,7 @@ def missing(kind: str, name: str) -> Missing:
 
 
 def refuse_name(tx: Tx, parent: int, kind: type[F], name: str, but: int = 0) -> None:
-    """Raises NameTaken when another of the kind under the parent has this name."""
+    """Raise NameTaken when another of the kind under the parent has this name."""
     try:
         found = find_child(tx, parent, kind, name)
     except Missing:
@@ -156,7 +156,7 @@ def refuse_name(tx: Tx, parent: int, kind: type[F], name: str, but: int = 0) -> 
 
 
 def require_inside(prefix: Prefix, parent: Prefix, what: str) -> None:
-    """Raises Outside when the prefix does not lie within the parent."""
+    """Raise Outside when the prefix does not lie within the parent."""
     if not parent.contains(prefix):
         raise Outside(f"{prefix} does not lie within {what} ({parent})", prefix=str(prefix), parent=str(parent))
 
@@ -270,7 +270,7 @@ def reopen(tx: Tx, claim: Claim) -> None:
 
 
 def refuse_stale(by: Author, claim: Claim) -> None:
-    """Raises Stale when the caller saw another generation than the one that is there."""
+    """Raise Stale when the caller saw another generation than the one that is there."""
     if by.expect is not None and by.expect != claim.generation:
         raise Stale(
             f"the {claim.kind} {claim.owner.holder} was changed meanwhile (it is at {claim.generation}, you saw"
@@ -298,7 +298,7 @@ def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:
 
 
 def refuse_overlap(tx: Tx, parent: int, prefix: Prefix, but: int = 0) -> None:
-    """Raises Overlap, with what is in the way, when any address of the prefix is claimed under the parent."""
+    """Raise Overlap, with what is in the way, when any address of the prefix is claimed under the parent."""
     if next(tx.gaps(parent, prefix.first, prefix.last), None) == (prefix.first, prefix.last):
         return  # one look instead of one for each prefix that might lie around
     for claim in overlaps(tx, parent, prefix):

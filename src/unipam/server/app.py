@@ -192,7 +192,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _counted(receive: Receive) -> Receive:
-    """Reads on until too much has come; then the body just ends, and is misshapen."""
+    """Read on until too much has come; then the body just ends, and is misshapen."""
     total = 0
 
     async def counted() -> Message:

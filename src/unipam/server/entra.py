@@ -32,7 +32,7 @@ UNKNOWN_FOR = 300.0
 MOST_UNKNOWN = 1000
 PAUSE = 10.0
 """Seconds at least between two fetches, whoever asks."""
-PATIENCE = 5.0
+KEYS_TIMEOUT = 5.0
 """Seconds for which the bearer of a token waits for its key."""
 _TIMEOUT = 10.0
 _MOST_BYTES = 1 << 20
@@ -108,7 +108,7 @@ class Keys:
     async def _end(self) -> None:
         """Wait for the fetch that is under way, if there is one, and not for ever."""
         if self._fetch is not None:
-            await asyncio.wait([self._fetch], timeout=PATIENCE)
+            await asyncio.wait([self._fetch], timeout=KEYS_TIMEOUT)
 
     async def _renew(self) -> None:
         try:

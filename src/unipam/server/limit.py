@@ -20,7 +20,7 @@ class FailureLimit:
         self._failures: dict[str, list[float]] = {}
 
     def require_room(self, place: str) -> None:
-        """Raises Throttled when the place has failed too often lately."""
+        """Raise Throttled when the place has failed too often lately."""
         recent = self._recent(place)
         if len(recent) >= self._allowed:
             wait = max(1, round(recent[0] + self._seconds - self._clock()))

@@ -52,11 +52,11 @@ class Register:
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
-    _aside: Threads = field(default_factory=lambda: Threads(1, "aside"))
+    _computing: Threads = field(default_factory=lambda: Threads(1, "aside"))
 
-    async def aside(self, work: Callable[[], T]) -> T:
+    async def in_thread(self, work: Callable[[], T]) -> T:
         """Do in a thread what takes long by computing, such as reading a large body."""
-        return await self._aside.call(work)
+        return await self._computing.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """Return what is seen of the cloud. Raises SourceFailed."""
@@ -143,7 +143,7 @@ class Register:
         self.auth.close()
         self._looking.close(now)
         self._visiting.close(now)
-        self._aside.close(now)
+        self._computing.close(now)
         self.worker.close()
 
 

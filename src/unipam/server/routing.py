@@ -27,7 +27,7 @@ class _Request(Request):
         body = await self.body()
         if len(body) < LARGE:
             return parse(body)
-        return await register_of(self).aside(lambda: parse(body))
+        return await register_of(self).in_thread(lambda: parse(body))
 
 
 def parse(body: bytes) -> Any:

@@ -11,4 +11,4 @@ def connect(settings: Settings, every: float = EVERY) -> CachedCloud:
     from unipam.clients.azure.source import Azure  # imports azure-core, which only those who connect pay for
 
     azure = Azure(settings)
-    return CachedCloud(azure.look, azure.look_as, every=every, done=azure.close).start()
+    return CachedCloud(azure.read, azure.read_on_behalf_of, every=every, done=azure.close).start()

@@ -1,4 +1,4 @@
-"""Where the register runs, as ``GET /api/status`` tells it, found out as the Azure IPAM application does.
+"""Where the register runs, as `GET /api/status` tells it, found out as the Azure IPAM application does.
 
 Specified in spec azure-ipam-application §2.6.
 """

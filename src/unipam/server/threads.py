@@ -21,7 +21,7 @@ LONGEST_WAIT = 15.0
 
 
 def require_turn(asked: float) -> None:
-    """Raises StoreBusy when what was asked for then (CLOCK_MONOTONIC) comes to its turn too late."""
+    """Raise StoreBusy when what was asked for then (CLOCK_MONOTONIC) comes to its turn too late."""
     waited = time.monotonic() - asked
     if waited > LONGEST_WAIT:
         raise StoreBusy(f"others were waited for {waited:.0f} s, and nothing was begun: try again")

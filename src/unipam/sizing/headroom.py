@@ -69,7 +69,7 @@ class Ceiling:
 
 
 def cluster_gauges(cluster: Cluster) -> Iterator[Gauge]:
-    """Limits on nodes and pods."""
+    """Yield the limits on nodes and pods."""
     yield _gauge("nodes of the largest pool", limits.POOL_NODES, lambda at: max(p.nodes for p in at.cluster.pools))
     if planned(cluster).nodes(cluster) <= limits.CLUSTER_NODES.value:
         yield _QUOTA
@@ -99,7 +99,7 @@ def cluster_gauges(cluster: Cluster) -> Iterator[Gauge]:
 
 
 def network_gauges(cluster: Cluster) -> Iterator[Gauge]:
-    """Limits on addresses in the network and its peered group (L1, L2)."""
+    """Yield the limits on addresses in the network and its peered group (L1, L2)."""
     own, group = cluster.networks.vnet_addresses + _neighbours(cluster), cluster.networks.peered_addresses
     yield _gauge("addresses of the network", limits.VNET_ADDRESSES, lambda at: at.vnet_units + own)
     if cluster.networks.peered:

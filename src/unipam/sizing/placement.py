@@ -19,7 +19,7 @@ SERVICE_RANGE = "service-cidr"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RangeRequest:
     """A range to place: an IPv4 prefix of length `bits`, in blocks of that `use`, as `role`."""
 
     name: str
@@ -40,24 +40,24 @@ class Placement:
     ranges, other than used ones, that lie in the blocks.
     """
 
-    wanted: Wanted
+    wanted: RangeRequest
     prefix: Prefix | None
     block: Prefix | None = None
     largest: Prefix | None = None
     obstacles: tuple[NamedRange, ...] = ()
 
 
-def wanted(cluster: Cluster) -> tuple[Wanted, ...]:
+def wanted(cluster: Cluster) -> tuple[RangeRequest, ...]:
     """Return the ranges to place, largest first, so that small ones do not break up what the large ones need."""
     return tuple(sorted(_wanted(cluster), key=lambda item: item.bits))
 
 
-def _wanted(cluster: Cluster) -> Iterator[Wanted]:
+def _wanted(cluster: Cluster) -> Iterator[RangeRequest]:
     for need in needs(cluster, planned(cluster)):
         if need.exists is None and need.prefix is not None:
-            yield Wanted(need.name, Role.POD_RANGE if need.kind is Kind.POD_RANGE else Role.SUBNET, need.prefix)
+            yield RangeRequest(need.name, Role.POD_RANGE if need.kind is Kind.POD_RANGE else Role.SUBNET, need.prefix)
     if cluster.service_range is None:
-        yield Wanted(SERVICE_RANGE, Role.SERVICE_RANGE, cluster.networks.service_bits)
+        yield RangeRequest(SERVICE_RANGE, Role.SERVICE_RANGE, cluster.networks.service_bits)
 
 
 def place(cluster: Cluster) -> tuple[Placement, ...]:
@@ -82,7 +82,7 @@ def _blocks(cluster: Cluster, use: Use) -> list[FreeBlock]:
     return [FreeBlock(space) for space in cluster.networks.vnet if space.family == 4]
 
 
-def _place(item: Wanted, blocks: list[FreeBlock], known: Iterable[NamedRange]) -> Placement:
+def _place(item: RangeRequest, blocks: list[FreeBlock], known: Iterable[NamedRange]) -> Placement:
     avoided = to_avoid(item.role)
     obstacles = [named for named in known if named.role in avoided and _touches(named, blocks)]
     free = [stretch for block in blocks for stretch in _free(block, (named.prefix for named in obstacles))]

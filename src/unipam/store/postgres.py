@@ -19,20 +19,20 @@ from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy, Store
 from unipam.store.postgres_connection import Connection, connect
 from unipam.store.postgres_tx import PostgresTx
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds that a writer waits for another one: well below those after which a silent server is given up."""
 
 
 class PostgresStore:
-    """A register's database. `patience` is how many seconds a transaction waits for another writer.
+    """A register's database. `timeout` is how many seconds a transaction waits for another writer.
 
     No transaction takes longer than `longest` seconds (0: no limit). A lost connection is made anew by the next
     transaction. One handle serves one thread.
     """
 
-    def __init__(self, database: str, *, patience: float = PATIENCE, longest: float = 0.0) -> None:
+    def __init__(self, database: str, *, timeout: float = TIMEOUT, longest: float = 0.0) -> None:
         self.database = database
-        self._patience = patience
+        self._timeout = timeout
         self._longest = longest
         self._connection: Connection | None = None
         try:
@@ -69,7 +69,7 @@ class PostgresStore:
         """See `store.api.Store`."""
         with self._translated():
             connection = self._connected()
-            wait = max(1, round(self._patience * 1000))
+            wait = max(1, round(self._timeout * 1000))
             lock = f"BEGIN; SET LOCAL lock_timeout = {wait}; LOCK TABLE writer IN EXCLUSIVE MODE"
             tx = PostgresTx(connection)
             try:

@@ -73,7 +73,7 @@ class Connection(psycopg.Connection[Any]):
 
     @property
     def lost(self) -> bool:
-        """Tell whether the server has ended it: nothing is due, so what can be read is its last message."""
+        """Return whether the server has ended it: nothing is due, so what can be read is its last message."""
         if self.closed:
             return True
         poll = select.poll()

@@ -25,7 +25,7 @@ RESERVE = 1024
 """Pages kept free on the disk for what frees things: a release takes six of them until the next checkpoint."""
 
 LATEST_CHECKPOINT = 16_000
-"""Pages of write-ahead log (16 MB) at which a store without patience moves them itself."""
+"""Pages of write-ahead log (16 MB) at which a store that does not wait moves them itself."""
 
 FLUSHED_CHECKPOINT = 1_000
 """The same where every commit is flushed (1 MB): to flush what overwrites old pages of the log takes two thirds of what
@@ -105,33 +105,33 @@ class _Part(Transaction):
 class SqliteStore:
     """A ledger file.
 
-    `patience` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
+    `timeout` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
     before it is answered; without it a power cut may take the last commits with it, and with them the containers.
     A file that is made gets pages of `page` bytes.
     """
 
-    def __init__(self, path: str, *, patience: float = 4.0, flush: bool = False, page: int = PAGE) -> None:
+    def __init__(self, path: str, *, timeout: float = 4.0, flush: bool = False, page: int = PAGE) -> None:
         self.path = path
         self._page = page
         self._reserve = Reserve(path, RESERVE * page)
-        where_full(lambda: self._open(patience, flush), self._reserve.pieces)
+        where_full(lambda: self._open(timeout, flush), self._reserve.pieces)
         self._reserve.keep()
 
-    def _open(self, patience: float, flush: bool) -> None:
+    def _open(self, timeout: float, flush: bool) -> None:
         with self._translated():
-            self._connect(patience, flush)
+            self._connect(timeout, flush)
 
-    def _connect(self, patience: float, flush: bool) -> None:
+    def _connect(self, timeout: float, flush: bool) -> None:
         # SQLite creates files with the umask's rights; ours are nobody else's business. Made without being opened:
         # closing a descriptor of a file lets go of all locks that this process's other connections hold on it.
         with contextlib.suppress(FileExistsError):
             os.mknod(self.path, stat.S_IFREG | 0o600)
         refuse_emptied(self.path)
         self._connection = sqlite3.connect(
-            self.path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=64
+            self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
-            self._prepare(patience, flush)
+            self._prepare(timeout, flush)
         except BaseException:
             self._connection.close()
             raise
@@ -140,23 +140,23 @@ class SqliteStore:
         self._writing = Transaction(self._connection, self.path, "BEGIN IMMEDIATE")
         self._reading = Transaction(self._connection, self.path, "BEGIN")
 
-    def _prepare(self, patience: float, flush: bool) -> None:
+    def _prepare(self, timeout: float, flush: bool) -> None:
         run = self._connection.execute
         version = recognise(self._connection, self.path)
         run(f"PRAGMA page_size = {self._page}")  # of a file that is there it changes nothing
-        self._use_wal(patience)
+        self._use_wal(timeout)
         run(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
         if flush:
             run(f"PRAGMA wal_autocheckpoint = {FLUSHED_CHECKPOINT}")
-        elif not patience:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
+        elif not timeout:  # who does not wait leaves the checkpoint to `settle`, as long as that comes in time
             run(f"PRAGMA wal_autocheckpoint = {LATEST_CHECKPOINT}")
         run("PRAGMA cache_size = -4096")
         if version == 0:
             self._create()
 
-    def _use_wal(self, patience: float) -> None:
+    def _use_wal(self, timeout: float) -> None:
         """Switch to WAL mode; SQLite itself does not wait for other processes that make the ledger at the same time."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 mode = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -366,7 +366,7 @@ _FILES = 4
 
 
 def _out_of_files() -> bool:
-    """Tell whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
+    """Return whether too few descriptors are left in this process or on the machine, which SQLite does not say."""
     with contextlib.ExitStack() as opened:
         try:
             for _ in range(_FILES):

@@ -16,7 +16,7 @@ from unipam.model.errors import StoreBroken
 from unipam.store.api import Tx
 from unipam.store.sqlite import Transaction, foreign, recognise, refuse_emptied, translate
 
-PATIENCE = 4.0
+TIMEOUT = 4.0
 """Seconds for which a ledger that another process has locked is waited for."""
 
 
@@ -50,7 +50,7 @@ def _connect(path: str) -> sqlite3.Connection:
     uri = f"{Path(path).absolute().as_uri()}?mode=ro&{way}"
     try:
         os.stat(path)  # SQLite does not say why it could not open a file
-        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT, isolation_level=None)
     except OSError as error:
         raise StoreBroken(f"cannot read the ledger {path}: {error.strerror}", path=path, errno=error.errno) from error
     except sqlite3.Error as error:

@@ -12,7 +12,7 @@ import pytest
 
 from unipam.addr.prefix import format_address
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
@@ -29,8 +29,12 @@ PLUGIN = "azure-vnet-ipam"
 SUBNET = "10.224.0.0/16"
 
 
-def listing(count: int) -> tuple[Interface, ...]:
-    return (Interface("*", True, (Subnet(SUBNET, tuple((f"10.224.0.{n}", False) for n in range(5, 5 + count))),)),)
+def listing(count: int) -> tuple[WireserverInterface, ...]:
+    return (
+        WireserverInterface(
+            "*", True, (WireserverSubnet(SUBNET, tuple((f"10.224.0.{n}", False) for n in range(5, 5 + count))),)
+        ),
+    )
 
 
 class Place:
@@ -40,12 +44,12 @@ class Place:
         self.root = root
         self.directory = root / "data"
         self.state_file = root / "state.json"
-        self.found: tuple[Interface, ...] | None = listing(2)
+        self.found: tuple[WireserverInterface, ...] | None = listing(2)
         self.asked = 0
         self.netns = "/n"
         self.ledgers = Ledgers()
 
-    def fetch(self, *_: object) -> tuple[Interface, ...]:
+    def fetch(self, *_: object) -> tuple[WireserverInterface, ...]:
         self.asked += 1
         if self.found is None:
             raise SourceFailed("out of order")
@@ -78,7 +82,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 @pytest.fixture
 def hasty(place: Place) -> Iterator[Context]:
     """The context of an agent's first look: nothing may wait."""
-    ledgers = Ledgers(patience=0)
+    ledgers = Ledgers(timeout=0)
     yield Context(ledgers, attended=True)
     ledgers.close_all()
 
@@ -121,7 +125,7 @@ def test_an_answer_that_came_between_two_looks_is_seen(
     place: Place, monkeypatch: pytest.MonkeyPatch, patient: bool
 ) -> None:
     """A call finds no pool, another call learns it, and then there is no reason any more to ask the source."""
-    ledgers = Ledgers() if patient else Ledgers(patience=0)
+    ledgers = Ledgers() if patient else Ledgers(timeout=0)
     ledgers.at(str(place.directory)).adopt(PLUGIN, nothing)  # met before, and no pool learned yet
     is_due = LearnedSpace.is_due
 
@@ -186,8 +190,8 @@ def test_what_another_source_was_asked_is_no_reason_to_wait(place: Place) -> Non
 
 
 def test_a_held_address_is_not_found_in_another_pool(place: Place) -> None:
-    other = Subnet("10.225.0.0/24", (("10.225.0.5", False),))
-    place.found = (Interface("*", True, (*listing(1)[0].subnets, other)),)
+    other = WireserverSubnet("10.225.0.0/24", (("10.225.0.5", False),))
+    place.found = (WireserverInterface("*", True, (*listing(1)[0].subnets, other)),)
     assert place.call("ADD", "a").code == 0
     for subnet, code in ((SUBNET, 0), (other.prefix, 1), ("", 0)):
         given = place.call("ADD", "a", subnet=subnet, ipAddress="10.224.0.5")
@@ -232,7 +236,7 @@ def test_a_pool_without_addresses_is_told_from_one_that_is_full(place: Place) ->
 
 
 def test_a_list_of_other_machines_interfaces_is_named_as_the_cause(place: Place) -> None:
-    place.found = (Interface("00112233AABB", True, listing(1)[0].subnets),)
+    place.found = (WireserverInterface("00112233AABB", True, listing(1)[0].subnets),)
     failed = json.loads(place.call("ADD", "a").stdout)
     assert failed["msg"] == "Failed to allocate address: Invalid address space"
     assert failed["details"] == (

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import config
@@ -20,7 +20,11 @@ from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers
 
 FOUND = (
-    Interface("*", True, (Subnet("10.0.0.0/24", (("10.0.0.5", False),)), Subnet("fd00::/64", (("fd00::5", False),)))),
+    WireserverInterface(
+        "*",
+        True,
+        (WireserverSubnet("10.0.0.0/24", (("10.0.0.5", False),)), WireserverSubnet("fd00::/64", (("fd00::5", False),))),
+    ),
 )
 KEYS = (
     "type", "subnet", "Subnet", "environment", "addressSpace", "ipAddress", "queryInterval", "dataDir", "stateFile",

@@ -10,7 +10,7 @@ import pytest
 
 from unipam.addr.prefix import format_address
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.dialects.azure_vnet import nics, source
 from unipam.dialects.azure_vnet.source import Remark
 from unipam.ledger.learned import LearnedPool
@@ -19,15 +19,15 @@ from unipam.model.errors import SourceFailed
 LOCAL = (("lo", "000000000000"), ("eth0", "7c1e52f9f3c4"), ("eth1", "7c1e52aabbcc"))
 
 
-def interface(mac: str, *subnets: Subnet, primary: bool = True) -> Interface:
-    return Interface(mac, primary, subnets)
+def interface(mac: str, *subnets: WireserverSubnet, primary: bool = True) -> WireserverInterface:
+    return WireserverInterface(mac, primary, subnets)
 
 
-def subnet(prefix: str, *addresses: str, own: str = "") -> Subnet:
-    return Subnet(prefix, (*([(own, True)] if own else []), *((a, False) for a in addresses)))
+def subnet(prefix: str, *addresses: str, own: str = "") -> WireserverSubnet:
+    return WireserverSubnet(prefix, (*([(own, True)] if own else []), *((a, False) for a in addresses)))
 
 
-def pools(*interfaces: Interface) -> tuple[tuple[LearnedPool, ...], list[str]]:
+def pools(*interfaces: WireserverInterface) -> tuple[tuple[LearnedPool, ...], list[str]]:
     remarks: list[Remark] = []
     found = source.pools(interfaces, LOCAL, remarks)
     return found, [message for _, message in remarks]

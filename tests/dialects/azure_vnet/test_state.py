@@ -148,7 +148,7 @@ def test_no_file_is_nothing_to_inherit(tmp_path: Path) -> None:
 
 
 def test_the_originals_lock_is_waited_for_and_its_holder_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "_PATIENCE", 0.05)
+    monkeypatch.setattr(state, "_TIMEOUT", 0.05)
     path = tmp_path / "azure-vnet-ipam.json"
     path.write_bytes((CAPTURED / "state_v1459.json").read_bytes())
     (tmp_path / "azure-vnet").mkdir()

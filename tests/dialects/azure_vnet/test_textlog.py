@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.dialects.azure_vnet import nics, printing
@@ -37,8 +37,12 @@ PODS = {
     "h": "aaa9402664f1a41f40ebbc52c9993eb66aeb366602958fdfaa283b71e64db123",
 }
 TWO_NICS = (
-    Interface("02FC00000001", True, (Subnet(SUBNET, tuple((f"10.224.0.{n}", n == 4) for n in range(4, 8))),)),
-    Interface("7264E7E445DF", False, (Subnet("10.225.0.0/24", (("10.225.0.4", True), ("10.225.0.5", False))),)),
+    WireserverInterface(
+        "02FC00000001", True, (WireserverSubnet(SUBNET, tuple((f"10.224.0.{n}", n == 4) for n in range(4, 8))),)
+    ),
+    WireserverInterface(
+        "7264E7E445DF", False, (WireserverSubnet("10.225.0.0/24", (("10.225.0.4", True), ("10.225.0.5", False))),)
+    ),
 )
 
 
@@ -52,12 +56,12 @@ class Player:
         self.ledgers = Ledgers()
         self.pid = 100
         self.clock = 0.0
-        self.found: tuple[Interface, ...] | None = TWO_NICS
+        self.found: tuple[WireserverInterface, ...] | None = TWO_NICS
         monkeypatch.setattr(wireserver, "fetch", self.fetch)
         monkeypatch.setattr(nics, "local", lambda: (("eth0", "02fc00000001"), ("ifb0", "7264e7e445df")))
         monkeypatch.setattr(refresh, "uptime", lambda: self.clock)
 
-    def fetch(self, *_: object) -> tuple[Interface, ...]:
+    def fetch(self, *_: object) -> tuple[WireserverInterface, ...]:
         if self.found is None:
             raise SourceFailed("wireserver http error 500 Internal Server Error")
         return self.found

@@ -32,17 +32,17 @@ BEGAN = 1_756_728_000 * SECOND
 
 
 class Cluster:
-    """A datastore and what tests do with it. `now` is in nanoseconds; `patience` is what each call has, in seconds."""
+    """A datastore and what tests do with it. `now` is in nanoseconds; `timeout` is what each call has, in seconds."""
 
-    def __init__(self, *, transactional: bool = True, patience: float = 60.0) -> None:
+    def __init__(self, *, transactional: bool = True, timeout: float = 60.0) -> None:
         self.store = MemoryDatastore(transactional=transactional)
         self.now = BEGAN
-        self.patience = patience
+        self.timeout = timeout
 
     @property
     def world(self) -> World:
         """What a call works on."""
-        return World(self.store, time.monotonic() + self.patience, self._tick)
+        return World(self.store, time.monotonic() + self.timeout, self._tick)
 
     def _tick(self) -> int:
         self.now += 1
@@ -88,7 +88,7 @@ class Cluster:
 
     def give(self, address: str, host: str, handle: str | None = None, **more: Any) -> str:
         """AssignIP; the block."""
-        wanted = explicit.Wanted(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
+        wanted = explicit.Request(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
         return str(explicit.assign(self.world, wanted))
 
     def drop(self, handle: str) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_call_is_answered_as_the_real_one_answered_it(
     store = MemoryDatastore(transactional=transactional)
     fill(store, call.before)
     if call.number[:3] in {"122", "123"}:  # etcd did not answer, for ninety seconds
-        monkeypatch.setattr(verbs, "PATIENCE", 0.0)
+        monkeypatch.setattr(verbs, "TIMEOUT", 0.0)
     before = contents(store)
     answer = ask(call, store, monkeypatch)
     shown = told(answer)

@@ -175,7 +175,7 @@ def test_no_directory_is_nothing_to_inherit(tmp_path: Path) -> None:
 
 
 def test_host_local_at_work_is_waited_for_and_then_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "_PATIENCE", 0.05)
+    monkeypatch.setattr(directory, "_TIMEOUT", 0.05)
     put(path, "10.1.2.3", "c1\r\neth0")
     with (path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

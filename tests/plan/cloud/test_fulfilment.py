@@ -64,7 +64,7 @@ class Register:
         self.plan.write(lambda tx, by: plan_networks.associate(tx, by, "s", "b", network), ME)
 
     def look(self) -> None:
-        self.snapshot = self.source.look(self.snapshot)
+        self.snapshot = self.source.read(self.snapshot)
 
     def follow(self) -> int:
         """Look, and bring the plan up to it; how many objects changed."""

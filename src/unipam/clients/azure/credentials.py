@@ -57,7 +57,7 @@ def on_behalf_of(settings: Settings, token: str) -> TokenCredential:
 
 
 def can_act_for_users(settings: Settings) -> bool:
-    """Tell whether `on_behalf_of` would work."""
+    """Return whether `on_behalf_of` would work."""
     return bool(settings.secret or settings.token_file)
 
 

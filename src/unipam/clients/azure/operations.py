@@ -17,7 +17,7 @@ from unipam.model.errors import SourceFailed
 
 UNTOLD = 10.0
 """Seconds between two looks where Azure does not say how many."""
-PATIENCE = 1800.0
+TIMEOUT = 1800.0
 """Seconds after which nobody waits for an operation any more; it may still end well."""
 
 _SUCCEEDED, _ENDED = "Succeeded", frozenset({"Succeeded", "Failed", "Canceled"})
@@ -44,18 +44,18 @@ class _Document(msgspec.Struct):
 _Look = Callable[[], tuple[Answer, _Status]]
 
 
-def await_end(arm: Arm, begun: Answer, resource: Callable[[], Answer], clock: Time, patience: float = PATIENCE) -> None:
+def await_end(arm: Arm, begun: Answer, resource: Callable[[], Answer], clock: Time, timeout: float = TIMEOUT) -> None:
     """Wait until the operation that `begun` names has succeeded; one that is over already is not waited for.
 
     `resource` reads the resource itself, for operations that are followed nowhere else. Raises SourceFailed, with the
-    operation's own code, when it failed, was cancelled, or has not ended after `patience` seconds.
+    operation's own code, when it failed, was cancelled, or has not ended after `timeout` seconds.
     """
-    look, until = _way_to_look(arm, begun, resource), clock.monotonic() + patience
+    look, until = _way_to_look(arm, begun, resource), clock.monotonic() + timeout
     answer, status = begun, _first(begun)
     while not status.ended:
         pause = seconds(answer.headers.get("Retry-After", "")) or UNTOLD
         if clock.monotonic() + pause > until:
-            raise _failure(begun, "OperationTimeout", f"it has not ended after {patience:.0f} s")
+            raise _failure(begun, "OperationTimeout", f"it has not ended after {timeout:.0f} s")
         clock.sleep(pause)
         answer, status = look()
     if status.code:

@@ -20,7 +20,7 @@ from unipam.model.errors import SourceFailed
 
 AT_ONCE = 4
 """Requests on their way at one time."""
-PATIENCE = 120.0
+LONGEST_PAUSE = 120.0
 """The longest pause, in seconds, that is waited for; whoever is told a longer one gives up and says so."""
 UNTOLD = 10.0
 """Seconds to stay away when an answer says "too many requests", and not for how long."""
@@ -69,7 +69,7 @@ class Pace(HTTPPolicy[Any, Any]):
     def _wait(self) -> None:
         with self._lock:
             pause = self._open_at - self._time.monotonic()
-        if pause > PATIENCE:
+        if pause > LONGEST_PAUSE:
             raise too_long(pause)
         if pause > 0:
             self._time.sleep(pause + self._time.spread())
@@ -86,7 +86,7 @@ class Pace(HTTPPolicy[Any, Any]):
         told = [pause for name in (RETRY, RESETS) if (pause := seconds(headers.get(name, ""))) is not None]
         pause = max(told, default=UNTOLD if response.http_response.status_code == 429 else 0.0)
         self._close(pause)
-        if pause > PATIENCE:
+        if pause > LONGEST_PAUSE:
             raise too_long(pause)
         headers[RETRY] = f"{pause:g}"
 
@@ -98,7 +98,7 @@ class Pace(HTTPPolicy[Any, Any]):
 def too_long(pause: float) -> SourceFailed:
     """Return the error of a pause that is longer than anybody waits. Facts: retry_after."""
     return SourceFailed(
-        f"Azure wants no requests for {pause:.0f} s, which is longer than is waited for ({PATIENCE:.0f} s)",
+        f"Azure wants no requests for {pause:.0f} s, which is longer than is waited for ({LONGEST_PAUSE:.0f} s)",
         source="azure",
         status=429,
         retry_after=pause,

@@ -59,7 +59,7 @@ class Settings(NamedTuple):
 
     @property
     def is_own_authority(self) -> bool:
-        """Tell whether tokens come from a place that Microsoft would not know."""
+        """Return whether tokens come from a place that Microsoft would not know."""
         return self.login not in {each.authority for each in ENVIRONMENTS.values()}
 
     @property

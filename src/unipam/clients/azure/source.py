@@ -1,4 +1,4 @@
-"""Azure as whoever keeps snapshots wants it: two ways to look, as oneself and as the bearer of a token."""
+"""Azure as whoever keeps snapshots wants it: it reads as the register, or on behalf of the bearer of a token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Azure:
     """One Azure, one tenant, one identity of the register's own."""
 
     def __init__(self, settings: Settings, clock: Time | None = None, now: Callable[[], float] = time.time) -> None:
-        """Raises BadConfig. Nothing is asked yet."""
+        """Check the settings; nothing is asked yet. Raises BadConfig."""
         self._settings = settings.checked()
         self._clock = clock
         self._now = now
@@ -27,11 +27,11 @@ class Azure:
         """Give the connections back."""
         self._reader.close()
 
-    def look(self, previous: Snapshot) -> Snapshot:
+    def read(self, previous: Snapshot) -> Snapshot:
         """Read what the register's identity sees, or take what `previous` has of it. Raises SourceFailed."""
         return self._reader.read(previous)
 
-    def look_as(self, token: str, previous: Snapshot) -> Snapshot:
+    def read_on_behalf_of(self, token: str, previous: Snapshot) -> Snapshot:
         """Return what the bearer of the token sees, by Azure's own rights. Raises SourceFailed."""
         if not credentials.can_act_for_users(self._settings):
             raise SourceFailed(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.members import Members
-from unipam.clients.etcd.messages import Found, Outcome, Told
+from unipam.clients.etcd.messages import RangeResponse, TxnResponse, WatchResponse
 from unipam.clients.etcd.settings import Settings
 from unipam.clients.inbox import Inbox
 from unipam.model.errors import Expired, SourceFailed
@@ -22,21 +22,24 @@ class Etcd:
         self._members = Members(settings)
         self.name = self._members.name
 
-    def range(self, key: bytes, end: bytes, deadline: float) -> Found:
-        """One key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
+    def range(self, key: bytes, end: bytes, deadline: float) -> RangeResponse:
+        """Read one key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
         return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
 
     def transact(
         self, compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes], deadline: float
-    ) -> Outcome:
+    ) -> TxnResponse:
         """Do `success` if every comparison holds, else `failure`. Raises Unanswered, SourceFailed."""
         request = messages.transaction(compares, success, failure)
-        return self._read(messages.read_outcome, self._members.write(request, deadline))
+        return self._read(messages.read_transaction, self._members.write(request, deadline))
 
-    def watch(self, key: bytes, end: bytes, after: int, deadline: float) -> Inbox[Told]:
-        """What happens to a range after a revision. Raises SourceFailed; reading it raises SourceFailed and Expired."""
+    def watch(self, key: bytes, end: bytes, after: int, deadline: float) -> Inbox[WatchResponse]:
+        """Watch what happens to a range after a revision.
+
+        Raises SourceFailed; reading it raises SourceFailed and Expired.
+        """
         call, ended = self._members.watch(messages.watch(key, end, after), deadline)
-        return Inbox(told(call, after, self.name), call.cancel, ended)
+        return Inbox(watched(call, after, self.name), call.cancel, ended)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -49,10 +52,10 @@ class Etcd:
             raise SourceFailed(f"{self.name}: its answer cannot be read: {error}", source=self.name) from error
 
 
-def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
-    """What the messages of a watch after a revision tell, but for its beginning. Raises Expired, ValueError."""
+def watched(encoded: Iterable[bytes], after: int, name: str) -> Iterator[WatchResponse]:
+    """Yield what the messages of a watch say after its beginning. Raises Expired, ValueError."""
     for message in encoded:
-        read = messages.read_told(message)
+        read = messages.read_watch(message)
         if read.compacted:
             text = f"{name}: what happened after revision {after} is forgotten (known from {read.compacted})"
             raise Expired(text, source=name, revision=after)
@@ -63,5 +66,5 @@ def told(encoded: Iterable[bytes], after: int, name: str) -> Iterator[Told]:
 
 
 def end_of(prefix: bytes) -> bytes:
-    """The end of the range of all keys that begin with a prefix."""
+    """Return the end of the range of all keys that begin with a prefix."""
     return prefix[:-1] + bytes([prefix[-1] + 1])

@@ -22,7 +22,7 @@ Ended = Callable[[Exception | None], Exception]
 
 _RANGE, _TXN, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn", "/etcdserverpb.Watch/Watch"
 _AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds for one member while there are others to ask; twice as many in each further round."""
 _PAUSE = 0.05
 """Seconds between two rounds in which nobody answered."""
@@ -48,7 +48,7 @@ class Member:
         self.channel = _channel(address, tls)
 
     def call(self, method: str, request: bytes, timeout: float, metadata: tuple[tuple[str, str], ...]) -> bytes:
-        """The encoded answer. Raises grpc.RpcError."""
+        """Return the encoded answer of a call. Raises grpc.RpcError."""
         answer: bytes = self.channel.unary_unary(method)(request, timeout=timeout, metadata=metadata)
         self.proven = True
         return answer
@@ -67,15 +67,18 @@ class Members:
         self.name = f"etcd at {','.join(settings.endpoints)}"
 
     def read(self, request: bytes, deadline: float) -> bytes:
-        """The answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
+        """Return the answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
         return self._ask(lambda member, timeout: self._send(member, _RANGE, request, timeout), deadline)
 
     def write(self, request: bytes, deadline: float) -> bytes:
-        """The answer to a TxnRequest. Raises Unanswered when it may have been done, SourceFailed when it was not."""
+        """Return the answer to a TxnRequest.
+
+        Raises Unanswered when it may have been done, SourceFailed when it was not.
+        """
         return self._ask(lambda member, timeout: self._write(member, request, timeout), deadline)
 
     def watch(self, request: bytes, deadline: float) -> tuple[Any, Ended]:
-        """A call that is an iterator of encoded WatchResponses and can be cancelled, and what to say when it has ended.
+        """Begin a watch: return an iterator of encoded WatchResponses that can be cancelled, and what words its end.
 
         Raises SourceFailed.
         """
@@ -96,11 +99,14 @@ class Members:
             member.channel.close()
 
     def _failed(self, error: Any) -> SourceFailed:
-        """What to say of a call that ended with this grpc.RpcError."""
+        """Return the error for a call that ended with this grpc.RpcError."""
         return SourceFailed(f"{self.name}: {error.code().name}, {error.details()}", source=self.name)
 
     def _ended(self, member: Member, error: Exception | None) -> Exception:
-        """What to say of a watch that ended, with this error or just so; the next one begins at another member."""
+        """Return the error for a watch that ended, with this error or without one.
+
+        The next watch begins at another member.
+        """
         import grpc
 
         try:
@@ -115,17 +121,17 @@ class Members:
     def _ask(self, attempt: Callable[[Member, float], _Answer], deadline: float) -> _Answer:
         import grpc
 
-        patience, problem = _PATIENCE, SourceFailed(f"{self.name}: no answer in time", source=self.name)
+        timeout, problem = _TIMEOUT, SourceFailed(f"{self.name}: no answer in time", source=self.name)
         while True:
             for turn in range(self._first, self._first + len(self._members)):
                 member = self._members[turn % len(self._members)]
                 if (left := deadline - time.monotonic()) <= 0:
                     raise problem
                 try:
-                    return attempt(member, left if len(self._members) == 1 else min(left, patience))
+                    return attempt(member, left if len(self._members) == 1 else min(left, timeout))
                 except grpc.RpcError as error:
                     problem = self._leave(member, error)
-            patience *= 2
+            timeout *= 2
             time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 
     def _leave(self, member: Member, error: Any) -> SourceFailed:
@@ -193,7 +199,7 @@ class _Open:
 
 
 def _surely_unsent(error: Any) -> bool:
-    """Whether a write that ended with this error was certainly not done."""
+    """Return whether a write that ended with this error was certainly not done."""
     refused = error.code().name in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"}
     return refused or any(words in error.details() for words in _UNSENT)
 

@@ -1,5 +1,5 @@
-"""etcd's messages, as far as they are used. Field numbers are those of etcd's ``api/etcdserverpb/rpc.proto`` and
-``api/mvccpb/kv.proto``.
+"""etcd's messages, as far as they are used. Field numbers are those of etcd's `api/etcdserverpb/rpc.proto` and
+`api/mvccpb/kv.proto`.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class KeyValue(NamedTuple):
     revision: int
 
 
-class Found(NamedTuple):
+class RangeResponse(NamedTuple):
     """What a range held at a revision of the whole store."""
 
     pairs: tuple[KeyValue, ...]
     revision: int
 
 
-class Outcome(NamedTuple):
+class TxnResponse(NamedTuple):
     """What became of a transaction: which branch was taken, at which revision, and what its reads found."""
 
     succeeded: bool
     revision: int
-    found: tuple[Found, ...]
+    found: tuple[RangeResponse, ...]
 
 
 class Change(NamedTuple):
@@ -49,7 +49,7 @@ class Change(NamedTuple):
     removed: bool
 
 
-class Told(NamedTuple):
+class WatchResponse(NamedTuple):
     """One message of a watch. `compacted` is the first revision still known, where the one asked for is not."""
 
     changes: tuple[Change, ...]
@@ -60,22 +60,22 @@ class Told(NamedTuple):
 
 
 def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, serializable: bool = False) -> bytes:
-    """A RangeRequest: one key, or those from `key` up to but not including `end`."""
+    """Encode a RangeRequest: one key, or those from `key` up to but not including `end`."""
     return field(_KEY, key) + _end(end) + field(3, limit) + field(7, int(serializable))
 
 
 def present(key: bytes) -> bytes:
-    """A Compare: the key is there."""
+    """Encode a Compare: the key is there."""
     return field(1, 1) + _compare(key, _VERSION, 0)
 
 
 def absent(key: bytes) -> bytes:
-    """A Compare: the key is not there."""
+    """Encode a Compare: the key is not there."""
     return _compare(key, _VERSION, 0)
 
 
 def unchanged(key: bytes, revision: int) -> bytes:
-    """A Compare: the key was last changed at this revision."""
+    """Encode a Compare: the key was last changed at this revision."""
     return _compare(key, _MOD_REVISION, revision)
 
 
@@ -84,33 +84,36 @@ def _compare(key: bytes, target: int, value: int) -> bytes:
 
 
 def get(key: bytes) -> bytes:
-    """A RequestOp that reads a key."""
+    """Encode a RequestOp that reads a key."""
     return field(_RANGE, range_of(key))
 
 
 def put(key: bytes, value: bytes) -> bytes:
-    """A RequestOp that writes a key."""
+    """Encode a RequestOp that writes a key."""
     return field(_PUT, field(1, key) + field(2, value))
 
 
 def delete(key: bytes) -> bytes:
-    """A RequestOp that removes a key."""
+    """Encode a RequestOp that removes a key."""
     return field(_DELETE, field(_KEY, key))
 
 
 def transaction(compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes]) -> bytes:
-    """A TxnRequest of Compares and RequestOps."""
+    """Encode a TxnRequest of Compares and RequestOps."""
     parts = ((1, compares), (2, success), (3, failure))
     return b"".join(field(item, part) for item, several in parts for part in several)
 
 
 def watch(key: bytes, end: bytes, after: int) -> bytes:
-    """A WatchRequest for what happens to a range after a revision, and now and then the revision where nothing does."""
+    """Encode a WatchRequest for what happens to a range after a revision.
+
+    Where nothing happens, the server names its revision now and then.
+    """
     return field(1, field(_KEY, key) + _end(end) + field(3, after + 1) + field(4, 1))
 
 
 def credentials(user: str, password: str) -> bytes:
-    """An AuthenticateRequest."""
+    """Encode an AuthenticateRequest."""
     return field(1, user) + field(2, password)
 
 
@@ -118,19 +121,19 @@ def _end(end: bytes) -> bytes:
     return field(_END, end) if end else b""
 
 
-def read_range(message: bytes) -> Found:
-    """A RangeResponse. Raises ValueError when it is none, as all readers here do."""
+def read_range(message: bytes) -> RangeResponse:
+    """Read a RangeResponse. Raises ValueError when it is none, as all readers here do."""
     revision, pairs = 0, []
     for item, value in fields(message):
         if item == _HEADER:
             revision = _revision(value)
         elif item == 2:
             pairs.append(_pair(content(value)))
-    return Found(tuple(pairs), revision)
+    return RangeResponse(tuple(pairs), revision)
 
 
-def read_outcome(message: bytes) -> Outcome:
-    """A TxnResponse."""
+def read_transaction(message: bytes) -> TxnResponse:
+    """Read a TxnResponse."""
     succeeded, revision, found = False, 0, []
     for item, value in fields(message):
         if item == _HEADER:
@@ -139,11 +142,11 @@ def read_outcome(message: bytes) -> Outcome:
             succeeded = bool(value)
         elif item == 3:
             found += [read_range(content(each)) for kind, each in fields(content(value)) if kind == _RANGE]
-    return Outcome(succeeded, revision, tuple(found))
+    return TxnResponse(succeeded, revision, tuple(found))
 
 
-def read_told(message: bytes) -> Told:
-    """A WatchResponse."""
+def read_watch(message: bytes) -> WatchResponse:
+    """Read a WatchResponse."""
     seen: dict[int, int | bytes] = {}
     changes = []
     for item, value in fields(message):
@@ -152,11 +155,13 @@ def read_told(message: bytes) -> Told:
         else:
             seen[item] = value
     cancelled = text(seen.get(6, b"")) if seen.get(4) else None
-    return Told(tuple(changes), _revision(seen.get(_HEADER, b"")), bool(seen.get(3)), cancelled, number(seen.get(5, 0)))
+    return WatchResponse(
+        tuple(changes), _revision(seen.get(_HEADER, b"")), bool(seen.get(3)), cancelled, number(seen.get(5, 0))
+    )
 
 
 def read_token(message: bytes) -> str:
-    """The token in an AuthenticateResponse."""
+    """Read the token in an AuthenticateResponse."""
     return next((text(value) for item, value in fields(message) if item == 2), "")
 
 

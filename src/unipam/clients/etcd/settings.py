@@ -18,7 +18,7 @@ class Tls(NamedTuple):
 
     @classmethod
     def read(cls, authorities: str = "", certificate: str = "", key: str = "") -> Tls:
-        """From files; an empty path is none. Raises BadValue when one cannot be read."""
+        """Read keys and certificates from files; an empty path is none. Raises BadValue when one cannot be read."""
         return cls(*(_content(path) if path else b"" for path in (authorities, certificate, key)))
 
 
@@ -32,7 +32,7 @@ class Settings(NamedTuple):
 
 
 def addresses(endpoints: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
-    """`host:port` of each endpoint, and whether it is spoken to over TLS. Raises BadValue."""
+    """Return `host:port` of each endpoint, and whether it is spoken to over TLS. Raises BadValue."""
     if not endpoints:
         raise BadValue("no etcd endpoint is given: name at least one, like https://10.0.0.1:2379", field="endpoints")
     return tuple(_address(each) for each in endpoints)

@@ -26,7 +26,7 @@ class Access(NamedTuple):
 
 
 def read(kubeconfig: str = "") -> Access:
-    """The access that a kubeconfig file gives, or a pod's service account where none is named.
+    """Read the access that a kubeconfig file gives, or a pod's service account where none is named.
 
     Raises BadValue when it cannot be read, or does not say what it must.
     """
@@ -34,7 +34,7 @@ def read(kubeconfig: str = "") -> Access:
 
 
 def in_cluster() -> Access:
-    """The access that every pod has. Raises BadValue outside of one."""
+    """Return the access that every pod has. Raises BadValue outside of one."""
     account = SERVICE_ACCOUNT
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
@@ -105,7 +105,7 @@ def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def _pem(section: dict[str, Any], name: str, beside: Path) -> str:
-    """A document that is given as a file or within the kubeconfig; empty where it is not."""
+    """Return a PEM document that is given as a file or within the kubeconfig; empty where it is not."""
     if encoded := section.get(f"{name}-data"):
         try:
             return base64.b64decode(encoded).decode()

@@ -42,7 +42,7 @@ class KubernetesApi:
     """An API server. Any thread may use it; deadlines are readings of `time.monotonic()`."""
 
     def __init__(self, kubeconfig: str = "") -> None:
-        """With the access of a kubeconfig file, or of the pod that this is. Raises BadValue."""
+        """Use the access of a kubeconfig file, or of the pod that this is. Raises BadValue."""
         self._kubeconfig = kubeconfig
         self._access = access.read(kubeconfig)
         self._connections = Connections(self._access)
@@ -50,19 +50,19 @@ class KubernetesApi:
         self.name = f"Kubernetes at {self._access.name}"
 
     def get(self, path: str, deadline: float, **query: str) -> Object:
-        """An object, or a list. Raises Refusal, SourceFailed."""
+        """Read an object, or a list. Raises Refusal, SourceFailed."""
         return self._request("GET", _target(path, query), None, deadline)
 
     def create(self, path: str, body: Object, deadline: float) -> Object:
-        """A new object. Raises Refusal, SourceFailed; Unanswered when it may have been made."""
+        """Create an object. Raises Refusal, SourceFailed; Unanswered when it may have been made."""
         return self._request("POST", path, body, deadline)
 
     def replace(self, path: str, body: Object, deadline: float) -> Object:
-        """The object as it was written. Raises as `create`."""
+        """Replace an object; return it as it was written. Raises as `create`."""
         return self._request("PUT", path, body, deadline)
 
     def merge(self, path: str, body: Object, deadline: float) -> Object:
-        """The object with a JSON merge patch made. Raises as `create`."""
+        """Apply a JSON merge patch to an object; return what became of it. Raises as `create`."""
         return self._request("PATCH", path, body, deadline)
 
     def delete(self, path: str, options: Object, deadline: float) -> None:
@@ -70,7 +70,7 @@ class KubernetesApi:
         self._request("DELETE", path, options, deadline)
 
     def watch(self, path: str, revision: str, deadline: float, **query: str) -> Inbox[Object]:
-        """The events after a revision. Raises Refusal, SourceFailed; reading it also Expired and WatchEnded."""
+        """Watch the events after a revision. Raises Refusal, SourceFailed; reading it also Expired and WatchEnded."""
         seconds = str(random.randint(*_WATCH_SECONDS))  # noqa: S311 (it only spreads load)
         query |= {"watch": "1", "resourceVersion": revision, "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
         stream = self._begin(_target(path, query), deadline)
@@ -107,13 +107,16 @@ class KubernetesApi:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _unanswered(self, method: str, problem: str) -> str:
-        """The problem of what may be tried again. Raises Unanswered where it was a write."""
+        """Return the problem of what may be tried again. Raises Unanswered where it was a write."""
         if method == "GET":
             return problem
         raise Unanswered(f"{self.name}: {problem}: it may have been written", source=self.name)
 
     def _later(self, method: str, target: str, answer: Answer) -> str:
-        """The problem of a server that is not able to answer now. A write may have been made, but where it says 429."""
+        """Return the problem of a server that is not able to answer now.
+
+        A write may have been made, but where it says 429.
+        """
         refusal = _refusal(answer.status, answer.body, target)
         if any(words in str(refusal) for words in _TOO_LARGE):
             raise refusal
@@ -195,5 +198,5 @@ def _refusal(status: int, body: bytes, target: str) -> Refusal:
 
 
 def _pause(answer: Answer, otherwise: float) -> float:
-    """How long the server wants not to be asked, in seconds."""
+    """Return how long the server wants not to be asked, in seconds."""
     return float(answer.retry_after) if answer.retry_after.isdigit() else otherwise

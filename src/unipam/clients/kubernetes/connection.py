@@ -48,7 +48,7 @@ class Connections:
             self._headers["Authorization"] = f"Bearer {access.token}"
 
     def ask(self, method: str, target: str, body: bytes | None, content_type: str, deadline: float) -> Answer:
-        """One request and its answer.
+        """Send one request and return its answer.
 
         Raises Unsent; or OSError and http.client.HTTPException when it may have reached the server.
         """
@@ -82,7 +82,7 @@ class Connections:
         return f"{self._access.server.path.rstrip('/')}{target}"
 
     def _take(self, deadline: float) -> http.client.HTTPConnection:
-        """One that is kept and that the server has not closed, or a new one. Raises Unsent."""
+        """Return a connection that was kept and that the server has not closed, or a new one. Raises Unsent."""
         if time.monotonic() >= deadline:
             raise Unsent("the deadline has passed")
         while True:
@@ -129,13 +129,13 @@ class Stream:
         self.status = response.status
 
     def read(self) -> bytes:
-        """The whole of an answer that is an error, and no stream."""
+        """Read the whole of an answer that is an error, and no stream."""
         with contextlib.closing(self._connection):
             return self._response.read()
 
-    def lines(self, patience: float) -> Iterator[bytes]:
-        """The lines as they come, each within `patience` seconds. Raises OSError, http.client.HTTPException."""
-        self._socket.settimeout(patience)
+    def lines(self, timeout: float) -> Iterator[bytes]:
+        """Yield the lines as they come, each within `timeout` seconds. Raises OSError, http.client.HTTPException."""
+        self._socket.settimeout(timeout)
         try:
             while line := self._response.readline():
                 yield line
@@ -163,7 +163,7 @@ def _read(connection: http.client.HTTPConnection, deadline: float) -> Answer:
 
 
 def _left(deadline: float) -> float:
-    """The seconds until a deadline. Raises TimeoutError when it has passed."""
+    """Return the seconds until a deadline. Raises TimeoutError when it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the deadline has passed")

@@ -16,7 +16,7 @@ _WITHIN = 60
 
 
 def run(described: dict[str, Any], kubeconfig: Path) -> dict[str, Any]:
-    """What the program shows, with the names that a kubeconfig's user has for it. Raises BadValue."""
+    """Run the program; return what it shows, with the names that a kubeconfig's user has for it. Raises BadValue."""
     version = described.get("apiVersion", "client.authentication.k8s.io/v1")
     asked = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
     given = {each["name"]: each["value"] for each in described.get("env") or ()}

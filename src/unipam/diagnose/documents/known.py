@@ -26,7 +26,7 @@ def read(case: Case, document: Document, *, whole: bool) -> bool:
 
 
 def is_state(path: str) -> bool:
-    """Tell whether a file is named as a plugin's state."""
+    """Return whether a file is named as a plugin's state."""
     return _STATE_NAMES.search(path) is not None
 
 

@@ -16,7 +16,7 @@ _ADDRESS_KEY = re.compile(r"^\s*(?:- )?[0-9a-fA-F:.]+:\s*$")
 
 
 def looks_like_yaml(lines: list[bytes]) -> bool:
-    """Tell whether nearly all lines have the shape of YAML's block style, and at least one opens a mapping."""
+    """Return whether nearly all lines have the shape of YAML's block style, and at least one opens a mapping."""
     full = [line for line in lines if line.strip()]
     if len(full) < 2 or full[0].lstrip()[:1] in b'{["<':
         return False

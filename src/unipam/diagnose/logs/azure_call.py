@@ -45,7 +45,7 @@ UNLISTED: Final = Special.UNLISTED
 
 
 def between(line: bytes, before: bytes, after: bytes, start: int = 0) -> str:
-    """The text between two marks, "" when the first is not there."""
+    """Return the text between two marks, "" when the first is not there."""
     begin = line.find(before, start)
     if begin < 0:
         return ""
@@ -55,7 +55,7 @@ def between(line: bytes, before: bytes, after: bytes, start: int = 0) -> str:
 
 
 def pod_of(args: bytes) -> str:
-    """``namespace/name`` from CNI_ARGS, which runtimes write in any order; "" when they name no pod."""
+    """Return `namespace/name` from CNI_ARGS, which runtimes write in any order; "" when they name no pod."""
     name = _POD_NAME.search(args)
     namespace = _POD_NAMESPACE.search(args)
     return f"{namespace[1].decode()}/{name[1].decode()}" if name and namespace else ""
@@ -86,7 +86,7 @@ class TextLine(SessionLine):
         super().released()
 
     def plugin(self) -> None:
-        """The plugin's version, or what it returned to azure-vnet."""
+        """Note the plugin's version, or what it returned to azure-vnet."""
         match, returned = _PLUGIN.match(self.line, self.start), _RETURNED.match(self.line, self.start)
         if returned and returned[2] != b"<nil>":
             self.session.by = returned[1].decode()
@@ -134,7 +134,7 @@ class TextLine(SessionLine):
             variants.azure_call(self.log.case, kind, self.between(b'"mode":"', b'"'), session.pod, self.where)
 
     def endpoint_deleted(self) -> None:
-        """ "Deleting endpoint 1c27f3d6-eth0 from network azure": the pod whose container's id begins so has ended."""
+        """End the pod whose container id begins so: "Deleting endpoint 1c27f3d6-eth0 from network azure"."""
         if self.begins(b"Deleting endpoint "):
             self.log.case.end(self.between(b"endpoint ", b"-"))
 
@@ -159,7 +159,7 @@ class TextLine(SessionLine):
         self.session.address = self.session.address or self.between(b"with address:", b" ")
 
     def _released_by_caller(self) -> None:
-        """azure-vnet names the address that it has released by azure-vnet-ipam, whose own log may be elsewhere."""
+        """Note an address that azure-vnet has released by azure-vnet-ipam, whose own log may be elsewhere."""
         session = self.session
         session.verb = session.verb or "DEL"
         session.address = session.address or self.between(b"address :", b" ")

@@ -1,7 +1,7 @@
 """The JSON generation: azure-vnet.log, azure-vnet-ipam.log, azure-ipam.log, and CNS's JSON lines (spec §3.3).
 
 A line is known by component and message, never by caller. "Address release completed with" is logged as an error even
-when it succeeded: only the key ``error`` tells. The transitional form of 2023 has the component inside the message.
+when it succeeded: only the key `error` tells. The transitional form of 2023 has the component inside the message.
 """
 
 from __future__ import annotations
@@ -221,12 +221,12 @@ class AzureJson:
             self._shapes.learn(head, line, (0, 0), fate)
 
     def _as_text(self, zap: ZapLine, number: int) -> bool:
-        """The transitional form carries a line of the text generation in its message."""
+        """Take a line of the transitional form, which carries one of the text generation in its message."""
         stamp = zap.ts[:19].replace("-", "/").replace("T", " ")
         return self.text.take(f"{stamp} [{zap.pid}] {zap.msg}".encode(), number)
 
     def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
-        """A message that is not in the table: a sign, an error, or one that nobody has listed."""
+        """Judge a message that is not in the table: a sign, an error, or one that nobody has listed."""
         program = self._writer(zap, line)
         passage = Passage(self.file, [(number, line)], Setting(at, program=program))
         wrong = zap.level in _ERRORS and gives_addresses(program)
@@ -241,14 +241,14 @@ class AzureJson:
             self._learn(line, fate)
 
     def _unread(self, zap: ZapLine, program: str) -> Fate:
-        """What a line is that no rule knows: one of ours that nobody has listed, or about other things."""
+        """Return what a line is that no rule knows: one of ours that nobody has listed, or about other things."""
         if zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
             # Mere information of programs that log much else beside addresses speaks of no trouble.
             return Fate(unknown=True, counts=zap.component in _COMPONENTS or zap.level not in {"info", "debug"})
         return _OTHER
 
     def _writer(self, zap: ZapLine, line: bytes) -> str:
-        """The program: by its component, by a field that only the Cilium agent writes, or by the file's name."""
+        """Return the program: by its component, by a field that only the Cilium agent writes, or by the file's name."""
         if zap.component in _FAMILY:
             return "azure-vnet"
         if b'"subsys"' in line:
@@ -258,13 +258,13 @@ class AzureJson:
         return program_of(self.file) or ("azure-vnet" if self._named else "")
 
     def keep_state(self, state: msgspec.Raw, line: bytes, number: int) -> None:
-        """Only the last state of a log is wanted, and it is read once, at the end."""
+        """Keep the state: only the last one of a log is wanted, and it is read once, at the end."""
         self._state = (state, line, number)
 
 
 @functools.lru_cache(maxsize=8)
 def _at(text: str) -> float | None:
-    """The time of a line; neighbours often share it."""
+    """Return the time of a line; neighbours often share it."""
     stamp = stamps.rfc3339(text.encode())
     return stamp[0] if stamp else None
 
@@ -331,7 +331,7 @@ class _Line(SessionLine):
         self.learn_container()
 
     def endpoint_deleted(self) -> None:
-        """The endpoint is named by the beginning of its container's id."""
+        """End the pod of an endpoint, which is named by the beginning of its container id."""
         self.log.case.end(str(_plain(self.zap.endpoint)).partition("-")[0] or self.session.container)
 
     def request_completed(self) -> None:

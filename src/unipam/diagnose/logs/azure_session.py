@@ -93,7 +93,7 @@ class Sessions:
         self._cut: dict[str, Evidence] = {}
 
     def of(self, pid: str, at: float | None, line: int) -> Session:
-        """The open session of a process, new when it has none."""
+        """Return the open session of a process, new when it has none."""
         session = self._open.get(pid)
         if session is None:
             if len(self._open) >= MAX_OPEN:
@@ -104,11 +104,11 @@ class Sessions:
         return session
 
     def known(self, pid: str) -> Session | None:
-        """The open session of a process, if it has one."""
+        """Return the open session of a process, if it has one."""
         return self._open.get(pid)
 
     def begin(self, pid: str, at: float | None, line: int) -> Session:
-        """A process starts anew: "Acquiring process lock"."""
+        """Begin a session: a process starts anew ("Acquiring process lock")."""
         known = self._open.pop(pid, None)
         if known is not None:
             self._finish(known)
@@ -122,7 +122,7 @@ class Sessions:
         session.acquired_at = at
 
     def end(self, session: Session, raw: bytes, line: int) -> None:
-        """ "Released process lock": the call is over."""
+        """End a session: the call is over ("Released process lock")."""
         session.ended = True
         self._open.pop(session.pid, None)
         if not session.started:
@@ -130,18 +130,18 @@ class Sessions:
         self._finish(session)
 
     def fail(self, session: Session, text: str, raw: bytes, line: int) -> None:
-        """An error of the call. The first one is the innermost: later lines wrap it."""
+        """Record an error of the call. The first one is the innermost: later lines wrap it."""
         if not session.error:
             session.error = text
             session.error_line = (line, raw)
 
     def answer(self, session: Session, result: str, line: int) -> None:
-        """The address that the call was about; the first line that names it counts."""
+        """Record the address that the call was about; the first line that names it counts."""
         if result and not session.result:
             session.result, session.result_line = result, line
 
     def flush(self) -> None:
-        """The log is over: judge what is still open."""
+        """Judge what is still open at the end of the log."""
         self._find_stuck()
         for session in self._open.values():
             if not (session.started and session.error):  # a call that failed at its start has no more lines
@@ -252,21 +252,21 @@ class SessionLine:
         self.sessions, self.session, self.line, self.number = sessions, session, line, number
 
     def where(self) -> Evidence:
-        """The line as evidence."""
+        """Return the line as evidence."""
         return evidence(self.sessions.file, self.number, self.line)
 
     def answer(self, result: str) -> None:
-        """The call has its result."""
+        """Note that the call has its result."""
         self.sessions.answer(self.session, result, self.number)
 
     def acquiring(self) -> None:
-        """A process waits for the lock: a call begins."""
+        """Begin a call: a process waits for the lock."""
         self.sessions.begin(self.session.pid, self.session.at, self.number)
 
     def acquired(self) -> None:
-        """It has the lock."""
+        """Note that the process has the lock."""
         self.sessions.acquired(self.session, self.session.at)
 
     def released(self) -> None:
-        """It gave the lock back: the call is over."""
+        """End the call: the process gave the lock back."""
         self.sessions.end(self.session, self.line, self.number)

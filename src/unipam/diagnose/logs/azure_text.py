@@ -1,6 +1,6 @@
 """The text generation of azure-vnet-ipam.log and azure-vnet.log, and azure-cns.log (spec azure-vnet-ipam §3.1, §4.8).
 
-``YYYY/MM/DD HH:MM:SS [pid] [component] message``; the oldest releases have no pid, and some lines no component.
+`YYYY/MM/DD HH:MM:SS [pid] [component] message`; the oldest releases have no pid, and some lines no component.
 Most lines of a call say nothing that a diagnosis needs: they are recognised
 and counted, and their time is not even read.
 """
@@ -51,7 +51,7 @@ def _message(line: bytes, start: int) -> str:
 
 
 def _tags(brackets: bytes) -> tuple[str, bytes]:
-    """The process id and the component of ``[9152] [ipam] ``; either may be missing."""
+    """Return the process id and the component of `[9152] [ipam] `; either may be missing."""
     words = [word[1:] for word in brackets.split(b"] ") if word]
     pid = words.pop(0).decode() if words and words[0].isdigit() else ""
     return pid, words[-1] if words else b""
@@ -87,7 +87,7 @@ class AzureText:
             self.case.address_lines += self.count
 
     def at(self, line: bytes) -> float | None:
-        """The time of a line. Neighbours share their second, so the last answer is kept."""
+        """Return the time of a line. Neighbours share their second, so the last answer is kept."""
         stamp = line[:19]
         if stamp != self._stamp:
             self._stamp, self._at = stamp, stamps.plain(stamp)
@@ -129,14 +129,17 @@ class AzureText:
         return True
 
     def _pid(self, line: bytes) -> str:
-        """The process id of ``… [9152] …``, "" where the oldest lines have none. Neighbours share it, as their time."""
+        """Return the process id of `… [9152] …`, "" where the oldest lines have none.
+
+        Neighbours share it, as their time.
+        """
         tag = line[20 : line.find(b"]", 20)] if line[20] == _BRACKET else b""
         if tag != self._tag:
             self._tag, self._process = tag, tag[1:].decode() if tag[1:].isdigit() else ""
         return self._process
 
     def _says_nothing_new(self, text: bytes) -> bool:
-        """Whether a message that every call repeats was the same in the call before: version, counts, sizes."""
+        """Return whether a message that every call repeats was the same in the call before: version, counts, sizes."""
         if not text.startswith(REPEATED):
             return False
         begin = text[:HEAD]
@@ -146,7 +149,10 @@ class AzureText:
         return said == text
 
     def _unlisted(self, line: bytes, number: int, start: int, pid: str, component: bytes) -> bool:
-        """A message that is not in the table. False when nothing shows that a program of this family wrote it."""
+        """Judge a message that is not in the table.
+
+        Return False when nothing shows that a program of this family wrote it.
+        """
         if component in _WEB_SERVER:
             self.source.other += 1
             return True
@@ -167,7 +173,7 @@ class AzureText:
         return True
 
     def _beside(self, line: bytes, number: int, start: int, component: bytes) -> None:
-        """A line of azure-vnet about the network: only what went wrong in it counts."""
+        """Judge a line of azure-vnet about the network: only what went wrong in it counts."""
         passage = Passage(self.file, [(number, line)], Setting(self.at(line), program="azure-vnet"))
         if _WRONG.search(line, start):
             self._account(line, number, known=rules.apply_or_say(self.case, passage, _message(line, start)))
@@ -195,7 +201,7 @@ class AzureText:
         self.case_pool(subnet, capacity, match[2].decode(), line, number)
 
     def case_pool(self, subnet: str, capacity: int, interface: str, line: bytes, number: int) -> None:
-        """The wireserver's answer gave a pool its size; it comes with every call and seldom changes."""
+        """Note the size that the wireserver's answer gave a pool; it comes with every call and seldom changes."""
         pool = self.case.pool(subnet, "azure-vnet-ipam")
         if pool.capacity == capacity:
             return

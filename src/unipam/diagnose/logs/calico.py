@@ -108,22 +108,22 @@ LONG_WAIT_SECONDS = 5.0
 
 
 def is_bracketed(line: bytes) -> bool:
-    """Whether a line looks as Calico writes them: ``2022-01-30 17:21:07.123 [INFO][77] file 12: message``."""
+    """Return whether a line looks as Calico writes them: `2022-01-30 17:21:07.123 [INFO][77] file 12: message`."""
     return line[24:25] == b"[" and line[19:20] == b"."
 
 
 def pid_of(line: bytes) -> str:
-    """The process id of a line of the bracket form."""
+    """Return the process id of a line of the bracket form."""
     return line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
 
 
 def is_step(message: bytes) -> bool:
-    """Whether a message is only a step on the way to an address."""
+    """Return whether a message is only a step on the way to an address."""
     return message[:STEP_HEAD] in STEPS
 
 
 def container_of(text: str) -> str:
-    """The container that a line names, directly or in its handle (``<network>.<container id>``)."""
+    """Return the container that a line names, directly or in its handle (`<network>.<container id>`)."""
     # Looking for fixed text first is much quicker than a pattern that begins with a choice.
     if ("ContainerID=" in text or "CNI_CONTAINERID=" in text) and (match := _CONTAINER.search(text)):
         return match[1]
@@ -175,7 +175,7 @@ class CalicoLog:
         return False
 
     def _remember(self, text: str) -> None:
-        """Releases of 2.x name container and workload once, at the start of a call; its later lines do not."""
+        """Remember the container and workload that 2.x names once, at the start of a call, and not in later lines."""
         container, workload = container_of(text), _WORKLOAD.search(text)
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload
@@ -222,7 +222,7 @@ class _Message:
         return self.passage.where()
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
-        """*old*: what the line does not say of container and workload was said when the call began."""
+        """Record an event; with `old`, container and workload may be those named when the call began."""
         container, pod = self.container, self.pod or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
@@ -336,7 +336,7 @@ class _Message:
 
 
 def _named_pod(text: str, passage: Passage) -> str:
-    """The pod that the message's own fields name, or else whatever form of a pod's name is in it; "" for none."""
+    """Return the pod that the message's own fields name, else whatever form of a pod's name is in it; "" for none."""
     match = _POD.search(text) if "Namespace=" in text else None
     if match is not None:
         return f"{match[1]}/{match[2]}"

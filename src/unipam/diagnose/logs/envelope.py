@@ -34,8 +34,8 @@ _YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
 class Peeled:
     """A message without what stood before it.
 
-    ``clocks`` are the stamps that were peeled, by who wrote them: writer, wall time, and offset from UTC (None for a
-    local time without a zone). ``level`` is "error" for whatever its writer calls an error or worse, "warning", or ""
+    `clocks` are the stamps that were peeled, by who wrote them: writer, wall time, and offset from UTC (None for a
+    local time without a zone). `level` is "error" for whatever its writer calls an error or worse, "warning", or ""
     for anything milder.
     """
 
@@ -59,7 +59,7 @@ class Written(Protocol):
 
 
 class _Boxed(msgspec.Struct, rename={"message": "MESSAGE", "program": "SYSLOG_IDENTIFIER", "host": "_HOSTNAME"}):
-    """The keys of Docker's json-file (``log``) and of journald's export (the others)."""
+    """The keys of Docker's json-file (`log`) and of journald's export (the others)."""
 
     log: str = ""
     message: str = ""
@@ -71,7 +71,7 @@ _boxed = msgspec.json.Decoder(_Boxed)
 
 
 def unwrapped(line: bytes) -> tuple[bytes, str]:
-    """The log line inside a JSON object that some collector put around it, and the program that it names.
+    """Return the log line inside a JSON object that some collector put around it, and the program that it names.
 
     Both are empty when there is none.
     """
@@ -85,17 +85,17 @@ def unwrapped(line: bytes) -> tuple[bytes, str]:
 
 
 def tag_of(line: bytes) -> re.Match[bytes] | None:
-    """What syslog or journald put before a line: group 2 is the host, group 3 the program."""
+    """Match what syslog or journald put before a line: group 2 is the host, group 3 the program."""
     return _ISO_SYSLOG.match(line) if line[:1].isdigit() else SYSLOG.match(line)
 
 
 def may_be_wrapped(line: bytes) -> bool:
-    """A cheap look at the first byte: whether any envelope can begin so."""
+    """Return whether any envelope can begin with the first byte: a cheap look."""
     return line[0] in _FIRST
 
 
 def peel(line: bytes, year: int) -> Peeled | None:
-    """Take every envelope off; None when there is none. *year* is the one that syslog and klog leave out."""
+    """Take every envelope off; None when there is none. `year` is the one that syslog and klog leave out."""
     peeled = Peeled(line)
     while _peel_one(peeled, year):
         pass
@@ -107,7 +107,7 @@ def peel(line: bytes, year: int) -> Peeled | None:
 
 
 def year_of(data: bytes) -> int | None:
-    """The first year that a stretch of log names."""
+    """Return the first year that a stretch of log names."""
     match = _YEAR.search(data)
     return int(match[1]) if match else None
 

@@ -32,7 +32,7 @@ MAX_TAGS = 1_024
 
 
 class Reads(Protocol):
-    """Who knows some messages: *words*, one of which is in each of them, and *phrases* likewise."""
+    """Who knows some messages: `words`, one of which is in each of them, and `phrases` likewise."""
 
     @property
     def words(self) -> frozenset[bytes]: ...
@@ -84,7 +84,7 @@ class Peels(Protocol):
         """Compare the stamps of a line."""
 
     def written(self, line: bytes) -> Written:
-        """When it was written, and by which process."""
+        """Return when the line was written, and by which process."""
 
 
 class _Late:
@@ -111,7 +111,7 @@ class _Late:
 
 
 def head_of(line: bytes) -> tuple[bytes, int]:
-    """How a message begins that Calico, klog or logrus wrote, and where; (b"", -1) for any other."""
+    """Return how a message begins that Calico, klog or logrus wrote, and where; (b"", -1) for any other."""
     if line[24:25] == b"[" and line[19:20] == b".":
         at = line.find(b": ", 28) + 2
     elif (at := line.find(b'] "')) < 0 and (at := line.find(b' msg="')) < 0:
@@ -123,7 +123,7 @@ class Glance:
     """What is known of the lines of one log group."""
 
     def __init__(self, case: Case, log: Peels, special: Mapping[bytes, Callable[[bytes, int], bool]]) -> None:
-        """*special* are those who take lines by their head, without a judgement."""
+        """Take as `special` those who take lines by their head, without a judgement."""
         self._case, self._log, self._special = case, log, special
         self.shapes: Shapes[Judged] = Shapes(TELLING, _PHRASES)
         self._elsewhere: set[tuple[bytes, bytes]] = set()
@@ -173,7 +173,7 @@ class Glance:
         return None, number
 
     def _is_elsewhere(self, line: bytes) -> bool:
-        """Whether the tag of a line alone tells that it has nothing to do with addresses."""
+        """Return whether the tag of a line alone tells that it has nothing to do with addresses."""
         tag = tag_of(line)
         if tag is None or MAY_BE_STAMPED.match(line, tag.end()) or line.find(b"]: ", tag.end()) >= 0:
             return False
@@ -220,5 +220,5 @@ class Glance:
 
 
 def text_of(message: bytes) -> str:
-    """A message as its readers want it."""
+    """Return a message as its readers want it."""
     return message.decode("utf-8", "replace").replace('\\"', '"')

@@ -76,7 +76,7 @@ class RuntimeLog:
             self._teardowns.popitem(last=False)
 
     def flush(self) -> None:
-        """The file is over: say which sandboxes were torn down more than once (a habit of kubelet, not a fault)."""
+        """Say at the end which sandboxes were torn down more than once (a habit of kubelet, not a fault)."""
         for sandbox, (times, first) in self._teardowns.items():
             if times > 1:
                 pod = self._case.pods.get(sandbox, "")

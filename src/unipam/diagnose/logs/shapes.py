@@ -3,7 +3,7 @@
 Most lines of a log are of a few dozen shapes. Their reader judges the first lines of a shape in full and says here what
 became of them; those that follow are known by one match of a pattern.
 
-Why that is safe: rules and readers answer to whole words (``words``), and a line of a shape has the words of the line
+Why that is safe: rules and readers answer to whole words (`words`), and a line of a shape has the words of the line
 that was judged, except those of its ids and names. Ids are of letters of which no word that matters is made, and the
 few numbers that matter are left out; names are looked into when they are first seen.
 """
@@ -52,7 +52,7 @@ class Shapes(Generic[Verdict]):
     """The shapes of one log, and what becomes of their lines."""
 
     def __init__(self, words: frozenset[bytes], phrases: Iterable[str]) -> None:
-        """*words* are those that matter; *phrases* those that a reader of the log looks for, which hold such a word."""
+        """Take the `words` that matter, and the `phrases` that readers of the log look for, which hold such a word."""
         joined = (token for phrase in phrases for token in _TOKEN.findall(phrase.encode()) if _IS_NAME.fullmatch(token))
         self._telling = words.union(*map(words_of, joined))
         marks = [word for word in self._telling if _OF_IDS.fullmatch(word)]
@@ -62,7 +62,7 @@ class Shapes(Generic[Verdict]):
         self.by_head: dict[bytes, list[tuple[Match, Verdict]]] = {}
         """The shapes that lines of a head may have: what matches them, and what becomes of them.
 
-        The names that a match catches must be known (``knows``).
+        The names that a match catches must be known (`knows`).
         """
         self._harmless: set[bytes] = set()
 
@@ -75,7 +75,7 @@ class Shapes(Generic[Verdict]):
         return self._missed[head] % ENOUGH == 0 and self._missed[head] <= _TRIES * ENOUGH
 
     def learn(self, head: bytes, line: bytes, kept: tuple[int, int], verdict: Verdict) -> None:
-        """Remember what became of a line. What stands from one place to another (*kept*) is a part of its shape."""
+        """Remember what became of a line. What stands from one place to another (`kept`) is a part of its shape."""
         if len(line) > MAX_LENGTH:
             return
         pattern = re.compile(self._shape_of(line, *kept), re.DOTALL)
@@ -84,7 +84,7 @@ class Shapes(Generic[Verdict]):
         del self._missed[head]
 
     def knows(self, names: tuple[bytes, ...]) -> bool:
-        """Whether no word of these names matters."""
+        """Return whether no word of these names matters."""
         if self._harmless.issuperset(names):
             return True
         if not all(self._telling.isdisjoint(words_of(name)) for name in names):
@@ -95,7 +95,10 @@ class Shapes(Generic[Verdict]):
         return True
 
     def _shape_of(self, line: bytes, begin: int, end: int) -> bytes:
-        """The pattern of a line: ids and names may vary, and names are caught. A name that matters must be the same."""
+        """Return the pattern of a line: ids and names may vary, and names are caught.
+
+        A name that matters must be the same.
+        """
         parts, at = [], 0
         for token in _TOKEN.finditer(line):
             piece = self._piece(token[0])
@@ -105,7 +108,7 @@ class Shapes(Generic[Verdict]):
         return b"".join([*parts, re.escape(line[at:])])
 
     def _piece(self, token: bytes) -> bytes:
-        """What stands for a token in a shape, b"" for one that stands for itself."""
+        """Return what stands for a token in a shape, b"" for one that stands for itself."""
         if _TIME.fullmatch(token):
             return _ANY_TIME
         if not self._telling.isdisjoint(words_of(token)):
@@ -121,7 +124,7 @@ class Shapes(Generic[Verdict]):
 
 
 def _named(token: bytes) -> bytes:
-    """The pattern of a name, and of the long ids in it; only what follows the last of those may vary."""
+    """Return the pattern of a name, and of the long ids in it; only what follows the last of those may vary."""
     parts, at = [], 0
     for found in _LONG_ID.finditer(token):
         parts += [re.escape(token[at : found.start()]), rb"[0-9a-f-]{%d}" % len(found[0])]

@@ -15,7 +15,7 @@ _FAILURE = re.compile(r"fail|error|could not|message", re.IGNORECASE)
 
 
 def suspects(text: str, words: Iterable[bytes]) -> tuple[re.Pattern[str], ...] | None:
-    """What rules look for that have a phrase in the text; None when each such line must be looked at in full."""
+    """Return what rules look for that have a phrase in the text; None when each such line must be looked at in full."""
     if not unexplained.WORDS.isdisjoint(words) and _FAILURE.search(text):
         return None
     patterns = tuple(rule.pattern for rule in rules.RULES if any(anchor in text for anchor in rule.anchors))

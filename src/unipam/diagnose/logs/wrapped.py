@@ -36,7 +36,7 @@ _COMPARED_AT_MOST = 2_000
 
 
 def _writer(peeled: Peeled) -> str:
-    """Who wrote the message: what the envelope names; a message of the Cilium agent is known by its fields."""
+    """Return who wrote the message: what the envelope names; a message of the Cilium agent is known by its fields."""
     inner = peeled.message
     if b"subsys=" in inner or b" module=agent." in inner or b" module=operator." in inner:
         return "cilium"
@@ -72,7 +72,7 @@ class Wrapped:
         self._glance.begin(source)
 
     def look_at(self, chunk: bytes) -> None:
-        """Before the lines of a chunk: the year that syslog leaves out."""
+        """Look, before the lines of a chunk, for the year that syslog leaves out."""
         if self.year == NO_YEAR:
             self.year = year_of(chunk) or NO_YEAR
 
@@ -132,7 +132,7 @@ class Wrapped:
         self._account(peeled, line, number, known=any(known))
 
     def _judge(self, peeled: Peeled, line: bytes, number: int, words: list[bytes], *, interesting: bool) -> None:
-        """Judge a line with one message, in which some word matters (*interesting*) or none."""
+        """Judge a line with one message, in which some word matters (`interesting`) or none."""
         known = False
         if interesting or (peeled.level == "error" and _is_givers(peeled)):
             known = self._message(peeled, line, number, words)
@@ -167,7 +167,7 @@ class Wrapped:
         return peeled
 
     def written(self, line: bytes) -> Peeled:
-        """When a line that has an envelope was written, and by which process."""
+        """Return when a line that has an envelope was written, and by which process."""
         if calico.is_bracketed(line) and line[4:5] == b"-":
             peeled = Peeled(line)
             peeled.at, peeled.pid = stamps.plain(line[:23]), calico.pid_of(line)
@@ -177,12 +177,12 @@ class Wrapped:
         return peeled
 
     def _put_in_order(self, peeled: Peeled) -> None:
-        """A message may be told by month and day; what must be put in order needs a year."""
+        """Take the time away where no year is known: a message may be told by month and day, an order needs a year."""
         if self.year == NO_YEAR:
             peeled.at = None
 
     def _unread(self, peeled: Peeled) -> Judged:
-        """What a line is that nobody knows: another program's, or one of ours that nobody has listed.
+        """Return what a line is that nobody knows: another program's, or one of ours that nobody has listed.
 
         What a program of ours calls mere information speaks of no trouble.
         """
@@ -191,7 +191,7 @@ class Wrapped:
         return STEP if calico.is_step(peeled.message) else Judged(Fate.UNKNOWN, peeled.level != "")
 
     def _is_plain(self, line: bytes) -> bool:
-        """Plainly a line of syslog, with nothing inside whose clock is still to be compared."""
+        """Return whether it is plainly a line of syslog, with nothing inside whose clock is still to be compared."""
         if line[6:7] != b" " or line[9:10] != b":" or line[12:13] != b":" or line[:3] not in MONTHS:
             return False
         return not self.compares or b"kubelet[" not in line
@@ -254,7 +254,7 @@ class Wrapped:
             self._compare(peeled, line, number)
 
     def _compare(self, peeled: Peeled, line: bytes, number: int) -> None:
-        """Two stamps of one line were written within a moment, so they should agree."""
+        """Compare two stamps of one line, which were written within a moment and so should agree."""
         if len(peeled.clocks) < 2 or not self.compares:
             return
         self._compared += 1
@@ -270,6 +270,6 @@ class Wrapped:
 
 
 def _kept(line: bytes) -> tuple[int, int]:
-    """Where host, program and process id stand, which are a part of a line's shape."""
+    """Return where host, program and process id stand, which are a part of a line's shape."""
     tag = tag_of(line)
     return (tag.start(2), tag.end()) if tag is not None else (0, 0)

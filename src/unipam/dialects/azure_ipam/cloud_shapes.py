@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam.shapes import Shape, first_of, of_family, size_of
-from unipam.plan.cloud.port import VHUB, VNET, Endpoint, Network, Snapshot, Subnet, Subscription, key
+from unipam.plan.cloud.port import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Snapshot, Subscription, key
 
 Parents = Mapping[str, list[tuple[str, str]]]
 """Spaces and blocks by the (folded) id of the network associated with them."""
@@ -19,7 +19,7 @@ MULTI = ("pe", "df", "vm", "vmss", "fwvnet", "bastion", "vnetgw", "appgw", "apim
 
 
 def subscription(each: Subscription) -> Shape:
-    """A subscription."""
+    """Shape a subscription."""
     return {
         "name": each.name,
         "id": f"/subscriptions/{each.id}",
@@ -77,37 +77,37 @@ def subnets(snapshot: Snapshot) -> list[Shape]:
     ]
 
 
-def _of_kind(snapshot: Snapshot, kind: str) -> list[Network]:
+def _of_kind(snapshot: Snapshot, kind: str) -> list[CloudNetwork]:
     return [n for n in snapshot.networks.values() if n.kind == kind]
 
 
-def _vnet(network: Network, parents: Parents, hubs: Hubs = _UNRESOLVED) -> Shape:
+def _vnet(network: CloudNetwork, parents: Parents, hubs: Hubs = _UNRESOLVED) -> Shape:
     inner = [_subnet(s, p) for s, p in _subnets(network)]
     used = sum(row["size"] for row in inner)
     return {**_network(network, hubs), "subnets": inner, "used": used, **_parents(network, parents)}
 
 
-def _vhub(network: Network, parents: Parents) -> Shape:
+def _vhub(network: CloudNetwork, parents: Parents) -> Shape:
     wan = {"vwan_name": network.vwan_name, "vwan_id": network.vwan_id}
     return {**_network(network, _UNRESOLVED), **wan, "used": None, **_parents(network, parents)}
 
 
-def _subnets(network: Network) -> Iterator[tuple[Subnet, Prefix]]:
-    """The subnets with the one prefix that is shown of each."""
+def _subnets(network: CloudNetwork) -> Iterator[tuple[CloudSubnet, Prefix]]:
+    """Yield the subnets with the one prefix that is shown of each."""
     for subnet in network.subnets:
         prefix = first_of(subnet.prefixes)
         if prefix is not None:
             yield subnet, prefix
 
 
-def _subnet(subnet: Subnet, prefix: Prefix) -> Shape:
+def _subnet(subnet: CloudSubnet, prefix: Prefix) -> Shape:
     return {
         "name": subnet.name, "prefix": str(prefix), "used": subnet.used, "size": prefix.size, "type": subnet.kind,
     }  # fmt: skip
 
 
-def _network(network: Network, hubs: Hubs) -> Shape:
-    """What the rows of virtual networks and of hubs have in common."""
+def _network(network: CloudNetwork, hubs: Hubs) -> Shape:
+    """Shape what the rows of virtual networks and of hubs have in common."""
     return {
         "name": network.name,
         "id": network.id,
@@ -121,8 +121,8 @@ def _network(network: Network, hubs: Hubs) -> Shape:
     }
 
 
-def _parents(network: Network, parents: Parents) -> Shape:
-    """The first space, and every block: one network may be in several (D7)."""
+def _parents(network: CloudNetwork, parents: Parents) -> Shape:
+    """Shape the parents: the first space, and every block, since one network may be in several (D7)."""
     found = parents.get(key(network.id), [])
     return {
         "parent_space": found[0][0] if found else None,
@@ -130,8 +130,8 @@ def _parents(network: Network, parents: Parents) -> Shape:
     }
 
 
-def _peerings(network: Network, hubs: Hubs) -> list[Shape]:
-    """The peerings; one with a hub's hidden transit network (``HV_<hub>_...``) leads to the hub itself."""
+def _peerings(network: CloudNetwork, hubs: Hubs) -> list[Shape]:
+    """Shape the peerings; one with a hub's hidden transit network (`HV_<hub>_...`) leads to the hub itself."""
     return [{"name": p.name, "remote_network": _through(p.remote, hubs), "state": p.state} for p in network.peerings]
 
 
@@ -144,7 +144,7 @@ def _through(remote: str, hubs: Hubs) -> str:
 
 
 def endpoints(snapshot: Snapshot, sources: Collection[str]) -> list[Shape]:
-    """What has a private address, of these kinds."""
+    """Shape what has a private address, of these kinds."""
     return [_endpoint(each) for each in snapshot.endpoints if each.source in sources]
 
 

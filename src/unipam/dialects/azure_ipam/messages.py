@@ -251,7 +251,7 @@ BAD_PATCH = "Invalid JSON patch, please review and try again."
 
 
 def word(error: UnipamError, table: Table) -> Say:
-    """The status and the text for an error: of the operation's table, else of the common one."""
+    """Return the status and the text for an error: of the operation's table, else of the common one."""
     say = _look_up(error, table) or _look_up(error, COMMON) or Say(503)
     if not say.text or ("{suggestion}" in say.text and "suggestion" not in error.facts):
         return Say(say.status, error.message)

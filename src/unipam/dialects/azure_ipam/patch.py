@@ -18,7 +18,7 @@ class Operation(NamedTuple):
 
 
 def replacements(operations: Iterable[Operation], allowed: Mapping[str, str]) -> dict[str, str]:
-    """The new values by field, of those paths that are `allowed` (path to field); later ones win.
+    """Return the new values by field, of those paths that are `allowed` (path to field); later ones win.
 
     Other operations and paths are silently ignored, as in the original (P9). Raises Undecodable when a value is not
     text.

@@ -67,7 +67,7 @@ def space(tx: Tx, node: Node[objects.Space], view: View) -> Shape:
 
 
 def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[objects.Block], Shape]]:
-    """The blocks among the claims and those inside them; what each holds is read once, for it may be much."""
+    """Yield the blocks among the claims and those inside them; what each holds is read once, for it may be much."""
     for each in of_kind(claims, objects.Block):
         held = list(tx.claims(each.id))
         yield each, _block(tx, each, held, view)
@@ -75,7 +75,7 @@ def _blocks(tx: Tx, claims: list[Claim], view: View) -> Iterator[tuple[Node[obje
 
 
 def block(tx: Tx, node: Node[objects.Block], view: View) -> Shape:
-    """A block with what it holds: the networks in sight, the caller's own reservations, for an administrator all."""
+    """Shape a block with the networks in sight and the caller's own reservations; an administrator is shown all."""
     return _block(tx, node, list(tx.claims(node.id)), view)
 
 
@@ -103,12 +103,12 @@ def _reservations(tx: Tx, node: Node[objects.Block], claims: list[Claim], view: 
 
 
 def vnet(each: Associated) -> Shape:
-    """An associated network, by reference."""
+    """Shape an associated network, by reference."""
     return {"id": each.facts.id, "active": each.active}
 
 
 def reservation(facts: Reservation, cidr: str) -> Shape:
-    """A reservation inside its block."""
+    """Shape a reservation inside its block."""
     return {
         "id": facts.id,
         "cidr": cidr,
@@ -122,7 +122,7 @@ def reservation(facts: Reservation, cidr: str) -> Shape:
 
 
 def reserved(row: Reserved) -> Shape:
-    """A reservation by itself, with the tag that its network is to carry."""
+    """Shape a reservation by itself, with the tag that its network is to carry."""
     place = {"space": row.space, "block": row.block}
     return {"id": row.facts.id, **place, **reservation(row.facts, row.prefix), "tag": {TAG: row.facts.id}}
 
@@ -140,10 +140,10 @@ def external(tx: Tx, node: Node[Any]) -> Shape:
 
 
 def expanded(each: Associated, view: View) -> Shape:
-    """An associated network with what the cloud tells of it, under its id as it was written; measured by its prefixes
-    inside the block.
+    """Shape an associated network with what the cloud tells of it, under its id as it was written.
 
-    One that is not seen now is shown by what the plan remembers, so that it never breaks a listing (D7).
+    It is measured by its prefixes inside the block. One that is not seen now is shown by what the plan remembers, so
+    that it never breaks a listing (D7).
     """
     network = view.snapshot.network(each.facts.id) or remembered(each.facts)
     shape = network_expand(network._replace(id=each.facts.id), list(each.prefixes))
@@ -156,21 +156,21 @@ def expanded(each: Associated, view: View) -> Shape:
     return shape
 
 
-def remembered(facts: objects.Network) -> port.Network:
-    """A network that is out of sight: what its id alone tells."""
+def remembered(facts: objects.Network) -> port.CloudNetwork:
+    """Return a network that is out of sight: what its id alone tells."""
     parts = facts.id.split("/")
     group = parts[4] if len(parts) > 4 else ""
     kind = port.VHUB if "/virtualhubs/" in facts.id.lower() else port.VNET
-    return port.Network(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
+    return port.CloudNetwork(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
 
 
-def _subnet(each: port.Subnet, prefix: Prefix, utilization: bool) -> Shape:
+def _subnet(each: port.CloudSubnet, prefix: Prefix, utilization: bool) -> Shape:
     shape: Shape = {"name": each.name, "prefix": str(prefix)}
     return shape | {"size": size_of([prefix]), "used": each.used or 0} if utilization else shape
 
 
-def network_expand(network: port.Network, prefixes: list[Prefix]) -> Shape:
-    """A network as listings of a block show it."""
+def network_expand(network: port.CloudNetwork, prefixes: list[Prefix]) -> Shape:
+    """Shape a network as listings of a block show it."""
     return {
         "name": network.name,
         "id": network.id,
@@ -182,12 +182,12 @@ def network_expand(network: port.Network, prefixes: list[Prefix]) -> Shape:
 
 
 def admin(each: Admin) -> Shape:
-    """An administrator."""
+    """Shape an administrator."""
     return {"type": each.type, "name": each.name, "email": each.email, "id": each.id}
 
 
 def user(chosen: UserSettings, is_admin: bool, expand: bool = False) -> Shape:
-    """A person's settings."""
+    """Shape a person's settings."""
     shape = cast("Shape", msgspec.to_builtins(chosen))
     views = shape.pop("views")
     shape["isAdmin"] = is_admin

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from unipam.dialects.azure_vnet import space, state
 from unipam.ledger.change import Inheritance
-from unipam.ledger.handover import Strangers
+from unipam.ledger.handover import UnknownLeases
 from unipam.ledger.learned import LearnedPool
 from unipam.model.errors import Mismatch, StoreBroken, StoreBusy
 from unipam.model.records import Claim
@@ -34,9 +34,9 @@ class StateFile:
         self._before: bytes | None = None
         self._after: bytes | None = None
 
-    def compare(self, strangers: Strangers) -> None:
+    def compare(self, unknown: UnknownLeases) -> None:
         """Do as `Record` says. Raises Mismatch."""
-        strange = [f"{claim.text} ({claim.owner})" for claim in strangers(self._said().claims)]
+        strange = [f"{claim.text} ({claim.owner})" for claim in unknown(self._said().claims)]
         if strange:
             raise Mismatch(
                 f"{self.path} has addresses in use that the ledger does not know: {', '.join(strange)}; azure-vnet-ipam"
@@ -52,9 +52,9 @@ class StateFile:
             return state.inherit(self.path, self._boot, self._booted)
         return Inheritance()
 
-    def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:  # noqa: ARG002 (there are none)
+    def put(self, held: Sequence[Claim], cursors: dict[int, int], unknown: UnknownLeases) -> None:  # noqa: ARG002 (there are none)
         """Do as `Record` says. Raises Mismatch, StoreBusy while the original holds its lock, StoreBroken."""
-        self.compare(strangers)
+        self.compare(unknown)
         if not all(any(p.network.first <= c.first <= p.network.last for p in self._pools) for c in held):
             raise StoreBusy("a pool was learned in this very moment: try again", path=self.path)
         holders = {claim.first: claim.owner.holder for claim in held}

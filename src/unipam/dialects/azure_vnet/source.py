@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from unipam.addr.prefix import V4_FIRST, V4_OFFSET, Prefix, Range, parse_address, parse_interface
 from unipam.addr.ranges import RangeSet
 from unipam.clients import wireserver
-from unipam.clients.wireserver import Interface, Subnet
+from unipam.clients.wireserver import WireserverInterface, WireserverSubnet
 from unipam.dialects.azure_vnet import nics, node
 from unipam.golang.decoding import Flag, ListOf, Struct, Text, parse, read
 from unipam.ledger.learned import LearnedPool
@@ -39,7 +39,7 @@ def fetch(environment: str, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
     return found
 
 
-def _ask(remarks: list[Remark]) -> tuple[Interface, ...]:
+def _ask(remarks: list[Remark]) -> tuple[WireserverInterface, ...]:
     seconds = f"{wireserver.TIMEOUT:g}"
     remarks += [
         ("Utils", f"Initializing HTTP client with connection timeout: {seconds}, response header timeout: {seconds}"),
@@ -53,7 +53,7 @@ def _ask(remarks: list[Remark]) -> tuple[Interface, ...]:
     return found
 
 
-def pools(interfaces: Sequence[Interface], local: Nics, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
+def pools(interfaces: Sequence[WireserverInterface], local: Nics, remarks: list[Remark]) -> tuple[LearnedPool, ...]:
     """Return what an answer means on a machine with these interfaces: a pool for each subnet of one that is there."""
     found: dict[Prefix, LearnedPool] = {}
     for interface in interfaces:
@@ -72,7 +72,7 @@ def pools(interfaces: Sequence[Interface], local: Nics, remarks: list[Remark]) -
 
 
 def _add_pool(
-    found: dict[Prefix, LearnedPool], subnet: Subnet, name: str, priority: int, remarks: list[Remark]
+    found: dict[Prefix, LearnedPool], subnet: WireserverSubnet, name: str, priority: int, remarks: list[Remark]
 ) -> None:
     try:
         _, network = parse_interface(subnet.prefix)
@@ -90,7 +90,7 @@ def _add_pool(
     found[network] = LearnedPool(network, gateway, name, priority, addresses)
 
 
-def _addresses(subnet: Subnet, network: Prefix, remarks: list[Remark]) -> tuple[Range, ...]:
+def _addresses(subnet: WireserverSubnet, network: Prefix, remarks: list[Remark]) -> tuple[Range, ...]:
     """Return the addresses that may be handed out: the interface's own (primary) one is the host's."""
     found: set[int] = set()
     for text, primary in subnet.addresses:
@@ -147,7 +147,7 @@ _FILE_SHAPE = Struct(
 )
 
 
-def read_file(path: str) -> tuple[Interface, ...]:
+def read_file(path: str) -> tuple[WireserverInterface, ...]:
     """Return the interfaces that a file lists (environments `mas` and `fileIpam`). Raises SourceFailed."""
     try:
         with open(path, "rb") as file:
@@ -160,7 +160,7 @@ def read_file(path: str) -> tuple[Interface, ...]:
     if not found:
         raise SourceFailed(f"{path} lists no interfaces", source=path)
     return tuple(
-        Interface(
+        WireserverInterface(
             i.get("MacAddress") or "",
             bool(i.get("IsPrimary")),
             tuple(_subnet(s) for s in i.get("IPSubnets") or () if s),
@@ -169,10 +169,10 @@ def read_file(path: str) -> tuple[Interface, ...]:
     )
 
 
-def _subnet(subnet: dict[str, object]) -> Subnet:
+def _subnet(subnet: dict[str, object]) -> WireserverSubnet:
     addresses = subnet.get("IPAddresses") or []
     assert isinstance(addresses, list)
-    return Subnet(
+    return WireserverSubnet(
         str(subnet.get("Prefix") or ""),
         tuple((a.get("Address") or "", bool(a.get("IsPrimary"))) for a in addresses if a),
     )

@@ -23,7 +23,7 @@ from unipam.model.records import HELD, LEASE, Claim, Owner
 
 UNKNOWN = "unknown"
 """Whose an address is that is in use by nobody named (written before container ids were, spec §6)."""
-_PATIENCE = 3.0
+_TIMEOUT = 3.0
 _LARGEST = 64 << 20
 
 
@@ -72,7 +72,7 @@ def locked(path: str) -> Iterator[None]:
 
 
 def _take(descriptor: int, lock: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

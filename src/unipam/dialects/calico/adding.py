@@ -40,7 +40,7 @@ class Task(NamedTuple):
 
 
 def prepare(network: Network, container: str, named: call.Arguments, world: World) -> tuple[Task, Addresses]:
-    """What an ADD with these CNI_ARGS is to do; and the addresses that a VM has already, noted as the pod's.
+    """Return what an ADD with these CNI_ARGS is to do; and the addresses that a VM has already, noted as the pod's.
 
     Raises Missing, Mismatch, Refused, BadConfig.
     """
@@ -58,7 +58,7 @@ def prepare(network: Network, container: str, named: call.Arguments, world: Worl
 
 
 def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
-    """The VM whose addresses the pod is to have. Raises NotFound, Missing, Mismatch, Refused, BadConfig."""
+    """Return the VM whose addresses the pod is to have. Raises NotFound, Missing, Mismatch, Refused, BadConfig."""
     vm = vm_of(network, given, world)
     if vm is None or world.configuration().keeps_vm_addresses:
         return vm
@@ -69,7 +69,7 @@ def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
 
 
 def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
-    """The VM that the pod of a call runs, if any.
+    """Return the VM that the pod of a call runs, if any.
 
     Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
     """
@@ -88,19 +88,19 @@ def _asker(network: Network, world: World) -> vms.Get:
 
 
 def assign(task: Task, world: World) -> Addresses:
-    """What the call asks for: the one address that it names, or any."""
+    """Assign what the call asks for: the one address that it names, or any."""
     address = task.given.address
     if address is None:
         return _any(task, world)
     from unipam.dialects.calico.engine import explicit
 
     node, attributes = task.network.node, task.attributes
-    explicit.assign(world, explicit.Wanted(address, node, task.handle, attributes, WORKLOAD, most=task.most))
+    explicit.assign(world, explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most))
     return [(address, printing.alone(address))]
 
 
 def _any(task: Task, world: World) -> Addresses:
-    """One address of each family, or none at all: raises what stands in the way, and then all is given back."""
+    """Assign one address of each family, or none: whatever stands in the way is raised once all is given back."""
     network = task.network
     requested = {family: resolve(world, network.pools[family], family) for family in (4, 6)}
     namespace = _namespace(network, task.given, world)
@@ -131,7 +131,7 @@ def give_back(world: World, handle: str, addresses: Addresses) -> None:
 
 
 def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
-    """The CIDRs of pools that are named or given as CIDRs. Raises BadConfig in the original's words."""
+    """Return the CIDRs of pools that are named or given as CIDRs. Raises BadConfig in the original's words."""
     known = {pool.name: pool.prefix for pool in world.pools()} if names else {}
     found = []
     for name in names:
@@ -148,7 +148,7 @@ def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
 
 
 def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
-    """The labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
     if not network.asks_for_namespace:
         return {}
     namespace = given.namespace or "default"

@@ -28,7 +28,7 @@ class Arguments(NamedTuple):
 
 
 def load(given: call.Arguments) -> Arguments:
-    """What arguments say. Raises BadConfig in libcni's words.
+    """Read CNI_ARGS. Raises BadConfig in libcni's words.
 
     They are read twice, as by the original: whatever only a pod has is unknown to the address' reader.
     """
@@ -41,7 +41,7 @@ def load(given: call.Arguments) -> Arguments:
 
 
 def pod_of(given: call.Arguments) -> Arguments:
-    """Whatever arguments say of the pod, however broken they are: a DEL does not need them."""
+    """Read whatever CNI_ARGS say of the pod, however broken they are: a DEL does not need them."""
     pod, namespace = given.named.get("K8S_POD_NAME", ""), given.named.get("K8S_POD_NAMESPACE", "")
     return Arguments(namespace, pod) if pod and namespace and not given.problem else Arguments()
 

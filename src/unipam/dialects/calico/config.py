@@ -90,12 +90,12 @@ class Network(NamedTuple):
     asks_for_namespace: bool
 
     def handle(self, container: str) -> str:
-        """The handle of a container's addresses."""
+        """Return the handle of a container's addresses."""
         return f"{self.name}.{container}"
 
 
 def load(document: object) -> Network:
-    """What a configuration says. Raises BadConfig in the original's words."""
+    """Read a configuration. Raises BadConfig in the original's words."""
     try:
         net = read(_NET, document)
     except BadConfig as error:
@@ -115,7 +115,7 @@ def load(document: object) -> Network:
 
 
 def _node(net: dict[str, Any]) -> str:
-    """The node that the call is for: as configured, else as the node's own file says, else as the machine is called."""
+    """Return the node that the call is for: as configured, else as the node's file says, else the machine's name."""
     if net.get("nodename"):
         return str(net["nodename"])
     try:
@@ -127,7 +127,7 @@ def _node(net: dict[str, Any]) -> str:
 
 
 def hostname() -> str:
-    """What the machine is called, in small letters."""
+    """Return what the machine is called, in small letters."""
     return os.uname().nodename.strip().lower()
 
 

@@ -22,7 +22,10 @@ _lock = threading.RLock()
 
 
 def datastore(where: Where) -> Datastore:
-    """The datastore there. Raises BadValue or BadConfig for one that cannot be there; nothing is asked of it yet."""
+    """Return the datastore that the configuration names; nothing is asked of it yet.
+
+    Raises BadValue or BadConfig for one that cannot be there.
+    """
     with _lock:
         return _datastore(where)
 
@@ -69,7 +72,7 @@ def _api(kubeconfig: str) -> KubernetesApi:
 
 
 def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
-    """An object of Kubernetes' own. Raises NotFound, Missing or BadConfig in its client's words; SourceFailed."""
+    """Read an object of Kubernetes' own. Raises NotFound, Missing or BadConfig in its client's words; SourceFailed."""
     from unipam.clients.kubernetes.api import Refusal
 
     if not where.kubeconfig:
@@ -84,7 +87,7 @@ def kubernetes(where: Where, path: str, deadline: float) -> dict[str, Any]:
 
 
 def namespace_path(name: str) -> str:
-    """The path of a namespace in the Kubernetes API."""
+    """Return the path of a namespace in the Kubernetes API."""
     from urllib.parse import quote
 
     return f"/api/v1/namespaces/{quote(name, safe='')}"

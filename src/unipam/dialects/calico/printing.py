@@ -24,36 +24,39 @@ CODES: dict[type[UnipamError], int] = {
 
 
 def word(error: UnipamError) -> str:
-    """An error in the original's words, which it was raised with."""
+    """Return an error in the original's words, which it was raised with."""
     return error.message
 
 
 def unknown_node(datastore: str) -> str:
-    """What the client of a datastore says of a node that is not there; {} stands for its name (spec §9, k010)."""
+    """Return what a datastore's client says of a node that is not there; {} stands for its name (spec §9, k010)."""
     return "<nil>" if datastore == ETCD else 'nodes "{}" not found'
 
 
 def result(addresses: Sequence[tuple[int, Prefix]]) -> Result:
-    """What an ADD answers: each address with the length of its block, and a route that says just that."""
+    """Return what an ADD answers: each address with the length of its block, and a route that says just that."""
     ips = tuple(Ip(address, f"{format_address(address)}/{_bits(prefix)}", None) for address, prefix in addresses)
     return Result(ips, tuple({"dst": ip.address} for ip in ips))
 
 
 def kept(addresses: Sequence[tuple[int, Prefix]], *, routed: bool) -> Result:
-    """What an ADD for a VM answers that has addresses; without routes for a pod that it is only about to move to."""
+    """Return what an ADD for a VM answers that has addresses.
+
+    A pod that it is only about to move to gets no routes.
+    """
     found = result([(address, alone(address)) for address, _ in addresses])
     return found if routed else found._replace(routes=())
 
 
 def shown(found: Result, version: str) -> bytes:
-    """A result as the version prints it; one without addresses, when none was wanted, says nothing of them."""
+    """Print a result as the version does; one without addresses, when none was wanted, says nothing of them."""
     if found.ips or version < "0.3.0":
         return render(found, version)
     return print_json({"cniVersion": version} if version >= "1.0.0" else {"cniVersion": version, "dns": {}})
 
 
 def alone(address: int) -> Prefix:
-    """The prefix with which an address is shown that was asked for: nothing but itself."""
+    """Return the prefix with which an address is shown that was asked for: nothing but itself."""
     return Prefix(address, 128)
 
 

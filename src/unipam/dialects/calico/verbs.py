@@ -25,7 +25,7 @@ from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
-from unipam.dialects.calico.rules.pools import Wanted
+from unipam.dialects.calico.rules.pools import PoolRequest
 from unipam.model.errors import (
     Mismatch,
     Missing,
@@ -34,10 +34,10 @@ from unipam.model.errors import (
     UnipamError,
 )
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
 
-HEARD = 4.5
+AGENT_TIMEOUT = 4.5
 """Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
 
 Act = Callable[[Call, Network, World], Reply]
@@ -47,21 +47,21 @@ def _network(config: Config) -> Network:
     return calico.load(config.document)
 
 
-def _world(network: Network, context: Context, patience: float) -> World:
-    """The cluster's datastore, for as long as a call may take. Raises BadConfig."""
-    deadline = time.monotonic() + patience
+def _world(network: Network, context: Context, timeout: float) -> World:
+    """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
+    deadline = time.monotonic() + timeout
     datastore = connection.datastore(network.where)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
 
 
 def _attended(act: Act) -> Verb:
-    """A verb that asks the datastore, and so may keep nobody else waiting."""
+    """Return a verb that asks the datastore, and so may keep nobody else waiting."""
 
     @wraps(act)
     def verb(call: Call, context: Context) -> Reply:
         network = _network(call.config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
-        world = _world(network, context, PATIENCE if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
             return act(call, network, world)
 
@@ -86,7 +86,7 @@ def _add(call: Call, network: Network, world: World) -> Reply:
     addresses = adding.assign(task, world)
 
     def undo(own: Context) -> None:
-        adding.give_back(_world(network, own, PATIENCE), task.handle, addresses)
+        adding.give_back(_world(network, own, TIMEOUT), task.handle, addresses)
 
     given = _answered(call, printing.result(addresses), new=True)
     return given._replace(undo=undo) if addresses else given
@@ -119,7 +119,7 @@ def _del(call: Call, network: Network, world: World) -> Reply:
 
 
 def _check(call: Call, network: Network, world: World) -> Reply:
-    """Whether the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
+    """Check that the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
     handle = network.handle(call.env["CNI_CONTAINERID"])
     wanted = protocol.previous_addresses(call.config.document)
     try:
@@ -152,16 +152,16 @@ def _gc(call: Call, network: Network, world: World) -> Reply:
 
 
 def _status(call: Call, context: Context) -> Reply:
-    """Whether an ADD could be served: the datastore answers, and there are pools for the node."""
+    """Check that an ADD could be served: the datastore answers, and there are pools for the node."""
     context.require_waiting("the datastore is asked")
     try:
         network = _network(call.config)
-        world = _world(network, context, PATIENCE if call.last else HEARD)
+        world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
             labels, known = world.node_labels(network.node), world.pools()
             for family in network.families:
                 requested = adding.resolve(world, network.pools[family], family)
-                pools.choose(known, Wanted(family, requested, WORKLOAD, {}), network.node, labels)
+                pools.choose(known, PoolRequest(family, requested, WORKLOAD, {}), network.node, labels)
     except UnipamError as error:
         raise not_serving(error) from error
     return Reply({"network": call.config.name})

@@ -40,17 +40,17 @@ class Vm(NamedTuple):
     going: bool
 
     def handle(self, network: str) -> str:
-        """The handle of its addresses."""
+        """Return the handle of its addresses."""
         return names.vm(network, self.namespace, self.name)
 
     def attributes(self) -> dict[str, str]:
-        """What is written down of it with an address."""
+        """Return what is written down of it with an address."""
         found = {"vmi-name": self.name, "vmi-uid": self.uid, "vm-uid": self.vm_uid, "vmim-uid": self.migration}
         return {name: value for name, value in found.items() if value}
 
 
 def of_pod(get: Get, namespace: str, pod: str) -> Vm | None:
-    """The VM that a pod runs, if any. Raises NotFound when the pod is gone, Missing, Mismatch."""
+    """Return the VM that a pod runs, if any. Raises NotFound when the pod is gone, Missing, Mismatch."""
     try:
         found = get(f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}")
     except NotFound:
@@ -93,7 +93,7 @@ def _get(get: Get, namespace: str, plural: str, name: str) -> Mapping[str, Any]:
 
 
 def take(world: World, vm: Vm, handle: str, attributes: dict[str, str]) -> list[tuple[int, Prefix]]:
-    """The addresses that a VM has already, noted as its pod's: whoever was noted before is overwritten.
+    """Return the addresses that a VM has already, noted as its pod's: whoever was noted before is overwritten.
 
     None when it has none yet. Raises Missing for a pod to which the VM is about to move then.
     """

@@ -29,7 +29,7 @@ _MARKED = (
 _MODE = 0o600
 """That of files in a directory without any: host-local's own since 1.4.0 (0644 before)."""
 _CURSOR = "last_reserved_ip."
-_PATIENCE = 3.0
+_TIMEOUT = 3.0
 
 
 class Found(NamedTuple):
@@ -95,7 +95,7 @@ def locked(path: str) -> Iterator[None]:
 
 
 def _take(descriptor: int, path: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

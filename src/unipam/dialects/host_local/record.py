@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from unipam.dialects.host_local import directory
 from unipam.dialects.host_local.directory import Kept
 from unipam.ledger.change import Inheritance
-from unipam.ledger.handover import Strangers
+from unipam.ledger.handover import UnknownLeases
 from unipam.model.errors import Mismatch, StoreBroken
 from unipam.model.records import Claim
 
@@ -28,11 +28,11 @@ class LeaseFiles:
         self._before: dict[str, Kept] = {}
         self._after: dict[str, Kept] = {}
 
-    def compare(self, strangers: Strangers) -> None:
+    def compare(self, unknown: UnknownLeases) -> None:
         """Do as `Record` says. Raises Mismatch."""
         if not os.path.isdir(self.path):
             return
-        strange = [f"{claim.text} ({claim.owner})" for claim in strangers(self._scan().claims)]
+        strange = [f"{claim.text} ({claim.owner})" for claim in unknown(self._scan().claims)]
         if strange:
             more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
             raise Mismatch(
@@ -43,12 +43,12 @@ class LeaseFiles:
                 leases=strange,
             )
 
-    def put(self, held: Sequence[Claim], cursors: dict[int, int], strangers: Strangers) -> None:
+    def put(self, held: Sequence[Claim], cursors: dict[int, int], unknown: UnknownLeases) -> None:
         """Do as `Record` says. Raises Mismatch, StoreBusy while host-local holds its lock, StoreBroken."""
         with self._reported("nothing was given back"):
             os.makedirs(self.path, mode=0o755, exist_ok=True)
             with directory.locked(self.path):
-                self.compare(strangers)
+                self.compare(unknown)
                 self._before = directory.state(self.path)
                 try:
                     directory.write(self.path, held, cursors, self._again)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
-from unipam.model.cloud import Network, Snapshot, key, subscription_of
+from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
 from unipam.plan.cloud.overlap import Taken, TakenIndex
 
 ERROR, WARNING, INFO = "error", "warning", "info"
@@ -139,7 +139,7 @@ def _peer_overlaps(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterat
                         yield _finding(PEER_OVERLAP, held.block, held.subject, [held.prefix], text, other=remote)
 
 
-def _peers(network: Network, snapshot: Snapshot) -> Iterator[tuple[str, tuple[Prefix, ...]]]:
+def _peers(network: CloudNetwork, snapshot: Snapshot) -> Iterator[tuple[str, tuple[Prefix, ...]]]:
     """Yield the far ends of a network's peerings: their own prefixes where they are seen, else the peering's."""
     for peering in network.peerings:
         there = snapshot.network(peering.remote)
@@ -179,7 +179,7 @@ def _absent(block: PlannedBlock, planned: PlannedNetwork, snapshot: Snapshot) ->
 
 
 def _outside(
-    block: PlannedBlock, planned: PlannedNetwork, network: Network, placed: Sequence[PlannedBlock]
+    block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork, placed: Sequence[PlannedBlock]
 ) -> Iterator[Finding]:
     stray = [p for p in network.prefixes if not any(each.prefix.contains(p) for each in placed)]
     if stray:
@@ -188,7 +188,9 @@ def _outside(
         yield _finding(OUTSIDE, block, planned.id, stray, text)
 
 
-def _contested(block: PlannedBlock, planned: PlannedNetwork, network: Network, taken: TakenIndex) -> Iterator[Finding]:
+def _contested(
+    block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork, taken: TakenIndex
+) -> Iterator[Finding]:
     """Yield a prefix that the network has in the cloud, inside the block, and could not be given in the plan."""
     for prefix in network.prefixes:
         if prefix in planned.prefixes or not block.prefix.contains(prefix):
@@ -233,7 +235,7 @@ def _tags(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Findin
     """Yield tags that name reservations: of another prefix, on two networks, or of none that is known."""
     pending = {r.id: (block, r) for block in blocks for r in block.pending}
     known = pending.keys() | {r.id for block in blocks for r in block.fulfilled}
-    tagged: dict[str, list[Network]] = {}
+    tagged: dict[str, list[CloudNetwork]] = {}
     for network in snapshot.networks.values():
         for each in network.reservations:
             tagged.setdefault(each, []).append(network)
@@ -245,7 +247,9 @@ def _tags(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Findin
             yield Finding(TAG_UNKNOWN, INFO, "", "", networks[0].id, (), each, text)
 
 
-def _tagged(block: PlannedBlock, reservation: PlannedReservation, networks: Sequence[Network]) -> Iterator[Finding]:
+def _tagged(
+    block: PlannedBlock, reservation: PlannedReservation, networks: Sequence[CloudNetwork]
+) -> Iterator[Finding]:
     if len(networks) > 1:
         names = ", ".join(network.name for network in networks)
         text = f"{len(networks)} networks are tagged with the reservation {reservation.id}: {names}"

@@ -33,12 +33,12 @@ class Tags:
     """Which networks say that they fulfil which reservation."""
 
     def __init__(self, snapshot: port.Snapshot) -> None:
-        self._networks: dict[str, list[port.Network]] = {}
+        self._networks: dict[str, list[port.CloudNetwork]] = {}
         for network in snapshot.networks.values():
             for reservation in network.reservations:
                 self._networks.setdefault(reservation, []).append(network)
 
-    def of(self, reservation: str) -> list[port.Network]:
+    def of(self, reservation: str) -> list[port.CloudNetwork]:
         """Return the networks that carry the reservation's id."""
         return self._networks.get(reservation, [])
 
@@ -70,7 +70,7 @@ def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: por
     return changed + _welcome_back(tx, by, block, snapshot)
 
 
-def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Network, claims: list[Claim]) -> int:
+def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.CloudNetwork, claims: list[Claim]) -> int:
     """Give a network that is there the prefixes that it has now, as far as they are free, and take the others."""
     now = inside(block.prefix, network)
     changed = 0
@@ -88,7 +88,7 @@ def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.Networ
     return changed + len(fresh)
 
 
-def _as_known(claims: list[Claim], network: port.Network) -> objects.Network:
+def _as_known(claims: list[Claim], network: port.CloudNetwork) -> objects.Network:
     """Return the network as its claims, before any went, have it: the same id, the same place among the others."""
     if not claims:
         return objects.Network(network.id, network.name)
@@ -151,8 +151,8 @@ def _status(
     tx: Tx,
     block: Node[objects.Block],
     node: Node[Reservation],
-    tagged: list[port.Network],
-    exact: port.Network | None,
+    tagged: list[port.CloudNetwork],
+    exact: port.CloudNetwork | None,
     snapshot: port.Snapshot,
 ) -> str:
     if not tagged:
@@ -167,7 +167,9 @@ def _status(
     return objects.FULFILLED
 
 
-def _fulfil(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.Network) -> None:
+def _fulfil(
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.CloudNetwork
+) -> None:
     """Give the network the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, objects.FULFILLED)
     claims = claims_of(tx, block.id, network.id)

@@ -1,7 +1,7 @@
 """A whole plan as a document, out and in. JSON carries everything; CSV the tree's objects, one a line.
 
 Objects stand in the order in which they were made, so that an import makes them in this order again. The answer of the
-Azure IPAM application's ``GET /api/spaces`` is read too, so that its plan can be taken over. How a document comes into
+Azure IPAM application's `GET /api/spaces` is read too, so that its plan can be taken over. How a document comes into
 the plan is in `plan.transfer.importing`.
 """
 

@@ -96,7 +96,7 @@ class BlockReservationBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check(cls, data: Any) -> Any:
-        """Exactly one of size and cidr; how to search makes no sense with a cidr."""
+        """Require exactly one of size and cidr; how to search makes no sense with a cidr."""
         how = ("reverse_search", "smallest_cidr")
         if isinstance(data, dict) and data.get("cidr") is not None and any(word in data for word in how):
             raise ValueError("the 'cidr' parameter can only be used in conjunction with 'desc'")
@@ -114,7 +114,7 @@ class ExternalBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check(cls, data: Any) -> Any:
-        """Exactly one of size and cidr."""
+        """Require exactly one of size and cidr."""
         return _one_of_size_and_cidr(data)
 
 
@@ -152,7 +152,7 @@ class AdminBody(BaseModel):
 
     @model_validator(mode="after")
     def check(self) -> AdminBody:
-        """A person has an e-mail address, a principal has none."""
+        """Require an e-mail address of a person, and none of a principal."""
         if self.type == "Principal" and self.email is not None:
             raise ValueError("email should not be set for 'principal' type")
         if self.type == "User" and self.email is None:

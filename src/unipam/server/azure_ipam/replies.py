@@ -23,7 +23,7 @@ _TABLES: dict[object, m.Table] = {}
 
 
 def error_words(table: m.Table) -> Callable[[E], E]:
-    """Gives a route its own words for errors."""
+    """Give a route its own words for errors."""
 
     def mark(endpoint: E) -> E:
         _TABLES[endpoint] = table

@@ -74,7 +74,7 @@ async def next_available_subnet(session: SessionDep, body: NextSubnetBody) -> Re
     )
 
 
-def _next_subnet(network: port.Network, body: NextSubnetBody) -> Prefix:
+def _next_subnet(network: port.CloudNetwork, body: NextSubnetBody) -> Prefix:
     taken = RangeSet((p.first, p.last) for subnet in network.subnets for p in subnet.prefixes)
     for prefix in network.prefixes:
         try:
@@ -101,6 +101,6 @@ async def cidr_check(session: SessionDep, body: CidrCheckBody) -> Response:
     return await show(session, work)
 
 
-def _overlapping(tx: Tx, network: port.Network, prefixes: list[Prefix]) -> shapes.Shape:
+def _overlapping(tx: Tx, network: port.CloudNetwork, prefixes: list[Prefix]) -> shapes.Shape:
     inside = [{"space": space, "block": block} for space, block in containers(tx, network.id)]
     return {**shapes.network_expand(network, prefixes), "containers": inside}

@@ -14,7 +14,7 @@ from unipam.model import objects
 from unipam.model.errors import Missing
 from unipam.plan import networks as plan_networks
 from unipam.plan import tree
-from unipam.plan.cloud.port import Network, Snapshot, Subnet, key
+from unipam.plan.cloud.port import CloudNetwork, CloudSubnet, Snapshot, key
 from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
 from unipam.server.native.requests import Overlaps, Paged, page, problems
@@ -89,13 +89,13 @@ def _networks(tx: Tx, space: str, block: str, wanted: str | None, visibility: Vi
     return [wanted]
 
 
-def _rows(network: Network, overlaps: Prefix | None, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+def _rows(network: CloudNetwork, overlaps: Prefix | None, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     for subnet in network.subnets:
         if overlaps is None or any(prefix.overlaps(overlaps) for prefix in subnet.prefixes):
             yield _row(network, subnet, snapshot.taken)
 
 
-def _row(network: Network, subnet: Subnet, seen_on: float) -> dict[str, Any]:
+def _row(network: CloudNetwork, subnet: CloudSubnet, seen_on: float) -> dict[str, Any]:
     return {
         "id": subnet.id,
         "name": subnet.name,

@@ -23,7 +23,7 @@ class NewExternal(Body):
 
     @model_validator(mode="after")
     def check(self) -> NewExternal:
-        """Exactly one of size and cidr."""
+        """Require exactly one of size and cidr."""
         if (self.cidr is None) == (self.size is None):
             raise ValueError("give either 'size' or 'cidr'")
         return self

@@ -14,7 +14,7 @@ from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
 from unipam.plan import reads, tree
 from unipam.plan.blocks import name_of, space_of
-from unipam.plan.history import Moment, plan_at
+from unipam.plan.history import PastPlan, plan_at
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.native.operations import Shape
 from unipam.store.api import Tx
@@ -56,7 +56,7 @@ def explain(visibility: Visibility, prefix: Prefix, space: str | None) -> Callab
     return work
 
 
-def _held(held: reads.Held, visibility: Visibility) -> dict[str, Any]:
+def _held(held: reads.Related, visibility: Visibility) -> dict[str, Any]:
     in_sight = held.kind != objects.NETWORK or visibility.sees(held.path[0], held.name)
     name = held.name if in_sight else HIDDEN
     shape = {**held._asdict(), "name": name, "cidr": held.prefix, "path": (*held.path[:-1], name)}
@@ -113,7 +113,7 @@ def plan_then(visibility: Visibility, at: float) -> Callable[[Tx], list[Shape]]:
     return work
 
 
-def _branch(moment: Moment, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> dict[str, Any]:
+def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> dict[str, Any]:
     in_sight = not isinstance(node.facts, objects.Network) or visibility.sees(space, node.facts.id)
     return {
         "kind": node.claim.kind,

@@ -66,7 +66,7 @@ class NewReservations(Body):
 
     @model_validator(mode="after")
     def check(self) -> NewReservations:
-        """Exactly one of size and cidr; a cidr is one prefix of one block."""
+        """Require exactly one of size and cidr; a cidr is one prefix of one block."""
         if (self.cidr is None) == (self.size is None):
             raise ValueError("give either 'size' or 'cidr'")
         if self.cidr is not None and (self.count != 1 or len(self.blocks) != 1):
@@ -227,7 +227,7 @@ class NewGrant(Body):
 
     @model_validator(mode="after")
     def check(self) -> NewGrant:
-        """Exactly one of group and app role."""
+        """Require exactly one of group and app role."""
         if (self.group is None) == (self.app_role is None):
             raise ValueError("give either 'group' or 'app_role'")
         return self

@@ -55,7 +55,7 @@ def done(do: Callable[[Tx, Author], object]) -> Write:
 
 
 def require_reason(reason: str) -> None:
-    """Raises BadValue for a reason that cannot stand in a line of the journal."""
+    """Raise BadValue for a reason that cannot stand in a line of the journal."""
     if not reason.isprintable():
         raise BadValue("X-Reason: must be printable text", field="X-Reason")
 

@@ -59,7 +59,7 @@ async def _terms(
     if_match: Match = "",
     reason: Reason = "",
 ) -> Terms:
-    """Raises BadValue when a header makes no sense."""
+    """Raise BadValue when a header makes no sense."""
     asked = await _fingerprint(request) if idempotency_key else ""
     require_reason(reason)
     return Terms(dry_run, idempotency_key, reason, _generation(if_match), asked)

@@ -40,7 +40,7 @@ async def import_plan(
     """Create everything of a document that is not there yet; also of the answer of the original's GET /api/spaces."""
     session.require(UseCase.IMPORT)
     body = await request.body()
-    document = await session.register.aside(lambda: read_document(body))
+    document = await session.register.in_thread(lambda: read_document(body))
     return await write(session, terms, _importing(document, await session.register.last_snapshot(), keep_going))
 
 

@@ -90,7 +90,7 @@ def _rule(moment: Scenario, base: Need) -> Rule:
 
 
 def _too_small(base: Need, need: Need, moment: Scenario, largest: Need) -> str:
-    """Return what does not fit when, and the range to take: *largest* holds the planned peak too."""
+    """Return what does not fit when, and the range to take: `largest` holds the planned peak too."""
     what = f"{base.kind.value} {base.name}"
     want = f"{need.units:,} {need.measure.unit} ({moment.name})"
     if largest.prefix is None:

@@ -14,7 +14,7 @@ from unipam.addr.prefix import parse_prefix
 from unipam.clients.azure.read.networks import prefixes
 from unipam.clients.azure.read.reader import Reader
 from unipam.clients.azure.settings import Settings
-from unipam.model.cloud import Network, Peering, Snapshot
+from unipam.model.cloud import CloudNetwork, Peering, Snapshot
 from unipam.model.errors import SourceFailed
 
 
@@ -25,7 +25,7 @@ def reader(fake: FakeAzure, settings: Settings, clock: SetClock) -> Iterator[Rea
         yield made
 
 
-def network(snapshot: Snapshot, resource: str) -> Network:
+def network(snapshot: Snapshot, resource: str) -> CloudNetwork:
     found = snapshot.network(resource)
     assert found is not None
     return found

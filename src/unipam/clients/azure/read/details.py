@@ -16,7 +16,7 @@ from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.read.endpoint_queries import InstanceRow, OwnerRow, Reference
 from unipam.clients.azure.read.networks import subnet
 from unipam.clients.azure.read.queries import SubnetRow
-from unipam.model.cloud import VHUB, Network, Peering, Snapshot, key, subscription_of
+from unipam.model.cloud import VHUB, CloudNetwork, Peering, Snapshot, key, subscription_of
 from unipam.model.errors import SourceFailed
 
 A = TypeVar("A")
@@ -98,14 +98,14 @@ class Details:
         self._pool = pool
         self._problems = problems
 
-    def all_subnets(self, found: MutableMapping[str, Network], counts: MutableMapping[str, int]) -> None:
+    def all_subnets(self, found: MutableMapping[str, CloudNetwork], counts: MutableMapping[str, int]) -> None:
         """Complete the networks that have more subnets than were listed."""
         short = [n for n in found.values() if len(n.subnets) < counts.get(n.id, 0)]
         for network, rows in self._each(short, self._subnets, "subnets"):
             if isinstance(rows, list):
                 found[key(network.id)] = network._replace(subnets=tuple(subnet(each.row()) for each in rows))
 
-    def hub_connections(self, found: MutableMapping[str, Network], previous: Snapshot) -> None:
+    def hub_connections(self, found: MutableMapping[str, CloudNetwork], previous: Snapshot) -> None:
         """Give the hubs their peerings; where they cannot be had, those that were known."""
         hubs = [network for network in found.values() if network.kind == VHUB]
         for hub, rows in self._each(hubs, self._connections, "connections"):
@@ -134,10 +134,10 @@ class Details:
             found += [row for interface in rows for row in interface.rows(each.tenant)]
         return found
 
-    def _subnets(self, network: Network) -> list[_Subnet]:
+    def _subnets(self, network: CloudNetwork) -> list[_Subnet]:
         return self._arm.every(f"{network.id}/subnets", NETWORK_VERSION, list[_Subnet])
 
-    def _connections(self, hub: Network) -> list[_Connection]:
+    def _connections(self, hub: CloudNetwork) -> list[_Connection]:
         return self._arm.every(f"{hub.id}/hubVirtualNetworkConnections", NETWORK_VERSION, list[_Connection])
 
     def _private_endpoints(self, factory: OwnerRow) -> list[_Connection]:

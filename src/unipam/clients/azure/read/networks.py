@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from unipam.addr.prefix import Prefix, parse_interface
 from unipam.clients.azure.read.queries import HubRow, PeeringRow, SubnetRow, VnetRow
-from unipam.model.cloud import VHUB, VNET, Network, Peering, Subnet, key
+from unipam.model.cloud import VHUB, VNET, CloudNetwork, CloudSubnet, Peering, key
 
 KEPT_BY_AZURE = 5
 """Addresses of every subnet that Azure keeps for itself."""
@@ -21,9 +21,9 @@ APP_GATEWAY = "AGW"
 
 def networks(
     vnets: Iterable[VnetRow], subnets: Iterable[SubnetRow], peerings: Iterable[PeeringRow], hubs: Iterable[HubRow]
-) -> dict[str, Network]:
+) -> dict[str, CloudNetwork]:
     """Return every network by `key(id)`; a hub's connections are not in these rows."""
-    inner: dict[str, list[Subnet]] = {}
+    inner: dict[str, list[CloudSubnet]] = {}
     for row in subnets:
         inner.setdefault(key(row.network_id), []).append(subnet(row))
     ends: dict[str, list[Peering]] = {}
@@ -33,14 +33,14 @@ def networks(
     return {key(network.id): network for network in [*found, *map(_hub, hubs)]}
 
 
-def _vnet(row: VnetRow, subnets: tuple[Subnet, ...], peerings: tuple[Peering, ...]) -> Network:
+def _vnet(row: VnetRow, subnets: tuple[CloudSubnet, ...], peerings: tuple[Peering, ...]) -> CloudNetwork:
     where = (row.resource_group, row.subscription, row.tenant)
-    return Network(row.id, row.name, VNET, prefixes(row.prefixes), *where, subnets, peerings, _tags(row.tags))
+    return CloudNetwork(row.id, row.name, VNET, prefixes(row.prefixes), *where, subnets, peerings, _tags(row.tags))
 
 
-def _hub(row: HubRow) -> Network:
+def _hub(row: HubRow) -> CloudNetwork:
     """Return a hub; its WAN's name is the end of the WAN's id."""
-    return Network(
+    return CloudNetwork(
         row.id,
         row.name,
         VHUB,
@@ -54,12 +54,12 @@ def _hub(row: HubRow) -> Network:
     )
 
 
-def subnet(row: SubnetRow) -> Subnet:
+def subnet(row: SubnetRow) -> CloudSubnet:
     """Return a subnet, whether Azure gives it one prefix or a list of them (README of the ARM fixtures, oddity 15)."""
     listed = row.prefixes or ([row.prefix] if row.prefix else [])
     name = row.name or row.id.rpartition("/")[2]
     kind = KINDS.get(name.lower()) or (APP_GATEWAY if row.gateway_count else None)
-    return Subnet(row.id, name, prefixes(listed), (row.used_count or 0) + KEPT_BY_AZURE, kind)
+    return CloudSubnet(row.id, name, prefixes(listed), (row.used_count or 0) + KEPT_BY_AZURE, kind)
 
 
 def _peering(row: PeeringRow) -> Peering:

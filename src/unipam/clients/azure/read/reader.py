@@ -34,7 +34,7 @@ from unipam.clients.azure.read.queries import (
 )
 from unipam.clients.azure.read.subscriptions import PATH, VERSION, SubscriptionRow, subscriptions
 from unipam.clients.azure.settings import Settings
-from unipam.model.cloud import Endpoint, Network, Snapshot
+from unipam.model.cloud import CloudNetwork, Endpoint, Snapshot
 from unipam.model.errors import SourceFailed
 
 NETWORKS = "networks"
@@ -143,7 +143,7 @@ class Reader:
                 answers.fail(error, name.replace("_", " "), batch, self._listings[name].serves)
         return answers
 
-    def _complete(self, pool: ThreadPoolExecutor, answers: Answers, previous: Snapshot) -> dict[str, Network]:
+    def _complete(self, pool: ThreadPoolExecutor, answers: Answers, previous: Snapshot) -> dict[str, CloudNetwork]:
         """Return what only the Resource Manager tells: connections of hubs, subnets of large networks, and the like."""
         rows = answers.rows
         found = networks(rows["vnets"], rows["subnets"], rows["peerings"], rows["hubs"])
@@ -157,10 +157,12 @@ class Reader:
         return found
 
 
-def _kept_networks(fresh: dict[str, Network], previous: Snapshot, lost: set[tuple[str, str]]) -> dict[str, Network]:
+def _kept_networks(
+    fresh: dict[str, CloudNetwork], previous: Snapshot, lost: set[tuple[str, str]]
+) -> dict[str, CloudNetwork]:
     """Return the networks read now, and those of before in subscriptions that could not be read."""
 
-    def is_lost(network: Network) -> bool:
+    def is_lost(network: CloudNetwork) -> bool:
         return (network.subscription.lower(), NETWORKS) in lost
 
     kept = {key: network for key, network in previous.networks.items() if is_lost(network)}

@@ -41,7 +41,7 @@ class SubscriptionRow(msgspec.Struct):
 
     @property
     def readable(self) -> bool:
-        """Tell whether there is still anything in it."""
+        """Return whether there is still anything in it."""
         return self.state.lower() != "deleted"
 
 

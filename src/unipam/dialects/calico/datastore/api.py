@@ -106,7 +106,7 @@ class Watch(Protocol):
         """Up to where everything has been told: what another watch begins after when this one has failed."""
 
     def next(self, deadline: float) -> tuple[Event, ...]:
-        """What has happened since the last call, waiting for something until the deadline; then nothing.
+        """Return what has happened since the last call, waiting for something until the deadline; then nothing.
 
         Raises Expired when the history is gone (list again, and watch from there); SourceFailed when the datastore is
         away or its answer cannot be read (watch again after `revision`, or list again).
@@ -123,10 +123,10 @@ class Datastore(Protocol):
     """Whether `transact` can write more than one object at once."""
 
     def get(self, key: Key, deadline: float) -> Item:
-        """The object of this key. Raises NotFound, Unreadable, SourceFailed."""
+        """Read the object of this key. Raises NotFound, Unreadable, SourceFailed."""
 
     def list(self, selection: Selection, deadline: float) -> Listing:
-        """Every object of the selection. Raises SourceFailed."""
+        """Read every object of the selection. Raises SourceFailed."""
 
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """Write an object that is not there yet. Raises Exists, BadValue, SourceFailed, Unanswered."""
@@ -151,7 +151,10 @@ class Datastore(Protocol):
         """
 
     def watch(self, selection: Selection, revision: str, deadline: float) -> Watch:
-        """The changes after a revision of `list`. Raises Expired, SourceFailed; Expired may come with `next` only."""
+        """Watch the changes after a revision of `list`.
+
+        Raises Expired, SourceFailed; Expired may come with `next` only.
+        """
 
     def close(self) -> None:
         """Let go of every connection."""

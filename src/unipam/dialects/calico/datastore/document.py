@@ -12,7 +12,7 @@ within texts only."""
 
 
 def encode(document: Document) -> bytes:
-    """A document as compact JSON, its fields in their order."""
+    """Encode a document as compact JSON, its fields in their order."""
     encoded = msgspec.json.encode(document)
     for plain, escaped in _ESCAPED:
         encoded = encoded.replace(plain, escaped)
@@ -20,7 +20,10 @@ def encode(document: Document) -> bytes:
 
 
 def decode(encoded: bytes) -> Document:
-    """A document. No bytes are an empty one, as affinities once were (spec §4.2). Raises ValueError with why not."""
+    """Decode a document. No bytes are an empty one, as affinities once were (spec §4.2).
+
+    Raises ValueError saying why.
+    """
     found = msgspec.json.decode(encoded or b"{}")
     if not isinstance(found, dict):
         raise ValueError("it is JSON, but not an object")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.client import Etcd
-from unipam.clients.etcd.messages import Change, Found, KeyValue, Told
+from unipam.clients.etcd.messages import Change, KeyValue, RangeResponse, WatchResponse
 from unipam.clients.inbox import Inbox
 from unipam.dialects.calico.datastore import paths
 from unipam.dialects.calico.datastore.api import (
@@ -90,7 +90,7 @@ class EtcdDatastore:
         """See `api.Datastore.close`."""
         self._etcd.close()
 
-    def _refused(self, writes: tuple[Write, ...], found: tuple[Found, ...]) -> Exception:
+    def _refused(self, writes: tuple[Write, ...], found: tuple[RangeResponse, ...]) -> Exception:
         for write, present in zip(writes, found, strict=True):
             revision = str(present.pairs[0].revision) if present.pairs else None
             if error := objection(write, revision, self._etcd.name):
@@ -101,7 +101,7 @@ class EtcdDatastore:
 class EtcdWatch:
     """A Watch (`api`) of a range of etcd's keys."""
 
-    def __init__(self, inbox: Inbox[Told], selection: Selection, revision: str) -> None:
+    def __init__(self, inbox: Inbox[WatchResponse], selection: Selection, revision: str) -> None:
         self._inbox, self._selection, self.revision = inbox, selection, revision
 
     def next(self, deadline: float) -> tuple[Event, ...]:

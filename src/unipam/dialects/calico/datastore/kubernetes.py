@@ -39,7 +39,7 @@ class KubernetesDatastore:
     transactional = False
 
     def __init__(self, api: KubernetesApi, group: str = "") -> None:
-        """With the group that holds Calico's resources; where none is named, the server is asked."""
+        """Use the group that holds Calico's resources; where none is named, the server is asked."""
         self._api, self._objects = api, Objects(group) if group else None
 
     def get(self, key: Key, deadline: float) -> Item:
@@ -127,7 +127,7 @@ class KubernetesDatastore:
         self._api.close()
 
     def _known(self, deadline: float) -> Objects:
-        """The group that holds Calico's resources: the native one only where there is no other (spec §4.3)."""
+        """Return the group that holds Calico's resources: the native one only where there is no other (spec §4.3)."""
         if self._objects is None:
             groups = {each["name"] for each in self._api.get("/apis", deadline)["groups"]}
             native = NATIVE.split("/")[0] in groups and STORED.split("/")[0] not in groups
@@ -135,7 +135,7 @@ class KubernetesDatastore:
         return self._objects
 
     def _pages(self, path: str, query: dict[str, str], deadline: float) -> tuple[str, Sequence[Document]]:
-        """Every object of a collection, and the revision of the list. Begins again where it took too long."""
+        """Return every object of a collection, and the revision of the list. Begins again where it took too long."""
         found: list[Document] = []
         more: dict[str, str] = {}
         while True:
@@ -214,7 +214,7 @@ class KubernetesWatch:
             inbox.close()
 
     def _take(self, deadline: float) -> Sequence[Document]:
-        """What has come; nothing where time was too short to begin another watch after one that has ended."""
+        """Return what has come; nothing where time was too short to begin another watch after one that has ended."""
         try:
             if self._inbox is None:
                 self._inbox = self._begin(deadline)
@@ -251,5 +251,5 @@ class KubernetesWatch:
 
 
 def _why(error: Exception) -> str:
-    """What is wrong with an object, in one line."""
+    """Say what is wrong with an object, in one line."""
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)

@@ -23,7 +23,7 @@ Metadata = dict[str, Any]
 
 
 def hide(shown: Metadata, name: str) -> Metadata:
-    """The metadata of the stored resource whose users see `shown`."""
+    """Return the metadata of the stored resource whose users see `shown`."""
     ordered = sorted((_ORDER.index(field), field) for field in shown if field in _ORDER)
     kept = {field: _sorted(shown[field]) for _, field in ordered}
     annotations = _ours(shown.get("annotations") or {}) | {HIDDEN: msgspec.json.encode(kept).decode()}
@@ -32,7 +32,7 @@ def hide(shown: Metadata, name: str) -> Metadata:
 
 
 def show(stored: Metadata) -> Metadata:
-    """The metadata that users of the stored resource see, without its revision. Raises ValueError."""
+    """Return the metadata that users of the stored resource see, without its revision. Raises ValueError."""
     annotations = dict(stored.get("annotations") or {})
     hidden = msgspec.json.decode(annotations.pop(HIDDEN, "{}"))
     shown = {"name": stored["name"], "uid": show_uid(stored["uid"]), "creationTimestamp": stored["creationTimestamp"]}
@@ -44,7 +44,7 @@ def show(stored: Metadata) -> Metadata:
 
 
 def show_uid(stored: str) -> str:
-    """The uid that users see: the bits of every byte in reverse, but for the bytes of a UUID's version and variant.
+    """Return the uid that users see: the bits of every byte in reverse, but for those of a UUID's version and variant.
 
     Raises ValueError.
     """

@@ -17,12 +17,15 @@ _HASHED = 11
 
 
 def of_cidr(cidr: str) -> str:
-    """A CIDR as a name: `10-0-0-0-26`."""
+    """Return a CIDR as a name: `10-0-0-0-26`."""
     return cidr.translate(str.maketrans(".:/", "---"))
 
 
 def of_affinity(key: AffinityKey) -> str:
-    """The name of an affinity: the owner and the block, cut and with a hash of both where that would be too long."""
+    """Return the name of an affinity: the owner and the block.
+
+    A name that would be too long is cut, and gets a hash of both.
+    """
     cidr = of_cidr(key.cidr)
     name = f"{key.host}-{cidr}"
     if len(name) <= _LONGEST:
@@ -32,11 +35,11 @@ def of_affinity(key: AffinityKey) -> str:
 
 
 def labels(key: AffinityKey) -> dict[str, str]:
-    """The labels by which affinities are listed, in the order of their names."""
+    """Return the labels by which affinities are listed, in the order of their names."""
     version = "6" if ":" in key.cidr else "4"
     return {AFFINITY_TYPE: key.kind, HOSTNAME_HASH: hostname_hash(key.host), IP_VERSION: version}
 
 
 def hostname_hash(host: str) -> str:
-    """A host's name as the value of a label, which may be shorter than the name is."""
+    """Return a host's name as the value of a label, which may be shorter than the name is."""
     return base64.b32encode(hashlib.sha3_256(host.encode()).digest()).decode().rstrip("=")

@@ -28,7 +28,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def show(node: Document) -> Document:
-    """The Node of projectcalico.org/v3 that a node of Kubernetes is."""
+    """Return the Node of projectcalico.org/v3 that a node of Kubernetes is."""
     metadata, annotations = node["metadata"], node["metadata"].get("annotations") or {}
     shown: Document = {
         "kind": "Node",
@@ -46,13 +46,13 @@ def show(node: Document) -> Document:
 
 
 def changes(before: Document, after: Document) -> dict[str, str | None]:
-    """The annotations that a node of Kubernetes gets for what was changed in the Node; None: it loses it."""
+    """Return the annotations that a node of Kubernetes gets for what was changed in the Node; None: it loses it."""
     values = ((name, _value(before, where), _value(after, where)) for name, where in _FIELDS.items())
     return {name: new for name, old, new in values if new != old}
 
 
 def _metadata(metadata: Document, annotations: dict[str, str]) -> Document:
-    """Kubernetes' labels go before those that Calico keeps in an annotation."""
+    """Return the metadata: Kubernetes' labels go before those that Calico keeps in an annotation."""
     shown = {name: metadata[name] for name in ("name", "uid", "creationTimestamp") if name in metadata}
     labels = {**_texts(annotations, _LABELS), **(metadata.get("labels") or {})}
     kept = _texts(annotations, _ANNOTATIONS)
@@ -60,7 +60,7 @@ def _metadata(metadata: Document, annotations: dict[str, str]) -> Document:
 
 
 def _texts(annotations: dict[str, str], name: str) -> dict[str, str]:
-    """The object in an annotation; nothing when it is none."""
+    """Return the object in an annotation; nothing when it is none."""
     with contextlib.suppress(ValueError):
         return msgspec.json.decode(annotations.get(name, "{}"), type=dict[str, str])
     return {}

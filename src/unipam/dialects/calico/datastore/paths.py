@@ -40,7 +40,7 @@ _AFFINITY = re.compile(rf"{_IPAM}({HOST}|{VIRTUAL})/([^/]+)/ipv[46]/block/([^/]+
 
 
 def path(key: Key) -> str:
-    """The key that etcd has for an object."""
+    """Return the key that etcd has for an object."""
     match key:
         case BlockKey(cidr):
             return f"{_BLOCKS}{_family(cidr)}"
@@ -55,7 +55,7 @@ def path(key: Key) -> str:
 
 
 def key(path: str) -> Key | None:
-    """The object that an etcd key belongs to; None where it is none of those known here."""
+    """Return the object that an etcd key belongs to; None where it is none of those known here."""
     if path in {_CONFIG, _CLUSTER}:
         return ConfigKey() if path == _CONFIG else ClusterKey()
     if found := _BLOCK.fullmatch(path):
@@ -68,7 +68,7 @@ def key(path: str) -> Key | None:
 
 
 def span(selection: Selection) -> tuple[bytes, bytes]:
-    """The first key of a selection's range in etcd, and the end of the range, which it does not contain.
+    """Return the first key of a selection's range in etcd, and the end of the range, which it does not contain.
 
     Among the keys of a range may be others, too.
     """
@@ -86,7 +86,7 @@ def span(selection: Selection) -> tuple[bytes, bytes]:
 
 
 def selected(found: Key | None, selection: Selection) -> bool:
-    """Whether a key belongs to a selection."""
+    """Return whether a key belongs to a selection."""
     if not isinstance(found, selection.kind):
         return False
     if isinstance(found, AffinityKey):

@@ -8,7 +8,7 @@ from unipam.model.errors import Conflict, Exists, NotFound
 
 
 def objection(write: Write, present: str | None, where: str) -> Exists | NotFound | Conflict | None:
-    """What speaks against a write where the object is `present` at a revision, or not there at all."""
+    """Return what speaks against a write where the object is `present` at a revision, or not there at all."""
     if isinstance(write, Create):
         return exists(write.key, where) if present else None
     if present is None:
@@ -18,15 +18,15 @@ def objection(write: Write, present: str | None, where: str) -> Exists | NotFoun
 
 
 def exists(key: Key, where: str) -> Exists:
-    """The error of an object that is there already."""
+    """Return the error of an object that is there already."""
     return Exists(f"{where}: there is a {key} already", key=key)
 
 
 def not_found(key: Key, where: str) -> NotFound:
-    """The error of an object that is not there."""
+    """Return the error of an object that is not there."""
     return NotFound(f"{where}: there is no {key}", key=key)
 
 
 def conflict(key: Key, revision: str | None, where: str) -> Conflict:
-    """The error of an object that is not at a revision any more."""
+    """Return the error of an object that is not at a revision any more."""
     return Conflict(f"{where}: {key} has been changed since revision {revision}", key=key, revision=revision)

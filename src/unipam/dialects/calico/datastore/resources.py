@@ -52,7 +52,7 @@ class Objects(NamedTuple):
     group: str
 
     def collection(self, kind: type[Key]) -> str:
-        """The path of all objects of a kind."""
+        """Return the path of all objects of a kind."""
         if kind is NodeKey:
             return "/api/v1/nodes"
         resource = RESOURCES[kind]
@@ -60,11 +60,11 @@ class Objects(NamedTuple):
         return f"/apis/{self.group}/{plural}"
 
     def path(self, key: Key) -> str:
-        """The path of one object."""
+        """Return the path of one object."""
         return f"{self.collection(type(key))}/{quote(name_of(key), safe='')}"
 
     def write(self, item: Item) -> Document:
-        """The object of an item; without a revision when the item has none. Nodes are not written whole."""
+        """Return the object of an item; without a revision when the item has none. Nodes are not written whole."""
         resource, name = RESOURCES[type(item.key)], name_of(item.key)
         kind = (resource.native_kind if self.group == NATIVE else "") or resource.kind
         written: Document = {"apiVersion": self.group, "kind": kind}
@@ -78,7 +78,10 @@ class Objects(NamedTuple):
         return written
 
     def read(self, kind: type[Key], found: Document) -> Item:
-        """The item of an object. Raises ValueError, KeyError or TypeError when it is not what its kind must be."""
+        """Return the item of an object.
+
+        Raises ValueError, KeyError or TypeError when it is not what its kind must be.
+        """
         about = found["metadata"]
         key, document = self._read(kind, found, about)
         return Item(key, document, about["resourceVersion"], about)
@@ -99,7 +102,7 @@ class Objects(NamedTuple):
         return {**_without(shown, "uid", "creationTimestamp"), "name": name}
 
     def _ipam_metadata(self, item: Item, name: str) -> Document:
-        """What the object has already, with the labels by which it is found, and the annotation that others read."""
+        """Return the object's metadata with the labels by which it is found, and the annotation that others read."""
         before = item.origin if isinstance(item.origin, dict) else {}
         about = {**_without(before, "managedFields"), "name": name}
         labels = names.labels(item.key) if isinstance(item.key, AffinityKey) else {}
@@ -112,7 +115,7 @@ class Objects(NamedTuple):
 
 
 def name_of(key: Key) -> str:
-    """What Kubernetes calls an object."""
+    """Return what Kubernetes calls an object."""
     match key:
         case BlockKey(cidr):
             return names.of_cidr(cidr)
@@ -127,7 +130,7 @@ def name_of(key: Key) -> str:
 
 
 def selectors(selection: Selection) -> tuple[dict[str, str], ...]:
-    """The queries whose answers together hold a selection; the first is the one to watch.
+    """Return the queries whose answers together hold a selection; the first is the one to watch.
 
     Affinities that an older Calico made have no labels, so those are asked for besides.
     """

@@ -16,7 +16,7 @@ _CONFIG_FIELDS = {"strict_affinity": "strictAffinity", "auto_allocate_blocks": "
 
 
 def write(key: IpamKey, document: Document, *, native: bool) -> Document:
-    """The spec of a document; `native`: of a resource of projectcalico.org/v3."""
+    """Return the spec of a document; `native`: of a resource of projectcalico.org/v3."""
     match key:
         case BlockKey():
             return _block_spec(document)
@@ -32,7 +32,10 @@ def write(key: IpamKey, document: Document, *, native: bool) -> Document:
 
 
 def read(kind: type[IpamKey], spec: Document) -> tuple[IpamKey, Document]:
-    """The key and the document of a spec. Raises ValueError, KeyError or TypeError when it says not what it must."""
+    """Return the key and the document of a spec.
+
+    Raises ValueError, KeyError or TypeError when it says not what it must.
+    """
     if kind is BlockKey:
         return BlockKey(_canonical(spec["cidr"])), _block(spec)
     if kind is AffinityKey:
@@ -48,7 +51,10 @@ def read(kind: type[IpamKey], spec: Document) -> tuple[IpamKey, Document]:
 
 
 def _block_spec(document: Document) -> Document:
-    """A block without an affinity has no such field. It must have strictAffinity, which nobody reads."""
+    """Return the spec of a block.
+
+    A block without an affinity has no such field. It must have strictAffinity, which nobody reads.
+    """
     spec = {_BLOCK_FIELDS.get(name, name): value for name, value in document.items() if value is not None}
     attributes = [{name: value for name, value in each.items() if value is not None} for each in spec["attributes"]]
     return {"strictAffinity": False, **spec, "attributes": attributes}
@@ -61,7 +67,7 @@ def _block(spec: Document) -> Document:
 
 
 def _flag(value: object) -> bool:
-    """A truth value, or a text that Go's strconv.ParseBool takes for one. Raises ValueError."""
+    """Read a truth value, or a text that Go's strconv.ParseBool takes for one. Raises ValueError."""
     if isinstance(value, bool):
         return value
     if value in {"1", "t", "T", "TRUE", "true", "True"}:

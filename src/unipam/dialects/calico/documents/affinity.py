@@ -25,12 +25,12 @@ class Affinity(msgspec.Struct):
         return self.state in {CONFIRMED, ""}
 
     def document(self) -> dict[str, Any]:
-        """The affinity as it is stored."""
+        """Return the affinity as it is stored."""
         return {"state": self.state, "deleted": self.deleted, **self.rest}
 
 
 def read(document: dict[str, Any], of: str) -> Affinity:
-    """The affinity in a document, called `of` in errors. Raises Unreadable."""
+    """Read the affinity in a document, called `of` in errors. Raises Unreadable."""
     state = field(document, "state", str, "", of)
     if state not in _STATES:
         raise broken(of, f"its state is {state!r}, which is none of confirmed, pending and pendingDeletion", "state")

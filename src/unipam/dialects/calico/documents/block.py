@@ -1,7 +1,7 @@
 """IPAMBlock: a slice of a pool, with who holds each of its addresses (spec §1.4, §4.2). The unit of compare-and-swap.
 
 An address of a block is called by its ordinal: how far it is behind the block's first one. What may be done with a
-block is in ``rules``.
+block is in `rules`.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Block(msgspec.Struct):
         return str(self.prefix)
 
     def address(self, ordinal: int) -> int:
-        """The place of an ordinal on the line of addresses."""
+        """Return the address of an ordinal, as an integer."""
         return self.prefix.first + ordinal
 
     def attribute(self, ordinal: int) -> Attribute | None:
-        """What is known of the holder of an ordinal; None for one that is free."""
+        """Return what is known of the holder of an ordinal; None for one that is free."""
         index = self.allocations[ordinal]
         return None if index is None else self.attributes[index]
 
@@ -72,7 +72,7 @@ class Block(msgspec.Struct):
         )
 
     def document(self) -> dict[str, Any]:
-        """The block as it is stored, in Go's order of fields: no affinity is null, no time of one is absent."""
+        """Return the block as it is stored, in Go's order of fields: no affinity is null, no time of one is absent."""
         return {
             "cidr": self.cidr,
             "affinity": self.affinity,
@@ -96,7 +96,7 @@ _KNOWN = frozenset(
 
 
 def read(document: dict[str, Any]) -> Block:
-    """The block in a document. Raises Unreadable, naming it, for one that cannot be worked with safely.
+    """Read the block in a document. Raises Unreadable, naming it, for one that cannot be worked with safely.
 
     What is merely untidy (`rules.checking.problems` lists it) is read, as the original does.
     """

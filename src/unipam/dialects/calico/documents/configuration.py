@@ -30,7 +30,7 @@ class Configuration(msgspec.Struct, frozen=True):
         return self.persistence != DISABLED
 
     def document(self) -> dict[str, Any]:
-        """The configuration as it is stored."""
+        """Return the configuration as it is stored."""
         values = {
             "strict_affinity": self.strict,
             "auto_allocate_blocks": self.auto_allocate,
@@ -49,7 +49,7 @@ _KNOWN = frozenset(
 
 
 def read(document: dict[str, Any]) -> Configuration:
-    """The configuration in a document. Raises Unreadable."""
+    """Read the configuration in a document. Raises Unreadable."""
     found = Configuration(
         field(document, "strict_affinity", bool, False, _OF),
         field(document, "auto_allocate_blocks", bool, False, _OF),

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def field(document: dict[str, Any], name: str, kind: type[T], default: T, of: str) -> T:
-    """The value of a field; the default where it is absent or null. Raises Unreadable naming what is broken.
+    """Return the value of a field; the default where it is absent or null. Raises Unreadable naming what is broken.
 
     A boolean is no number here.
     """
@@ -26,10 +26,10 @@ _NAMES: dict[type, str] = {str: "text", int: "whole number", bool: "boolean", li
 
 
 def broken(of: str, what: str, name: str = "") -> Unreadable:
-    """The error that says what is broken about a document."""
+    """Return the error that says what is broken about a document."""
     return Unreadable(f"{of} is broken: {what}: mend or remove it", field=name, document=of)
 
 
 def rest(document: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The fields that nobody here knows, in their order."""
+    """Return the fields that nobody here knows, in their order."""
     return {name: value for name, value in document.items() if name not in known}

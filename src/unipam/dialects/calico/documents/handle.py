@@ -26,7 +26,7 @@ class Handle(msgspec.Struct):
         return not self.blocks
 
     def count(self, family: int) -> int:
-        """How many addresses of a family it counts."""
+        """Return how many addresses of a family it counts."""
         return sum(number for cidr, number in self.blocks.items() if (":" in cidr) == (family == 6))
 
     def add(self, cidr: str, number: int) -> None:
@@ -51,12 +51,12 @@ class Handle(msgspec.Struct):
             self.blocks.pop(cidr, None)
 
     def document(self) -> dict[str, Any]:
-        """The handle as it is stored."""
+        """Return the handle as it is stored."""
         return {"block": dict(sorted(self.blocks.items())), "deleted": self.deleted, **self.rest}
 
 
 def read(document: dict[str, Any], of: str) -> Handle:
-    """The handle in a document, called `of` in errors. Raises Unreadable."""
+    """Read the handle in a document, called `of` in errors. Raises Unreadable."""
     blocks = field(document, "block", dict, {}, of)
     if not all(type(number) is int and number >= 0 for number in blocks.values()):
         raise broken(of, "it does not count its addresses in whole numbers", "block")

@@ -8,7 +8,7 @@ from unipam.dialects.calico.documents.fields import field
 
 
 def labels(document: dict[str, Any]) -> dict[str, str]:
-    """The labels of a node, or of anything else that has metadata. Raises Unreadable."""
+    """Return the labels of a node, or of anything else that has metadata. Raises Unreadable."""
     metadata = field(document, "metadata", dict, {}, "a node")
     of = f"node {metadata.get('name')}"
     return {str(key): str(value) for key, value in field(metadata, "labels", dict, {}, of).items()}

@@ -47,16 +47,16 @@ class Pool(msgspec.Struct, frozen=True):
         return line_length(self.block_bits, self.family)
 
     def holds(self, address: int) -> bool:
-        """Whether an address lies in it; IPv4 does not lie in ::/0."""
+        """Return whether an address lies in it; IPv4 does not lie in ::/0."""
         return self.prefix.first <= address <= self.prefix.last and (self.family == 4) == (address >> 32 == 0xFFFF)
 
     def block_of(self, address: int) -> Prefix:
-        """The block that an address of it lies in."""
+        """Return the block that an address of it lies in."""
         return truncate(address, self.block_length)
 
 
 def read(document: dict[str, Any]) -> Pool:
-    """The pool in a v3 resource, with the defaults of what it does not say. Raises Unreadable, naming it."""
+    """Read the pool in a v3 resource, with the defaults of what it does not say. Raises Unreadable, naming it."""
     metadata = field(document, "metadata", dict, {}, "a pool")
     name = field(metadata, "name", str, "", "a pool")
     of = f"pool {name}"

@@ -9,7 +9,7 @@ from unipam.dialects.calico.documents.fields import field
 
 
 def read(document: dict[str, Any]) -> tuple[list[Prefix], list[str]]:
-    """The CIDRs of a reservation, and those of its entries that are none. Spaces around them do not matter.
+    """Return the CIDRs of a reservation, and those of its entries that are none. Spaces around them do not matter.
 
     A plain address is one CIDR, and host bits are ignored, as the original reads them. Raises Unreadable.
     """

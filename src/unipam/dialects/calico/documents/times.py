@@ -9,12 +9,12 @@ SECOND = 1_000_000_000
 
 
 def rfc3339(moment: int) -> str:
-    """A moment in UTC with whole seconds, as Kubernetes' metav1.Time prints it."""
+    """Print a time in UTC with whole seconds, as Kubernetes' metav1.Time does."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment // SECOND))
 
 
 def parse_rfc3339(text: str) -> int:
-    """A moment out of RFC 3339. Raises ValueError."""
+    """Read an RFC 3339 time as epoch nanoseconds. Raises ValueError."""
     from datetime import datetime  # seldom needed: only for what cools, and for blocks that are to be reclaimed
 
     whole, fraction = re.sub(r"\.\d+", "", text), re.search(r"\.(\d+)", text)
@@ -25,7 +25,7 @@ def parse_rfc3339(text: str) -> int:
 
 
 def go_text(moment: int) -> str:
-    """A moment as Go's time.Time prints itself in UTC: nanoseconds without the zeros behind them."""
+    """Print a time as Go's time.Time does in UTC: nanoseconds without the zeros behind them."""
     seconds, rest = divmod(moment, SECOND)
     fraction = f".{rest:09}".rstrip("0") if rest else ""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds)) + f"{fraction} +0000 UTC"

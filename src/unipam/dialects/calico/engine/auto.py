@@ -20,7 +20,7 @@ from unipam.dialects.calico.engine.world import LOAD_BALANCER, TRIES, Owner, Sto
 from unipam.dialects.calico.engine.writing import Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
-from unipam.dialects.calico.rules.pools import Reserve, Wanted
+from unipam.dialects.calico.rules.pools import PoolRequest, Reserve
 from unipam.dialects.calico.rules.selectors import Labels
 from unipam.model.errors import (
     BadValue,
@@ -105,7 +105,7 @@ def auto_assign(world: World, request: Request) -> Assigned:
 
 
 def check(request: Request) -> None:
-    """Raises BadValue for a request that does not say what for, or that asks for pools of the other family."""
+    """Raise BadValue for a request that does not say what for, or that asks for pools of the other family."""
     if not request.use:
         raise BadValue("must specify the intended use when assigning an IP", field="use")
     if any(prefix.family != request.family for prefix in request.pools):
@@ -128,7 +128,7 @@ class _Search:
         return 0 if self._full else self.request.number - len(self.addresses)
 
     def run(self) -> None:
-        """Raises what ends the search; what was found until then stays."""
+        """Search; what was found stays when something ends it. Raises what does."""
         self.settings = self.world.configuration()
         self.reserved = self.world.reserved()
         self.territory = Territory(self.world, self.settings, self.owner, self.reserved)
@@ -147,14 +147,14 @@ class _Search:
             self.messages.append(message)
 
     def _prepare(self) -> tuple[Sequence[Pool], dict[Prefix, Stored[Affinity]]]:
-        """The pools to draw from, and the host's claims in them.
+        """Return the pools to draw from, and the host's claims in them.
 
         Empty blocks in pools that are not for it are given up.
         """
         labels: Labels = {} if self.owner is LOAD_BALANCER else self.world.node_labels(self.request.host)
         known = self.world.pools()
         request = self.request
-        wanted = Wanted(request.family, request.pools, request.use, request.namespace, request.reserve)
+        wanted = PoolRequest(request.family, request.pools, request.use, request.namespace, request.reserve)
         try:
             chosen = pools.choose(known, wanted, request.host, labels)
         except (Exhausted, Missing) as error:
@@ -180,7 +180,7 @@ class _Search:
             return
 
     def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
-        """The host's blocks that have room, then new ones, as long as addresses are missing."""
+        """Yield the host's blocks that have room, then new ones, as long as addresses are missing."""
         for prefix, affinity in affine.items():
             if self._missing <= 0:
                 return
@@ -198,7 +198,7 @@ class _Search:
             owned += 1
 
     def _open(self, prefix: Prefix, affinity: Stored[Affinity]) -> Stored[Block] | None:
-        """A block of the host's, if it is that still and has room."""
+        """Open a block of the host's, if it is that still and has room."""
         if self.reserved.gap(prefix.first, prefix.last) is None:
             return None
         for _ in range(TRIES):
@@ -219,7 +219,7 @@ class _Search:
         return blocks.free(block.value, self.reserved) > 0
 
     def _claim(self, usable: Sequence[Pool]) -> Stored[Block]:
-        """A block with room that is the host's from now on. Raises NoFreeBlocks."""
+        """Claim a block with room for the host. Raises NoFreeBlocks."""
         for _ in range(TRIES):
             prefix = self.territory.find(usable)
             self.territory.forget()

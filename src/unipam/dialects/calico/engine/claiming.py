@@ -26,7 +26,7 @@ _AGAIN = (Conflict, Exists, NotFound, Unanswered)
 
 
 def claim(world: World, owner: Owner, prefix: Prefix, reserve: Reserve | None = None) -> Stored[Block]:
-    """The block, the owner's from now on, made if need be.
+    """Claim a block for the owner; it is made if need be.
 
     Raises Mismatch or Stale when it is somebody else's, Conflict when there is no end of others, SourceFailed.
     """
@@ -48,7 +48,7 @@ def _claim_at_once(world: World, owner: Owner, fresh: Block) -> Stored[Block]:
 
 
 def _pending(world: World, owner: Owner, prefix: Prefix) -> Stored[Affinity]:
-    """The owner's claim, made or found; pending unless it is confirmed."""
+    """Make or find the owner's claim; it is pending unless it is confirmed."""
     claimed = Affinity(PENDING)
     try:
         item = world.datastore.create(affinity_key(owner, prefix), claimed.document(), world.deadline)
@@ -61,7 +61,7 @@ def _pending(world: World, owner: Owner, prefix: Prefix) -> Stored[Affinity]:
 def open_block(
     world: World, owner: Owner, prefix: Prefix, affinity: Stored[Affinity], reserve: Reserve | None = None
 ) -> Stored[Block]:
-    """The block that an affinity claims, made if it is not there.
+    """Return the block that an affinity claims, made if it is not there.
 
     Raises Stale when it is somebody else's, and then the affinity is removed; Conflict when the affinity must be
     read again.
@@ -108,7 +108,7 @@ def _confirm(world: World, owner: Owner, prefix: Prefix, affinity: Stored[Affini
 
 
 def _move(world: World, affinity: Stored[Affinity], state: str) -> Stored[Affinity]:
-    """The affinity in another state; a state that it is in already is not written again."""
+    """Move the affinity to another state; a state that it is in already is not written again."""
     if affinity.value.state == state:
         return affinity
     affinity.value.state = state
@@ -138,7 +138,10 @@ def give_up(world: World, owner: Owner, prefix: Prefix, *, must_be_empty: bool, 
 
 
 def _claimed(world: World, affinity: Stored[Affinity], prefix: Prefix) -> Stored[Block]:
-    """The block of an affinity. Raises NotFound; an affinity whose block is gone goes too, unless one is being made."""
+    """Return the block of an affinity. Raises NotFound.
+
+    An affinity whose block is gone is removed, too, unless one is being made.
+    """
     try:
         return world.block(prefix)
     except NotFound:

@@ -101,14 +101,14 @@ def subtract(world: World, count: Count) -> None:
 
 
 def settled(stored: Stored[Handle]) -> Write:
-    """What becomes of a handle that was changed: one that counts nothing goes."""
+    """Return the write of a handle that was changed: one that counts nothing is removed."""
     if stored.value.empty:
         return Delete(stored.item.key, stored.item.revision)
     return Update(stored.changed())
 
 
 def too_busy() -> Refused:
-    """The error of a write for which somebody else was faster each time."""
+    """Return the error of a write for which somebody else was faster each time."""
     return Conflict("Max retries hit - excessive concurrent IPAM requests")
 
 
@@ -117,7 +117,7 @@ def _fresh(count: Count) -> Write:
 
 
 def _raised(world: World, count: Count) -> Write:
-    """The write that counts addresses, by what is counted now. Raises Full."""
+    """Return the write that counts addresses, by what is counted now. Raises Full."""
     try:
         stored = world.handle(count.handle)
     except NotFound:

@@ -23,7 +23,7 @@ from unipam.dialects.calico.rules.pools import Reserve
 from unipam.model.errors import Duplicate, Mismatch, NotFound, Outside, Stale, Taken
 
 
-class Wanted(NamedTuple):
+class Request(NamedTuple):
     """Which address, for whom, and what for; no use at all is not looked at. `most` is as for `auto.Request`."""
 
     address: int
@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
         return LOAD_BALANCER if self.use == FOR_SERVICES else Owner(self.host)
 
 
-def assign(world: World, wanted: Wanted) -> Prefix:
+def assign(world: World, wanted: Request) -> Prefix:
     """Assign an address; its block. Raises Outside, BadValue, Mismatch, Taken, Duplicate in the original's words."""
     pool = pools.find([pool for pool in world.pools() if pool.enabled], wanted.address)
     if pool is None:
@@ -67,7 +67,7 @@ def assign(world: World, wanted: Wanted) -> Prefix:
     raise too_busy()
 
 
-def _block(world: World, wanted: Wanted, prefix: Prefix) -> Stored[Block]:
+def _block(world: World, wanted: Request, prefix: Prefix) -> Stored[Block]:
     try:
         return world.block(prefix)
     except NotFound:
@@ -78,18 +78,18 @@ def _block(world: World, wanted: Wanted, prefix: Prefix) -> Stored[Block]:
         return world.block(prefix)
 
 
-def _choose(block: Block, wanted: Wanted, holder: Holder, *, strict: bool) -> list[int]:
+def _choose(block: Block, wanted: Request, holder: Holder, *, strict: bool) -> list[int]:
     blocks.assign(block, wanted.address, holder, strict=strict)
     return [wanted.address]
 
 
-def _holds(world: World, wanted: Wanted, prefix: Prefix) -> bool:
+def _holds(world: World, wanted: Request, prefix: Prefix) -> bool:
     attribute = world.block(prefix).value.attribute(wanted.address - prefix.first)
     return attribute is not None and attribute.get("releasedAt") is None and handle_of(attribute) == wanted.handle
 
 
-def _require_held(world: World, wanted: Wanted) -> None:
-    """Raises Duplicate unless the handle, which may have no more, has just this address."""
+def _require_held(world: World, wanted: Request) -> None:
+    """Raise Duplicate unless the handle, which may have no more, has just this address."""
     handle = str(wanted.handle)
     if wanted.address not in {address for address, _ in held_by(world, handle)}:
         text = format_address(wanted.address)

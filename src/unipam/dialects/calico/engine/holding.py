@@ -15,7 +15,7 @@ from unipam.model.errors import Conflict, Missing, NotFound, Unanswered
 
 
 def held_by(world: World, handle: str, family: int = 0) -> list[tuple[int, Prefix]]:
-    """The addresses that a handle holds, with the prefixes of their blocks; of both families if none is given.
+    """Return the addresses that a handle holds, with the prefixes of their blocks; of both families if none is given.
 
     Raises NotFound when there is no such handle.
     """
@@ -30,7 +30,7 @@ def held_by(world: World, handle: str, family: int = 0) -> list[tuple[int, Prefi
 
 
 def holder_of(world: World, address: int, prefix: Prefix) -> Attribute | None:
-    """Who holds an address of a block; None for one that is free or cools.
+    """Return who holds an address of a block; None for one that is free or cools.
 
     Raises NotFound when the block is not there.
     """

@@ -52,7 +52,7 @@ def release(world: World, wishes: Sequence[Wish]) -> Outcome:
 
 
 def _grouped(world: World, wishes: Iterable[Wish]) -> tuple[dict[Prefix, list[Wish]], list[int]]:
-    """The wishes by their blocks, and the addresses that are in none."""
+    """Group the wishes by their blocks; return these, and the addresses that are in none."""
     pools, blocks = world.pools(), None
     grouped: dict[Prefix, list[Wish]] = {}
     outside = []
@@ -96,7 +96,7 @@ def from_block(world: World, settings: Configuration, prefix: Prefix, wishes: Se
 
 
 def _still_held(world: World, prefix: Prefix, wishes: Sequence[Wish]) -> list[Wish]:
-    """The wishes that a write, of which nobody knows whether it was made, has not granted."""
+    """Return the wishes that a write, of which nobody knows whether it was made, has not granted."""
     with suppress(NotFound):
         block = world.block(prefix).value
         return [wish for wish in wishes if _is_held(block, wish.address)]
@@ -125,7 +125,7 @@ def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> Non
 
 
 def _without_released(block: Stored[Block]) -> Write:
-    """A block after a release; one that is nobody's and holds nothing goes."""
+    """Return the write of a block after a release; one that is nobody's and holds nothing is removed."""
     if block.value.empty and block.value.affinity is None:
         return Delete(block.item.key, block.item.revision)
     return Update(next_write(block))
@@ -198,7 +198,7 @@ def _write_all(world: World, writes: Sequence[Write], stored: Stored[Handle]) ->
 
 
 def _batches(handle: Handle) -> Iterator[list[Prefix]]:
-    """The blocks of a handle, as many together as one write takes. Raises BadValue."""
+    """Yield the blocks of a handle, as many together as one write takes. Raises BadValue."""
     batch: list[Prefix] = []
     for cidr in list(handle.blocks):
         prefix = _prefix(cidr)
@@ -230,7 +230,7 @@ def _leave_unselected(world: World, block: Block) -> None:
 
 
 def _is_selected(world: World, host: str, block: Block) -> bool:
-    """Whether a block's pool is for its node; where one of the two is gone, nothing is said.
+    """Return whether a block's pool selects its node; where one of the two is gone, nothing is said.
 
     Raises Missing, BadValue.
     """

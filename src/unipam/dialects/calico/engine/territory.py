@@ -43,7 +43,7 @@ class Territory:
         self._known = self._by_length = None
 
     def find(self, pools: Sequence[Pool]) -> Prefix:
-        """Where no block is; else one of the owner's with room; else one that its owner was made to give up.
+        """Find where no block is; else one of the owner's with room; else one that its owner was made to give up.
 
         Raises NoFreeBlocks.
         """
@@ -62,7 +62,7 @@ class Territory:
         return self._reclaim(deserted)
 
     def others(self, pool: Pool) -> Iterator[Stored[Block]]:
-        """The blocks of a pool that have room, whoever they belong to, in the order in which they are borrowed from."""
+        """Yield the blocks of a pool that have room, whoever owns them, in the order of borrowing."""
         for prefix in in_order(pool, self._owner.host, self._blocks(), self._world.clock()):
             if self._with_room(prefix) is not None and (stored := self._blocks()[prefix]):
                 yield stored
@@ -76,7 +76,7 @@ class Territory:
         return self._known
 
     def _overlaps_another_size(self, prefix: Prefix) -> bool:
-        """Whether blocks lie there from before the pool was made anew: one over them would lease twice."""
+        """Return whether blocks lie there from before the pool was made anew: one over them would lease twice."""
         if self._by_length is None:
             self._by_length = {}
             for known in self._blocks():

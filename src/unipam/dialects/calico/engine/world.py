@@ -34,7 +34,7 @@ class Value(Protocol):
     """What a document says."""
 
     def document(self) -> Document:
-        """The document as it is stored."""
+        """Return the document as it is stored."""
 
 
 T = TypeVar("T", bound=Value)
@@ -60,7 +60,7 @@ LOAD_BALANCER = Owner("load-balancer", VIRTUAL)
 
 
 def owner(affinity: str | None) -> Owner | None:
-    """The owner that a block names."""
+    """Return the owner that a block names."""
     kind, found, host = (affinity or "").partition(":")
     return Owner(host, kind) if found and kind in {HOST, VIRTUAL} else None
 
@@ -72,7 +72,7 @@ class Stored(NamedTuple, Generic[T]):
     item: Item
 
     def changed(self) -> Item:
-        """The item with the value as it is now."""
+        """Return the item with the value as it is now."""
         return self.item._replace(document=self.value.document())
 
 
@@ -88,30 +88,30 @@ class World(NamedTuple):
     unknown: str = "<nil>"
 
     def for_cleanup(self) -> World:
-        """The same with time enough to undo what was begun."""
+        """Return the same world, with time enough to undo what was begun."""
         return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
 
     def late(self) -> bool:
-        """Whether the call's time is over."""
+        """Return whether the call's time is over."""
         return time.monotonic() >= self.deadline
 
     def configuration(self) -> Configuration:
-        """What holds for every node; where nothing is stored, the defaults."""
+        """Return what holds for every node; where nothing is stored, the defaults."""
         try:
             return configuration.read(self.datastore.get(ConfigKey(), self.deadline).document)
         except NotFound:
             return configuration.DEFAULT
 
     def reserved(self) -> RangeSet:
-        """All that is reserved."""
+        """Return all that is reserved."""
         return reserved(item.document for item in self._list(Selection(ReservationKey)))
 
     def pools(self) -> list[Pool]:
-        """Every pool that can be read, in the order of their names; a broken one is as if it were not there."""
+        """Return every pool that can be read, in the order of their names; a broken one is as if it were not there."""
         return sorted(_readable(self._list(Selection(PoolKey)), pool.read), key=lambda each: each.name)
 
     def complaints(self) -> str:
-        """What is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
+        """Say what is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
         listing = self.datastore.list(Selection(PoolKey), self.deadline)
         found = [f"{each.name} is broken: {each.why}" for each in listing.broken]
         for item in listing.items:
@@ -122,7 +122,7 @@ class World(NamedTuple):
         return "; ".join(found)
 
     def node_labels(self, name: str) -> dict[str, str]:
-        """The labels of a node. Raises Missing."""
+        """Return the labels of a node. Raises Missing."""
         try:
             return node.labels(self.datastore.get(NodeKey(name), self.deadline).document)
         except NotFound:
@@ -130,7 +130,7 @@ class World(NamedTuple):
             raise Missing(f"resource does not exist: Node({name}) with error: {why}", node=name) from None
 
     def affinities(self, of: Owner, family: int) -> dict[Prefix, Stored[Affinity]]:
-        """What an owner claims, in the order of the datastore."""
+        """Return what an owner claims, in the order of the datastore."""
         found = {}
         for item in self._list(Selection(AffinityKey, of.host, of.kind)):
             assert isinstance(item.key, AffinityKey)
@@ -140,17 +140,17 @@ class World(NamedTuple):
         return found
 
     def affinity(self, of: Owner, prefix: Prefix) -> Stored[Affinity]:
-        """An owner's claim on a block. Raises NotFound."""
+        """Return an owner's claim on a block. Raises NotFound."""
         item = self.datastore.get(affinity_key(of, prefix), self.deadline)
         return Stored(affinity.read(item.document, str(item.key)), item)
 
     def block(self, prefix: Prefix) -> Stored[Block]:
-        """A block. Raises NotFound, or Unreadable for one that is broken."""
+        """Return a block. Raises NotFound, or Unreadable for one that is broken."""
         item = self.datastore.get(BlockKey(str(prefix)), self.deadline)
         return Stored(block.read(item.document), item)
 
     def blocks(self) -> dict[Prefix, Stored[Block] | None]:
-        """Every block; None for one that is broken, whose place is taken all the same."""
+        """Return every block; None for one that is broken, whose place is taken all the same."""
         found: dict[Prefix, Stored[Block] | None] = {}
         for item in self._list(Selection(BlockKey)):
             assert isinstance(item.key, BlockKey)
@@ -161,7 +161,7 @@ class World(NamedTuple):
         return found
 
     def handle(self, id: str) -> Stored[Handle]:  # noqa: A002 (as Calico calls it)
-        """The count of a holder's addresses. Raises NotFound."""
+        """Return the count of a holder's addresses. Raises NotFound."""
         item = self.datastore.get(HandleKey(id), self.deadline)
         return Stored(handle.read(item.document, str(item.key)), item)
 
@@ -170,12 +170,12 @@ class World(NamedTuple):
 
 
 def affinity_key(of: Owner, prefix: Prefix) -> AffinityKey:
-    """The key of an owner's claim on a block."""
+    """Return the key of an owner's claim on a block."""
     return AffinityKey(of.host, str(prefix), of.kind)
 
 
 def next_write(stored: Stored[Block]) -> Item:
-    """A block as it is written next: each write has a sequence number of its own (spec §1.4)."""
+    """Return a block as it is written next: each write has a sequence number of its own (spec §1.4)."""
     stored.value.sequence += 1
     return stored.changed()
 

@@ -31,7 +31,7 @@ class Task(NamedTuple):
 
 
 def hand_out(task: Task, block: Stored[Block], choose: Choose) -> list[int]:
-    """The addresses that a holder was given in a block; none if it had none left.
+    """Return the addresses that a holder was given in a block; none if it had none left.
 
     Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
     then the holder has none of them.
@@ -61,7 +61,7 @@ def _count(task: Task, block: Block, number: int) -> Count | None:
 
 
 def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, error: Unanswered) -> bool:
-    """Whether a write was made whose answer did not come.
+    """Return whether a write was made whose answer did not come.
 
     It is as it is from then on: a write that may still be under way is made to fail. Raises the error where the
     call's time is over, and then the write is undone.
@@ -78,7 +78,7 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
 
 
 def _find(world: World, prefix: Prefix, holder: Holder, number: int) -> list[int]:
-    """The addresses that a holder was given in a block by the write with this sequence number."""
+    """Return the addresses that a holder was given in a block by the write with this sequence number."""
     for _ in range(TRIES):
         try:
             stored = world.block(prefix)

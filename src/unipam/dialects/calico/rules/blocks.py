@@ -1,4 +1,4 @@
-"""Blocks are made and drawn from (spec §1.4, §1.12). What is released into them is in ``releasing``.
+"""Blocks are made and drawn from (spec §1.4, §1.12). What is released into them is in `releasing`.
 
 Each rule changes the block that it is given, which is the caller's own until it is written. `moment` is now.
 """
@@ -35,7 +35,7 @@ class Holder(NamedTuple):
 
 
 def create(prefix: Prefix, affinity: str, moment: int, reserve: Reserve | None = None) -> Block:
-    """A fresh block. It is numbered by its moment, so that a block made anew never repeats a sequence number."""
+    """Create a block. Its sequence begins with the time, so that a block made anew never repeats a number."""
     size = prefix.size
     block = Block(
         prefix, affinity, rfc3339(moment), [None] * size, list(range(size)), [], sequence=moment, sequences={}, rest={}
@@ -49,7 +49,7 @@ def create(prefix: Prefix, affinity: str, moment: int, reserve: Reserve | None =
 
 
 def free(block: Block, reserved: RangeSet) -> int:
-    """How many addresses can be handed out unasked."""
+    """Count the addresses that can be handed out unasked."""
     if not reserved.overlaps(block.prefix.first, block.prefix.last):
         return len(block.unallocated)
     return sum(block.address(ordinal) not in reserved for ordinal in block.unallocated)
@@ -103,23 +103,23 @@ def _hand_out(block: Block, ordinals: Sequence[int], holder: Holder) -> None:
 
 
 def _index(block: Block, attribute: Attribute) -> int:
-    """Where an attribute stands; the same one is never there twice."""
+    """Return where an attribute stands; the same one is never there twice."""
     if attribute not in block.attributes:
         block.attributes.append(attribute)
     return block.attributes.index(attribute)
 
 
 def handle_of(attribute: Attribute) -> str:
-    """The handle of a holder; of one that host-local's migration once left malformed, what stands before the \\r."""
+    """Return the handle of a holder; of one that host-local's migration left malformed, what stands before the \\r."""
     return sanitized(attribute.get("handle_id") or "")
 
 
 def sanitized(handle: str) -> str:
-    """A handle without what a former migration appended to it."""
+    """Return a handle without what a former migration appended to it."""
     return handle.partition("\r")[0]
 
 
 def held(block: Block, handle: str) -> list[int]:
-    """The ordinals that a handle holds."""
+    """Return the ordinals that a handle holds."""
     indexes = {index for index, attribute in enumerate(block.attributes) if handle_of(attribute) == handle}
     return [ordinal for ordinal, index in enumerate(block.allocations) if index in indexes]

@@ -7,7 +7,7 @@ from unipam.dialects.calico.documents.times import parse_rfc3339
 
 
 def problems(block: Block, moment: int) -> list[str]:
-    """What is wrong with a block, in the words of `calicoctl ipam check` (spec §3.2)."""
+    """Say what is wrong with a block, in the words of `calicoctl ipam check` (spec §3.2)."""
     found = []
     used = {index for index in block.allocations if index is not None}
     for index, attribute in enumerate(block.attributes):

@@ -10,7 +10,7 @@ from unipam.model.errors import BadValue
 
 
 def check(wanted: Configuration) -> None:
-    """Raises BadValue, in the original's words, for a configuration with which nobody could be given anything."""
+    """Raise BadValue, in the original's words, for a configuration with which nobody could be given anything."""
     if not wanted.strict and not wanted.auto_allocate:
         raise BadValue(
             "Cannot disable 'StrictAffinity' and 'AutoAllocateBlocks' at the same time", field="auto_allocate"
@@ -20,6 +20,6 @@ def check(wanted: Configuration) -> None:
 
 
 def check_windows(found: Configuration) -> None:
-    """Raises BadValue where a Windows node would have to borrow addresses, which it cannot."""
+    """Raise BadValue where a Windows node would have to borrow addresses, which it cannot."""
     if not found.strict:
         raise BadValue("global strict affinity should not be false for Windows node", field="strict")

@@ -39,7 +39,7 @@ class Source:
 
 
 def fnv32(text: str) -> int:
-    """The 32-bit FNV-1 hash of a text (not FNV-1a)."""
+    """Return the 32-bit FNV-1 hash of a text (not FNV-1a)."""
     value = 2166136261
     for byte in text.encode():
         value = value * 16777619 & 0xFFFFFFFF ^ byte

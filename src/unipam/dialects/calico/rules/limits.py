@@ -7,11 +7,11 @@ DEFAULT = 20
 
 
 def effective(configured: int, requested: int) -> int:
-    """The limit out of the cluster's and the request's, 0 meaning that none is given: the smaller one."""
+    """Return the smaller limit of the cluster's and the request's; 0 means that none is given."""
     given = [limit for limit in (configured, requested) if limit > 0]
     return min(given, default=DEFAULT)
 
 
 def reached(limit: int) -> str:
-    """What is said of a request that would need a block more."""
+    """Say what a request is told that would need a block more."""
     return f"Need to allocate an IPAM block but could not - limit of {limit} blocks reached for this node"

@@ -10,12 +10,12 @@ _LONGEST_VM, _LONGEST_SERVICE = 128, 253
 
 
 def pod(network: str, container: str) -> str:
-    """The handle of a container's addresses in a network."""
+    """Return the handle of a container's addresses in a network."""
     return f"{network}.{container}"
 
 
 def vm(network: str, namespace: str, name: str) -> str:
-    """The handle of a KubeVirt VM, whatever pod it runs in; a hash where it would be longer than 128 characters."""
+    """Return the handle of a KubeVirt VM, whatever pod it runs in; longer than 128 characters, it is a hash."""
     prefix, suffix = f"{network or 'k8s-pod-network'}.vmi.", f"{namespace}.{name}"
     if len(prefix + suffix) <= _LONGEST_VM:
         return prefix + suffix
@@ -23,7 +23,7 @@ def vm(network: str, namespace: str, name: str) -> str:
 
 
 def service(name: str, namespace: str, uid: str) -> str:
-    """The handle of a Service of type LoadBalancer."""
+    """Return the handle of a Service of type LoadBalancer."""
     digest = _hash(f"{name}-{namespace}-{uid}".lower())
     return "lb-" + digest.translate({ord(character): None for character in "-_."})[: _LONGEST_SERVICE - 3]
 
@@ -53,5 +53,5 @@ class Tunnel(StrEnum):
         return first + "".join(map(str.capitalize, others)) + "TunnelAddress"
 
     def handle(self, node: str) -> str:
-        """The handle of a node's address."""
+        """Return the handle of a node's address."""
         return f"{self.value}-{node}"

@@ -52,20 +52,20 @@ class Pod(NamedTuple):
     name: str
 
     def is_in(self, attributes: dict[str, str] | None) -> bool:
-        """Whether attributes are this pod's."""
+        """Return whether attributes are this pod's."""
         found = attributes or {}
         return (found.get("namespace"), found.get("pod")) == self
 
 
 def without(pod: Pod, owners: Owners) -> Owners:
-    """The owners once a pod is gone."""
+    """Return the owners once a pod is gone."""
     if pod.is_in(owners.active):
         return owners._replace(active=None)
     return owners._replace(alternate=None) if pod.is_in(owners.alternate) else owners
 
 
 def promoted(pod: Pod, owners: Owners, address: str) -> Owners:
-    """The owners once the VM has moved to a pod; asked again, nothing changes. Raises Missing or Conflict."""
+    """Return the owners once the VM has moved to a pod; asked again, nothing changes. Raises Missing or Conflict."""
     if pod.is_in(owners.active):
         return owners
     if not owners.alternate:
@@ -75,7 +75,7 @@ def promoted(pod: Pod, owners: Owners, address: str) -> Owners:
 
 
 def require(pod: Pod, attributes: dict[str, str] | None, address: str, what: str) -> None:
-    """Raises Conflict, in the original's words, unless attributes are a pod's."""
+    """Raise Conflict, in the original's words, unless attributes are a pod's."""
     if pod.is_in(attributes):
         return
     found = attributes or {}

@@ -20,21 +20,21 @@ class Reserve(NamedTuple):
     note: str
 
     def longest_block(self, family: int) -> int:
-        """The longest blocks, as people write lengths, in which the host still has addresses to give."""
+        """Return the longest blocks, as people write lengths, in which the host still has addresses to give."""
         return (32 if family == 4 else 128) - (self.at_start + self.at_end).bit_length()
 
 
 def find(pools: Iterable[Pool], address: int) -> Pool | None:
-    """The first of the pools that an address lies in."""
+    """Return the first of the pools that an address lies in."""
     return next((pool for pool in pools if pool.holds(address)), None)
 
 
 def selects_node(pool: Pool, labels: Labels) -> bool:
-    """Whether a pool is for a node with these labels. Raises BadValue."""
+    """Return whether a pool is for a node with these labels. Raises BadValue."""
     return selects(pool.node_selector, labels)
 
 
-class Wanted(NamedTuple):
+class PoolRequest(NamedTuple):
     """What a request says about pools: CIDRs asked for by name, what for, and the namespace's labels."""
 
     family: int
@@ -51,8 +51,8 @@ class Choice(NamedTuple):
     selecting: tuple[Pool, ...]
 
 
-def choose(pools: Sequence[Pool], wanted: Wanted, host: str, labels: Labels) -> Choice:
-    """The pools for a request of a host with these labels.
+def choose(pools: Sequence[Pool], wanted: PoolRequest, host: str, labels: Labels) -> Choice:
+    """Choose the pools for a request of a host with these labels.
 
     Raises Exhausted, Missing and BadValue in the original's words.
 
@@ -88,7 +88,7 @@ def _selecting(pools: Sequence[Pool], namespace: Labels, labels: Labels) -> list
 
 
 def check_use(pool: Pool, address: str, use: str) -> None:
-    """Raises BadValue when a pool is not for this use; no use at all is not looked at (spec §1.8)."""
+    """Raise BadValue when a pool is not for this use; no use at all is not looked at (spec §1.8)."""
     if use and use not in pool.uses:
         raise BadValue(
             f'IP address {address} is in IP pool "{pool.name}", which is not allowed for use "{use}"'

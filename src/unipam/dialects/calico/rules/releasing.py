@@ -53,7 +53,7 @@ def release(block: Block, wishes: Iterable[Wish], moment: int, cooldown: int) ->
 
 
 def _checked(block: Block, ordinal: int, wish: Wish) -> Attribute | None:
-    """Who holds the address of a wish; None when nobody does any more. Raises Conflict."""
+    """Return who holds the address of a wish; None when nobody does any more. Raises Conflict."""
     number = block.sequences.get(ordinal, 0)
     if wish.sequence is not None and wish.sequence != number:
         raise _conflict(wish, "sequence number", wish.sequence, number)

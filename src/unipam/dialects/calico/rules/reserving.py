@@ -10,7 +10,7 @@ from unipam.dialects.calico.documents import reservation
 
 
 def reserved(documents: Iterable[dict[str, Any]]) -> RangeSet:
-    """All that the reservations of a cluster cover. Entries that are no CIDR do not count, as in the original."""
+    """Return all that a cluster's reservations cover. Entries that are no CIDR do not count, as in the original."""
     covered = RangeSet()
     for document in documents:
         for prefix in reservation.read(document)[0]:

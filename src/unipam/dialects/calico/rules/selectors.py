@@ -33,7 +33,7 @@ class _Token(NamedTuple):
 
 @functools.lru_cache(maxsize=512)
 def parse(text: str) -> Selector:
-    """The selector that a text means. Raises BadValue."""
+    """Parse a selector. Raises BadValue."""
     tokens = _Tokens(_tokenize(text))
     if tokens.first.kind == "EOF":
         return _everything
@@ -44,7 +44,7 @@ def parse(text: str) -> Selector:
 
 
 def selects(text: str, labels: Labels) -> bool:
-    """Whether a selector selects labels. Raises BadValue."""
+    """Return whether a selector selects labels. Raises BadValue."""
     return parse(text)(labels)
 
 

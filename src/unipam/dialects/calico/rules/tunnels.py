@@ -16,7 +16,7 @@ _ENCAPSULATING = frozenset(("Always", "CrossSubnet"))
 
 
 def eligible(pools: Sequence[Pool], tunnel: Tunnel, labels: Labels) -> list[Pool]:
-    """The pools that a node with these labels may have such a tunnel's address from. Raises BadValue."""
+    """Return the pools that a node with these labels may have such a tunnel's address from. Raises BadValue."""
     return [
         pool
         for pool in pools
@@ -47,7 +47,7 @@ address again under its proper name."""
 
 
 def decide(tunnel: Tunnel, node: str, found: Standing | None, pools: Sequence[Pool]) -> Step:
-    """What is to be done about a tunnel's address, given the pools that are eligible for it."""
+    """Decide what is to be done about a tunnel's address, given the pools that are eligible for it."""
     if not pools:
         return "clear" if found else "none"
     if found is None:

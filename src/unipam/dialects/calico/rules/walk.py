@@ -14,7 +14,7 @@ from unipam.dialects.calico.rules.go_random import Source, fnv32
 
 
 def start(pool: Pool, host: str, dice: int = 0) -> int:
-    """The number of the block at which a host begins; `dice` is a random number, for pools of blocks of one address.
+    """Return the number of the block at which a host begins; `dice` is random, for pools of blocks of one address.
 
     There every host begins anywhere each time, since none needs to find its own block again.
     """
@@ -23,7 +23,7 @@ def start(pool: Pool, host: str, dice: int = 0) -> int:
 
 
 def walk(pool: Pool, host: str, reserved: RangeSet, dice: int = 0) -> Iterator[Prefix]:
-    """Every block of a pool once, in the host's order, but for those that are reserved wholly."""
+    """Yield every block of a pool once, in the host's order, but for those that are reserved wholly."""
     size = 1 << (BITS - pool.block_length)
     first = pool.prefix.first + start(pool, host, dice) * size
     for low, high in ((first, pool.prefix.last), (pool.prefix.first, first - 1)):
@@ -35,7 +35,7 @@ def walk(pool: Pool, host: str, reserved: RangeSet, dice: int = 0) -> Iterator[P
 
 
 def in_order(pool: Pool, host: str, prefixes: Iterable[Prefix], dice: int = 0) -> list[Prefix]:
-    """Those of the prefixes that are blocks of a pool, in the host's order: a pool may be too large to be walked."""
+    """Return those of the prefixes that are blocks of a pool, in the host's order: it may be too large to be walked."""
     first = pool.prefix.first + (start(pool, host, dice) << (BITS - pool.block_length))
     own = (each for each in prefixes if each.length == pool.block_length and pool.holds(each.first))
     return sorted(own, key=lambda each: (each.first - first) % pool.prefix.size)
