@@ -107,6 +107,13 @@ def test_a_line_that_differs_only_in_what_matters_is_judged(line: str) -> None:
     assert_same(lambda: diagnose_bytes(f"{usual}{line.format(n=7, name='api-7')}\n{usual}".encode() * 2))
 
 
+def test_a_status_is_judged_though_the_same_number_is_a_line_of_source() -> None:
+    line = HEALTHY.replace("x.go:2465", "azure.go:429").replace("status=", "StatusCode=")
+    usual = "".join(line.format(n=n, name=f"api-{n}") + "\n" for n in range(10, 10 + ALIKE))
+    throttled = line.replace("StatusCode=200", "StatusCode=429").format(n=7, name="azure")
+    assert_same(lambda: diagnose_bytes(f"{usual}{throttled}\n{usual}".encode() * 2))
+
+
 def find(shapes: Shapes[str], line: bytes) -> str | None:
     for match, verdict in shapes.by_head.get(line[:HEAD], ()):
         if (found := match(line)) is not None and shapes.knows(found.groups()):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,22 @@ def test_chunks_give_every_byte_and_end_at_a_line(pieces: list[bytes], size: int
     chunks = list(Chunks(Slow()))
     assert b"".join(chunks) == data
     assert all(chunk.endswith(b"\n") for chunk in chunks[:-1])
+
+
+PEAK = """
+import re, sys
+from unipam.diagnose import diagnose
+diagnose([sys.argv[1]])
+print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+"""
+
+
+@pytest.mark.parametrize("line", [b'{"msg":"' + b"x" * 40_000_000, b'level=info sandbox pod "a_b" ' * 400_000])
+def test_a_line_without_an_end_takes_little_memory(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "one.log").write_bytes(line)
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "one.log")]
+    kilobytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert kilobytes < 64 * 1024
 
 
 def test_the_places_of_a_node(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ _DESCRIBED = re.compile(rb"^Name:\s+\S")
 _MANIFEST = re.compile(rb"^apiVersion: \S")
 _IN_MANIFEST = re.compile(rb"^(?:\s|- |[a-zA-Z]\w*:(?:\s|$)|---|\.{3}|#)")
 MAX_PARAGRAPH = 60
+MAX_PARAGRAPH_BYTES = 256 << 10
+"""A text that is longer is no paragraph but a file without line ends, whose pieces are read one at a time."""
+
+MAX_ROW = 64 << 10
+"""No row of a table is longer (bytes)."""
+
 MAX_LABEL = 48
 
 
@@ -160,13 +166,13 @@ def _read_json(case: Case, context: Context, before: Lines, lines: Lines, *, who
 
 
 def _read_text(case: Case, context: Context, lines: Lines) -> None:
-    text = b"\n".join(line for _, line in lines)
-    if b"<IPSubnet" in text:
+    if any(b"<IPSubnet" in line for _, line in lines):
+        text = b"\n".join(line for _, line in lines)
         number, first = next((number, line) for number, line in lines if b"<I" in line)
         azure_state.read_wireserver(case, context.file, number, text.decode("utf-8", "replace"), first)
         context.knew(lines)
         return
-    numbered = [(number, line.decode("utf-8", "replace")) for number, line in lines]
+    numbered = [(number, line.decode("utf-8", "replace")) for number, line in lines if len(line) <= MAX_ROW]
     context.known |= listing.read(case, context.file, context.directory, numbered)
     for table in (calicoctl, pods, kubectl, status):
         context.known |= table.read(case, context.file, numbered)
@@ -191,12 +197,15 @@ def _note_prompts(context: Context, lines: Lines) -> None:
 
 def _read_prose(case: Case, context: Context, lines: Lines) -> None:
     paragraph: Lines = []
+    size = 0
     for number, line in lines:
-        if not line.strip() or _ENTRY.match(line) or len(paragraph) >= MAX_PARAGRAPH:
+        full = len(paragraph) >= MAX_PARAGRAPH or size >= MAX_PARAGRAPH_BYTES
+        if full or not line.strip() or _ENTRY.match(line):
             _apply(case, context, paragraph)
-            paragraph = []
+            paragraph, size = [], 0
         if line.strip():
             paragraph.append((number, line))
+            size += len(line)
             _note_pod(context, line)
     _apply(case, context, paragraph)
 

@@ -22,7 +22,12 @@ from typing import Protocol, cast
 
 from unipam.model.errors import UnreadableInput
 
-CHUNK = 1 << 20
+FIRST_CHUNK = 1 << 20
+"""The first piece is read for what it says of the whole as well: the year that syslog leaves out."""
+
+CHUNK = 256 << 10
+"""What follows is read in pieces that a processor's cache holds."""
+
 MAX_LINE = 1 << 20
 """A line longer than this is cut into several, so that a file without line ends cannot fill memory."""
 
@@ -161,22 +166,23 @@ class Chunks:
         self.problem = ""
 
     def __iter__(self) -> Iterator[bytes]:
-        rest = b""
-        while data := self._read():
+        rest, data = b"", self._read(FIRST_CHUNK)
+        while data:
             data = rest + data if rest else data
             cut = data.rfind(b"\n") + 1
             if cut == 0 and len(data) < MAX_LINE:
                 rest = data
-                continue
-            cut = cut or len(data)
-            rest = data[cut:]
-            yield data[:cut]
+            else:
+                cut = cut or len(data)
+                rest = data[cut:]
+                yield data[:cut]
+            data = self._read(CHUNK)
         if rest:
             yield rest
 
-    def _read(self) -> bytes:
+    def _read(self, size: int) -> bytes:
         try:
-            return self._reader.read(CHUNK)
+            return self._reader.read(size)
         except (OSError, EOFError, lzma.LZMAError) as error:
             self.problem = f"reading stopped: {error}"
             return b""

@@ -6,6 +6,8 @@ grow with their number, as it would if each were searched for.
 
 from __future__ import annotations
 
+import re
+
 _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _FOLD = bytes(byte if byte in _WORD_BYTES else 32 for byte in range(256)).lower()
 _COMMON = frozenset(
@@ -14,10 +16,16 @@ _COMMON = frozenset(
 )
 """Words of so many lines that they tell nothing."""
 
+_LONG = 64 << 10
+"""Of a longer line (bytes) each word is given once: all of them would take fifty times its memory."""
+
+_WORD = re.compile(rb"[^ ]+")
+
 
 def words_of(line: bytes) -> list[bytes]:
     """Return the words of a line: runs of letters and digits, in lower case."""
-    return line.translate(_FOLD).split()
+    folded = line.translate(_FOLD)
+    return folded.split() if len(folded) <= _LONG else [*{match[0] for match in _WORD.finditer(folded)}]
 
 
 def telling_word(phrase: str) -> bytes:

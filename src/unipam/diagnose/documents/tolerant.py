@@ -14,7 +14,7 @@ from unipam.diagnose.documents.tree import Document, Fault, Obj
 
 _TOKEN = re.compile(
     r"(?P<newline>\n)|(?P<space>[ \t\r\f\v\ufeff\x00]+)|(?P<mark>[{}\[\]:,])"
-    r'|(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<open>"(?:[^"\\\n]|\\.)*)|(?P<bare>[^\s{}\[\]:,"]+)'
+    r'|(?P<string>"(?:[^"\\\n]++|\\.)*+")|(?P<open>"(?:[^"\\\n]++|\\.)*+)|(?P<bare>[^\s{}\[\]:,"]+)'
 )
 _ELISION = re.compile(r"^(?:\.{3,}|…+)$")
 _PLACEHOLDER = re.compile(r"^__\w+__$")

@@ -117,6 +117,23 @@ def pid_of(line: bytes) -> str:
     return line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
 
 
+class Bracketed:
+    """When a line of the bracket form was written, and by which process."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: bytes) -> None:
+        self._line = line
+
+    @property
+    def at(self) -> float | None:
+        return stamps.plain(self._line[:23])
+
+    @property
+    def pid(self) -> str:
+        return pid_of(self._line)
+
+
 def is_step(message: bytes) -> bool:
     """Return whether a message is only a step on the way to an address."""
     return message[:STEP_HEAD] in STEPS
@@ -127,7 +144,8 @@ def container_of(text: str) -> str:
     # Looking for fixed text first is much quicker than a pattern that begins with a choice.
     if ("ContainerID=" in text or "CNI_CONTAINERID=" in text) and (match := _CONTAINER.search(text)):
         return match[1]
-    handle = _HANDLE.search(text) if "andle" in text else None
+    at = text.find("andle")
+    handle = _HANDLE.search(text, max(at - 1, 0)) if at >= 0 else None
     inside = _HANDLE_CONTAINER.search(handle[1]) if handle else None
     return inside[1] if inside else ""
 
@@ -151,10 +169,11 @@ class CalicoLog:
         """Take a line of the bracket form that asks for the host's lock, or has got it."""
         start = line.find(b": ", 28) + 2
         head = line[start : start + STEP_HEAD]
-        if head not in {_ASKED, _GOT}:
-            return False
-        self._lock(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line), asked=head == _ASKED)
-        return True
+        if head == _ASKED:
+            self._ask(pid_of(line), stamps.plain(line[:23]))
+        elif head == _GOT:
+            self._get(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line))
+        return head in {_ASKED, _GOT}
 
     def read(self, written: Written, text: str, passage: Passage) -> bool:
         """Read a message. Tells whether it is one that is known."""
@@ -162,8 +181,10 @@ class CalicoLog:
             self._remember(text)
             return True
         if "host-wide IPAM lock" in text:
-            if not text.startswith("Released"):
-                self._lock(written.pid, written.at, passage.where, asked=text.startswith("About"))
+            if text.startswith("About"):
+                self._ask(written.pid, written.at)
+            elif not text.startswith("Released"):
+                self._get(written.pid, written.at, passage.where)
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
@@ -180,16 +201,15 @@ class CalicoLog:
         self.calling = container or self.calling
         self.workload = workload[1] if workload else self.workload
 
-    def _lock(self, pid: str, at: float | None, where: Callable[[], Evidence], *, asked: bool) -> None:
+    def _ask(self, pid: str, at: float | None) -> None:
         if at is None:
             return
-        if asked:
-            self._locks[pid] = at
-            if len(self._locks) > 512:
-                self._locks.popitem(last=False)
-            return
-        waited = at - self._locks.pop(pid, at)
-        if waited >= LONG_WAIT_SECONDS:
+        self._locks[pid] = at
+        if len(self._locks) > 512:
+            self._locks.popitem(last=False)
+
+    def _get(self, pid: str, at: float | None, where: Callable[[], Evidence]) -> None:
+        if at is not None and (waited := at - self._locks.pop(pid, at)) >= LONG_WAIT_SECONDS:
             self.case.waited("host-wide IPAM lock", where(), at, waited)
 
 
@@ -256,12 +276,15 @@ class _Message:
                 self.log.holder.popitem(last=False)
 
     def claimed(self) -> None:
-        named = "block=" in self.text or "cidr=" in self.text
-        block = _BLOCK.search(self.text) if named else None
+        block = self._block()
         for address in self.match["addresses"].split():
             if block:
                 self.case.fact("calico-given", f"{address.strip(',')} was given from block {block[1]}.", self.where)
             self.event("given", address.strip(","), pool=block[1] if block else "")
+
+    def _block(self) -> re.Match[str] | None:
+        starts = [at for mark in ("block=", "cidr=") if (at := self.text.find(mark)) >= 0]
+        return _BLOCK.search(self.text, min(starts)) if starts else None
 
     def released_by_handle(self) -> None:
         self.event("released", detail="by handle")
@@ -355,16 +378,18 @@ Handler = Callable[[_Message], None]
 _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
     (anchor, re.compile(pattern), handler)
     for anchor, pattern, handler in (
+        # The plugin's own steps first: they are by far the commonest.
+        ("assigned addr", r"assigned addresses\"?.*?IPv4=\"?\[(?P<addresses>[^\]\"]*)\]", _Message.given),
+        ("claimed IPs", r"Successfully claimed IPs: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
+        ("assigned", r"Auto-?assigned [1-9]\d* out of \d+ IPv[46]s?: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
+        ("handleID", r"Released address using handleID", _Message.released_by_handle),
+        ("Teardown", r"Teardown processing complete", _Message.torn_down),
+        ("is confirmed", rf"Affinity is confirmed and block has been loaded\"? cidr={_CIDR}", _Message.owns_block),
         ("podCidr", r"passing podCidr to host-local IPAM: (\S+)", _Message.pod_cidr),
         ("dummy", r"Using dummy podCidrs", _Message.dummy),
-        ("assigned addr", r"assigned addresses\"?.*?IPv4=\"?\[(?P<addresses>[^\]\"]*)\]", _Message.given),
-        ("assigned", r"Auto-?assigned [1-9]\d* out of \d+ IPv[46]s?: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
-        ("claimed IPs", r"Successfully claimed IPs: \[(?P<addresses>[^\]]*)\]", _Message.claimed),
         ("workloadID", r"Released address using workloadID", _Message.released_by_workload),
-        ("handleID", r"Released address using handleID", _Message.released_by_handle),
         ("from block", rf"Successfully released IPs from block cidr={_CIDR}", _Message.released_from_block),
         ("Final result", r"Final result of CNI ADD was an error\.?\"? error=(.+)", _Message.add_failed),
-        ("is confirmed", rf"Affinity is confirmed and block has been loaded\"? cidr={_CIDR}", _Message.owns_block),
         (
             "Ensure block",
             r"Ensure block for host (?P<host>[\w.-]+), .*?&\{(?P<first>\d+) (?P<last>\d+) windows-reserved",
@@ -393,7 +418,6 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
             _Message.no_affinity,
         ),
         ("in sync", r"Node and IPAM data is in sync", _Message.in_sync),
-        ("Teardown", r"Teardown processing complete", _Message.torn_down),
     )
 )
 PHRASES = ("CNI_CONTAINERID=", "Extracted identifiers", "host-wide IPAM lock", *(anchor for anchor, _, _ in _MESSAGES))

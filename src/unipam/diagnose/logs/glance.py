@@ -192,16 +192,14 @@ class Glance:
 
     def _deal(self, judged: Judged, line: bytes, number: int, at: int) -> bool:
         """Deal with a line as with the one of its shape that was judged. False when it needs a judgement of its own."""
-        if judged.suspects:
-            text = Passage(self.source.path, [(number, line)]).text
-            if any(pattern.search(text) for pattern in judged.suspects):
-                return False
+        passage = Passage(self.source.path, [(number, line)])
+        if judged.suspects and any(pattern.search(passage.text) for pattern in judged.suspects):
+            return False
         if judged.two_clocks and self._log.compares:
             self._log.compare(line, number)
         if judged.fate is not Fate.KNOWN:
             self.count(judged, line, number)
             return True
-        passage = Passage(self.source.path, [(number, line)])
         text, late = text_of(line[at + judged.skip :]), _Late(self._log, line)
         known = [reader for reader in judged.readers if reader.read(late, text, passage)]
         if known:

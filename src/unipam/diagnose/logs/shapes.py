@@ -87,7 +87,7 @@ class Shapes(Generic[Verdict]):
         """Return whether no word of these names matters."""
         if self._harmless.issuperset(names):
             return True
-        if not all(self._telling.isdisjoint(words_of(name)) for name in names):
+        if not self._telling.isdisjoint(words_of(b" ".join(names))):
             return False
         if len(self._harmless) > _MAX_NAMES:
             self._harmless.clear()

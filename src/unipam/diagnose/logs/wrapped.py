@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unipam.diagnose import rules, stamps
+from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.logs import calico, cilium, runtime
-from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, may_be_wrapped, peel, tag_of, year_of
+from unipam.diagnose.logs.envelope import RUN_TOGETHER, Peeled, Written, may_be_wrapped, peel, tag_of, year_of
 from unipam.diagnose.logs.glance import (
     MAX_HOSTS,
     OTHER,
@@ -166,12 +166,10 @@ class Wrapped:
             peeled.program = peeled.program or self.program
         return peeled
 
-    def written(self, line: bytes) -> Peeled:
+    def written(self, line: bytes) -> Written:
         """Return when a line that has an envelope was written, and by which process."""
         if calico.is_bracketed(line) and line[4:5] == b"-":
-            peeled = Peeled(line)
-            peeled.at, peeled.pid = stamps.plain(line[:23]), calico.pid_of(line)
-            return peeled
+            return calico.Bracketed(line)
         peeled = peel(line, self.year) or Peeled(line)
         self._put_in_order(peeled)
         return peeled

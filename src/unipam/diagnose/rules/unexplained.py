@@ -11,7 +11,7 @@ import itertools
 import re
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.passage import RELEASE, Passage
+from unipam.diagnose.passage import Passage, tells_of_an_end
 from unipam.diagnose.rules.rule import AZURE
 from unipam.diagnose.systems import ELSEWHERE, SYSTEMS
 
@@ -55,7 +55,7 @@ def apply(case: Case, passage: Passage, known: list[tuple[int, int]]) -> None:
         if any(start <= at < end or at <= start < to for at, to in known):
             continue
         text = passage.text[start:end]
-        kind = "unexplained-release" if RELEASE.search(text) else "unexplained"
+        kind = "unexplained-release" if tells_of_an_end(text) else "unexplained"
         _signal(case, passage, kind, _innermost(text), start, _plugin(passage, text))
     if not known and not heads and ("essage" in passage.text or "ERROR CODE" in passage.text):
         _azure(case, passage)
