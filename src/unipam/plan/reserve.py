@@ -18,7 +18,6 @@ from unipam.model.records import Owner
 from unipam.plan import tree
 from unipam.plan.free import FreeSpace
 from unipam.plan.reservations import Reserved, expire_block, new_ids
-from unipam.plan.room import room_left
 from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
@@ -122,6 +121,8 @@ class _Batch:
             self.free.give_back(block.claim, prefix)
 
     def _exhausted(self, wanted: ReservationRequest, blocks: list[Node[objects.Block]]) -> Exhausted:
+        from unipam.plan.room import room_left  # most requests find room
+
         names = ", ".join(block.facts.name for block in blocks) or "an empty list"
         room = f": {room_left(self.tx, self.free, blocks)}" if blocks else ""
         return Exhausted(f"no free /{wanted.bits} in {names}{room}", size=wanted.bits, blocks=list(wanted.blocks))
