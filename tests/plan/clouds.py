@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 
 from unipam.addr.prefix import parse_prefix
-from unipam.plan.cloud.port import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Peering, Snapshot, Subscription, key
+from unipam.model.cloud import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Peering, Snapshot, Subscription, key
 
 SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
 TENANT = "22222222-2222-4222-8222-222222222222"

@@ -9,7 +9,7 @@ from tests.plan.clouds import SUBSCRIPTION, TENANT
 from tests.server.live import Client, Live
 
 from unipam.addr.prefix import parse_prefix
-from unipam.plan.cloud.port import CloudSubnet, Peering, key
+from unipam.model.cloud import CloudSubnet, Peering, key
 
 B = "/spaces/S/blocks/B"
 MOST = 2**53

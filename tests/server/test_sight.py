@@ -14,8 +14,8 @@ from tests.plan.clouds import SUBSCRIPTION, MemoryCloud, some_uuid
 from tests.server.directory import Entra, signing_in
 from tests.server.live import Client, Live, refused, token
 
+from unipam.model.cloud import Endpoint
 from unipam.model.errors import SourceFailed
-from unipam.plan.cloud.port import Endpoint
 
 OTHER = some_uuid(2)
 B = "/spaces/S/blocks/B"

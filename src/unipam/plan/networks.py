@@ -14,11 +14,11 @@ import msgspec
 from unipam.addr.prefix import Prefix
 from unipam.addr.ranges import RangeSet
 from unipam.model import objects
+from unipam.model.cloud import CloudNetwork, Snapshot, key
 from unipam.model.errors import Duplicate, Missing, Outside, Overlap
 from unipam.model.records import HELD, Claim, Owner
 from unipam.plan import tree
 from unipam.plan.blocks import blocks, gone_key, space_of
-from unipam.plan.cloud import port
 from unipam.plan.tree import Author, Draft, Node
 from unipam.store.api import Tx
 
@@ -69,13 +69,13 @@ def as_associated(claims: Sequence[Claim]) -> Associated:
     return Associated(facts, prefixes, all(c.state == HELD for c in claims), tuple(claims))
 
 
-def inside(block: Prefix, network: port.CloudNetwork) -> list[Prefix]:
+def inside(block: Prefix, network: CloudNetwork) -> list[Prefix]:
     """Return the network's prefixes that lie within the block."""
     return [prefix for prefix in network.prefixes if block.contains(prefix)]
 
 
 def _key(claim_or_id: str) -> str:
-    return port.key(claim_or_id)
+    return key(claim_or_id)
 
 
 def claims_of(tx: Tx, block: int, resource_id: str) -> list[Claim]:
@@ -92,7 +92,7 @@ def _gone(block: Node[objects.Block], resource_id: str) -> str:
     return gone_key(space_of(block.claim), block.id, _key(resource_id))
 
 
-def find_network(snapshot: port.Snapshot, resource_id: str) -> port.CloudNetwork:
+def find_network(snapshot: Snapshot, resource_id: str) -> CloudNetwork:
     """Return the network of this id, which it keeps as it is written here. Raises Missing.
 
     Clients look for the very text that they gave; the original lists it so too (spec azure-ipam-application §3.5).
@@ -103,7 +103,7 @@ def find_network(snapshot: port.Snapshot, resource_id: str) -> port.CloudNetwork
     return network._replace(id=resource_id)
 
 
-def associate(tx: Tx, by: Author, space: str, block: str, network: port.CloudNetwork) -> Node[objects.Block]:
+def associate(tx: Tx, by: Author, space: str, block: str, network: CloudNetwork) -> Node[objects.Block]:
     """Make a network part of a block, with every prefix of its that lies there.
 
     Raises Missing, Duplicate, Outside, or Overlap with what is in the way.
@@ -115,7 +115,7 @@ def associate(tx: Tx, by: Author, space: str, block: str, network: port.CloudNet
     return found
 
 
-def add(tx: Tx, by: Author, block: Node[objects.Block], network: port.CloudNetwork) -> None:
+def add(tx: Tx, by: Author, block: Node[objects.Block], network: CloudNetwork) -> None:
     """Claim the network's prefixes in the block. Raises Outside or Overlap."""
     prefixes = inside(block.prefix, network)
     if not prefixes:
@@ -162,9 +162,7 @@ def drop(tx: Tx, by: Author, block: Node[objects.Block], resource_id: str) -> No
     tx.drop_note(_gone(block, resource_id))
 
 
-def replace(
-    tx: Tx, by: Author, space: str, block: str, ids: Sequence[str], snapshot: port.Snapshot
-) -> list[Associated]:
+def replace(tx: Tx, by: Author, space: str, block: str, ids: Sequence[str], snapshot: Snapshot) -> list[Associated]:
     """Let a block have exactly these networks from now on, in this order, by the ids as they are written here.
 
     A network that is not seen may stay, but not come. Raises Duplicate, Missing, Overlap or Outside, in this order,
@@ -185,14 +183,12 @@ def replace(
         add(tx, by, found, network)
     there = {_key(each.facts.id): each for each in associated(tx, found)}
     places = sorted(each.rank for each in there.values())
-    for (key, resource_id), place in zip(wanted.items(), places, strict=True):
-        _spell(tx, by, found, there[key], resource_id, place)
+    for (wanted_key, resource_id), place in zip(wanted.items(), places, strict=True):
+        _spell(tx, by, found, there[wanted_key], resource_id, place)
     return associated(tx, found)
 
 
-def _newcomers(
-    tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: port.Snapshot
-) -> list[port.CloudNetwork]:
+def _newcomers(tx: Tx, block: Node[objects.Block], ids: Sequence[str], snapshot: Snapshot) -> list[CloudNetwork]:
     new = [each for each in ids if not is_associated(tx, block, each)]
     unknown = [each for each in new if snapshot.network(each) is None]
     if unknown:
@@ -217,7 +213,7 @@ def note_gone(tx: Tx, block: Node[objects.Block], facts: objects.Network) -> Non
 
 
 def _refuse_overlap_among(
-    tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[port.CloudNetwork]
+    tx: Tx, block: Node[objects.Block], wanted: Container[str], new: Sequence[CloudNetwork]
 ) -> None:
     """Raise Overlap for the first kind that is in the way: other networks, then reservations, then the rest."""
     claims = list(tx.claims(block.id))
@@ -233,7 +229,7 @@ def _refuse_overlap_among(
             raise Overlap(f"a network overlaps the {claim.kind} {claim.text}", among=claim.kind)
 
 
-def available(tx: Tx, space: str, block: str, snapshot: port.Snapshot) -> list[tuple[port.CloudNetwork, list[Prefix]]]:
+def available(tx: Tx, space: str, block: str, snapshot: Snapshot) -> list[tuple[CloudNetwork, list[Prefix]]]:
     """Return the networks that the block could take, with the prefixes that would be claimed there; those it has
     included.
     """

@@ -14,10 +14,11 @@ import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
+from unipam.model.cloud import Snapshot
 from unipam.model.errors import SourceFailed, UnipamError
 from unipam.model.objects import Reservation
 from unipam.plan.access.callers import EVERYWHERE, Caller, exclusions
-from unipam.plan.cloud.port import Cloud, Snapshot
+from unipam.plan.cloud.port import Cloud
 from unipam.plan.networks import associated_in
 from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam.shapes import Shape, first_of, of_family, size_of
-from unipam.plan.cloud.port import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Snapshot, Subscription, key
+from unipam.model.cloud import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, Snapshot, Subscription, key
 
 Parents = Mapping[str, list[tuple[str, str]]]
 """Spaces and blocks by the (folded) id of the network associated with them."""

@@ -14,12 +14,12 @@ import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
+from unipam.model.cloud import VHUB, VNET, CloudNetwork, CloudSubnet, Snapshot, subscription_of
 from unipam.model.objects import External, Reservation
 from unipam.model.records import Claim
 from unipam.plan import externals, tree
 from unipam.plan.access.callers import Admin, UserSettings
 from unipam.plan.blocks import space_of
-from unipam.plan.cloud import port
 from unipam.plan.networks import Associated, associated
 from unipam.plan.permissions import Visibility, may_list
 from unipam.plan.reads import use_of
@@ -37,7 +37,7 @@ class View(NamedTuple):
     visibility: Visibility
     expand: bool = False
     utilization: bool = False
-    snapshot: port.Snapshot = port.Snapshot()
+    snapshot: Snapshot = Snapshot()
 
 
 def of_family(prefixes: Iterable[Prefix], family: int = 4) -> list[Prefix]:
@@ -156,20 +156,20 @@ def expanded(each: Associated, view: View) -> Shape:
     return shape
 
 
-def remembered(facts: objects.Network) -> port.CloudNetwork:
+def remembered(facts: objects.Network) -> CloudNetwork:
     """Return a network that is out of sight: what its id alone tells."""
     parts = facts.id.split("/")
     group = parts[4] if len(parts) > 4 else ""
-    kind = port.VHUB if "/virtualhubs/" in facts.id.lower() else port.VNET
-    return port.CloudNetwork(facts.id, facts.name, kind, (), group, port.subscription_of(facts.id), "")
+    kind = VHUB if "/virtualhubs/" in facts.id.lower() else VNET
+    return CloudNetwork(facts.id, facts.name, kind, (), group, subscription_of(facts.id), "")
 
 
-def _subnet(each: port.CloudSubnet, prefix: Prefix, utilization: bool) -> Shape:
+def _subnet(each: CloudSubnet, prefix: Prefix, utilization: bool) -> Shape:
     shape: Shape = {"name": each.name, "prefix": str(prefix)}
     return shape | {"size": size_of([prefix]), "used": each.used or 0} if utilization else shape
 
 
-def network_expand(network: port.CloudNetwork, prefixes: list[Prefix]) -> Shape:
+def network_expand(network: CloudNetwork, prefixes: list[Prefix]) -> Shape:
     """Shape a network as listings of a block show it."""
     return {
         "name": network.name,

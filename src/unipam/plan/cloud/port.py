@@ -1,6 +1,6 @@
 """The register's door to a cloud: the protocol of whoever fetches snapshots of it.
 
-The register reads snapshots (`model.cloud`, whose names are here too); how they are cached and refreshed is in
+The register reads snapshots (`model.cloud`); how they are cached and refreshed is in
 `plan.cloud.cache`, how they are fetched in `unipam.clients`. No rule about the plan belongs here.
 """
 
@@ -8,35 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from unipam.model.cloud import (
-    RESERVATION_TAGS,
-    VHUB,
-    VNET,
-    CloudNetwork,
-    CloudSubnet,
-    Endpoint,
-    Peering,
-    Snapshot,
-    Subscription,
-    key,
-    subscription_of,
-)
-
-__all__ = [
-    "RESERVATION_TAGS",
-    "VHUB",
-    "VNET",
-    "Cloud",
-    "CloudNetwork",
-    "CloudSubnet",
-    "Endpoint",
-    "Peering",
-    "Snapshot",
-    "Subscription",
-    "Unconnected",
-    "key",
-    "subscription_of",
-]
+from unipam.model.cloud import Snapshot
 
 
 class Cloud(Protocol):

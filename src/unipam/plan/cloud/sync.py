@@ -10,11 +10,11 @@ import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
+from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
 from unipam.model.objects import Reservation
 from unipam.model.records import HELD, Claim
 from unipam.plan import tree
 from unipam.plan.blocks import blocks
-from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace
 from unipam.plan.networks import as_associated, claim_prefixes, claims_of, gone, inside, note_gone
 from unipam.plan.reservations import expire_block, pending, settle
@@ -32,18 +32,18 @@ SYSTEM = Author("AzureIPAM", "system")
 class Tags:
     """Which networks say that they fulfil which reservation."""
 
-    def __init__(self, snapshot: port.Snapshot) -> None:
-        self._networks: dict[str, list[port.CloudNetwork]] = {}
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._networks: dict[str, list[CloudNetwork]] = {}
         for network in snapshot.networks.values():
             for reservation in network.reservations:
                 self._networks.setdefault(reservation, []).append(network)
 
-    def of(self, reservation: str) -> list[port.CloudNetwork]:
+    def of(self, reservation: str) -> list[CloudNetwork]:
         """Return the networks that carry the reservation's id."""
         return self._networks.get(reservation, [])
 
 
-def sync(tx: Tx, by: Author, snapshot: port.Snapshot, grace: float = GRACE) -> int:
+def sync(tx: Tx, by: Author, snapshot: Snapshot, grace: float = GRACE) -> int:
     """Bring every block up to the snapshot, and end what has run out; how many objects changed."""
     tags, changed = Tags(snapshot), 0
     for space in tree.spaces(tx):
@@ -55,7 +55,7 @@ def sync(tx: Tx, by: Author, snapshot: port.Snapshot, grace: float = GRACE) -> i
     return changed
 
 
-def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot, grace: float) -> int:
+def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: Snapshot, grace: float) -> int:
     held: dict[str, list[Claim]] = {}
     for claim in tx.claims(block.id):
         if claim.kind == objects.NETWORK:
@@ -65,12 +65,12 @@ def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: por
         network = snapshot.network(resource_id)
         if network is not None and inside(block.prefix, network):
             changed += _follow(tx, by, block, network, claims)
-        elif network is not None or snapshot.sees(port.subscription_of(resource_id)):
+        elif network is not None or snapshot.sees(subscription_of(resource_id)):
             changed += _miss(tx, by, block, claims, grace, gone=network is None)
     return changed + _welcome_back(tx, by, block, snapshot)
 
 
-def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.CloudNetwork, claims: list[Claim]) -> int:
+def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: CloudNetwork, claims: list[Claim]) -> int:
     """Give a network that is there the prefixes that it has now, as far as they are free, and take the others."""
     now = inside(block.prefix, network)
     changed = 0
@@ -88,7 +88,7 @@ def _follow(tx: Tx, by: Author, block: Node[objects.Block], network: port.CloudN
     return changed + len(fresh)
 
 
-def _as_known(claims: list[Claim], network: port.CloudNetwork) -> objects.Network:
+def _as_known(claims: list[Claim], network: CloudNetwork) -> objects.Network:
     """Return the network as its claims, before any went, have it: the same id, the same place among the others."""
     if not claims:
         return objects.Network(network.id, network.name)
@@ -120,7 +120,7 @@ def _miss(tx: Tx, by: Author, block: Node[objects.Block], claims: list[Claim], g
     return changed
 
 
-def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port.Snapshot) -> int:
+def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: Snapshot) -> int:
     """Give a network that vanished and is there again what is still free."""
     changed = 0
     for facts in gone(tx, block):
@@ -133,7 +133,7 @@ def _welcome_back(tx: Tx, by: Author, block: Node[objects.Block], snapshot: port
 
 
 def _sync_reservation(
-    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: port.Snapshot
+    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], tags: Tags, snapshot: Snapshot
 ) -> int:
     tagged = tags.of(node.facts.id)
     exact = next((network for network in tagged if node.prefix in network.prefixes), None)
@@ -151,15 +151,15 @@ def _status(
     tx: Tx,
     block: Node[objects.Block],
     node: Node[Reservation],
-    tagged: list[port.CloudNetwork],
-    exact: port.CloudNetwork | None,
-    snapshot: port.Snapshot,
+    tagged: list[CloudNetwork],
+    exact: CloudNetwork | None,
+    snapshot: Snapshot,
 ) -> str:
     if not tagged:
         return objects.WAIT
     if exact is None:
         return objects.MISMATCH
-    others = {c.owner.holder for c in tx.claims(block.id) if c.kind == objects.NETWORK} - {port.key(exact.id)}
+    others = {c.owner.holder for c in tx.claims(block.id) if c.kind == objects.NETWORK} - {key(exact.id)}
     for other in others:
         network = snapshot.network(other)
         if network and any(prefix.overlaps(node.prefix) for prefix in inside(block.prefix, network)):
@@ -167,9 +167,7 @@ def _status(
     return objects.FULFILLED
 
 
-def _fulfil(
-    tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: port.CloudNetwork
-) -> None:
+def _fulfil(tx: Tx, by: Author, block: Node[objects.Block], node: Node[Reservation], network: CloudNetwork) -> None:
     """Give the network the reservation's place, and whatever else of it is free in the block (once, D9)."""
     settle(tx, by, block, node, objects.FULFILLED)
     claims = claims_of(tx, block.id, network.id)

@@ -8,12 +8,12 @@ import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
+from unipam.model.cloud import Snapshot, key
 from unipam.model.errors import BadValue, Refused
 from unipam.model.objects import Endpoint, External, Subnet
 from unipam.model.records import SPACE, Claim, Owner
 from unipam.plan import tree
 from unipam.plan.blocks import NewBlock, create_block, create_space, name_of, settled_key
-from unipam.plan.cloud import port
 from unipam.plan.reservations import Settled, is_id
 from unipam.plan.transfer.export import Document, Item
 from unipam.plan.tree import Author, Draft
@@ -37,7 +37,7 @@ class Report(NamedTuple):
     conflicts: tuple[Conflict, ...]
 
 
-def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, keep_going: bool = False) -> Report:
+def move_in(tx: Tx, by: Author, document: Document, snapshot: Snapshot, *, keep_going: bool = False) -> Report:
     """Create everything of the document that is not there yet.
 
     Raises Refused with the fact `report` when anything conflicts, unless `keep_going` leaves that out.
@@ -58,7 +58,7 @@ def move_in(tx: Tx, by: Author, document: Document, snapshot: port.Snapshot, *, 
 class _Importer:
     """Moves a document's objects in, inside one transaction."""
 
-    def __init__(self, tx: Tx, by: Author, snapshot: port.Snapshot) -> None:
+    def __init__(self, tx: Tx, by: Author, snapshot: Snapshot) -> None:
         self._tx = tx
         self._by = by
         self._snapshot = snapshot
@@ -130,7 +130,7 @@ class _Importer:
         )
         if not prefixes:
             raise BadValue(f"the prefixes of {item.id} are not known: connect the cloud first", field="id")
-        facts, owner = objects.Network(item.id, item.name or item.id.rpartition("/")[2]), Owner(port.key(item.id))
+        facts, owner = objects.Network(item.id, item.name or item.id.rpartition("/")[2]), Owner(key(item.id))
         return [self._place(block, prefix, owner, facts) for prefix in prefixes][-1]
 
     def _reservation(self, item: Item, block: Claim) -> Claim | None:

@@ -11,10 +11,10 @@ from unipam.addr.prefix import Prefix
 from unipam.dialects.azure_ipam import cloud_shapes as shapes
 from unipam.dialects.azure_ipam.shapes import size_of
 from unipam.model import objects
+from unipam.model.cloud import Snapshot, key
 from unipam.model.records import SPACE
 from unipam.plan import tree
 from unipam.plan.blocks import blocks
-from unipam.plan.cloud.port import Snapshot, key
 from unipam.plan.networks import associated
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.azure_ipam import answers as a

@@ -6,9 +6,9 @@ from fastapi.responses import Response
 
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
+from unipam.model.cloud import Snapshot
 from unipam.model.objects import parse_cidr
 from unipam.plan import blocks, networks, tree
-from unipam.plan.cloud.port import Snapshot
 from unipam.plan.externals import Place
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.azure_ipam import answers as a

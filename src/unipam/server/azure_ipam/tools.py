@@ -8,10 +8,10 @@ from unipam.addr.prefix import Prefix
 from unipam.addr.ranges import RangeSet
 from unipam.dialects.azure_ipam import messages as m
 from unipam.dialects.azure_ipam import shapes
+from unipam.model.cloud import CloudNetwork, subscription_of
 from unipam.model.errors import BadValue, Exhausted, Missing
 from unipam.model.objects import Block, choose, length_in, parse_cidr
 from unipam.plan import tree
-from unipam.plan.cloud import port
 from unipam.plan.free import FreeSpace, next_free
 from unipam.plan.networks import containers
 from unipam.server.azure_ipam import answers as a
@@ -58,7 +58,7 @@ def _find_blocks(tx: Tx, space: int, names: list[str]) -> list[tree.Node[Block]]
 @error_words({Exhausted: m.Say(409, "Subnet of requested size unavailable in target virtual network.")})
 async def next_available_subnet(session: SessionDep, body: NextSubnetBody) -> Response:
     """The prefix that a subnet of this size would get in a network that the caller may see."""
-    if not port.subscription_of(body.vnet_id) or "/virtualnetworks/" not in body.vnet_id.lower():
+    if not subscription_of(body.vnet_id) or "/virtualnetworks/" not in body.vnet_id.lower():
         raise BadValue("Invalid Virtual Network ID.", field="vnet_id", value=body.vnet_id)
     network = (await session.register.visible(session.caller)).network(body.vnet_id)
     if network is None:
@@ -74,7 +74,7 @@ async def next_available_subnet(session: SessionDep, body: NextSubnetBody) -> Re
     )
 
 
-def _next_subnet(network: port.CloudNetwork, body: NextSubnetBody) -> Prefix:
+def _next_subnet(network: CloudNetwork, body: NextSubnetBody) -> Prefix:
     taken = RangeSet((p.first, p.last) for subnet in network.subnets for p in subnet.prefixes)
     for prefix in network.prefixes:
         try:
@@ -101,6 +101,6 @@ async def cidr_check(session: SessionDep, body: CidrCheckBody) -> Response:
     return await show(session, work)
 
 
-def _overlapping(tx: Tx, network: port.CloudNetwork, prefixes: list[Prefix]) -> shapes.Shape:
+def _overlapping(tx: Tx, network: CloudNetwork, prefixes: list[Prefix]) -> shapes.Shape:
     inside = [{"space": space, "block": block} for space, block in containers(tx, network.id)]
     return {**shapes.network_expand(network, prefixes), "containers": inside}

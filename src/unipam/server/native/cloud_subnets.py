@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
+from unipam.model.cloud import CloudNetwork, CloudSubnet, Snapshot, key
 from unipam.model.errors import Missing
 from unipam.plan import networks as plan_networks
 from unipam.plan import tree
-from unipam.plan.cloud.port import CloudNetwork, CloudSubnet, Snapshot, key
 from unipam.plan.permissions import Visibility
 from unipam.server.native import models as m
 from unipam.server.native.requests import Overlaps, Paged, page, problems

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from unipam.model.cloud import Snapshot
 from unipam.plan import networks, tree
 from unipam.plan.access.callers import Caller
-from unipam.plan.cloud.port import Snapshot
 from unipam.plan.networks import Associated, associated
 from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
-from unipam.plan.cloud.port import Snapshot
+from unipam.model.cloud import Snapshot
 from unipam.plan.permissions import UseCase
 from unipam.plan.transfer.export import Document, export, read_document
 from unipam.plan.transfer.importing import Report, move_in
