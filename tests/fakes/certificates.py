@@ -13,6 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = datetime.timedelta(days=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 class Authority:
@@ -22,7 +26,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unipam test authority")])
         basics = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = self._sign(self._name, self._key.public_key(), [(basics, True)])
+        certificate = self._sign(self._name, self._key.public_key(), [(basics, True), (_SIGNS, True)])
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         self.server = directory / "server.pem"
@@ -35,7 +39,9 @@ class Authority:
         builder = x509.CertificateBuilder(
             self._name, subject, public, x509.random_serial_number(), now - _DAY, now + _DAY
         )
-        for extension, critical in extensions:
+        named = x509.SubjectKeyIdentifier.from_public_key(public)
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        for extension, critical in [*extensions, (named, False), (by, False)]:  # as RFC 5280 and Python 3.13 want
             builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256())
 

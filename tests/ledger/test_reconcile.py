@@ -184,5 +184,8 @@ def test_a_namespace_is_inhabited_as_long_as_somebody_is_in_it(elsewhere: int) -
 
 def test_who_may_not_trace_sees_that_somebody_is_elsewhere(elsewhere: int) -> None:
     command = "from unipam.ledger.reconcile import HIDDEN, inhabited; print(HIDDEN in inhabited())"
-    nobody = ["setpriv", "--reuid=nobody", "--clear-groups", sys.executable, "-c", command]
-    assert subprocess.run(nobody, capture_output=True, text=True, check=True).stdout == "True\n"
+    nobody = ["setpriv", "--reuid=nobody", "--clear-groups"]
+    if subprocess.run([*nobody, sys.executable, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip("nobody may not run this Python, which lies in somebody's home")
+    told = subprocess.run([*nobody, sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert told.stdout == "True\n"
