@@ -158,3 +158,23 @@ class Datastore(Protocol):
 
     def close(self) -> None:
         """Let go of every connection."""
+
+
+class ByTransaction:
+    """The single writes of a datastore that makes each of them as a transaction of one."""
+
+    def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
+        """See `Datastore.transact`."""
+        raise NotImplementedError
+
+    def create(self, key: Key, document: Document, deadline: float) -> Item:
+        """See `Datastore.create`."""
+        return self.transact((Create(key, document),), deadline)[0]
+
+    def update(self, item: Item, deadline: float) -> Item:
+        """See `Datastore.update`."""
+        return self.transact((Update(item),), deadline)[0]
+
+    def delete(self, key: Key, revision: str | None, deadline: float) -> None:
+        """See `Datastore.delete`."""
+        self.transact((Delete(key, revision),), deadline)

@@ -9,9 +9,9 @@ from unipam.clients.inbox import Inbox
 from unipam.dialects.calico.datastore import paths
 from unipam.dialects.calico.datastore.api import (
     Broken,
+    ByTransaction,
     Create,
     Delete,
-    Document,
     Event,
     Item,
     Listing,
@@ -25,7 +25,7 @@ from unipam.dialects.calico.datastore.refusals import not_found, objection
 from unipam.model.errors import SourceFailed, Unanswered, Unreadable
 
 
-class EtcdDatastore:
+class EtcdDatastore(ByTransaction):
     """A Datastore (`api`) in an etcd cluster. A revision is a number of etcd's, written out."""
 
     transactional = True
@@ -56,18 +56,6 @@ class EtcdDatastore:
             except ValueError as error:
                 broken.append(Broken(pair.key.decode(), str(error)))
         return Listing(tuple(items), str(found.revision), tuple(broken))
-
-    def create(self, key: Key, document: Document, deadline: float) -> Item:
-        """See `api.Datastore.create`."""
-        return self.transact((Create(key, document),), deadline)[0]
-
-    def update(self, item: Item, deadline: float) -> Item:
-        """See `api.Datastore.update`."""
-        return self.transact((Update(item),), deadline)[0]
-
-    def delete(self, key: Key, revision: str | None, deadline: float) -> None:
-        """See `api.Datastore.delete`."""
-        self.transact((Delete(key, revision),), deadline)
 
     def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
         """See `api.Datastore.transact`."""

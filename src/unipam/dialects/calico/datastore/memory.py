@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 from unipam.dialects.calico.datastore.api import (
     Broken,
+    ByTransaction,
     Create,
     Delete,
-    Document,
     Event,
     Item,
     Listing,
@@ -47,7 +47,7 @@ class _Change(NamedTuple):
     revision: int
 
 
-class MemoryDatastore:
+class MemoryDatastore(ByTransaction):
     """A Datastore (`api`) that is gone with its process. `faults` is asked before each call what goes wrong with it."""
 
     def __init__(self, *, transactional: bool = True, faults: Faults = lambda _call, _about: None) -> None:
@@ -83,18 +83,6 @@ class MemoryDatastore:
             except ValueError as error:
                 broken.append(Broken(name, str(error)))
         return Listing(tuple(items), revision, tuple(broken))
-
-    def create(self, key: Key, document: Document, deadline: float) -> Item:
-        """See `api.Datastore.create`."""
-        return self.transact((Create(key, document),), deadline)[0]
-
-    def update(self, item: Item, deadline: float) -> Item:
-        """See `api.Datastore.update`."""
-        return self.transact((Update(item),), deadline)[0]
-
-    def delete(self, key: Key, revision: str | None, deadline: float) -> None:
-        """See `api.Datastore.delete`."""
-        self.transact((Delete(key, revision),), deadline)
 
     def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
         """See `api.Datastore.transact`."""
