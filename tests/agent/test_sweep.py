@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import UNIPAM, Agent, Plugin
+from tests.real.node import wait_until
 
 CONFIG = {"cniVersion": "1.0.0", "name": "swept", "type": "bridge"}
 
@@ -19,14 +20,6 @@ CONFIG = {"cniVersion": "1.0.0", "name": "swept", "type": "bridge"}
 def config(data_dir: Path, **extra: object) -> dict[str, object]:
     ipam = {"type": "host-local", "dataDir": str(data_dir), "ranges": [[{"subnet": "10.9.0.0/24"}]], **extra}
     return {**CONFIG, "ipam": ipam}
-
-
-def until(true: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_namespace_that_is_gone_frees_its_lease(
@@ -40,7 +33,7 @@ def test_a_namespace_that_is_gone_frees_its_lease(
     for name, namespace in zip("ab", namespaces, strict=True):
         assert call("ADD", config(tmp_path), name, netns=str(namespace)).code == 0
     namespaces[0].unlink()
-    until(lambda: agent.said("reclaimed"))
+    wait_until(lambda: agent.said("reclaimed"))
     (line,) = agent.said("reclaimed")
     assert (line["container"], line["address"], "is gone" in line["reason"]) == ("a", "10.9.0.2", True)
     assert call("CHECK", config(tmp_path), "b", netns=str(namespaces[1])).code == 0
@@ -56,7 +49,7 @@ def test_an_address_that_was_reclaimed_still_cools(
     namespace.touch()
     first = call("ADD", config(tmp_path, cooldown=600), "a", netns=str(namespace)).addresses
     namespace.unlink()
-    until(lambda: agent.said("reclaimed"))
+    wait_until(lambda: agent.said("reclaimed"))
     given = {call("ADD", config(tmp_path, cooldown=600), f"x{i}").addresses[0] for i in range(252)}
     assert len(given) == 252
     assert first[0] not in given
@@ -96,7 +89,7 @@ def test_an_agent_that_takes_over_serves_metrics_beside_the_one_that_goes(
     old.stop()
     assert call("ADD", config(tmp_path), "b").code == 0
     line = 'unipam_call_seconds_count{outcome="ok",plugin="host-local",verb="ADD"} 1.0'
-    until(lambda: line in metrics(port))  # counted once it was answered
+    wait_until(lambda: line in metrics(port))  # counted once it was answered
 
 
 def metrics(port: int) -> str:
@@ -110,7 +103,7 @@ def test_a_call_is_one_line_of_log(
     agent = start_agent()
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web"
     installed(agent.socket)("ADD", config(tmp_path), "a", args=args)
-    until(lambda: agent.said("call"))  # it is written once the caller has its answer
+    wait_until(lambda: agent.said("call"))  # it is written once the caller has its answer
     (line,) = agent.said("call")
     assert line["ms"] > 0
     wanted = {"verb": "ADD", "network": "swept", "container": "a", "pod": "shop/web", "outcome": "ok"}
@@ -144,10 +137,12 @@ def test_status_says_why_the_runtime_is_not_asked(
 ) -> None:
     agent = start_agent("--sweep", "0.1")
     assert installed(agent.socket)("ADD", config(tmp_path), "a").code == 0
-    until(lambda: "runtime not asked: the agent was started without --cri" in status(agent, tmp_path))
+    wait_until(lambda: "runtime not asked: the agent was started without --cri" in status(agent, tmp_path))
     agent = start_agent("--sweep", "0.1", "--data-dir", str(tmp_path), "--cri", str(tmp_path / "none"))
-    until(lambda: f"runtime not asked: the container runtime at {tmp_path}/none could not" in status(agent, tmp_path))
+    wait_until(
+        lambda: f"runtime not asked: the container runtime at {tmp_path}/none could not" in status(agent, tmp_path)
+    )
     (tmp_path / "grpc.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     agent = start_agent("--sweep", "0.1", "--data-dir", str(tmp_path), "--cri", str(tmp_path / "none"))
-    until(lambda: "grpcio is missing: install unipam[cri]" in status(agent, tmp_path))
+    wait_until(lambda: "grpcio is missing: install unipam[cri]" in status(agent, tmp_path))
