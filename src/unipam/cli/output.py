@@ -38,7 +38,7 @@ def data_dir_option(command: F) -> F:
 
 def when(seconds: float | None) -> str:
     """Return a moment as people and machines read it; empty for none."""
-    from unipam.ledger.reads import moment
+    from unipam.model.moments import moment
 
     return "" if seconds is None else moment(seconds)
 

@@ -9,6 +9,7 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger
 from unipam.model import facts
+from unipam.model.moments import moment
 from unipam.model.pool_notes import pools_note, recall
 from unipam.model.records import COOLING, HELD, Claim, Owner, Pool
 
@@ -43,12 +44,10 @@ def _address(ledger: Ledger, text: str, world: reconcile.World) -> Explanation:
 
 
 def _holding(network: str, claim: Claim, world: reconcile.World) -> str:
-    since = reads.moment(claim.since)
+    since = moment(claim.since)
     who = _who(claim)
     if claim.state == COOLING:
-        return (
-            f"{claim.text} of {network} cools since {since} until {reads.moment(claim.until or 0)}; {who} held it last."
-        )
+        return f"{claim.text} of {network} cools since {since} until {moment(claim.until or 0)}; {who} held it last."
     verdict = reconcile.judge(claim, world)
     doubt = {"gone": f" It looks leaked: {verdict.reason}.", "doubt": f" In doubt: {verdict.reason}."}
     return f"{claim.text} of {network} is held by {who} since {since}.{doubt.get(verdict.state, '')}"
@@ -86,7 +85,7 @@ def _known_pools(ledger: Ledger) -> list[tuple[int, str, Pool]]:
 def _before(past: list[reads.Past], found: list[tuple[str, Claim]]) -> list[str]:
     current = {claim.generation for _, claim in found}
     ended = [e for e in past if e.verb in {"release", "undo"} and e.generation not in current]
-    return [f"Before that {_whose(e)} held it, until {reads.moment(e.at)} ({e.reason})." for e in ended[:3]]
+    return [f"Before that {_whose(e)} held it, until {moment(e.at)} ({e.reason})." for e in ended[:3]]
 
 
 def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanation:
@@ -103,10 +102,10 @@ def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanat
 def _last(last: reads.Past) -> str:
     if last.verb == "refuse":
         return (
-            f"{_whose(last)} waits for an address of {last.network}, and was refused last at {reads.moment(last.at)}"
+            f"{_whose(last)} waits for an address of {last.network}, and was refused last at {moment(last.at)}"
             f" ({last.reason})."
         )
-    return f"{_whose(last)} holds nothing; last entry {reads.moment(last.at)}: {last.verb} ({last.reason or '-'})."
+    return f"{_whose(last)} holds nothing; last entry {moment(last.at)}: {last.verb} ({last.reason or '-'})."
 
 
 def _network(ledger: Ledger, name: str, world: reconcile.World) -> Explanation:
@@ -151,4 +150,4 @@ def _leaks(suspects: list[reconcile.Suspect], what: str) -> list[str]:
 
 def _next_free(claims: list[Claim]) -> list[str]:
     ends = sorted((c.until, c.text) for c in claims if c.until is not None)
-    return [f"Next to be free: {ends[0][1]} at {reads.moment(ends[0][0])}."] if ends else []
+    return [f"Next to be free: {ends[0][1]} at {moment(ends[0][0])}."] if ends else []

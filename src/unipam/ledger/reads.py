@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
@@ -212,8 +211,3 @@ def pool(ledger: Ledger, network: str) -> list[PoolUse]:
         known = ", ".join(sorted(set(spaces(ledger).values()))) or "none yet"
         raise Missing(f"no pool of a network named {network} is known here; the networks are: {known}", network=network)
     return found
-
-
-def moment(seconds: float) -> str:
-    """Return a moment as people and machines read it (RFC 3339, UTC, whole seconds)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import islice
 
 from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
+from unipam.model.moments import moment
 from unipam.model.records import Claim
 from unipam.plan.free import FreeSpace
 from unipam.plan.tree import Node
@@ -39,5 +39,4 @@ def _next(ending: Sequence[Claim]) -> list[str]:
     first = min(ending, key=lambda claim: claim.until or math.inf, default=None)
     if first is None or first.until is None:
         return []
-    moment = datetime.fromtimestamp(first.until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return [f"the reservation {first.owner.holder} ({first.text}) runs out next, at {moment}"]
+    return [f"the reservation {first.owner.holder} ({first.text}) runs out next, at {moment(first.until)}"]
