@@ -7,13 +7,59 @@ from typing import Any
 
 import click
 
-from unipam.cli.output import format_option, show, show_document, when
+from unipam.cli.output import (
+    document_option,
+    is_table,
+    list_options,
+    order_options,
+    show,
+    show_document,
+    show_list,
+    when,
+)
 from unipam.cli.register_api import Api, with_api
+from unipam.cli.table import View, age, column, moment, number
 
 
 @click.group("plan")
 def command() -> None:
     """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
+
+
+_RELATED = View(
+    "related",
+    (
+        column("relation"),
+        column("cidr"),
+        column("kind"),
+        column("path")._replace(write="/".join),
+        column("state"),
+        age("since"),
+        moment("since"),
+    ),
+    name="cidr",
+    within=("path",),
+)
+_HISTORY = View(
+    "plan-entry",
+    (
+        number("number"),
+        age("at"),
+        column("verb"),
+        column("cidr"),
+        column("holder"),
+        column("actor"),
+        column("reason"),
+        moment("at"),
+        column("details", wide=True),
+    ),
+    name="number",
+)
+_FINDINGS = View(
+    "finding",
+    (*map(column, ("severity", "rule", "space", "block", "message")), column("other", wide=True)),
+    name="number",
+)
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -33,7 +79,7 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @command.command()
 @click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
 @with_api
-@format_option
+@document_option
 def tree(api: Api, at: float | None, output: str) -> None:
     """Everything, as a tree.
 
@@ -43,8 +89,8 @@ def tree(api: Api, at: float | None, output: str) -> None:
       unipam plan tree --at 2026-11-03T08:00 -o json
     """
     found = api.ask("GET", "/plan", query={"at": at if at is not None else 4e9})
-    if output != "table":
-        show_document(found, output)
+    if not is_table(output):
+        show_document({"items": found}, output, "plan")
         return
     for line in _lines(found, ""):
         click.echo(line)
@@ -62,7 +108,7 @@ def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
 @click.argument("prefix")
 @click.option("--space", help="Only this space.")
 @with_api
-@format_option
+@list_options
 def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
     """Everything that contains PREFIX (or an address), is it, or lies within it.
 
@@ -71,10 +117,9 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
       unipam plan explain 10.1.4.7
       unipam plan explain 10.1.0.0/16 --space prod
     """
-    rows = api.ask("GET", "/explain", query={"cidr": prefix, "space": space})
-    flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
-    columns = ("relation", "cidr", "kind", "path", "since")
-    show(flat if output == "table" else rows, output, columns, f"nothing in the plan has to do with {prefix}")
+    query = {"cidr": prefix, "space": space}
+    none = f"nothing in the plan has to do with {prefix}"
+    show_list(lambda: api.ask("GET", "/explain", query=query), output, _RELATED, none)
 
 
 @command.command()
@@ -82,7 +127,7 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
 @click.option("--name", help="What happened to this name or id.")
 @click.option("--limit", type=int, default=100, show_default=True)
 @with_api
-@format_option
+@order_options
 def history(api: Api, prefix: str | None, name: str | None, limit: int, output: str) -> None:
     """The journal: who changed what, when and why; the newest first.
 
@@ -91,10 +136,8 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
       unipam plan history --prefix 10.1.0.0/16
       unipam plan history --name west --limit 20 -o yaml
     """
-    rows = api.ask("GET", "/history", query={"cidr": prefix, "name": name, "limit": limit})
-    flat = [{**row, "at": when(row["at"])} for row in rows]
-    columns = ("number", "at", "verb", "cidr", "holder", "actor", "reason")
-    show(flat if output == "table" else rows, output, columns, "nothing happened")
+    query = {"cidr": prefix, "name": name, "limit": limit}
+    show_list(lambda: api.ask("GET", "/history", query=query), output, _HISTORY, "nothing happened")
 
 
 NOTHING_COMPARED = 3
@@ -103,7 +146,7 @@ NOTHING_COMPARED = 3
 
 @command.command()
 @with_api
-@format_option
+@list_options
 @click.pass_context
 def findings(context: click.Context, api: Api, output: str) -> None:
     """Where the plan and the cloud disagree, the worst first.
@@ -113,17 +156,14 @@ def findings(context: click.Context, api: Api, output: str) -> None:
     \b
     Examples:
       unipam plan findings
-      unipam plan findings -o json | jq '.[].message'
+      unipam plan findings -o json | jq '.items[].message'
     """
     looked = api.ask("GET", "/findings", query={"limit": 1})
     if looked["compared_on"] is None:
-        show(
-            [],
-            output,
-            empty="nothing was compared: no cloud is connected (unipam server --azure), or none was seen yet",
-        )
+        none = "nothing was compared: no cloud is connected (unipam server --azure), or none was seen yet"
+        show([], output, _FINDINGS, none)
         context.exit(NOTHING_COMPARED)
     agreed = f"nothing: they agreed at {when(looked['compared_on'])}"
-    show(api.all("/findings"), output, ("severity", "rule", "space", "block", "message"), agreed)
+    show_list(lambda: api.all("/findings"), output, _FINDINGS, agreed)
     for problem in looked["problems"]:
         click.echo(f"not read: {problem}", err=True)
