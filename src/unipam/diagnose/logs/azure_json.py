@@ -15,12 +15,12 @@ import msgspec
 from unipam.diagnose import rules, stamps, variants
 from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.logs.azure_call import pod_of
 from unipam.diagnose.logs.azure_session import Session, SessionLine
 from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.logs.suspects import PHRASES, suspects
-from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.systems import gives_addresses, program_of
 
@@ -116,7 +116,7 @@ _BORING = frozenset(
 )
 
 
-class Fate(NamedTuple):
+class LineKind(NamedTuple):
     """What a line is counted as, if it is neither known nor unknown as one that has nothing to do with addresses."""
 
     known: bool = False
@@ -125,7 +125,7 @@ class Fate(NamedTuple):
     """Not understood, and it might speak of trouble."""
 
 
-_KNOWN, _OTHER = Fate(known=True), Fate()
+_KNOWN, _OTHER = LineKind(known=True), LineKind()
 
 Handler = Callable[["_Line"], None]
 
@@ -143,7 +143,7 @@ class AzureJson:
         self.source = Source("")
         self.count = 0
         self.saved_at: float | None = None
-        self._shapes: Shapes[Fate] = Shapes(rules.WORDS, PHRASES)
+        self._shapes: Shapes[LineKind] = Shapes(rules.WORDS, PHRASES)
         self._named = False
         """The file is named as one of this family: its lines need not name a component."""
         self._state: tuple[msgspec.Raw, bytes, int] | None = None
@@ -170,12 +170,12 @@ class AzureJson:
         for line in lines:
             number += 1
             at = line.find(b'"msg":"')
-            for match, fate in by_head.get(line[at : at + HEAD], ()):
+            for match, kind in by_head.get(line[at : at + HEAD], ()):
                 if (found := match(line)) is not None and (not (names := found.groups()) or knows(names)):
-                    if fate is _KNOWN:  # by far the commonest
+                    if kind is _KNOWN:  # by far the commonest
                         self.count += 1
                     else:
-                        self._count(fate, line, number)
+                        self._count(kind, line, number)
                     break
             else:
                 if not self.take(line, number):
@@ -207,20 +207,20 @@ class AzureJson:
             self._other(zap, line, number, at)
         return True
 
-    def _count(self, fate: Fate, line: bytes, number: int) -> None:
-        if fate.known:
+    def _count(self, kind: LineKind, line: bytes, number: int) -> None:
+        if kind.known:
             self.count += 1
-        elif fate.unknown:
-            self.case.unknown_log_lines += fate.counts
+        elif kind.unknown:
+            self.case.unknown_log_lines += kind.counts
             note_unknown(self.source, number, line)
         else:
             self.source.other += 1
 
-    def _learn(self, line: bytes, fate: Fate) -> None:
+    def _learn(self, line: bytes, kind: LineKind) -> None:
         """Remember what becomes of lines of this shape."""
         at = line.find(b'"msg":"')
         if at >= 0 and self._shapes.is_due(head := line[at : at + HEAD]):
-            self._shapes.learn(head, line, (0, 0), fate)
+            self._shapes.learn(head, line, (0, 0), kind)
 
     def _as_text(self, zap: ZapLine, number: int) -> bool:
         """Take a line of the transitional form, which carries one of the text generation in its message."""
@@ -230,23 +230,23 @@ class AzureJson:
     def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
         """Judge a message that is not in the table: a sign, an error, or one that nobody has listed."""
         program = self._writer(zap, line)
-        passage = Passage(self.file, [(number, line)], Setting(at, program=program))
+        excerpt = Excerpt(self.file, [(number, line)], Origin(at, program=program))
         wrong = zap.level in _ERRORS and gives_addresses(program)
         if wrong:
             error = str(_plain(zap.error))
-            known = rules.apply_or_say(self.case, passage, f"{zap.msg}: {error}" if error else zap.msg)
+            known = rules.apply_or_say(self.case, excerpt, f"{zap.msg}: {error}" if error else zap.msg)
         else:
-            known = rules.apply(self.case, passage)
-        fate = _KNOWN if known else self._unread(zap, program)
-        self._count(fate, line, number)
-        if not known and not wrong and suspects(passage.text, passage.words) == ():
-            self._learn(line, fate)
+            known = rules.apply(self.case, excerpt)
+        kind = _KNOWN if known else self._unread(zap, program)
+        self._count(kind, line, number)
+        if not known and not wrong and suspects(excerpt.text, excerpt.words) == ():
+            self._learn(line, kind)
 
-    def _unread(self, zap: ZapLine, program: str) -> Fate:
+    def _unread(self, zap: ZapLine, program: str) -> LineKind:
         """Return what a line is that no rule knows: one of ours that nobody has listed, or about other things."""
         if zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
             # Mere information of programs that log much else beside addresses speaks of no trouble.
-            return Fate(unknown=True, counts=zap.component in _COMPONENTS or zap.level not in {"info", "debug"})
+            return LineKind(unknown=True, counts=zap.component in _COMPONENTS or zap.level not in {"info", "debug"})
         return _OTHER
 
     def _writer(self, zap: ZapLine, line: bytes) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.excerpt import Excerpt
 from unipam.diagnose.logs.envelope import Written
-from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
@@ -175,7 +175,7 @@ class CalicoLog:
             self._get(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line))
         return head in {_ASKED, _GOT}
 
-    def read(self, written: Written, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
@@ -184,11 +184,11 @@ class CalicoLog:
             if text.startswith("About"):
                 self._ask(written.pid, written.at)
             elif not text.startswith("Released"):
-                self._get(written.pid, written.at, passage.where)
+                self._get(written.pid, written.at, excerpt.where)
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
-                message = _Message(self, match, written, text, passage)
+                message = _Message(self, match, written, text, excerpt)
                 if "Namespace=" in text and message.container and "/" in message.pod:
                     self.case.pod_of(message.container, message.pod)
                 handler(message)
@@ -216,11 +216,11 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("_container", "_pod", "case", "log", "match", "passage", "text", "written")
+    __slots__ = ("_container", "_pod", "case", "excerpt", "log", "match", "text", "written")
 
-    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, passage: Passage) -> None:
+    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, excerpt: Excerpt) -> None:
         self.case, self.log = log.case, log
-        self.match, self.written, self.text, self.passage = match, written, text, passage
+        self.match, self.written, self.text, self.excerpt = match, written, text, excerpt
         self._container: str | None = None
         self._pod: str | None = None
 
@@ -235,18 +235,18 @@ class _Message:
     def pod(self) -> str:
         """The pod that the line names, in whatever form, "" for none."""
         if self._pod is None:
-            self._pod = _named_pod(self.text, self.passage)
+            self._pod = _named_pod(self.text, self.excerpt)
         return self._pod
 
     def where(self) -> Evidence:
-        return self.passage.where()
+        return self.excerpt.where()
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """Record an event; with `old`, container and workload may be those named when the call began."""
         container, pod = self.container, self.pod or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
-        file, number = self.passage.place
+        file, number = self.excerpt.place
         event = Event(verb, file, number, self.written.at, address.partition("/")[0], container, pod, pool)
         event.by, event.detail = "calico", detail
         self.case.event(event)
@@ -358,12 +358,12 @@ class _Message:
         )
 
 
-def _named_pod(text: str, passage: Passage) -> str:
+def _named_pod(text: str, excerpt: Excerpt) -> str:
     """Return the pod that the message's own fields name, else whatever form of a pod's name is in it; "" for none."""
     match = _POD.search(text) if "Namespace=" in text else None
     if match is not None:
         return f"{match[1]}/{match[2]}"
-    pods = passage.pods
+    pods = excerpt.pods
     return pods[0] if pods else ""
 
 
