@@ -141,7 +141,7 @@ class LineFilter:
     def pass_over(  # noqa: C901 (most lines of all logs go through this loop: a call a line is too much)
         self, lines: Iterator[bytes], number: int
     ) -> tuple[bytes | None, int]:
-        """Deal with lines as long as they are known by their shape; gives the first other one and the number before it."""
+        """Deal with lines while their shape is known; gives the first other one, and the number before it."""
         steps, by_head, special = calico.STEPS, self.shapes.by_head, self._special
         for line in lines:
             number += 1
