@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.excerpt import Excerpt
-from unipam.diagnose.logs import calico, cilium, runtime, suspects
+from unipam.diagnose.logs import calico, calico_lines, cilium, runtime, suspects
 from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, Written, tag_of
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.report import Source
@@ -142,12 +142,12 @@ class LineFilter:
         self, lines: Iterator[bytes], number: int
     ) -> tuple[bytes | None, int]:
         """Deal with lines while their shape is known; gives the first other one, and the number before it."""
-        steps, by_head, special = calico.STEPS, self.shapes.by_head, self._special
+        steps, by_head, special = calico_lines.STEPS, self.shapes.by_head, self._special
         for line in lines:
             number += 1
             if line[24:25] == b"[" and line[19:20] == b".":
                 at = line.find(b": ", 28) + 2
-                if line[at : at + calico.STEP_HEAD] in steps:
+                if line[at : at + calico_lines.STEP_HEAD] in steps:
                     self.steps += 1
                     continue
             elif (at := line.find(b'] "')) < 0 and (at := line.find(b' msg="')) < 0:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.excerpt import Excerpt, Origin
-from unipam.diagnose.logs import calico, cilium, runtime
+from unipam.diagnose.logs import calico, calico_lines, cilium, runtime
 from unipam.diagnose.logs.envelope import (
     RUN_TOGETHER,
     Stripped,
@@ -63,7 +63,7 @@ class Wrapped:
         self.runtime = runtime.RuntimeLog(case)
         self._calico = calico.CalicoLog(case)
         self._readers: tuple[Reads, ...] = (self._calico, cilium.CiliumLog(case), self.runtime)
-        special = {runtime.LIFE: self._take_life, **{text[:HEAD]: self._take_lock for text in calico.LOCKS}}
+        special = {runtime.LIFE: self._take_life, **{text[:HEAD]: self._take_lock for text in calico_lines.LOCKS}}
         self._filter = LineFilter(case, self, special)
         self.file = ""
         self.source = Source("")
@@ -126,9 +126,9 @@ class Wrapped:
 
     def _is_step(self, head: bytes, line: bytes, number: int) -> bool:
         """Take a line of Calico's that is only a step on the way to an address, or one of the host's lock."""
-        if not calico.is_bracketed(line):
+        if not calico_lines.is_bracketed(line):
             return False
-        if calico.is_step(head):
+        if calico_lines.is_step(head):
             self._filter.steps += 1
             return True
         return self._take_lock(line, number)
@@ -178,8 +178,8 @@ class Wrapped:
 
     def written(self, line: bytes) -> Written:
         """Return when a line that has an envelope was written, and by which process."""
-        if calico.is_bracketed(line) and line[4:5] == b"-":
-            return calico.Bracketed(line)
+        if calico_lines.is_bracketed(line) and line[4:5] == b"-":
+            return calico_lines.Bracketed(line)
         stripped = strip_headers(line, self.year) or Stripped(line)
         self._put_in_order(stripped)
         return stripped
@@ -196,7 +196,7 @@ class Wrapped:
         """
         if not _is_givers(stripped):
             return OTHER
-        return STEP if calico.is_step(stripped.message) else Judged(LineKind.UNKNOWN, stripped.level != "")
+        return STEP if calico_lines.is_step(stripped.message) else Judged(LineKind.UNKNOWN, stripped.level != "")
 
     def _is_plain(self, line: bytes) -> bool:
         """Return whether it is plainly a line of syslog, with nothing inside whose clock is still to be compared."""
