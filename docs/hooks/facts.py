@@ -21,8 +21,8 @@ _SETTINGS = """\
 
 unipam has no configuration file of its own. A node's plugins read the network configuration of their runtime, with the
 keys of the plugin whose place they take: [host-local](../host-local.md#configuration),
-[azure-vnet-ipam](../azure-vnet-ipam.md#network-configuration), [calico-ipam](../calico.md#network-configuration). Agent,
-register and commands take options ([Commands](commands.md)); these options can be given by the environment as well:
+[azure-vnet-ipam](../azure-vnet-ipam.md#network-configuration), [calico-ipam](../calico.md#network-configuration).
+Agent, register and commands take options ([Commands](commands.md)); some can be given by the environment:
 
 | variable | option | of | default |
 |---|---|---|---|
@@ -34,8 +34,8 @@ Azure's own variables (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, …) are told in [A
 _METRICS = """\
 # Metrics
 
-The agent serves them at `127.0.0.1:9517/metrics` (`--metrics`), the register at `/metrics` of its own port, both without
-signing in. [Set alerts](../how-to/alerts.md) says which are worth one.
+The agent serves them at `127.0.0.1:9517/metrics` (`--metrics`), the register at `/metrics` of its own port; neither
+asks for a token. [Set alerts](../how-to/alerts.md) says which are worth one.
 """
 _ERRORS = """\
 # Errors and their codes
@@ -54,10 +54,11 @@ def settings() -> str:
     for words, command in commands.tree(unipam, "unipam"):
         for each in command.params:
             if isinstance(each, click.Option) and isinstance(each.envvar, str):
-                default = "" if each.default is None or each.default == () else str(each.default)
+                default = each.default if isinstance(each.default, str) else ""
                 rows.setdefault((each.envvar, each.opts[0], default), []).append(" ".join(words))
-    lines = [f"| `{name}` | `{option}` | {used(of)} | {f'`{value}`' if value and 'UNSET' not in value.upper() else ''} |"
-             for (name, option, value), of in sorted(rows.items())]  # fmt: skip
+    lines = [
+        f"| `{name}` | `{option}` | {used(of)} | {code(value)} |" for (name, option, value), of in sorted(rows.items())
+    ]
     return _SETTINGS + "\n".join(lines) + "\n" + _MORE
 
 
@@ -65,6 +66,11 @@ def used(commands_: list[str]) -> str:
     """Return by which commands; a long list by its groups."""
     groups = sorted({" ".join(each.split()[:2]) for each in commands_})
     return ", ".join(f"`{each}`" for each in (groups if len(commands_) > 3 else commands_))
+
+
+def code(text: str) -> str:
+    """Return a text as code; nothing for none."""
+    return f"`{text}`" if text else ""
 
 
 def metrics() -> str:

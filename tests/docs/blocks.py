@@ -1,7 +1,7 @@
 """The blocks of a page that its reader types, and what the page says comes out of them.
 
-A block ```` ```console ```` has commands after `$ ` (further lines of one after `> `), and below each its output; a line
-`...` stands for any number of lines. A comment before a block says what else there is to know:
+A block ```` ```console ```` has commands after `$ ` (further lines of one after `> `), and below each its output; a
+line `...` stands for any number of lines. A comment before a block says what else there is to know:
 
     <!-- file: NAME -->         the block is the content of that file; it is written where the commands run
     <!-- not run: REASON -->    the block needs what a test has not: REASONS names them all
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 _BLOCK = re.compile(r"^(?:<!-- (?P<what>file|not run): (?P<value>[^>]+) -->\n\n?)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
                     re.DOTALL | re.MULTILINE)  # fmt: skip
-REASONS = frozenset({"a cluster", "Azure", "a package index", "systemd"})
+REASONS = frozenset({"Azure", "a package index", "systemd"})
 """What a block may need that no test has."""
 
 

@@ -9,14 +9,17 @@ import re
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-PLACES = [(re.compile(rf"{re.escape(str(_ROOT))}/\S*?bin/"), ""), (re.compile(re.escape(str(_ROOT))), "/usr/src/unipam")]
+PLACES = [
+    (re.compile(rf"{re.escape(str(_ROOT))}/\S*?bin/"), ""),
+    (re.compile(re.escape(str(_ROOT))), "/usr/src/unipam"),
+]
 """Of the machine that runs the page."""
 VOLATILE = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
     (r"\b1[789]\d{8}(\.\d+)?\b", "SECONDS"),
     (r"\b\d+(\.\d+)? ?(ms|MiB|KiB|kB|µs)\b", "SIZE"),
     (r"\b(\d+[smhd] ?)+ ago\b", "AGO"),
-    (r"(?<=[ \"])\d+[smhd](?= |$)", "AGE"),
+    (r"(?m)(?<=[ \"])(\d+[smhdy])+(?= |$)", "AGE"),
     (r"\b[0-9A-Za-z]{22}\b", "ID"),
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b", "HEX"),
     (r"unipam_[\w-]{20,}", "TOKEN"),
