@@ -52,6 +52,11 @@ docs: setup ## build/site: the documentation, with reference pages made from the
 docs-outputs: setup ## write what the commands of README, tutorials and how-to pages really print into these pages
 	UNIPAM_DOCS_OUTPUTS=1 $(BIN)/python -m pytest -q tests/docs/test_blocks.py -k test_a_page
 
+BEFORE ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null),57b331e)
+
+first-hour: setup ## play a new user's first hour in a Debian made for it, and upgrade from BEFORE (root, debootstrap; minutes)
+	tests/first_hour/run.sh $(BEFORE)
+
 COMPILE = $(RELEASE)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 lock: $(RELEASE)/twine ## pin every dependency anew, for development and for each image, with hashes and without an index's name
