@@ -47,6 +47,8 @@ class Loop:
         self.failures, self.problem, self.succeeded = 0, "", time.monotonic()
 
     def _failed(self, term: Term, problem: str) -> None:
+        if not term.lasts:
+            return
         self.failures += 1
         self.problem = problem
         self._tell("round failed", controller=self.controller.name, failures=self.failures, error=problem)
