@@ -132,7 +132,7 @@ def test_a_plan_is_built_by_commands_alone(start: Callable[[str], Process], tmp_
         assert done.returncode == 0, done.stderr
     rows = items(cli("reservation", "list", "prod", "-o", "json", **env).stdout)
     assert [(r["cidr"], r["desc"]) for r in rows] == [("10.8.0.0/24", "cluster one")]
-    assert "10.8.0.0/24 reservation" in cli("plan", "tree", **env).stdout
+    assert "└─ 10.8.0.0/24  reservation" in cli("plan", "tree", **env).stdout
     assert "ticket 7" in cli("plan", "history", **env).stdout
     taken = cli("reservation", "add", "prod", "aks", "--prefix", "10.8.0.0/25", **env)
     assert (taken.returncode, taken.stdout) == (1, "")

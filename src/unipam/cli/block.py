@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from unipam.cli.output import format_option, list_options, show, show_changed, show_document, show_list, tell_removed
+from unipam.cli.output import (
+    format_option,
+    is_document,
+    list_options,
+    show,
+    show_changed,
+    show_document,
+    show_list,
+    tell_removed,
+)
 from unipam.cli.register_api import Api, part, searching, with_api, writing
 from unipam.cli.table import View, column, number, share
 
@@ -174,7 +183,7 @@ def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None
 
 def show_candidates(found: dict[str, Any], output: str, empty: str) -> None:
     """Print what is available: prefixes, or addresses."""
-    if output in ("json", "yaml") or output.startswith("jsonpath="):
+    if is_document(output):
         show_document(found, output, "available")
         return
     of = "ip" if any("ip" in each for each in found["candidates"]) else "cidr"

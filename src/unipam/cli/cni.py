@@ -76,7 +76,7 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
 @command.command()
 @_bin_dir
 @_dry_run
-@_output
+@document_option
 def renew(bin_dir: Path, dry_run: bool, output: str) -> None:
     """Write the launchers of this installation anew, after an upgrade of unipam: the same names, the same sockets.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unipam.cli.table import Row, Table, View, column, sorted_by
+from unipam.cli.table import Row, Table, View, column, plain, sorted_by
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,6 +123,11 @@ def is_table(output: str) -> bool:
     return output in ("table", "wide")
 
 
+def is_document(output: str) -> bool:
+    """Return whether a machine is to read all of it."""
+    return output in ("json", "yaml") or output.startswith(_TEMPLATE)
+
+
 def show(rows: Sequence[Row], output: str, view: View | Sequence[str] = (), empty: str = "") -> None:
     """Print rows, as many as are wanted in the order that is wanted. Only tables and names are limited to the view."""
     known = _view(rows, view)
@@ -174,7 +179,7 @@ def _print(rows: Sequence[Row], output: str, view: View, table: Table, *, lines:
     if is_table(output):
         _echo(table.lines(rows))
     elif output == "name":
-        _echo(str(row.get(view.name, "")) for row in rows)
+        _echo(plain(row.get(view.name)) for row in rows)
     elif output == "csv":
         _echo(_csv(rows))
     else:
@@ -190,8 +195,6 @@ def _echo(lines: Iterable[str]) -> None:
 def _csv(rows: Sequence[Row]) -> Iterable[str]:
     import csv
     import io
-
-    from unipam.cli.table import plain
 
     flat = [_flat(row) for row in rows]
     fields = list(dict.fromkeys(field for row in flat for field in row))
@@ -240,23 +243,23 @@ def show_document(document: object, output: str, schema: str = "", *, line: bool
     """Print anything as JSON (on one `line`, if wanted), YAML or by a template, under its schema's name and version."""
     import msgspec
 
-    plain = _exact(msgspec.to_builtins(document))
+    exact = _exact(msgspec.to_builtins(document))
     if schema:
-        plain = {"schema": schema, "version": VERSION, **plain}
+        exact = {"schema": schema, "version": VERSION, **exact}
     if output == "yaml":
         import yaml
 
-        click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, explicit_start=line), nl=False)
+        click.echo(yaml.safe_dump(exact, sort_keys=False, allow_unicode=True, explicit_start=line), nl=False)
     elif output.startswith(_TEMPLATE):
         from unipam.cli.jsonpath import render
 
         try:
-            text = render(output.removeprefix(_TEMPLATE), plain)
+            text = render(output.removeprefix(_TEMPLATE), exact)
         except ValueError as error:
             raise click.UsageError(f"-o {output}: {error}") from None
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        encoded = msgspec.json.encode(plain)
+        encoded = msgspec.json.encode(exact)
         click.echo((encoded if line else msgspec.json.format(encoded, indent=2)).decode())
 
 

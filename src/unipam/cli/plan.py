@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from unipam.cli.output import (
-    document_option,
+    format_option,
+    is_document,
     is_table,
     list_options,
     order_options,
@@ -78,30 +78,40 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 
 @command.command()
 @click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@click.option("--under", "wanted", metavar="NAME|PATH|PREFIX", help="Only what has this name, or lies in this prefix.")
+@click.option("--depth", type=click.IntRange(0), help="Only so many levels below the outermost.")
+@click.option("--free", is_flag=True, help="Also what is free, prefix by prefix.")
 @with_api
-@document_option
-def tree(api: Api, at: float | None, output: str) -> None:
-    """Everything, as a tree.
+@format_option
+def tree(*, api: Api, at: float | None, wanted: str | None, depth: int | None, free: bool, output: str) -> None:
+    """The plan as a picture: what lies in what, how full it is, and what is free.
+
+    Of a bar the dark part is used, the grey one reserved; per cent and FREE count addresses. A space counts its
+    blocks: those of IPv4, where it has any.
 
     \b
     Examples:
       unipam plan tree
-      unipam plan tree --at 2026-11-03T08:00 -o json
+      unipam plan tree --depth 1
+      unipam plan tree --under prod/west --free
+      unipam plan tree --under 10.1.0.0/16 -o json
+      unipam plan tree --at 2026-11-03T08:00
     """
+    from unipam.cli import plan_tree
+
     found = api.ask("GET", "/plan", query={"at": at if at is not None else 4e9})
-    if not is_table(output):
-        show_document({"items": found}, output, "plan")
-        return
-    for line in _lines(found, ""):
-        click.echo(line)
-
-
-def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
-    lines = []
-    for item in items:
-        lines.append(f"{indent}{item['cidr'] or ''} {item['kind']} {item['name']}".replace(f"{indent} ", indent, 1))
-        lines += _lines(item["items"], indent + "  ")
-    return lines
+    if wanted is not None and not (found := list(plan_tree.under(found, wanted))):
+        raise click.ClickException(f"--under {wanted}: nothing in the plan has this name or lies there")
+    items = [plan_tree.measured(each, free=free, depth=depth) for each in found]
+    if is_document(output):
+        show_document({"items": items}, output, "plan")
+    else:
+        show(
+            list(plan_tree.rows(items, drawn=is_table(output))),
+            output,
+            plan_tree.VIEW,
+            "no spaces yet: unipam space add",
+        )
 
 
 @command.command()
