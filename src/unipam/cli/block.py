@@ -181,11 +181,10 @@ def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None
     show_candidates(found, output, f"no /{search['size']} is free in {name}")
 
 
-def show_candidates(found: dict[str, Any], output: str, empty: str) -> None:
-    """Print what is available: prefixes, or addresses."""
+def show_candidates(found: dict[str, Any], output: str, empty: str, of: str = "cidr") -> None:
+    """Print what is available: prefixes, or addresses (`of` is then "ip")."""
+    view = View("available" if of == "cidr" else "available-address", (column(of), column("reason")), name=of)
     if is_document(output):
-        show_document(found, output, "available")
-        return
-    of = "ip" if any("ip" in each for each in found["candidates"]) else "cidr"
-    columns = (column(of), column("reason"))
-    show(found["candidates"], output, View("available", columns, name=of), empty)
+        show_document(found, output, view.schema)
+    else:
+        show(found["candidates"], output, view, empty)

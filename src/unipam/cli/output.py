@@ -16,7 +16,7 @@ from unipam.cli.table import Row, Table, View, column, plain, sorted_by
 F = TypeVar("F", bound=Callable[..., Any])
 
 VERSION = 1
-"""The version of every document's schema (`docs/reference/output.md` says when it rises)."""
+"""The version of every document's schema (`unipam.cli.schemas` says when it rises)."""
 
 _DOCUMENTS = ("table", "json", "yaml")
 _LISTINGS = ("table", "wide", "name", "csv", "json", "yaml")
