@@ -9,11 +9,11 @@ from unipam.cli.schemas import SCHEMAS, schema_of
 _HEAD = """\
 # JSON documents
 
-This page is made from the schemas that `unipam schema NAME` prints. Every document that a command prints with `-o json`
-(or `yaml`, or `jsonpath=…`) says in `schema` what it is and in `version` of which version: the version rises when a field
-goes or changes its meaning, not when one comes. Rows stand in `items`; a row has an `action` with `--dry-run`, and an
-`event` (present, added, changed, gone) with `--watch`, which prints one document a line. Counts of addresses beyond 2^53
-are texts, since most readers of JSON would round them.
+This page is made from the schemas that `unipam schema NAME` prints. Every document that a command prints with
+`-o json` (or `yaml`, or `jsonpath=…`) says in `schema` what it is, and in `version` of which version: that rises when a
+field goes or changes its meaning, not when one comes. Rows stand in `items`; a row has an `action` with `--dry-run`,
+and an `event` (present, added, changed, gone) with `--watch`, which prints one document a line. Counts of addresses
+beyond 2^53 are texts, since most readers of JSON would round them.
 """
 
 
