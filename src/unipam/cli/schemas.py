@@ -133,6 +133,7 @@ SCHEMAS: Mapping[str, Document] = {
     "available-address": Document("external subnet free", _api("external_models", "FreeAddresses"), rows=False),
     "block": Document("block list, block show, block add, block change", _api("models", "Block")),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
+    "context": Document("context list", _of(current=str, name=str, register=str, tokens=str, tenant=str)),
     "diagnosis": Document("diagnose", _record("unipam.diagnose.report", "Report"), rows=False, version=2),
     "explanation": Document("explain", _explanation, rows=False),
     "external": Document(
