@@ -272,4 +272,17 @@ def fitting(command: F) -> F:
 def searching(command: F) -> F:
     """Give a command the options for what to look for in the free space."""
     command = click.option("--count", type=int, default=1, show_default=True, help="How many.")(fitting(command))
-    return click.option("--size", type=int, required=True, help="The prefix length.")(command)
+    return length_option(required=True)(command)
+
+
+def length_option(*, required: bool = False, more: str = "") -> Callable[[F], F]:
+    """Return the option for how long a prefix is to be."""
+    return click.option(
+        "--length",
+        "--size",
+        "size",
+        type=int,
+        metavar="BITS",
+        required=required,
+        help=f"The prefix length, not a number of addresses: 22 is a /22, with 1024 addresses of IPv4{more}.",
+    )

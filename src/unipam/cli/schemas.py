@@ -99,7 +99,7 @@ _PAST = _record("unipam.ledger.reads", "Past", at=_WHEN)
 
 
 def _explanation() -> Schema:
-    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST))()
+    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST), plan=_ROWS)()
 
 
 def _listed(make: Callable[[], Schema]) -> Schema:
