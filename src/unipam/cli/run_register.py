@@ -74,6 +74,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def sign_in_link(state: Path, address: str) -> str:
+    """Return the address that shows the pages to whoever opens it first, within a minute from now."""
+    api = Api(Remote(address, (state / "admin-token").read_text(encoding="ascii").strip()))
+    return address + str(api.ask("POST", "/me/sign-in-link")["path"])
+
+
 def make_sample(state: Path, address: str) -> str:
     """Make a small plan to look at, unless it is there; return what was made, in words."""
     api = Api(Remote(address, (state / "admin-token").read_text(encoding="ascii").strip()))

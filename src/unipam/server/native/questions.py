@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
 from unipam.plan.cloud.findings import drift
+from unipam.plan.overview import overview
 from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
@@ -84,6 +85,13 @@ async def differences(session: SessionDep, paging: Paged) -> Response:
     rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
     compared = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
     return reply({**part_of(rows, paging, "number"), **compared})
+
+
+@router.get("/overview", response_model=m.Overview, responses=problems())
+async def plan_overview(session: SessionDep) -> Response:
+    """What deserves a planner's attention: the fullest blocks, the reservations that expire first."""
+    now = session.register.clock()
+    return reply(await session.read(lambda tx: overview(tx, now)))
 
 
 @router.get("/status", response_model=m.RegisterStatus, responses=problems())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from unipam.server.pages import assets, signing_in, status
+from unipam.server.pages import assets, journal, overview, signing_in, status
 
 ROUTERS = (
     assets.router,
     signing_in.router,
+    overview.router,
+    journal.router,
     status.router,
 )
 
