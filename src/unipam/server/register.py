@@ -23,6 +23,7 @@ from unipam.plan.networks import associated_in
 from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
+from unipam.server.comparison import Comparison
 from unipam.server.metrics import Metrics
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
@@ -50,6 +51,7 @@ class Register:
     stack: str = PROCESS
     container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
+    comparison: Comparison = field(default_factory=Comparison)
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))

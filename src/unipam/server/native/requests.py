@@ -112,8 +112,10 @@ async def write(session: Session, terms: Terms, work: Write) -> Response:
 async def _paging(
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 100,
     after: Annotated[str, Query(max_length=2048, description="The `next` of the part before.")] = "",
+    q: Annotated[str, Query(max_length=256, description="Only those that have this text somewhere.")] = "",
+    sort: Annotated[str, Query(max_length=64, description="The member to sort by; `-` before it turns it round.")] = "",
 ) -> Paging:
-    return Paging(limit, after)
+    return Paging(limit, after, q, sort)
 
 
 Paged = Annotated[Paging, Depends(_paging)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from unipam.server.native import (
     access,
+    calculations,
     cloud_subnets,
     externals,
+    listing_routes,
     questions,
     reservations,
     spaces,
@@ -16,6 +18,9 @@ ROUTERS = (
     reservations.router,
     spaces.router,
     questions.router,
+    listing_routes.router,
+    listing_routes.cloud_router,
+    calculations.router,
     cloud_subnets.router,
     externals.router,
     access.router,
