@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1_048_576
 """No description of a cluster is longer."""
 
 
@@ -27,7 +27,7 @@ def _refuse_twice(keys: Sequence[str]) -> None:
     seen: set[str] = set()
     for key in keys:
         if key in seen:
-            raise ValueError(f"the field {key[:60]!r} is given twice")
+            raise ValueError(f"the field {key[:64]!r} is given twice")
         seen.add(key)
 
 

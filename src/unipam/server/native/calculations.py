@@ -41,7 +41,7 @@ def sizing_of(text: str) -> dict[str, Any]:
         raise BadValue(f"the description is neither JSON nor YAML: {text}", field="description") from None
 
 
-@router.post("/sizing", responses=problems(), openapi_extra={
+@router.post("/sizing", response_model=dict[str, Any], responses=problems(), openapi_extra={
     "requestBody": {"required": True, "content": {
         "application/json": {"schema": {"type": "object"}}, "application/yaml": {"schema": {"type": "string"}},
     }}
@@ -59,7 +59,7 @@ def _decoded(body: bytes) -> str:
         raise BadValue("the description is not UTF-8 text", field="description") from None
 
 
-@router.post("/diagnose", responses=problems(), openapi_extra={
+@router.post("/diagnose", response_model=dict[str, Any], responses=problems(), openapi_extra={
     "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
         "type": "object", "properties": {
             "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
