@@ -29,6 +29,7 @@ from unipam.plan.tree import Node
 from unipam.store.api import Tx
 
 FREE = "free"
+SHOWN = ("both", "used", "free")
 CLOUD_SUBNET = "cloud subnet"
 HOLDERS = (SPACE, objects.BLOCK, objects.EXTERNAL, objects.SUBNET)
 """What may hold something in the plan itself."""
@@ -344,3 +345,14 @@ def _subnet(prefix: Prefix, subnet: CloudSubnet, path: tuple[str, ...]) -> Branc
         CLOUD_SUBNET, subnet.name, str(prefix), (*path, subnet.name), prefix.size, subnet.used, None, "",
         subnet.kind or "", "", 0.0, "", subnet.id, holds=False,
     )  # fmt: skip
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Return the names in a path; after a name that holds a dot or colon, a number is its prefix length."""
+    names: list[str] = []
+    for part in text.split("/"):
+        if part.isdigit() and names and any(sign in names[-1] for sign in ".:"):
+            names[-1] += f"/{part}"
+        elif part:
+            names.append(part)
+    return tuple(names)

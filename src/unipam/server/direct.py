@@ -23,10 +23,12 @@ from unipam.plan.access.callers import Caller
 from unipam.plan.branches import Filter
 from unipam.plan.listing import Wish
 from unipam.plan.open import open_store
+from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import Visibility
 from unipam.plan.tree import Author, Plan
 from unipam.server.native import operations as op
-from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode
+from unipam.server.statuses import status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
@@ -136,8 +138,8 @@ _Answer = Callable[[Plan, LocalRequest], Reply]
 
 def _list(choose: Callable[[LocalRequest], op.List], name: str = "name") -> _Answer:
     def answer(plan: Plan, asked: LocalRequest) -> Reply:
-        paging = op.Paging(asked.limit, asked.text("after") or "", asked.text("q") or "", asked.text("sort") or "")
-        part = op.part_of(plan.read(choose(asked)), paging, name)
+        paging = Paging(asked.limit, asked.text("after") or "", asked.text("q") or "", asked.text("sort") or "")
+        part = part_of(plan.read(choose(asked)), paging, name)
         return 200, msgspec.json.encode(part)
 
     return answer

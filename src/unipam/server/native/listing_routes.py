@@ -8,15 +8,16 @@ import msgspec
 from fastapi import Depends, Query
 from fastapi.responses import Response
 
-from unipam.model.cloud import Snapshot
-from unipam.model.errors import SourceFailed
-from unipam.plan.branches import Filter
-from unipam.plan.cloud.standing import STANDINGS, in_sight
+from unipam.plan.branches import SHOWN, Filter
+from unipam.plan.cloud.peerings import component
+from unipam.plan.cloud.standing import STANDINGS
 from unipam.plan.listing import LISTED, ORDERS, Wish
+from unipam.plan.parts import Paging
+from unipam.server.looking import seen_of, standings_for
 from unipam.server.native import listings
 from unipam.server.native import models as m
-from unipam.server.native.listings import DEEPEST, SHOWN, Asked
-from unipam.server.native.operations import MOST_ITEMS, Paging
+from unipam.server.native.listings import DEEPEST, Asked
+from unipam.server.native.operations import MOST_ITEMS
 from unipam.server.native.requests import Paged, page, problems
 from unipam.server.register import Session, SessionDep, reply
 from unipam.server.routing import Router
@@ -72,14 +73,6 @@ async def list_branches(session: SessionDep, asked: Annotated[Asked, Depends(ask
     return reply(await session.read(listings.list_branches(visibility, snapshot, asked)))
 
 
-async def seen_of(session: Session) -> Snapshot:
-    """Return what the caller may see of the cloud; nothing while it cannot be asked."""
-    try:
-        return await session.register.shown(session.caller)
-    except SourceFailed:
-        return Snapshot()
-
-
 @cloud_router.get("/networks", response_model=m.Page[dict[str, Any]], responses=problems())
 async def list_cloud_networks(
     session: SessionDep,
@@ -98,13 +91,6 @@ async def list_cloud_networks(
     ]  # fmt: skip
     snapshot = await session.register.last_snapshot()
     return page(wanted, paging, "id", session.register.age(snapshot))
-
-
-async def standings_for(session: Session) -> list[Any]:
-    """Return how the networks stand to the plan that the caller may know of."""
-    snapshot, visibility = await session.register.last_snapshot(), await session.visibility()
-    compared = await session.read(lambda tx: session.register.comparison.of(tx, snapshot))
-    return in_sight(compared.standings, visibility)
 
 
 @cloud_router.get("/subnets", response_model=m.Page[dict[str, Any]], responses=problems())
@@ -133,7 +119,7 @@ async def list_peerings(
 ) -> Response:
     """The networks that a network is connected with by peerings, however far, itself first."""
     snapshot = await session.register.shown(session.caller)
-    found = listings.component(snapshot, network)
+    found = component(snapshot, network)
     rows = listings.network_rows(snapshot._replace(networks={each.id: each for each in found}))
     return page(list(rows), paging, "id", session.register.age(snapshot))
 

@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from unipam.model.cloud import CloudNetwork, Snapshot, key
-from unipam.model.errors import BadValue, Missing
-from unipam.plan.branches import Branch, Filter, Tree
+from unipam.model.cloud import CloudNetwork, Snapshot
+from unipam.model.errors import BadValue
+from unipam.plan.branches import SHOWN, Branch, Filter, Tree, split
 from unipam.plan.listing import Wish, listed
 from unipam.plan.permissions import Visibility
 from unipam.server.native.operations import Read, Shape
 from unipam.store.api import Tx
 
 DEEPEST = 4
-SHOWN = ("both", "used", "free")
 
 
 class Asked(NamedTuple):
@@ -36,17 +35,6 @@ class Asked(NamedTuple):
     def path(self) -> tuple[str, ...]:
         """Return the names of the path; the last may be a prefix, which has a slash of its own."""
         return split(self.under)
-
-
-def split(text: str) -> tuple[str, ...]:
-    """Return the names in a path; after a name that holds a dot or colon, a number is its prefix length."""
-    names: list[str] = []
-    for part in text.split("/"):
-        if part.isdigit() and names and any(sign in names[-1] for sign in ".:"):
-            names[-1] += f"/{part}"
-        elif part:
-            names.append(part)
-    return tuple(names)
 
 
 def list_objects(visibility: Visibility, wish: Wish) -> Read:
@@ -108,30 +96,3 @@ def endpoint_rows(snapshot: Snapshot) -> Iterator[Shape]:
     for each in snapshot.endpoints:
         row: dict[str, Any] = each._asdict()
         yield {**row, "metadata": dict(each.metadata)}
-
-
-def component(snapshot: Snapshot, resource_id: str) -> list[CloudNetwork]:
-    """Return the networks that a network is connected with by peerings, itself first, then by how far they are.
-
-    Raises Missing.
-    """
-    start = snapshot.network(resource_id)
-    if start is None:
-        raise Missing(f"there is no network {resource_id!r}", kind="network", value=resource_id)
-    found, border = {key(start.id): start}, [start]
-    around = _neighbours(snapshot)
-    while border:
-        near = [n for each in border for remote in around.get(key(each.id), ()) if (n := snapshot.network(remote))]
-        border = [n for n in {key(n.id): n for n in near}.values() if key(n.id) not in found]
-        found |= {key(n.id): n for n in border}
-    return list(found.values())
-
-
-def _neighbours(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Return the far ends of each network's peerings, whichever end tells of them."""
-    found: dict[str, list[str]] = {}
-    for own, network in snapshot.networks.items():
-        for peering in network.peerings:
-            found.setdefault(own, []).append(key(peering.remote))
-            found.setdefault(key(peering.remote), []).append(own)
-    return found

@@ -8,14 +8,15 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
+from unipam.plan.parts import part_of
 from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
 from unipam.server.native.inquiries import Search
-from unipam.server.native.operations import part_of
 from unipam.server.native.requests import Paged, problems
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
+from unipam.server.status import status_of
 
 router = Router(tags=["questions"])
 
@@ -90,3 +91,9 @@ async def differences(
     rows = [row for row in rows if all(row[name].lower() == value.lower() for name, value in wanted.items())]
     told = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
     return reply({**part_of(rows, paging, "number"), **told})
+
+
+@router.get("/status", response_model=m.RegisterStatus, responses=problems())
+async def register_status(session: SessionDep) -> Response:
+    """How the register does: its version and database, how old what it knows of the cloud is, what the plan holds."""
+    return reply(await status_of(session.register))
