@@ -40,7 +40,7 @@ _MOST_GAPS = 1000
 
 class Filter(NamedTuple):
     """Which rows: `show` is both, used or free; lengths as people write them; `size` cuts what is free into prefixes of
-    this length; `start` is the address to begin at.
+    this length; `start` is the address to begin at. What may be opened is always there, for the sake of what it holds.
     """
 
     show: str = "both"
@@ -55,7 +55,7 @@ class Branch(msgspec.Struct, frozen=True):
     """One row of the tree: an object, or a free prefix (kind `free`). `holds`: it may be opened.
 
     `used` and `reserved` count addresses; None: not known, or it is not of a kind that holds anything. `largest` is its
-    largest free prefix, as far as that is looked for.
+    largest free prefix, as far as that is looked for. `within` is the kind of what a free prefix lies in.
     """
 
     kind: str
@@ -72,6 +72,7 @@ class Branch(msgspec.Struct, frozen=True):
     status: str
     id: str
     holds: bool
+    within: str = ""
     items: tuple[Branch, ...] = ()
 
 
@@ -107,7 +108,7 @@ class Now:
 
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """See `Source`."""
-        wanted = Selection(parents=(parent,), after=(parent, first - 1), limit=_PAGE)
+        wanted = Selection(parents=(parent,), after=(parent, first - 1) if first else None, limit=_PAGE)
         while found := self._tx.select(wanted):
             yield from found
             wanted = wanted._replace(after=(parent, found[-1].first))
@@ -228,10 +229,10 @@ class Tree:
 
     def _rows(self, parent: Claim, path: tuple[str, ...], wanted: Filter) -> Iterator[Branch]:
         first = _start(wanted)
-        used = (self._row(c, path) for c in self._source.claims(parent.id, first) if _fits(tree.prefix_of(c), wanted))
-        free = _free_rows(self._source.gaps(parent, first), path, wanted) if parent.kind != SPACE else iter(())
-        chosen = [used] * (wanted.show != "free") + [free] * (wanted.show != "used")
-        return heapq.merge(*chosen, key=lambda row: _place(row.cidr))
+        used = (self._row(c, path) for c in self._source.claims(parent.id, first) if _is_wanted(c, wanted))
+        gaps = self._source.gaps(parent, first) if parent.kind != SPACE else iter(())
+        free = _free_rows(gaps, path, wanted, parent.kind)
+        return heapq.merge(used, *([free] if wanted.show != "used" else []), key=lambda row: _place(row.cidr))
 
     def _row(self, claim: Claim, path: tuple[str, ...]) -> Branch:
         row = row_of(claim, path, self._visibility)
@@ -292,11 +293,18 @@ def _fits(prefix: Prefix, wanted: Filter) -> bool:
     return wanted.shortest <= prefix.bits <= wanted.longest
 
 
-def _free_rows(gaps: Iterator[Range], path: tuple[str, ...], wanted: Filter) -> Iterator[Branch]:
+def _is_wanted(claim: Claim, wanted: Filter) -> bool:
+    return claim.kind in HOLDERS or (wanted.show != "free" and _fits(tree.prefix_of(claim), wanted))
+
+
+def _free_rows(gaps: Iterator[Range], path: tuple[str, ...], wanted: Filter, within: str) -> Iterator[Branch]:
     for gap in gaps:
         for prefix in _pieces(gap, wanted.size):
             if _fits(prefix, wanted):
-                yield Branch(FREE, "", str(prefix), path, prefix.size, None, None, "", "", "", 0.0, "", "", holds=False)
+                text, size = str(prefix), prefix.size
+                yield Branch(
+                    FREE, "", text, path, size, None, None, "", "", "", 0.0, "", "", holds=False, within=within
+                )
 
 
 def _pieces(gap: Range, size: int | None) -> Iterator[Prefix]:
@@ -333,7 +341,7 @@ def _inside_network(network: CloudNetwork, path: tuple[str, ...], wanted: Filter
     for prefix, _ in inner:
         taken.add(prefix.first, prefix.last)
     used = (_subnet(p, s, path) for p, s in sorted(inner) if _fits(p, wanted) and p.first >= first)
-    free = _free_rows(taken.gaps(max(first, around.first), around.last), path, wanted)
+    free = _free_rows(taken.gaps(max(first, around.first), around.last), path, wanted, objects.NETWORK)
     chosen = [used] * (wanted.show != "free") + [free] * (wanted.show != "used")
     rows = list(islice(heapq.merge(*chosen, key=lambda row: _place(row.cidr)), wanted.limit + 1))
     following = _start_of(rows[wanted.limit]) if len(rows) > wanted.limit else None

@@ -62,6 +62,9 @@ class Row(msgspec.Struct, frozen=True):
     by: str
     created_on: float
     state: str
+    subject: str = ""
+    settled_on: float | None = None
+    settled_by: str = ""
 
 
 class Part(NamedTuple):
@@ -144,6 +147,7 @@ def row_of(claim: Claim, path: tuple[str, ...], visibility: Visibility) -> Row:
         claim.kind, name or number, text_of(claim), path, str(getattr(facts, "desc", "") or ""), number, claim.id,
         claim.generation, claim.since, claim.until, getattr(facts, "status", ""), getattr(facts, "created_by", ""),
         getattr(facts, "created_on", claim.since), claim.state,
+        getattr(facts, "subject", ""),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from unipam.plan.listing import Wish
 from unipam.plan.open import open_store
 from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import Visibility
-from unipam.plan.tree import Author, Plan
+from unipam.plan.tree import Author, Plan, require_reason
 from unipam.server.native import operations as op
 from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode
 from unipam.server.statuses import status_of
@@ -228,7 +228,7 @@ class Direct:
             return None
         by, names = self._caller.author(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
         try:
-            op.require_reason(by.reason)
+            require_reason(by.reason)
             plan = self._opened()
             return answer(plan, LocalRequest(self._caller, by, plan.clock(), names, parse_qs(query), body))
         except UnipamError as error:

@@ -13,8 +13,9 @@ import msgspec
 from unipam.model.cloud import CloudNetwork, Snapshot
 from unipam.model.errors import BadValue
 from unipam.plan.branches import SHOWN, Branch, Filter, Tree, split
-from unipam.plan.listing import Wish, listed
+from unipam.plan.listing import Wish
 from unipam.plan.permissions import Visibility
+from unipam.plan.settled import any_part
 from unipam.server.native.operations import Read, Shape
 from unipam.store.api import Tx
 
@@ -41,7 +42,7 @@ def list_objects(visibility: Visibility, wish: Wish) -> Read:
     """Return objects of one kind across blocks and spaces."""
 
     def work(tx: Tx) -> Shape:
-        part = listed(tx, wish, visibility)
+        part = any_part(tx, wish, visibility)
         return {"items": [msgspec.structs.asdict(row) for row in part.rows], "next": part.next, "total": part.total}
 
     return work

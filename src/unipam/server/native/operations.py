@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from unipam.model.errors import BadValue
 from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
@@ -52,9 +51,3 @@ def done(do: Callable[[Tx, Author], object]) -> Write:
         return Answer(status=204)
 
     return work
-
-
-def require_reason(reason: str) -> None:
-    """Raise BadValue for a reason that cannot stand in a line of the journal."""
-    if not reason.isprintable():
-        raise BadValue("X-Reason: must be printable text", field="X-Reason")

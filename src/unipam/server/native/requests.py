@@ -16,9 +16,9 @@ from unipam.model.errors import BadValue
 from unipam.plan import idempotency
 from unipam.plan.access.callers import Caller
 from unipam.plan.parts import Paging, part_of
-from unipam.plan.tree import Author
+from unipam.plan.tree import Author, require_reason
 from unipam.server.native.models import Problem
-from unipam.server.native.operations import MOST_ITEMS, Shape, Write, require_reason
+from unipam.server.native.operations import MOST_ITEMS, Shape, Write
 from unipam.server.native.problems import MEDIA_TYPE
 from unipam.server.register import Session, reply
 from unipam.store.api import Tx

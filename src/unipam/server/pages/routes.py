@@ -5,11 +5,17 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from unipam.server.pages import assets, signing_in, status
+from unipam.server.pages import assets, editing, networks, objects, plan, reservations, reserve, signing_in, status
 
 ROUTERS = (
     assets.router,
     signing_in.router,
+    plan.router,
+    objects.router,
+    editing.router,
+    reserve.router,
+    reservations.router,
+    networks.router,
     status.router,
 )
 
