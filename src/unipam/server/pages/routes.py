@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from unipam.server.pages import assets, editing, networks, objects, plan, reservations, reserve, signing_in, status
+from unipam.server.pages import (
+    address_map,
+    assets,
+    editing,
+    externals,
+    networks,
+    objects,
+    plan,
+    reservations,
+    reserve,
+    signing_in,
+    status,
+)
 
 ROUTERS = (
     assets.router,
@@ -16,6 +28,10 @@ ROUTERS = (
     reserve.router,
     reservations.router,
     networks.router,
+    externals.router,
+    address_map.router,
+    sizing.router,
+    diagnose.router,
     status.router,
 )
 
