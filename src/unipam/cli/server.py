@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from unipam.clients.azure.settings import Settings as Azure
     from unipam.plan.cloud.port import Cloud
+    from unipam.server.code_flow import Proof
 
 
 @click.command("server")
@@ -87,8 +88,11 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
         given["cloud"] = _cloud(azure, given["sync"])
     login = azure.login  # asked for in any case: an environment that nobody knows must not pass unseen
     directory = Directory(tenant, client_id, authority.rstrip("/") or login, azure.ca_file) if tenant else None
+    proof = _proof(azure, identity) if tenant else None
     members = given.pop("members")
-    run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
+    run(
+        Settings(directory=directory, proof=proof, everybody=members, certificate=tls_certificate, key=tls_key, **given)
+    )
 
 
 def _proxies(text: str, *, everybody: bool) -> str:
@@ -112,6 +116,16 @@ def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: s
     """Return as whom Azure is looked at, as far as the options tell."""
     text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
     return {"tenant": tenant, "client": client_id, "secret": text, "token_file": token_file}
+
+
+def _proof(azure: Azure, identity: dict[str, str]) -> Proof | None:
+    """Return how the register proves to be the application that people sign in to; None when it cannot."""
+    from unipam.server.code_flow import Proof
+
+    if azure.client == identity["client"] and (azure.secret or azure.token_file):
+        return Proof(azure.secret, azure.token_file)
+    known = identity["secret"] or identity["token_file"]
+    return Proof(identity["secret"], identity["token_file"]) if known else None
 
 
 def _cloud(azure: Azure, every: float) -> Callable[[], Cloud]:

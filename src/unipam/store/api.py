@@ -15,6 +15,7 @@ from typing import Protocol
 
 from unipam.addr.prefix import Range
 from unipam.model.records import Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store.journal import JournalFilter, Place
 
 
 class Tx(Protocol):
@@ -141,6 +142,12 @@ class Tx(Protocol):
 
         Only what is given counts, and all of it.
         """
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        """Return up to `limit` entries by their time, the latest first, from behind a place on (None: from the end)."""
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        """Return the entries of these numbers, as far as they are there."""
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         """Yield holders with the details that claims, then entries (newest first), keep of them, if any.

@@ -14,6 +14,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap, StoreBusy
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store.journal import JournalFilter, Place, matches
 from unipam.store.listing import position
 
 
@@ -212,6 +213,13 @@ class MemoryTx:
             and (holders is None or e.owner.holder in holders)
         )
         return list(itertools.islice(wanted, limit))
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        found = [entry for entry in self._journal if matches(wanted, after, entry)]
+        return sorted(found, key=lambda entry: (-entry.at, -entry.id))[:limit]
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        return [entry for entry in self._journal if entry.id in numbers]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         claims = [(c.owner.holder, c.details) for c in self._claims.values() if c.parent > 0]

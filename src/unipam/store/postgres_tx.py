@@ -17,6 +17,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store import listing
+from unipam.store.journal import JournalFilter, Place, statements
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
@@ -296,6 +297,19 @@ class PostgresTx:
         values = [value for _, some, given in wanted if given for value in some]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
         return [_entry(row) for row in rows]
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        self.send()
+        rows: list[Any] = []
+        for sql, values in statements(wanted, after, limit, "%s", _n):
+            rows = self._run(sql, values).fetchall()
+            if len(rows) == limit:
+                break
+        return [_entry(row) for row in rows]
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        self.send()
+        return [_entry(row) for row in self._run(f"SELECT {ENTRY} FROM journal WHERE id = ANY(%s)", ([*numbers],))]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         self.send()

@@ -8,6 +8,7 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
+from unipam.plan.overview import overview
 from unipam.plan.parts import part_of
 from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
@@ -91,6 +92,13 @@ async def differences(
     rows = [row for row in rows if all(row[name].lower() == value.lower() for name, value in wanted.items())]
     told = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
     return reply({**part_of(rows, paging, "number"), **told})
+
+
+@router.get("/overview", response_model=m.Overview, responses=problems())
+async def plan_overview(session: SessionDep) -> Response:
+    """What deserves a planner's attention: the fullest blocks, the reservations that expire first."""
+    now = session.register.clock()
+    return reply(await session.read(lambda tx: overview(tx, now)))
 
 
 @router.get("/status", response_model=m.RegisterStatus, responses=problems())

@@ -8,14 +8,18 @@ from fastapi.routing import iter_route_contexts
 from unipam.server.pages import (
     address_map,
     assets,
+    diagnose,
     editing,
     externals,
+    journal,
     networks,
     objects,
+    overview,
     plan,
     reservations,
     reserve,
     signing_in,
+    sizing,
     status,
 )
 
@@ -32,6 +36,8 @@ ROUTERS = (
     address_map.router,
     sizing.router,
     diagnose.router,
+    overview.router,
+    journal.router,
     status.router,
 )
 
