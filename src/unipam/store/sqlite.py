@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
 from unipam.store.reserve import Reserve, allocate, where_full
-from unipam.store.sqlite_tx import APPLICATION, JOURNAL_INDEXES, SCHEMA, VERSION, SqliteTx
+from unipam.store.sqlite_tx import APPLICATION, REGISTER_INDEXES, SCHEMA, VERSION, SqliteTx
 
 PAGE = 1024
 """Bytes. A commit writes whole pages, and ours changes a little in each of half a dozen."""
@@ -107,7 +107,7 @@ class SqliteStore:
 
     `timeout` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
     before it is answered; without it a power cut may take the last commits with it, and with them the containers.
-    A file that is made gets pages of `page` bytes. With `indexed` its journal has indexes, made if need be.
+    A file that is made gets pages of `page` bytes. With `indexed` it has a register's indexes, made if need be.
     """
 
     def __init__(
@@ -161,10 +161,11 @@ class SqliteStore:
 
     def _index(self) -> None:
         run = self._connection.execute
-        there = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name LIKE 'journal_%'"
-        if run(there).fetchone()[0] < len(JOURNAL_INDEXES):
+        there = {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'index'")}
+        missing = [each for each in REGISTER_INDEXES if each.split()[2] not in there]
+        if missing:
             with Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
-                for statement in JOURNAL_INDEXES:
+                for statement in missing:
                     run(statement.replace("INDEX", "INDEX IF NOT EXISTS", 1))
 
     def _use_wal(self, timeout: float) -> None:
