@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Addresses = list[tuple[int, Prefix]]
 
-_LAUNCHER = "virt-launcher-"
+LAUNCHER = "virt-launcher-"
 """What the pods of KubeVirt's VMs are called."""
 
 
@@ -73,7 +73,7 @@ def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
 
     Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
     """
-    if not given.pod.startswith(_LAUNCHER):
+    if not given.pod.startswith(LAUNCHER):
         return None
     from unipam.dialects.calico import vms
 

@@ -27,9 +27,11 @@ from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
 from unipam.model.errors import (
+    BadInput,
     Mismatch,
     Missing,
     NotFound,
+    Refused,
     SourceFailed,
     UnipamError,
 )
@@ -51,11 +53,27 @@ def _world(network: Network, context: Context, timeout: float) -> World:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
     datastore = connection.datastore(network.where)
-    return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
+    unknown = printing.unknown_node(network.where.kind)
+    return World(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
 
 
-def _attended(act: Act) -> Verb:
-    """Return a verb that asks the datastore, and so may keep nobody else waiting."""
+def _watched(call: Call, network: Network, context: Context, world: World) -> World | None:
+    """Return the world of which the node's part is known without asking, where somebody keeps it fresh.
+
+    Not for a VM's pods: what a VM holds other nodes change, and it is answered without being written.
+    """
+    if not context.attended or arguments.pod_of(call.arguments).pod.startswith(adding.LAUNCHER):
+        return None
+    known = connection.watched(network.where, network.node)
+    return world._replace(datastore=known.datastore, combiner=known.combiner)
+
+
+def _attended(act: Act, *, known: bool = False) -> Verb:
+    """Return a verb that asks the datastore, and so may keep nobody else waiting.
+
+    One that goes by what is `known`, where an agent keeps it, writes whatever it does at a revision. It refuses nothing
+    on the strength of what may be old: then it is done again by what the datastore says.
+    """
 
     @wraps(act)
     def verb(call: Call, context: Context) -> Reply:
@@ -63,6 +81,10 @@ def _attended(act: Act) -> Verb:
         context.require_waiting("the datastore is asked")
         world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
+            if known and (watched := _watched(call, network, context, world)):
+                with suppress(Refused, BadInput):
+                    return act(call, network, watched)
+                connection.watched(network.where, network.node).doubt()
             return act(call, network, world)
 
     return verb
@@ -115,6 +137,8 @@ def _del(call: Call, network: Network, world: World) -> Reply:
     for handle in (network.handle(container), given.workload or container):
         with suppress(NotFound):
             released += releasing.by_handle(world, handle)
+        if released:  # its ADD was answered by one version of Calico, and that version has one name for it
+            break
     return Reply({"network": call.config.name, "addresses": list(map(format_address, released))})
 
 
@@ -172,8 +196,8 @@ PLUGIN = Plugin(
     printing.CODES,
     printing.word,
     {
-        "ADD": _attended(_add),
-        "DEL": _attended(_del),
+        "ADD": _attended(_add, known=True),
+        "DEL": _attended(_del, known=True),
         "CHECK": _attended(_check),
         "GC": _attended(_gc),
         "STATUS": _status,
