@@ -61,7 +61,7 @@ class Cluster:
     def watched(self, host: str) -> Watched:
         """What the agent of a node keeps."""
         if host not in self._watched or self._watched[host][0] is not self.store:
-            self._watched[host] = (self.store, Watched(WatchedDatastore(self.store, host), Combiner()))
+            self._watched[host] = (self.store, Watched(WatchedDatastore(self.store, host), Combiner(), set()))
         return self._watched[host][1]
 
     def close(self) -> None:

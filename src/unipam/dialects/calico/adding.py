@@ -26,6 +26,8 @@ Addresses = list[tuple[int, Prefix]]
 LAUNCHER = "virt-launcher-"
 """What the pods of KubeVirt's VMs are called."""
 
+_MOST_NAMESPACES = 10_000
+
 
 class Task(NamedTuple):
     """An ADD: what it is asked for, for whom, and how many addresses of a family that may have (0: any number)."""
@@ -148,12 +150,21 @@ def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
 
 
 def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
-    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig.
+
+    One that was there need not be asked for again while no pool looks at its labels.
+    """
     if not network.asks_for_namespace:
         return {}
-    namespace = given.namespace or "default"
+    namespace, seen = given.namespace or "default", world.namespaces
+    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in world.pools()):
+        return {}
     try:
         found = connection.kubernetes(network.where, connection.namespace_path(namespace), world.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
+    if seen is not None:
+        if len(seen) >= _MOST_NAMESPACES:
+            seen.clear()
+        seen.add(namespace)
     return node.labels(found)

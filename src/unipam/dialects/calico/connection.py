@@ -34,15 +34,20 @@ def datastore(where: Where) -> Datastore:
 
 
 class Watched(NamedTuple):
-    """A datastore of which a node's part is known, and what combines the writes of all calls on the node."""
+    """A datastore of which a node's part is known, and what combines the writes of all calls on the node.
+
+    `namespaces` are those that were found to be there.
+    """
 
     datastore: WatchedDatastore
     combiner: Combiner
+    namespaces: set[str]
 
     def doubt(self) -> None:
         """Trust nothing that is known: it has led a call astray."""
         self.datastore.doubt()
         self.combiner.doubt()
+        self.namespaces.clear()
 
 
 def watched(where: Where, node: str) -> Watched:
@@ -72,7 +77,7 @@ def _watched(where: Where, node: str) -> Watched:
 
     found = WatchedDatastore(datastore(where), node)
     _opened.append(found)
-    return Watched(found, Combiner())
+    return Watched(found, Combiner(), set())
 
 
 @functools.cache

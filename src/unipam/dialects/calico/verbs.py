@@ -65,7 +65,7 @@ def _watched(call: Call, network: Network, context: Context, world: World) -> Wo
     if not context.attended or arguments.pod_of(call.arguments).pod.startswith(adding.LAUNCHER):
         return None
     known = connection.watched(network.where, network.node)
-    return world._replace(datastore=known.datastore, combiner=known.combiner)
+    return world._replace(datastore=known.datastore, combiner=known.combiner, namespaces=known.namespaces)
 
 
 def _attended(act: Act, *, known: bool = False) -> Verb:

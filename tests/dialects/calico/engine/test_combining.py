@@ -42,7 +42,7 @@ class Agent:
 
     def __init__(self, cluster: Cluster, store: Counted, host: str = "host-a") -> None:
         self.cluster, self.store, self.host = cluster, store, host
-        self.watched = Watched(WatchedDatastore(store, host), Combiner())
+        self.watched = Watched(WatchedDatastore(store, host), Combiner(), set())
 
     def world(self, timeout: float = 30.0) -> World:
         deadline = time.monotonic() + timeout

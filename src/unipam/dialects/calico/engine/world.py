@@ -85,7 +85,7 @@ class World(NamedTuple):
 
     `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name. Where
     there is a `combiner`, writes of blocks go through it; one of them may take `patience` seconds, however long its
-    callers have waited.
+    callers have waited. `namespaces` are those that were there when they were asked for; None where nothing is kept.
     """
 
     datastore: Datastore
@@ -94,6 +94,7 @@ class World(NamedTuple):
     unknown: str = "<nil>"
     combiner: Combiner | None = None
     patience: float = 90.0
+    namespaces: set[str] | None = None
 
     def for_cleanup(self) -> World:
         """Return the same world, with time enough to undo what was begun."""
