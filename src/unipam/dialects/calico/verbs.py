@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 
-from unipam.addr.prefix import format_address
+from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import protocol
 from unipam.cni.call import Call, Config
 from unipam.cni.context import Context
@@ -26,6 +26,8 @@ from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
+from unipam.ledger.noted import Gained, Lost
+from unipam.model import facts
 from unipam.model.errors import (
     BadInput,
     Mismatch,
@@ -35,6 +37,7 @@ from unipam.model.errors import (
     SourceFailed,
     UnipamError,
 )
+from unipam.model.records import Owner
 
 TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
@@ -81,13 +84,43 @@ def _attended(act: Act, *, known: bool = False) -> Verb:
         context.require_waiting("the datastore is asked")
         world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
-            if known and (watched := _watched(call, network, context, world)):
+            watched = _watched(call, network, context, world) if known else None
+            if watched:
                 with suppress(Refused, BadInput):
-                    return act(call, network, watched)
+                    return _noted(call, network, context, watched, act(call, network, watched))
                 connection.watched(network.where, network.node).doubt()
-            return act(call, network, world)
+            return _noted(call, network, context, watched or world, act(call, network, world))
 
     return verb
+
+
+def _noted(call: Call, network: Network, context: Context, world: World, reply: Reply) -> Reply:
+    """Note in the node's ledger, where there is one, what a call has done, and what taking it back does."""
+    told = reply.facts.get("addresses")
+    if not context.home or not isinstance(told, list) or not told:
+        return reply
+    from unipam.dialects.calico.journal import journal
+
+    noted, lost = journal(context.home), Lost(_numbers(told), call.verb)
+    if reply.result is None:
+        noted.note(network.name, lost)
+        return reply
+    owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
+    details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
+    noted.note(network.name, Gained(owner, lost.addresses, world.configuration().cooldown, details))
+    undo = reply.undo
+    if undo is None:
+        return reply
+
+    def undo_and_note(own: Context) -> None:
+        undo(own)
+        noted.note(network.name, lost._replace(reason="nobody heard the answer"))
+
+    return reply._replace(undo=undo_and_note)
+
+
+def _numbers(addresses: list[str]) -> tuple[int, ...]:
+    return tuple(parse_address(each.partition("/")[0]) for each in addresses)
 
 
 @contextmanager
