@@ -73,7 +73,7 @@ def add(world: World, count: Count) -> None:
     """
     for _ in range(TRIES):
         try:
-            _apply(world, _raised(world, count))
+            apply(world, _raised(world, count))
             return
         except (Conflict, Exists, NotFound):
             continue
@@ -92,7 +92,7 @@ def subtract(world: World, count: Count) -> None:
         try:
             stored = world.handle(count.handle)
             stored.value.subtract(count.cidr, count.number)
-            _apply(world, settled(stored))
+            apply(world, settled(stored))
             return
         except Conflict:
             continue
@@ -129,7 +129,8 @@ def _raised(world: World, count: Count) -> Write:
     return Update(stored.changed())
 
 
-def _apply(world: World, change: Write) -> None:
+def apply(world: World, change: Write) -> None:
+    """Make one write. Raises as the datastore does."""
     if isinstance(change, Create):
         world.datastore.create(change.key, change.document, world.deadline)
     elif isinstance(change, Update):
