@@ -20,7 +20,7 @@ _MOST_NODES = 20
 
 
 class Checked(NamedTuple):
-    """What was found. Nobody uses what is `leaked`; what is `outside` all pools, or `unassigned`, is used nonetheless."""
+    """What was found. Nobody uses what is `leaked`; what is `outside` all pools, or `unassigned`, is used."""
 
     observed: Observed
     allocations: dict[int, list[Allocation]]

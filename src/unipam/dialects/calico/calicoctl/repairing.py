@@ -62,6 +62,8 @@ def carry_out(world: World, repairs: list[Repair]) -> Iterator[tuple[Repair, str
     for repair in repairs:
         try:
             yield repair, repair.do(world)
+        except (NotFound, Conflict):
+            yield repair, "left alone: it has changed meanwhile"
         except UnipamError as error:
             yield repair, f"failed: {error.message}"
 
@@ -83,7 +85,7 @@ def _handles(checked: Checked) -> Iterator[Repair]:
     for name in sorted({*held, *checked.observed.handles}):
         item, holds = checked.observed.handles.get(name), held.get(name, {})
         counted = dict((item.document.get("block") or {}) if item else {})
-        if counted == holds or hidden & set(counted):
+        if (counted == holds and holds) or hidden & set(counted):
             continue
         yield Repair(
             f"handle {name}",
@@ -182,10 +184,10 @@ def _emptier(prefix: Prefix) -> Callable[[World], str]:
 def _claimer(own: Owner, prefix: Prefix, gone: bool) -> Callable[[World], str]:
     def do(world: World) -> str:
         try:
-            if world.block(prefix).value.affinity != str(own):
+            if world.block(prefix).value.affinity != str(own) or _is_there(world, own, prefix):
                 return _UNCHANGED
             claiming.claim(world, own, prefix)
-        except (NotFound, Mismatch, Stale):
+        except (Mismatch, Stale):
             return _UNCHANGED
         if not gone:
             return "the affinity is there"
@@ -195,11 +197,18 @@ def _claimer(own: Owner, prefix: Prefix, gone: bool) -> Callable[[World], str]:
     return do
 
 
+def _is_there(world: World, own: Owner, prefix: Prefix) -> bool:
+    try:
+        return bool(world.affinity(own, prefix))
+    except NotFound:
+        return False
+
+
 # Leaks -------------------------------------------------------------------------------------------------------------
 
 
 def _leaks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
-    leaked = {each for address in checked.leaked for each in checked.allocations[address]}
+    leaked = set(checked.leaked)
     by_handle: dict[str, list[Allocation]] = {}
     live = _Live()
     for several in checked.allocations.values():
@@ -207,7 +216,7 @@ def _leaks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
             if each.handle and not each.cools:
                 by_handle.setdefault(each.handle, []).append(each)
     for handle, several in sorted(by_handle.items()):
-        if all(each in leaked and _may_go(each, nodes, world.clock()) for each in several):
+        if all(each.address in leaked and _may_go(each, nodes, world.clock()) for each in several):
             what = f"handle {handle}"
             texts = ", ".join(each.text for each in several)
             yield Repair(what, f"nobody uses {texts}", f"release {texts}", _releaser(several, live))

@@ -48,7 +48,7 @@ def _recount(world: World, handle: str, blocks: Collection[Prefix]) -> Recount |
     found = {str(prefix): _block(world, prefix) for prefix in {*map(parse_prefix, before), *blocks}}
     after = {cidr: len(held(block.value, handle)) for cidr, block in found.items() if block is not None}
     after = {cidr: count for cidr, count in after.items() if count}
-    if after == before:
+    if after == before and (after or stored is None):
         return None
     touched = [block for cidr, block in found.items() if block and after.get(cidr) != before.get(cidr)]
     _write(world, touched, _counted(stored, handle, after))
