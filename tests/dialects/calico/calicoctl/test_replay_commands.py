@@ -85,7 +85,9 @@ def asked(call: Captured, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def cells(text: str) -> list[list[str]]:
     """A table's rows, cell by cell."""
-    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line.startswith("|")
+    ]
 
 
 def of(*words: str) -> list[Any]:
@@ -277,7 +279,7 @@ def test_pools_are_made_and_refused_as_by_calicoctl(
 
 def reasons(text: str) -> list[str]:
     """What stands in the innermost parentheses at the end of a field's line, but for what only a validator says."""
-    found = re.findall(r"\((.+)\)\]?$", text, re.M)
+    found = re.findall(r"\((.+)\)\]?$", text, re.MULTILINE)
     return [each for each in found if not each.startswith(("Reason: failed to validate", "supported values"))]
 
 

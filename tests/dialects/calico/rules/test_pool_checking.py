@@ -156,7 +156,8 @@ def test_a_pool_that_would_be_deleted_is_not(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "why"), [(0, "power of 2"), (1, "power of 2"), (3, "power of 2"), (-4, "power of 2"), (8, "smaller than")]
+    ("number", "why"),
+    [(0, "power of 2"), (1, "power of 2"), (3, "power of 2"), (-4, "power of 2"), (8, "smaller than")],
 )
 def test_what_cannot_be_split(cluster: Cluster, number: int, why: str) -> None:
     """AC-24."""

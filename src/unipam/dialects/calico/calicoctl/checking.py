@@ -12,6 +12,7 @@ from unipam.addr.prefix import format_address, parse_prefix
 from unipam.dialects.calico.calicoctl.allocations import Allocation, of_blocks
 from unipam.dialects.calico.calicoctl.observing import Observed, Use
 from unipam.dialects.calico.datastore.api import Item
+from unipam.dialects.calico.datastore.metadata import uid
 from unipam.dialects.calico.rules.checking import problems
 from unipam.dialects.calico.rules.pools import find
 
@@ -93,7 +94,7 @@ def _invalid(observed: Observed, moment: int) -> Iterator[tuple[str, str]]:
 def report(checked: Checked, version: str) -> dict[str, Any]:
     """Return what `ipam check -o` writes, made by this version."""
     cluster = checked.observed.cluster
-    leaked = [{"ID": item.key.id, "UID": _uid(item), "Revision": item.revision} for item in checked.idle]  # type: ignore[union-attr]
+    leaked = [{"ID": item.key.id, "UID": uid(item.origin), "Revision": item.revision} for item in checked.idle]  # type: ignore[union-attr]
     return {
         "version": version,
         "clusterGUID": cluster.guid,
@@ -106,10 +107,6 @@ def report(checked: Checked, version: str) -> dict[str, Any]:
         },
         **({"leakedHandles": leaked} if leaked else {}),
     }
-
-
-def _uid(item: Item) -> str | None:
-    return item.origin.get("uid") if isinstance(item.origin, dict) else None
 
 
 def lines(checked: Checked, *, everything: bool, problems: bool) -> Iterator[str]:

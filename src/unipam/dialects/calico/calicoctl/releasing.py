@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.dialects.calico.calicoctl.observing import cluster_of
 from unipam.dialects.calico.datastore.keys import HandleKey
+from unipam.dialects.calico.datastore.metadata import uid
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules.releasing import Wish
@@ -170,8 +171,7 @@ def release(world: World, leaks: Leaks) -> Released:
 def _unchanged(world: World, handle: _Handle) -> str:
     """Return the revision of a handle that is as a report saw it. Raises NotFound, Conflict."""
     found = world.handle(handle.id).item
-    uid: Any = found.origin.get("uid") if isinstance(found.origin, dict) else None
-    if found.revision != handle.revision or uid != handle.uid:
+    if found.revision != handle.revision or uid(found.origin) != handle.uid:
         raise Conflict("IPAM handle revision or UID didn't match", key=found.key)
     return found.revision
 
