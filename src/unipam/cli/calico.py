@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli import calico_ipam, calico_pool
+from unipam.cli import calico_ipam, calico_migrate, calico_pool
 
 
 @click.group("calico")
@@ -15,3 +15,4 @@ def command() -> None:
 command.add_command(calico_ipam.command)
 command.add_command(calico_pool.command)
 command.add_command(calico_pool.datastore)
+command.add_command(calico_migrate.command)
