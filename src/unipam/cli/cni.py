@@ -79,6 +79,25 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
 
 @command.command()
 @_bin_dir
+@_dry_run
+@_output
+def renew(bin_dir: Path, dry_run: bool, output: str) -> None:
+    """Write the launchers of this installation anew, after an upgrade of unipam: the same names, the same sockets.
+
+    Running plugins are not disturbed. The Debian package does it by itself.
+
+    \b
+    Examples:
+      unipam cni renew
+      unipam cni renew --bin-dir /usr/lib/cni --dry-run
+    """
+    from unipam.cni import install as installation
+
+    _report(lambda: installation.renew(bin_dir, dry_run=dry_run), output)
+
+
+@command.command()
+@_bin_dir
 @click.option("--name", "names", multiple=True, help="A plugin's name; repeatable. [default: every one of unipam's]")
 @click.option("--give-back", is_flag=True, help="Before that, give the leases back to the plugins that come back.")
 @click.option(
