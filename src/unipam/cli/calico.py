@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli import calico_ipam, calico_migrate, calico_pool
+from unipam.cli import calico_doctor, calico_ipam, calico_migrate, calico_pool
 
 
 @click.group("calico")
@@ -16,3 +16,4 @@ command.add_command(calico_ipam.command)
 command.add_command(calico_pool.command)
 command.add_command(calico_pool.datastore)
 command.add_command(calico_migrate.command)
+command.add_command(calico_doctor.command)

@@ -268,10 +268,11 @@ class _Live:
 
 
 def _may_use(workload: dict[str, Any], address: str) -> bool:
-    networks = (workload.get("spec") or {}).get("ipNetworks") or []
-    if networks:
-        return any(network.partition("/")[0] == address for network in networks)
-    return not (workload.get("status") or {}).get("ended")
+    status = workload.get("status") or {}
+    networks = [*((workload.get("spec") or {}).get("ipNetworks") or ()), *(status.get("noted") or ())]
+    if status.get("ended"):
+        return False
+    return not networks or any(network.partition("/")[0] == address for network in networks)
 
 
 def _nodes(world: World) -> set[str]:

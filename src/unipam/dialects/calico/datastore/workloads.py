@@ -13,7 +13,8 @@ _OVER = frozenset(("Failed", "Succeeded", "Completed"))
 def show(pod: Document) -> Document:
     """Return the WorkloadEndpoint that a pod is. One that uses no address of its own, or none any more, has none.
 
-    Its status, which Calico's own have not, tells a pod that has ended from one that has no address yet.
+    Its status, which Calico's own have not, tells a pod that has ended from one that has no address yet, and has what
+    Calico noted before the kubelet reported it.
     """
     metadata, spec = pod["metadata"], pod.get("spec") or {}
     node, name = str(spec.get("nodeName") or ""), str(metadata["name"])
@@ -23,16 +24,21 @@ def show(pod: Document) -> Document:
         "apiVersion": "projectcalico.org/v3",
         "metadata": {"name": _name(node, name), "namespace": metadata["namespace"]},
         "spec": {"node": node, "pod": name, "ipNetworks": addresses(pod) if of_calico and not is_over(pod) else []},
-        "status": {"ended": is_over(pod)},
+        "status": {"ended": is_over(pod), "noted": _noted(pod)},
     }
 
 
 def addresses(pod: Document) -> list[str]:
     """Return the addresses that a pod has: as its status says, else as Calico noted in its annotations."""
-    status, annotations = pod.get("status") or {}, pod["metadata"].get("annotations") or {}
+    status = pod.get("status") or {}
     found = [str(each["ip"]) for each in status.get("podIPs") or () if each.get("ip")]
     if found or status.get("podIP"):
         return found or [str(status["podIP"])]
+    return _noted(pod)
+
+
+def _noted(pod: Document) -> list[str]:
+    annotations = pod["metadata"].get("annotations") or {}
     noted = annotations.get(_POD_IPS) or annotations.get(_POD_IP) or ""
     return [each.strip() for each in noted.split(",") if each.strip()]
 
