@@ -24,6 +24,9 @@ config_option = click.option(
     help="The datastore's settings, as calicoctl reads them (a CalicoAPIConfig). Where the usual file is not there, the"
     " environment says: DATASTORE_TYPE, ETCD_ENDPOINTS, KUBECONFIG, …",
 )
+calico_option = click.option(
+    "--calico", is_flag=True, help="Ask the cluster's Calico datastore instead of this node's ledger."
+)
 mismatch_option = click.option(
     "--allow-version-mismatch",
     is_flag=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from unipam.cli import user
+from unipam.cli.calico_cluster import calico_option, config_option
 from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, show
 from unipam.ledger import reads
@@ -18,16 +19,24 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--network", default="", help="Of this network only.")
+@calico_option
+@config_option
 @data_dir_option
 @format_option
-def list_(network: str, data_dir: str, output: str) -> None:
-    """List every lease.
+def list_(network: str, data_dir: str, output: str, calico: bool, config: str) -> None:
+    """List every lease: of this node's ledger, or with --calico of a cluster.
 
     \b
     Examples:
       unipam lease list
       unipam lease list --network kubenet -o json
+      unipam lease list --calico --network k8s-pod-network
     """
+    if calico:
+        from unipam.cli.calico_lease import show_leases
+
+        show_leases(config, network, output)
+        return
     rows = [lease_row(lease) for lease in reads.leases(open_ledger(data_dir), network)]
     show(rows, output, LEASE_COLUMNS, "no leases")
 
@@ -56,6 +65,8 @@ def show_(what: str, data_dir: str, output: str) -> None:
 @format_option
 def history(what: str, limit: int, data_dir: str, output: str) -> None:
     """Who had an address, or what a container or pod had, newest first.
+
+    This node's ledger tells; Calico's datastore keeps no past.
 
     \b
     Examples:

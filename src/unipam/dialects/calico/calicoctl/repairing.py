@@ -15,18 +15,18 @@ has meanwhile put right or made use of. What is proven, and how:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.dialects.calico.calicoctl.allocations import Allocation
 from unipam.dialects.calico.calicoctl.checking import Checked
+from unipam.dialects.calico.calicoctl.explaining import since
 from unipam.dialects.calico.calicoctl.observing import affinities, listed
 from unipam.dialects.calico.datastore.keys import HOST, AffinityKey, NodeKey, WorkloadKey
 from unipam.dialects.calico.documents import affinity as affinity_documents
 from unipam.dialects.calico.documents.affinity import PENDING
-from unipam.dialects.calico.documents.times import SECOND, parse_rfc3339
+from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.engine import claiming, releasing
 from unipam.dialects.calico.engine.recounting import recount
 from unipam.dialects.calico.engine.world import Owner, World, affinity_key, owner
@@ -226,17 +226,8 @@ def _may_go(each: Allocation, nodes: set[str], moment: int) -> bool:
     """Return whether anybody can tell that an address is not used: a pod's, old enough, or a tunnel's of no node."""
     noted = each.noted
     if noted.get("pod") and noted.get("namespace"):
-        return "vmi-name" not in noted and moment - _since(noted.get("timestamp", "")) > GRACE
+        return "vmi-name" not in noted and moment - (since(noted.get("timestamp", "")) or 0) * SECOND > GRACE
     return noted.get("type", "").endswith("TunnelAddress") and each.node not in nodes
-
-
-def _since(text: str) -> int:
-    """Return when an address was assigned, as its attributes say; the beginning of time where they do not."""
-    found = re.fullmatch(r"(\d+-\d+-\d+) ([\d:.]+) ([+-]\d\d)(\d\d) \S+.*", text)
-    try:
-        return parse_rfc3339(f"{found[1]}T{found[2]}{found[3]}:{found[4]}") if found else 0
-    except ValueError:
-        return 0
 
 
 class _Live:
