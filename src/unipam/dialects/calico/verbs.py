@@ -24,6 +24,7 @@ from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.logged import logged
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
 from unipam.model.errors import (
@@ -172,8 +173,8 @@ PLUGIN = Plugin(
     printing.CODES,
     printing.word,
     {
-        "ADD": _attended(_add),
-        "DEL": _attended(_del),
+        "ADD": logged(_attended(_add)),
+        "DEL": logged(_attended(_del)),
         "CHECK": _attended(_check),
         "GC": _attended(_gc),
         "STATUS": _status,
