@@ -146,7 +146,9 @@ class Agent:
     def __init__(self, directory: Path, *options: str, within: Sequence[str] = ()) -> None:
         self.socket = directory / "agent.sock"
         self._log = directory / f"agent.{time.monotonic_ns()}.log"
-        self.process = self._start([*within, str(UNIPAM), "agent", "--socket", str(self.socket), *QUIET, *options])
+        home = () if "--data-dir" in options else ("--data-dir", str(directory / "home"))
+        own = (str(UNIPAM), "agent", "--socket", str(self.socket), *QUIET, *home)
+        self.process = self._start([*within, *own, *options])
         try:
             self._await()
         except BaseException:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from unipam.cli.calico_cluster import calico_option, config_option
 from unipam.cli.ledger import LEASES, PAST, find_ledger, lease_row, no_ledger, past_row
 from unipam.cli.output import data_dir_option, document_option, is_table, show, show_document
 from unipam.cli.plan import RELATED
@@ -17,10 +18,14 @@ Rows = list[dict[str, Any]]
 @click.command("explain")
 @click.argument("subject")
 @click.option("--space", help="Of the plan only this space.")
+@calico_option
+@config_option
 @data_dir_option
 @with_api_if_named
 @document_option
-def command(*, subject: str, space: str | None, data_dir: str, api: Api | None, output: str) -> None:
+def command(  # noqa: PLR0913 (options)
+    *, subject: str, space: str | None, data_dir: str, api: Api | None, output: str, calico: bool, config: str
+) -> None:
     """Say why: who holds an ADDRESS and who did before; what a CONTAINER or pod has; what fills a network's POOL.
 
     The ledger of this node is asked where there is one, and the plan where a register is named or in use: then also
@@ -31,8 +36,14 @@ def command(*, subject: str, space: str | None, data_dir: str, api: Api | None, 
       unipam explain 10.244.2.7
       unipam explain 32970baf
       unipam explain kubenet
+      unipam explain 192.168.166.128 --calico
       unipam explain 10.1.0.0/16 --space prod --database register.db
     """
+    if calico:
+        from unipam.cli.calico_lease import explain_address
+
+        explain_address(config, subject, output)
+        return
     node = _of_node(subject, data_dir)
     plan = None if api is None else _of_plan(api, subject, space)
     if node is None and plan is None:
