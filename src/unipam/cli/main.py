@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ COMMANDS = {
     "calico": ("unipam.cli.calico", "look at a cluster of Calico's, and put it right"),
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
     "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's garbage"),
+    "completion": ("unipam.cli.completion", "complete commands and names in bash, zsh or fish"),
     "context": ("unipam.cli.context", "registers by name"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
     "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
@@ -36,6 +38,10 @@ COMMANDS = {
 """Module and summary of every command; the summary stands here so that `unipam --help` imports none of them."""
 
 
+COMPLETE = "_UNIPAM_COMPLETE"
+"""The variable in which a shell says that it wants a line completed (click)."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -48,6 +54,16 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         return cast("click.Command", importlib.import_module(COMMANDS[name][0]).command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Return the commands that begin so, without importing them; options as click finds them."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(n, help=summary) for n, (_, summary) in sorted(COMMANDS.items()) if n.startswith(incomplete)
+        ]
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """List the summaries without importing anything."""
@@ -62,7 +78,7 @@ def unipam() -> None:
 
     \b
     Exit codes: 0 done; 1 it failed, and says why; 2 the command line makes no sense; 3 nothing could be compared.
-    Shell completion: eval "$(_UNIPAM_COMPLETE=bash_source unipam)" (or zsh_source, fish_source)
+    Shell completion: eval "$(unipam completion bash)" (or zsh, fish)
     """
 
 
@@ -70,6 +86,10 @@ def main(argv: list[str] | None = None) -> Any:
     """Run the command line. Our own errors, and an extra that was not installed, are one line, never a traceback."""
     from unipam.model.errors import UnipamError
 
+    if COMPLETE in os.environ:
+        from unipam.cli import names
+
+        names.install()
     try:
         return unipam.main(argv, prog_name="unipam")
     except UnipamError as error:

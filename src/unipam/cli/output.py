@@ -49,11 +49,11 @@ class Format(_TextType):
             self.fail(f"{value!r} is not one of {', '.join(self._words)}, jsonpath=TEMPLATE", param, ctx)
         return str(value)
 
-    def shell_complete(self, *_: Any) -> list[Any]:
-        """Return the words, for the shell."""
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """Return the words that begin so, for the shell."""
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(word) for word in (*self._words, _TEMPLATE)]
+        return [CompletionItem(word) for word in (*self._words, _TEMPLATE) if word.startswith(incomplete)]
 
 
 def _output(words: Sequence[str]) -> Callable[[F], F]:

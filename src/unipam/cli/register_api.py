@@ -47,11 +47,12 @@ class Transport(Protocol):
 class Remote:
     """A server, as the bearer of a token."""
 
-    def __init__(self, server: str, token: str) -> None:
+    def __init__(self, server: str, token: str, timeout: float = _TIMEOUT) -> None:
         if not server.startswith(("http://", "https://")):
             raise BadInput(f"--server: {server} must begin with https:// (or http:// on this machine)")
         self._server = server.rstrip("/")
         self._token = token
+        self._timeout = timeout
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         import urllib.error  # a command on a local database needs no HTTP
@@ -60,7 +61,7 @@ class Remote:
         given = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **headers}
         request = urllib.request.Request(self._server + path, body, given, method=method)  # noqa: S310 (checked above)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
                 return Answer(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -187,7 +188,7 @@ class Named(NamedTuple):
     database: str | None
     context_name: str | None
 
-    def connect(self) -> Api | None:
+    def connect(self, timeout: float = _TIMEOUT) -> Api | None:
         """Connect to the register; None: none is named, and no context is in use.
 
         Raises UsageError when two are named, BadInput for one that is not there, NotSignedIn for a token that is over.
@@ -203,7 +204,7 @@ class Named(NamedTuple):
         text = self.token or (self.token_file.read().strip() if self.token_file else "") or token()
         if not text:
             raise click.UsageError("a server wants a token: --token-file FILE, UNIPAM_TOKEN, or unipam login")
-        return Api(Remote(server, text))
+        return Api(Remote(server, text, timeout))
 
     def _place(self) -> tuple[str | None, str | None, Callable[[], str]]:
         """Return address and database of the register, and how to find its token where no option says it."""
