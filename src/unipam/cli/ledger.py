@@ -7,6 +7,7 @@ import os
 import click
 
 from unipam.cli.output import when
+from unipam.cli.progress import detail
 from unipam.cli.table import View, age, column, ident, moment, number
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
@@ -30,7 +31,9 @@ def open_ledger(data_dir: str) -> Ledger:
 
 def find_ledger(data_dir: str) -> Ledger | None:
     """Open the ledger in a data directory, if there is one."""
-    return command_ledgers().find(os.path.abspath(data_dir))
+    place = os.path.abspath(data_dir)
+    detail(f"looking for a ledger at {place}/{FILE}")
+    return command_ledgers().find(place)
 
 
 def no_ledger(data_dir: str) -> click.ClickException:

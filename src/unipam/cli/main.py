@@ -73,8 +73,16 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="unipam")
-def unipam() -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print answers and errors only, no remarks and no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Say on standard error what is asked, and how long it takes.")
+def unipam(*, quiet: bool, verbose: bool) -> None:
     """One register for every address, from the enterprise plan down to the pod.
+
+    \b
+    Examples:
+      unipam status
+      unipam --quiet register import plan.json
+      unipam --verbose space list
 
     \b
     Exit codes: 0 done; 1 it failed, and says why; 2 the command line makes no sense; 3 nothing could be compared.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli.progress import remark
 from unipam.cli.table import Row, Table, View, column, plain, sorted_by
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -100,6 +101,20 @@ def _asked(option: str) -> Any:
     return click.get_current_context().meta.get(f"unipam.{option}")
 
 
+def log_format_option(command: F) -> F:
+    """Give a command that goes on running its `--log-format`."""
+    from unipam.logline import AUTO, FORMATS
+
+    return click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default=AUTO,
+        show_default=True,
+        envvar="UNIPAM_LOG_FORMAT",
+        help="How to log: text for people, JSON for machines; auto: text on a terminal, JSON elsewhere.",
+    )(command)
+
+
 def data_dir_option(command: F) -> F:
     """Give a command the `--data-dir DIR` of every command that reads a ledger."""
     return click.option(
@@ -133,7 +148,7 @@ def show(rows: Sequence[Row], output: str, view: View | Sequence[str] = (), empt
     known = _view(rows, view)
     rows = _chosen(rows, known)
     if not rows and is_table(output):
-        click.echo(empty, err=True)
+        remark(empty)
     _print(
         rows, output, known, Table(known.columns, wide=output == "wide", heads=bool(rows) and not _asked("no_headers"))
     )

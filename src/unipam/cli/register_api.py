@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import click
 
 from unipam.cli import refusals, user
+from unipam.cli.progress import detail, working
 from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
 
 if TYPE_CHECKING:
@@ -119,7 +121,11 @@ class Api:
         """Return the document of an answer (None: it was empty). Raises BadInput, Refused or Unavailable as it says."""
         raw = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"X-Reason": reason} if reason else {}
-        answer = self._way.send(method, BASE + path + _query(query or {}), raw, headers)
+        target = BASE + path + _query(query or {})
+        begun = time.perf_counter()
+        with working(f"{method} {target}"):
+            answer = self._way.send(method, target, raw, headers)
+        detail(f"{method} {target}: {answer.status} in {(time.perf_counter() - begun) * 1000:.0f} ms")
         document = json.loads(answer.body) if answer.body else None
         if answer.status >= 400:
             raise _error(answer.status, document)
