@@ -42,7 +42,7 @@ class Format(_TextType):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 (click's)
         """Return what the help shows."""
-        return "|".join((*self._words, "jsonpath=…"))
+        return "|".join((*self._words, "jsonpath=..."))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the format. Raises BadParameter for what is none."""
