@@ -25,7 +25,7 @@ serve() { # LOG COMMAND...: start what stays, and wait until it says that it lis
   local log=$1
   shift
   printf '$ %s > %s 2>&1 &\n' "$*" "$log"
-  eval "$*" >"$log" 2>&1 &
+  eval "exec $*" >"$log" 2>&1 &
   server=$!
   for ((try = 0; try < 600; try++)); do
     grep -q listening "$log" && return
