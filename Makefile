@@ -95,4 +95,4 @@ images: dist ## the agent's and the register's image, of the wheels in dist/ (EN
 			--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) . || exit; done
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist src/unipam/cni/launcher
+	rm -rf $(VENV) build dist src/unipam/cni/launcher src/unipam/server/pages/assets/htmx.*

@@ -24,7 +24,7 @@ def command(subject: str, data_dir: str, output: str) -> None:
       unipam explain kubenet
     """
     ledger = open_ledger(data_dir)
-    told = explain(ledger, subject, reconcile.look_around(ledger.boot))
+    told = explain(ledger, subject, reconcile.observe(ledger.boot))
     leases = [lease_row(lease) for lease in told.leases]
     history = [past_row(past) for past in told.history]
     if output != "table":

@@ -89,8 +89,8 @@ def _ledger(directory: str) -> dict[str, object]:
         ledger = command_ledgers().find(directory)
         if ledger is None:
             return {"directory": directory, "state": "none yet"}
-        world = reconcile.look_around(ledger.boot)
-        gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
+        observed = reconcile.observe(ledger.boot)
+        gone, doubt = (reconcile.suspects(ledger, observed, state) for state in ("gone", "doubt"))
         pools = [_pool(ledger, pool) for pool in reads.pools(ledger)]
         wrong = ledger.store.check()
     except UnipamError as error:

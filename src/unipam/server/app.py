@@ -24,6 +24,7 @@ from unipam.server.describe import describe, operation_id
 from unipam.server.errors import install, is_under, style_of
 from unipam.server.native import routes as native
 from unipam.server.native.problems import NATIVE
+from unipam.server.pages import routes as pages
 from unipam.server.register import Register, RegisterDep, reply
 
 MOST_BYTES = 4 << 20
@@ -76,6 +77,7 @@ def create_app(start: Start) -> FastAPI:
     for router in native.ROUTERS[1:]:
         app.include_router(router, prefix=NATIVE)
     app.include_router(_operations)
+    pages.install(app)
     templates = {route.endpoint: str(route.path) for route in iter_route_contexts(app.routes) if route.endpoint}
     app.add_middleware(Observed, state=app.state, templates=templates)
     app.add_middleware(Bounded)
@@ -187,7 +189,8 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Let the body run past before answering: a client that is still sending would not hear the answer."""
     while (await receive()).get("more_body"):
         pass
-    answer = style_of(Request(scope)).http(413, f"the request body is larger than {MOST_BYTES} bytes", {})
+    request = Request(scope)
+    answer = style_of(request).http(request, 413, f"the request body is larger than {MOST_BYTES} bytes", {})
     await answer(scope, receive, send)
 
 

@@ -15,7 +15,8 @@ import structlog
 from unipam.model.errors import Forbidden, NotSignedIn, SourceFailed
 from unipam.plan.access.callers import Caller, is_admin
 from unipam.plan.access.grants import rights
-from unipam.plan.access.tokens import PREFIX, caller_of, recognise
+from unipam.plan.access.sessions import WebSession
+from unipam.plan.access.tokens import PREFIX, caller_of, find_token, recognise
 from unipam.plan.permissions import with_hint
 from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
@@ -123,6 +124,16 @@ class Authenticator:
             text = f"{caller.name} has no role here: ask an administrator for a grant."
             raise Forbidden(with_hint(text, hint), caller=caller.name)
         return caller
+
+    def holder(self, tx: Tx, session: WebSession, credential: str = "") -> Caller | None:
+        """Return whom a session stands for, with what that person may do now; None when it stands for nobody any more.
+
+        Raises Forbidden for a member who has no role any more.
+        """
+        if session.token:
+            token = find_token(tx, session.token, self._worker.clock())
+            return None if token is None else caller_of(tx, token)
+        return self._person(tx, session.claims, credential) if self._directory is not None else None
 
     def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:
         """Return what to do about groups that are missing; logged once for a person."""

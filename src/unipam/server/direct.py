@@ -23,7 +23,8 @@ from unipam.plan.open import open_store
 from unipam.plan.permissions import Visibility
 from unipam.plan.tree import Author, Plan
 from unipam.server.native import operations as op
-from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode
+from unipam.server.statuses import status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:

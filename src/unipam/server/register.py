@@ -50,6 +50,7 @@ class Register:
     stack: str = PROCESS
     container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
+    engine: str = "SQLite"
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
@@ -162,12 +163,16 @@ async def _register(request: Request) -> Register:
     return replace(register, worker=register.worker.freeing()) if request.method == "DELETE" else register
 
 
+def place_of_caller(request: Request) -> str:
+    """Return from where a request comes, for counting failures; a proxy may pass anything on."""
+    return request.client.host[:64] if request.client else "unknown"
+
+
 async def signed_in(request: Request) -> Caller:
     """Return who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
     if not hasattr(request.state, "caller"):
-        place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
         authorization = request.headers.get("authorization", "")
-        request.state.caller = await register_of(request).auth.caller(authorization, place)
+        request.state.caller = await register_of(request).auth.caller(authorization, place_of_caller(request))
     return cast("Caller", request.state.caller)
 
 

@@ -26,7 +26,7 @@ from unipam.plan import idempotency
 from unipam.plan.access.tokens import bootstrap, follow_spaces
 from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
-from unipam.plan.open import open_store
+from unipam.plan.open import is_postgres, open_store
 from unipam.plan.tree import WHOLE_LINE, Author, Plan
 from unipam.server import listener, logs, surroundings
 from unipam.server.app import create_app
@@ -179,6 +179,7 @@ def make_app(settings: Settings) -> FastAPI:
         register = Register(
             worker, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
             environment=settings.environment, container=surroundings.container(os.environ),
+            engine="PostgreSQL" if is_postgres(settings.database) else "SQLite",
         )  # fmt: skip
         following = rounds.repeat(partial(follow, register), settings.sync, asyncio.sleep) if settings.follows else None
         follower = asyncio.create_task(following) if following else None

@@ -287,3 +287,17 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+class RegisterStatus(BaseModel):
+    """A running register; see `server.status`. Times in seconds since the epoch."""
+
+    version: str
+    stack: str
+    environment: str
+    engine: str
+    waiting: int
+    now: float
+    cloud_seen_on: float | None
+    cloud_problems: list[str]
+    objects: dict[str, int]

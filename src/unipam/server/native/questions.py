@@ -17,6 +17,7 @@ from unipam.server.native.operations import part_of
 from unipam.server.native.requests import Paged, problems
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
+from unipam.server.status import status_of
 
 router = Router(tags=["questions"])
 
@@ -83,3 +84,9 @@ async def differences(session: SessionDep, paging: Paged) -> Response:
     rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
     compared = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
     return reply({**part_of(rows, paging, "number"), **compared})
+
+
+@router.get("/status", response_model=m.RegisterStatus, responses=problems())
+async def register_status(session: SessionDep) -> Response:
+    """How the register does: its version and database, how old what it knows of the cloud is, what the plan holds."""
+    return reply(await status_of(session.register))

@@ -111,11 +111,11 @@ def _is_held(block: Block, address: int) -> bool:
 def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> None:
     cidr = block.value.cidr
     if not world.datastore.transactional:
-        _apply(world, _without_released(block))
+        _apply(world, without_released(block))
         for handle, number in by_handle.items():
             counting.subtract(world.for_cleanup(), Count(handle, cidr, number))
         return
-    writes = [_without_released(block)]
+    writes = [without_released(block)]
     for handle, number in by_handle.items():
         with suppress(NotFound, BadValue):
             stored = world.handle(handle)
@@ -124,7 +124,7 @@ def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> Non
     world.datastore.transact(tuple(writes), world.deadline)
 
 
-def _without_released(block: Stored[Block]) -> Write:
+def without_released(block: Stored[Block]) -> Write:
     """Return the write of a block after a release; one that is nobody's and holds nothing is removed."""
     if block.value.empty and block.value.affinity is None:
         return Delete(block.item.key, block.item.revision)
@@ -175,7 +175,7 @@ def _release_all(world: World, settings: Configuration, stored: Stored[Handle], 
                 block = world.block(prefix)
                 released += [block.value.address(ordinal) for ordinal in held(block.value, handle)]
                 releasing.release_handle(block.value, handle, world.clock(), settings.cooldown)
-                writes.append(_without_released(block))
+                writes.append(without_released(block))
                 emptied.append(block.value)
         stored = _write_all(world, writes, stored)
         for found in emptied:

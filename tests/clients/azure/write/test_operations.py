@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.clients.azure.conftest import SetClock
+from tests.clients.azure.conftest import SetClock, carry_out
 from tests.fakes.azure import FakeAzure, resource_id
 
 from unipam.clients.azure.arm import Answer, Arm
-from unipam.clients.azure.operations import await_end
+from unipam.clients.azure.write.jobs import Ask
+from unipam.clients.azure.write.operations import FIRST, GROWTH, patiently, until_ended
 from unipam.model.errors import SourceFailed
 
 VERSION = "2024-05-01"
@@ -27,7 +28,7 @@ def put(arm: Arm, path: str, match: str = "") -> Answer:
 
 
 def ended(arm: Arm, begun: Answer, path: str, clock: SetClock) -> None:
-    await_end(arm, begun, lambda: arm.request("GET", path, VERSION), clock.time)
+    carry_out(arm, until_ended(begun, Ask(path=path, version=VERSION)), clock)
 
 
 def test_a_put_is_followed_to_its_end(arm: Arm, fake: FakeAzure, path: str, clock: SetClock) -> None:
@@ -52,16 +53,16 @@ def test_an_operation_without_a_place_to_ask_is_seen_at_the_resource(
     arm: Arm, fake: FakeAzure, path: str, clock: SetClock
 ) -> None:
     fake.arm.put(path, {"provisioningState": "Updating"})
-    clock_ends = iter([None, "Succeeded"])
+    looks: list[float] = []
 
-    def resource() -> Answer:
-        state = next(clock_ends)
-        if state:
-            fake.arm.put(path, {"provisioningState": state})
-        return arm.request("GET", path, VERSION)
+    def ends(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            fake.arm.put(path, {"provisioningState": "succeeded"})
 
-    await_end(arm, arm.request("GET", path, VERSION), resource, clock.time)
-    assert len(clock.slept) == 2
+    clock.sleep = ends  # type: ignore[method-assign]
+    ended(arm, arm.request("GET", path, VERSION), path, clock)
+    assert looks == [FIRST, FIRST * GROWTH]
 
 
 def test_an_operation_that_fails_says_why(arm: Arm, fake: FakeAzure, path: str, clock: SetClock) -> None:
@@ -105,4 +106,29 @@ def test_an_operation_elsewhere_is_not_followed(arm: Arm, fake: FakeAzure, path:
     begun = put(arm, path)
     begun.headers["Azure-AsyncOperation"] = "https://elsewhere.example/operations/1"  # type: ignore[index]
     with pytest.raises(SourceFailed, match="the token is not sent there"):
+        ended(arm, begun, path, clock)
+
+
+def test_a_write_waits_for_the_operation_in_its_way(arm: Arm, fake: FakeAzure, path: str, clock: SetClock) -> None:
+    fake.arm.polls, fake.arm.retry_after = 3, "7"
+    put(arm, path)
+    carry_out(arm, patiently(Ask("PUT", path, VERSION, BODY, "", WRITTEN)), clock)
+    polls = [call for call in fake.calls if "/operations/" in call.path]
+    assert len(polls) == 3, "it asked how the other operation goes, instead of trying again and again"
+    assert [call.method for call in fake.asked("virtualNetworks")].count("PUT") == 3
+
+
+def test_a_look_that_fails_is_no_failed_operation(arm: Arm, fake: FakeAzure, path: str, clock: SetClock) -> None:
+    begun = put(arm, path)
+    fake.say("/operations/", 503, {"error": {"code": "ServerBusy", "message": "later"}}, times=2)
+    ended(arm, begun, path, clock)
+    assert fake.arm.get(path)["properties"]["provisioningState"] == "Succeeded"  # type: ignore[index]
+
+
+def test_an_operation_that_nobody_knows_any_more_has_failed(
+    arm: Arm, fake: FakeAzure, path: str, clock: SetClock
+) -> None:
+    begun = put(arm, path)
+    fake.say("/operations/", 404, {"error": {"code": "OperationNotFound", "message": "gone"}})
+    with pytest.raises(SourceFailed, match="OperationNotFound"):
         ended(arm, begun, path, clock)

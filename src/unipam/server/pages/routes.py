@@ -1,0 +1,21 @@
+"""The routers of all pages."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from unipam.server.pages import assets, signing_in, status
+
+ROUTERS = (
+    assets.router,
+    signing_in.router,
+    status.router,
+)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application have the pages, and know which there are: the navigation shows those."""
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.pages = frozenset(str(route.path) for route in iter_route_contexts(app.routes))
