@@ -89,7 +89,7 @@ class Terminal:
 
 _WAIT = f"""
 for try in $(seq {PATIENCE * 10}); do
-    grep -qE "$2" "$1" && exit
+    grep -sqE "$2" "$1" && exit
     sleep 0.1
 done
 echo "$1 does not say that it serves:"; cat "$1"
