@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from unipam.cli import user
-from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
-from unipam.cli.output import data_dir_option, format_option, show
+from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
+from unipam.cli.output import data_dir_option, format_option, list_options, order_options, show, show_changed, show_list
 from unipam.ledger import reads
-from unipam.model.records import HELD, Claim
+from unipam.model.records import COOLING, HELD, Claim
 
 
 @click.group("lease")
@@ -17,19 +17,37 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--network", default="", help="Of this network only.")
+@click.option("--network", help="Of this network only.")
+@click.option("--pod", help="Of this pod only, with or without its namespace.")
+@click.option("--namespace", help="Of this namespace's pods only.")
+@click.option("--state", type=click.Choice([HELD, COOLING]), help="Of this state only.")
 @data_dir_option
-@format_option
-def list_(network: str, data_dir: str, output: str) -> None:
+@list_options
+def list_(*, network: str | None, state: str | None, data_dir: str, output: str, **whose: str | None) -> None:
     """List every lease.
 
     \b
     Examples:
       unipam lease list
-      unipam lease list --network kubenet -o json
+      unipam lease list --namespace shop --sort-by age
+      unipam lease list --pod shop/web-0 -o jsonpath='{.items[*].address}'
+      unipam lease list --network kubenet --state cooling --limit 10 -o json
+      unipam lease list --no-headers -o wide | sort
+      unipam lease list -w
     """
-    rows = [lease_row(lease) for lease in reads.leases(open_ledger(data_dir), network)]
-    show(rows, output, LEASE_COLUMNS, "no leases")
+    ledger = open_ledger(data_dir)
+
+    def read() -> list[dict[str, object]]:
+        found = reads.leases(ledger, network or "")
+        return [lease_row(each) for each in found if state in (None, each.state) and _is_of(each, **whose)]
+
+    show_list(read, output, LEASES, "no leases")
+
+
+def _is_of(lease: reads.Lease, *, pod: str | None, namespace: str | None) -> bool:
+    """Return whether it is a lease of what is named."""
+    of, _, name = lease.pod.partition("/")
+    return (pod is None or pod in (lease.pod, name)) and namespace in (None, of)
 
 
 @command.command("show")
@@ -46,25 +64,31 @@ def show_(what: str, data_dir: str, output: str) -> None:
       unipam lease show kube-system/coredns-597bb9d4db-nkqfz
     """
     found = _found(reads.find(open_ledger(data_dir), what), what, data_dir)
-    show([lease_row(reads.lease(network, claim)) for network, claim in found], output, LEASE_COLUMNS)
+    show([lease_row(reads.lease(network, claim)) for network, claim in found], output, LEASES)
 
 
 @command.command("history")
 @click.argument("what")
 @click.option("--limit", default=100, show_default=True, help="At most so many entries, the newest.")
+@click.option("--node", help="Only what happened while the node had this name.")
 @data_dir_option
-@format_option
-def history(what: str, limit: int, data_dir: str, output: str) -> None:
+@order_options
+def history(what: str, limit: int, node: str | None, data_dir: str, output: str) -> None:
     """Who had an address, or what a container or pod had, newest first.
 
     \b
     Examples:
       unipam lease history 10.244.2.7
+      unipam lease history 10.244.2.7 --node aks-np-1 --sort-by verb
       unipam lease history 32970baf --limit 10 -o json
       unipam lease history kube-system/coredns-597bb9d4db-nkqfz
     """
-    rows = [past_row(past) for past in reads.history(open_ledger(data_dir), what, limit)]
-    show(rows, output, PAST_COLUMNS, f"nothing is recorded of {what}")
+    ledger = open_ledger(data_dir)
+
+    def read() -> list[dict[str, object]]:
+        return [past_row(past) for past in reads.history(ledger, what, limit) if node in (None, past.node)]
+
+    show_list(read, output, PAST, f"nothing is recorded of {what}")
 
 
 @command.command("release")
@@ -87,7 +111,7 @@ def release(what: str, dry_run: bool, yes: bool, no_cooldown: bool, data_dir: st
     ledger = open_ledger(data_dir)
     held = [(n, c) for n, c in _found(reads.find(ledger, what), what, data_dir) if c.state == HELD]
     rows = [lease_row(reads.lease(network, claim)) for network, claim in held]
-    show(rows, output, LEASE_COLUMNS, f"nothing of {what} is held")
+    show_changed(rows, output, LEASES, f"nothing of {what} is held")
     if dry_run or not held:
         return
     if not yes:
