@@ -78,6 +78,14 @@ def test_every_command_is_run_or_named(page: Path) -> None:
     assert [each.unmet for each in found if each.unmet] == NOT_RUN.get(name(page), [])
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_reader_is_told_the_name_of_each_file(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for block in blocks(text):
+        before, _, _ = text.partition(f"<!-- file: {block.file} -->")
+        assert not block.file or f"`{block.file}`" in before.rstrip().rpartition("\n\n")[2]
+
+
 def test_steps_are_read() -> None:
     page = "a\n\n<!-- file: x.yaml -->\n```yaml\nb: 1\n```\n\n```console\n$ one\nout\n$ two \\\n> more\n```\n"
     first, second = blocks(page)
