@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from unipam.cli.calico_cluster import calico_option, config_option
 from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, document_option, show, show_document
 from unipam.ledger import reconcile
@@ -12,9 +13,11 @@ from unipam.ledger.explanation import explain
 
 @click.command("explain")
 @click.argument("subject")
+@calico_option
+@config_option
 @data_dir_option
 @document_option
-def command(subject: str, data_dir: str, output: str) -> None:
+def command(subject: str, data_dir: str, output: str, calico: bool, config: str) -> None:
     """Say why: who holds an ADDRESS and who did before; what a CONTAINER or pod has; what fills a network's POOL.
 
     \b
@@ -22,7 +25,13 @@ def command(subject: str, data_dir: str, output: str) -> None:
       unipam explain 10.244.2.7
       unipam explain 32970baf
       unipam explain kubenet
+      unipam explain 192.168.166.128 --calico
     """
+    if calico:
+        from unipam.cli.calico_lease import explain_address
+
+        explain_address(config, subject, output)
+        return
     ledger = open_ledger(data_dir)
     told = explain(ledger, subject, reconcile.observe(ledger.boot))
     leases = [lease_row(lease) for lease in told.leases]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from unipam.cli import user
+from unipam.cli.calico_cluster import calico_option, config_option
 from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, list_options, order_options, show, show_changed, show_list
+from unipam.cli.table import Row, View
 from unipam.ledger import reads
 from unipam.model.records import COOLING, HELD, Claim
 
@@ -21,10 +25,12 @@ def command() -> None:
 @click.option("--pod", help="Of this pod only, with or without its namespace.")
 @click.option("--namespace", help="Of this namespace's pods only.")
 @click.option("--state", type=click.Choice([HELD, COOLING]), help="Of this state only.")
+@calico_option
+@config_option
 @data_dir_option
 @list_options
-def list_(*, network: str | None, state: str | None, data_dir: str, output: str, **whose: str | None) -> None:
-    """List every lease.
+def list_(*, data_dir: str, output: str, calico: bool, config: str, **whose: str | None) -> None:
+    """List every lease: of this node's ledger, or with --calico of a cluster.
 
     \b
     Examples:
@@ -34,20 +40,28 @@ def list_(*, network: str | None, state: str | None, data_dir: str, output: str,
       unipam lease list --network kubenet --state cooling --limit 10 -o json
       unipam lease list --no-headers -o wide | sort
       unipam lease list -w
+      unipam lease list --calico --network k8s-pod-network
     """
+    rows, view = _of_cluster(config) if calico else _of_node(data_dir)
+    show_list(lambda: [row for row in rows() if _is_of(row, **whose)], output, view, "no leases")
+
+
+def _of_cluster(config: str) -> tuple[Callable[[], list[Row]], View]:
+    from unipam.cli import calico_lease
+
+    return calico_lease.reader(config), calico_lease.LEASES
+
+
+def _of_node(data_dir: str) -> tuple[Callable[[], list[Row]], View]:
     ledger = open_ledger(data_dir)
-
-    def read() -> list[dict[str, object]]:
-        found = reads.leases(ledger, network or "")
-        return [lease_row(each) for each in found if state in (None, each.state) and _is_of(each, **whose)]
-
-    show_list(read, output, LEASES, "no leases")
+    return lambda: [lease_row(each) for each in reads.leases(ledger)], LEASES
 
 
-def _is_of(lease: reads.Lease, *, pod: str | None, namespace: str | None) -> bool:
-    """Return whether it is a lease of what is named."""
-    of, _, name = lease.pod.partition("/")
-    return (pod is None or pod in (lease.pod, name)) and namespace in (None, of)
+def _is_of(row: Row, *, network: str | None, pod: str | None, namespace: str | None, state: str | None) -> bool:
+    """Return whether it is a lease of all that is named."""
+    of, _, name = str(row["pod"]).partition("/")
+    asked = ((network, (row["network"],)), (pod, (row["pod"], name)), (namespace, (of,)), (state, (row["state"],)))
+    return all(wanted is None or wanted in found for wanted, found in asked)
 
 
 @command.command("show")
@@ -75,6 +89,8 @@ def show_(what: str, data_dir: str, output: str) -> None:
 @order_options
 def history(what: str, limit: int, node: str | None, data_dir: str, output: str) -> None:
     """Who had an address, or what a container or pod had, newest first.
+
+    This node's ledger tells; Calico's datastore keeps no past.
 
     \b
     Examples:

@@ -12,6 +12,7 @@ COMMANDS = {
     "adopt": ("unipam.cli.adopt", "take over the state of another system, or give it back"),
     "agent": ("unipam.cli.agent", "answer the launcher's calls on this node"),
     "block": ("unipam.cli.block", "the prefixes of a plan, to be shared out"),
+    "calico": ("unipam.cli.calico", "look at a cluster of Calico's, and put it right"),
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
     "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's garbage"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),

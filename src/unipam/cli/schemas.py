@@ -121,6 +121,8 @@ def _pool() -> Schema:
     return {**made, "properties": properties, "required": list(properties)}
 
 
+_CALICO_LEASE = _record("unipam.dialects.calico.calicoctl.explaining", "Lease", since=_WHEN, until=_WHEN)
+
 SCHEMAS: Mapping[str, Document] = {
     "adopted-network": Document(
         "adopt host-local", _of(network=str, action=str, leases=int, cursors=int, empty=int, odd=int)
@@ -132,6 +134,7 @@ SCHEMAS: Mapping[str, Document] = {
     "available": Document("block free, external free", _api("models", "Available"), rows=False),
     "available-address": Document("external subnet free", _api("external_models", "FreeAddresses"), rows=False),
     "block": Document("block list, block show, block add, block change", _api("models", "Block")),
+    "calico-lease": Document("lease list --calico", _CALICO_LEASE),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
     "diagnosis": Document("diagnose", _record("unipam.diagnose.report", "Report"), rows=False, version=2),
     "explanation": Document("explain", _explanation, rows=False),

@@ -5,7 +5,6 @@ Here: reading a description, options on top of it, and drawing the plan. Not her
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import IO, TYPE_CHECKING
 
