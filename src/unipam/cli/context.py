@@ -37,7 +37,7 @@ def add(name: str, server: str, database: str, token_file: str | None, token: st
     Examples:
       unipam context add prod --server https://ipam.example.com
       unipam context add ci --server https://ipam.example.com --token-file /run/secrets/unipam
-      UNIPAM_TOKEN=... unipam context add lab --server http://127.0.0.1:8080 --keyring
+      unipam context add lab --server http://127.0.0.1:8080 --keyring
       unipam context add local --database register.db
     """
     if bool(server) == bool(database):
