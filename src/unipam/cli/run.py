@@ -24,7 +24,7 @@ _PORT = 8080
 @click.option("--metrics", default="127.0.0.1:9517", show_default=True, help="HOST:PORT for Prometheus; '' for none.")
 @click.option("--register", "port", type=click.IntRange(0, 65535),
               help="The register's port; 0 for no register. [default: 8080, or the next one that is free]")  # fmt: skip
-@click.option("--sample", is_flag=True, help="Put a small plan into the register to look at.")
+@click.option("--sample", is_flag=True, help="Put a made-up plan with a cloud into an empty register, to look at.")
 def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> None:
     """Start a node agent and the register on stores of your own, prove them with one real ADD, CHECK and DEL, and stay.
 
@@ -83,9 +83,7 @@ def _register(state: Path, port: int, *, sample: bool) -> Iterator[Callable[[], 
     if not run_register.is_installed():
         yield lambda: ["no register: it comes with pip install 'unipam[server]'"]
         return
-    with run_register.serving(state, port) as address:
-        if sample:
-            click.echo(run_register.make_sample(state, address))
+    with run_register.serving(state, port, sample=sample) as address:
 
         def pages() -> list[str]:
             link = run_register.sign_in_link(state, address)

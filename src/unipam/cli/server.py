@@ -48,6 +48,7 @@ if TYPE_CHECKING:
               help="How often the plan follows the cloud.")  # fmt: skip
 @click.option("--azure", is_flag=True,
               help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip
+@click.option("--sample", is_flag=True, help="Fill an empty database with a made-up plan and cloud, to look around.")
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
 @click.option("--stack", default="", envvar="UNIPAM_STACK", metavar="NAME",
               help="What /api/status calls the place it runs in. [default: found out, e.g. Kubernetes]")  # fmt: skip
@@ -72,6 +73,8 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
 
     if given["admin_token_file"] and given["admin_token_from"]:
         raise click.UsageError("--admin-token-file writes a token and --admin-token-from reads one: choose one of them")
+    if given["sample"] and given["azure"]:
+        raise click.UsageError("--sample has a cloud of its own: leave --azure out")
     if bool(given["tenant"]) != bool(client_id):
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):

@@ -12,13 +12,12 @@ from typing import IO, TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from rich.table import Table
 
     from unipam.sizing.plan import Plan
 
-_MOST_BYTES = 1 << 20
 _PIPE_WIDTH = 160  # columns of a table that no terminal limits
 
 _EPILOG = """\b
@@ -103,13 +102,13 @@ class BadDescription(click.ClickException):
 
 
 def _read(file: IO[bytes]) -> object:
+    from unipam.sizing.text import MOST_BYTES, parse
+
     try:
-        content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise BadDescription(
-                f"{_name(file)}: larger than {_MOST_BYTES} bytes, which no description of a cluster is"
-            )
-        return _parse(content.decode())
+        content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise BadDescription(f"{_name(file)}: larger than {MOST_BYTES} bytes, which no description of a cluster is")
+        return parse(content.decode())
     except UnicodeDecodeError as error:
         raise BadDescription(f"{_name(file)}: not UTF-8 text") from error
     except OSError as error:
@@ -123,42 +122,6 @@ def _read(file: IO[bytes]) -> object:
 def _name(file: IO[bytes]) -> str:
     """Return the name of the file; standard input need not have one."""
     return str(getattr(file, "name", "<stdin>"))
-
-
-def _parse(text: str) -> object:
-    """Parse the document; as JSON first, for it may be indented by tabs. Raises ValueError or RecursionError."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except json.JSONDecodeError:
-        return _parse_yaml(text)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    _refuse_twice([key for key, _ in pairs])
-    return dict(pairs)
-
-
-def _refuse_twice(keys: Sequence[str]) -> None:
-    """Refuse two fields with one name, of which a parser would keep one in silence."""
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            raise ValueError(f"the field {key[:60]!r} is given twice")
-        seen.add(key)
-
-
-def _parse_yaml(text: str) -> object:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-            _refuse_twice([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _with_options(document: object, options: dict[str, object]) -> object:

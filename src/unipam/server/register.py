@@ -24,6 +24,7 @@ from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
 from unipam.server.code_flow import CodeFlow
+from unipam.server.comparison import Comparison
 from unipam.server.metrics import Metrics
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
@@ -51,6 +52,7 @@ class Register:
     stack: str = PROCESS
     container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
+    comparison: Comparison = field(default_factory=Comparison)
     engine: str = "SQLite"
     flow: CodeFlow | None = None
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))

@@ -69,6 +69,7 @@ class Settings:
     `proxies` are the addresses whose X-Forwarded-For is believed, with commas between, or "*".
     `stack` is what `/api/status` calls the place that it runs in; empty: found out.
     `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
+    With `sample` an empty database gets a plan that is made up, and the cloud is that plan's.
     """
 
     database: str
@@ -88,6 +89,7 @@ class Settings:
     stack: str = ""
     environment: str = "AZURE_PUBLIC"
     follows: bool = True
+    sample: bool = False
 
 
 def run(settings: Settings) -> None:
@@ -141,8 +143,20 @@ def prepare(settings: Settings) -> None:
         plan.write(make_shared_key, SYSTEM)
         if text:
             hand_over(text, settings.admin_token_file)
+        if settings.sample:
+            settings.cloud = partial(_same, _sample_cloud(plan))
     finally:
         store.close()
+
+
+def _sample_cloud(plan: Plan) -> Cloud:
+    from unipam.plan.sample.story import cloud_of  # only who wants to look around needs it
+
+    return cloud_of(plan, plan.clock())
+
+
+def _same(cloud: Cloud) -> Cloud:
+    return cloud
 
 
 def _given(path: str) -> str:

@@ -90,10 +90,11 @@ class NewToken(Body):
 
 
 class Page(BaseModel, Generic[T]):
-    """Part of a listing; `next` is the `after` of the next part, null at the end."""
+    """Part of a listing; `next` is the `after` of the next part, null at the end; `total` counts the whole listing."""
 
     items: list[T]
     next: str | None
+    total: int
 
 
 class Utilisation(BaseModel):

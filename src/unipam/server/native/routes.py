@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from unipam.server.native import (
     access,
+    calculations,
     cloud_subnets,
     externals,
     journal,
+    listing_routes,
     questions,
     reservations,
     spaces,
@@ -18,6 +20,9 @@ ROUTERS = (
     spaces.router,
     questions.router,
     journal.router,
+    listing_routes.router,
+    listing_routes.cloud_router,
+    calculations.router,
     cloud_subnets.router,
     externals.router,
     access.router,

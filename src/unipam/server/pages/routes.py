@@ -5,13 +5,31 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from unipam.server.pages import assets, journal, overview, signing_in, status
+from unipam.server.pages import (
+    assets,
+    editing,
+    journal,
+    networks,
+    objects,
+    overview,
+    plan,
+    reservations,
+    reserve,
+    signing_in,
+    status,
+)
 
 ROUTERS = (
     assets.router,
     signing_in.router,
     overview.router,
     journal.router,
+    plan.router,
+    objects.router,
+    editing.router,
+    reserve.router,
+    reservations.router,
+    networks.router,
     status.router,
 )
 
