@@ -81,7 +81,7 @@ def store_session(tx: Tx, key: str, session: WebSession) -> None:
 def open_session(tx: Tx, by: Author, key: str, session: WebSession) -> None:
     """Open a session, and write down that somebody signed in."""
     store_session(tx, key, session)
-    journal(tx, by, "sign-in", f"session/{session.id}", session.client)
+    journal(tx, by, "sign-in", f"session/{session.id}")
 
 
 def find_session(tx: Tx, key: str, now: float) -> WebSession | None:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from unipam.server.pages import (
+    address,
     assets,
     editing,
     journal,
@@ -15,6 +16,7 @@ from unipam.server.pages import (
     plan,
     reservations,
     reserve,
+    search,
     signing_in,
     status,
 )
@@ -24,6 +26,8 @@ ROUTERS = (
     signing_in.router,
     overview.router,
     journal.router,
+    search.router,
+    address.router,
     plan.router,
     objects.router,
     editing.router,
