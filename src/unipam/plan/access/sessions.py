@@ -97,6 +97,14 @@ def sessions(tx: Tx, now: float) -> list[WebSession]:
     return sorted((each for each in found if now < each.ends), key=lambda each: -each.opened)
 
 
+def shown(session: WebSession) -> dict[str, Any]:
+    """Return a session for people: nothing of its tokens."""
+    return {
+        "id": session.id, "name": session.name, "opened": session.opened, "seen": session.seen, "ends": session.ends,
+        "client": session.client, "by": "token" if session.token else "Entra ID",
+    }  # fmt: skip
+
+
 def end_session(tx: Tx, by: Author, number: str) -> None:
     """End the session of this id. Raises Missing."""
     if not _end(tx, by, lambda session: session.id == number):

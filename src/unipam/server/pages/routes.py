@@ -6,10 +6,12 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from unipam.server.pages import (
+    access,
     address,
     assets,
     editing,
     journal,
+    me,
     networks,
     objects,
     overview,
@@ -28,6 +30,8 @@ ROUTERS = (
     journal.router,
     search.router,
     address.router,
+    access.router,
+    me.router,
     plan.router,
     objects.router,
     editing.router,
