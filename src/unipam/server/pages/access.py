@@ -236,7 +236,9 @@ async def end_session(form: FormDep, number: str) -> Response:
 async def check(page: PageDep) -> Response:
     """Show what somebody may do."""
     token, object_id = page.query("token"), page.query("person")
-    asked = None if page.may(UseCase.CHECK_RIGHTS) else token or object_id
+    asked = token or object_id
+    if asked:
+        page.session.require(UseCase.CHECK_RIGHTS)
     tab = Tab("/access/check", "What may somebody do?", UseCase.CHECK_RIGHTS, _tokens)
     known = [] if page.may(UseCase.CHECK_RIGHTS) else await page.read(tokens.tokens)
     ids = [(each.id, each.name) for each in known]
