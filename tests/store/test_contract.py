@@ -630,50 +630,6 @@ def test_a_used_store_is_sound(store: Store, settled: int) -> None:
     assert store.check() == []
 
 
-# The journal of a register, part by part -----------------------------------------------------------------------
-
-
-def _mixed(number: int) -> Entry:
-    """An entry that differs from its neighbours in everything one can ask for."""
-    holder = ("alpha", "alpine", "beta")[number % 3]
-    place = Prefix(HERE + number % 7 * 256, 120)
-    verb, actor = ("create", "change")[number % 2], f"actor-{number % 5}"
-    return Entry(1000.0 + number // 2, verb, 1, place.first, place.last, Owner(holder), 0, actor, "", "")
-
-
-QUESTIONS = {
-    "all": JournalFilter(),
-    "time": JournalFilter(since=1010.0, until=1030.0),
-    "actor": JournalFilter(actor="actor-3"),
-    "verb and holder": JournalFilter(verb="change", holder="alp"),
-    "around": JournalFilter(around=HERE + 256 * 3 + 17),
-    "within": JournalFilter(within=Range(HERE, HERE + 511)),
-    "nothing": JournalFilter(actor="nobody"),
-}
-
-
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_the_journal_is_read_part_by_part_from_the_latest_on(store: Store, name: str) -> None:
-    wanted = QUESTIONS[name]
-    with store.transaction() as tx:
-        numbers = tx.record_all([_mixed(number) for number in range(100)])
-    everything = [_mixed(number)._replace(id=numbers[number]) for number in range(100)]
-    expected = sorted((e for e in everything if matches(wanted, None, e)), key=lambda e: (-e.at, -e.id))
-    assert bool(expected) == (name != "nothing")
-    found: list[Entry] = []
-    with store.reading() as tx:
-        while part := tx.search_journal(wanted, Place(found[-1].at, found[-1].id) if found else None, 7):
-            found += part
-    assert found == expected
-
-
-def test_entries_are_found_by_their_numbers(store: Store) -> None:
-    with store.transaction() as tx:
-        numbers = tx.record_all([_mixed(number) for number in range(5)])
-        assert sorted(e.id for e in tx.entries_numbered([numbers[1], numbers[3], 999])) == [numbers[1], numbers[3]]
-        assert tx.entries_numbered([]) == []
-
-
 # Listings ----------------------------------------------------------------------------------------------------
 
 
@@ -747,3 +703,47 @@ def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) ->
         assert (tx.claimed(a), tx.claimed(b), tx.claimed(99)) == (768, 512, 0)
         before = tx.last_entry()
         assert tx.record(entry()) == tx.last_entry() > before
+
+
+# The journal of a register, part by part -----------------------------------------------------------------------
+
+
+def _mixed(number: int) -> Entry:
+    """An entry that differs from its neighbours in everything one can ask for."""
+    holder = ("alpha", "alpine", "beta")[number % 3]
+    place = Prefix(HERE + number % 7 * 256, 120)
+    verb, actor = ("create", "change")[number % 2], f"actor-{number % 5}"
+    return Entry(1000.0 + number // 2, verb, 1, place.first, place.last, Owner(holder), 0, actor, "", "")
+
+
+QUESTIONS = {
+    "all": JournalFilter(),
+    "time": JournalFilter(since=1010.0, until=1030.0),
+    "actor": JournalFilter(actor="actor-3"),
+    "verb and holder": JournalFilter(verb="change", holder="alp"),
+    "around": JournalFilter(around=HERE + 256 * 3 + 17),
+    "within": JournalFilter(within=Range(HERE, HERE + 511)),
+    "nothing": JournalFilter(actor="nobody"),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_journal_is_read_part_by_part_from_the_latest_on(store: Store, name: str) -> None:
+    wanted = QUESTIONS[name]
+    with store.transaction() as tx:
+        numbers = tx.record_all([_mixed(number) for number in range(100)])
+    everything = [_mixed(number)._replace(id=numbers[number]) for number in range(100)]
+    expected = sorted((e for e in everything if matches(wanted, None, e)), key=lambda e: (-e.at, -e.id))
+    assert bool(expected) == (name != "nothing")
+    found: list[Entry] = []
+    with store.reading() as tx:
+        while part := tx.search_journal(wanted, Place(found[-1].at, found[-1].id) if found else None, 7):
+            found += part
+    assert found == expected
+
+
+def test_entries_are_found_by_their_numbers(store: Store) -> None:
+    with store.transaction() as tx:
+        numbers = tx.record_all([_mixed(number) for number in range(5)])
+        assert sorted(e.id for e in tx.entries_numbered([numbers[1], numbers[3], 999])) == [numbers[1], numbers[3]]
+        assert tx.entries_numbered([]) == []

@@ -186,6 +186,11 @@ class Tree:
         return Branches(part, _start_of(found[wanted.limit]) if len(found) > wanted.limit else None,
                         self._source.count(claim.id))  # fmt: skip
 
+    def row(self, path: tuple[str, ...]) -> Branch:
+        """Return what a path names, as a row. Raises Missing."""
+        claim, names, _ = self._find(path)
+        return self._row(claim, names[:-1])
+
     def _grown(self, row: Branch, wanted: Filter, depth: int) -> Branch:
         if depth <= 1 or not row.holds or row.kind == objects.NETWORK:
             return row

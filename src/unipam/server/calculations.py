@@ -43,12 +43,13 @@ async def diagnosed(request: Request, register: Register) -> Report:
     """
     form = await request.form(max_files=MOST_FILES, max_fields=20, max_part_size=16 << 20)
     try:
-        return await register.in_thread(_diagnosis(form))
+        return await register.in_thread(diagnosis_of(form))
     finally:
         await form.close()
 
 
-def _diagnosis(form: FormData) -> Callable[[], Report]:
+def diagnosis_of(form: FormData) -> Callable[[], Report]:
+    """Return the work of diagnosing a form's `file`s and `text`. Raises BadValue when it brings none."""
     from io import BytesIO
 
     from unipam.diagnose import diagnose_uploads

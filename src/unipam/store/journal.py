@@ -18,11 +18,7 @@ Key = TypeVar("Key")
 
 WINDOW = 5000
 """Entries that are looked through in the order of time."""
-SQLITE_INDEXES = {
-    f"journal_{columns.partition(',')[0]}": f"ON journal ({columns})"
-    for columns in ("at, id", "actor", "verb", "holder", "first")
-}
-"""What a register's file has besides (in PostgreSQL by migration), as those of `store.listing`."""
+INDEXED = ("at, id", "actor", "verb", "holder", "first")
 
 
 class JournalFilter(NamedTuple):

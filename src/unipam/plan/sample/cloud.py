@@ -18,8 +18,7 @@ from unipam.model.cloud import VHUB, VNET, CloudNetwork, CloudSubnet, Endpoint, 
 TENANT = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example"))
 NAMES = ("platform", "payments", "retail", "analytics", "identity", "sandbox")
 SUBSCRIPTIONS = tuple(
-    Subscription(str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), f"{name}-subscription", TENANT, "EnterpriseAgreement")
-    for name in NAMES
+    Subscription(str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), name, TENANT, "EnterpriseAgreement") for name in NAMES
 )
 _PARTS = ("web", "api", "data", "aks-nodes", "aks-pods", "endpoints", "integration")
 _STAMP = "X-IPAM-RES-ID"

@@ -87,7 +87,7 @@ async def _show(page: Page, problem: Problem | None = None) -> Response:
     return page.render(
         "networks.html", head, problem.status if problem else 200, rows=[each["row"] for each in part["items"]],
         part=part, marks=MARKS, plans=PLANS, sorts=SORTS, spaces=space_choice(names), sort=sort, problem=problem,
-        problems=snapshot.problems, seen=snapshot.taken, place=network_place, block_place=block_place,
+        problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
         associate=lambda row: [_associate(page, row.id, s.space, s.block) for s in row.fits], key=fresh_key(),
     )  # fmt: skip
@@ -169,8 +169,8 @@ def remedies(page: Page, each: Finding) -> list[Remedy]:
         fields = (("reservation", each.subject), ("space", each.space), ("block", each.block))
         see = Remedy("See the reservation", "", link=reservation_place(each.space, each.block, each.subject))
         return [see, Remedy("Cancel the reservation", "/networks/cancel", fields, refused)]
-    subject = each.other or each.subject
-    return [Remedy("See the network", "", link=network_place(subject))] if subject.startswith("/") else []
+    subject = next((text for text in (each.other, each.subject) if text.startswith("/")), "")
+    return [Remedy("See the network", "", link=network_place(subject))] if subject else []
 
 
 def _associate(page: Page, resource_id: str, space: str, block: str) -> Remedy:
@@ -327,14 +327,14 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
 
 
 def _peerings(networks: Sequence[CloudNetwork]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each peering once: its network's key and name, the far end's id, and its state."""
-    seen: set[frozenset[str]] = set()
+    """Yield each peering once: its network's key and name, the far end's id, and the state of the end that is worse."""
+    found: dict[frozenset[str], tuple[str, str, str, str]] = {}
     for network in networks:
         for peering in network.peerings:
             pair = frozenset((key(network.id), key(peering.remote)))
-            if pair not in seen:
-                seen.add(pair)
-                yield key(network.id), network.name, peering.remote, peering.state
+            if pair not in found or peering.state != "Connected":
+                found[pair] = key(network.id), network.name, peering.remote, peering.state
+    yield from found.values()
 
 
 def _rings(networks: Sequence[CloudNetwork]) -> list[list[CloudNetwork]]:

@@ -8,8 +8,11 @@ from fastapi.routing import iter_route_contexts
 from unipam.server.pages import (
     access,
     address,
+    address_map,
     assets,
+    diagnose,
     editing,
+    externals,
     journal,
     me,
     networks,
@@ -20,6 +23,7 @@ from unipam.server.pages import (
     reserve,
     search,
     signing_in,
+    sizing,
     status,
 )
 
@@ -38,6 +42,10 @@ ROUTERS = (
     reserve.router,
     reservations.router,
     networks.router,
+    externals.router,
+    address_map.router,
+    sizing.router,
+    diagnose.router,
     status.router,
 )
 
