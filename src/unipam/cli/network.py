@@ -87,3 +87,78 @@ def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool,
     query = {"id": resource_id, "dry_run": dry_run}
     api.ask("DELETE", f"{path(space, block)}/networks", query=query, reason=reason)
     tell_removed()
+
+
+@command.command()
+@click.option("--plan", type=click.Choice(["associated", "expected", "unplanned", "apart", "gone"]), help="Only these.")
+@click.option("--overlapping/--apart", default=None, help="Only those that overlap another, or only the others.")
+@click.option("--space", help="Only those with addresses of this space's blocks.")
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
+@click.option("--sort", help="The member to sort by; - before it turns it round.")
+@with_api
+@format_option
+def seen(*, api: Api, output: str, overlapping: bool | None, **wish: str | None) -> None:
+    """Every network that the register sees in the cloud or has in the plan, and how both agree.
+
+    \b
+    Examples:
+      unipam network seen --plan unplanned
+      unipam network seen --overlapping -o json
+    """
+    query = {**wish, "overlapping": None if overlapping is None else str(overlapping).lower()}
+    rows = api.all("/cloud/networks", query)
+    flat = [
+        {
+            **row, "prefixes": " ".join(row["prefixes"]), "overlaps": " ".join(row["overlaps"]),
+            "blocks": " ".join(f"{spot['space']}/{spot['block']}" for spot in row["places"]),
+        }
+        for row in rows
+    ]  # fmt: skip
+    columns = ("name", "prefixes", "plan", "blocks", "overlaps", "subscription_name")
+    show(flat if output == "table" else rows, output, columns, "no network is so")
+
+
+_LISTS = {
+    "subnets": ("name", "prefixes", "used", "kind", "network_name"),
+    "endpoints": ("name", "private_ip", "source", "vnet_name", "subnet_name"),
+    "subscriptions": ("name", "id", "kind"),
+}
+
+
+@command.command()
+@click.argument("what", type=click.Choice(list(_LISTS)))
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
+@click.option("--sort", help="The member to sort by; - before it turns it round.")
+@with_api
+@format_option
+def cloud(*, api: Api, what: str, output: str, **wish: str | None) -> None:
+    """What the register sees in the cloud, whatever the plan has: WHAT is subnets, endpoints or subscriptions.
+
+    \b
+    Examples:
+      unipam network cloud endpoints --search 10.8.0.4
+      unipam network cloud subnets --sort=-used
+    """
+    rows = api.all(f"/cloud/{what}", wish)
+    flat = [{**row, "prefixes": " ".join(row.get("prefixes", ()))} for row in rows]
+    show(flat if output == "table" else rows, output, _LISTS[what], "nothing is seen")
+
+
+@command.command()
+@click.argument("resource_id")
+@with_api
+@format_option
+def peerings(api: Api, resource_id: str, output: str) -> None:
+    """The networks that a network is connected with by peerings, however far; itself first.
+
+    \b
+    Example:
+      unipam network peerings "$VNET_ID"
+    """
+    rows = api.all("/cloud/peerings", {"network": resource_id})
+    flat = [
+        {**row, "prefixes": " ".join(row["prefixes"]),
+         "with": " ".join(f"{p['remote'].rpartition('/')[2]} ({p['state']})" for p in row["peerings"])}
+        for row in rows
+    ]  # fmt: skip
+    show(flat if output == "table" else rows, output, ("name", "kind", "prefixes", "with"), "it is not seen")
