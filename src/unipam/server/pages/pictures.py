@@ -97,7 +97,7 @@ def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
 
     A single row is one of many on its page, so it has fewer marks.
     """
-    fewest = FEWEST if most > 1 else 2 * FEWEST
+    fewest = FEWEST if most > 1 else 3.4 * FEWEST
     bits = min(most.bit_length() - 1, 128 - span.length)
     rows = []
     step = span.size >> bits
