@@ -24,7 +24,7 @@ def main(target: Path) -> None:
         place = Path(directory)
         with serve(str(place / "register.db"), place, sample=True) as live:
             origin = f"http://127.0.0.1:{live.admin.port}"
-            with tab(browser, viewport={"width": 1180, "height": 720}, color_scheme="light") as page:
+            with tab(browser, viewport={"width": 1280, "height": 760}, color_scheme="light") as page:
                 sign_in(page, origin, live.admin.token)
                 for name, address in PICTURES.items():
                     page.goto(origin + address)
