@@ -9,7 +9,7 @@ RELEASE := build/release/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check bench docs docs-outputs man first-hour lock dist deb images clean
+.PHONY: help setup run test test-quick check screenshots bench docs docs-outputs man first-hour lock dist deb images clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: setup ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
+
+screenshots: setup ## take the pictures of the documentation anew, from the sample plan (needs Debian's chromium)
+	$(BIN)/python -m tests.server.pages.screenshots docs/images
 
 bench: setup ## measure against the real peers, in one run, as ratios
 	$(BIN)/python -m bench
