@@ -148,13 +148,15 @@ class Following:
             if self._watch is not watch:
                 return
             for event in events:
+                name = path(event.item.key)
+                self._broken = tuple(each for each in self._broken if each.name != name)
                 if event.what in {"deleted", "broken"}:
                     self._remove(event.item.key)
                 else:
                     self._put(event.item)
                 if event.what == "broken":
-                    name = path(event.item.key)
                     self._broken = (*self._broken, Broken(name, "it was broken by hand"))
+                    self._listing = None
 
 
 def _is_older(item: Item, than: Item) -> bool:
