@@ -6,6 +6,7 @@ block is in `rules`.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypedDict
 
 import msgspec
@@ -81,10 +82,24 @@ class Block(msgspec.Struct):
             "unallocated": self.unallocated,
             "attributes": self.attributes,
             "sequenceNumber": self.sequence,
-            "sequenceNumberForAllocation": dict(sorted((str(k), v) for k, v in self.sequences.items())),
+            "sequenceNumberForAllocation": _by_text(self.sequences, len(self.allocations)),
             "deleted": self.deleted,
             **self.rest,
         }
+
+
+def _by_text(sequences: dict[int, int], size: int) -> dict[str, int]:
+    """Return numbers by the texts of their ordinals, in Go's order."""
+    found = {text: sequences[ordinal] for ordinal, text in _ordinals(size) if ordinal in sequences}
+    if len(found) == len(sequences):
+        return found
+    return dict(sorted((str(ordinal), number) for ordinal, number in sequences.items()))  # some lie outside the block
+
+
+@functools.cache
+def _ordinals(size: int) -> list[tuple[int, str]]:
+    """Return the ordinals of a block with their texts, in Go's order: that of the texts."""
+    return sorted(enumerate(map(str, range(size))), key=lambda each: each[1])
 
 
 def copied(block: Block) -> Block:
