@@ -74,7 +74,7 @@ def on_etcd() -> Iterator[Site]:
             text = _metrics(endpoint + "/metrics")
             return _sum(text, r'^grpc_server_started_total\{.*grpc_method="(?:Range|Txn)".*\} (\S+)$')
 
-        network = {"datastore_type": "etcdv3", "etcd_endpoints": endpoint}
+        network: dict[str, object] = {"datastore_type": "etcdv3", "etcd_endpoints": endpoint}
         yield Site("etcd", network, EtcdDatastore(client), requests)
 
 
@@ -91,7 +91,7 @@ def on_kubernetes() -> Iterator[Site]:
         pattern = r'^apiserver_request_total\{(?=.*resource="(?:ip|block|node|namespace))(?!.*verb="WATCH").*\} (\S+)$'
         return _sum(text, pattern)
 
-    network = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
+    network: dict[str, object] = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
     yield Site("Kubernetes", network, KubernetesDatastore(api), requests)
     api.close()
 
@@ -266,7 +266,7 @@ def rows(site: Site, root: Path, times: float, requests: float, storm: float | N
     node = Node(root)
     bench = Bench(node, site)
     for number in range(1, 12):
-        document = {"kind": "Node", "metadata": {"name": f"node{number}"}}
+        document: dict[str, object] = {"kind": "Node", "metadata": {"name": f"node{number}"}}
         _create_node(site, f"node{number}", document)
     with node.agent():
         yield from bench.counted(0, requests)

@@ -36,6 +36,13 @@ ANSWERED_WITHIN = 10
 """Seconds: what is promised whatever is locked. A call that takes longer fails its test."""
 
 
+def items(text: str) -> list[dict[str, Any]]:
+    """The rows of a document that a command printed as JSON."""
+    document = json.loads(text)
+    assert (document["version"], bool(document["schema"])) == (1, True), document
+    return list(document["items"])
+
+
 class Reply(NamedTuple):
     """What a plugin left behind: its exit code, standard output and standard error."""
 

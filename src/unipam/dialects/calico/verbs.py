@@ -24,6 +24,7 @@ from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.logged import logged
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
 from unipam.ledger.noted import Gained, Lost
@@ -229,8 +230,8 @@ PLUGIN = Plugin(
     printing.CODES,
     printing.word,
     {
-        "ADD": _attended(_add, known=True),
-        "DEL": _attended(_del, known=True),
+        "ADD": logged(_attended(_add, known=True)),
+        "DEL": logged(_attended(_del, known=True)),
         "CHECK": _attended(_check),
         "GC": _attended(_gc),
         "STATUS": _status,
