@@ -28,11 +28,12 @@ class Days(MemoryDatastore):
     def __init__(self) -> None:
         super().__init__(faults=self._day)
         self.bad: dict[str, Fault] = {}
-        self.lists = self.watches = 0
+        self.lists = self.watches = self.gets = 0
 
     def _day(self, call: str, _about: object) -> Fault | None:
         self.lists += call == "list"
         self.watches += call == "watch"
+        self.gets += call == "get"
         return self.bad.get(call)
 
     def pool(self, name: str, cidr: str = "10.0.0.0/24") -> None:
@@ -118,6 +119,20 @@ def test_who_may_not_watch_lists(store: Days, following: Following) -> None:
     for _ in range(100):
         names(following)
     assert store.lists - asked < 10
+
+
+def test_who_may_not_even_list_reads(store: Days, following: Following) -> None:
+    """One object serves those who come within a moment of it, and one that is not there is asked for each time."""
+    store.bad = {"list": "away", "watch": "away"}
+    store.pool("a")
+    for _ in range(20):
+        found = following.find(PoolKey("a"), soon())
+        assert found is not None
+    assert store.lists < 20
+    assert store.gets < 20
+    assert following.find(PoolKey("b"), soon()) is None
+    store.pool("b")
+    assert following.find(PoolKey("b"), soon()) is not None
 
 
 def test_the_server_is_away(store: Days, following: Following) -> None:
