@@ -15,6 +15,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,15 +26,23 @@ from bench import spawn
 from bench.host_local import Node, us
 from bench.needs import Need, program
 from bench.table import Row, show
+from unipam.addr.prefix import parse_prefix
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.cni import install
+from unipam.dialects.calico import config as calico_config
+from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.keys import NodeKey, PoolKey
 from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
 from unipam.dialects.calico.datastore.resources import STORED
+from unipam.dialects.calico.datastore.watched import WatchedDatastore
+from unipam.dialects.calico.documents.pool import WORKLOAD
+from unipam.dialects.calico.engine.auto import Request, auto_assign
+from unipam.dialects.calico.engine.combining import Combiner
+from unipam.dialects.calico.engine.world import World
 
 NAME = "calico-ipam"
 PEER = os.environ.get("UNIPAM_CALICO_IPAM", "")
@@ -261,6 +271,56 @@ def footprint(node: Node, bench: Bench) -> Row:
     return Row(work, f"{megabytes:.0f} MB", "", megabytes, 70)
 
 
+NODES, PODS, PEER_NODES, AT_ONCE = 1000, 30, 10, 20
+
+
+def fleet(bench: Bench) -> Iterator[Row]:
+    """Start 30 pods on each of 1,000 nodes, 20 nodes at a time, each with an agent's view of its own in this process.
+
+    The original's figure is that of a few nodes, times as many as there are.
+    """
+    site, pool = bench.site, bench.pool()
+    for number in range(NODES):
+        _create_node(site, f"fleet{number}", {"kind": "Node", "metadata": {"name": f"fleet{number}"}})
+    config = json.loads(bench.config("", pool))
+    before = site.requests()
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        times = [each for found in threads.map(partial(_start_pods, config), range(NODES)) for each in found]
+    ours = site.requests() - before
+    p99 = statistics.quantiles(times, n=100)[98]
+    yield Row(f"ADD, {NODES:,} nodes, {site.name}: median and p99", us(statistics.median(times)), us(p99), 0, None)
+    if not THE_PEER.met():
+        return
+    before = site.requests()
+    for number in range(PEER_NODES):
+        stdin = bench.config(f"node{number + 1}", bench.pool())
+        spawn.run(bench.peer, environment("ADD"), stdin, PODS, offset=70_000)
+    theirs = (site.requests() - before) * NODES // PEER_NODES
+    work = f"requests of {NODES:,} nodes that start {PODS} pods each, {site.name}"
+    yield Row(work, f"{ours:,}", f"{theirs:,}", ours / theirs, 1 / 8)
+
+
+def _start_pods(config: dict[str, object], number: int) -> list[int]:
+    """Be the agent of a node that starts; the nanoseconds of each ADD."""
+    node = f"fleet{number}"
+    network = calico_config.load({**config, "nodename": node})
+    store = connection.datastore(network.where)
+    watched = connection.Watched(WatchedDatastore(store, node), Combiner(), set())
+    requested = [parse_prefix(network.pools[4][0])]
+    times = []
+    for pod in range(PODS):
+        begun = time.perf_counter_ns()
+        world = World(
+            watched.datastore, time.monotonic() + 60, combiner=watched.combiner, namespaces=watched.namespaces
+        )
+        wanted = Request(1, 4, node, f"{node}.{pod}", {"node": node, "pod": f"pod-{pod}"}, requested, WORKLOAD)
+        found = auto_assign(world, wanted)
+        assert len(found.addresses) == 1, found
+        times.append(time.perf_counter_ns() - begun)
+    watched.datastore.close()
+    return times
+
+
 def rows(site: Site, root: Path, times: float, requests: float, storm: float | None) -> Iterator[Row]:
     """Yield every row of a datastore."""
     node = Node(root)
@@ -280,6 +340,8 @@ def rows(site: Site, root: Path, times: float, requests: float, storm: float | N
     if THE_PEER.met():
         yield from bench.cold()
     yield footprint(node, bench)
+    if site.name == "etcd":
+        yield from fleet(bench)
 
 
 def _create_node(site: Site, name: str, document: dict[str, object]) -> None:

@@ -56,7 +56,7 @@ def _network(config: Config) -> Network:
 def _world(network: Network, context: Context, timeout: float) -> World:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
-    datastore = connection.datastore(network.where)
+    datastore = connection.once(network.where, network.node)
     unknown = printing.unknown_node(network.where.kind)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
 

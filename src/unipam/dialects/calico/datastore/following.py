@@ -36,6 +36,7 @@ class Following:
         self._items: dict[Key, Item] = {}
         self._broken: tuple[Broken, ...] = ()
         self._listing: Listing | None = None
+        self._seed: Listing | None = None
         self._good_until = 0.0
         self._lists_again = self._single_until = 0.0
         self._watch: Watch | None = None
@@ -56,6 +57,7 @@ class Following:
             if not self._known():
                 self._take(listing)
                 self._good_until = time.monotonic() + _MOMENT
+                self._seed = listing
             if not self._started:
                 self._started = True
                 self._thread.start()
@@ -147,8 +149,10 @@ class Following:
             self._stopped.wait(pause * random.uniform(1.0, 1.5))  # noqa: S311 (it only spreads load)
 
     def _watch_once(self) -> None:
-        """List, and follow what happens until that ends. Raises what it ends with; returns when it was closed."""
-        listing = self._store.list(self._selection, time.monotonic() + _PATIENCE)
+        """List, unless somebody just has, and follow what happens until that ends: raise why, return if closed."""
+        with self._lock:
+            listing, self._seed = self._seed if self._known() else None, None
+        listing = listing or self._store.list(self._selection, time.monotonic() + _PATIENCE)
         watch = self._store.watch(self._selection, listing.revision, time.monotonic() + _PATIENCE)
         try:
             with self._lock:
