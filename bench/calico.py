@@ -256,18 +256,19 @@ class Bench:
         yield Row(f"cold ADD (no agent), {self.site.name}", us(a), us(b), a / b, 1.0)
 
 
-def footprint(node: Node, bench: Bench) -> Row:
-    """Measure the memory of an agent with 100 pools and 1,000 leases."""
-    for _ in range(90 - bench._pools):  # noqa: SLF001
-        bench.pool()
-    stdin = bench.config("node11", bench.pool())
-    node.socket.unlink(missing_ok=True)
+def footprint(site: Site, root: Path) -> Row:
+    """Measure the memory of an agent with 100 pools and 1,000 leases in a cluster that has nothing else."""
+    node = Node(root)
+    bench = Bench(node, site)
+    _create_node(site, "node1", {"kind": "Node", "metadata": {"name": "node1"}})
+    pools = [bench.pool() for _ in range(100)]
+    stdin = bench.config("node1", pools[-1])
     with node.agent() as pid:
         bench.add(stdin, 1000, 60_000)
         bench.pair(bench.ours, stdin, 100, 0)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     megabytes = int(status.split("VmRSS:")[1].split()[0]) / 1000
-    work = f"agent with 100 pools and 1,000 leases, {bench.site.name} (MB)"
+    work = f"agent with 100 pools and 1,000 leases, {site.name} (MB)"
     return Row(work, f"{megabytes:.0f} MB", "", megabytes, 70)
 
 
@@ -339,7 +340,6 @@ def rows(site: Site, root: Path, times: float, requests: float, storm: float | N
         yield bench.flat()
     if THE_PEER.met():
         yield from bench.cold()
-    yield footprint(node, bench)
     if site.name == "etcd":
         yield from fleet(bench)
 
@@ -358,15 +358,14 @@ def main() -> None:
     """Print the rows."""
     if not NEEDS[0].met():
         return
+    title = "calico-ipam on {}: medians, launcher and agent beside the original"
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_etcd() as site:
-        show(
-            "calico-ipam on etcd: medians, launcher and agent beside the original",
-            rows(site, Path(root), 1 / 15, 1.1, 30),
-        )
+        show(title.format(site.name), rows(site, Path(root), 1 / 15, 1.1, 30))
+    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_etcd() as site:
+        show(title.format(site.name), [footprint(site, Path(root))])
     if not NEEDS[2].met():
         return
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_kubernetes() as site:
-        show(
-            "calico-ipam on Kubernetes: medians, launcher and agent beside the original",
-            rows(site, Path(root), 1 / 8, 2.1, None),
-        )
+        show(title.format(site.name), [footprint(site, Path(root))])
+    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_kubernetes() as site:
+        show(title.format(site.name), rows(site, Path(root), 1 / 8, 2.1, None))
