@@ -7,6 +7,8 @@ block is in `rules`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from itertools import repeat
 from typing import Any, TypedDict
 
 import msgspec
@@ -28,6 +30,10 @@ class Attribute(TypedDict, total=False):
     secondary: dict[str, str] | None
     alternateOwnerAttrs: dict[str, str] | None
     releasedAt: str | None
+
+
+_get: Callable[[Attribute, str], object] = dict.get  # type: ignore[assignment]
+"""Not a method of each: every call looks at all the full blocks of its node."""
 
 
 class Block(msgspec.Struct):
@@ -71,6 +77,11 @@ class Block(msgspec.Struct):
             if index is not None
             for attribute in (self.attributes[index],)
         )
+
+    @property
+    def cooling(self) -> bool:
+        """Whether anything in it was released and is not free yet."""
+        return any(map(_get, self.attributes, repeat("releasedAt")))
 
     def document(self) -> dict[str, Any]:
         """Return the block as it is stored, in Go's order of fields: no affinity is null, no time of one is absent."""

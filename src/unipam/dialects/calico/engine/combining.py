@@ -12,8 +12,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.datastore.api import Item
@@ -22,6 +23,8 @@ from unipam.dialects.calico.engine.joint_write import JointWrite
 from unipam.dialects.calico.engine.parts import Part
 from unipam.dialects.calico.engine.world import Stored, World
 from unipam.model.errors import SourceFailed, UnipamError
+
+T = TypeVar("T")
 
 _MOST_PARTS = 64
 """How many calls share a write: etcd takes 128 comparisons and operations (--max-txn-ops)."""
@@ -63,6 +66,7 @@ class Combiner:
         self._lock = threading.Lock()
         self._places: OrderedDict[Prefix, Place] = OrderedDict()
         self._handles: OrderedDict[str, Item] = OrderedDict()
+        self._derived: dict[str, tuple[tuple[Item, ...], object]] = {}
         self._alone: dict[str, tuple[threading.Lock, int]] = {}
         self.claiming = threading.Lock()
         """Held by who claims a block, so that those who come at once do not claim one each."""
@@ -95,6 +99,12 @@ class Combiner:
             waiting = place.writing + sum(part.gains for part in place.waiting)
             return None if place.block is None else (place.block, waiting)
 
+    def is_full(self, prefix: Prefix) -> bool:
+        """Return whether a block is known to have nothing free, and nothing that will be."""
+        place = self._places.get(prefix)
+        block = place.block if place else None
+        return block is not None and not block.value.unallocated and not block.value.cooling
+
     def forget(self, prefix: Prefix) -> None:
         """Read a block when it is needed next."""
         place = self.place(prefix)
@@ -108,6 +118,15 @@ class Combiner:
             self._handles.clear()
         for prefix in known:
             self.forget(prefix)
+
+    def derived(self, what: str, items: tuple[Item, ...], read: Callable[[tuple[Item, ...]], T]) -> T:
+        """Return what was read out of these very items the last time, or read it out of them."""
+        known = self._derived.get(what)
+        if known is not None and known[0] is items:
+            return cast("T", known[1])
+        found = read(items)
+        self._derived[what] = (items, found)
+        return found
 
     def handle(self, name: str) -> Item | None:
         """Return a handle as this process wrote it last, if it is known. Change nothing of it."""

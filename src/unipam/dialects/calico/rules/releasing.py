@@ -94,7 +94,7 @@ def tidy(block: Block, moment: int, cooldown: int) -> bool:
 
     `cooldown` is in seconds. Whether that changed anything.
     """
-    if not any("releasedAt" in attribute for attribute in block.attributes):
+    if not block.cooling:
         return _forget_unused(block)
     cooled = [
         index
