@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import statistics
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -80,12 +78,8 @@ def on_etcd() -> Iterator[Site]:
     with etcd.cluster() as cluster, contextlib.closing(Etcd(Settings(cluster.endpoints))) as client:
         endpoint = cluster.endpoints[0]
 
-        def requests() -> int:
-            text = _metrics(endpoint + "/metrics")
-            return _sum(text, r'^grpc_server_started_total\{.*grpc_method="(?:Range|Txn)".*\} (\S+)$')
-
         network: dict[str, object] = {"datastore_type": "etcdv3", "etcd_endpoints": endpoint}
-        yield Site("etcd", network, EtcdDatastore(client), requests)
+        yield Site("etcd", network, EtcdDatastore(client), partial(etcd.requests, endpoint))
 
 
 @contextlib.contextmanager
@@ -94,37 +88,11 @@ def on_kubernetes() -> Iterator[Site]:
     server = kube_apiserver.shared(STORED)
     api = KubernetesApi(str(server.kubeconfig))
     kube_apiserver.empty(api, server.group)
-    _await_namespace(api)
-
-    def requests() -> int:
-        text = kube_apiserver.metrics(server)
-        pattern = r'^apiserver_request_total\{(?=.*resource="(?:ip|block|node|namespace))(?!.*verb="WATCH").*\} (\S+)$'
-        return _sum(text, pattern)
+    kube_apiserver.await_namespace(api)
 
     network: dict[str, object] = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
-    yield Site("Kubernetes", network, KubernetesDatastore(api), requests)
+    yield Site("Kubernetes", network, KubernetesDatastore(api), partial(kube_apiserver.requests, server))
     api.close()
-
-
-def _await_namespace(api: KubernetesApi) -> None:
-    """Wait for what the server makes for itself."""
-    until = etcd.soon(60)
-    while True:
-        try:
-            api.get("/api/v1/namespaces/default", until)
-        except Refusal:
-            time.sleep(0.1)
-        else:
-            return
-
-
-def _metrics(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return str(answer.read().decode())
-
-
-def _sum(text: str, pattern: str) -> int:
-    return sum(int(float(found)) for found in re.findall(pattern, text, re.MULTILINE))
 
 
 def environment(verb: str) -> dict[str, str]:
