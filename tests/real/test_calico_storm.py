@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -19,7 +20,7 @@ __all__ = ["fresh"]  # a fixture
 
 pytestmark = brought
 
-CALLERS, CALLS = 8, 14
+CALLERS, CALLS = 8, int(os.environ.get("UNIPAM_CALICO_CALLS", "14"))
 Living = dict[str, set[str]]
 """The addresses that each container was told."""
 
