@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import api
 import commands
+import documents
 import facts
 from mkdocs.structure.files import File
 
@@ -30,6 +31,7 @@ BROUGHT = {
 """Texts of the repository that are pages of the site, and where."""
 MADE = {
     "reference/commands.md": commands.page,
+    "reference/documents.md": documents.page,
     "reference/api.md": api.native,
     "reference/azure-ipam-api.md": api.azure_ipam,
     "reference/settings.md": facts.settings,

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from unipam.cli.calico_cluster import world_of
-from unipam.cli.output import show, show_document, when
+from unipam.cli.output import show_document, when
+from unipam.cli.table import Row, View, age, column, ident, moment, number
 
-COLUMNS = ("network", "address", "container", "pod", "node", "state", "since")
-"""What a table of leases shows."""
+LEASES = View(
+    "calico-lease",
+    (
+        column("address"),
+        column("pod"),
+        column("node"),
+        column("state"),
+        age("since"),
+        ident("container"),
+        column("network"),
+        column("handle", wide=True),
+        column("block", wide=True),
+        moment("since"),
+        moment("until"),
+        number("sequence", wide=True),
+    ),
+    name="address",
+)
 
 
-def show_leases(config: str, network: str, output: str) -> None:
-    """Print every address that a cluster's Calico has handed out, of one network if it is named."""
+def reader(config: str) -> Callable[[], list[Row]]:
+    """Return what reads every address that a cluster's Calico has handed out; broken blocks are named on stderr."""
     from unipam.dialects.calico.calicoctl.explaining import leases
     from unipam.dialects.calico.calicoctl.observing import read_blocks
 
-    world = world_of(config)
-    blocks, broken = read_blocks(world)
-    found = leases((stored.value for stored in blocks), world.configuration().cooldown)
-    rows = [
-        {**each._asdict(), "since": when(each.since), "until": when(each.until)}
-        for each in found
-        if network in {"", each.network}
-    ]
-    show(rows, output, COLUMNS, "no leases")
-    for name, why in broken:
-        click.echo(f"not listed: {name}: {why}", err=True)
+    def read() -> list[Row]:
+        world = world_of(config)
+        blocks, broken = read_blocks(world)
+        for name, why in broken:
+            click.echo(f"not listed: {name}: {why}", err=True)
+        found = leases((stored.value for stored in blocks), world.configuration().cooldown)
+        return [{**each._asdict(), "since": when(each.since), "until": when(each.until)} for each in found]
+
+    return read
 
 
 def explain_address(config: str, subject: str, output: str) -> None:

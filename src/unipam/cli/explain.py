@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from unipam.cli.calico_cluster import calico_option, config_option
-from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
-from unipam.cli.output import data_dir_option, format_option, show, show_document
+from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
+from unipam.cli.output import data_dir_option, document_option, show, show_document
 from unipam.ledger import reconcile
 from unipam.ledger.explanation import explain
 
@@ -16,7 +16,7 @@ from unipam.ledger.explanation import explain
 @calico_option
 @config_option
 @data_dir_option
-@format_option
+@document_option
 def command(subject: str, data_dir: str, output: str, calico: bool, config: str) -> None:
     """Say why: who holds an ADDRESS and who did before; what a CONTAINER or pod has; what fills a network's POOL.
 
@@ -38,11 +38,11 @@ def command(subject: str, data_dir: str, output: str, calico: bool, config: str)
     history = [past_row(past) for past in told.history]
     if output != "table":
         document = {"subject": subject, "kind": told.kind, "sentences": told.sentences}
-        show_document({**document, "leases": leases, "history": history}, output)
+        show_document({**document, "leases": leases, "history": history}, output, "explanation")
         return
     for sentence in told.sentences:
         click.echo(sentence)
-    for rows, columns in ((leases, LEASE_COLUMNS), (history, PAST_COLUMNS)):
+    for rows, view in ((leases, LEASES), (history, PAST)):
         if rows:
             click.echo()
-            show(rows, output, columns)
+            show(rows, output, view)

@@ -25,6 +25,7 @@ COMMANDS = {
     "register": ("unipam.cli.register", "move plans, keep copies, let people in"),
     "reservation": ("unipam.cli.reservation", "prefixes kept for networks to come"),
     "run": ("unipam.cli.run", "start agent and register on stores of your own, and prove that they work"),
+    "schema": ("unipam.cli.schema", "what the JSON documents of the commands look like"),
     "server": ("unipam.cli.server", "serve an address plan"),
     "sizing": ("unipam.cli.sizing", "plan the subnets of an AKS cluster"),
     "space": ("unipam.cli.space", "the routing domains of a plan"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, BinaryIO, cast
 
 from unipam.diagnose import hostlocal, ledger
 from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
 from unipam.diagnose.documents import known
-from unipam.diagnose.inputs import expand, log_group, opened, unreadable
+from unipam.diagnose.inputs import Reader, expand, log_group, opened, reading_order, unpacked, unreadable
 from unipam.diagnose.reader import FileReader, LogReaders
 from unipam.diagnose.report import Report
 
@@ -60,6 +60,66 @@ def diagnose_bytes(data: bytes, name: str = "-") -> Report:
     FileReader(case, log_readers, case.source(name)).read(io.BytesIO(data), lambda: None)
     log_readers.close()
     return conclude(case)
+
+
+def diagnose_uploads(uploads: Sequence[tuple[str, BinaryIO]], most: int) -> Report:
+    """Diagnose files that came over a network, by the names that they had, a log's rotated parts as one.
+
+    Of all of them together no more than `most` bytes are read, unpacked, so that a small archive cannot hold forever.
+    """
+    case, left = Case(), _Budget(most)
+    group, log_readers = "", LogReaders(case)
+    for name, file in sorted(uploads, key=lambda each: reading_order(Path(each[0]))):
+        if log_group(name) != group:
+            log_readers.close()
+            group, log_readers = log_group(name), LogReaders(case)
+        FileReader(case, log_readers, case.source(name)).read(
+            left.of(unpacked(io.BufferedReader(_Raw(file)))), lambda: None
+        )
+    log_readers.close()
+    return conclude(case)
+
+
+class _Raw(io.RawIOBase):
+    """A file that is read only, whatever it is, for what wants to look ahead in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Budget:
+    """So many bytes for all readers together; who wants more is told that reading stopped."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def of(self, reader: Reader) -> Reader:
+        """Return the reader, which takes from the budget."""
+        return _Limited(reader, self)
+
+    def take(self, data: bytes) -> bytes:
+        """Return the data. Raises OSError when it is more than is left."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(f"more than {self._most >> 20} MB in all, unpacked")
+        return data
+
+
+class _Limited:
+    def __init__(self, reader: Reader, budget: _Budget) -> None:
+        self._reader = reader
+        self._budget = budget
+
+    def read(self, size: int, /) -> bytes:
+        return self._budget.take(self._reader.read(size))
 
 
 def _read_command(case: Case, command: list[str], progress: Progress) -> None:

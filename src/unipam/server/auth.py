@@ -90,8 +90,6 @@ class Authenticator:
             raise NotSignedIn(UNPARSABLE)
         if text.startswith(f"{PREFIX}_"):
             return await self._local(text)
-        if self._directory is None:
-            raise NotSignedIn(UNPARSABLE)
         return await self._member(text, place)
 
     async def _local(self, text: str) -> tuple[Caller, float]:
@@ -104,12 +102,24 @@ class Authenticator:
         return await self._worker.read(work)
 
     async def _member(self, text: str, place: str) -> tuple[Caller, float]:
-        directory, keys = self._directory, self._keys
-        assert directory is not None
-        assert keys is not None
-        claims = await verify(text, directory, keys, lambda: self._limit.require_room(place))
+        claims = await self.claims(text, place)
         caller = await self._worker.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
+
+    async def claims(self, text: str, place: str) -> Mapping[str, Any]:
+        """Return the claims of a token of the directory, once it is verified. Raises NotSignedIn, SourceFailed."""
+        directory, keys = self._directory, self._keys
+        if directory is None or keys is None:
+            raise NotSignedIn(UNPARSABLE)
+        return await verify(text, directory, keys, lambda: self._limit.require_room(place))
+
+    def failed(self, place: str) -> None:
+        """Count a sign-in that failed, of somebody at this place."""
+        self._limit.failed(place)
+
+    def require_room(self, place: str) -> None:
+        """Refuse who failed too often. Raises Throttled."""
+        self._limit.require_room(place)
 
     def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
         """Return who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""

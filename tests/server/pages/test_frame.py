@@ -55,4 +55,5 @@ class TestInChromium:
     pytestmark = needs_chromium
 
     def test_the_status_page(self, browser: Browser, live: Live, api: Client) -> None:
-        look(browser, f"http://127.0.0.1:{live.admin.port}", api.token, "/status", "status")
+        for place, name in (("/", "overview"), ("/journal", "journal"), ("/status", "status")):
+            look(browser, f"http://127.0.0.1:{live.admin.port}", api.token, place, name)

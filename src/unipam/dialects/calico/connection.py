@@ -1,13 +1,14 @@
 """The datastores that this process speaks to: one connection per cluster, opened when first needed and kept.
 
-A client library is imported with the first connection of its kind, since a cold call pays for every import.
+An agent also keeps at hand what its node needs of each (`watched`). A client library is imported with the first
+connection of its kind, since a cold call pays for every import.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unipam.dialects.calico.where import ETCD, Where
 from unipam.model.errors import BadConfig, Missing, NotFound
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from unipam.clients.kubernetes.access import Server
     from unipam.clients.kubernetes.api import KubernetesApi
     from unipam.dialects.calico.datastore.api import Datastore
+    from unipam.dialects.calico.datastore.watched import WatchedDatastore
+    from unipam.dialects.calico.engine.combining import Combiner
 
 
 _lock = threading.RLock()
@@ -31,17 +34,51 @@ def datastore(where: Where) -> Datastore:
         return _datastore(where)
 
 
+class Watched(NamedTuple):
+    """A datastore of which a node's part is known, and what combines the writes of all calls on the node.
+
+    `namespaces` are those that were found to be there.
+    """
+
+    datastore: WatchedDatastore
+    combiner: Combiner
+    namespaces: set[str]
+
+    def doubt(self) -> None:
+        """Trust nothing that is known: it has led a call astray."""
+        self.datastore.doubt()
+        self.combiner.doubt()
+        self.namespaces.clear()
+
+
+def watched(where: Where, node: str) -> Watched:
+    """Return what an agent keeps of the datastore for a node. Raises as `datastore`."""
+    with _lock:
+        return _watched(where, node)
+
+
 def close() -> None:
     """Let go of every connection."""
     with _lock:
-        for each in _opened:
+        for each in reversed(_opened):
             each.close()
         _opened.clear()
+        _watched.cache_clear()
         _datastore.cache_clear()
         _api.cache_clear()
 
 
 _opened: list[Datastore | KubernetesApi] = []
+
+
+@functools.cache
+def _watched(where: Where, node: str) -> Watched:
+    from unipam.dialects.calico.datastore.watched import WatchedDatastore
+    from unipam.dialects.calico.engine.combining import Combiner
+
+    found = WatchedDatastore(datastore(where), node)
+    _opened.append(found)
+    return Watched(found, Combiner(), set())
 
 
 @functools.cache

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from unipam.model.errors import Missing
+from unipam.model.errors import Missing, NotSignedIn
 from unipam.plan.access.callers import journal
 from unipam.plan.tree import Author
 from unipam.store.api import Tx
@@ -27,6 +28,9 @@ NOTICED = 300.0
 
 _KEY = re.compile(r"[\w-]{43}", re.ASCII)
 _PREFIX = "session/"
+_SHARED = "pages/key"
+_ONCE = "once/"
+_USED = "used/"
 
 
 class WebSession(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -104,7 +108,7 @@ def end_sessions_of(tx: Tx, by: Author, subject: str) -> int:
     return _end(tx, by, lambda session: session.subject == subject)
 
 
-def _end(tx: Tx, by: Author, wanted: Any) -> int:
+def _end(tx: Tx, by: Author, wanted: Callable[[WebSession], bool]) -> int:
     found = [(key, session) for key, text in tx.notes(_PREFIX) if wanted(session := _session.decode(text))]
     for key, session in found:
         tx.drop_note(key)
@@ -123,3 +127,61 @@ def forget_sessions(tx: Tx, now: float) -> int:
 def seen_at(session: WebSession, now: float) -> WebSession:
     """Return a session that was used just now."""
     return msgspec.structs.replace(session, seen=now)
+
+
+def make_shared_key(tx: Tx, _: Author) -> None:
+    """Make the key that all server processes share, unless there is one."""
+    if not tx.note(_SHARED):
+        tx.set_note(_SHARED, secrets.token_hex(32))
+
+
+def shared_key(tx: Tx) -> bytes:
+    """Return the key with which the server processes seal what a browser keeps for them."""
+    return bytes.fromhex(tx.note(_SHARED))
+
+
+ONCE = 60.0
+"""Seconds for which a link for signing in once is good."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link for signing in once, as the bearer of the local token of this id."""
+
+    token: str
+    until: float
+
+
+_link = msgspec.json.Decoder(Link)
+
+
+def make_link(tx: Tx, by: Author, token: str) -> str:
+    """Return the code of a new link that signs the bearer of a local token in, once, and soon."""
+    for key, text in tx.notes(_ONCE):
+        if _link.decode(text).until < by.now:
+            tx.drop_note(key)
+    code = make_key()
+    note = _ONCE + hashlib.sha256(code.encode()).hexdigest()
+    tx.set_note(note, msgspec.json.encode(Link(token, by.now + ONCE)).decode())
+    return code
+
+
+def take_link(tx: Tx, by: Author, code: str) -> str:
+    """Return the id of the token that a link is for; it is good for nothing from now on. Raises NotSignedIn."""
+    note = _ONCE + hashlib.sha256(code.encode()).hexdigest()
+    text = tx.note(note) if _KEY.fullmatch(code) else ""
+    tx.drop_note(note)
+    link = _link.decode(text) if text else None
+    if link is None or link.until < by.now:
+        raise NotSignedIn("This link was used, or is older than a minute: ask for a new one, or sign in with a token.")
+    return link.token
+
+
+def use_up(tx: Tx, by: Author, state: str, lasts: float) -> None:
+    """Let a sign-in with this state have happened. Raises NotSignedIn when it happened before."""
+    for key, text in tx.notes(_USED):
+        if float(text) < by.now:
+            tx.drop_note(key)
+    note = _USED + hashlib.sha256(state.encode()).hexdigest()
+    if tx.note(note):
+        raise NotSignedIn("This sign-in was finished before: sign in again.")
+    tx.set_note(note, str(by.now + lasts))

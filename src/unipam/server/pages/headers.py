@@ -4,7 +4,7 @@ from __future__ import annotations
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " form-action 'self'{authority}; frame-ancestors 'none'; base-uri 'none'"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _FIXED = {
     "Referrer-Policy": "same-origin",
@@ -15,11 +15,7 @@ _FIXED = {
 }
 
 
-def page_headers(*, secure: bool, authority: str = "") -> dict[str, str]:
-    """Return a page's headers; `authority` is the origin that people are sent to for signing in.
-
-    Browsers hold a form to `form-action` also where its answer redirects, so the authority stands there.
-    """
-    policy = POLICY.format(authority=f" {authority}" if authority else "")
+def page_headers(*, secure: bool) -> dict[str, str]:
+    """Return a page's headers; `secure`: the browser speaks TLS."""
     transport = {"Strict-Transport-Security": "max-age=31536000"} if secure else {}
-    return {"Content-Security-Policy": policy, **_FIXED, **transport}
+    return {"Content-Security-Policy": POLICY, **_FIXED, **transport}

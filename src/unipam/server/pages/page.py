@@ -19,10 +19,11 @@ from unipam.plan.access.sessions import WebSession
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
 from unipam.server.pages import browser, navigation
+from unipam.server.pages.credentials import held_by, renewed
 from unipam.server.pages.headers import page_headers
 from unipam.server.pages.templating import render
 from unipam.server.pages.words import Moments
-from unipam.server.register import Register, Session, register_of
+from unipam.server.register import Register, Session, place_of_caller, register_of
 from unipam.store.api import Tx
 
 T = TypeVar("T")
@@ -192,10 +193,11 @@ async def open_page(request: Request) -> Page:
     """Return the page of a request. Raises NotSignedIn, and BadValue for a moment that is none."""
     register = register_of(request)
     key = browser.cookie(request)
-    found = await register.worker.read(lambda tx: _recognise(register, tx, key))
-    if found is None:
+    web = await register.worker.read(lambda tx: sessions.find_session(tx, key, register.clock()))
+    if web is None:
         raise NotSignedIn(OVER if key else NOBODY)
-    web, caller, preferred = found
+    web = await renewed(register, key, web, place_of_caller(request))
+    caller, preferred = await register.worker.read(lambda tx: _caller(register, tx, key, web))
     request.state.caller = caller
     page = Page(request, Session(register, caller), web, key, preferred)
     request.state.page = page
@@ -204,12 +206,14 @@ async def open_page(request: Request) -> Page:
     return page
 
 
-def _recognise(register: Register, tx: Tx, key: str) -> tuple[WebSession, Caller, Preferences] | None:
-    web = sessions.find_session(tx, key, register.clock())
-    caller = register.auth.holder(tx, web) if web is not None else None
-    if web is None or caller is None:
-        return None
-    return web, caller, preferences.preferences(tx, web.subject)
+def _caller(register: Register, tx: Tx, key: str, web: WebSession) -> tuple[Caller, Preferences]:
+    """Return whom a session stands for, and what that person prefers. Raises NotSignedIn, Forbidden."""
+    held = held_by(key, web)
+    credential = held.access if held is not None and register.clock() < held.ends else ""
+    caller = register.auth.holder(tx, web, credential)
+    if caller is None:
+        raise NotSignedIn(OVER)
+    return caller, preferences.preferences(tx, web.subject)
 
 
 def _moment(page: Page) -> float | None:

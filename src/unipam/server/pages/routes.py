@@ -5,11 +5,39 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from unipam.server.pages import assets, signing_in, status
+from unipam.server.pages import (
+    address_map,
+    assets,
+    diagnose,
+    editing,
+    externals,
+    journal,
+    networks,
+    objects,
+    overview,
+    plan,
+    reservations,
+    reserve,
+    signing_in,
+    sizing,
+    status,
+)
 
 ROUTERS = (
     assets.router,
     signing_in.router,
+    plan.router,
+    objects.router,
+    editing.router,
+    reserve.router,
+    reservations.router,
+    networks.router,
+    externals.router,
+    address_map.router,
+    sizing.router,
+    diagnose.router,
+    overview.router,
+    journal.router,
     status.router,
 )
 
