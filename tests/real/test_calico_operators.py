@@ -41,7 +41,7 @@ POOLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["etcd", "kubernetes"])
+@pytest.fixture(params=["etcd", "kubernetes", "kubernetes-native"])
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A cluster of two nodes: dual stack, a borrowed and a cooling address, a reservation, a foreign workload."""
     made = SITES[request.param](tmp_path)
@@ -259,7 +259,7 @@ def ours_err(*words: str) -> str:
 
 
 def test_the_doctor_finds_a_cluster_of_calicos_fit(node: KubernetesSite, leases: Path) -> None:
-    found = json.loads(ours("doctor", "-o", "json"))
+    found = json.loads(ours("doctor", "-o", "json"))["items"]
     assert not [each for each in found if each["verdict"] == "unfit"]
     assert any("addresses of pools are used unassigned" in each["what"] for each in found)
 
@@ -268,7 +268,7 @@ def test_an_address_is_explained(node: KubernetesSite, leases: Path) -> None:
     ours("migrate", "k8s-pod-network", "--node", "mover", "--data-dir", str(leases.parent))
     told = CliRunner().invoke(unipam, ["explain", "10.244.1.7", "--calico"]).stdout
     assert "10.244.1.7 is held by pod default/web on mover" in told
-    listed = json.loads(CliRunner().invoke(unipam, ["lease", "list", "--calico", "-o", "json"]).stdout)
+    listed = json.loads(CliRunner().invoke(unipam, ["lease", "list", "--calico", "-o", "json"]).stdout)["items"]
     assert {each["address"] for each in listed} == {"10.244.1.1", "10.244.1.7"}
 
 

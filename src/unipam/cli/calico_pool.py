@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from unipam.cli.calico_cluster import config_option, world_of
-from unipam.cli.output import format_option, show, show_document
+from unipam.cli.output import document_option, format_option, show, show_document
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
@@ -61,7 +61,7 @@ def _documents(filename: str) -> list[Any]:
 @click.argument("name")
 @_dry_run
 @config_option
-@format_option
+@document_option
 def delete(name: str, dry_run: bool, config: str, output: str) -> None:
     """Delete a pool: it is disabled, its blocks are given up, and it is removed.
 

@@ -96,7 +96,7 @@ def test_leases_are_listed(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> No
     )
     done = CliRunner().invoke(unipam, ["lease", "list", "--calico", "-o", "json"])
     assert done.exit_code == 0, done.output
-    pod, tunnel = json.loads(done.stdout)
+    pod, tunnel = json.loads(done.stdout)["items"]
     assert (pod["network"], pod["container"], pod["pod"], pod["state"]) == ("net", "c1", "d/web", "held")
     assert (tunnel["network"], tunnel["handle"], tunnel["since"]) == ("", "ipip-tunnel-addr-host-a", "")
     only = CliRunner().invoke(unipam, ["lease", "list", "--calico", "--network", "net"])

@@ -85,9 +85,9 @@ def release_address(world: World, address: int) -> None:
 
 
 def read(path: str) -> Report:
-    """Read a report. Raises UnreadableInput, or BadValue for what is none."""
+    """Read a report; large numbers may be texts, as `-o json` prints them. Raises UnreadableInput, BadValue."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Report)
+        return msgspec.json.decode(Path(path).read_bytes(), type=Report, strict=False)
     except OSError as error:
         problem = f"cannot read the report {path}: {error.strerror}"
         raise UnreadableInput(problem, path=path, reason=error.strerror) from error
