@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.cli.test_schemas import printed, require_described
 from tests.conftest import UNIPAM
 from tests.dialects.calico.cluster import Cluster
 
-from unipam.cli import calico_cluster
+from unipam.cli import calico_check, calico_cluster, calico_doctor
 from unipam.cli.main import unipam
 from unipam.dialects.calico import connection
+from unipam.dialects.calico.datastore.keys import ClusterKey
 from unipam.dialects.calico.where import Where
 
 CLUSTER = b'{"metadata": {"name": "default"}, "spec": {"clusterGUID": "g"}}'
@@ -94,8 +97,6 @@ def test_a_release_can_be_rehearsed(site: Cluster) -> None:
 
 
 def test_the_lock(site: Cluster) -> None:
-    from unipam.dialects.calico.datastore.keys import ClusterKey
-
     site.store.put(ClusterKey(), CLUSTER)
     assert run("datastore", "lock").stdout == "Datastore locked.\n"
     assert run("datastore", "lock").stdout == "Datastore is locked already.\n"
@@ -106,3 +107,61 @@ def test_a_configuration_can_be_rehearsed(site: Cluster) -> None:
     told = run("ipam", "configure", "--strictaffinity=true", "--dry-run")
     assert told.stdout == "Would set StrictAffinity to: true\n"
     assert not site.world.configuration().strict
+
+
+# Documents --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster in which there is one of everything."""
+    site.store.put(ClusterKey(), CLUSTER)
+    site.node("host-a")
+    site.node("host-b")
+    site.pool("p", "10.0.0.0/24")
+    site.give("10.0.0.1", "host-a", "net.c1", attributes={"node": "host-a", "namespace": "d", "pod": "w"})
+    site.give("10.0.0.2", "host-a", "net.c2", attributes={"node": "host-b", "namespace": "d", "pod": "x"})
+    monkeypatch.setattr(calico_check, "find", lambda config: Where("etcdv3"))
+    monkeypatch.setattr(calico_doctor, "find", lambda config: Where("etcdv3"))
+    monkeypatch.setenv("KUBECONFIG", "/a/kubeconfig")
+    return site
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "calico ipam show --show-blocks", "calico ipam show --ip=10.0.0.1", "calico ipam show --ip=10.0.0.9",
+        "calico ipam show --show-borrowed", "calico ipam show --show-configuration", "calico ipam check",
+        "calico ipam configure --ip-cooldown-seconds=30", "calico ipam release --ip=10.0.0.1", "calico doctor",
+        "calico pool delete p --dry-run", "calico pool apply -f pool.yaml", "lease list --calico",
+        "explain 10.0.0.1 --calico", "explain 10.0.0.9 --calico",
+    ],
+)  # fmt: skip
+def test_documents(busy: Cluster, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is what its schema says, and has no field besides."""
+    monkeypatch.chdir(tmp_path)
+    Path("pool.yaml").write_text("kind: IPPool\nmetadata: {name: q}\nspec: {cidr: 10.9.0.0/24}\n")
+    require_described(printed(words))
+
+
+def test_a_split_and_what_was_moved_back_have_schemas_too(busy: Cluster, tmp_path: Path) -> None:
+    run("datastore", "lock")
+    require_described(printed("calico ipam split 2 --name=p"))
+    record = tmp_path / "moved-to-calico" / "net.json"
+    record.parent.mkdir()
+    record.write_text('{"node": "host-a", "network": "net", "assigned": []}')
+    words = f"calico migrate net --rollback --dry-run --data-dir {tmp_path / 'networks'}"
+    document = printed(words)
+    require_described(document)
+    assert document["strangers"] == ["d/w (10.0.0.1)"]
+
+
+def test_a_printed_report_releases_as_a_written_one(busy: Cluster, tmp_path: Path) -> None:
+    """Its large numbers are texts, and its version is that of the schema."""
+    (tmp_path / "report").write_text(json.dumps(printed("calico ipam check")))
+    run("datastore", "lock")
+    refused = run("ipam", "release", f"--from-report={tmp_path / 'report'}", "--force")
+    assert "all stale" in str(refused.exception)
+    (tmp_path / "report").write_text(json.dumps(printed("calico ipam check")))
+    assert "Released 2 IPs successfully" in run("ipam", "release", f"--from-report={tmp_path / 'report'}").stdout
+    assert busy.handles() == {}

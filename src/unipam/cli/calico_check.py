@@ -70,7 +70,9 @@ def _tell(checked: Checked, output: str, *, everything: bool, problems: bool) ->
     from unipam.dialects.calico.calicoctl import checking
 
     if output in {"json", "yaml"}:
-        show_document(checking.report(checked, report_version()) | {"problems": checked.problems}, output)
+        report = checking.report(checked, report_version()) | {"problems": checked.problems}
+        made_by = report.pop("version")  # the document has its schema's there
+        show_document({**report, "made_by": made_by}, output, "calico-report")
         return
     click.echo("\n".join(checking.lines(checked, everything=everything, problems=problems)))
     if output != "table":

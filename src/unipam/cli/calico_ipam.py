@@ -59,7 +59,7 @@ def _show_usage(world: World, output: str, *, blocks: bool) -> None:
     if output == "table":
         click.echo(showing.usage_table(usage, blocks=blocks), nl=False)
     else:
-        show_document(showing.usage_rows(usage, blocks=blocks), output)
+        show_document({"items": showing.usage_rows(usage, blocks=blocks)}, output, "calico-use")
     for name, why in broken:
         click.echo(f"not counted: {name}: {why}", err=True)
 
@@ -72,7 +72,7 @@ def _show_address(world: World, ip: str, output: str) -> None:
     if output == "table":
         click.echo("\n".join(showing.address_lines(address, found)))
     else:
-        show_document(showing.address_record(address, found), output)
+        show_document(showing.address_record(address, found), output, "calico-address")
 
 
 def _address(text: str) -> int:
@@ -92,7 +92,7 @@ def _show_borrowed(world: World, output: str) -> None:
     if output == "table":
         click.echo(showing.borrowed_table(found), nl=False)
     else:
-        show_document(showing.borrowed_rows(found), output)
+        show_document({"items": showing.borrowed_rows(found)}, output, "calico-borrowed")
 
 
 def _show_configuration(world: World, output: str) -> None:
@@ -102,7 +102,7 @@ def _show_configuration(world: World, output: str) -> None:
     if output == "table":
         click.echo(showing.configuration_table(found), nl=False)
     else:
-        show_document(showing.configuration_rows(found), output)
+        show_document({"items": showing.configuration_rows(found)}, output, "calico-configuration")
 
 
 @command.command("release")
@@ -145,7 +145,7 @@ def _release_address(world: World, ip: str, output: str, *, dry_run: bool) -> No
     if output == "table":
         click.echo(f"Successfully released IP address {ip}")
     else:
-        show_document({"released": [ip]}, output)
+        show_document(releasing.Released(1, 0, None, 0, 0, 0, []).record(), output, "calico-released")
 
 
 def _release_reported(world: World, paths: tuple[str, ...], output: str, *, force: bool, dry_run: bool) -> None:
@@ -163,7 +163,7 @@ def _release_reported(world: World, paths: tuple[str, ...], output: str, *, forc
     if output == "table":
         click.echo("\n".join(releasing.lines(done)))
     else:
-        show_document(done._replace(error=done.error.message if done.error else None)._asdict(), output)  # type: ignore[arg-type]
+        show_document(done.record(), output, "calico-released")
 
 
 @command.command("configure")
@@ -194,7 +194,7 @@ def configure(ip_cooldown_seconds: int | None, dry_run: bool, config: str, outpu
     changes = configuring.parse(strict, blocks, given["kubevirt_ip_persistence"], ip_cooldown_seconds)
     after = configuring.configure(world_of(config), changes, dry_run=dry_run)
     if output != "table":
-        show_document(showing.configuration_rows(after), output)
+        show_document({"items": showing.configuration_rows(after)}, output, "calico-configuration")
         return
     told = "Would set" if dry_run else "Successfully set"
     for field, name in configuring.NAMES.items():
@@ -225,7 +225,9 @@ def split(number: int, cidr: str, name: str, dry_run: bool, config: str, output:
 
     made = pooling.split(world_of(config), number, name, cidr, dry_run=dry_run)
     if output != "table":
-        show_document([{"name": part, "cidr": prefix} for part, prefix in made], output)
+        action = "would be created" if dry_run else "created"
+        items = [{"name": part, "cidr": prefix, "action": action} for part, prefix in made]
+        show_document({"items": items}, output, "calico-pool")
         return
     if not dry_run:
         click.echo(f"IP Pool {name or cidr} was successfully split into {number} smaller pools.")

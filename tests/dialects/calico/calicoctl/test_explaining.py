@@ -110,5 +110,5 @@ def test_explain(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(unipam, ["explain", "10.0.0.1", "--calico"])
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 4)
     document = json.loads(CliRunner().invoke(unipam, ["explain", "10.0.0.1", "--calico", "-o", "json"]).stdout)
-    assert document["lease"]["handle"] == "net.c1"
+    assert document["leases"][0]["handle"] == "net.c1"
     assert "--calico explains addresses" in CliRunner().invoke(unipam, ["explain", "net", "--calico"]).stderr
