@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.real.calico_original import SITES, Site, apply, brought, calico_ipam, calicoctl, resource
+from tests.real.calico_original import (
+    SITES,
+    KubernetesSite,
+    Site,
+    apply,
+    brought,
+    calico_ipam,
+    calicoctl,
+    resource,
+)
 from tests.real.etcd import soon
 
 from unipam.cli.main import unipam
+from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Item, Selection
 from unipam.dialects.calico.datastore.keys import AffinityKey, BlockKey, HandleKey
@@ -28,7 +41,7 @@ POOLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["etcd", "kubernetes"])
+@pytest.fixture(params=["etcd", "kubernetes", "kubernetes-native"])
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A cluster of two nodes: dual stack, a borrowed and a cooling address, a reservation, a foreign workload."""
     made = SITES[request.param](tmp_path)
@@ -177,3 +190,109 @@ def test_a_configuration_is_read_by_calicoctl(site: Site) -> None:
     assert re.search(r"MaxBlocksPerHost +\| 3", told)
     calicoctl(site, "ipam", "configure", "--max-blocks-per-host=0")
     assert re.search(r"MaxBlocksPerHost +\| 0", ours("ipam", "show", "--show-configuration"))
+
+
+# Moving ------------------------------------------------------------------------------------------------------------
+
+RANGE = "10.244.1.0/24"
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesSite]:
+    """A cluster on Kubernetes with a node that has a range, and a pod on it whose address host-local gave."""
+    made = KubernetesSite(tmp_path)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    api = KubernetesApi(made.environment["KUBECONFIG"])
+    with contextlib.closing(api):
+        spec = {"podCIDR": RANGE, "podCIDRs": [RANGE]}
+        api.create("/api/v1/nodes", {"kind": "Node", "metadata": {"name": "mover"}, "spec": spec}, soon())
+        apply(made, tmp_path, resource("IPPool", "p", {"cidr": "10.244.0.0/16", "ipipMode": "Always"}))
+        with contextlib.suppress(Refusal):  # a server that has just begun makes it later
+            api.create("/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": "default"}}, soon())
+        pods = "/api/v1/namespaces/default/pods"
+        container = {"name": "c", "image": "none"}
+        pod = {"kind": "Pod", "metadata": {"name": "web"}, "spec": {"nodeName": "mover", "containers": [container]}}
+        written = api.create(pods, pod, soon())
+        status = {"phase": "Running", "podIP": "10.244.1.7", "podIPs": [{"ip": "10.244.1.7"}]}
+        api.replace(f"{pods}/web/status", {**written, "status": status}, soon())
+        yield made
+        for path in (f"{pods}/web", "/api/v1/nodes/mover"):
+            api.delete(path, {"gracePeriodSeconds": 0}, soon())
+    connection.close()
+    made.close()
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> Path:
+    """What host-local left of that pod, and of one that is gone."""
+    path = tmp_path / "networks" / "k8s-pod-network"
+    path.mkdir(parents=True)
+    for address, container in (("10.244.1.7", "c7"), ("10.244.1.8", "c8")):
+        (path / address).write_bytes(f"{container}\r\neth0".encode())
+    return path
+
+
+def test_a_running_pod_is_moved_and_calicoctl_finds_it(node: KubernetesSite, leases: Path, tmp_path: Path) -> None:
+    """The pod uses what Calico has assigned; the original's DEL frees it, and all of it can be undone."""
+    before = calicoctl(node, "ipam", "check", "--show-problem-ips")
+    assert "10.244.1.7 in use by Workload(default/mover-k8s-web-eth0) and in active IPAM pool but has no" in before
+    words = ["migrate", "k8s-pod-network", "--node", "mover", "--data-dir", str(leases.parent)]
+    assert "would claim 10.244.1.0/24 for mover" in ours_err(*words, "--dry-run")
+    ours(*words)
+    told = calicoctl(node, "ipam", "check", "--show-problem-ips")
+    assert "Check complete; found 0 problems." in told
+    assert "Found 1 node tunnel IPs." in told
+    assert "Handle ID: k8s-pod-network.c7" in calicoctl(node, "ipam", "show", "--ip=10.244.1.7")
+    ours(*words, "--rollback")
+    assert calicoctl(node, "ipam", "check", "--show-problem-ips") == before
+    assert sorted(each.name for each in leases.iterdir() if each.name != "lock") == ["10.244.1.7", "10.244.1.8"]
+    ours(*words)
+    calico_ipam(node, tmp_path, "DEL", "c7")
+    assert "10.244.1.7 is not assigned" in calicoctl(node, "ipam", "show", "--ip=10.244.1.7")
+
+
+def ours_err(*words: str) -> str:
+    result = CliRunner().invoke(unipam, ["calico", *words])
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+def test_the_doctor_finds_a_cluster_of_calicos_fit(node: KubernetesSite, leases: Path) -> None:
+    found = json.loads(ours("doctor", "-o", "json"))["items"]
+    assert not [each for each in found if each["verdict"] == "unfit"]
+    assert any("addresses of pools are used unassigned" in each["what"] for each in found)
+
+
+def test_an_address_is_explained(node: KubernetesSite, leases: Path) -> None:
+    ours("migrate", "k8s-pod-network", "--node", "mover", "--data-dir", str(leases.parent))
+    told = CliRunner().invoke(unipam, ["explain", "10.244.1.7", "--calico"]).stdout
+    assert "10.244.1.7 is held by pod default/web on mover" in told
+    listed = json.loads(CliRunner().invoke(unipam, ["lease", "list", "--calico", "-o", "json"]).stdout)["items"]
+    assert {each["address"] for each in listed} == {"10.244.1.1", "10.244.1.7"}
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a mount namespace of its own")
+
+
+@needs_root
+def test_the_init_container_upgrades_a_node(node: KubernetesSite, leases: Path, tmp_path: Path) -> None:
+    """`calico-ipam -upgrade` by the installed launcher, in a mount namespace of its own for the original's places."""
+    made = CliRunner().invoke(unipam, ["cni", "install", "--bin-dir", str(tmp_path), "--name", "calico-ipam"])
+    assert made.exit_code == 0, made.output
+    plugin = tmp_path / "calico-ipam"
+    assert subprocess.run([plugin, "-v"], capture_output=True, text=True, check=True).stdout.startswith("unipam ")
+    script = (
+        f"mount -t tmpfs none /var/lib && mkdir -p /var/lib/cni && cp -r {leases.parent} /var/lib/cni/networks &&"
+        f" {plugin} -upgrade && ls /var/lib/cni/networks /var/lib/cni/moved-to-calico"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**os.environ, "KUBERNETES_NODE_NAME": "mover"}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "assigned 2 addresses in Calico IPAM" in done.stderr
+    assert done.stdout.split() == [
+        "/var/lib/cni/moved-to-calico:", "k8s-pod-network", "k8s-pod-network.json", "/var/lib/cni/networks:",
+    ]  # fmt: skip
+    assert "Check complete; found 0 problems." in calicoctl(node, "ipam", "check")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 600.0
 """Seconds that a command has for all that it asks of the datastore."""
+PROBE = 15.0
+"""Seconds that the datastore has for its first answer: whoever typed something wrong is told soon."""
 
 config_option = click.option(
     "-c",
@@ -36,11 +38,17 @@ mismatch_option = click.option(
 
 
 def open_world(where: Where) -> World:
-    """Return the datastore that commands work on. Raises BadConfig, BadValue."""
+    """Return the datastore that commands work on. Raises BadConfig, BadValue; SourceFailed where none answers."""
+    from contextlib import suppress
+
     from unipam.dialects.calico import connection, printing
+    from unipam.dialects.calico.datastore.keys import ClusterKey
     from unipam.dialects.calico.engine.world import World
+    from unipam.model.errors import NotFound, Unreadable
 
     datastore = connection.datastore(where)
+    with suppress(NotFound, Unreadable):
+        datastore.get(ClusterKey(), time.monotonic() + PROBE)
     return World(datastore, time.monotonic() + TIMEOUT, unknown=printing.unknown_node(where.kind))
 
 
@@ -63,3 +71,10 @@ def kubeconfig_of(where: Where, given: str) -> str:
     if where.kind != KUBERNETES and not found:
         raise click.ClickException("KUBECONFIG environment variable or --kubeconfig parameter not set")
     return found
+
+
+def report_version() -> str:
+    """Return what reports are made by: those of another program, calicoctl's too, are not released without --force."""
+    from importlib.metadata import version as installed
+
+    return f"unipam {installed('unipam')}"

@@ -6,7 +6,10 @@ import click
 
 from unipam.cli.calico_cluster import config_option, open_world
 from unipam.cli.output import format_option, show
+from unipam.cli.table import View, column
 from unipam.dialects.calico.where import find
+
+FINDINGS = View("calico-examination", (column("verdict"), column("about"), column("what")), "about")
 
 
 @click.command("doctor")
@@ -27,6 +30,6 @@ def command(config: str, output: str) -> None:
 
     where = find(config)
     found = doctoring.examine(open_world(where), where)
-    show(doctoring.rows(found), output, ("verdict", "about", "what"))
+    show(doctoring.rows(found), output, FINDINGS)
     if not doctoring.is_fit(found):
         raise click.ClickException("this cluster is not fit for unipam as it is: see what is `unfit`")

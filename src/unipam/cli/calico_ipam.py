@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from unipam.cli.calico_cluster import config_option, kubeconfig_of, mismatch_option, open_world, services, world_of
-from unipam.cli.output import format_option, show_document
-from unipam.dialects.calico.where import find
+from unipam.cli import calico_check
+from unipam.cli.calico_cluster import config_option, mismatch_option, report_version, world_of
+from unipam.cli.output import document_option, show_document
 
 if TYPE_CHECKING:
-    from unipam.dialects.calico.calicoctl.checking import Checked
     from unipam.dialects.calico.engine.world import World
-
-FORMATS = ("table", "json", "yaml")
 
 
 @click.group("ipam")
@@ -31,7 +26,7 @@ def command() -> None:
 @click.option("--show-configuration", is_flag=True, help="The IPAM configuration.")
 @config_option
 @mismatch_option
-@format_option
+@document_option
 def show(
     ip: str | None, show_blocks: bool, show_borrowed: bool, show_configuration: bool, config: str, output: str
 ) -> None:
@@ -64,7 +59,7 @@ def _show_usage(world: World, output: str, *, blocks: bool) -> None:
     if output == "table":
         click.echo(showing.usage_table(usage, blocks=blocks), nl=False)
     else:
-        show_document(showing.usage_rows(usage, blocks=blocks), output)
+        show_document({"items": showing.usage_rows(usage, blocks=blocks)}, output, "calico-use")
     for name, why in broken:
         click.echo(f"not counted: {name}: {why}", err=True)
 
@@ -77,7 +72,7 @@ def _show_address(world: World, ip: str, output: str) -> None:
     if output == "table":
         click.echo("\n".join(showing.address_lines(address, found)))
     else:
-        show_document(showing.address_record(address, found), output)
+        show_document(showing.address_record(address, found), output, "calico-address")
 
 
 def _address(text: str) -> int:
@@ -97,7 +92,7 @@ def _show_borrowed(world: World, output: str) -> None:
     if output == "table":
         click.echo(showing.borrowed_table(found), nl=False)
     else:
-        show_document(showing.borrowed_rows(found), output)
+        show_document({"items": showing.borrowed_rows(found)}, output, "calico-borrowed")
 
 
 def _show_configuration(world: World, output: str) -> None:
@@ -107,92 +102,7 @@ def _show_configuration(world: World, output: str) -> None:
     if output == "table":
         click.echo(showing.configuration_table(found), nl=False)
     else:
-        show_document(showing.configuration_rows(found), output)
-
-
-@command.command("check")
-@click.option(
-    "-o", "--output", default="table", metavar="table|json|yaml|FILE",
-    help="How to print what was found; the path of a file is where to write the report that `release` reads.",
-)  # fmt: skip
-@click.option("--show-all-ips", is_flag=True, help="Print all addresses that are checked.")
-@click.option("--show-problem-ips", is_flag=True, help="Print all addresses that leaked or are not allocated properly.")
-@click.option("--kubeconfig", default="", help="Where Services are read from when the datastore is etcd.")
-@click.option("--fix", is_flag=True, help="Put right what can be proven wrong.")
-@click.option("--dry-run", is_flag=True, help="With --fix: say what would be done, and do nothing.")
-@config_option
-@mismatch_option
-def check(output: str, kubeconfig: str, fix: bool, dry_run: bool, config: str, **shown: bool) -> None:
-    """Check blocks, handles and the addresses in use against one another; --fix repairs what can be proven.
-
-    A leak is released by handle and sequence number, after its pod was asked for once more, and no earlier than five
-    minutes after it was assigned.
-
-    \b
-    Examples:
-      unipam calico ipam check --show-problem-ips
-      unipam calico ipam check -o report.json
-      unipam calico ipam check --fix --dry-run
-    """
-    if dry_run and not fix:
-        raise click.UsageError("--dry-run says what --fix would do: give both")
-    where = find(config)
-    kubeconfig = kubeconfig_of(where, kubeconfig)
-    world = open_world(where)
-    checked = _checked(world, lambda: services(where, kubeconfig, world))
-    _tell(checked, output, everything=shown["show_all_ips"], problems=shown["show_problem_ips"])
-    if fix:
-        _fix(world, checked, output, dry_run=dry_run)
-
-
-def _checked(world: World, read: Any) -> Checked:
-    from unipam.dialects.calico.calicoctl.checking import check
-    from unipam.dialects.calico.calicoctl.observing import observe
-
-    return check(observe(world, read), world.clock())
-
-
-def _tell(checked: Checked, output: str, *, everything: bool, problems: bool) -> None:
-    from unipam.dialects.calico.calicoctl import checking
-
-    if output in {"json", "yaml"}:
-        show_document(checking.report(checked, version()) | {"problems": checked.problems}, output)
-        return
-    click.echo("\n".join(checking.lines(checked, everything=everything, problems=problems)))
-    if output != "table":
-        text = json.dumps(checking.report(checked, version()), indent=2)
-        try:
-            Path(output).write_text(text, "utf-8")
-        except OSError as error:
-            raise click.ClickException(f"cannot write the report {output}: {error.strerror}") from error
-
-
-def version() -> str:
-    """Return what reports are made by: those of another program, calicoctl's too, are not released without --force."""
-    from importlib.metadata import version as installed
-
-    return f"unipam {installed('unipam')}"
-
-
-def _fix(world: World, checked: Checked, output: str, *, dry_run: bool) -> None:
-    from unipam.dialects.calico.calicoctl import locking, repairing
-
-    to_stderr = output in {"json", "yaml"}
-    repairs = repairing.plan(world, checked)
-    if not repairs:
-        click.echo("Nothing to repair.", err=to_stderr)
-        return
-    if dry_run:
-        for each in repairs:
-            click.echo(f"would repair {each.what}: {each.wrong}: {each.action}", err=to_stderr)
-        return
-    locking.require_unlocked(world, "a repair")
-    failed = 0
-    for each, outcome in repairing.carry_out(world, repairs):
-        failed += outcome.startswith("failed")
-        click.echo(f"{each.what}: {each.wrong}: {outcome}", err=to_stderr)
-    if failed:
-        raise click.ClickException(f"{failed} of {len(repairs)} repairs failed")
+        show_document({"items": showing.configuration_rows(found)}, output, "calico-configuration")
 
 
 @command.command("release")
@@ -204,7 +114,7 @@ def _fix(world: World, checked: Checked, output: str, *, dry_run: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be released, and do nothing.")
 @config_option
 @mismatch_option
-@format_option
+@document_option
 def release(ip: str | None, reports: tuple[str, ...], force: bool, dry_run: bool, config: str, output: str) -> None:
     """Release an address by hand, or what leaked according to all of the given reports.
 
@@ -235,14 +145,14 @@ def _release_address(world: World, ip: str, output: str, *, dry_run: bool) -> No
     if output == "table":
         click.echo(f"Successfully released IP address {ip}")
     else:
-        show_document({"released": [ip]}, output)
+        show_document(releasing.Released(1, 0, None, 0, 0, 0, []).record(), output, "calico-released")
 
 
 def _release_reported(world: World, paths: tuple[str, ...], output: str, *, force: bool, dry_run: bool) -> None:
     from unipam.dialects.calico.calicoctl import releasing
 
     found = {path: releasing.read(path) for path in paths}
-    for warning in releasing.guard(world, found, version(), force=force):
+    for warning in releasing.guard(world, found, report_version(), force=force):
         click.echo(warning, err=output != "table")
     leaks = releasing.common(list(found.values()))
     if dry_run:
@@ -253,7 +163,7 @@ def _release_reported(world: World, paths: tuple[str, ...], output: str, *, forc
     if output == "table":
         click.echo("\n".join(releasing.lines(done)))
     else:
-        show_document(done._replace(error=done.error.message if done.error else None)._asdict(), output)  # type: ignore[arg-type]
+        show_document(done.record(), output, "calico-released")
 
 
 @command.command("configure")
@@ -268,7 +178,7 @@ def _release_reported(world: World, paths: tuple[str, ...], output: str, *, forc
 @click.option("--dry-run", is_flag=True, help="Say what would be set, and do nothing.")
 @config_option
 @mismatch_option
-@format_option
+@document_option
 def configure(ip_cooldown_seconds: int | None, dry_run: bool, config: str, output: str, **given: str) -> None:
     """Change the IPAM configuration of the cluster.
 
@@ -284,7 +194,7 @@ def configure(ip_cooldown_seconds: int | None, dry_run: bool, config: str, outpu
     changes = configuring.parse(strict, blocks, given["kubevirt_ip_persistence"], ip_cooldown_seconds)
     after = configuring.configure(world_of(config), changes, dry_run=dry_run)
     if output != "table":
-        show_document(showing.configuration_rows(after), output)
+        show_document({"items": showing.configuration_rows(after)}, output, "calico-configuration")
         return
     told = "Would set" if dry_run else "Successfully set"
     for field, name in configuring.NAMES.items():
@@ -300,7 +210,7 @@ def configure(ip_cooldown_seconds: int | None, dry_run: bool, config: str, outpu
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and do nothing.")
 @config_option
 @mismatch_option
-@format_option
+@document_option
 def split(number: int, cidr: str, name: str, dry_run: bool, config: str, output: str) -> None:
     """Split a pool into NUMBER smaller ones of equal size, a power of two. Blocks and addresses stay as they are.
 
@@ -315,10 +225,15 @@ def split(number: int, cidr: str, name: str, dry_run: bool, config: str, output:
 
     made = pooling.split(world_of(config), number, name, cidr, dry_run=dry_run)
     if output != "table":
-        show_document([{"name": part, "cidr": prefix} for part, prefix in made], output)
+        action = "would be created" if dry_run else "created"
+        items = [{"name": part, "cidr": prefix, "action": action} for part, prefix in made]
+        show_document({"items": items}, output, "calico-pool")
         return
     if not dry_run:
         click.echo(f"IP Pool {name or cidr} was successfully split into {number} smaller pools.")
     for part, prefix in made:
         click.echo(f"{'Would create' if dry_run else 'Created'} {part} with CIDR {prefix}.")
     click.echo("Please refer to the documentation for final steps.")
+
+
+command.add_command(calico_check.command)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from unipam.cli.calico_cluster import world_of
 from unipam.cli.output import show_document, when
 from unipam.cli.table import Row, View, age, column, ident, moment, number
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.calicoctl.explaining import Lease
 
 LEASES = View(
     "calico-lease",
@@ -41,9 +45,13 @@ def reader(config: str) -> Callable[[], list[Row]]:
         for name, why in broken:
             click.echo(f"not listed: {name}: {why}", err=True)
         found = leases((stored.value for stored in blocks), world.configuration().cooldown)
-        return [{**each._asdict(), "since": when(each.since), "until": when(each.until)} for each in found]
+        return [_row(each) for each in found]
 
     return read
+
+
+def _row(each: Lease) -> Row:
+    return {**each._asdict(), "since": when(each.since), "until": when(each.until)}
 
 
 def explain_address(config: str, subject: str, output: str) -> None:
@@ -60,5 +68,7 @@ def explain_address(config: str, subject: str, output: str) -> None:
     if output == "table":
         click.echo("\n".join(told))
         return
-    found = showing.address_record(address, showing.holder(world, address))
-    show_document({"subject": subject, "kind": "address", "sentences": told, "lease": found}, output)
+    found = showing.holder(world, address)
+    leases = [_row(explaining.lease(found, world.configuration().cooldown))] if found else []
+    document = {"subject": subject, "kind": "address", "sentences": told, "leases": leases}
+    show_document(document, output, "calico-explanation")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 from unipam.cli.calico_cluster import config_option, world_of
-from unipam.cli.output import data_dir_option, format_option, show, show_document
+from unipam.cli.output import data_dir_option, format_option, is_table, show, show_document
+from unipam.cli.table import View, column
+
+STEPS = View("calico-move", (column("address"), column("action"), column("handle"), column("why")), "address")
 
 
 @click.command("migrate")
@@ -45,16 +48,16 @@ def command(network: str, data_dir: str, config: str, output: str, node: str, **
     else:
         plan = upgrading.move(world, node, place, force=flags["force"])
     rows = [step.row() for step in plan.steps]
-    show(rows, output, ("address", "action", "handle", "why"), "host-local has nothing out: nothing to move")
-    if output == "table":
+    show(rows, output, STEPS, "host-local has nothing out: nothing to move")
+    if is_table(output):
         for other, prefix in plan.claims:
             click.echo(f"{'would claim' if flags['dry_run'] else 'claimed'} {prefix} for {other}", err=True)
 
 
 def _tell_undone(done: object, output: str, *, dry_run: bool) -> None:
     found = done._asdict()  # type: ignore[attr-defined]
-    if output != "table":
-        show_document(found | {"dryRun": dry_run}, output)
+    if not is_table(output):
+        show_document(found | {"dry_run": dry_run}, output, "calico-moved-back")
         return
     click.echo(f"{'would release' if dry_run else 'released'} {len(found['released'])} addresses")
     for text in found["gone"]:

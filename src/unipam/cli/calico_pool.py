@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from unipam.cli.calico_cluster import config_option, world_of
-from unipam.cli.output import format_option, show, show_document
+from unipam.cli.output import document_option, format_option, show, show_document
+from unipam.cli.table import View, column
 
+POOLS = View("calico-pool", (column("name"), column("cidr"), column("action")), "name")
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
@@ -39,9 +41,14 @@ def apply(filename: str, dry_run: bool, config: str, output: str) -> None:
     world, documents = world_of(config), _documents(filename)
     for each in documents:
         pooling.apply(world, each, dry_run=True)
-    done = [(each["metadata"]["name"], pooling.apply(world, each, dry_run=dry_run)) for each in documents]
-    rows = [{"pool": name, "action": f"would be {what}" if dry_run else what} for name, what in done]
-    show(rows, output, ("pool", "action"), "no pools in it")
+    done = [
+        (each["metadata"]["name"], str(each["spec"]["cidr"]), pooling.apply(world, each, dry_run=dry_run))
+        for each in documents
+    ]
+    rows = [
+        {"name": name, "cidr": cidr, "action": f"would be {what}" if dry_run else what} for name, cidr, what in done
+    ]
+    show(rows, output, POOLS, "no pools in it")
 
 
 def _documents(filename: str) -> list[Any]:
@@ -61,7 +68,7 @@ def _documents(filename: str) -> list[Any]:
 @click.argument("name")
 @_dry_run
 @config_option
-@format_option
+@document_option
 def delete(name: str, dry_run: bool, config: str, output: str) -> None:
     """Delete a pool: it is disabled, its blocks are given up, and it is removed.
 
@@ -76,11 +83,12 @@ def delete(name: str, dry_run: bool, config: str, output: str) -> None:
 
     left = pooling.delete(world_of(config), name, dry_run=dry_run)
     if output != "table":
-        show_document({"pool": name, "dryRun": dry_run, "held": [{"block": b, "inUse": n} for b, n in left]}, output)
+        held = [{"block": block, "used": used} for block, used in left]
+        show_document({"pool": name, "dry_run": dry_run, "held": held}, output, "calico-deleted-pool")
         return
     click.echo(f"{'Would delete' if dry_run else 'Deleted'} the IP pool {name}.")
-    for block, held in left:
-        click.echo(f"{held} addresses of {block} are in use: the block goes with the last of them.")
+    for block, used in left:
+        click.echo(f"{used} addresses of {block} are in use: the block goes with the last of them.")
 
 
 @click.group("datastore")

@@ -130,7 +130,26 @@ def _branch() -> Schema:
     return {**schema, "$defs": parts}
 
 
-_CALICO_LEASE = _record("unipam.dialects.calico.calicoctl.explaining", "Lease", since=_WHEN, until=_WHEN)
+def _calico_address() -> Schema:
+    made = _of(ip=str, assigned=bool, handle=str | None, sequence=_SEQUENCE, block=str, affinity=str | None,
+               cooling=bool, attributes=dict[str, str], alternate_attributes=dict[str, str])()  # fmt: skip
+    return {**made, "required": ["ip", "assigned"]}
+
+
+def _calico_explanation() -> Schema:
+    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_CALICO_LEASE))()
+
+
+def _calico_report() -> Schema:
+    made = _of(clusterGUID=str, datastoreLocked=bool, clusterInformationRevision=str, clusterType=str,
+               allocations=dict[str, Any], leakedHandles=_ROWS, problems=int, made_by=str)()  # fmt: skip
+    return {**made, "required": [name for name in made["required"] if name != "leakedHandles"]}
+
+
+_SEQUENCE: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "description": "that of the write"}
+_CALICO_LEASE = _record(
+    "unipam.dialects.calico.calicoctl.explaining", "Lease", since=_WHEN, until=_WHEN, sequence=_SEQUENCE
+)
 
 _ENDPOINT: dict[str, Any] = {
     **dict.fromkeys(("source", "id", "name", "resource_group", "subscription", "tenant"), str),
@@ -156,7 +175,34 @@ SCHEMAS: Mapping[str, Document] = {
     "available-address": Document("external subnet free", _api("external_models", "FreeAddresses"), rows=False),
     "block": Document("block list, block show, block add, block change", _api("models", "Block")),
     "branch": Document("plan branches", _branch),
+    "calico-address": Document("calico ipam show --ip", _calico_address, rows=False),
+    "calico-borrowed": Document(
+        "calico ipam show --show-borrowed", _of(ip=str, node=str, block=str, owner=str, type=str, holder=str)
+    ),
+    "calico-configuration": Document(
+        "calico ipam show --show-configuration, calico ipam configure", _of(property=str, value=bool | int | str)
+    ),
+    "calico-deleted-pool": Document("calico pool delete", _of(pool=str, dry_run=bool, held=_ROWS), rows=False),
+    "calico-examination": Document("calico doctor", _of(about=str, verdict=str, what=str)),
+    "calico-explanation": Document("explain --calico", _calico_explanation, rows=False),
     "calico-lease": Document("lease list --calico", _CALICO_LEASE),
+    "calico-move": Document("calico migrate", _of(address=str, action=str, handle=str, why=str)),
+    "calico-moved-back": Document(
+        "calico migrate --rollback",
+        _of(dry_run=bool, released=list[str], gone=list[str], strangers=list[str]),
+        rows=False,
+    ),
+    "calico-pool": Document("calico pool apply, calico ipam split", _of(name=str, cidr=str, action=str)),
+    "calico-released": Document(
+        "calico ipam release",
+        _of(wanted=int, gone=int, error=str, handles=int, deleted=int, skipped=int, failed=list[str]),
+        rows=False,
+    ),
+    "calico-report": Document("calico ipam check", _calico_report, rows=False),
+    "calico-use": Document(
+        "calico ipam show",
+        _of(grouping=str, pool=str | None, cidr=str, size=int, used=int, reserved=int, free=int),
+    ),
     "cloud-endpoint": Document("network cloud", _of(**_ENDPOINT)),
     "cloud-network": Document("network seen", _record("unipam.plan.cloud.standing", "Standing")),
     "cloud-subnet": Document("network cloud", _of(**_SUBNET)),

@@ -17,7 +17,7 @@ from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
-    b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
+    b"podcidr podcidrv6 podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
     b"deleted extracted environment cleaning syncing affinities collected".split()
 )
 _CONTAINER = re.compile(r"C(?:NI_CONTAINERID|ontainerID)=\"?([0-9a-f]{12,64})")
@@ -280,7 +280,7 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("handleID", r"Released address using handleID", _Message.released_by_handle),
         ("Teardown", r"Teardown processing complete", _Message.torn_down),
         ("is confirmed", rf"Affinity is confirmed and block has been loaded\"? cidr={_CIDR}", _Message.owns_block),
-        ("podCidr", r"passing podCidr to host-local IPAM: (\S+)", _Message.pod_cidr),
+        ("podCidr", r"passing podCidr(?:v6)? to host-local IPAM: (\S+)", _Message.pod_cidr),
         ("dummy", r"Using dummy podCidrs", _Message.dummy),
         ("workloadID", r"Released address using workloadID", _Message.released_by_workload),
         ("from block", rf"Successfully released IPs from block cidr={_CIDR}", _Message.released_from_block),

@@ -63,7 +63,7 @@ def logged(verb: Verb) -> Verb:
 
 def _tell(call: Call, began: float, addresses: Sequence[str], error: UnipamError | None) -> None:
     with suppress(OSError, UnipamError, ValueError):  # a log that cannot be written fails no pod
-        network = calico.load(call.config.document)
+        network = call.config.read(calico.load)
         asked, *rest = lines(call, network, addresses, error)
         document = call.config.document
         low = str(document.get("log_level") or "").lower() == "error"

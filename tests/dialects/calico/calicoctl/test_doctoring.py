@@ -134,6 +134,6 @@ def test_the_command(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calico_doctor, "find", lambda config: ETCD)
     done = CliRunner().invoke(unipam, ["calico", "doctor", "-o", "json"])
     assert done.exit_code == 0, done.output
-    assert {each["verdict"] for each in json.loads(done.stdout)} == {"fit", "note"}
+    assert {each["verdict"] for each in json.loads(done.stdout)["items"]} == {"fit", "note"}
     site.store.delete(ClusterKey(), None, float("inf"))
     assert CliRunner().invoke(unipam, ["calico", "doctor"]).exit_code == 1

@@ -96,7 +96,7 @@ def test_leases_are_listed(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> No
     )
     done = CliRunner().invoke(unipam, ["lease", "list", "--calico", "-o", "json"])
     assert done.exit_code == 0, done.output
-    pod, tunnel = json.loads(done.stdout)
+    pod, tunnel = json.loads(done.stdout)["items"]
     assert (pod["network"], pod["container"], pod["pod"], pod["state"]) == ("net", "c1", "d/web", "held")
     assert (tunnel["network"], tunnel["handle"], tunnel["since"]) == ("", "ipip-tunnel-addr-host-a", "")
     only = CliRunner().invoke(unipam, ["lease", "list", "--calico", "--network", "net"])
@@ -110,5 +110,5 @@ def test_explain(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(unipam, ["explain", "10.0.0.1", "--calico"])
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 4)
     document = json.loads(CliRunner().invoke(unipam, ["explain", "10.0.0.1", "--calico", "-o", "json"]).stdout)
-    assert document["lease"]["handle"] == "net.c1"
+    assert document["leases"][0]["handle"] == "net.c1"
     assert "--calico explains addresses" in CliRunner().invoke(unipam, ["explain", "net", "--calico"]).stderr

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.dialects.calico.captures import Captured, calls, changes, compared, contents, fill
 
-from unipam.cli import calico_cluster, calico_ipam
+from unipam.cli import calico_check, calico_cluster, calico_ipam
 from unipam.cli.main import unipam
 from unipam.dialects.calico import connection
 from unipam.dialects.calico.calicoctl import pooling
@@ -47,10 +47,11 @@ BETTER = {
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The version that the captures' reports are of, and no file of this machine."""
-    monkeypatch.setattr(calico_ipam, "version", lambda: "v3.34.0-0.dev-head")
+    for module in (calico_check, calico_ipam):
+        monkeypatch.setattr(module, "report_version", lambda: "v3.34.0-0.dev-head")
     monkeypatch.setattr(calico_cluster, "find", lambda config: Where("etcdv3"))
-    monkeypatch.setattr(calico_ipam, "find", lambda config: Where("etcdv3"))
-    monkeypatch.setattr(calico_ipam, "services", lambda where, kubeconfig, world: [])
+    monkeypatch.setattr(calico_check, "find", lambda config: Where("etcdv3"))
+    monkeypatch.setattr(calico_check, "services", lambda where, kubeconfig, world: [])
     monkeypatch.delenv("KUBECONFIG", raising=False)
 
 

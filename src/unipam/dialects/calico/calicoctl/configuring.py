@@ -8,14 +8,11 @@ import msgspec
 
 from unipam.dialects.calico.datastore.keys import ConfigKey
 from unipam.dialects.calico.documents import configuration
-from unipam.dialects.calico.documents.configuration import DISABLED, ENABLED, Configuration
+from unipam.dialects.calico.documents.configuration import DISABLED, ENABLED, LONGEST_COOLDOWN, Configuration
 from unipam.dialects.calico.engine.counting import too_busy
 from unipam.dialects.calico.engine.world import TRIES, World
 from unipam.dialects.calico.rules import configuring
 from unipam.model.errors import BadValue, Conflict, Exists, NotFound
-
-MOST_COOLDOWN = 1200
-"""Seconds at the most that an address cools (spec §1.3); on etcd nothing but this check says so."""
 
 
 def parse(strict: str, max_blocks: str, persistence: str, cooldown: int | None) -> dict[str, Any]:
@@ -74,11 +71,12 @@ def configure(world: World, changes: dict[str, Any], *, dry_run: bool = False) -
 
 
 def _check(wanted: Configuration) -> None:
+    """Raise BadValue for what no datastore should have; of the cooldown's limit an etcd knows nothing."""
     configuring.check(wanted)
     if wanted.max_blocks < 0:
         raise BadValue("MaxBlocksPerHost must not be negative", field="max-blocks-per-host", value=wanted.max_blocks)
-    if not 0 <= wanted.cooldown <= MOST_COOLDOWN:
-        problem = f"IPCooldownSeconds must be from 0 to {MOST_COOLDOWN}, not {wanted.cooldown}"
+    if not 0 <= wanted.cooldown <= LONGEST_COOLDOWN:
+        problem = f"IPCooldownSeconds must be from 0 to {LONGEST_COOLDOWN}, not {wanted.cooldown}"
         raise BadValue(problem, field="ip-cooldown-seconds", value=wanted.cooldown)
 
 

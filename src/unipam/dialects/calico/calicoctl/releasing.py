@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,13 +47,22 @@ class _Handle(msgspec.Struct, rename={"id": "ID", "uid": "UID", "revision": "Rev
 
 
 class Report(msgspec.Struct, rename="camel"):
-    """What `ipam check -o` wrote, as far as a release needs it."""
+    """What `ipam check -o` wrote, as far as a release needs it.
 
-    version: str = ""
+    A document of `-o json` has the version of its schema where a report has what made it.
+    """
+
+    version: str | int = ""
+    made_by: str = msgspec.field(default="", name="made_by")
     cluster: str = msgspec.field(default="", name="clusterGUID")
     revision: str = msgspec.field(default="", name="clusterInformationRevision")
     allocations: dict[str, list[_Allocation]] = {}
     leaked_handles: list[_Handle] = []
+
+    @property
+    def maker(self) -> str:
+        """What made it."""
+        return self.made_by or str(self.version)
 
 
 class Leaks(NamedTuple):
@@ -74,6 +83,10 @@ class Released(NamedTuple):
     skipped: int
     failed: list[str]
 
+    def record(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {**self._asdict(), "error": self.error.message if self.error else ""}
+
 
 def release_address(world: World, address: int) -> None:
     """Release one address, whoever holds it. Raises Missing when nobody does."""
@@ -85,9 +98,9 @@ def release_address(world: World, address: int) -> None:
 
 
 def read(path: str) -> Report:
-    """Read a report. Raises UnreadableInput, or BadValue for what is none."""
+    """Read a report; large numbers may be texts, as `-o json` prints them. Raises UnreadableInput, BadValue."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Report)
+        return msgspec.json.decode(Path(path).read_bytes(), type=Report, strict=False)
     except OSError as error:
         problem = f"cannot read the report {path}: {error.strerror}"
         raise UnreadableInput(problem, path=path, reason=error.strerror) from error
@@ -108,9 +121,9 @@ def guard(world: World, reports: dict[str, Report], version: str, *, force: bool
                 f"cluster does not match the provided report ({path}): mismatched cluster GUID. Refusing to release"
             )
             raise Mismatch(problem, path=path)
-        if report.version != version:
+        if report.maker != version:
             if not force:
-                problem = f"the provided report ({path}) was produced using a different version ({report.version})"
+                problem = f"the provided report ({path}) was produced using a different version ({report.maker})"
                 raise Refused(f"{problem}: this is {version}. Refusing to release without --force", path=path)
             warnings.append("WARNING: Report was produced using a different version. Ignoring due to --force option")
     if all(report.revision != cluster.revision for report in reports.values()):

@@ -49,7 +49,7 @@ def usage_rows(pools: Sequence[PoolUsage], *, blocks: bool) -> list[dict[str, An
 
 
 def _record(usage: Usage) -> dict[str, Any]:
-    counts = {"total": usage.capacity, "inUse": usage.in_use, "reserved": usage.reserved, "free": usage.free}
+    counts = {"size": usage.capacity, "used": usage.in_use, "reserved": usage.reserved, "free": usage.free}
     return {"cidr": str(usage.prefix), **counts}
 
 
@@ -101,12 +101,12 @@ def address_record(address: int, found: Allocation | None) -> dict[str, Any]:
         "ip": format_address(address),
         "assigned": True,
         "handle": found.attribute.get("handle_id"),
-        "sequenceNumber": found.sequence,
+        "sequence": found.sequence,
         "block": found.block.cidr,
         "affinity": found.block.affinity,
-        "coolingDown": found.cools,
+        "cooling": found.cools,
         "attributes": found.noted,
-        **({"alternateAttributes": alternate} if alternate else {}),
+        **({"alternate_attributes": alternate} if alternate else {}),
     }
 
 
@@ -144,11 +144,11 @@ def borrowed_table(found: Borrowed) -> str:
 
 def borrowed_rows(found: Borrowed) -> list[dict[str, str]]:
     """Return the same as records."""
+    names = ("ip", "node", "block", "owner", "type", "holder")
     return [
-        dict(zip(_BORROWED, (each.text, each.noted["node"], each.block.cidr, block_owner(each.block), *_use(each)),
-                 strict=True))
-        for each in found.allocations
-    ]  # fmt: skip
+        dict(zip(names, (e.text, e.noted["node"], e.block.cidr, block_owner(e.block), *_use(e)), strict=True))
+        for e in found.allocations
+    ]
 
 
 def _use(each: Allocation) -> tuple[str, str]:
