@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.clients.kubernetes.api import KubernetesApi
+from unipam.clients.mirror import Mirror, Source
 from unipam.controllers.calico import documents, pods
 from unipam.controllers.calico.documents import Broken, Documents
-from unipam.controllers.mirror import Mirror, Source
 from unipam.dialects.calico.datastore.api import Datastore, Selection
 from unipam.dialects.calico.datastore.keys import (
     AffinityKey,

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.clients.kubernetes.collection import read_all
+from unipam.clients.kubernetes.objects import exists
 from unipam.controllers.calico import pods, vms
 from unipam.controllers.calico.documents import read_kubernetes_name, read_ready
-from unipam.controllers.objects import exists
 from unipam.controllers.term import Term
 from unipam.dialects.calico.datastore.api import Datastore, Item
 from unipam.dialects.calico.datastore.keys import ClusterKey, HandleKey, Key, NodeKey

@@ -48,10 +48,10 @@ class Source(Protocol[K, R]):
 
 
 class Mirror(Generic[K, R]):
-    """The copy. `changed` is called, in a thread of the mirror's, after each change."""
+    """The copy. `changed` is called after each change, in a thread of the mirror's; a list has `within` seconds."""
 
-    def __init__(self, source: Source[K, R], changed: Callable[[], None]) -> None:
-        self._source, self._changed = source, changed
+    def __init__(self, source: Source[K, R], changed: Callable[[], None], within: float = _LIST_WITHIN) -> None:
+        self._source, self._changed, self._within = source, changed, within
         self._lock = threading.Lock()
         self._records: dict[K, R] = {}
         self._revision: str | None = None
@@ -98,7 +98,7 @@ class Mirror(Generic[K, R]):
     def _follow(self) -> None:
         """Read everything, unless it has been read, and then what changes. Returns when it is closed."""
         if self._revision is None:
-            revision, found = self._source.list(time.monotonic() + _LIST_WITHIN)
+            revision, found = self._source.list(time.monotonic() + self._within)
             with self._lock:
                 self._records, self._revision = found, revision
         self._watcher = watcher = self._source.watch(self._revision, time.monotonic() + _BEGIN_WITHIN)
