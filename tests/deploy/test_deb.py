@@ -141,6 +141,33 @@ def test_a_node_that_cannot_be_given_back_keeps_the_package(package: Path, tmp_p
     assert left == []
 
 
+def test_an_upgrade_keeps_the_leases_and_renews_the_launchers(package: Path, tmp_path: Path) -> None:
+    """The version before is this one under a lower number; its launcher differs by what is appended to it."""
+    (place := tmp_path / "place").mkdir()
+    script = f"""
+    dpkg-deb -R /tmp/unipam.deb /tmp/before && sed -i 's/^Version: .*/Version: 0.0.1/' /tmp/before/DEBIAN/control
+    dpkg-deb -z0 -b /tmp/before /tmp/before.deb > /dev/null && rm -r /tmp/before
+    mv /tmp/unipam.deb /tmp/now.deb && mv /tmp/before.deb /tmp/unipam.deb
+    {PREPARE}
+    unipam cni install --name host-local > /dev/null
+    cp /opt/cni/bin/host-local /tmp/fresh
+    echo of-the-version-before >> /opt/cni/bin/host-local
+    unipam agent > /dev/null & agent=$!
+    for try in $(seq 200); do [ -S /run/unipam/agent.sock ] || sleep 0.1; done
+    call ADD old > /dev/null
+    dpkg -i /tmp/now.deb > /dev/null
+    cmp /tmp/fresh /opt/cni/bin/host-local
+    call ADD meanwhile | grep -o '10.89.0.[0-9]*/24'
+    kill $agent; wait $agent || true
+    call ADD cold | grep -o '10.89.0.[0-9]*/24'
+    unipam lease list -o json | grep -o '"10.89.0.[0-9]*"'
+    rm -f /tmp/fresh /tmp/now.deb
+    {AWAY}{CLEAN}touch /tmp/unipam.deb"""
+    said, left = life(package, place, script)
+    assert said.split() == ["10.89.0.4/24", "10.89.0.5/24", *(f'"10.89.0.{number}"' for number in (2, 3, 4, 5))]
+    assert left == []
+
+
 def test_debian_orders_versions_as_python_does() -> None:
     in_order = ["0.1.9", "0.2.0.dev3+g57c1ca391", "0.2.0a1", "0.2.0rc1", "0.2.0rc2.dev1+gb1", "0.2.0rc2", "0.2.0"]
     debian = runpy.run_path(str(ROOT / "deploy/debian/build.py"))["debian"]

@@ -8,14 +8,16 @@ bodies"). One write at a time in a virtual network. What is written is shown by 
 from __future__ import annotations
 
 import copy
+import math
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.azure_http import Answer, Refused, Request
+from tests.fakes.azure_rules import check
 
 FINAL = ("Succeeded", "Failed", "Canceled")
 _OPERATION = re.compile(r"/subscriptions/[^/]+/providers/Microsoft.Network/locations/fake/operations/([^/]+)")
@@ -24,7 +26,10 @@ _INTERFACE = re.compile(r"(.+/virtualmachinescalesets/[^/]+)/virtualmachines/[^/
 
 @dataclass
 class Operation:
-    """A write under way on `target`; it ends after so many more polls, with `error` where it is to fail."""
+    """A write under way on `target`; it ends with `error` where it is to fail.
+
+    That is after so many more polls, or, where the fake has a clock, when it is time.
+    """
 
     id: str
     target: str
@@ -32,6 +37,7 @@ class Operation:
     removes: bool = False
     error: tuple[str, str] | None = None
     status: str = "InProgress"
+    ends: float = math.inf
 
 
 class Resources:
@@ -43,6 +49,9 @@ class Resources:
         self.polls = 2
         self.retry_after = "0"
         """Fast, which the real service is not: it says 10 or more."""
+        self.clock: Callable[[], float] | None = None
+        self.takes = 0.0
+        """Seconds until a write has ended, by `clock`."""
         self.stale = False
         self.empty_first_page = False
         self.next_host = ""
@@ -107,6 +116,7 @@ class Resources:
     def serve(self, request: Request) -> Answer:
         """Answer a request for anything under a subscription. Raises Refused."""
         with self._lock:
+            self._settle()
             operation = _OPERATION.fullmatch(request.path)
             if operation:
                 return self._poll(operation[1], request.query.get("kind") == "location")
@@ -161,6 +171,7 @@ class Resources:
         state = body.get("properties", {}).get("provisioningState")
         if before and state not in (None, before["properties"].get("provisioningState")):
             raise Refused(400, "InvalidRequestContent", "provisioningState cannot be set.")
+        check(request.path, body)
         properties = {**body.get("properties", {}), "provisioningState": "Updating"}
         fields = {name: body[name] for name in ("location", "tags", "sku", "kind") if name in body}
         stored = self._store(request.path, properties, fields)
@@ -178,6 +189,8 @@ class Resources:
     def _begin(self, target: str, header: str, *, removes: bool = False) -> dict[str, str]:
         operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next)
         self.fail_next = None
+        if self.clock:
+            operation.ends = self.clock() + self.takes
         self._operations[operation.id] = operation
         return {header: self._link(operation, header.lower()), "Retry-After": self.retry_after}
 
@@ -197,7 +210,7 @@ class Resources:
         operation = self._operations.get(number)
         if operation is None:
             raise Refused(404, "OperationNotFound", f"Operation {number} is not known.")
-        if operation.status not in FINAL:
+        if operation.status not in FINAL and self.clock is None:
             self._step(operation)
         if by_location:
             done = operation.status in FINAL
@@ -208,10 +221,18 @@ class Resources:
             body["error"] = {"code": operation.error[0], "message": operation.error[1], "details": []}
         return Answer(200, body, {} if operation.status in FINAL else {"Retry-After": self.retry_after})
 
+    def _settle(self) -> None:
+        """End what by the clock has ended."""
+        for each in self._operations.values():
+            if self.clock and each.status not in FINAL and each.ends <= self.clock():
+                self._end(each)
+
     def _step(self, operation: Operation) -> None:
         operation.polls -= 1
-        if operation.polls > 0:
-            return
+        if operation.polls <= 0:
+            self._end(operation)
+
+    def _end(self, operation: Operation) -> None:
         operation.status = "Failed" if operation.error else "Succeeded"
         if operation.removes and not operation.error:
             self.drop(operation.target)
@@ -228,11 +249,12 @@ def _check_match(request: Request, before: dict[str, Any] | None) -> None:
 
 
 def _network_of(path: str) -> str:
-    return "/".join(path.lower().split("/")[:9])
+    """Return what is written to by one at a time: a network, a table; of a scale set each machine for itself."""
+    return path.lower() if "/microsoft.compute/" in path.lower() else "/".join(path.lower().split("/")[:9])
 
 
 def _name_children(resource: dict[str, Any]) -> None:
-    """Give subnets and peerings the ids that the service gives them."""
-    for kind in ("subnets", "virtualNetworkPeerings"):
+    """Give parts of a resource the ids that the service gives them."""
+    for kind in ("subnets", "virtualNetworkPeerings", "routes"):
         for child in resource["properties"].get(kind) or []:
-            child.setdefault("id", f"{resource['id']}/{kind}/{child['name']}")
+            child.setdefault("id", f"{resource['id']}/{kind}/{child.get('name')}")

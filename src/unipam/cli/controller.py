@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from unipam.controllers.run import Make
-    from unipam.dialects.calico.config import Where
+    from unipam.dialects.calico.where import Where
 
 
 @click.command("controller")
@@ -53,7 +53,7 @@ def command(*, calico: bool, **given: Any) -> None:
 
 def _where(given: dict[str, Any]) -> Where:
     """Return where Calico's documents are."""
-    from unipam.dialects.calico.config import ETCD, KUBERNETES, Where
+    from unipam.dialects.calico.where import ETCD, KUBERNETES, Where
 
     if given["datastore"] == KUBERNETES:
         return Where(KUBERNETES, kubeconfig=given["kubeconfig"], api_group=given["api_group"])
