@@ -14,7 +14,7 @@ from unipam.dialects.host_local.dialect import CODES as HOST_LOCAL
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import UnipamError
 from unipam.server.metrics import Metrics
-from unipam.server.native.refusals import STATUS
+from unipam.server.statuses import status_of
 
 _SETTINGS = """\
 # Settings
@@ -105,7 +105,7 @@ def tree(kind: type[UnipamError]) -> Iterator[type[UnipamError]]:
 
 def error_row(kind: type[UnipamError]) -> str:
     """Return an error's line of the table."""
-    status = next(STATUS[each] for each in kind.__mro__ if each in STATUS)
+    status = status_of(kind(""))
     code = next(HOST_LOCAL[each] for each in kind.__mro__ if each in HOST_LOCAL)
     parent = kind.__mro__[1].__name__
     means = commands.cell((kind.__doc__ or "").strip().splitlines()[0])

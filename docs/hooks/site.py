@@ -38,6 +38,7 @@ MADE = {
     "reference/metrics.md": facts.metrics,
     "reference/errors.md": facts.errors,
 }
+_UNMET = re.compile(r"<!-- not run: ([^>]+) -->")
 _LINK = re.compile(r"(?<=\]\()([^)#:]+)(?=[)#])")
 
 
@@ -51,9 +52,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Let links between the repository's files lead to their pages in the site."""
+    """Let links between the repository's files lead to their pages, and tell which commands no test typed."""
     place = page.file.src_uri
     source = {there: here for here, there in BROUGHT.items()}.get(place, f"docs/{place}")
+    markdown = _UNMET.sub(r"*No test typed this: it needs \1.*\n", markdown)
     return _LINK.sub(lambda found: moved(found[1], source, place), markdown)
 
 

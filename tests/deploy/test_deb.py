@@ -113,7 +113,7 @@ def test_it_is_installed_used_and_purged_without_a_trace(package: Path, tmp_path
     unipam register init --database /var/lib/unipam-register/register.db > /dev/null
     {AWAY}
     cmp {ORIGINAL} /opt/cni/bin/host-local
-    ls /var/lib/cni/networks/net
+    ls /var/lib/cni/networks /var/lib/cni/networks/net
     call ADD after | grep -o '10.89.0.[0-9]*/24'
     {CLEAN}"""
     said, left = life(package, tmp_path, script)

@@ -13,9 +13,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_BLOCK = re.compile(r"^(?:<!-- (?P<what>file|not run): (?P<value>[^>]+) -->\n\n?)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
-                    re.DOTALL | re.MULTILINE)  # fmt: skip
-REASONS = frozenset({"Azure", "a package index", "systemd"})
+_BLOCK = re.compile(
+    r"^ *(?:<!-- (?P<what>file|not run): (?P<value>[^>]+) -->\n *)?```(?P<kind>\w*)\n(?P<text>.*?)^ *```$",
+    re.DOTALL | re.MULTILINE,
+)
+REASONS = frozenset({"Azure", "a cluster", "a container engine", "a package index", "systemd"})
 """What a block may need that no test has."""
 
 

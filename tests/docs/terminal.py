@@ -63,9 +63,12 @@ class Terminal:
 
     def type(self, command: str) -> str:
         """Run a command; return what it printed. After one that starts a server, wait until that serves."""
+        started = _STARTED.search(command)
+        if started:
+            self._ask(f"rm -f {started[1]}")  # a log of the one before says the same
         self._put("/run/terminal/command", command)
         said = self._ask(". /run/terminal/command < /dev/null")
-        if started := _STARTED.search(command):
+        if started:
             waited = self._ask(f"sh /run/terminal/wait {started[1]} '{_READY}'")
             assert not waited, waited
         return said
@@ -89,7 +92,7 @@ class Terminal:
 
 _WAIT = f"""
 for try in $(seq {PATIENCE * 10}); do
-    grep -qE "$2" "$1" && exit
+    grep -sqE "$2" "$1" && exit
     sleep 0.1
 done
 echo "$1 does not say that it serves:"; cat "$1"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.cli.test_help import LEAVES
+from tests.server.pages.chromium import PATH, chromium, tab
 
 from unipam.model.errors import UnipamError
 
@@ -43,6 +49,40 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     assert re.findall(r"url\((?!['\"]?(?:data:|#))[^)]*//", styles) + re.findall(r"@import[^;]*", styles) == []
     drawn = [page.name for page in pages if 'class="mermaid"' in page.read_text("utf-8")]
     assert drawn == [], "the theme loads the script for these from elsewhere"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not PATH.exists(), reason="needs Debian's chromium")
+def test_a_browser_asks_nobody_else_and_finds_what_it_searches(site: Path) -> None:
+    with serving(site) as origin, chromium() as browser, tab(browser) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for place in ("index.html", "architecture.html", "reference/api.html"):
+            page.goto(f"{origin}/{place}")
+            page.wait_for_load_state("networkidle")
+        page.get_by_role("textbox", name="Search").click()
+        page.keyboard.type("journal")
+        page.locator(".md-search-result__item").first.wait_for()
+        assert [each for each in asked if not each.startswith((origin, "data:", "blob:"))] == []
+        assert len(asked) > 10
+
+
+@contextlib.contextmanager
+def serving(site: Path) -> Iterator[str]:
+    """The site on loopback; where."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_every_command_is_in_the_reference(site: Path) -> None:

@@ -17,10 +17,10 @@ PLACES = [
 VOLATILE = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
     (r"\b1[789]\d{8}(\.\d+)?\b", "SECONDS"),
-    (r"\b\d+(\.\d+)? ?(ms|MiB|KiB|kB|µs)\b", "SIZE"),
+    (r"\b\d+(\.\d+)? ?(ms|MiB|KiB|kB|µs|bytes)\b", "SIZE"),
     (r"\b(\d+[smhd] ?)+ ago\b", "AGO"),
-    (r"(?m)(?<=[ \"])(\d+[smhdy])+(?= |$)", "AGE"),
-    (r"\b[0-9A-Za-z]{22}\b", "ID"),
+    (r"(?m)(?:^|(?<=[ \"]))(\d+[smhdy])+(?= |$)", "AGE"),
+    (r"\b[0-9A-Za-z]{22}\b|\b(?=\w*[a-z])(?=\w*[A-Z])[0-9A-Za-z]{12}\b", "ID"),  # whole, or cut as tables cut it
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b", "HEX"),
     (r"\b(?<=version )\d+\.\d+[\w.+]*|\b\d+\.\d+\.dev\d+\+\w+(\.\w+)?", "VERSION"),
     (r"\[\d+\] \d+\n", ""),

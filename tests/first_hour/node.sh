@@ -10,7 +10,7 @@ type "./pod add web-0; ./pod add web-1"
 sees 10.244.2.3/29
 
 title "Install the version before, and start the agent"
-type "apt-get install -q -y /srv/goods/before/unipam_*.deb"
+type "apt-get install -y /srv/goods/before/unipam_*.deb"
 type "unipam --version"
 agent=$(sed -n 's/^ExecStart=//p' /lib/systemd/system/unipam-agent.service)
 serve agent.log "$agent --sweep 1"
@@ -28,9 +28,10 @@ sees shop/web-2
 type "ip netns exec web-2 ping -q -c 1 -w 5 10.244.2.2 | grep received"
 sees "1 received"
 
-title "Upgrade to this version"
+title "Upgrade to this version (systemd would restart the agent)"
 type "sha256sum < /opt/cni/bin/host-local"
-type "apt-get install -q -y /srv/goods/now/unipam_*.deb"
+type "apt-get install -y /srv/goods/now/unipam_*.deb"
+type "sha256sum < /opt/cni/bin/host-local"
 type "unipam --version"
 end
 type "unipam cni install --name host-local --dry-run"
@@ -57,13 +58,18 @@ type "until unipam lease history shop/web-3 | grep release; do sleep 0.2; done"
 sees "is gone"
 type "./pod add db-1"
 
-title "Break something: anybody may write the ledger's directory"
-type "chmod 777 /var/lib/cni/networks"
+title "Break something: the agent is gone, and anybody may write the ledger's directory"
+end
+refused "unipam status"
 type "./pod del db-1"
-refused "./pod add db-2"
+type "./pod add db-2"
+type "chmod 777 /var/lib/cni/networks; ./pod del db-2 || true"
+refused "./pod add db-3"
 sees chmod
 type "chmod 755 /var/lib/cni/networks"
-type "./pod add db-2"
+serve agent.log "$agent --sweep 1"
+type "until unipam lease history shop/db-2 | grep release; do sleep 0.2; done"
+type "./pod add db-3"
 
 title "Roll back"
 type "unipam cni uninstall --give-back --dry-run"
@@ -73,5 +79,6 @@ type "cmp /usr/lib/cni/host-local /opt/cni/bin/host-local"
 type "ls /var/lib/cni/networks/kubenet"
 sees 10.244.2.4
 type "./pod del web-0; ./pod add web-4"
-type "apt-get purge -q -y unipam"
+type "apt-get purge -y unipam"
 type "find / -xdev -path /proc -prune -o -name '*unipam*' -print | grep -v -e ^/srv/goods -e ^/var/lib/apt -e ^/var/log -e ^/root || echo nothing is left"
+sees "nothing is left"

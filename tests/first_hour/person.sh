@@ -25,10 +25,11 @@ serve() { # LOG COMMAND...: start what stays, and wait until it says that it lis
   local log=$1
   shift
   printf '$ %s > %s 2>&1 &\n' "$*" "$log"
-  eval "$*" >"$log" 2>&1 &
+  rm -f "$log" # of the one before, which said the same
+  eval "exec $*" >"$log" 2>&1 &
   server=$!
   for ((try = 0; try < 600; try++)); do
-    grep -q listening "$log" && return
+    grep -sq listening "$log" && return
     sleep 0.1
   done
   cat "$log"

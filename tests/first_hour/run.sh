@@ -55,6 +55,7 @@ play() { # SCRIPT: play one part on a machine of its own, over the Debian that w
     mount --rbind /dev dev
     mount -t sysfs sysfs sys
     mount -t tmpfs none run
+    printf "quiet \"2\";\nDpkg::Use-Pty \"0\";\n" >etc/apt/apt.conf.d/99quiet
     mkdir srv/goods
     mount --bind "$1/goods" srv/goods
     ip link set lo up
