@@ -329,6 +329,15 @@ def test_a_watch_begins_after_a_revision(server: FakeApiServer, api: KubernetesA
     watch.close()
 
 
+def test_a_watch_may_end_with_its_connection(server: FakeApiServer, api: KubernetesApi) -> None:
+    server.answers.append(Say(200, [{"type": "ADDED", "object": POD}], (("Connection", "close"),)))
+    watch = api.watch("/x", "5", soon())
+    assert watch.take(soon()) == [{"type": "ADDED", "object": POD}]
+    with pytest.raises(WatchEnded):
+        watch.take(soon())
+    watch.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -16,7 +16,7 @@ from tests.real.kubernetes_objects import make_node, make_pod, remove_node, remo
 from unipam.addr.prefix import format_address, parse_address
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
-from unipam.clients.kubernetes.api import KubernetesApi
+from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.calico.datastore.api import Datastore, Selection
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.keys import (
@@ -35,7 +35,7 @@ from unipam.dialects.calico.engine.auto import Request, auto_assign
 from unipam.dialects.calico.engine.world import World
 from unipam.dialects.calico.rules.leases import of_block
 from unipam.dialects.calico.rules.names import Tunnel
-from unipam.model.errors import NotFound
+from unipam.model.errors import NotFound, SourceFailed
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(bool(kube_apiserver.WHY), reason=kube_apiserver.WHY)]
 
@@ -207,3 +207,39 @@ def test_another_process_takes_over_where_one_ends_or_dies(cluster: Cluster, sta
     third.await_line("leading")
     cluster.lease("gone-too", "n1")
     third.until(lambda: not cluster.holders())
+
+
+def test_a_server_that_dies_and_comes_back_is_followed_again(
+    cluster: Cluster, start: Callable[..., Controller]
+) -> None:
+    controller = start()
+    controller.await_line("leading")
+    cluster.lease("gone", "n1")
+    controller.until(lambda: not cluster.holders())
+    server = kube_apiserver.shared(STORED)
+    server.kill()
+    server.run()
+    controller.until(lambda: answers(cluster))
+    living = cluster.lease("living", "n1")
+    make_pod(cluster.api, "living", "n1", living)
+    cluster.lease("gone-too", "n2")
+    controller.until(lambda: cluster.holders() == {"net.living"})
+
+
+def answers(cluster: Cluster) -> bool:
+    try:
+        cluster.api.get("/readyz", soon(1))
+    except (SourceFailed, Refusal) as error:
+        return "is not JSON" in str(error)  # it says "ok"
+    return True
+
+
+def test_two_machines_with_one_nodes_name_keep_what_their_pods_use(
+    cluster: Cluster, start: Callable[..., Controller]
+) -> None:
+    for name in ("one", "two"):
+        address = cluster.lease(name, "n1", handle=f"net.{name}-machine")
+        make_pod(cluster.api, name, "n1", address)
+    cluster.lease("one", "n1", handle="net.one-before")
+    controller = start()
+    controller.until(lambda: cluster.holders() == {"net.one-machine", "net.two-machine"})

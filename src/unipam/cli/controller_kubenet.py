@@ -45,12 +45,12 @@ def options(command: F) -> F:
 
 def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     """Return what makes the controller. Raises BadConfig, UsageError."""
+    from unipam.clients.kubernetes.objects import Objects
+    from unipam.clients.mirror import Mirror
     from unipam.controllers.kubenet.controller import Kubenet
     from unipam.controllers.kubenet.table import Settings
     from unipam.controllers.kubenet.writing import Writer
     from unipam.controllers.log import tell
-    from unipam.controllers.mirror import Mirror
-    from unipam.controllers.objects import Objects
     from unipam.dialects.kubenet.node import node_of
     from unipam.dialects.kubenet.policy import policy
 

@@ -13,6 +13,8 @@ from unipam.model.errors import Expired, SourceFailed
 T = TypeVar("T")
 
 _PAGE = "1000"
+_LEAST = 0.5
+"""Seconds from the beginning of a watch to the next one, at least."""
 
 
 def read_all(
@@ -60,6 +62,8 @@ class Watching:
             events = self._inbox.take(deadline)
         except WatchEnded:
             self._inbox = None
+            if time.monotonic() < self._began + _LEAST:  # whoever ends watches at once is not to be asked all the time
+                time.sleep(max(0.0, min(_LEAST, deadline - time.monotonic())))
         except Expired:
             raise
         except SourceFailed:
@@ -78,6 +82,7 @@ class Watching:
             inbox.close()
 
     def _begin(self, deadline: float) -> Inbox[Object]:
+        self._began = time.monotonic()
         try:
             return self._api.watch(self._path, self.revision, deadline, **self._query)
         except Refusal as error:

@@ -31,7 +31,7 @@ Named = Key | Unnamed
 
 
 class Documents(Generic[R]):
-    """A Source (`controllers.mirror`) of the documents of a selection, by their keys.
+    """A Source (`clients.mirror`) of the documents of a selection, by their keys.
 
     One that is no document at all has no key that could be read, and stands there by its name.
     """
@@ -52,7 +52,7 @@ class Documents(Generic[R]):
 
 
 class DocumentWatcher(Generic[R]):
-    """A Watcher (`controllers.mirror`) of documents."""
+    """A Watcher (`clients.mirror`) of documents."""
 
     def __init__(self, watch: Watch, read: Callable[[Item], R | Broken]) -> None:
         self._watch, self._read = watch, read

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.clients.kubernetes.api import KubernetesApi
+from unipam.clients.mirror import Mirror, Source
 from unipam.controllers.calico import documents, pods
 from unipam.controllers.calico.documents import Broken, Documents
-from unipam.controllers.mirror import Mirror, Source
 from unipam.dialects.calico.datastore.api import Datastore, Selection
 from unipam.dialects.calico.datastore.keys import (
     AffinityKey,
@@ -64,7 +65,8 @@ class Mirrors:
         }
         if datastore.transactional:  # in etcd Calico has nodes of its own
             sources["calico nodes"] = Documents(datastore, Selection(NodeKey), documents.read_kubernetes_name)
-        self._mirrors = {name: Mirror(source, changed) for name, source in sources.items()}
+        turns = threading.Lock()
+        self._mirrors = {name: Mirror(source, changed, turns=turns) for name, source in sources.items()}
 
     @property
     def problems(self) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from unipam.addr.prefix import parse_address
 from unipam.clients.kubernetes.api import KubernetesApi, Object, Refusal
-from unipam.controllers.objects import Objects
+from unipam.clients.kubernetes.objects import Objects
 from unipam.dialects.calico.rules.liveness import Pod, PodName
 
 PODS, NODES = "/api/v1/pods", "/api/v1/nodes"

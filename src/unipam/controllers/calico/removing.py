@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.clients.kubernetes.collection import read_all
+from unipam.clients.kubernetes.objects import exists
 from unipam.controllers.calico import pods, vms
 from unipam.controllers.calico.documents import read_kubernetes_name, read_ready
-from unipam.controllers.objects import exists
 from unipam.controllers.term import Term
-from unipam.dialects.calico.datastore.api import Datastore, Item
-from unipam.dialects.calico.datastore.keys import ClusterKey, HandleKey, Key, NodeKey
+from unipam.dialects.calico.datastore.api import Datastore, Item, Listing, Selection
+from unipam.dialects.calico.datastore.keys import BlockKey, ClusterKey, HandleKey, Key, NodeKey, PoolKey
 from unipam.dialects.calico.datastore.remembered import Remembered
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
@@ -29,7 +29,7 @@ from unipam.model.errors import NotFound, SourceFailed
 _ONE, _ALL = 30.0, 120.0
 """Seconds that one thing may take, and a list of everything."""
 _FEW = 20
-"""Pods that are asked for one by one; more of them are looked up in a list of all, of which a page holds a thousand."""
+"""Pods and blocks that are asked for one by one; more of them are looked up in a list of all, a thousand a request."""
 
 T = TypeVar("T")
 
@@ -132,13 +132,27 @@ class Remover:
         self, settings: Configuration, leaks: Sequence[Leak], handles: Mapping[str, SeenHandle], term: Term
     ) -> list[Leak]:
         """Release leaks, block by block."""
-        datastore = Remembered(self._datastore, _items(leaks, handles))
+        blocks = by_block(leaks)
+        datastore = self._remembering(blocks, _handles(leaks, handles))
         gone: set[Lease] = set()
-        for cidr, leases in by_block(leaks).items():
+        for cidr, leases in blocks.items():
             if not term.lasts:
                 break
             gone.update(engine.release(self._world(_ALL)._replace(datastore=datastore), settings, cidr, leases))
         return [leak for leak in leaks if leak.lease in gone]
+
+    def _remembering(self, cidrs: Collection[str], items: dict[Key, Item]) -> Datastore:
+        """Return the datastore with what is known of it; of many blocks, all that is needed is read in lists."""
+        if len(cidrs) <= _FEW:
+            return Remembered(self._datastore, items)
+        pools, nodes, blocks = (self._list(kind) for kind in (PoolKey, NodeKey, BlockKey))
+        wanted = {BlockKey(cidr) for cidr in cidrs}
+        items |= {item.key: item for item in nodes.items}
+        items |= {item.key: item for item in blocks.items if item.key in wanted}
+        return Remembered(self._datastore, items, {Selection(PoolKey): pools})
+
+    def _list(self, kind: type[Key]) -> Listing:
+        return self._datastore.list(Selection(kind), time.monotonic() + _ALL)
 
     def _recount(self, found: Garbage, term: Term) -> int:
         if not found.surplus:
@@ -148,7 +162,7 @@ class Remover:
         return sum(self._each(found.surplus, lambda world, each: engine.recount(world, each, blocks), term))
 
 
-def _items(leaks: Iterable[Leak], handles: Mapping[str, SeenHandle]) -> dict[Key, Item]:
+def _handles(leaks: Iterable[Leak], handles: Mapping[str, SeenHandle]) -> dict[Key, Item]:
     """Return the handles that count one address and nothing else, which need not be read to be removed."""
     known = ((leak.lease.handle, handles.get(leak.lease.handle)) for leak in leaks)
     return {

@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.dialects.calico.seen import NOW, block, pod, running, seen, tunnel
 
-from unipam.addr.prefix import parse_address, parse_prefix
 from unipam.dialects.calico.datastore.keys import AffinityKey
-from unipam.dialects.calico.documents.block import Attribute, Block
+from unipam.dialects.calico.documents.block import Attribute
 from unipam.dialects.calico.documents.times import SECOND, rfc3339
-from unipam.dialects.calico.rules.blocks import Holder, assign, create
 from unipam.dialects.calico.rules.garbage import Garbage, Policy, Seen, Suspect, look, still_garbage
-from unipam.dialects.calico.rules.leases import Kind, Lease, SeenBlock, SeenHandle, of_block
+from unipam.dialects.calico.rules.leases import Kind, Lease, SeenBlock, of_block
 from unipam.dialects.calico.rules.liveness import Living, Pod, why_gone
-from unipam.dialects.calico.rules.names import Tunnel
 
-NOW = 1_756_728_000
 POLICY = Policy(grace=60.0, writes=300.0, vms=300.0)
-
-
-def block(cidr: str, affinity: str | None, *holders: tuple[str, Attribute]) -> Block:
-    made = create(parse_prefix(cidr), affinity or "", NOW * SECOND)
-    made.affinity = affinity
-    for address, attribute in holders:
-        held = Holder(affinity or "", attribute.get("handle_id"), dict(attribute.get("secondary") or {}))
-        assign(made, parse_address(address), held, strict=False)
-    return made
-
-
-def pod(name: str, node: str = "n1", handle: str = "", namespace: str = "ns") -> Attribute:
-    return {"handle_id": handle or f"net.{name}", "secondary": {"namespace": namespace, "pod": name, "node": node}}
-
-
-def tunnel(node: str) -> Attribute:
-    return {
-        "handle_id": Tunnel.VXLAN.handle(node), "secondary": {"node": node, "type": Tunnel.VXLAN.attribute},
-    }  # fmt: skip
-
-
-def seen(
-    *blocks: Block,
-    pods: dict[str, Pod] | None = None,
-    nodes: Iterable[str] = ("n1",),
-    handles: dict[str, dict[str, int]] | None = None,
-    affinities: Iterable[tuple[str, str]] | None = None,
-    **more: Any,
-) -> Seen:
-    living = Living(
-        {("ns", name): each for name, each in (pods or {}).items()}, frozenset(nodes), vms=more.pop("vms", None)
-    )
-    owned = [(each.affinity.partition(":")[2], each.cidr) for each in blocks if each.affinity]
-    claims = {AffinityKey(*each): "1" for each in (owned if affinities is None else affinities)}
-    counted = {name: SeenHandle(tuple(counts.items()), "7") for name, counts in (handles or {}).items()}
-    return Seen({each.cidr: of_block(each) for each in blocks}, counted, claims, living, **more)
-
-
-def running(*addresses: str, node: str = "n1", finished: bool = False) -> Pod:
-    return Pod(node, tuple(map(parse_address, addresses)), finished)
 
 
 def convicted(found: Seen, policy: Policy = POLICY) -> Garbage:

@@ -1,20 +1,29 @@
 """A datastore some of whose documents have been read already: each of them is given once, and then asked for.
 
-Whoever gets an old one fails to write it, asks again, and then has the one that is there.
+Whoever gets an old one fails to write it, asks again, and then has the one that is there. Lists that have been read
+stay: nobody writes by them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from unipam.dialects.calico.datastore.api import Datastore, Document, Item, Listing, Selection, Watch, Write
 from unipam.dialects.calico.datastore.keys import Key
 
 
 class Remembered:
-    """A Datastore (`api`) that answers `get` from `items` as long as these last. One thread uses it."""
+    """A Datastore (`api`) that answers `get` from `items` as long as these last, and `list` from `lists`.
 
-    def __init__(self, datastore: Datastore, items: dict[Key, Item]) -> None:
+    One thread uses it.
+    """
+
+    def __init__(
+        self, datastore: Datastore, items: dict[Key, Item], lists: Mapping[Selection, Listing] = MappingProxyType({})
+    ) -> None:
         """Take the items out of `items` as they are asked for."""
-        self._datastore, self._items = datastore, items
+        self._datastore, self._items, self._lists = datastore, items, lists
         self.transactional = datastore.transactional
 
     def get(self, key: Key, deadline: float) -> Item:
@@ -23,7 +32,7 @@ class Remembered:
 
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
-        return self._datastore.list(selection, deadline)
+        return self._lists.get(selection) or self._datastore.list(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""

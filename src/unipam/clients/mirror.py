@@ -48,10 +48,20 @@ class Source(Protocol[K, R]):
 
 
 class Mirror(Generic[K, R]):
-    """The copy. `changed` is called, in a thread of the mirror's, after each change."""
+    """The copy. `changed` is called after each change, in a thread of the mirror's; a list has `within` seconds.
 
-    def __init__(self, source: Source[K, R], changed: Callable[[], None]) -> None:
-        self._source, self._changed = source, changed
+    Mirrors that share `turns` list one after the other: for a moment a list is far larger than what is kept of it.
+    """
+
+    def __init__(
+        self,
+        source: Source[K, R],
+        changed: Callable[[], None],
+        within: float = _LIST_WITHIN,
+        turns: threading.Lock | None = None,
+    ) -> None:
+        self._source, self._changed, self._within = source, changed, within
+        self._turns = turns or threading.Lock()
         self._lock = threading.Lock()
         self._records: dict[K, R] = {}
         self._revision: str | None = None
@@ -91,6 +101,8 @@ class Mirror(Generic[K, R]):
                 self._fail("its history is gone")
             except (UnipamError, Refusal) as error:
                 self._fail(str(error))
+            except Exception as error:  # noqa: BLE001 (a copy that nobody keeps must not pass for a good one)
+                self._fail(f"defect: {error!r}")
             if self._problem:
                 self._closed.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -98,7 +110,8 @@ class Mirror(Generic[K, R]):
     def _follow(self) -> None:
         """Read everything, unless it has been read, and then what changes. Returns when it is closed."""
         if self._revision is None:
-            revision, found = self._source.list(time.monotonic() + _LIST_WITHIN)
+            with self._turns:
+                revision, found = self._source.list(time.monotonic() + self._within)
             with self._lock:
                 self._records, self._revision = found, revision
         self._watcher = watcher = self._source.watch(self._revision, time.monotonic() + _BEGIN_WITHIN)

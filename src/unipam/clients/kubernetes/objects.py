@@ -14,24 +14,31 @@ R = TypeVar("R")
 
 
 class Objects(Generic[K, R]):
-    """A Source (`controllers.mirror`) of a collection of Kubernetes' own objects."""
+    """A Source (`clients.mirror`) of a collection of Kubernetes' own objects."""
 
-    def __init__(self, api: KubernetesApi, path: str, name: Callable[[Object], K], read: Callable[[Object], R]) -> None:
+    def __init__(
+        self, api: KubernetesApi, path: str, name: Callable[[Object], K], read: Callable[[Object], R], **query: str
+    ) -> None:
+        """Read those objects at a path that `query` selects (`fieldSelector`, `labelSelector`)."""
         self.name = f"the cluster's {path.rpartition('/')[2]}"
-        self._api, self._path, self._name, self._read = api, path, name, read
+        self._api, self._path, self._name, self._read, self._query = api, path, name, read, query
 
     def list(self, deadline: float) -> tuple[str, dict[K, R]]:
         """See `mirror.Source.list`."""
-        revision, found = read_all(self._api, self._path, lambda each: (self._name(each), self._read(each)), deadline)
-        return revision, dict(found)
+
+        def pair(found: Object) -> tuple[K, R]:
+            return self._name(found), self._read(found)
+
+        revision, several = read_all(self._api, self._path, pair, deadline, **self._query)
+        return revision, dict(several)
 
     def watch(self, revision: str, deadline: float) -> ObjectWatcher[K, R]:
         """See `mirror.Source.watch`."""
-        return ObjectWatcher(Watching(self._api, self._path, revision, deadline), self._name, self._read)
+        return ObjectWatcher(Watching(self._api, self._path, revision, deadline, **self._query), self._name, self._read)
 
 
 class ObjectWatcher(Generic[K, R]):
-    """A Watcher (`controllers.mirror`) of objects."""
+    """A Watcher (`clients.mirror`) of objects."""
 
     def __init__(self, watching: Watching, name: Callable[[Object], K], read: Callable[[Object], R]) -> None:
         self._watching, self._name, self._read = watching, name, read
