@@ -13,7 +13,7 @@ COMMANDS = {
     "agent": ("unipam.cli.agent", "answer the launcher's calls on this node"),
     "block": ("unipam.cli.block", "the prefixes of a plan, to be shared out"),
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
-    "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's, kubenet's"),
+    "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's, Cilium's, kubenet's"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
     "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
     "external": ("unipam.cli.external", "networks that no cloud tells of, their subnets and endpoints"),

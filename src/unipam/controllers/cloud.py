@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from unipam.clients.azure.arm import Arm
+from unipam.clients.azure.write.budget import Budget
 from unipam.clients.azure.write.dispatcher import Dispatcher, Done, Outcome, Waiting
 from unipam.clients.azure.write.jobs import Ask, Job, send
 from unipam.controllers.term import Term
@@ -38,11 +39,11 @@ class Jobs(Protocol):
 class Cloud:
     """A dispatcher that any thread may use."""
 
-    def __init__(self, arm: Arm, now: Callable[[], float] = time.monotonic) -> None:
-        self._arm, self._now = arm, now
+    def __init__(self, arm: Arm, budget: Callable[[], Budget]) -> None:
+        self._arm, self._now = arm, time.monotonic
         self._pool = ThreadPoolExecutor(_AT_ONCE, "azure")
         self._lock = threading.RLock()
-        self._dispatcher = Dispatcher(self._send, now)
+        self._dispatcher = Dispatcher(self._send, self._now, budget)
         self._dispatcher.wake = self._wake
         self._woken, self._closed = threading.Event(), False
         self._thread = threading.Thread(target=self._work, name="azure", daemon=True)
