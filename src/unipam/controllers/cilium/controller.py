@@ -264,7 +264,7 @@ class Operator:
         def wanted(configurations: Sequence[object]) -> int:
             return grow.more - max(0, len(configurations) - known)
 
-        job = jobs.grow(machine, self.inventory.model(machine.path), wanted, self._names(), known)
+        job = jobs.grow(machine, self.inventory.model(machine.path), wanted, self._names())
         self._start_node(step.node, machine, job, grow)
 
     def _join(self, node: CiliumNode) -> None:
@@ -303,7 +303,11 @@ class Operator:
 
     def _served(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Served, now: float) -> None:
         self.inventory.served(machine.path, node.instance, result, now)
-        self._backoff(node.name).succeeded()
+        backoff = self._backoff(node.name)
+        if result.changed:
+            backoff.succeeded()
+        else:
+            backoff.failed(now, permanent=False)  # what was known of it was old, or it does not do as it is told
         self._errors.pop(node.name, None)
         subnets = {each.subnet for each in self.inventory.nics(node.instance)}
         self.inventory.grant(min(subnets, default=""), result.changed - (grow.more if grow else 0))

@@ -56,22 +56,19 @@ Wanted = Callable[[Sequence[object]], int]
 """Says by the configurations of an interface's model how many more are to be added."""
 
 
-def grow(
-    machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str], known: int | None = None
-) -> Job[Served]:
+def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served]:
     """Add configurations to an interface and wait for their addresses; to the first, where none is named.
 
     Raises SourceFailed.
 
     A model that was read earlier is written at its version; where the service has no versions it is read anew. What an
-    earlier write has left in the model counts as added: nothing is asked for twice. Where the interface has fewer
-    (`known`) than the model, that write failed halfway: the model is written again as it is.
+    earlier write has left in the model counts as added: nothing is asked for twice.
     """
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
         before = configurations(document, machine.nic)
-        count = max(0, wanted(before))
-        if count == 0 and (known is None or len(before) <= known):
+        count = wanted(before)
+        if count <= 0:
             return None, 0
         new = names(count, {str(each.get("name")) for each in before}, dice)
         return with_more(document, machine.nic, new), count
@@ -102,7 +99,9 @@ def _amended(
             raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
         if body is None:
             nics = yield from interfaces(machine.path)
-            return Served(model, nics, 0)
+            if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
+                return Served(model, nics, 0)
+            body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
         try:
             begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
         except SourceFailed as error:

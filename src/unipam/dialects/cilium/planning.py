@@ -85,36 +85,34 @@ def handshake(
 ) -> Handshake:
     """Return how the release of a node's addresses goes on (spec cilium §1.7).
 
-    Nothing is taken that the agent has not given up (`ready-for-release`), nor what it says that it uses.
+    Nothing is taken that the agent has not given up (`ready-for-release`), nor what it says that it uses. Until it has
+    given an address up, that can be called off; afterwards not, other than in Cilium: the write that takes it may be
+    under way, by this process or by one that is dead.
     """
     addresses = {each.ip for nic in nics for each in nic.available}
-    gone = {ip for ip, state in node.release.items() if state in (READY, RELEASED) and ip not in addresses}
-    states = dict.fromkeys(gone if nics else (), RELEASED)
+    given_up = {ip for ip, state in node.release.items() if state in (READY, RELEASED)} - node.used
+    take = sorted(ip for ip in given_up if ip in addresses and node.release[ip] == READY)
+    states = dict.fromkeys(given_up - addresses if nics else (), RELEASED) | dict.fromkeys(take, READY)
     if not policy.release:
-        return Handshake(states, {}, [])
-    too_many = _candidates(node, nics, policy)
+        return Handshake(states, {}, take)
+    too_many = _candidates(node, nics, policy, set(take))
     since = {ip: since.get(ip, now) for ip in too_many}
-    take = []
     for ip in too_many:
-        state = node.release.get(ip, "")
-        if state == READY:
-            states[ip] = READY
-            take.append(ip)
-        elif state == KEPT:
+        if node.release.get(ip) == KEPT:
             since[ip] = now  # from the beginning again
-        elif state == MARKED or now >= since[ip] + policy.release_after:
+        elif node.release.get(ip) == MARKED or now >= since[ip] + policy.release_after:
             states[ip] = MARKED
     return Handshake(states, since, take)
 
 
-def _candidates(node: CiliumNode, nics: Sequence[Nic], policy: Policy) -> list[str]:
-    """Return the addresses that are too many: those under way already, then the highest that nobody uses."""
+def _candidates(node: CiliumNode, nics: Sequence[Nic], policy: Policy, given_up: set[str]) -> list[str]:
+    """Return the addresses besides those given up that are too many: marked ones, then the highest that nobody uses."""
     available = {each.ip for nic in nics for each in nic.available}
-    count = excess(len(available), node.in_use, node.wanted, first=policy.first_excess)
+    count = excess(len(available), node.in_use, node.wanted, first=policy.first_excess) - len(given_up)
     named = [each for each in nics if _named(each, node.wanted.interface)]
-    free = {each.ip for nic in named for each in nic.available if not each.primary} - node.used
-    ordered = sorted(free, key=lambda ip: (node.release.get(ip, "") not in (READY, MARKED), -parse_address(ip)))
-    return ordered[:count]
+    free = {each.ip for nic in named for each in nic.available if not each.primary} - node.used - given_up
+    ordered = sorted(free, key=lambda ip: (node.release.get(ip) != MARKED, -parse_address(ip)))
+    return ordered[: max(0, count)]
 
 
 def deficit(node: CiliumNode, nics: Iterable[Nic]) -> int:
