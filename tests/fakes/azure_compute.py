@@ -16,15 +16,15 @@ from tests.fakes.azure_http import Refused
 from unipam.addr.prefix import format_address, parse_address, parse_prefix
 
 GROUP = "/subscriptions/s/resourceGroups/MC_g"
-SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
 MOST = 256
 
 
 class Compute:
     """Machines in `arm`: scale sets' ones, and those that stand alone."""
 
-    def __init__(self, arm: Resources, cidr: str = "10.240.0.0/16") -> None:
-        self.arm = arm
+    def __init__(self, arm: Resources, cidr: str = "10.240.0.0/16", group: str = GROUP) -> None:
+        self.arm, self.group = arm, group
+        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
         arm.stale = True  # nobody asks Resource Graph here, and it costs
         arm.hooks["/virtualmachines/"] = self
         arm.hooks["/networkinterfaces/"] = self
@@ -34,19 +34,19 @@ class Compute:
         self.cursor = self.prefix.first + 4
         self.history: list[tuple[str, str, str]] = []
         """Every address that was given or taken: verb, address, configuration."""
-        arm.put(SUBNET, {"addressPrefix": cidr})
-        arm.shows[SUBNET.lower()] = self._subnet
+        arm.put(self.subnet, {"addressPrefix": cidr})
+        arm.shows[self.subnet.lower()] = self._subnet
 
     def scale_set(self, name: str, machines: int) -> list[str]:
         """A scale set; the ids of its machines, in lower case as agents write them."""
-        scale_set = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
+        scale_set = f"{self.group}/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
         self.arm.put(scale_set, {}, sku={"name": "D4", "capacity": machines})
         return [self.machine(scale_set, index) for index in range(machines)]
 
     def machine(self, scale_set: str, index: int) -> str:
         """One more machine of a scale set."""
         machine = f"{scale_set}/virtualMachines/{index}"
-        configuration = {"name": "ipconfig1", "properties": _wanted(primary=True)}
+        configuration = {"name": "ipconfig1", "properties": self._wanted(primary=True)}
         nic = {"name": "aks-nic", "properties": {"primary": True, "ipConfigurations": [configuration]}}
         storage = {"imageReference": {"id": "/subscriptions/other/galleries/g"}, "dataDisks": []}
         profile = {"networkInterfaceConfigurations": [nic]}
@@ -60,9 +60,9 @@ class Compute:
 
     def alone(self, name: str) -> str:
         """A machine of no scale set."""
-        machine = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/{name}"
-        nic = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
-        self._interface(nic, machine, {"name": "ipconfig1", "properties": _wanted(primary=True)})
+        machine = f"{self.group}/providers/Microsoft.Compute/virtualMachines/{name}"
+        nic = f"{self.group}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
+        self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
         return machine.lower()
 
     def fill(self, left: int) -> None:
@@ -128,7 +128,7 @@ class Compute:
         self.cursor = parse_address(ip) + 1
         self.holders[ip] = f"{nic}/{name}".lower()
         self.history.append(("give", ip, self.holders[ip]))
-        properties = {**_wanted(primary=primary), "privateIPAddress": ip, "provisioningState": state}
+        properties = {**self._wanted(primary=primary), "privateIPAddress": ip, "provisioningState": state}
         self.arm.raw(nic)["properties"]["ipConfigurations"].append({"name": name, "properties": properties})
 
     def _take(self, nic: str, configuration: dict[str, Any]) -> None:
@@ -157,6 +157,9 @@ class Compute:
             if "/networkinterfaces/" in key and each["properties"]["virtualMachine"]["id"].lower() == machine.lower()
         ]
 
+    def _wanted(self, *, primary: bool) -> dict[str, Any]:
+        return {"primary": primary, "privateIPAddressVersion": "IPv4", "subnet": {"id": self.subnet}}
+
     def _subnet(self, found: dict[str, Any]) -> dict[str, Any]:
         made = copy.copy(found)
         made["properties"] = {
@@ -164,10 +167,6 @@ class Compute:
             "ipConfigurations": [{"id": each} for each in self.holders.values()],
         }
         return made
-
-
-def _wanted(*, primary: bool) -> dict[str, Any]:
-    return {"primary": primary, "privateIPAddressVersion": "IPv4", "subnet": {"id": SUBNET}}
 
 
 def _models(path: str, body: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
