@@ -20,6 +20,7 @@ from tests.clients.fake_api_server import FakeApiServer, Say, fake_api_server, s
 from tests.fakes.certificates import Authority
 
 from unipam.clients.kubernetes import access
+from unipam.clients.kubernetes.access import Server
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal, WatchEnded
 from unipam.model.errors import BadValue, Expired, SourceFailed, Unanswered
 
@@ -174,19 +175,19 @@ def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path, text: str, why
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     with pytest.raises(BadValue, match=why) as caught:
-        access.read(str(path))
+        access.read(Server(str(path)))
     assert str(path) in str(caught.value)
 
 
 def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     with pytest.raises(BadValue, match="/no/such/file"):
-        access.read("/no/such/file")
+        access.read(Server("/no/such/file"))
 
 
 def test_outside_of_a_pod_a_kubeconfig_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(BadValue, match="this is no pod"):
-        access.read()
+        access.read(Server())
 
 
 @contextlib.contextmanager

@@ -6,9 +6,13 @@ bodies are those of the token endpoint, with the AADSTS numbers that the cases h
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import json
+import secrets
 import time
+import urllib.parse
 import uuid
 from typing import Any
 
@@ -32,6 +36,16 @@ class Entra:
         self.base = ""
         self.grants: list[str] = []
         """Which grants were asked for, in order."""
+        self.person = (str(uuid.uuid4()), "ann@example.com")
+        """Who sits at the browser that is sent here to sign in: object id and name."""
+        self.person_claims: dict[str, Any] = {}
+        """What that person's access tokens say besides."""
+        self.lasts = 3600.0
+        """Seconds that a person's tokens are good for."""
+        self.spoil: dict[str, str] = {}
+        """What an ID token says instead of the truth."""
+        self._codes: dict[str, dict[str, str]] = {}
+        self._refreshing: dict[str, tuple[str, str]] = {}
         self._key = _signing_key()
 
     def token(self, audience: str, oid: str, *, lasts: float = 3600.0, **claims: Any) -> str:
@@ -71,6 +85,8 @@ class Entra:
             return Answer(200, self._configuration())
         if request.path == f"{root}/discovery/v2.0/keys":
             return Answer(200, {"keys": [self._public_key()]})
+        if request.path == f"{root}/oauth2/v2.0/authorize":
+            return self._authorize(request.query)
         if request.path == f"{root}/oauth2/v2.0/token":
             return self._grant(request.form)
         return None
@@ -88,12 +104,57 @@ class Entra:
         key: dict[str, Any] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return {**key, "kid": KEY_ID, "use": "sig"}
 
+    def _authorize(self, query: dict[str, str]) -> Answer:
+        """The person at the browser signs in; the browser is sent back with a code."""
+        wanted = {"client_id": self.client, "response_type": "code", "code_challenge_method": "S256"}
+        if any(query.get(name) != value for name, value in wanted.items()):
+            return Answer(400, {"error": "invalid_request", "error_description": "AADSTS90014: a field is missing"})
+        code = secrets.token_urlsafe(24)
+        self._codes[code] = query
+        back = urllib.parse.urlencode({"code": code, "state": query["state"]})
+        return Answer(302, b"", {"Location": f"{query['redirect_uri']}?{back}"})
+
+    def _redeem(self, form: dict[str, str]) -> Answer:
+        asked = self._codes.pop(form.get("code", ""), None)
+        if asked is None or asked["redirect_uri"] != form.get("redirect_uri"):
+            return _denied(400, "invalid_grant", "AADSTS54005: OAuth2 Authorization code was already redeemed.")
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        if base64.urlsafe_b64encode(digest).decode().rstrip("=") != asked["code_challenge"]:
+            return _denied(400, "invalid_grant", "AADSTS501481: The Code_Verifier does not match the code_challenge.")
+        return self._signed_in(*self.person, nonce=asked.get("nonce", ""))
+
+    def _renew(self, form: dict[str, str]) -> Answer:
+        person = self._refreshing.get(form.get("refresh_token", ""))
+        if person is None:
+            return _denied(400, "invalid_grant", "AADSTS70043: The refresh token has expired or been revoked.")
+        return self._signed_in(*person)
+
+    def revoke_refreshing(self) -> None:
+        """No token can be renewed any more."""
+        self._refreshing.clear()
+
+    def _signed_in(self, oid: str, name: str, nonce: str = "") -> Answer:
+        refresh = secrets.token_urlsafe(24)
+        self._refreshing[refresh] = (oid, name)
+        access = self.token(
+            self.client, oid, lasts=self.lasts, preferred_username=name, scp="access_as_user",
+            uti=secrets.token_hex(4), **self.person_claims,
+        )  # fmt: skip
+        about = {"preferred_username": name, "sub": oid, **({"nonce": nonce} if nonce else {}), **self.spoil}
+        more = {"id_token": self.token(self.client, oid, **about), "refresh_token": refresh, "scope": "access_as_user"}
+        answer = _issued(access)
+        return Answer(200, {**answer.body, "expires_in": int(self.lasts), **more})
+
     def _grant(self, form: dict[str, str]) -> Answer:
         self.grants.append(form.get("grant_type", ""))
         if form.get("client_id") != self.client:
             return _denied(400, "unauthorized_client", "AADSTS700016: Application not found in the directory.")
         if form.get("client_secret") != self.secret and form.get("client_assertion") not in self.federated:
             return _denied(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
+        if form.get("grant_type") == "authorization_code":
+            return self._redeem(form)
+        if form.get("grant_type") == "refresh_token":
+            return self._renew(form)
         audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
         if form.get("grant_type") == "client_credentials":
             return _issued(self.token(audience, self.principal))

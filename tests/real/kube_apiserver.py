@@ -10,9 +10,11 @@ import contextlib
 import copy
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -173,6 +175,17 @@ def api_server(group: str) -> Iterator[ApiServer]:
         finally:
             made.kill()
             shutil.rmtree(directory)
+
+
+def metrics(server: ApiServer) -> str:
+    """What the server has counted of its own work, as Prometheus reads it."""
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{server.port}/metrics", headers={"Authorization": f"Bearer {_TOKEN}"}
+    )
+    trust = ssl.create_default_context(cafile=str(server.directory / "certs" / "apiserver.crt"))
+    trust.check_hostname = False
+    with urllib.request.urlopen(request, timeout=30, context=trust) as answer:
+        return str(answer.read().decode())
 
 
 _open = contextlib.ExitStack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Callable
@@ -16,8 +17,23 @@ from tests.store.backends import BACKENDS, Backend
 
 from unipam.addr.prefix import BITS, LINE_LAST, V4_FIRST, V4_LAST, Prefix, Range
 from unipam.model.errors import Overlap, StoreBusy
-from unipam.model.records import COOLING, HELD, LEASE, Claim, Entry, Owner, Standing
+from unipam.model.records import (
+    AGE,
+    COOLING,
+    HELD,
+    LEASE,
+    PLACE,
+    UNTIL,
+    Claim,
+    Entry,
+    Extent,
+    Owner,
+    Selection,
+    Standing,
+)
 from unipam.store.api import Store, Tx
+from unipam.store.journal import JournalFilter, Place, matches
+from unipam.store.listing import position
 
 ME = Owner("me", "eth0")
 HERE = V4_FIRST + (10 << 24)
@@ -612,3 +628,122 @@ def test_of_two_writers_of_one_address_one_wins(backend: Backend, store: Store, 
 def test_a_used_store_is_sound(store: Store, settled: int) -> None:
     store.settle()
     assert store.check() == []
+
+
+# Listings ----------------------------------------------------------------------------------------------------
+
+
+def thing(parent: int, place: int, *, kind: str = "net", **members: object) -> Claim:
+    details = json.dumps({"name": f"n{place}", **members})
+    first = HERE + place * 256
+    until = members.get("until")
+    return Claim(parent, first, first + 255, kind, Owner(f"n{place}"), details=details, until=until)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def things(store: Store) -> tuple[int, int]:
+    """Two spaces with some claims, not in the order of their addresses."""
+    with store.transaction() as tx:
+        a, b = tx.create_space("a", 1.0), tx.create_space("b", 1.0)
+        for place, desc in ((5, "Five"), (1, "one 100%"), (3, "three_")):
+            tx.insert(thing(a, place, desc=desc, until=float(9 - place) if place < 5 else None))
+        tx.insert(thing(b, 2, desc="two", status="late"))
+        tx.insert(thing(b, 4, kind="other"))
+    return a, b
+
+
+def listed(store: Store, **wanted: object) -> list[int]:
+    with store.reading() as tx:
+        selection = Selection(**wanted)  # type: ignore[arg-type]
+        found = tx.select(selection)
+        if selection.after is None and selection.limit >= 100:
+            assert tx.tally(selection) == len(found)
+        return [(claim.first - HERE) // 256 for claim in found]
+
+
+def test_a_listing_is_sorted_and_filtered(store: Store, things: tuple[int, int]) -> None:
+    a, b = things
+    assert listed(store, kind="net") == [1, 3, 5, 2]
+    assert listed(store, kind="net", order=AGE) == [5, 1, 3, 2]
+    assert listed(store, kind="net", order=UNTIL) == [3, 1, 5, 2]
+    assert listed(store, kind="net", order="desc", descending=True) == [2, 3, 1, 5]
+    assert listed(store, kind="net", order="status") == [2, 5, 1, 3]
+    assert listed(store, parents=(b,)) == [2, 4]
+    assert listed(store, kind="net", parents=()) == []
+    assert listed(store, kind="net", text="100%") == [1]
+    assert listed(store, kind="net", text="E_") == [3]
+    assert listed(store, kind="net", status="late") == [2]
+    assert listed(store, kind="net", status="wait") == [1, 3, 5]
+    assert listed(store, overlaps=Range(HERE + 3 * 256 + 7, HERE + 4 * 256)) == [3, 4]
+    assert listed(store, parents=(a,), kind="other") == []
+
+
+@pytest.mark.parametrize("order", [PLACE, AGE, UNTIL, "name", "desc", "status", "created_on"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_parts_of_a_listing_make_the_whole(store: Store, things: tuple[int, int], order: str, descending: bool) -> None:
+    whole = listed(store, kind="net", order=order, descending=descending)
+    parts, after = [], None
+    for _ in range(9):
+        wanted = Selection("net", order=order, descending=descending, after=after, limit=1)
+        with store.reading() as tx:
+            found = tx.select(wanted)
+        if not found:
+            break
+        parts.append((found[0].first - HERE) // 256)
+        after = position(found[0], order, json.loads(found[0].details))
+    assert parts == whole
+
+
+def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) -> None:
+    a, b = things
+    with store.transaction() as tx:
+        assert tx.extent(a, "net") == Extent(3, 768)
+        assert tx.extent(b, "other") == Extent(1, 256)
+        assert tx.extent(b, "none") == Extent(0, 0)
+        assert (tx.claimed(a), tx.claimed(b), tx.claimed(99)) == (768, 512, 0)
+        before = tx.last_entry()
+        assert tx.record(entry()) == tx.last_entry() > before
+
+
+# The journal of a register, part by part -----------------------------------------------------------------------
+
+
+def _mixed(number: int) -> Entry:
+    """An entry that differs from its neighbours in everything one can ask for."""
+    holder = ("alpha", "alpine", "beta")[number % 3]
+    place = Prefix(HERE + number % 7 * 256, 120)
+    verb, actor = ("create", "change")[number % 2], f"actor-{number % 5}"
+    return Entry(1000.0 + number // 2, verb, 1, place.first, place.last, Owner(holder), 0, actor, "", "")
+
+
+QUESTIONS = {
+    "all": JournalFilter(),
+    "time": JournalFilter(since=1010.0, until=1030.0),
+    "actor": JournalFilter(actor="actor-3"),
+    "verb and holder": JournalFilter(verb="change", holder="alp"),
+    "around": JournalFilter(around=HERE + 256 * 3 + 17),
+    "within": JournalFilter(within=Range(HERE, HERE + 511)),
+    "nothing": JournalFilter(actor="nobody"),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_journal_is_read_part_by_part_from_the_latest_on(store: Store, name: str) -> None:
+    wanted = QUESTIONS[name]
+    with store.transaction() as tx:
+        numbers = tx.record_all([_mixed(number) for number in range(100)])
+    everything = [_mixed(number)._replace(id=numbers[number]) for number in range(100)]
+    expected = sorted((e for e in everything if matches(wanted, None, e)), key=lambda e: (-e.at, -e.id))
+    assert bool(expected) == (name != "nothing")
+    found: list[Entry] = []
+    with store.reading() as tx:
+        while part := tx.search_journal(wanted, Place(found[-1].at, found[-1].id) if found else None, 7):
+            found += part
+    assert found == expected
+
+
+def test_entries_are_found_by_their_numbers(store: Store) -> None:
+    with store.transaction() as tx:
+        numbers = tx.record_all([_mixed(number) for number in range(5)])
+        assert sorted(e.id for e in tx.entries_numbered([numbers[1], numbers[3], 999])) == [numbers[1], numbers[3]]
+        assert tx.entries_numbered([]) == []

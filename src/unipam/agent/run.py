@@ -21,7 +21,10 @@ from unipam.model.errors import BadInput
 
 
 class Settings(NamedTuple):
-    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds, 0 for never."""
+    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds, 0 for never.
+
+    The first of the `data_dirs` also keeps the history of what has its truth elsewhere.
+    """
 
     socket: str
     data_dirs: tuple[str, ...] = ()
@@ -38,7 +41,8 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     Raises BadInput when it cannot begin, and what `ready` raises.
     """
     watch = Watch()
-    server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
+    home = next(iter(settings.data_dirs), "")
+    server = Server(settings.socket, Responder(flush=settings.flush, home=home), watch.observe)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     sweeper = _start_sweeper(settings, server, watch)

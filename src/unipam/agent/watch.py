@@ -12,6 +12,8 @@ from unipam.ledger.reconcile import Suspect
 from unipam.model import facts
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from unipam.ledger.open import Ledgers
 
 _BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 4)
@@ -75,6 +77,12 @@ class Watch:
         self, address: str, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]
     ) -> None:
         """Answer Prometheus at HOST:PORT. Raises BadInput when that cannot be listened at."""
+        from unipam.agent import metrics
+
+        metrics.serve(address, self.measure(ledgers, directories))
+
+    def measure(self, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]) -> CollectorRegistry:
+        """Count from now on what happens; return the registry of all that is counted."""
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
         from unipam.agent import metrics
@@ -89,4 +97,4 @@ class Watch:
         registry.register(metrics.Dropped(self._log))
         self._count = lambda plugin, verb, outcome, s: calls.labels(plugin, verb, outcome).observe(s)
         self._count_reclaimed = reclaimed.inc
-        metrics.serve(address, registry)
+        return registry

@@ -10,11 +10,16 @@ from unipam.agent.runtime import ask
 from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import data_dir_option, format_option, show
+from unipam.cli.table import View, column, number
 from unipam.dialects.host_local import directory
 from unipam.ledger.adopted import identify
 from unipam.ledger.open import FILE, started
 
-_COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
+_NETWORKS = View(
+    "adopted-network",
+    (column("network"), column("action"), *map(number, ("leases", "cursors", "empty", "odd"))),
+    name="network",
+)
 
 
 @click.group("adopt")
@@ -61,7 +66,7 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: st
         rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
     if runtime:
         identify(command_ledgers().at(data_dir), runtime, started())
-    show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
+    show(rows, output, _NETWORKS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 
 def _networks(data_dir: str) -> list[str]:

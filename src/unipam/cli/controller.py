@@ -13,7 +13,7 @@ from unipam.cli import controller_cilium, controller_kubenet
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
     from unipam.controllers.run import Make
-    from unipam.dialects.calico.config import Where
+    from unipam.dialects.calico.where import Where
 
 
 @click.command("controller")
@@ -83,7 +83,7 @@ def _azure(rate: float, burst: int) -> Cloud:
 
 def _where(given: dict[str, Any]) -> Where:
     """Return where Calico's documents are."""
-    from unipam.dialects.calico.config import ETCD, KUBERNETES, Where
+    from unipam.dialects.calico.where import ETCD, KUBERNETES, Where
 
     if given["datastore"] == KUBERNETES:
         return Where(KUBERNETES, kubeconfig=given["kubeconfig"], api_group=given["api_group"])

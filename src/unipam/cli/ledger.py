@@ -7,6 +7,7 @@ import os
 import click
 
 from unipam.cli.output import when
+from unipam.cli.table import View, age, column, ident, moment, number
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
 from unipam.ledger.reads import Lease, Past
@@ -34,11 +35,45 @@ def lease_row(lease: Lease) -> dict[str, object]:
     return {**lease._asdict(), "since": when(lease.since), "until": when(lease.until)}
 
 
-LEASE_COLUMNS = ("network", "address", "container", "interface", "pod", "state", "since")
-"""What a table of leases shows."""
+LEASES = View(
+    "lease",
+    (
+        column("address"),
+        column("pod"),
+        column("state"),
+        age("since"),
+        ident("container"),
+        column("network"),
+        column("interface", wide=True),
+        moment("since"),
+        moment("until"),
+        column("netns", wide=True),
+        number("generation", wide=True),
+    ),
+    name="address",
+    within=("network",),
+)
+"""Leases, what matters first: a line too long for a terminal loses its end from sight."""
 
-PAST_COLUMNS = ("at", "verb", "network", "address", "pod", "container", "interface", "reason")
-"""What a table of the past shows."""
+PAST = View(
+    "journal-entry",
+    (
+        age("at"),
+        column("verb"),
+        column("address"),
+        column("pod"),
+        column("reason"),
+        ident("container"),
+        column("network"),
+        column("interface", wide=True),
+        moment("at"),
+        column("node", wide=True),
+        column("actor", wide=True),
+        number("number", wide=True),
+    ),
+    name="number",
+)
+"""The past of leases."""
 
 
 def past_row(past: Past) -> dict[str, object]:

@@ -5,8 +5,28 @@ from __future__ import annotations
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show, show_changed, tell_removed, when
+from unipam.cli.output import format_option, list_options, show_changed, show_list, tell_removed
 from unipam.cli.register_api import Api, with_api, writing
+from unipam.cli.table import View, age, column, moment, number, share
+
+_NETWORKS = View("network", (column("name"), column("prefixes"), column("active"), column("id")), name="id")
+_SUBNETS = View(
+    "network-subnet",
+    (
+        column("name"),
+        column("prefixes"),
+        column("network_name", "network"),
+        share("used", "size"),
+        number("used"),
+        number("size"),
+        column("kind"),
+        age("seen_on", "seen"),
+        number("size_ipv6", "size6", wide=True),
+        moment("seen_on"),
+        column("id", wide=True),
+    ),
+    name="id",
+)
 
 
 @click.group("network")
@@ -18,7 +38,7 @@ def command() -> None:
 @click.argument("space")
 @click.argument("block")
 @with_api
-@format_option
+@list_options
 def list_(api: Api, space: str, block: str, output: str) -> None:
     """The networks of a block.
 
@@ -26,9 +46,7 @@ def list_(api: Api, space: str, block: str, output: str) -> None:
     Example:
       unipam network list prod west
     """
-    rows = api.all(f"{path(space, block)}/networks")
-    flat = [{**row, "prefixes": " ".join(row["prefixes"])} for row in rows] if output == "table" else rows
-    show(flat, output, ("name", "prefixes", "active", "id"), "no networks")
+    show_list(lambda: api.all(f"{path(space, block)}/networks"), output, _NETWORKS, "no networks")
 
 
 @command.command()
@@ -37,7 +55,7 @@ def list_(api: Api, space: str, block: str, output: str) -> None:
 @click.option("--network", metavar="ID", help="Only those of this network, by its resource id.")
 @click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
 @with_api
-@format_option
+@list_options
 def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: str | None, output: str) -> None:
     """The subnets of a block's networks, as the register saw them in the cloud.
 
@@ -45,10 +63,8 @@ def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: 
     Example:
       unipam network subnets prod aks --overlaps 10.8.0.0/24
     """
-    rows = api.all(f"{path(space, block)}/networks/subnets", {"network": network, "overlaps": overlaps})
-    flat = [{**row, "prefixes": " ".join(row["prefixes"]), "seen": when(row["seen_on"])} for row in rows]
-    columns = ("name", "prefixes", "size", "used", "kind", "network_name", "seen")
-    show(flat if output == "table" else rows, output, columns, "no subnets are seen")
+    where, query = f"{path(space, block)}/networks/subnets", {"network": network, "overlaps": overlaps}
+    show_list(lambda: api.all(where, query), output, _SUBNETS, "no subnets are seen")
 
 
 @command.command()
@@ -68,7 +84,7 @@ def add(  # noqa: PLR0913 (options)
       unipam network add prod west "$(az network vnet show -g net -n hub --query id -o tsv)"
     """
     where, query = f"{path(space, block)}/networks", {"dry_run": dry_run}
-    show_changed([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
+    show_changed([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output, _NETWORKS)
 
 
 @command.command()

@@ -8,8 +8,25 @@ from typing import IO
 import click
 
 from unipam.cli.grant import grant
-from unipam.cli.output import format_option, show, when
+from unipam.cli.output import format_option, is_table, list_options, show, show_list
 from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.table import View, age, column, moment
+
+_TOKENS = View(
+    "token",
+    (
+        column("name"),
+        column("role"),
+        column("spaces"),
+        age("created_on"),
+        moment("expires_on", wide=False),
+        column("created_by", wide=True),
+        moment("created_on"),
+        column("id", wide=True),
+    ),
+    name="name",
+)
+_CONFLICTS = View("conflict", (column("kind"), column("place"), column("name"), column("problem")), name="name")
 
 
 @click.group("register")
@@ -68,9 +85,9 @@ def import_(  # noqa: PLR0913 (options)
     except Refused as error:
         document = error.facts.get("document")
         if isinstance(document, dict) and "report" in document:
-            show([_conflict(row) for row in document["report"][2]], output)
+            show([_conflict(row) for row in document["report"][2]], output, _CONFLICTS)
         raise
-    show(report["conflicts"], output, ("kind", "place", "name", "problem"), "")
+    show(report["conflicts"], output, _CONFLICTS)
     made = "would be created (dry run)" if dry_run else "created"
     click.echo(f"{report['created']} {made}, {report['present']} there already", err=True)
 
@@ -170,7 +187,7 @@ def token() -> None:
 
 @token.command("list")
 @with_api
-@format_option
+@list_options
 def list_tokens(api: Api, output: str) -> None:
     """The tokens, without their secrets.
 
@@ -178,10 +195,7 @@ def list_tokens(api: Api, output: str) -> None:
     Example:
       unipam register token list
     """
-    rows = api.all("/tokens")
-    flat = [{**r, "spaces": " ".join(r["spaces"]), "created": when(r["created_on"]),
-             "expires": when(r["expires_on"])} for r in rows]  # fmt: skip
-    show(flat if output == "table" else rows, output, ("name", "role", "spaces", "created", "created_by", "expires"))
+    show_list(lambda: api.all("/tokens"), output, _TOKENS)
 
 
 @token.command("add")
@@ -203,10 +217,10 @@ def add_token(
     """
     body = {"name": name, "role": role, "spaces": list(spaces), "expires_in": expires_in}
     made = api.ask("POST", "/tokens", body)
-    if output == "table":
+    if is_table(output):
         click.echo(made["token"])
     else:
-        show([made], output)
+        show([made], output, _TOKENS._replace(schema="fresh-token"))
 
 
 @token.command("make")

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -24,7 +24,7 @@ _PORT = 8080
 @click.option("--metrics", default="127.0.0.1:9517", show_default=True, help="HOST:PORT for Prometheus; '' for none.")
 @click.option("--register", "port", type=click.IntRange(0, 65535),
               help="The register's port; 0 for no register. [default: 8080, or the next one that is free]")  # fmt: skip
-@click.option("--sample", is_flag=True, help="Put a small plan into the register to look at.")
+@click.option("--sample", is_flag=True, help="Put a made-up plan with a cloud into an empty register, to look at.")
 def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> None:
     """Start a node agent and the register on stores of your own, prove them with one real ADD, CHECK and DEL, and stay.
 
@@ -44,7 +44,7 @@ def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> Non
     with _alone(state), _register(state, _port(port), sample=sample) as pages:
         install.install(bin_dir, socket, ("host-local",))
         settings = Settings(str(socket), (str(data_dir),), metrics=metrics)
-        run(settings, lambda: _prove(bin_dir, data_dir, [*pages, *_metrics(metrics)]))
+        run(settings, lambda: _prove(bin_dir, data_dir, lambda: [*pages(), *_metrics(metrics)]))
 
 
 @contextlib.contextmanager
@@ -75,18 +75,25 @@ def _port(wanted: int | None) -> int:
 
 
 @contextlib.contextmanager
-def _register(state: Path, port: int, *, sample: bool) -> Iterator[list[str]]:
-    """Run the register, where one is wanted; the pages it has."""
+def _register(state: Path, port: int, *, sample: bool) -> Iterator[Callable[[], list[str]]]:
+    """Run the register, where one is wanted; yield what names its pages, once that is wanted."""
     if not port:
-        yield []
+        yield list
         return
     if not run_register.is_installed():
-        yield ["no register: it comes with pip install 'unipam[server]'"]
+        yield lambda: ["no register: it comes with pip install 'unipam[server]'"]
         return
-    with run_register.serving(state, port) as address:
-        if sample:
-            click.echo(run_register.make_sample(state, address))
-        yield [f"register at {address} (documentation at /api/docs, token in {state}/admin-token)"]
+    with run_register.serving(state, port, sample=sample) as address:
+
+        def pages() -> list[str]:
+            link = run_register.sign_in_link(state, address)
+            return [
+                f"{link} (signs you in: once, and within a minute)",
+                f"{address} (afterwards; the token to sign in with is in {state}/admin-token)",
+                f"{address}/api/docs (the APIs)",
+            ]
+
+        yield pages
 
 
 def _metrics(address: str) -> list[str]:
@@ -98,7 +105,7 @@ def _default_state() -> str:
     return os.path.join(base, "unipam")
 
 
-def _prove(bin_dir: Path, data_dir: Path, pages: list[str]) -> None:
+def _prove(bin_dir: Path, data_dir: Path, pages: Callable[[], list[str]]) -> None:
     config = {
         "cniVersion": "1.0.0",
         "name": "unipam-run",
@@ -112,7 +119,7 @@ def _prove(bin_dir: Path, data_dir: Path, pages: list[str]) -> None:
     program = Path(sys.executable).with_name("unipam")
     state = bin_dir.parent
     click.echo("unipam is ready. Pages:")
-    for page in pages:
+    for page in pages():
         click.echo(f"  {page}")
     click.echo("Next, in another terminal:")
     for words in (

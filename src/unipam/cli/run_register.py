@@ -1,4 +1,4 @@
-"""The register beside the agent of `unipam run`: a process of its own, and a sample plan for whoever wants to look."""
+"""The register beside the agent of `unipam run`: a process of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from unipam.cli.register_api import Api, Remote
 from unipam.clients import systemd
 
 _PATIENCE = 30.0
-_SAMPLE_SPACE = "sample"
 
 
 def is_installed() -> bool:
@@ -27,14 +26,15 @@ def is_installed() -> bool:
 
 
 @contextlib.contextmanager
-def serving(state: Path, port: int) -> Iterator[str]:
+def serving(state: Path, port: int, *, sample: bool = False) -> Iterator[str]:
     """Serve a register on a database in the state directory; yield its address. Ends with the block.
 
+    With `sample` an empty database gets a plan to look at.
     The first administrator's token lies in `admin-token` there. Raises ClickException when the server does not start.
     """
     address = f"http://127.0.0.1:{port}"
     words = ["server", "--database", str(state / "register.db"), "--port", str(port)]
-    words += ["--admin-token-file", str(state / "admin-token")]
+    words += ["--admin-token-file", str(state / "admin-token"), *(["--sample"] if sample else [])]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind("")  # an address of the kernel's choice, that no other process has
         environment = {**os.environ, "NOTIFY_SOCKET": "@" + ready.getsockname()[1:].decode()}
@@ -74,16 +74,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def make_sample(state: Path, address: str) -> str:
-    """Make a small plan to look at, unless it is there; return what was made, in words."""
+def sign_in_link(state: Path, address: str) -> str:
+    """Return the address that shows the pages to whoever opens it first, within a minute from now."""
     api = Api(Remote(address, (state / "admin-token").read_text(encoding="ascii").strip()))
-    if any(space["name"] == _SAMPLE_SPACE for space in api.all("/spaces")):
-        return f"the plan of space {_SAMPLE_SPACE} is there"
-    api.ask("POST", "/spaces", {"name": _SAMPLE_SPACE, "desc": "a plan to look at"})
-    blocks = f"/spaces/{_SAMPLE_SPACE}/blocks"
-    for name, cidr in (("westeurope", "10.0.0.0/12"), ("northeurope", "10.16.0.0/12"), ("v6", "fd00:10::/32")):
-        api.ask("POST", blocks, {"name": name, "cidr": cidr, "desc": "a region"})
-    for name, size in (("westeurope", 16), ("westeurope", 22), ("northeurope", 20), ("v6", 56)):
-        wish = {"blocks": [name], "size": size, "desc": "a cluster to be"}
-        api.ask("POST", f"/spaces/{_SAMPLE_SPACE}/reservations", wish)
-    return f"a plan of 3 blocks and 4 reservations is in space {_SAMPLE_SPACE}"
+    return address + str(api.ask("POST", "/me/sign-in-link")["path"])

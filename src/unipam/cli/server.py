@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from unipam.clients.azure.settings import Settings as Azure
     from unipam.plan.cloud.port import Cloud
+    from unipam.server.code_flow import Proof
 
 
 @click.command("server")
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
               help="How often the plan follows the cloud.")  # fmt: skip
 @click.option("--azure", is_flag=True,
               help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip
+@click.option("--sample", is_flag=True, help="Fill an empty database with a made-up plan and cloud, to look around.")
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
 @click.option("--stack", default="", envvar="UNIPAM_STACK", metavar="NAME",
               help="What /api/status calls the place it runs in. [default: found out, e.g. Kubernetes]")  # fmt: skip
@@ -71,6 +73,8 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
 
     if given["admin_token_file"] and given["admin_token_from"]:
         raise click.UsageError("--admin-token-file writes a token and --admin-token-from reads one: choose one of them")
+    if given["sample"] and given["azure"]:
+        raise click.UsageError("--sample has a cloud of its own: leave --azure out")
     if bool(given["tenant"]) != bool(client_id):
         raise click.UsageError("--tenant and --client-id belong together")
     if bool(tls_certificate) != bool(tls_key):
@@ -84,8 +88,11 @@ def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any)
         given["cloud"] = _cloud(azure, given["sync"])
     login = azure.login  # asked for in any case: an environment that nobody knows must not pass unseen
     directory = Directory(tenant, client_id, authority.rstrip("/") or login, azure.ca_file) if tenant else None
+    proof = _proof(azure, identity) if tenant else None
     members = given.pop("members")
-    run(Settings(directory=directory, everybody=members, certificate=tls_certificate, key=tls_key, **given))
+    run(
+        Settings(directory=directory, proof=proof, everybody=members, certificate=tls_certificate, key=tls_key, **given)
+    )
 
 
 def _proxies(text: str, *, everybody: bool) -> str:
@@ -109,6 +116,16 @@ def _identity(tenant: str, client_id: str, secret: IO[str] | None, token_file: s
     """Return as whom Azure is looked at, as far as the options tell."""
     text = secret.read().strip() if secret else os.environ.get("UNIPAM_CLIENT_SECRET", "")
     return {"tenant": tenant, "client": client_id, "secret": text, "token_file": token_file}
+
+
+def _proof(azure: Azure, identity: dict[str, str]) -> Proof | None:
+    """Return how the register proves to be the application that people sign in to; None when it cannot."""
+    from unipam.server.code_flow import Proof
+
+    if azure.client == identity["client"] and (azure.secret or azure.token_file):
+        return Proof(azure.secret, azure.token_file)
+    known = identity["secret"] or identity["token_file"]
+    return Proof(identity["secret"], identity["token_file"]) if known else None
 
 
 def _cloud(azure: Azure, every: float) -> Callable[[], Cloud]:

@@ -5,20 +5,20 @@ Here: reading a description, options on top of it, and drawing the plan. Not her
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import IO, TYPE_CHECKING
 
 import click
 
+from unipam.cli.output import document_option, is_table, show_document
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from rich.table import Table
 
     from unipam.sizing.plan import Plan
 
-_MOST_BYTES = 1 << 20
 _PIPE_WIDTH = 160  # columns of a table that no terminal limits
 
 _EPILOG = """\b
@@ -60,7 +60,7 @@ Exit codes:
 )
 @click.option("--limits", "show_limits", is_flag=True, help="Print the limits of Azure and AKS with their sources.")
 @click.option("--rules", "show_rules", is_flag=True, help="Print every rule with its source (docs/sizing-rules.md).")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+@document_option
 @click.pass_context
 def command(
     ctx: click.Context, /, file: IO[bytes] | None, output: str, show_limits: bool, show_rules: bool, **options: object
@@ -78,10 +78,10 @@ def command(
         click.echo("\n".join(page.lines()))
         return
     if show_limits:
-        _print(output, report.limits_document(), _draw_limits)
+        _print(output, "sizing-limit", {"items": report.limits_document()}, _draw_limits)
         return
     plan = _plan(_with_options(_read(file) if file else {}, options))
-    _print(output, report.as_document(plan), lambda: _draw(plan))
+    _print(output, "sizing", report.as_document(plan), lambda: _draw(plan))
     ctx.exit(0 if plan.works else 1)
 
 
@@ -103,13 +103,13 @@ class BadDescription(click.ClickException):
 
 
 def _read(file: IO[bytes]) -> object:
+    from unipam.sizing.text import MOST_BYTES, parse
+
     try:
-        content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise BadDescription(
-                f"{_name(file)}: larger than {_MOST_BYTES} bytes, which no description of a cluster is"
-            )
-        return _parse(content.decode())
+        content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise BadDescription(f"{_name(file)}: larger than {MOST_BYTES} bytes, which no description of a cluster is")
+        return parse(content.decode())
     except UnicodeDecodeError as error:
         raise BadDescription(f"{_name(file)}: not UTF-8 text") from error
     except OSError as error:
@@ -123,42 +123,6 @@ def _read(file: IO[bytes]) -> object:
 def _name(file: IO[bytes]) -> str:
     """Return the name of the file; standard input need not have one."""
     return str(getattr(file, "name", "<stdin>"))
-
-
-def _parse(text: str) -> object:
-    """Parse the document; as JSON first, for it may be indented by tabs. Raises ValueError or RecursionError."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except json.JSONDecodeError:
-        return _parse_yaml(text)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    _refuse_twice([key for key, _ in pairs])
-    return dict(pairs)
-
-
-def _refuse_twice(keys: Sequence[str]) -> None:
-    """Refuse two fields with one name, of which a parser would keep one in silence."""
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            raise ValueError(f"the field {key[:60]!r} is given twice")
-        seen.add(key)
-
-
-def _parse_yaml(text: str) -> object:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-            _refuse_twice([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def _with_options(document: object, options: dict[str, object]) -> object:
@@ -214,20 +178,16 @@ def _blocks(values: object, use: str) -> Iterator[dict[str, object]]:
         yield {"block": block, "used": used, "use": use}
 
 
-def _print(output: str, document: object, draw: Callable[[], Iterator[str | Table]]) -> None:
-    if output == "json":
-        click.echo(json.dumps(document, indent=2))
-    elif output == "yaml":
-        import yaml
+def _print(output: str, schema: str, document: object, draw: Callable[[], Iterator[str | Table]]) -> None:
+    if not is_table(output):
+        show_document(document, output, schema)
+        return
+    from rich.console import Console
 
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
-    else:
-        from rich.console import Console
-
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        console = Console(markup=False, highlight=False, emoji=False, width=width)
-        for each in draw():
-            console.print(each)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
+    for each in draw():
+        console.print(each)
 
 
 def _draw(plan: Plan) -> Iterator[str | Table]:

@@ -8,7 +8,7 @@ output, and judging them. What does not: allocating, repairing, or speaking to a
 from __future__ import annotations
 
 from unipam.diagnose.node import journal_command, node_paths
-from unipam.diagnose.run import diagnose, diagnose_bytes
+from unipam.diagnose.run import diagnose, diagnose_bytes, diagnose_uploads
 from unipam.model.errors import UnreadableInput
 
-__all__ = ["UnreadableInput", "diagnose", "diagnose_bytes", "journal_command", "node_paths"]
+__all__ = ["UnreadableInput", "diagnose", "diagnose_bytes", "diagnose_uploads", "journal_command", "node_paths"]

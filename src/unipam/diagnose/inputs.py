@@ -72,7 +72,7 @@ def expand(paths: list[str]) -> list[Path]:
         if kind := never_ends(path):
             raise unreadable(text, f"is {kind}, which need never end: name a file, or pipe its text to `-`")
         found.extend(_under(path) if path.is_dir() else [path])
-    return sorted(dict.fromkeys(found), key=_reading_order) if len(found) > 1 else found
+    return sorted(dict.fromkeys(found), key=reading_order) if len(found) > 1 else found
 
 
 _ENDLESS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
@@ -109,7 +109,8 @@ def log_group(name: str) -> str:
     return str(path.parent / f"{dated['stem']}.log") if dated else str(path)
 
 
-def _reading_order(path: Path) -> tuple[str, int, str, int]:
+def reading_order(path: Path) -> tuple[str, int, str, int]:
+    """Return where a path stands among those to be read: a log's rotated parts together, and in order."""
     # Oldest first within a group: dated backups by date, then .7 … .1, then the live file.
     match, dated = _ROTATED.match(path.name), _DATED.match(path.name)
     if dated:
@@ -125,17 +126,18 @@ def opened(path: Path | None) -> Iterator[tuple[Reader, Callable[[], int]]]:
     Raises `UnreadableInput` when it cannot be opened.
     """
     if path is None:
-        yield _unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
+        yield unpacked(cast("io.BufferedReader", sys.stdin.buffer)), lambda: 0
         return
     try:
         file = path.open("rb")
     except OSError as error:
         raise unreadable(str(path), error.strerror or "cannot be opened") from None
     with file:
-        yield _unpacked(file), file.tell if file.seekable() else lambda: 0
+        yield unpacked(file), file.tell if file.seekable() else lambda: 0
 
 
-def _unpacked(file: io.BufferedReader) -> Reader:
+def unpacked(file: io.BufferedReader) -> Reader:
+    """Return what an opened file holds, unpacked if it is packed, as UTF-8 if it is UTF-16."""
     magic = file.peek(6)[:6]
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=file)

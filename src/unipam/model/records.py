@@ -147,3 +147,35 @@ class Request(NamedTuple):
     details: str = ""
     within: tuple[Range, ...] = ()
     last: bool = True
+
+
+class Selection(NamedTuple):
+    """Which claims of a plan are listed, and in which order; only what is given counts.
+
+    `kind` is theirs, `parents` are what they lie under, `overlaps` is a range that they share addresses with, `text`
+    stands somewhere in their holders or details, letter case aside, and `status` is that member of their details.
+    `order` is PLACE (parent, then address), AGE, UNTIL, or the name of a member of their details; `after` are the
+    values by which the last claim of the part before stands in it (`position`).
+    """
+
+    kind: str = ""
+    parents: tuple[int, ...] | None = None
+    overlaps: Range | None = None
+    text: str = ""
+    status: str = ""
+    order: str = "place"
+    descending: bool = False
+    after: tuple[str | float, int] | None = None
+    limit: int = 100
+
+
+PLACE, AGE, UNTIL = "place", "age", "until"
+FOREVER = 9e15
+"""Where a claim without an end stands among those that end."""
+
+
+class Extent(NamedTuple):
+    """How many claims there are, and how many addresses they have together."""
+
+    claims: int
+    addresses: int

@@ -39,7 +39,7 @@ def open_store(database: str, longest: float = 0.0) -> Store:
 
     _make_directory(os.path.dirname(database))
     try:
-        return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE)
+        return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE, indexed=True)
     except StoreBroken as error:
         if "damage" in error.facts:
             raise _no_register(database, error) from error

@@ -33,14 +33,13 @@ def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Us
 
     Whatever it holds uses it up, but for reservations (spec azure-ipam-application §3.1).
     """
-    used = reserved = 0
-    for claim in tx.claims(holder.id) if claims is None else claims:
-        if claim.kind == objects.RESERVATION:
-            reserved += claim.last - claim.first + 1
-        else:
-            used += claim.last - claim.first + 1
+    if claims is None:
+        claimed, reserved = tx.claimed(holder.id), tx.extent(holder.id, objects.RESERVATION).addresses
+    else:
+        held = [(claim.last - claim.first + 1, claim.kind) for claim in claims]
+        claimed, reserved = sum(size for size, _ in held), sum(n for n, kind in held if kind == objects.RESERVATION)
     size = holder.prefix.size
-    return Use(size, used, reserved, size - used - reserved)
+    return Use(size, claimed - reserved, reserved, size - claimed)
 
 
 def space_use(tx: Tx, space: int, family: int) -> Use:

@@ -63,6 +63,11 @@ class Settled(msgspec.Struct, frozen=True):
 _settled = msgspec.json.Decoder(Settled)
 
 
+def read_settled(note: str) -> Settled:
+    """Return what a note keeps of a reservation that is over."""
+    return _settled.decode(note)
+
+
 def settled(tx: Tx, space: int, block: int) -> list[Settled]:
     """Return the block's reservations that are over, but not archived."""
     return [_settled.decode(text) for _, text in tx.notes(settled_key(space, block))]

@@ -16,7 +16,7 @@ import msgspec
 
 from unipam.addr.prefix import BITS, Prefix, truncate
 from unipam.model import objects
-from unipam.model.errors import Missing, NameTaken, Outside, Overlap, Stale
+from unipam.model.errors import BadValue, Missing, NameTaken, Outside, Overlap, Stale
 from unipam.model.objects import F, Facts
 from unipam.model.records import HELD, SPACE, Claim, Entry, Owner
 from unipam.store.api import Store, Tx
@@ -45,6 +45,12 @@ class Author(NamedTuple):
     reason: str = ""
     call: str = ""
     expect: int | None = None
+
+
+def require_reason(reason: str) -> None:
+    """Raise BadValue for a reason that cannot stand in a line of the journal."""
+    if not reason.isprintable():
+        raise BadValue("the reason must be printable text on one line", field="reason")
 
 
 class Node(NamedTuple, Generic[F]):

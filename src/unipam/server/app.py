@@ -24,10 +24,14 @@ from unipam.server.describe import describe, operation_id
 from unipam.server.errors import install, is_under, style_of
 from unipam.server.native import routes as native
 from unipam.server.native.problems import NATIVE
+from unipam.server.pages import routes as pages
 from unipam.server.register import Register, RegisterDep, reply
 
 MOST_BYTES = 4 << 20
 """The largest request body that is read; an import of a large plan is the largest there is."""
+
+LARGER = {"/api/v1/diagnose": 64 << 20, "/diagnose": 64 << 20}
+"""What may be larger: logs that are looked at, in a stream."""
 
 log = structlog.get_logger()
 
@@ -76,6 +80,7 @@ def create_app(start: Start) -> FastAPI:
     for router in native.ROUTERS[1:]:
         app.include_router(router, prefix=NATIVE)
     app.include_router(_operations)
+    pages.install(app)
     templates = {route.endpoint: str(route.path) for route in iter_route_contexts(app.routes) if route.endpoint}
     app.add_middleware(Observed, state=app.state, templates=templates)
     app.add_middleware(Bounded)
@@ -170,10 +175,11 @@ class Bounded:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _announced(scope) > MOST_BYTES:
-            await _refuse(scope, receive, send)
+        most = LARGER.get(scope.get("path", ""), MOST_BYTES)
+        if scope["type"] == "http" and _announced(scope) > most:
+            await _refuse(scope, receive, send, most)
         else:
-            await self._app(scope, _counted(receive), send)
+            await self._app(scope, _counted(receive, most), send)
 
 
 def _announced(scope: Scope) -> int:
@@ -183,15 +189,16 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
     """Let the body run past before answering: a client that is still sending would not hear the answer."""
     while (await receive()).get("more_body"):
         pass
-    answer = style_of(Request(scope)).http(413, f"the request body is larger than {MOST_BYTES} bytes", {})
+    request = Request(scope)
+    answer = style_of(request).http(request, 413, f"the request body is larger than {most} bytes", {})
     await answer(scope, receive, send)
 
 
-def _counted(receive: Receive) -> Receive:
+def _counted(receive: Receive, most: int) -> Receive:
     """Read on until too much has come; then the body just ends, and is misshapen."""
     total = 0
 
@@ -199,7 +206,7 @@ def _counted(receive: Receive) -> Receive:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
-        if total > MOST_BYTES:
+        if total > most:
             return {"type": "http.disconnect"}
         return message
 

@@ -15,7 +15,8 @@ import structlog
 from unipam.model.errors import Forbidden, NotSignedIn, SourceFailed
 from unipam.plan.access.callers import Caller, is_admin
 from unipam.plan.access.grants import rights
-from unipam.plan.access.tokens import PREFIX, caller_of, recognise
+from unipam.plan.access.sessions import WebSession
+from unipam.plan.access.tokens import PREFIX, caller_of, find_token, recognise
 from unipam.plan.permissions import with_hint
 from unipam.server.entra import UNPARSABLE, Directory, Keys, app_roles_of, groups_of, is_person, lacks_groups, verify
 from unipam.server.limit import FailureLimit
@@ -89,8 +90,6 @@ class Authenticator:
             raise NotSignedIn(UNPARSABLE)
         if text.startswith(f"{PREFIX}_"):
             return await self._local(text)
-        if self._directory is None:
-            raise NotSignedIn(UNPARSABLE)
         return await self._member(text, place)
 
     async def _local(self, text: str) -> tuple[Caller, float]:
@@ -103,12 +102,24 @@ class Authenticator:
         return await self._worker.read(work)
 
     async def _member(self, text: str, place: str) -> tuple[Caller, float]:
-        directory, keys = self._directory, self._keys
-        assert directory is not None
-        assert keys is not None
-        claims = await verify(text, directory, keys, lambda: self._limit.require_room(place))
+        claims = await self.claims(text, place)
         caller = await self._worker.read(lambda tx: self._person(tx, claims, text))
         return caller, float(claims["exp"])
+
+    async def claims(self, text: str, place: str) -> Mapping[str, Any]:
+        """Return the claims of a token of the directory, once it is verified. Raises NotSignedIn, SourceFailed."""
+        directory, keys = self._directory, self._keys
+        if directory is None or keys is None:
+            raise NotSignedIn(UNPARSABLE)
+        return await verify(text, directory, keys, lambda: self._limit.require_room(place))
+
+    def failed(self, place: str) -> None:
+        """Count a sign-in that failed, of somebody at this place."""
+        self._limit.failed(place)
+
+    def require_room(self, place: str) -> None:
+        """Refuse who failed too often. Raises Throttled."""
+        self._limit.require_room(place)
 
     def _person(self, tx: Tx, claims: Mapping[str, Any], text: str) -> Caller:
         """Return who these claims are of, with all that member, administrator and grants may. Raises Forbidden."""
@@ -123,6 +134,16 @@ class Authenticator:
             text = f"{caller.name} has no role here: ask an administrator for a grant."
             raise Forbidden(with_hint(text, hint), caller=caller.name)
         return caller
+
+    def holder(self, tx: Tx, session: WebSession, credential: str = "") -> Caller | None:
+        """Return whom a session stands for, with what that person may do now; None when it stands for nobody any more.
+
+        Raises Forbidden for a member who has no role any more.
+        """
+        if session.token:
+            token = find_token(tx, session.token, self._worker.clock())
+            return None if token is None else caller_of(tx, token)
+        return self._person(tx, session.claims, credential) if self._directory is not None else None
 
     def _hint(self, claims: Mapping[str, Any], object_id: str) -> str:
         """Return what to do about groups that are missing; logged once for a person."""

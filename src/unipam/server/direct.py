@@ -17,21 +17,26 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from unipam.model import objects
+from unipam.model.cloud import Snapshot
 from unipam.model.errors import UnipamError
 from unipam.plan.access.callers import Caller
+from unipam.plan.branches import Filter
+from unipam.plan.listing import Wish
 from unipam.plan.open import open_store
+from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import Visibility
-from unipam.plan.tree import Author, Plan
+from unipam.plan.tree import Author, Plan, require_reason
 from unipam.server.native import operations as op
-from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode
+from unipam.server.statuses import status_of
 from unipam.store.api import Tx
 
 if TYPE_CHECKING:
     from unipam.addr.prefix import Prefix
     from unipam.server.native import access_operations as access
     from unipam.server.native import inquiries as ask
+    from unipam.server.native import listings, planning, reserving
     from unipam.server.native import network_operations as networks
-    from unipam.server.native import planning, reserving
 else:
 
     class _LazyModule:
@@ -45,6 +50,7 @@ else:
 
     ask, planning, reserving = _LazyModule("inquiries"), _LazyModule("planning"), _LazyModule("reserving")
     access, networks = _LazyModule("access_operations"), _LazyModule("network_operations")
+    listings = _LazyModule("listings")
 
 BASE = "/api/v1/"
 
@@ -114,13 +120,26 @@ class LocalRequest(NamedTuple):
             raise _Misshapen(rows) from None
 
 
+def _wish(asked: LocalRequest) -> Wish:
+    given = {name: asked.text(name) or "" for name in ("kind", "space", "block", "status", "after")}
+    return Wish(**given, text=asked.text("q") or "", sort=asked.text("sort") or "cidr", limit=asked.limit)
+
+
+def _branches(asked: LocalRequest) -> listings.Asked:
+    least, most = int(asked.number("min", 0, 0, 128)), int(asked.number("max", 128, 0, 128))
+    size = int(asked.number("size", 0, 0, 128)) if asked.text("size") else None
+    wanted = Filter(asked.text("show") or "both", least, most, size, asked.text("after") or "", asked.limit)
+    at = asked.number("at", 0, 0, sys.float_info.max) if asked.text("at") else None
+    return listings.Asked(asked.text("under") or "", wanted, int(asked.number("depth", 1, 1, listings.DEEPEST)), at)
+
+
 _Answer = Callable[[Plan, LocalRequest], Reply]
 
 
 def _list(choose: Callable[[LocalRequest], op.List], name: str = "name") -> _Answer:
     def answer(plan: Plan, asked: LocalRequest) -> Reply:
-        paging = op.Paging(asked.limit, asked.text("after") or "")
-        part = op.part_of(plan.read(choose(asked)), paging, name)
+        paging = Paging(asked.limit, asked.text("after") or "", asked.text("q") or "", asked.text("sort") or "")
+        part = part_of(plan.read(choose(asked)), paging, name)
         return 200, msgspec.json.encode(part)
 
     return answer
@@ -178,6 +197,8 @@ _ANSWERS: dict[str, _Answer] = {
     "GET spaces/*/blocks/*/networks": _list(
         lambda a: networks.list_networks(a.visibility, a.names[0], a.names[1]), "id"
     ),
+    "GET objects": _read(lambda a: listings.list_objects(a.visibility, _wish(a))),
+    "GET tree": _read(lambda a: listings.list_branches(a.visibility, Snapshot(), _branches(a))),
     "GET tokens": _list(lambda a: access.list_tokens(a.caller), "id"),
     "GET grants": _list(lambda a: access.list_grants(a.caller)),
     "GET explain": _read(
@@ -207,7 +228,7 @@ class Direct:
             return None
         by, names = self._caller.author(reason=headers.get("X-Reason", "")), list(map(unquote, parts[1::2]))
         try:
-            op.require_reason(by.reason)
+            require_reason(by.reason)
             plan = self._opened()
             return answer(plan, LocalRequest(self._caller, by, plan.clock(), names, parse_qs(query), body))
         except UnipamError as error:

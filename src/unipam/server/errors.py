@@ -5,7 +5,6 @@ Outside of both a browser gets a page.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,8 +20,9 @@ from unipam.model.errors import StoreBroken, StoreFull, UnipamError
 from unipam.plan.access.callers import Caller
 from unipam.server.azure_ipam.replies import answer_error
 from unipam.server.native.problems import NATIVE, http_problem, invalid, problem
-from unipam.server.native.refusals import status_of
+from unipam.server.pages import errors as pages
 from unipam.server.register import reply
+from unipam.server.statuses import status_of
 
 log = structlog.get_logger()
 
@@ -31,30 +31,19 @@ class Style(NamedTuple):
     """How one part of the register words what it refuses: an error, a misshapen request, the framework's refusal."""
 
     refused: Callable[[Request, UnipamError], Response]
-    misshapen: Callable[[Sequence[Mapping[str, Any]]], Response]
-    http: Callable[[int, str, dict[str, str]], Response]
+    misshapen: Callable[[Request, Sequence[Mapping[str, Any]]], Response]
+    http: Callable[[Request, int, str, dict[str, str]], Response]
 
 
-def _http_error(status: int, detail: str, headers: dict[str, str]) -> Response:
+def _http_error(_: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
     if status == 405:
         return reply({"detail": detail}, 405, headers)
     return reply({"error": "Invalid API path." if status == 404 else detail}, status, headers)
 
 
-def _page(status: int, detail: str, headers: dict[str, str]) -> Response:
-    """Answer a browser with a page of its own words; nothing of the request stands in it."""
-    title = html.escape(detail)
-    text = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n<h1>{title}</h1>\n'
-    return Response(text + '<p><a href="/api/docs">What this register answers</a></p>\n', status, headers, "text/html")
-
-
-_NATIVE = Style(problem, invalid, http_problem)
-_APPLICATION = Style(answer_error, lambda rows: reply({"detail": rows}, 422), _http_error)
-_PAGES = Style(
-    lambda _, error: _page(status_of(error), error.message, {}),
-    lambda rows: _page(422, "; ".join(str(row["msg"]) for row in rows), {}),
-    _page,
-)
+_NATIVE = Style(problem, lambda _, rows: invalid(rows), lambda _, *given: http_problem(*given))
+_APPLICATION = Style(answer_error, lambda _, rows: reply({"detail": rows}, 422), _http_error)
+_PAGES = Style(lambda request, error: pages.refused(request, error, status_of(error)), pages.misshapen, pages.http)
 _FOR_MACHINES = ("/api", "/healthz", "/readyz", "/metrics")
 
 
@@ -68,7 +57,7 @@ def style_of(request: Request) -> Style:
     path = request.url.path
     if path.startswith(NATIVE):
         return _NATIVE
-    browser = "text/html" in request.headers.get("accept", "")
+    browser = "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
     return _PAGES if browser and not is_under(path, *_FOR_MACHINES) else _APPLICATION
 
 
@@ -92,7 +81,7 @@ async def _misshapen(request: Request, error: Exception) -> Response:
     """Tell where and why a body or query has the wrong shape, but never what was sent (it may not be text at all)."""
     assert isinstance(error, RequestValidationError)
     rows = [{"loc": [str(p) for p in e["loc"]], "msg": _reason(e), "type": e["type"]} for e in error.errors()]
-    return style_of(request).misshapen(rows)
+    return style_of(request).misshapen(request, rows)
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -107,7 +96,7 @@ async def _http(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(sorted(_allowed(request)))
     if error.status_code == 404 and (place := _without_slash(request)):
         return Response(status_code=307, headers={"Location": place})
-    return style_of(request).http(error.status_code, str(error.detail), headers)
+    return style_of(request).http(request, error.status_code, str(error.detail), headers)
 
 
 def _allowed(request: Request) -> set[str]:
@@ -136,7 +125,7 @@ def _without_slash(request: Request) -> str:
 async def _unforeseen(request: Request, error: Exception) -> Response:
     """Log a defect of ours with its traceback, and tell of it without."""
     log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
-    return style_of(request).http(500, "Internal error; it is in the server's log.", {})
+    return style_of(request).http(request, 500, "Internal error; it is in the server's log.", {})
 
 
 def install(app: FastAPI) -> None:

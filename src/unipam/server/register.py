@@ -23,6 +23,8 @@ from unipam.plan.networks import associated_in
 from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
+from unipam.server.code_flow import CodeFlow
+from unipam.server.comparison import Comparison
 from unipam.server.metrics import Metrics
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
@@ -50,6 +52,9 @@ class Register:
     stack: str = PROCESS
     container: dict[str, str] | None = None
     environment: str = "AZURE_PUBLIC"
+    comparison: Comparison = field(default_factory=Comparison)
+    engine: str = "SQLite"
+    flow: CodeFlow | None = None
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
@@ -58,6 +63,10 @@ class Register:
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do in a thread what takes long by computing, such as reading a large body."""
         return await self._computing.call(work)
+
+    async def elsewhere(self, work: Callable[[], T]) -> T:
+        """Do in a thread what waits for somebody else's server on behalf of one person."""
+        return await self._visiting.call(work)
 
     async def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """Return what is seen of the cloud. Raises SourceFailed."""
@@ -162,12 +171,16 @@ async def _register(request: Request) -> Register:
     return replace(register, worker=register.worker.freeing()) if request.method == "DELETE" else register
 
 
+def place_of_caller(request: Request) -> str:
+    """Return from where a request comes, for counting failures; a proxy may pass anything on."""
+    return request.client.host[:64] if request.client else "unknown"
+
+
 async def signed_in(request: Request) -> Caller:
     """Return who is asking; found out once for a request. Raises NotSignedIn, Forbidden or Throttled."""
     if not hasattr(request.state, "caller"):
-        place = request.client.host[:64] if request.client else "unknown"  # a proxy may pass anything on
         authorization = request.headers.get("authorization", "")
-        request.state.caller = await register_of(request).auth.caller(authorization, place)
+        request.state.caller = await register_of(request).auth.caller(authorization, place_of_caller(request))
     return cast("Caller", request.state.caller)
 
 

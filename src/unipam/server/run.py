@@ -23,20 +23,23 @@ from unipam.addr.prefix import Prefix
 from unipam.model.errors import BadInput, BadValue, StoreBroken, UnipamError
 from unipam.model.objects import parse_place
 from unipam.plan import idempotency
+from unipam.plan.access.sessions import forget_sessions, make_shared_key
 from unipam.plan.access.tokens import bootstrap, follow_spaces
 from unipam.plan.cloud.port import Cloud, Unconnected
 from unipam.plan.cloud.sync import SYSTEM, sync
-from unipam.plan.open import open_store
+from unipam.plan.open import is_postgres, open_store
 from unipam.plan.tree import WHOLE_LINE, Author, Plan
 from unipam.server import listener, logs, surroundings
 from unipam.server.app import create_app
 from unipam.server.auth import PLANNER, Authenticator
+from unipam.server.code_flow import CodeFlow, Proof
 from unipam.server.connection import Connection
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
 from unipam.server.register import Register
 from unipam.server.serve import FINISHING, Server
 from unipam.server.store_worker import StoreWorker
+from unipam.store.api import Tx
 
 log = structlog.get_logger()
 
@@ -62,9 +65,11 @@ EVERYBODY = "*"
 class Settings:
     """How a register runs. `everybody` is the role of a tenant's members (see `server.auth`).
 
+    `proof` is how the register proves to be the directory's application; without, people cannot sign in to the pages.
     `proxies` are the addresses whose X-Forwarded-For is believed, with commas between, or "*".
     `stack` is what `/api/status` calls the place that it runs in; empty: found out.
     `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
+    With `sample` an empty database gets a plan that is made up, and the cloud is that plan's.
     """
 
     database: str
@@ -73,6 +78,7 @@ class Settings:
     admin_token_file: str = ""
     admin_token_from: str = ""
     directory: Directory | None = None
+    proof: Proof | None = None
     everybody: str = PLANNER
     certificate: str = ""
     key: str = ""
@@ -83,6 +89,7 @@ class Settings:
     stack: str = ""
     environment: str = "AZURE_PUBLIC"
     follows: bool = True
+    sample: bool = False
 
 
 def run(settings: Settings) -> None:
@@ -133,10 +140,23 @@ def prepare(settings: Settings) -> None:
         given = partial(_given, settings.admin_token_from) if settings.admin_token_from else None
         text = plan.write(partial(bootstrap, given=given), Author("unipam", "system", reason="first start"))
         plan.write(follow_spaces, SYSTEM)
+        plan.write(make_shared_key, SYSTEM)
         if text:
             hand_over(text, settings.admin_token_file)
+        if settings.sample:
+            settings.cloud = partial(_same, _sample_cloud(plan))
     finally:
         store.close()
+
+
+def _sample_cloud(plan: Plan) -> Cloud:
+    from unipam.plan.sample.story import cloud_of  # only who wants to look around needs it
+
+    return cloud_of(plan, plan.clock())
+
+
+def _same(cloud: Cloud) -> Cloud:
+    return cloud
 
 
 def _given(path: str) -> str:
@@ -179,6 +199,8 @@ def make_app(settings: Settings) -> FastAPI:
         register = Register(
             worker, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
             environment=settings.environment, container=surroundings.container(os.environ),
+            flow=CodeFlow(settings.directory, settings.proof) if settings.directory and settings.proof else None,
+            engine="PostgreSQL" if is_postgres(settings.database) else "SQLite",
         )  # fmt: skip
         following = rounds.repeat(partial(follow, register), settings.sync, asyncio.sleep) if settings.follows else None
         follower = asyncio.create_task(following) if following else None
@@ -206,7 +228,13 @@ async def follow_once(register: Register) -> int:
     """Bring the plan up to what is seen of the cloud now; how many objects changed."""
     snapshot = await register.last_snapshot()
     changed = await register.worker.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
-    await register.worker.freeing().write(lambda tx, by: idempotency.forget(tx, by.now - idempotency.KEPT), SYSTEM)
+    await register.worker.freeing().write(_forget, SYSTEM)
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed
+
+
+def _forget(tx: Tx, by: Author) -> None:
+    """Drop what is of no use any more: answers to requests that may not come again, sessions that are over."""
+    idempotency.forget(tx, by.now - idempotency.KEPT)
+    forget_sessions(tx, by.now)

@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from unipam.addr.prefix import Range
-from unipam.model.records import Claim, Entry, Owner, Standing
+from unipam.model.records import Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store.journal import JournalFilter, Place
 
 
 class Tx(Protocol):
@@ -55,6 +56,21 @@ class Tx(Protocol):
 
     def claims(self, parent: int, first: int = 0, last: int = (1 << 128) - 1) -> Iterator[Claim]:
         """Yield the claims under the parent that begin from `first` to `last`, in address order."""
+
+    def select(self, wanted: Selection) -> list[Claim]:
+        """Return one part of a listing of claims, in the order that is wanted. The order never leaves two unordered."""
+
+    def tally(self, wanted: Selection) -> int:
+        """Return how many claims the whole listing has."""
+
+    def extent(self, parent: int, kind: str) -> Extent:
+        """Return how many claims of a kind are directly under the parent, and their addresses."""
+
+    def claimed(self, parent: int) -> int:
+        """Return how many addresses under the parent are claimed."""
+
+    def last_entry(self) -> int:
+        """Return the number of the journal's last entry, 0 for none: while it stays, so does the plan."""
 
     def count(self, parent: int, first: int, last: int, state: str) -> int:
         """Return how many claims in a state begin from `first` to `last`."""
@@ -126,6 +142,12 @@ class Tx(Protocol):
 
         Only what is given counts, and all of it.
         """
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        """Return up to `limit` entries by their time, the latest first, from behind a place on (None: from the end)."""
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        """Return the entries of these numbers, as far as they are there."""
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         """Yield holders with the details that claims, then entries (newest first), keep of them, if any.

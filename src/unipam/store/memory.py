@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import json
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap, StoreBusy
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store.journal import JournalFilter, Place, matches
+from unipam.store.listing import position
+
+
+def _members(claim: Claim) -> dict[str, Any]:
+    """Return the details of a claim that are JSON."""
+    found: dict[str, Any] = json.loads(claim.details) if claim.details.startswith("{") else {}
+    return found
 
 
 class MemoryTx:
@@ -77,6 +87,39 @@ class MemoryTx:
 
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         return iter([c for c in self._under(parent) if first <= c.first <= last])
+
+    def select(self, wanted: Selection) -> list[Claim]:
+        rows = ((position(c, wanted.order, _members(c)), c) for c in self._listed(wanted))
+        found = sorted(rows, key=lambda row: row[0], reverse=wanted.descending)
+        after = wanted.after
+        if after is not None:
+            found = [(at, c) for at, c in found if (at < after if wanted.descending else at > after)]
+        return [claim for _, claim in found[: wanted.limit]]
+
+    def tally(self, wanted: Selection) -> int:
+        return len(self._listed(wanted))
+
+    def _listed(self, wanted: Selection) -> list[Claim]:
+        text, place = wanted.text.lower(), wanted.overlaps
+        return [
+            c for c in self._claims.values()
+            if c.parent > 0
+            and wanted.kind in ("", c.kind)
+            and (wanted.parents is None or c.parent in wanted.parents)
+            and (place is None or (c.first <= place.last and c.last >= place.first))
+            and (text in c.owner.holder.lower() or text in c.details.lower())
+            and wanted.status in ("", _members(c).get("status", "wait"))
+        ]  # fmt: skip
+
+    def extent(self, parent: int, kind: str) -> Extent:
+        found = [c.last - c.first + 1 for c in self._under(parent) if c.kind == kind]
+        return Extent(len(found), sum(found))
+
+    def claimed(self, parent: int) -> int:
+        return sum(c.last - c.first + 1 for c in self._under(parent))
+
+    def last_entry(self) -> int:
+        return self._last_entry
 
     def count(self, parent: int, first: int, last: int, state: str) -> int:
         return sum(c.state == state for c in self.claims(parent, first, last))
@@ -170,6 +213,13 @@ class MemoryTx:
             and (holders is None or e.owner.holder in holders)
         )
         return list(itertools.islice(wanted, limit))
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        found = [entry for entry in self._journal if matches(wanted, after, entry)]
+        return sorted(found, key=lambda entry: (-entry.at, -entry.id))[:limit]
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        return [entry for entry in self._journal if entry.id in numbers]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         claims = [(c.owner.holder, c.details) for c in self._claims.values() if c.parent > 0]

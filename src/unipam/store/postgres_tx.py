@@ -15,7 +15,9 @@ import psycopg
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store import listing
+from unipam.store.journal import JournalFilter, Place, statements
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
@@ -42,6 +44,17 @@ def _claim(row: Any) -> Claim:
 
 def _entry(row: Any) -> Entry:
     return read_entry(row, int)
+
+
+_LISTING = listing.Dialect(
+    mark="%s",
+    address=_n,
+    member=lambda name: f"(details::jsonb ->> '{name}') COLLATE \"C\"",
+    number=lambda name: f"(details::jsonb ->> '{name}')::double precision",
+    contains="strpos(lower({column}), %s) > 0",
+    among=lambda column: f"{column} = ANY(%s)",
+    array=list,
+)
 
 
 class PostgresTx:
@@ -116,6 +129,27 @@ class PostgresTx:
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         condition = "parent = %s AND parent > 0 AND first BETWEEN %s AND %s ORDER BY first"
         return iter(self._claims(condition, parent, _n(first), _n(last)))
+
+    def select(self, wanted: Selection) -> list[Claim]:
+        return [_claim(row) for row in self._run(*listing.query(wanted, _LISTING))]
+
+    def tally(self, wanted: Selection) -> int:
+        sql, values = listing.count(wanted, _LISTING)
+        return int(self._value(sql, *values))
+
+    def extent(self, parent: int, kind: str) -> Extent:
+        what = "count(*), coalesce(sum(last - first + 1), 0)"
+        sql = f"SELECT {what} FROM claim WHERE kind = %s AND parent = %s AND parent > 0"
+        row = self._run(sql, (kind, parent)).fetchone()
+        assert row is not None
+        return Extent(int(row[0]), int(row[1]))
+
+    def claimed(self, parent: int) -> int:
+        return int(self._value("SELECT coalesce(sum(last - first + 1), 0) FROM run WHERE parent = %s", parent))
+
+    def last_entry(self) -> int:
+        self.send()
+        return int(self._value("SELECT coalesce(max(id), 0) FROM journal"))
 
     def count(self, parent: int, first: int, last: int, state: str) -> int:
         sql = "SELECT count(*) FROM claim WHERE parent = %s AND parent > 0 AND first BETWEEN %s AND %s AND state = %s"
@@ -263,6 +297,19 @@ class PostgresTx:
         values = [value for _, some, given in wanted if given for value in some]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT %s", (*values, limit))
         return [_entry(row) for row in rows]
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        self.send()
+        rows: list[Any] = []
+        for sql, values in statements(wanted, after, limit, "%s", _n):
+            rows = self._run(sql, values).fetchall()
+            if len(rows) == limit:
+                break
+        return [_entry(row) for row in rows]
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        self.send()
+        return [_entry(row) for row in self._run(f"SELECT {ENTRY} FROM journal WHERE id = ANY(%s)", ([*numbers],))]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         self.send()

@@ -4,8 +4,9 @@ Addresses are 16 bytes, big end first, so that their order is SQLite's own. The 
 the claimed addresses of each parent as disjoint, coalesced ranges, so the next free address is one index look-up for
 the warm agent and the cold process alike, and neither needs a cache that the other could make stale.
 
-Every B-tree that a commit touches costs it a page, so there are few: the journal has no index, because questions about
-the past are rare and may take the tenth of a second that reading it whole costs.
+Every B-tree that a commit touches costs it a page, so there are few: a node's journal has no index, because questions
+about its past are rare and may take the tenth of a second that reading it whole costs. A register's has some
+(`store.journal`), which people page through.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import msgspec
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
-from unipam.model.records import RETIRED, SPACE, Claim, Entry, Owner, Standing
+from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store import listing
+from unipam.store.journal import INDEXED, JournalFilter, Place, statements
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
 
@@ -51,6 +54,12 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 
+REGISTER_INDEXES = (
+    *(f"CREATE INDEX journal_{columns.partition(',')[0]} ON journal ({columns})" for columns in INDEXED),
+    "CREATE INDEX claim_kind ON claim (kind, parent, first, last) WHERE parent > 0",
+)
+"""What a register's file has besides the schema. A program that does not know of them keeps them all the same."""
+
 _INSERT_CLAIM = f"INSERT INTO claim ({CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = ?' for column in CHANGEABLE)} WHERE id = ?"
 _INSERT_ENTRY = f"INSERT INTO journal ({ENTRY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -82,7 +91,14 @@ def _place(key: bytes) -> int:
     return int.from_bytes(key, "big")
 
 
-def _array(values: Collection[str]) -> str:
+def _sum(stretches: Sequence[tuple[bytes, bytes]]) -> int:
+    """Return how many addresses stretches have together: SQLite cannot calculate with 16 bytes."""
+    return (
+        sum(map(_place, [last for _, last in stretches])) - sum(map(_place, [f for f, _ in stretches])) + len(stretches)
+    )
+
+
+def _array(values: Collection[str] | Collection[int]) -> str:
     return msgspec.json.encode([*values]).decode()
 
 
@@ -92,6 +108,17 @@ def _claim(row: Any) -> Claim:
 
 def _entry(row: Any) -> Entry:
     return read_entry(row, _place)
+
+
+_LISTING = listing.Dialect(
+    mark="?",
+    address=_key,
+    member=lambda name: f"json_extract(details, '$.{name}')",
+    number=lambda name: f"json_extract(details, '$.{name}')",
+    contains="instr(lower({column}), ?)",
+    among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
+    array=lambda values: _array([*values]),
+)
 
 
 class SqliteTx:
@@ -165,6 +192,23 @@ class SqliteTx:
             (parent, _key(first), _key(last)),
         )
         return map(_claim, rows)
+
+    def select(self, wanted: Selection) -> list[Claim]:
+        return [_claim(row) for row in self._run(*listing.query(wanted, _LISTING)).fetchall()]
+
+    def tally(self, wanted: Selection) -> int:
+        return int(self._do(*listing.count(wanted, _LISTING)).fetchone()[0])
+
+    def extent(self, parent: int, kind: str) -> Extent:
+        sql = "SELECT first, last FROM claim WHERE kind = ? AND parent = ? AND parent > 0"
+        rows = self._run(sql, (kind, parent)).fetchall()
+        return Extent(len(rows), _sum(rows))
+
+    def claimed(self, parent: int) -> int:
+        return _sum(self._run("SELECT first, last FROM run WHERE parent = ?", (parent,)).fetchall())
+
+    def last_entry(self) -> int:
+        return int(self._do("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
 
     def count(self, parent: int, first: int, last: int, state: str) -> int:
         row = self._do(
@@ -347,6 +391,22 @@ class SqliteTx:
         values = [value for _, values, given in wanted if given for value in values]
         rows = self._run(f"SELECT {ENTRY} FROM journal WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
         return [_entry(row) for row in rows]
+
+    def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
+        rows: list[Any] = []
+        for sql, values in statements(wanted, after, limit, "?", _key):
+            rows = self._run(sql, values).fetchall()
+            if len(rows) == limit:
+                break
+        return [_entry(row) for row in rows]
+
+    def entries_numbered(self, numbers: Collection[int]) -> list[Entry]:
+        return [
+            _entry(row)
+            for row in self._run(
+                f"SELECT {ENTRY} FROM journal WHERE id IN (SELECT value FROM json_each(?))", (_array(numbers),)
+            )
+        ]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         where = "details <> '' AND instr(details, ?)" + ("" if holders is None else f" AND {_AMONG}")

@@ -44,10 +44,10 @@ class WatchEnded(Exception):
 class KubernetesApi:
     """An API server. Any thread may use it; deadlines are readings of `time.monotonic()`."""
 
-    def __init__(self, kubeconfig: str = "") -> None:
-        """Use the access of a kubeconfig file, or of the pod that this is. Raises BadValue."""
-        self._kubeconfig = kubeconfig
-        self._access = access.read(kubeconfig)
+    def __init__(self, server: access.Server | str = "") -> None:
+        """Use the access to a server; a text is the path of a kubeconfig. Raises BadValue."""
+        self._server = access.Server(server) if isinstance(server, str) else server
+        self._access = access.read(self._server)
         self._connections = Connections(self._access)
         self._lock = threading.Lock()
         self.name = f"Kubernetes at {self._access.name}"
@@ -146,7 +146,7 @@ class KubernetesApi:
         """Read the credentials again, which somebody keeps fresh; whether there are others to try with."""
         with self._lock:
             if self._connections is connections:
-                fresh = access.read(self._kubeconfig)
+                fresh = access.read(self._server)
                 if fresh.token == self._access.token:
                     return False
                 self._access, self._connections = fresh, Connections(fresh)

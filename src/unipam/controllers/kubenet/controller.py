@@ -12,10 +12,10 @@ from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper, together
 from unipam.controllers.kubenet.table import Settings, TableKeeper
 from unipam.controllers.term import Term
 from unipam.dialects.kubenet import ranges, routes
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
+from unipam.model.finding import Finding
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

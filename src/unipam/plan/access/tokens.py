@@ -100,12 +100,15 @@ def revoke_token(tx: Tx, by: Author, name: str) -> Token:
 def recognise(tx: Tx, text: str, now: float) -> Token | None:
     """Return the token that this text is the secret of, unless it has expired."""
     _, number, secret = (*text.split("_", 2), "", "")[:3]
+    token = find_token(tx, number, now)
+    return token if token is not None and hmac.compare_digest(_digest(secret), token.digest) else None
+
+
+def find_token(tx: Tx, number: str, now: float) -> Token | None:
+    """Return the token of this id, unless it has expired."""
     note = tx.note(f"token/{number}") if number.isalnum() and number.isascii() else ""
-    if not note:
-        return None
-    token = _token.decode(note)
-    good = hmac.compare_digest(_digest(secret), token.digest)
-    return token if good and (token.expires_on is None or now < token.expires_on) else None
+    token = _token.decode(note) if note else None
+    return token if token is not None and (token.expires_on is None or now < token.expires_on) else None
 
 
 def bootstrap(tx: Tx, by: Author, given: Callable[[], str] | None = None) -> str:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from unipam.server.native import access_operations as operations
 from unipam.server.native import models as m
 from unipam.server.native.requests import Paged, Writing, page, problems, write
-from unipam.server.register import CallerDep, SessionDep
+from unipam.server.register import CallerDep, SessionDep, reply
 from unipam.server.routing import Router
 
 router = Router(tags=["administration"])
@@ -21,6 +21,12 @@ async def who_am_i(caller: CallerDep) -> dict[str, Any]:
     """Who the caller is, and what it may do."""
     able = {"admin": caller.admin, "plans": sorted(caller.plans), "reserves_everywhere": caller.reserves}
     return {"name": caller.name, **able, "hint": caller.hint or None}
+
+
+@router.post("/me/sign-in-link", status_code=201, response_model=m.SignInLink, responses=problems())
+async def make_sign_in_link(session: SessionDep) -> Response:
+    """A link that signs the bearer of a local token in to the pages: once, and within a minute."""
+    return reply(await session.write(operations.make_sign_in_link(session.caller)), 201)
 
 
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from unipam.model.errors import Forbidden
-from unipam.plan.access import grants, tokens
+from unipam.plan.access import grants, sessions, tokens
 from unipam.plan.access.callers import Caller
 from unipam.plan.access.grants import Grantee
 from unipam.plan.permissions import UseCase, require
@@ -41,6 +42,19 @@ def drop_token(caller: Caller, name: str) -> Write:
     """Revoke a token by its name or id."""
     require(caller, UseCase.REVOKE_TOKEN)
     return done(lambda tx, by: tokens.revoke_token(tx, by, name))
+
+
+def make_sign_in_link(caller: Caller) -> Callable[[Tx, Author], Shape]:
+    """Make a link that signs the bearer of a local token in to the pages. Raises Forbidden for anybody else."""
+    kind, _, number = caller.subject.partition(":")
+    if kind != "token":
+        raise Forbidden("only the bearer of a local token can have a link: sign in to the pages with Entra ID")
+
+    def make(tx: Tx, by: Author) -> Shape:
+        code = sessions.make_link(tx, by, number)
+        return {"path": f"/auth/once?code={code}", "expires_in": sessions.ONCE}
+
+    return make
 
 
 def list_grants(caller: Caller) -> List:

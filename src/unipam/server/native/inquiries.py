@@ -13,8 +13,9 @@ from unipam.model import objects
 from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
 from unipam.plan import reads, tree
-from unipam.plan.blocks import name_of, space_of
+from unipam.plan.blocks import name_of
 from unipam.plan.history import PastPlan, plan_at
+from unipam.plan.journal import in_sight
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.native.operations import Shape
 from unipam.store.api import Tx
@@ -68,18 +69,11 @@ def history(visibility: Visibility, prefix: Prefix | None, name: str, limit: int
     """Return the journal about a prefix and a name or id, newest first."""
 
     def work(tx: Tx) -> list[Shape]:
-        rows = [_entry(row, _in_sight(tx, row, visibility)) for row in _lines(tx, prefix, name, limit)]
+        rows = [_entry(row, in_sight(tx, row, visibility)) for row in _lines(tx, prefix, name, limit)]
         # Whoever can name a network that is not in sight must not learn from its lines that it is there.
         return [row for row in rows if row["holder"] != HIDDEN or not name]
 
     return work
-
-
-def _in_sight(tx: Tx, entry: Entry, visibility: Visibility) -> bool:
-    """Return whether the caller may know what a line is about. What was in a block that is gone is in no space."""
-    network = reads.network_of(entry)
-    block = tx.claim(entry.parent) if network else None
-    return not network or visibility.sees(space_of(block) if block else 0, network)
 
 
 def _lines(tx: Tx, prefix: Prefix | None, name: str, limit: int) -> list[Entry]:
@@ -120,5 +114,7 @@ def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibi
         "name": name_of(node) if in_sight else HIDDEN,
         "cidr": None if node.id == space else str(node.prefix),
         "since": node.claim.since,
+        "desc": "" if isinstance(node.facts, objects.Network) else node.facts.desc or "",
+        "status": node.facts.status if isinstance(node.facts, objects.Reservation) else "",
         "items": [_branch(moment, each, space, visibility) for each in moment.under(node.id)],
     }

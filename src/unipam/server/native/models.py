@@ -90,10 +90,11 @@ class NewToken(Body):
 
 
 class Page(BaseModel, Generic[T]):
-    """Part of a listing; `next` is the `after` of the next part, null at the end."""
+    """Part of a listing; `next` is the `after` of the next part, null at the end; `total` counts the whole listing."""
 
     items: list[T]
     next: str | None
+    total: int
 
 
 class Utilisation(BaseModel):
@@ -287,3 +288,85 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+
+
+class RegisterStatus(BaseModel):
+    """A running register; see `server.status`. Times in seconds since the epoch."""
+
+    version: str
+    stack: str
+    environment: str
+    engine: str
+    waiting: int
+    now: float
+    cloud_seen_on: float | None
+    cloud_problems: list[str]
+    objects: dict[str, int]
+
+
+class SignInLink(BaseModel):
+    """Where to go to be signed in to the pages, on this server, and for how many seconds that works."""
+
+    path: str
+    expires_in: float
+
+
+class JournalChange(BaseModel):
+    """One fact that changed; null: it was not there before, or is not there any more."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class JournalLine(BaseModel):
+    """One line of the journal; see `plan.journal`. Times in seconds since the epoch."""
+
+    number: int
+    at: float
+    verb: str
+    kind: str
+    name: str
+    where: list[str]
+    cidr: str | None
+    actor: str
+    reason: str
+    changes: list[JournalChange]
+    details: str
+
+
+class JournalPart(BaseModel):
+    """Part of the journal; `next` is the `after` of the next part, null at the end."""
+
+    items: list[JournalLine]
+    next: str | None
+
+
+class Fullness(BaseModel):
+    """A block and how many of its addresses are taken: used, or reserved."""
+
+    space: str
+    block: str
+    cidr: str
+    size: int
+    taken: int
+
+
+class Expiring(BaseModel):
+    """A reservation that expires within two weeks. Times in seconds since the epoch."""
+
+    id: str
+    space: str
+    block: str
+    cidr: str
+    created_by: str
+    expires_on: float
+
+
+class Overview(BaseModel):
+    """How many spaces and blocks there are, the five fullest blocks, the five reservations that expire first."""
+
+    spaces: int
+    blocks: int
+    fullest: list[Fullness]
+    expiring: list[Expiring]

@@ -1,4 +1,4 @@
-"""What the native API's operations share: what they answer, parts of listings.
+"""What the native API's operations share: what they answer.
 
 HTTP is not known here, nor in the modules of operations beside this one, so that a command on a local database needs
 none of it (`server.direct`). An operation refuses at once a caller who may not do it (`plan.permissions`), and returns
@@ -7,10 +7,9 @@ the work of one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from unipam.model.errors import BadValue
 from unipam.plan.tree import Author
 from unipam.store.api import Tx
 
@@ -52,29 +51,3 @@ def done(do: Callable[[Tx, Author], object]) -> Write:
         return Answer(status=204)
 
     return work
-
-
-def require_reason(reason: str) -> None:
-    """Raise BadValue for a reason that cannot stand in a line of the journal."""
-    if not reason.isprintable():
-        raise BadValue("X-Reason: must be printable text", field="X-Reason")
-
-
-class Paging(NamedTuple):
-    """Which part of a listing."""
-
-    limit: int
-    after: str
-
-
-def part_of(items: Sequence[Any], paging: Paging, name: str) -> Shape:
-    """Return one part of a listing, whose items are told apart by a member. Raises BadValue for an unknown `after`."""
-    start = 0
-    if paging.after:
-        places = [place for place, item in enumerate(items) if str(item[name]) == paging.after]
-        if not places:
-            raise BadValue("after: there is no such item (any more): begin anew", field="after", value=paging.after)
-        start = places[0] + 1
-    part = items[start : start + paging.limit]
-    more = start + paging.limit < len(items)
-    return {"items": part, "next": str(part[-1][name]) if more else None}

@@ -9,8 +9,9 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from unipam.model.errors import UnipamError
-from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode, status_of
+from unipam.server.native.refusals import MISSHAPEN, document_of, document_of_shape, encode
 from unipam.server.register import retry_headers
+from unipam.server.statuses import status_of
 
 NATIVE = "/api/v1"
 MEDIA_TYPE = "application/problem+json"

@@ -8,15 +8,16 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
-from unipam.plan.cloud.findings import drift
+from unipam.plan.overview import overview
+from unipam.plan.parts import part_of
 from unipam.plan.permissions import UseCase
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
 from unipam.server.native.inquiries import Search
-from unipam.server.native.operations import part_of
 from unipam.server.native.requests import Paged, problems
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
+from unipam.server.status import status_of
 
 router = Router(tags=["questions"])
 
@@ -75,11 +76,32 @@ async def plan_then(
 
 
 @router.get("/findings", response_model=m.Findings, responses=problems())
-async def differences(session: SessionDep, paging: Paged) -> Response:
+async def differences(
+    session: SessionDep,
+    paging: Paged,
+    severity: Annotated[str, Query(max_length=16, description="Only error, warning, or info.")] = "",
+    rule: Annotated[str, Query(max_length=64, description="Only those of this rule.")] = "",
+    space: Annotated[str, Query(max_length=64, description="Only those of this space.")] = "",
+) -> Response:
     """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
     session.require(UseCase.COMPARE_WITH_CLOUD)
     snapshot = await session.register.last_snapshot()
-    found = await session.read(lambda tx: drift(tx, snapshot))
-    rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(found, start=1)]
-    compared = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
-    return reply({**part_of(rows, paging, "number"), **compared})
+    compared = await session.read(lambda tx: session.register.comparison.of(tx, snapshot))
+    rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(compared.findings, start=1)]
+    wanted = {name: value for name, value in (("severity", severity), ("rule", rule), ("space", space)) if value}
+    rows = [row for row in rows if all(row[name].lower() == value.lower() for name, value in wanted.items())]
+    told = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
+    return reply({**part_of(rows, paging, "number"), **told})
+
+
+@router.get("/overview", response_model=m.Overview, responses=problems())
+async def plan_overview(session: SessionDep) -> Response:
+    """What deserves a planner's attention: the fullest blocks, the reservations that expire first."""
+    now = session.register.clock()
+    return reply(await session.read(lambda tx: overview(tx, now)))
+
+
+@router.get("/status", response_model=m.RegisterStatus, responses=problems())
+async def register_status(session: SessionDep) -> Response:
+    """How the register does: its version and database, how old what it knows of the cloud is, what the plan holds."""
+    return reply(await status_of(session.register))

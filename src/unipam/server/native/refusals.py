@@ -1,4 +1,4 @@
-"""Which status an error has in the native API, and the document that tells of it (RFC 9457); without HTTP."""
+"""The document that tells of an error in the native API (RFC 9457); without HTTP."""
 
 from __future__ import annotations
 
@@ -7,56 +7,14 @@ from typing import Any
 
 import msgspec
 
-from unipam.model.errors import (
-    BadInput,
-    Duplicate,
-    Exhausted,
-    Forbidden,
-    Mismatch,
-    Missing,
-    NameTaken,
-    NotEmpty,
-    NotSignedIn,
-    Outside,
-    Overlap,
-    Refused,
-    Stale,
-    Throttled,
-    Unavailable,
-    UnipamError,
-)
+from unipam.model.errors import UnipamError
+from unipam.server.statuses import status_of
 
 MISSHAPEN = 422
 """The status of a request of the wrong shape."""
 
-STATUS: dict[type[UnipamError], int] = {
-    BadInput: 400,
-    NotSignedIn: 401,
-    Forbidden: 403,
-    Missing: 404,
-    Duplicate: 409,
-    Exhausted: 409,
-    NameTaken: 409,
-    NotEmpty: 409,
-    Outside: 409,
-    Overlap: 409,
-    Refused: 409,
-    Stale: 412,
-    Mismatch: 422,
-    Throttled: 429,
-    Unavailable: 503,
-    UnipamError: 503,
-}
-"""Of every error the status; one that is not here has that of the nearest kind it belongs to."""
-
-
 _UNTOLD = ("path", "title", "status", "use_case", "needs", "hint")
 """Facts that do not stand in a document: they belong to the log, mean something else there, or are in its words."""
-
-
-def status_of(error: UnipamError) -> int:
-    """Return the HTTP status of an error."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def document_of(error: UnipamError, instance: str) -> dict[str, Any]:

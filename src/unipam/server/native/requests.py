@@ -15,9 +15,10 @@ from unipam.model import objects
 from unipam.model.errors import BadValue
 from unipam.plan import idempotency
 from unipam.plan.access.callers import Caller
-from unipam.plan.tree import Author
+from unipam.plan.parts import Paging, part_of
+from unipam.plan.tree import Author, require_reason
 from unipam.server.native.models import Problem
-from unipam.server.native.operations import MOST_ITEMS, Paging, Shape, Write, part_of, require_reason
+from unipam.server.native.operations import MOST_ITEMS, Shape, Write
 from unipam.server.native.problems import MEDIA_TYPE
 from unipam.server.register import Session, reply
 from unipam.store.api import Tx
@@ -112,8 +113,10 @@ async def write(session: Session, terms: Terms, work: Write) -> Response:
 async def _paging(
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 100,
     after: Annotated[str, Query(max_length=2048, description="The `next` of the part before.")] = "",
+    q: Annotated[str, Query(max_length=256, description="Only those that have this text somewhere.")] = "",
+    sort: Annotated[str, Query(max_length=64, description="The member to sort by; `-` before it turns it round.")] = "",
 ) -> Paging:
-    return Paging(limit, after)
+    return Paging(limit, after, q, sort)
 
 
 Paged = Annotated[Paging, Depends(_paging)]

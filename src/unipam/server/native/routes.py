@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from unipam.server.native import (
     access,
+    calculations,
     cloud_subnets,
     externals,
+    journal,
+    listing_routes,
     questions,
     reservations,
     spaces,
@@ -16,6 +19,10 @@ ROUTERS = (
     reservations.router,
     spaces.router,
     questions.router,
+    listing_routes.router,
+    listing_routes.cloud_router,
+    calculations.router,
+    journal.router,
     cloud_subnets.router,
     externals.router,
     access.router,

@@ -87,6 +87,22 @@ class Block(msgspec.Struct):
         }
 
 
+def copied(block: Block) -> Block:
+    """Return a copy that the rules may change: they replace attributes, and change none."""
+    return Block(
+        block.prefix,
+        block.affinity,
+        block.claimed,
+        block.allocations[:],
+        block.unallocated[:],
+        block.attributes[:],
+        block.sequence,
+        block.sequences.copy(),
+        block.deleted,
+        block.rest,
+    )
+
+
 _KNOWN = frozenset(
     (
         "cidr", "affinity", "affinity_claim_time", "allocations", "unallocated", "attributes", "sequenceNumber",

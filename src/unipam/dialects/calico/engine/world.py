@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.addr.ranges import RangeSet
@@ -28,6 +29,9 @@ from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.rules.reserving import reserved
 from unipam.model.errors import Missing, NotFound, Unreadable
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.combining import Combiner
 
 
 class Value(Protocol):
@@ -79,17 +83,26 @@ class Stored(NamedTuple, Generic[T]):
 class World(NamedTuple):
     """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
 
-    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name.
+    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name. Where
+    there is a `combiner`, writes of blocks go through it; one of them may take `patience` seconds, however long its
+    callers have waited. `namespaces` are those that were there when they were asked for; None where nothing is kept.
     """
 
     datastore: Datastore
     deadline: float
     clock: Callable[[], int] = time.time_ns
     unknown: str = "<nil>"
+    combiner: Combiner | None = None
+    patience: float = 90.0
+    namespaces: set[str] | None = None
 
     def for_cleanup(self) -> World:
         """Return the same world, with time enough to undo what was begun."""
         return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
+
+    def claiming(self) -> AbstractContextManager[object]:
+        """Return what is to be held while a block is claimed, so that calls that come at once do not claim one each."""
+        return self.combiner.claiming if self.combiner else nullcontext()
 
     def late(self) -> bool:
         """Return whether the call's time is over."""

@@ -1,4 +1,4 @@
-"""A passage: lines that say one thing together, joined and freed of quoting, that can still name the line of a word.
+"""An excerpt: lines that say one thing together, joined and freed of quoting, that can still name the line of a word.
 
 Error messages reach us wrapped by terminals, quoted in Markdown, or as a string inside a string inside JSON. Rules
 match against `text`; `where` leads back to the input.
@@ -50,8 +50,8 @@ _ASKED = re.compile(r"[Ss]andbox|SandBox|failed \(add\)|[Nn]etwork[Pp]lugin|\bCN
 _PLUGIN = re.compile(r"plugin type=[\"']?([a-z0-9-]+)[\"']?")
 
 
-class Setting(msgspec.Struct, frozen=True):
-    """What is known of a passage beside its words: from an envelope, a file's name, the fields of an event."""
+class Origin(msgspec.Struct, frozen=True):
+    """What is known of an excerpt beside its words: from an envelope, a file's name, the fields of an event."""
 
     at: float | None = None
     pod: str = ""
@@ -65,16 +65,16 @@ class Setting(msgspec.Struct, frozen=True):
     """The line to show for it, when its words were taken out of a document."""
 
 
-_NOWHERE = Setting()
+_NOWHERE = Origin()
 
 
-class Passage:
+class Excerpt:
     """One or more numbered lines as a single line of plain text."""
 
-    def __init__(self, file: str, lines: list[tuple[int, bytes]], setting: Setting = _NOWHERE) -> None:
+    def __init__(self, file: str, lines: list[tuple[int, bytes]], origin: Origin = _NOWHERE) -> None:
         self.file = file
-        self.setting = setting
-        self.at = setting.at
+        self.origin = origin
+        self.at = origin.at
         self._lines = lines
         # Made when first wanted; plain attributes, for functools.cached_property takes a lock each time.
         self._text: str | None = None
@@ -105,8 +105,8 @@ class Passage:
 
     def where(self, offset: int = 0) -> Evidence:
         """Return the input line of a place in `text`."""
-        if self.setting.shown is not None:
-            return self.setting.shown
+        if self.origin.shown is not None:
+            return self.origin.shown
         if len(self._lines) == 1:
             return evidence(self.file, *self._lines[0])
         number, raw = self._lines[max(0, bisect.bisect_right(self._starts, offset) - 1)]
@@ -127,7 +127,7 @@ class Passage:
     def times(self) -> int:
         """Return how often the message occurred: Kubernetes folds repeats into `(x16 over 2m11s)`."""
         match = self._repeats()
-        return self.setting.times or (int(match["one"] or match["other"]) if match else 1)
+        return self.origin.times or (int(match["one"] or match["other"]) if match else 1)
 
     @property
     def lasted(self) -> str:
@@ -150,7 +150,7 @@ class Passage:
         return tells_of_an_end(self.text)
 
     def containers(self) -> list[str]:
-        found = [self.setting.container] if self.setting.container else []
+        found = [self.origin.container] if self.origin.container else []
         return list(dict.fromkeys([*found, *_SANDBOX.findall(self.text)]))
 
     def plugins(self) -> list[str]:
@@ -158,14 +158,14 @@ class Passage:
 
     @property
     def pods(self) -> list[str]:
-        """Return the pods that the passage names, as `namespace/name` where it says the namespace."""
+        """Return the pods that the excerpt names, as `namespace/name` where it says the namespace."""
         if self._pods is None:
             self._pods = self._find_pods()
         return self._pods
 
     def _find_pods(self) -> list[str]:
-        found, text = [self.setting.pod] if self.setting.pod else [], self.text
-        for mark, pattern in _POD_FORMS:  # the mark is looked for first: most passages have none of them
+        found, text = [self.origin.pod] if self.origin.pod else [], self.text
+        for mark, pattern in _POD_FORMS:  # the mark is looked for first: most excerpts have none of them
             if mark in text:
                 found += [_joined(match) for match in pattern.finditer(text)]
         if not found and "-k8s-" in text:

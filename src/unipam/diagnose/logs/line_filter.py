@@ -1,4 +1,4 @@
-"""Lines that are told at a glance: by their writer, as a step on the way, or by a shape that was judged before.
+"""Lines that are known by their shape: by their writer, as a step on the way, or by a shape that was judged before.
 
 Here is the loop that most lines of a node's logs go through, and nothing else: what a line means is said by the
 readers, once for each shape.
@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, note_unknown
-from unipam.diagnose.logs import calico, cilium, runtime, suspects
+from unipam.diagnose.excerpt import Excerpt
+from unipam.diagnose.logs import calico, calico_lines, cilium, runtime, suspects
 from unipam.diagnose.logs.envelope import MAY_BE_STAMPED, Written, tag_of
 from unipam.diagnose.logs.shapes import HEAD, Shapes
-from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Source
 from unipam.diagnose.systems import program_of, speaks_of_addresses
 
@@ -40,11 +40,11 @@ class Reads(Protocol):
     @property
     def phrases(self) -> tuple[str, ...]: ...
 
-    def read(self, written: Written, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         """Read a message, and tell whether it was known."""
 
 
-class Fate(enum.Enum):
+class LineKind(enum.Enum):
     """What a line is counted as."""
 
     OTHER = enum.auto()
@@ -56,7 +56,7 @@ class Fate(enum.Enum):
 class Judged(NamedTuple):
     """What became of a line, so that others of its shape can be dealt with alike."""
 
-    fate: Fate
+    kind: LineKind
     counts: bool = False
     """Not understood, and it might speak of trouble."""
     readers: tuple[Reads, ...] = ()
@@ -70,11 +70,11 @@ class Judged(NamedTuple):
     """What rules look for that have a phrase in the line: none of it is there, but it might be in others."""
 
 
-OTHER = Judged(Fate.OTHER)
-STEP = Judged(Fate.STEP)
+OTHER = Judged(LineKind.OTHER)
+STEP = Judged(LineKind.STEP)
 
 
-class Peels(Protocol):
+class StampReader(Protocol):
     """Who can tell the stamps of a line, and compares two of one line."""
 
     compares: bool
@@ -92,7 +92,7 @@ class _Late:
 
     __slots__ = ("_known", "_line", "_log")
 
-    def __init__(self, log: Peels, line: bytes) -> None:
+    def __init__(self, log: StampReader, line: bytes) -> None:
         self._log, self._line = log, line
         self._known: Written | None = None
 
@@ -119,10 +119,10 @@ def head_of(line: bytes) -> tuple[bytes, int]:
     return line[at : at + HEAD], at
 
 
-class Glance:
+class LineFilter:
     """What is known of the lines of one log group."""
 
-    def __init__(self, case: Case, log: Peels, special: Mapping[bytes, Callable[[bytes, int], bool]]) -> None:
+    def __init__(self, case: Case, log: StampReader, special: Mapping[bytes, Callable[[bytes, int], bool]]) -> None:
         """Take as `special` those who take lines by their head, without a judgement."""
         self._case, self._log, self._special = case, log, special
         self.shapes: Shapes[Judged] = Shapes(TELLING, _PHRASES)
@@ -141,13 +141,13 @@ class Glance:
     def pass_over(  # noqa: C901 (most lines of all logs go through this loop: a call a line is too much)
         self, lines: Iterator[bytes], number: int
     ) -> tuple[bytes | None, int]:
-        """Deal with lines as long as they are told at a glance; gives the first other one, and its number less one."""
-        steps, by_head, special = calico.STEPS, self.shapes.by_head, self._special
+        """Deal with lines while their shape is known; gives the first other one, and the number before it."""
+        steps, by_head, special = calico_lines.STEPS, self.shapes.by_head, self._special
         for line in lines:
             number += 1
             if line[24:25] == b"[" and line[19:20] == b".":
                 at = line.find(b": ", 28) + 2
-                if line[at : at + calico.STEP_HEAD] in steps:
+                if line[at : at + calico_lines.STEP_HEAD] in steps:
                     self.steps += 1
                     continue
             elif (at := line.find(b'] "')) < 0 and (at := line.find(b' msg="')) < 0:
@@ -192,25 +192,25 @@ class Glance:
 
     def _deal(self, judged: Judged, line: bytes, number: int, at: int) -> bool:
         """Deal with a line as with the one of its shape that was judged. False when it needs a judgement of its own."""
-        passage = Passage(self.source.path, [(number, line)])
-        if judged.suspects and any(pattern.search(passage.text) for pattern in judged.suspects):
+        excerpt = Excerpt(self.source.path, [(number, line)])
+        if judged.suspects and any(pattern.search(excerpt.text) for pattern in judged.suspects):
             return False
         if judged.two_clocks and self._log.compares:
             self._log.compare(line, number)
-        if judged.fate is not Fate.KNOWN:
+        if judged.kind is not LineKind.KNOWN:
             self.count(judged, line, number)
             return True
         text, late = text_of(line[at + judged.skip :]), _Late(self._log, line)
-        known = [reader for reader in judged.readers if reader.read(late, text, passage)]
+        known = [reader for reader in judged.readers if reader.read(late, text, excerpt)]
         if known:
             self.source.formats[judged.format] = self.source.formats.get(judged.format, 0) + 1
         return bool(known)
 
     def count(self, judged: Judged, line: bytes, number: int) -> None:
         """Count a line that nobody reads."""
-        if judged.fate is Fate.OTHER:
+        if judged.kind is LineKind.OTHER:
             self.source.other += 1
-        elif judged.fate is Fate.STEP:
+        elif judged.kind is LineKind.STEP:
             self.steps += 1
         else:
             self._case.unknown_log_lines += judged.counts

@@ -1,4 +1,4 @@
-"""What is told at a glance comes to the same as what is judged in full: every report, with and without it."""
+"""What is known by their shape comes to the same as what is judged in full: every report, with and without it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tests.diagnose import churn
 from tests.diagnose.test_corpus import AZURE_WRAPPINGS, ELSEWHERE, PLUGIN_WRAPPINGS, said
 
 from unipam.diagnose import diagnose, diagnose_bytes
-from unipam.diagnose.logs.glance import TELLING, Glance
+from unipam.diagnose.logs.line_filter import TELLING, LineFilter
 from unipam.diagnose.logs.shapes import ENOUGH, HEAD, Shapes
 from unipam.diagnose.report import Report
 from unipam.diagnose.words import words_of
 
 ALIKE = 3 * ENOUGH
-"""So many lines of one shape that some are told at a glance."""
+"""So many lines of one shape that some are known by their shape."""
 
 
 def judged(diagnosed: Callable[[], Report]) -> Report:
-    """The report when nothing is told at a glance."""
+    """The report when nothing is known by their shape."""
 
-    def pass_over(_: Glance, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
+    def pass_over(_: LineFilter, lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
         return next(lines, None), number
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Glance, "pass_over", pass_over)
+        patch.setattr(LineFilter, "pass_over", pass_over)
         patch.setattr(Shapes, "is_due", lambda *_: False)
         return diagnosed()
 

@@ -1,0 +1,371 @@
+"""Part of the plan's tree as rows: what lies directly under something, and what is free there, in address order.
+
+The plan of now is read from the claims, that of a past moment from the journal (`plan.history`), and what lies in a
+network from the cloud; to whoever looks they are the same. Functions of one transaction.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from unipam.addr.fit import prefixes
+from unipam.addr.prefix import BITS, Prefix, Range, format_address, line_length, parse_address
+from unipam.addr.ranges import RangeSet
+from unipam.model import objects
+from unipam.model.cloud import CloudNetwork, CloudSubnet, Snapshot
+from unipam.model.errors import BadValue, Missing
+from unipam.model.records import SPACE, Claim, Selection
+from unipam.plan import tree
+from unipam.plan.history import PastPlan, plan_at
+from unipam.plan.listing import Row, row_of
+from unipam.plan.permissions import HIDDEN, Visibility
+from unipam.plan.reads import Use, use_of
+from unipam.plan.tree import Node
+from unipam.store.api import Tx
+
+FREE = "free"
+SHOWN = ("both", "used", "free")
+CLOUD_SUBNET = "cloud subnet"
+HOLDERS = (SPACE, objects.BLOCK, objects.EXTERNAL, objects.SUBNET)
+"""What may hold something in the plan itself."""
+_PAGE = 256
+_MOST_GAPS = 1000
+"""Free stretches that are looked at for the largest one, or for one part of a listing."""
+
+
+class Filter(NamedTuple):
+    """Which rows: `show` is both, used or free; lengths as people write them; `size` cuts what is free into prefixes of
+    this length; `start` is the address to begin at. What may be opened is always there, for the sake of what it holds.
+    """
+
+    show: str = "both"
+    shortest: int = 0
+    longest: int = 128
+    size: int | None = None
+    start: str = ""
+    limit: int = 200
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """One row of the tree: an object, or a free prefix (kind `free`). `holds`: it may be opened.
+
+    `used` and `reserved` count addresses; None: not known, or it is not of a kind that holds anything. `largest` is its
+    largest free prefix, as far as that is looked for. `within` is the kind of what a free prefix lies in.
+    """
+
+    kind: str
+    name: str
+    cidr: str
+    path: tuple[str, ...]
+    size: int
+    used: int | None
+    reserved: int | None
+    largest: str
+    desc: str
+    by: str
+    since: float
+    status: str
+    id: str
+    holds: bool
+    within: str = ""
+    items: tuple[Branch, ...] = ()
+
+
+class Branches(NamedTuple):
+    """Rows, where the next ones begin (None: there are none), and the objects under the parent in all."""
+
+    rows: list[Branch]
+    next: str | None
+    total: int
+
+
+class Source(Protocol):
+    """Where the tree is read from: now, or as it was."""
+
+    def claims(self, parent: int, first: int) -> Iterator[Claim]:
+        """Yield what is directly under a parent from an address on, in address order."""
+
+    def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
+        """Yield what is free in it from an address on."""
+
+    def use(self, node: Node[objects.Facts]) -> Use:
+        """Return how full it is."""
+
+    def count(self, parent: int) -> int:
+        """Return how many objects are directly under a parent."""
+
+
+class Now:
+    """The plan as it is."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    def claims(self, parent: int, first: int) -> Iterator[Claim]:
+        """See `Source`."""
+        wanted = Selection(parents=(parent,), after=(parent, first - 1) if first else None, limit=_PAGE)
+        while found := self._tx.select(wanted):
+            yield from found
+            wanted = wanted._replace(after=(parent, found[-1].first))
+
+    def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
+        """See `Source`."""
+        return self._tx.gaps(claim.id, max(first, claim.first), claim.last)
+
+    def use(self, node: Node[objects.Facts]) -> Use:
+        """See `Source`."""
+        return use_of(self._tx, node)
+
+    def count(self, parent: int) -> int:
+        """See `Source`."""
+        return self._tx.tally(Selection(parents=(parent,)))
+
+
+class Then:
+    """The plan as it was at a moment."""
+
+    def __init__(self, past: PastPlan) -> None:
+        self._under: dict[int, list[Claim]] = {}
+        for node in past.objects.values():
+            self._under.setdefault(node.claim.parent, []).append(node.claim)
+        for claims in self._under.values():
+            claims.sort(key=lambda claim: (claim.first, claim.owner))
+
+    def claims(self, parent: int, first: int) -> Iterator[Claim]:
+        """See `Source`."""
+        return (claim for claim in self._under.get(parent, ()) if claim.first >= first)
+
+    def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
+        """See `Source`."""
+        taken = RangeSet((each.first, each.last) for each in self._under.get(claim.id, ()))
+        return taken.gaps(max(first, claim.first), claim.last)
+
+    def use(self, node: Node[objects.Facts]) -> Use:
+        """See `Source`."""
+        inner = self._under.get(node.id, ())
+        reserved = sum(c.last - c.first + 1 for c in inner if c.kind == objects.RESERVATION)
+        used = sum(c.last - c.first + 1 for c in inner) - reserved
+        return Use(node.prefix.size, used, reserved, node.prefix.size - used - reserved)
+
+    def count(self, parent: int) -> int:
+        """See `Source`."""
+        return len(self._under.get(parent, ()))
+
+
+class Tree:
+    """The tree as one caller may see it. `at` is a moment in seconds since the epoch; None: now."""
+
+    def __init__(self, tx: Tx, visibility: Visibility, snapshot: Snapshot, at: float | None = None) -> None:
+        self._past = None if at is None else plan_at(tx, at)
+        self._source: Source = Now(tx) if self._past is None else Then(self._past)
+        self._tx = tx
+        self._visibility = visibility
+        self._snapshot = snapshot
+
+    def spaces(self) -> list[Branch]:
+        """Return the spaces, by name."""
+        nodes = tree.spaces(self._tx) if self._past is None else self._past.under(0)
+        return [self._row(node.claim, ()) for node in nodes]
+
+    def under(self, path: tuple[str, ...], wanted: Filter, depth: int = 1) -> Branches:
+        """Return what is directly under what this path names, each with `depth` - 1 levels of its own beneath it.
+
+        Raises Missing, or BadValue for a filter that makes no sense.
+        """
+        claim, names, network = self._find(path)
+        if network is not None:
+            return _inside_network(network, names, wanted)
+        rows = self._rows(claim, names, wanted)
+        found = list(islice(rows, wanted.limit + 1))
+        part = [self._grown(row, wanted, depth) for row in found[: wanted.limit]]
+        return Branches(part, _start_of(found[wanted.limit]) if len(found) > wanted.limit else None,
+                        self._source.count(claim.id))  # fmt: skip
+
+    def row(self, path: tuple[str, ...]) -> Branch:
+        """Return what a path names, as a row. Raises Missing."""
+        claim, names, _ = self._find(path)
+        return self._row(claim, names[:-1])
+
+    def _grown(self, row: Branch, wanted: Filter, depth: int) -> Branch:
+        if depth <= 1 or not row.holds or row.kind == objects.NETWORK:
+            return row
+        inner = self.under(row.path, wanted._replace(start=""), depth - 1)
+        return msgspec.structs.replace(row, items=tuple(inner.rows))
+
+    def _find(self, path: tuple[str, ...]) -> tuple[Claim, tuple[str, ...], CloudNetwork | None]:
+        """Return the claim that a path names, the path as it is written, and the network, where it names one."""
+        if not path:
+            raise Missing("a path begins with a space", kind=SPACE, value="")
+        claim = next((n.claim for n in self._roots() if n.claim.owner.holder == objects.fold(path[0])), None)
+        names: tuple[str, ...] = (path[0],)
+        for name in path[1:]:
+            inner = None if claim is None else self._named(claim, name)
+            if inner is None:
+                break
+            claim, names = inner, (*names, name)
+        if claim is None or len(names) < len(path):
+            raise tree.missing(SPACE if len(names) == 1 and claim is None else "object", path[-1])
+        if claim.kind != objects.NETWORK:
+            return claim, names, None
+        network = self._snapshot.network(claim.owner.holder)
+        if network is None:
+            raise Missing("what lies in this network is not seen", kind=objects.NETWORK, value=path[-1])
+        return claim, names, network
+
+    def _roots(self) -> list[Node[objects.Facts]]:
+        if self._past is not None:
+            return self._past.under(0)
+        return [Node(node.claim, node.facts) for node in tree.spaces(self._tx)]
+
+    def _named(self, parent: Claim, name: str) -> Claim | None:
+        """Return what is called so under a parent; a block of a space at any depth; a network by its prefix."""
+        folded = objects.fold(name)
+        for claim in self._source.claims(parent.id, 0):
+            if claim.kind == objects.NETWORK and str(tree.prefix_of(claim)) == name:
+                return claim
+            if claim.kind in (objects.BLOCK, objects.EXTERNAL, objects.SUBNET) and claim.owner.holder == folded:
+                return claim
+        return None
+
+    def _rows(self, parent: Claim, path: tuple[str, ...], wanted: Filter) -> Iterator[Branch]:
+        first = _start(wanted)
+        used = (self._row(c, path) for c in self._source.claims(parent.id, first) if _is_wanted(c, wanted))
+        gaps = self._source.gaps(parent, first) if parent.kind != SPACE else iter(())
+        free = _free_rows(gaps, path, wanted, parent.kind)
+        return heapq.merge(used, *([free] if wanted.show != "used" else []), key=lambda row: _place(row.cidr))
+
+    def _row(self, claim: Claim, path: tuple[str, ...]) -> Branch:
+        row = row_of(claim, path, self._visibility)
+        prefix = tree.prefix_of(claim)
+        name = row.name if claim.kind != objects.NETWORK else row.cidr
+        if claim.kind == objects.NETWORK:
+            return self._network_row(claim, row, (*path, name))
+        if claim.kind not in HOLDERS:
+            return _leaf(row, prefix.size, (*path, name))
+        use = self._source.use(tree.node(claim)) if claim.kind != SPACE else self._space_use(claim)
+        largest = self._largest(claim) if claim.kind != SPACE else ""
+        holds = next(self._source.claims(claim.id, 0), None) is not None
+        return _holder(row, use, largest, (*path, name), holds=holds or claim.kind != SPACE)
+
+    def _space_use(self, space: Claim) -> Use:
+        """Return how full a space's IPv4 blocks are; those of IPv6 where it has no others."""
+        nodes = [tree.node(claim) for claim in self._source.claims(space.id, 0)]
+        family = 4 if any(node.prefix.family == 4 for node in nodes) else 6
+        uses = [self._source.use(node) for node in nodes if node.prefix.family == family]
+        return Use(*(sum(use[i] for use in uses) for i in range(4)))
+
+    def _network_row(self, claim: Claim, row: Row, path: tuple[str, ...]) -> Branch:
+        network = self._snapshot.network(claim.owner.holder) if row.name != HIDDEN else None
+        prefix = tree.prefix_of(claim)
+        inner = [s for s in network.subnets if any(prefix.contains(p) for p in s.prefixes)] if network else []
+        taken = sum(p.size for s in inner for p in s.prefixes if prefix.contains(p))
+        leaf = _leaf(row, prefix.size, path)
+        return msgspec.structs.replace(
+            leaf, used=taken if network else None, holds=bool(network), status=row.state if row.state != "held" else ""
+        )
+
+    def _largest(self, claim: Claim) -> str:
+        return _largest(self._source.gaps(claim, claim.first))
+
+
+def _largest(gaps: Iterator[Range]) -> str:
+    found = (prefix for gap in islice(gaps, _MOST_GAPS) for prefix in prefixes(gap.first, gap.last))
+    largest = min(found, key=lambda prefix: (prefix.length, prefix.first), default=None)
+    return str(largest) if largest else ""
+
+
+def _place(cidr: str) -> int:
+    return objects.parse_place(cidr).first
+
+
+def _start(wanted: Filter) -> int:
+    try:
+        return parse_address(wanted.start) if wanted.start else 0
+    except ValueError as error:
+        raise BadValue(f"after: {error}", field="after", value=wanted.start) from None
+
+
+def _start_of(row: Branch) -> str:
+    return format_address(_place(row.cidr))
+
+
+def _fits(prefix: Prefix, wanted: Filter) -> bool:
+    return wanted.shortest <= prefix.bits <= wanted.longest
+
+
+def _is_wanted(claim: Claim, wanted: Filter) -> bool:
+    return claim.kind in HOLDERS or (wanted.show != "free" and _fits(tree.prefix_of(claim), wanted))
+
+
+def _free_rows(gaps: Iterator[Range], path: tuple[str, ...], wanted: Filter, within: str) -> Iterator[Branch]:
+    for gap in gaps:
+        for prefix in _pieces(gap, wanted.size):
+            if _fits(prefix, wanted):
+                text, size = str(prefix), prefix.size
+                yield Branch(
+                    FREE, "", text, path, size, None, None, "", "", "", 0.0, "", "", holds=False, within=within
+                )
+
+
+def _pieces(gap: Range, size: int | None) -> Iterator[Prefix]:
+    """Yield a free stretch as the fewest prefixes, or as those of one length that lie in it."""
+    for whole in prefixes(gap.first, gap.last):
+        if size is None:
+            yield whole
+            continue
+        length = line_length(size, whole.family)
+        if whole.length <= length <= BITS:
+            step = 1 << (BITS - length)
+            yield from (Prefix(first, length) for first in range(whole.first, whole.last + 1, step))
+
+
+def _leaf(row: Row, size: int, path: tuple[str, ...]) -> Branch:
+    return Branch(
+        row.kind, row.name, row.cidr, path, size, None, None, "", row.desc, row.by, row.since, row.status, row.id,
+        holds=False,
+    )  # fmt: skip
+
+
+def _holder(row: Row, use: Use, largest: str, path: tuple[str, ...], *, holds: bool) -> Branch:
+    return Branch(
+        row.kind, row.name, row.cidr, path, use.size, use.used, use.reserved, largest, row.desc, row.by, row.since,
+        row.status, row.id, holds=holds,
+    )  # fmt: skip
+
+
+def _inside_network(network: CloudNetwork, path: tuple[str, ...], wanted: Filter) -> Branches:
+    """Return a network's subnets, and what is free between them, within the prefix that ends the path."""
+    around, first = objects.parse_cidr(path[-1]), _start(wanted)
+    inner = [(prefix, subnet) for subnet in network.subnets for prefix in subnet.prefixes if around.contains(prefix)]
+    taken = RangeSet()
+    for prefix, _ in inner:
+        taken.add(prefix.first, prefix.last)
+    used = (_subnet(p, s, path) for p, s in sorted(inner) if _fits(p, wanted) and p.first >= first)
+    free = _free_rows(taken.gaps(max(first, around.first), around.last), path, wanted, objects.NETWORK)
+    chosen = [used] * (wanted.show != "free") + [free] * (wanted.show != "used")
+    rows = list(islice(heapq.merge(*chosen, key=lambda row: _place(row.cidr)), wanted.limit + 1))
+    following = _start_of(rows[wanted.limit]) if len(rows) > wanted.limit else None
+    return Branches(rows[: wanted.limit], following, len(inner))
+
+
+def _subnet(prefix: Prefix, subnet: CloudSubnet, path: tuple[str, ...]) -> Branch:
+    return Branch(
+        CLOUD_SUBNET, subnet.name, str(prefix), (*path, subnet.name), prefix.size, subnet.used, None, "",
+        subnet.kind or "", "", 0.0, "", subnet.id, holds=False,
+    )  # fmt: skip
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Return the names in a path; after a name that holds a dot or colon, a number is its prefix length."""
+    names: list[str] = []
+    for part in text.split("/"):
+        if part.isdigit() and names and any(sign in names[-1] for sign in ".:"):
+            names[-1] += f"/{part}"
+        elif part:
+            names.append(part)
+    return tuple(names)

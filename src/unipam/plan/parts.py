@@ -1,0 +1,67 @@
+"""Parts of listings that are in memory: only what has a text, sorted by a member, from somewhere on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from unipam.model import objects
+from unipam.model.errors import BadValue
+
+Shape = dict[str, Any]
+
+
+class Paging(NamedTuple):
+    """Which part of a listing: only what has `text` somewhere, sorted by a member (`-` before it: turned round)."""
+
+    limit: int
+    after: str
+    text: str = ""
+    sort: str = ""
+
+
+def part_of(items: Sequence[Any], paging: Paging, name: str) -> Shape:
+    """Return one part of a listing, whose items are told apart by a member.
+
+    Raises BadValue for an unknown `after`, or a member that there is none of.
+    """
+    items = _sorted([item for item in items if has_text(item, paging.text.lower())], paging.sort)
+    start = 0
+    if paging.after:
+        places = [place for place, item in enumerate(items) if str(item[name]) == paging.after]
+        if not places:
+            raise BadValue("after: there is no such item (any more): begin anew", field="after", value=paging.after)
+        start = places[0] + 1
+    part = items[start : start + paging.limit]
+    more = start + paging.limit < len(items)
+    return {"items": part, "next": str(part[-1][name]) if more else None, "total": len(items)}
+
+
+def has_text(value: object, text: str) -> bool:
+    """Return whether a lower-case text stands in any of the texts that a value is made of."""
+    if isinstance(value, str):
+        return text in value.lower()
+    if isinstance(value, dict):
+        return any(has_text(each, text) for each in value.values()) or not text
+    return isinstance(value, list | tuple) and any(has_text(each, text) for each in value)
+
+
+def _sorted(items: list[Any], sort: str) -> list[Any]:
+    member = sort.removeprefix("-")
+    if not sort or not items:
+        return items
+    if member not in items[0]:
+        raise BadValue(f"sort: {member!r} is none of {', '.join(items[0])}", field="sort", value=sort)
+    return sorted(items, key=lambda item: place_of(item[member]), reverse=sort.startswith("-"))
+
+
+def place_of(value: object) -> tuple[int, Any]:
+    """Return where a value stands among others of its kind: numbers as such, prefixes by address, texts by letter."""
+    if value is None:
+        return 0, 0
+    if isinstance(value, int | float):
+        return 1, value
+    try:
+        return 2, objects.parse_place(str(value))
+    except BadValue:
+        return 3, str(value).lower()

@@ -1,0 +1,30 @@
+"""Lines of the journal about one object, as rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unipam.model.records import Claim, prefix_text
+from unipam.store.api import Tx
+
+MOST = 20
+
+
+class Line(NamedTuple):
+    """What happened to an object, when, by whom and why."""
+
+    at: float
+    verb: str
+    cidr: str
+    actor: str
+    reason: str
+
+
+def about(tx: Tx, claim: Claim) -> list[Line]:
+    """Return what happened to an object lately, newest first."""
+    found = tx.journal(parent=claim.parent, holder=claim.owner.holder, limit=MOST)
+    return [
+        Line(each.at, each.verb, prefix_text(each.first, each.last), each.actor, each.reason)
+        for each in found
+        if each.owner.holder == claim.owner.holder
+    ]

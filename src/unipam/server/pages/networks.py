@@ -1,0 +1,356 @@
+"""Networks and drift: what Azure has that the plan does not know, and the reverse, and what mends it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.addr.prefix import Range
+from unipam.model import objects
+from unipam.model.cloud import CloudNetwork, Snapshot, key
+from unipam.model.errors import BadValue, Missing, NotSignedIn, UnipamError
+from unipam.plan import networks as plan_networks
+from unipam.plan import reservations
+from unipam.plan.cloud import drift
+from unipam.plan.cloud.drift import Finding
+from unipam.plan.cloud.peerings import component
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Standing
+from unipam.plan.listing import place_in
+from unipam.plan.parts import Paging, has_text, part_of
+from unipam.plan.permissions import UseCase, require
+from unipam.plan.tree import Author
+from unipam.server.looking import compared_for, seen_of, standings_for
+from unipam.server.pages.browser import with_query
+from unipam.server.pages.export import export
+from unipam.server.pages.forms import Problem, do, fresh_key
+from unipam.server.pages.page import FormDep, Head, Page, PageDep
+from unipam.server.pages.places import block_place, network_place, reservation_place
+from unipam.server.pages.plan import space_choice
+from unipam.store.api import Tx
+
+router = APIRouter(include_in_schema=False)
+
+PLANS = (
+    ("", "all"), (UNPLANNED, "not in the plan"), (EXPECTED, "expected: tagged with a reservation"),
+    (ASSOCIATED, "in the plan"), (APART, "outside every block"), (GONE, "in the plan, and not in Azure"),
+)  # fmt: skip
+MARKS = {
+    ASSOCIATED: ("in the plan", "good"), EXPECTED: ("expected", "info"), UNPLANNED: ("not in the plan", "warning"),
+    APART: ("outside", "plain"), GONE: ("gone", "bad"),
+}  # fmt: skip
+COLUMNS = ("name", "kind", "plan", "prefixes", "overlaps", "places", "fits", "resource_group", "subscription",
+           "subscription_name", "size", "used", "subnets", "peerings", "id")  # fmt: skip
+FINDING_COLUMNS = ("severity", "rule", "space", "block", "subject", "prefixes", "other", "message")
+SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), ("plan", "in the plan?"),
+         ("subscription_name", "subscription"))  # fmt: skip
+LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
+_ABOVE = (("/networks", "Networks & drift"),)
+_PAGE = 100
+_MOST_DRAWN = 300
+
+
+class Remedy(NamedTuple):
+    """A button that mends something, or why it may not be pressed; or a link to where it is mended."""
+
+    text: str
+    action: str
+    fields: tuple[tuple[str, str], ...] = ()
+    refused: str = ""
+    link: str = ""
+
+
+@router.get("/networks")
+async def networks(page: PageDep) -> Response:
+    """What does Azure have that the plan does not know, and the reverse?"""
+    return await (_findings(page) if page.query("tab") == "findings" else _show(page))
+
+
+async def _show(page: Page, problem: Problem | None = None) -> Response:
+    rows = [row for row in await standings_for(page.session) if _wanted(page, row)]
+    if page.wanted_format:
+        return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
+    snapshot = await page.register.last_snapshot()
+    sort = page.query("sort") or "name"
+    shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
+    part = part_of(shapes, Paging(_PAGE, page.query("after"), "", sort if sort != "name" else ""), "id")
+    names = await page.read(lambda tx: [name for _, name in tx.spaces()])
+    head = Head(
+        "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
+        command=_command(page), api=with_query("/cloud/networks", {"plan": page.query("plan"), "q": page.query("q")}),
+        exports=True, seen=snapshot.taken,
+    )  # fmt: skip
+    return page.render(
+        "networks.html", head, problem.status if problem else 200, rows=[each["row"] for each in part["items"]],
+        part=part, marks=MARKS, plans=PLANS, sorts=SORTS, spaces=space_choice(names), sort=sort, problem=problem,
+        problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
+        may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
+        associate=lambda row: [_associate(page, row.id, s.space, s.block) for s in row.fits], key=fresh_key(),
+    )  # fmt: skip
+
+
+def _command(page: Page) -> str:
+    words = ["network", "seen"]
+    words += ["--plan", page.query("plan")] if page.query("plan") else []
+    return " ".join([*words, *(["--search", repr(page.query("q"))] if page.query("q") else [])])
+
+
+def _sortable(row: Standing) -> dict[str, Any]:
+    first = row.prefixes[0] if row.prefixes else None
+    return {"prefixes": first, "size": row.size, "plan": row.plan, "subscription_name": row.subscription_name}
+
+
+def _wanted(page: Page, row: Standing) -> bool:
+    plan, overlap, space, text = (page.query(name) for name in ("plan", "overlap", "space", "q"))
+    if plan and row.plan != plan:
+        return False
+    if overlap and bool(row.overlaps) != (overlap == "yes"):
+        return False
+    if space and all(objects.fold(spot.space) != objects.fold(space) for spot in (*row.places, *row.fits)):
+        return False
+    place = place_in(text or page.query("overlaps"))
+    if place is not None:
+        return any(_meets(prefix, place) for prefix in row.prefixes)
+    return has_text([row.name, row.id, *row.prefixes, row.subscription_name], text.lower())
+
+
+def _meets(prefix: str, place: Range) -> bool:
+    own = objects.parse_cidr(prefix)
+    return own.first <= place.last and own.last >= place.first
+
+
+async def _findings(page: Page, problem: Problem | None = None) -> Response:
+    """Answer with the findings, each with what mends it."""
+    refused = page.may(UseCase.COMPARE_WITH_CLOUD)
+    head = Head("Findings", "Where do plan and Azure disagree, and what mends it?", _ABOVE,
+                "plan findings", with_query("/findings", {"severity": page.query("severity"), "q": page.query("q")}),
+                exports=not refused, seen=(await page.register.last_snapshot()).taken)  # fmt: skip
+    if refused:
+        return page.render("findings.html", head, rows=[], part={}, refused=refused, seen=1, levels=LEVELS, rules=[],
+                           problem=None, key="")  # fmt: skip
+    compared = await compared_for(page.session)
+    found = [each for each in compared.findings if _is_wanted(page, each)]
+    if page.wanted_format:
+        return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
+    shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
+    part = part_of(shapes, Paging(_PAGE, page.query("after")), "number")
+    rows = [(each["row"], remedies(page, each["row"])) for each in part["items"]]
+    return page.render(
+        "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",
+        seen=compared.taken, levels=LEVELS, problem=problem, key=fresh_key(),
+        rules=[("", "every rule"), *((rule, rule.replace("-", " ")) for rule in drift.SEVERITY)],
+    )  # fmt: skip
+
+
+def _is_wanted(page: Page, each: Finding) -> bool:
+    given = {"severity": each.severity, "rule": each.rule, "space": each.space, "block": each.block}
+    if any(page.query(name) and objects.fold(page.query(name)) != objects.fold(value) for name, value in given.items()):
+        return False
+    return has_text([each.message, each.subject, each.other, *each.prefixes], page.query("q").lower())
+
+
+def remedies(page: Page, each: Finding) -> list[Remedy]:
+    """Return what mends a finding: in the plan by a button, in Azure by words."""
+    if each.rule == drift.UNASSOCIATED:
+        return [
+            _associate(page, each.subject, each.space, each.block),
+            Remedy("Reserve elsewhere", "", link="/reserve"),
+        ]
+    if each.rule in (drift.VANISHED, drift.OUTSIDE, drift.DOUBLE):
+        refused = page.may(UseCase.DISSOCIATE_NETWORK, each.space)
+        fields = (("id", each.subject), ("space", each.space), ("block", each.block))
+        return [Remedy("Dissociate", "/networks/dissociate", fields, refused)]
+    if each.rule in (drift.TAG_MISMATCH, drift.TAG_TWICE, drift.LOST):
+        refused = page.may(UseCase.CANCEL_RESERVATION, each.space)
+        fields = (("reservation", each.subject), ("space", each.space), ("block", each.block))
+        see = Remedy("See the reservation", "", link=reservation_place(each.space, each.block, each.subject))
+        return [see, Remedy("Cancel the reservation", "/networks/cancel", fields, refused)]
+    subject = next((text for text in (each.other, each.subject) if text.startswith("/")), "")
+    return [Remedy("See the network", "", link=network_place(subject))] if subject else []
+
+
+def _associate(page: Page, resource_id: str, space: str, block: str) -> Remedy:
+    fields = (("id", resource_id), ("space", space), ("block", block))
+    return Remedy(f"Associate with {block}", "/networks/associate", fields, page.may(UseCase.ASSOCIATE_NETWORK, space))
+
+
+async def _back(form: FormDep, error: UnipamError) -> Response:
+    """Show the page again from which a form came, with what went wrong."""
+    problem = Problem.of(error)
+    if form.fields.get("from") == "findings":
+        return await _findings(form.page, problem)
+    return await _show(form.page, problem)
+
+
+def _from(form: FormDep) -> str:
+    return "/networks?tab=findings" if form.fields.get("from") == "findings" else "/networks"
+
+
+@router.post("/networks/associate")
+async def associate(form: FormDep) -> Response:
+    """Make a network part of a block."""
+    page, given = form.page, form.fields
+    resource_id, space, block = given.get("id", ""), given.get("space", ""), given.get("block", "")
+    try:
+        require(page.caller, UseCase.ASSOCIATE_NETWORK, space)
+        snapshot = await page.register.reach(page.caller, [resource_id])
+
+        def work(tx: Tx, by: Author) -> str:
+            network = plan_networks.find_network(snapshot, resource_id)
+            plan_networks.associate(tx, by, space, block, network)
+            return network.name
+
+        return await do(form, work, lambda name: (_from(form), f"{name} is in {block} now."))
+    except NotSignedIn:
+        raise
+    except UnipamError as error:
+        return await _back(form, error)
+
+
+@router.post("/networks/dissociate")
+async def dissociate(form: FormDep) -> Response:
+    """Take a network out of a block."""
+    given = form.fields
+    resource_id, space, block = given.get("id", ""), given.get("space", ""), given.get("block", "")
+    try:
+        require(form.page.caller, UseCase.DISSOCIATE_NETWORK, space)
+        return await do(
+            form, lambda tx, by: plan_networks.dissociate(tx, by, space, block, [resource_id]),
+            lambda _: (_from(form), f"It is out of {block} now; its prefixes are free in the plan."), frees=True,
+        )  # fmt: skip
+    except NotSignedIn:
+        raise
+    except UnipamError as error:
+        return await _back(form, error)
+
+
+@router.post("/networks/cancel")
+async def cancel(form: FormDep) -> Response:
+    """Give up a reservation that a finding is about."""
+    page, given = form.page, form.fields
+    number, space, block = given.get("reservation", ""), given.get("space", ""), given.get("block", "")
+
+    def work(tx: Tx, by: Author) -> None:
+        reservations.cancel(tx, by, space, block, [number], lambda row: require(
+            page.caller, UseCase.CANCEL_RESERVATION, space, row.facts))  # fmt: skip
+
+    try:
+        return await do(form, work, lambda _: (_from(form), "The reservation is given up."), frees=True)
+    except NotSignedIn:
+        raise
+    except UnipamError as error:
+        return await _back(form, error)
+
+
+# ---- one network, and what it is connected with
+
+
+class Dot(NamedTuple):
+    """A network in the drawing of a component."""
+
+    x: float
+    y: float
+    radius: float
+    name: str
+    place: str
+    kind: str
+
+
+class Line(NamedTuple):
+    """A peering in the drawing, from one dot to another; `state` as Azure calls it."""
+
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+    state: str
+    title: str
+
+
+class Graph(NamedTuple):
+    """The drawing of a component, in a square of 1000; `left_out` networks are not drawn."""
+
+    dots: tuple[Dot, ...]
+    lines: tuple[Line, ...]
+    rows: tuple[tuple[str, str, str, str, str], ...]
+    left_out: int
+
+
+@router.get("/network")
+async def network_page(page: PageDep) -> Response:
+    """All about one network of the cloud."""
+    resource_id = page.query("id")
+    if not resource_id:
+        raise BadValue("id: the resource id of a network is missing", field="id")
+    row = next((each for each in await standings_for(page.session) if key(each.id) == key(resource_id)), None)
+    if row is None:
+        raise Missing(f"there is no network {resource_id!r}, or you may not know of it", kind="network")
+    snapshot = await seen_of(page.session)
+    network = snapshot.network(resource_id)
+    head = Head(row.name, "All about this network", _ABOVE, f"network seen --search {row.name}",
+                with_query("/cloud/peerings", {"network": row.id}), seen=snapshot.taken)  # fmt: skip
+    return page.render(
+        "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,
+        graph=drawn(snapshot, network) if network else None, key=fresh_key(),
+        fits=[_associate(page, row.id, spot.space, spot.block) for spot in row.fits],
+        leaves=[(spot, page.may(UseCase.DISSOCIATE_NETWORK, spot.space)) for spot in row.places],
+    )  # fmt: skip
+
+
+def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
+    """Return a network's component as a drawing: it in the middle, the others on rings by how far they are."""
+    found = component(snapshot, network.id)
+    part = found[:_MOST_DRAWN]
+    rings = _rings(part)
+    at = dict(_placed(rings))
+    ends = {key(each.id): each for each in part}
+    rows = list(_peerings(part))
+    lines = tuple(
+        Line(*at[own], *at[key(remote)], state, f"{name} to {remote.rpartition('/')[2]}: {state}")
+        for own, name, remote, state in rows
+        if key(remote) in at
+    )
+    dots = tuple(
+        Dot(*at[k], 26 if n.kind == "vhub" else 10 + min(14, len(n.peerings)), n.name, network_place(n.id), n.kind)
+        for k, n in ends.items()
+    )
+    shown = tuple(
+        (name, remote.rpartition("/")[2], state, network_place(ends[own].id),
+         network_place(remote) if key(remote) in ends else "")
+        for own, name, remote, state in rows
+    )  # fmt: skip
+    return Graph(dots, lines, shown, len(found) - len(part))
+
+
+def _peerings(networks: Sequence[CloudNetwork]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each peering once: its network's key and name, the far end's id, and the state of the end that is worse."""
+    found: dict[frozenset[str], tuple[str, str, str, str]] = {}
+    for network in networks:
+        for peering in network.peerings:
+            pair = frozenset((key(network.id), key(peering.remote)))
+            if pair not in found or peering.state != "Connected":
+                found[pair] = key(network.id), network.name, peering.remote, peering.state
+    yield from found.values()
+
+
+def _rings(networks: Sequence[CloudNetwork]) -> list[list[CloudNetwork]]:
+    """Return the first network, then those at each distance from it, as many to a ring as have room."""
+    rings: list[list[CloudNetwork]] = [[networks[0]]]
+    rest = list(networks[1:])
+    while rest:
+        room = 8 + 12 * (len(rings) - 1)
+        rings.append(rest[:room])
+        rest = rest[room:]
+    return rings
+
+
+def _placed(rings: Sequence[Sequence[CloudNetwork]]) -> Iterator[tuple[str, tuple[float, float]]]:
+    step = 460 / max(1, len(rings) - 1) if len(rings) > 1 else 0
+    for number, ring in enumerate(rings):
+        for place, network in enumerate(ring):
+            angle = 2 * math.pi * (place + number / 2) / len(ring)
+            yield key(network.id), (500 + number * step * math.cos(angle), 500 + number * step * math.sin(angle))

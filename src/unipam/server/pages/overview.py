@@ -1,0 +1,44 @@
+"""The first page: is anything wrong, or about to be?"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.plan.cloud.findings import drift
+from unipam.plan.journal import Wanted, lines
+from unipam.plan.overview import overview
+from unipam.plan.permissions import UseCase
+from unipam.server.pages.page import Head, PageDep
+
+router = APIRouter(include_in_schema=False)
+
+_LATEST = 10
+_SEVERITIES = (("error", "bad"), ("warning", "warning"), ("info", "info"))
+
+
+@router.get("/")
+async def first(page: PageDep) -> Response:
+    """Show what deserves attention."""
+    now = page.register.clock()
+    found = await page.read(lambda tx: overview(tx, now))
+    visibility = await page.session.visibility()
+    latest = await page.read(lambda tx: lines(tx, visibility, Wanted(), limit=_LATEST))
+    snapshot = await page.register.last_snapshot()
+    head = Head("Overview", "Is anything wrong, or about to be?", api="/overview", seen=snapshot.taken)
+    no_findings = page.may(UseCase.COMPARE_WITH_CLOUD)
+    return page.render(
+        "overview.html", head, found=found, latest=latest.items, no_findings=no_findings, problems=snapshot.problems
+    )
+
+
+@router.get("/overview/findings")
+async def findings(page: PageDep) -> Response:
+    """Count where the plan and the cloud disagree: a part of its own, since it looks at everything."""
+    page.session.require(UseCase.COMPARE_WITH_CLOUD)
+    snapshot = await page.register.last_snapshot()
+    found = await page.read(lambda tx: drift(tx, snapshot))
+    counts = [(name, kind, sum(each.severity == name for each in found)) for name, kind in _SEVERITIES]
+    head = Head("Findings", "Where do the plan and the cloud disagree?", crumbs=(("/", "Overview"),))
+    template = "overview-findings.html" if page.is_part else "overview-findings-page.html"
+    return page.render(template, head, counts=counts, compared=snapshot.taken, worst=found[:5])

@@ -1,0 +1,155 @@
+"""Pictures of address space as plain figures: which mark stands where. Templates draw them as SVG.
+
+Whatever is small is merged with what is beside it, so that no picture has more marks than a person could tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from unipam.addr.prefix import Prefix, Range, truncate
+
+WIDTH = 1000.0
+FEWEST = 4.0
+"""Units of `WIDTH` that a mark has at least; what is narrower is merged."""
+MANY = "many"
+
+
+class Item(NamedTuple):
+    """A stretch of addresses, and what is there."""
+
+    first: int
+    last: int
+    kind: str
+    name: str = ""
+    place: str = ""
+    used: float = 0.0
+
+
+class Mark(NamedTuple):
+    """A stretch of a row. `things` are how many it stands for; `x` and `width` lie within `WIDTH`."""
+
+    x: float
+    width: float
+    kind: str
+    name: str
+    title: str
+    place: str
+    used: float
+    things: int
+
+
+class Row(NamedTuple):
+    """A row of a map: which addresses it shows, as people write them, and the marks on it."""
+
+    text: str
+    marks: tuple[Mark, ...]
+
+
+def row_of(span: Range, items: Iterable[Item], text: str) -> Row:
+    """Return the items that lie in a stretch as marks of one row, in address order."""
+    size = span.last - span.first + 1
+    inner = [each for each in items if each.last >= span.first and each.first <= span.last]
+    marks = tuple(_merged([_mark(each, span, size) for each in inner]))
+    return Row(text, marks)
+
+
+def _mark(item: Item, span: Range, size: int) -> Mark:
+    first, last = max(item.first, span.first), min(item.last, span.last)
+    x = WIDTH * (first - span.first) / size
+    width = WIDTH * (last - first + 1) / size
+    title = f"{item.name} {Range(item.first, item.last)}".strip()
+    return Mark(x, width, item.kind, item.name, title, item.place, item.used, 1)
+
+
+def _merged(marks: Sequence[Mark]) -> Iterator[Mark]:
+    """Yield the marks, with neighbours that are too narrow as one."""
+    group: list[Mark] = []
+    for mark in marks:
+        if mark.width >= FEWEST:
+            yield from _together(group)
+            group = []
+            yield mark
+            continue
+        if group and mark.x + mark.width - group[0].x > FEWEST * 2:
+            yield from _together(group)
+            group = []
+        group.append(mark)
+    yield from _together(group)
+
+
+def _together(group: Sequence[Mark]) -> Iterator[Mark]:
+    if len(group) < 2:
+        yield from group
+        return
+    used = [mark for mark in group if mark.kind != "free"]
+    if not used:
+        yield group[0]._replace(width=group[-1].x + group[-1].width - group[0].x, things=len(group))
+        return
+    title = f"{len(used)} too small to tell apart: {used[0].title} to {used[-1].title}"
+    width = group[-1].x + group[-1].width - group[0].x
+    yield Mark(group[0].x, width, MANY, "", title, "", 0.0, len(used))
+
+
+def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
+    """Return a prefix as up to `most` rows of the same length (a power of two), the lowest addresses first."""
+    bits = min(most.bit_length() - 1, 128 - span.length)
+    rows = []
+    step = span.size >> bits
+    for number in range(1 << bits):
+        first = span.first + number * step
+        part = Range(first, first + step - 1)
+        rows.append(row_of(part, items, str(truncate(first, span.length + bits))))
+    return rows
+
+
+class Tile(NamedTuple):
+    """A rectangle of a treemap, within `WIDTH` times a height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    item: Item
+
+
+def treemap(items: Sequence[Item], height: float) -> list[Tile]:
+    """Return rectangles whose areas are as the items' sizes: squarified, the largest first (Bruls, 2000)."""
+    total = sum(each.last - each.first + 1 for each in items)
+    if not total:
+        return []
+    left = [(each, WIDTH * height * (each.last - each.first + 1) / total) for each in _by_size(items)]
+    tiles: list[Tile] = []
+    x = y = 0.0
+    w, h = WIDTH, height
+    while left:
+        taken = _strip(left, min(w, h))
+        area = sum(size for _, size in left[:taken])
+        thick = area / min(w, h)
+        offset = 0.0
+        for item, size in left[:taken]:
+            along = size / thick
+            tile = Tile(x, y + offset, thick, along, item) if w >= h else Tile(x + offset, y, along, thick, item)
+            tiles.append(tile)
+            offset += along
+        x, y, w, h = (x + thick, y, w - thick, h) if w >= h else (x, y + thick, w, h - thick)
+        left = left[taken:]
+    return tiles
+
+
+def _by_size(items: Sequence[Item]) -> list[Item]:
+    return sorted(items, key=lambda each: (each.first - each.last, each.first))
+
+
+def _strip(left: Sequence[tuple[Item, float]], side: float) -> int:
+    """Return how many of the next items make one strip: as long as the worst of them becomes no more oblong."""
+    worst, area = float("inf"), 0.0
+    for count, (_, size) in enumerate(left, start=1):
+        area += size
+        largest, smallest = left[0][1], size
+        ratio = max(side * side * largest / (area * area), area * area / (side * side * smallest)) if smallest else 1e18
+        if ratio > worst:
+            return count - 1
+        worst = ratio
+    return len(left)

@@ -1,0 +1,205 @@
+"""The plan as a tree: what is where, how full, and what is free at every level."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.model.cloud import Snapshot
+from unipam.model.errors import BadValue, Missing
+from unipam.model.objects import fold
+from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split
+from unipam.plan.permissions import UseCase, Visibility
+from unipam.server.looking import seen_of
+from unipam.server.pages.browser import with_query
+from unipam.server.pages.export import export
+from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.places import place_of, take_place
+from unipam.store.api import Tx
+
+router = APIRouter(include_in_schema=False)
+
+MOST_ROWS, FEWEST = 160, 20
+"""Rows that a page has at most, and that an open node has in any case."""
+_AT_ONCE = 500
+COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
+
+
+class Line(NamedTuple):
+    """A row of the tree on a page. `toggle` is the address with it opened or shut; `more` the rows after these."""
+
+    row: Branch
+    level: int
+    is_open: bool
+    toggle: str
+    place: str
+    reserve: str
+    more: str = ""
+
+
+class Wanted(NamedTuple):
+    """What the page's address asks for."""
+
+    space: str
+    opened: tuple[tuple[str, ...], ...]
+    filter: Filter
+    start: tuple[tuple[str, ...], str]
+    chosen: bool
+
+
+@router.get("/plan")
+async def plan(page: PageDep) -> Response:
+    """What is where, how full, and what is free?"""
+    wanted, snapshot = wanted_of(page), await seen_of(page.session)
+    visibility = await page.session.visibility(wanted.space or None)
+    if page.wanted_format:
+        rows = every_row(page, visibility, snapshot, wanted)
+        return export(rows, COLUMNS, "plan", page.wanted_format)
+    lines, names = await page.read(lambda tx: lines_of(page, Tree(tx, visibility, snapshot, page.at), wanted))
+    head = Head(
+        "Plan", "What is where, how full is it, and what is free?", command=_command(wanted), api=_api(wanted),
+        exports=True, seen=snapshot.taken or None, past=True,
+    )  # fmt: skip
+    return page.render(
+        "plan.html", head, lines=lines, spaces=space_choice(names), wanted=wanted, filtered=wanted.filter,
+        reserve_refused=lambda space: page.may(UseCase.RESERVE, space), make_space=page.may(UseCase.MAKE_SPACE),
+    )  # fmt: skip
+
+
+def space_choice(names: list[str]) -> list[tuple[str, str]]:
+    """Return the options of a choice of space."""
+    return [("", "every space"), *((name, name) for name in names)]
+
+
+def wanted_of(page: Page) -> Wanted:
+    """Read the page's address. Raises BadValue for a number that is none."""
+    show = page.query("show") or "both"
+    if show not in SHOWN:
+        raise BadValue(f"show: {show!r} is none of {', '.join(SHOWN)}", field="show", value=show)
+    size = page.query("size")
+    kept = Filter(show, length(page, "min", 0), length(page, "max", 128), length(page, "size", 0) if size else None)
+    path, _, start = page.query("from").partition("@")
+    opened = tuple(split(each) for each in page.query("open").split(",") if each)
+    return Wanted(page.query("space"), opened, kept, (split(path), start), "open" in page.request.query_params)
+
+
+def length(page: Page, name: str, default: int) -> int:
+    """Read a prefix length of the query. Raises BadValue."""
+    text = page.query(name).removeprefix("/") or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) <= 128):
+        raise BadValue(f"{name}: {text!r} is not a prefix length from 0 to 128", field=name, value=text)
+    return int(text)
+
+
+def _command(wanted: Wanted) -> str:
+    words = ["plan", "branches"]
+    if wanted.opened:
+        words.append("/".join(wanted.opened[-1]))
+    words += ["--show", wanted.filter.show] if wanted.filter.show != "both" else []
+    words += ["--size", str(wanted.filter.size)] if wanted.filter.size is not None else []
+    return " ".join(words)
+
+
+def _api(wanted: Wanted) -> str:
+    filtered = wanted.filter
+    under = "/".join(wanted.opened[-1]) if wanted.opened else wanted.space
+    return with_query("/tree", {"under": under, "show": filtered.show, "min": filtered.shortest or None,
+                                "max": filtered.longest if filtered.longest < 128 else None,
+                                "size": filtered.size})  # fmt: skip
+
+
+def lines_of(page: Page, tree: Tree, wanted: Wanted) -> tuple[list[Line], list[str]]:
+    """Return the page's rows, and the names of all spaces."""
+    spaces = tree.spaces()
+    names = [space.name for space in spaces]
+    shown = [space for space in spaces if not wanted.space or fold(space.name) == fold(wanted.space)]
+    if wanted.space and not shown:
+        raise Missing(f"there is no space named {wanted.space!r}", kind="space", value=wanted.space)
+    opened = wanted.opened if wanted.chosen else tuple(space.path for space in shown[:5])
+    walk = _Walk(page, tree, wanted, opened)
+    for space in shown:
+        walk.visit(space, 0)
+    return walk.lines, names
+
+
+class _Walk:
+    """Walks the tree's open nodes, and writes a line for each row."""
+
+    def __init__(self, page: Page, tree: Tree, wanted: Wanted, opened: tuple[tuple[str, ...], ...]) -> None:
+        self.lines: list[Line] = []
+        self._tree = tree
+        self._wanted = wanted
+        self._opened = {tuple(map(fold, path)): path for path in opened}
+        self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
+        self._limit = max(FEWEST, MOST_ROWS // max(1, len(opened)))
+
+    def visit(self, row: Branch, level: int) -> None:
+        """Write a row, and what is beneath it where that is open."""
+        own = tuple(map(fold, row.path))
+        is_open = row.holds and own in self._opened
+        toggle = self._toggled(row, is_open) if row.holds else ""
+        self.lines.append(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
+        if is_open:
+            try:
+                found = self._under(row)
+            except Missing:  # what was opened once is not there any more, or not at this moment
+                return
+            for each in found.rows:
+                self.visit(each, level + 1)
+            if found.next:
+                self._more(row, level + 1, found)
+
+    def _under(self, row: Branch) -> Branches:
+        start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
+        return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=self._limit))
+
+    def _toggled(self, row: Branch, is_open: bool) -> str:
+        own = tuple(map(fold, row.path))
+        paths = [path for key, path in self._opened.items() if not (is_open and key[: len(own)] == own)]
+        paths += [] if is_open else [row.path]
+        texts = sorted({"/".join(path) for path in paths})
+        return with_query("/plan", {**self._query, "open": ",".join(texts) or "-"})
+
+    def _more(self, row: Branch, level: int, found: Branches) -> None:
+        path = "/".join(row.path)
+        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{found.next}"})
+        self.lines.append(Line(row, level, False, "", "", "", more))
+
+
+async def every_row(
+    page: Page, visibility: Visibility, snapshot: Snapshot, wanted: Wanted
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield every row of the filter at every depth, a node at a time, each read on the state that it finds."""
+    roots = await page.read(lambda tx: Tree(tx, visibility, snapshot, page.at).spaces())
+    waiting = [root for root in reversed(roots) if not wanted.space or fold(root.name) == fold(wanted.space)]
+    while waiting:
+        row = waiting.pop()
+        if row.kind == FREE or wanted.filter.show != "free":
+            yield cells(row)
+        if row.holds:
+            waiting += reversed([each async for each in _all_under(page, visibility, snapshot, row, wanted.filter)])
+
+
+async def _all_under(
+    page: Page, visibility: Visibility, snapshot: Snapshot, row: Branch, wanted: Filter
+) -> AsyncIterator[Branch]:
+    start: str | None = ""
+    while start is not None:
+        part = wanted._replace(start=start, limit=_AT_ONCE)
+
+        def work(tx: Tx, part: Filter = part) -> Branches:
+            return Tree(tx, visibility, snapshot, page.at).under(row.path, part)
+
+        found = await page.read(work)
+        for each in found.rows:
+            yield each
+        start = found.next
+
+
+def cells(row: Branch) -> dict[str, Any]:
+    """Return a row as the cells of an export."""
+    found = {name: getattr(row, name) for name in COLUMNS}
+    return {**found, "path": "/".join(row.path), "since": row.since or None}

@@ -1,0 +1,40 @@
+"""How a reservation is used: the lines that make the network with the reservation's tag, ready to copy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unipam.plan.reservations import Reserved
+
+TAG = "X-IPAM-RES-ID"
+
+
+class Recipe(NamedTuple):
+    """Lines for one tool. Only the prefix and the id of a reservation stand in them, which are no foreign text."""
+
+    tool: str
+    text: str
+
+
+def recipes(row: Reserved) -> list[Recipe]:
+    """Return the lines for every tool."""
+    prefix, number = row.prefix, row.facts.id
+    return [
+        Recipe(
+            "Azure CLI",
+            'az network vnet create --resource-group "$GROUP" --name "$NAME" \\\n'
+            f"  --address-prefixes {prefix} --tags {TAG}={number}",
+        ),
+        Recipe(
+            "Bicep",
+            "resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {\n  name: name\n  location: location\n"
+            f"  tags: {{ '{TAG}': '{number}' }}\n"
+            f"  properties: {{ addressSpace: {{ addressPrefixes: ['{prefix}'] }} }}\n}}",
+        ),
+        Recipe(
+            "Terraform",
+            'resource "azurerm_virtual_network" "this" {\n  name                = var.name\n'
+            "  location            = var.location\n  resource_group_name = var.resource_group_name\n"
+            f'  address_space       = ["{prefix}"]\n  tags                = {{ "{TAG}" = "{number}" }}\n}}',
+        ),
+    ]

@@ -1,0 +1,49 @@
+"""The routers of all pages."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from unipam.server.pages import (
+    address_map,
+    assets,
+    diagnose,
+    editing,
+    externals,
+    journal,
+    networks,
+    objects,
+    overview,
+    plan,
+    reservations,
+    reserve,
+    signing_in,
+    sizing,
+    status,
+)
+
+ROUTERS = (
+    assets.router,
+    signing_in.router,
+    plan.router,
+    objects.router,
+    editing.router,
+    reserve.router,
+    reservations.router,
+    networks.router,
+    externals.router,
+    address_map.router,
+    sizing.router,
+    diagnose.router,
+    overview.router,
+    journal.router,
+    status.router,
+)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application have the pages, and know which there are: the navigation shows those."""
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.pages = frozenset(str(route.path) for route in iter_route_contexts(app.routes))

@@ -1,0 +1,76 @@
+"""How values are written on pages: numbers, shares, moments. Filters of the templates."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from unipam.plan.access import preferences
+
+_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (5_184_000, 86_400, "d"), (63_072_000, 2_629_746, "mo"))
+_LARGE = 1 << 63
+
+
+def number(value: float) -> str:
+    """Write a number with its thousands apart; a power of two that nobody reads as digits as that."""
+    if isinstance(value, int) and value >= _LARGE:
+        return f"2^{value.bit_length() - 1}" if value & (value - 1) == 0 else f"{value:.2e}"
+    return f"{value:,}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Write a share: whole per cents, but neither nothing nor everything for what is almost that."""
+    if not whole or not part:
+        return "0 %"
+    if part == whole:
+        return "100 %"
+    return f"{min(99, max(1, round(100 * part / whole)))} %" if part * 200 >= whole else "<1 %"
+
+
+def duration(seconds: float) -> str:
+    """Write a stretch of time in its largest unit."""
+    for below, unit, name in _STEPS:
+        if seconds < below:
+            return f"{int(seconds / unit)} {name}"
+    return f"{int(seconds / 86_400 / 365.25)} y"
+
+
+class Moments(NamedTuple):
+    """Writes moments for a person: relative to `now`, and absolute in the person's zone."""
+
+    now: float
+    zone: str = preferences.UTC
+
+    def relative(self, at: float) -> str:
+        """Write how long ago a moment is, or how far ahead."""
+        distance = self.now - at
+        if abs(distance) < 1:
+            return "now"
+        return f"{duration(distance)} ago" if distance > 0 else f"in {duration(-distance)}"
+
+    def absolute(self, at: float) -> str:
+        """Write a moment in the person's zone, to the second."""
+        zone = UTC if self.zone == preferences.UTC else zoneinfo.ZoneInfo(self.zone)
+        return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    def machine(self, at: float) -> str:
+        """Write a moment as `datetime` of HTML's <time>."""
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def field(self, at: float) -> str:
+        """Write a moment as the value of <input type="datetime-local">."""
+        zone = UTC if self.zone == preferences.UTC else zoneinfo.ZoneInfo(self.zone)
+        return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%dT%H:%M")
+
+    def parse(self, text: str) -> float:
+        """Read a moment: seconds since the epoch, or ISO 8601, in the person's zone unless it names one.
+
+        Raises ValueError.
+        """
+        try:
+            return float(text)
+        except ValueError:
+            read = datetime.fromisoformat(text)
+        zone = UTC if self.zone == preferences.UTC else zoneinfo.ZoneInfo(self.zone)
+        return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
