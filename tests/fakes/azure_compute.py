@@ -100,6 +100,7 @@ class Compute:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
             has = self._has(nic)
+            self.arm.raw(nic)["properties"]["provisioningState"] = "Updating"
             for each in wanted:
                 if each["name"] not in has:
                     self._give(nic, each["name"], "Updating")
@@ -116,7 +117,7 @@ class Compute:
                 else:
                     each["properties"]["provisioningState"] = "Succeeded"
                     kept.append(each)
-            self.arm.raw(nic)["properties"]["ipConfigurations"] = kept
+            self.arm.raw(nic)["properties"] |= {"ipConfigurations": kept, "provisioningState": "Succeeded"}
 
     def _interface(self, nic: str, machine: str, configuration: dict[str, Any]) -> None:
         properties = {"virtualMachine": {"id": machine}, "macAddress": "00-22-48-00-00-01", "primary": True}

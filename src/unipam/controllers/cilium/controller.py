@@ -116,6 +116,7 @@ class Operator:
         self._errors: dict[str, str] = {}
         self._written: dict[str, tuple[str, Published]] = {}
         self._busy: set[str] = set()
+        self._taking: dict[str, list[str]] = {}
         self._listed: dict[str, float] = {}
         self._steps: dict[str, Step] = {}
         self._observed = Observed({}, 0.0)
@@ -200,7 +201,8 @@ class Operator:
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
         release = handshake(node, nics, self._policy, before.release.since if before else {}, now)
         error = self._errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
-        said = published(nics, self.inventory.subnets, release.states, error) if nics else None
+        going = self._taking.get(node.instance, ())
+        said = published(nics, self.inventory.subnets, release.states, error, node.pool, going) if nics else None
         return Step(node, nics, grow, release, said)
 
     def _next_due(self, now: float) -> float:
@@ -285,6 +287,7 @@ class Operator:
             if gone:
                 machine = machine_of(nic.id)
                 job = jobs.shrink(machine, self.inventory.model(machine.path), gone)
+                self._taking[step.node.instance] = step.release.take
                 self._start_node(step.node, machine, job, None)
                 return
 
@@ -293,6 +296,9 @@ class Operator:
 
         def ended(result: Served | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
+            taking = self._taking.pop(node.instance, None)
+            if taking and isinstance(result, SourceFailed):
+                self.inventory.forget(node.instance)  # whether they are gone is not known: it is looked at anew
             if isinstance(result, SourceFailed):
                 self._failed(node, machine, grow, result, now)
             else:

@@ -40,6 +40,10 @@ class Inventory:
         """Have it read anew before the next write."""
         self._models.pop(path.lower(), None)
 
+    def forget(self, instance: str) -> None:
+        """Have a machine's interfaces read anew before anything is said of them."""
+        self._nics.pop(instance, None)
+
     def learn_models(self, found: Mapping[str, Model]) -> None:
         """Keep models, where none is known that is newer."""
         for path, model in found.items():

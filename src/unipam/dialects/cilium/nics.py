@@ -9,6 +9,7 @@ from unipam.addr.prefix import Prefix, format_address, parse_prefix
 from unipam.dialects.cilium.formulas import MOST
 
 SUCCEEDED = "succeeded"
+_ENDED = (SUCCEEDED, "failed", "canceled")
 RESERVED = 5
 """Addresses of a subnet that Azure keeps."""
 
@@ -34,6 +35,8 @@ class Nic(NamedTuple):
     addresses: tuple[Address, ...]
     security_group: str = ""
     use_primary: bool = False
+    updating: bool = False
+    """Whether a write of it is under way: one of its addresses may be about to go."""
 
     @property
     def secondary(self) -> list[Address]:
@@ -82,6 +85,7 @@ def _nic(document: Mapping[str, Any], properties: Mapping[str, Any], machine: st
         addresses,
         str((properties.get("networkSecurityGroup") or {}).get("id") or ""),
         use_primary,
+        str(properties.get("provisioningState") or SUCCEEDED).lower() not in _ENDED,
     )
 
 

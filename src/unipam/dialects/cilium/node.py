@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import parse_address
@@ -86,11 +86,25 @@ class Published(NamedTuple):
 
 
 def published(
-    nics: Iterable[Nic], subnets: Mapping[str, Subnet], release: Mapping[str, str], error: str = ""
+    nics: Iterable[Nic],
+    subnets: Mapping[str, Subnet],
+    release: Mapping[str, str],
+    error: str = "",
+    before: Collection[str] = (),
+    going: Collection[str] = (),
 ) -> Published:
-    """Return what is to be said of a machine with these interfaces. The order is always the same (A9)."""
+    """Return what is to be said of a machine with these interfaces. The order is always the same (A9).
+
+    Of an interface that is being written only what the pool has had `before` is said, and never what is `going`: a node
+    that was made anew knows nothing of a release that is under way.
+    """
     nics = sorted(nics, key=lambda each: each.id)
-    pool = {each.ip: {"resource": nic.id} for nic in nics for each in nic.available}
+    pool = {
+        each.ip: {"resource": nic.id}
+        for nic in nics
+        for each in nic.available
+        if each.ip not in going and (not nic.updating or each.ip in before)
+    }
     ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))
     return Published(ordered, [_interface(each, subnets.get(each.subnet.lower())) for each in nics], release, error)
 
