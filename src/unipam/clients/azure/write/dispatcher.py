@@ -102,6 +102,14 @@ class Dispatcher:
             for task in sorted(self._tasks.values(), key=_Task.rank)
         ]
 
+    def remaining(self) -> dict[str, float]:
+        """Return what each limit of Azure had left when it was last told."""
+        return {
+            f"{subscription} {limit}": left
+            for subscription, budget in self._budgets.items()
+            for limit, left in budget.remaining.items()
+        }
+
     def budget(self, subscription: str) -> Budget:
         """Return the budget of a subscription."""
         return self._budgets.setdefault(subscription, self._new_budget())
