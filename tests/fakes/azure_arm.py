@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.fakes.azure_http import Answer, Refused, Request
 from tests.fakes.azure_rules import check
@@ -38,6 +38,20 @@ class Operation:
     error: tuple[str, str] | None = None
     status: str = "InProgress"
     ends: float = math.inf
+    wrote: dict[str, Any] | None = None
+
+
+class Hook(Protocol):
+    """What a write does to other resources."""
+
+    def check(self, path: str, body: dict[str, Any]) -> None:
+        """Look at what is to be stored. Raises Refused."""
+
+    def begun(self, path: str, body: dict[str, Any]) -> None:
+        """It is stored, and the operation has begun."""
+
+    def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
+        """The operation has ended."""
 
 
 class Resources:
@@ -57,9 +71,14 @@ class Resources:
         self.next_host = ""
         """Where a list is said to go on, instead of here."""
         self.fail_next: tuple[str, str] | None = None
+        self.hooks: dict[str, Hook] = {}
+        """By a part of a path: who has a say in writes there."""
+        self.shows: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        """By an id in lower case: how a resource is shown that depends on others."""
         self._all: dict[str, dict[str, Any]] = {}
         self._graph: dict[str, dict[str, Any]] = {}
         self._operations: dict[str, Operation] = {}
+        self._running: dict[str, Operation] = {}
         self._lock = threading.RLock()
 
     # What a test does with its own hands
@@ -90,6 +109,14 @@ class Resources:
         """A resource as it is."""
         with self._lock:
             return copy.deepcopy(self._all.get(resource_id.lower()))
+
+    def raw(self, resource_id: str) -> dict[str, Any]:
+        """A resource itself, to be changed."""
+        return self._all[resource_id.lower()]
+
+    def everything(self) -> dict[str, dict[str, Any]]:
+        """All resources themselves, by their ids in lower case."""
+        return self._all
 
     def _publish(self) -> None:
         if not self.stale:
@@ -131,7 +158,8 @@ class Resources:
     def _get(self, request: Request) -> Answer:
         found = self._all.get(request.path.lower())
         if found is not None:
-            return Answer(200, found, {"ETag": found.get("etag", "")})
+            show = self.shows.get(request.path.lower(), lambda each: each)
+            return Answer(200, show(found), {"ETag": found.get("etag", "")})
         if len(request.path.rpartition("/providers/")[2].split("/")) % 2 == 0:
             return self.listed(request, list(self._children(request.path)))
         raise Refused(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
@@ -172,10 +200,21 @@ class Resources:
         if before and state not in (None, before["properties"].get("provisioningState")):
             raise Refused(400, "InvalidRequestContent", "provisioningState cannot be set.")
         check(request.path, body)
+        hook = self._hook(request.path)
+        if hook:
+            hook.check(request.path, body)
         properties = {**body.get("properties", {}), "provisioningState": "Updating"}
         fields = {name: body[name] for name in ("location", "tags", "sku", "kind") if name in body}
+        if hook and "/networkinterfaces/" in request.path.lower() and before:
+            properties["ipConfigurations"] = before["properties"]["ipConfigurations"]
         stored = self._store(request.path, properties, fields)
-        return Answer(200 if before else 201, copy.deepcopy(stored), self._begin(request.path, "Azure-AsyncOperation"))
+        if hook:
+            hook.begun(request.path, body)
+        headers = self._begin(request.path, "Azure-AsyncOperation", wrote=body)
+        return Answer(200 if before else 201, copy.deepcopy(stored), headers)
+
+    def _hook(self, path: str) -> Hook | None:
+        return next((each for part, each in self.hooks.items() if part in path.lower()), None)
 
     def _delete(self, request: Request) -> Answer:
         before = self._all.get(request.path.lower())
@@ -186,12 +225,14 @@ class Resources:
         before["properties"]["provisioningState"] = "Deleting"
         return Answer(202, None, self._begin(request.path, "Location", removes=True))
 
-    def _begin(self, target: str, header: str, *, removes: bool = False) -> dict[str, str]:
-        operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next)
+    def _begin(
+        self, target: str, header: str, *, removes: bool = False, wrote: dict[str, Any] | None = None
+    ) -> dict[str, str]:
+        operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next, wrote=wrote)
         self.fail_next = None
         if self.clock:
             operation.ends = self.clock() + self.takes
-        self._operations[operation.id] = operation
+        self._operations[operation.id] = self._running[operation.id] = operation
         return {header: self._link(operation, header.lower()), "Retry-After": self.retry_after}
 
     def _link(self, operation: Operation, kind: str) -> str:
@@ -200,7 +241,7 @@ class Resources:
         return f"{self.base}{path}?api-version=2025-07-01&kind={kind}"
 
     def _refuse_second_write(self, path: str) -> None:
-        for other in self._operations.values():
+        for other in self._running.values():
             if other.status not in FINAL and _network_of(other.target) == _network_of(path):
                 link = self._link(other, "azure-asyncoperation")
                 text = f"Another operation on this or dependent resource is in progress. To retrieve status: {link}"
@@ -223,8 +264,8 @@ class Resources:
 
     def _settle(self) -> None:
         """End what by the clock has ended."""
-        for each in self._operations.values():
-            if self.clock and each.status not in FINAL and each.ends <= self.clock():
+        for each in list(self._running.values()) if self.clock else ():
+            if each.ends <= self.clock():  # type: ignore[misc]
                 self._end(each)
 
     def _step(self, operation: Operation) -> None:
@@ -233,7 +274,11 @@ class Resources:
             self._end(operation)
 
     def _end(self, operation: Operation) -> None:
+        self._running.pop(operation.id, None)
         operation.status = "Failed" if operation.error else "Succeeded"
+        hook = self._hook(operation.target)
+        if hook and operation.wrote and operation.target in self._all:
+            hook.ended(operation.target, operation.wrote, well=not operation.error)
         if operation.removes and not operation.error:
             self.drop(operation.target)
         elif operation.target in self._all:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from unipam.cli import controller_kubenet
+from unipam.cli import controller_cilium, controller_kubenet
 
 if TYPE_CHECKING:
+    from unipam.controllers.cloud import Cloud
     from unipam.controllers.run import Make
     from unipam.dialects.calico.where import Where
 
@@ -35,7 +37,12 @@ if TYPE_CHECKING:
 @click.option("--api-group", default="", metavar="GROUP/VERSION",
               help="Of Calico's resources in Kubernetes. [default: the server is asked]")  # fmt: skip
 @controller_kubenet.options
-def command(*, calico: bool, kubenet: bool, **given: Any) -> None:
+@controller_cilium.options
+@click.option("--limit-ipam-api-qps", type=click.FloatRange(0.01), default=4.0, show_default=True,
+              help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
+@click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
+              help="How many of them at once, after a rest.")  # fmt: skip
+def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
     """Keep the cluster's addresses in order, as long as this process leads.
 
     Of several processes with the same lease one leads, and another one takes over within two seconds when it ends.
@@ -45,19 +52,33 @@ def command(*, calico: bool, kubenet: bool, **given: Any) -> None:
       unipam controller --calico
       unipam controller --calico --kubeconfig ~/.kube/config --grace 30
       unipam controller --calico --datastore etcdv3 --etcd-endpoints https://10.0.0.1:2379
+      unipam controller --cilium --azure-subscription-id ID --azure-resource-group MC_GROUP
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
     from unipam.controllers.run import Settings, run
 
-    cloud = functools.cache(controller_kubenet.azure)
+    cloud = functools.cache(lambda: _azure(given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]))
     makes = [
         *([_calico(_where(given), given["grace"])] if calico else []),
         *([controller_kubenet.make(given, cloud)] if kubenet else []),
+        *([controller_cilium.make(given, cloud)] if cilium else []),
     ]
     if not makes:
-        raise click.UsageError("name a controller: --calico or --kubenet")
+        raise click.UsageError("name a controller: --calico, --kubenet or --cilium")
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
     run(Settings(tuple(makes), **{name: given[name] for name in names}))
+
+
+def _azure(rate: float, burst: int) -> Cloud:
+    """Return Azure, as whom the environment says. Raises BadConfig."""
+    from unipam.clients.azure import credentials
+    from unipam.clients.azure.arm import Arm
+    from unipam.clients.azure.settings import from_environment
+    from unipam.clients.azure.write.budget import Budget
+    from unipam.controllers.cloud import Cloud
+
+    settings = from_environment(os.environ)
+    return Cloud(Arm(settings, credentials.own(settings)), lambda: Budget(rate, burst))
 
 
 def _where(given: dict[str, Any]) -> Where:

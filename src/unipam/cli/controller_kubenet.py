@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,14 +73,3 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
         return Kubenet(made, settings, lambda wake: Mirror(nodes, wake), Writer(api), cloud(), tell)
 
     return kubenet
-
-
-def azure() -> Cloud:
-    """Return Azure, as whom the environment says. Raises BadConfig."""
-    from unipam.clients.azure import credentials
-    from unipam.clients.azure.arm import Arm
-    from unipam.clients.azure.settings import from_environment
-    from unipam.controllers.cloud import Cloud
-
-    settings = from_environment(os.environ)
-    return Cloud(Arm(settings, credentials.own(settings)))

@@ -207,6 +207,12 @@ SCHEMAS: Mapping[str, Document] = {
     "cloud-network": Document("network seen", _record("unipam.plan.cloud.standing", "Standing")),
     "cloud-subnet": Document("network cloud", _of(**_SUBNET)),
     "cloud-subscription": Document("network cloud", _record("unipam.model.cloud", "Subscription")),
+    "cluster-fact": Document("cluster explain", _of(node=str, fact=str, value=str)),
+    "cluster-finding": Document("cluster check", _record("unipam.model.finding", "Finding")),
+    "cluster-node": Document(
+        "cluster show",
+        _of(node=str, system=str, has=int, ranges=str, uses=int | None, needs=int, state=str, machine=str),
+    ),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
     "context": Document("context list", _of(current=str, name=str, register=str, tokens=str, tenant=str)),
     "diagnosis": Document("diagnose", _record("unipam.diagnose.report", "Report"), rows=False, version=2),

@@ -288,6 +288,34 @@ def test_k25_403_names_the_action_and_is_tried_seldom(kubenet: Simulation) -> No
     assert puts(kubenet) <= 7
 
 
+def test_k27_no_first_range_where_it_overlaps_the_network(kubenet: Simulation) -> None:
+    """K27: found before the first range is given, with both owners; a cluster that has ranges goes on."""
+    peer = {"name": "hub", "properties": {"remoteAddressSpace": {"addressPrefixes": ["10.244.128.0/17"]}}}
+    space = {"addressPrefixes": ["10.240.0.0/16"]}
+    network = SUBNET.rpartition("/subnets/")[0]
+    kubenet.azure.arm.put(network, {"addressSpace": space, "virtualNetworkPeerings": [peer]})
+    kubenet.add("n0")
+    kubenet.run(60)
+    assert kubenet.cluster.nodes["n0"].ranges == ()
+    (found,) = [each for each in kubenet.controller.findings() if each.kind == "ranges overlap"]
+    assert found.text == "the pods' range 10.244.0.0/16 overlaps the peer hub 10.244.128.0/17"
+    kubenet.add("old", "10.244.9.0/24", ip="10.240.0.9")
+    assert kubenet.run(400, lambda: bool(kubenet.cluster.nodes["n0"].ranges))
+
+
+def test_k4_killed_between_every_two_steps(kubenet: Simulation) -> None:
+    """K4: after a restart at each of 20 moments nothing leaks and nobody shares a range."""
+    for index in range(20):
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+        kubenet.cluster.fault = lambda _, i=index: ("applied", "lost", "")[i % 3]  # type: ignore[misc]
+        kubenet.run(0.05 * index)
+        kubenet.start()
+    kubenet.cluster.fault = lambda _: ""
+    assert kubenet.run(120, kubenet.ready)
+    ranges = [each.ranges for each in kubenet.cluster.nodes.values()]
+    assert sorted(ranges) == sorted((f"10.244.{i}.0/24",) for i in range(20)), "as many slots as nodes, from the lowest"
+
+
 def test_k28_every_write_is_told_with_its_cause(kubenet: Simulation) -> None:
     """K28: what changed, and the table's version before and after."""
     kubenet.add("n0")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper, together
+from unipam.controllers.kubenet.surroundings import Surroundings
 from unipam.controllers.kubenet.table import Settings, TableKeeper
 from unipam.controllers.term import Term
 from unipam.dialects.kubenet import ranges, routes
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
+from unipam.model.finding import Finding
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -77,6 +78,7 @@ class Kubenet:
         self._nodes: Nodes | None = None
         self.ranges = RangeKeeper(policy, writer, tell, now())
         self.table = TableKeeper(settings, policy, jobs, tell, self._wake)
+        self.surroundings = Surroundings(settings.subnet, policy, jobs, tell, self._wake)
         self._jobs = jobs
         self._term: Term | None = None
         self._told: set[Finding] = set()
@@ -97,8 +99,11 @@ class Kubenet:
     def desired(self, observed: Observed, now: float) -> Changes:  # noqa: ARG002 (moments are the monotonic clock's)
         """See `Controller.desired`."""
         nodes, at = observed
-        plan = self.table.plan(nodes, at)
-        return Changes(self.ranges.plan(nodes, at), plan, self._conditions(nodes, plan, at), observed)
+        plan, given = self.table.plan(nodes, at), self.ranges.plan(nodes, at)
+        self.surroundings.look(at)
+        if not any(each.ranges for each in nodes) and (self.surroundings.findings or not self.surroundings.known):
+            given = ranges.Plan([], [], self.ranges.memory)  # the first range is given when it is sure that it may be
+        return Changes(given, plan, self._conditions(nodes, plan, at), observed)
 
     def carry_out(self, changes: Changes, term: Term) -> Done:
         """See `Controller.carry_out`."""
@@ -126,6 +131,7 @@ class Kubenet:
         of_routes = plan.findings if plan else []
         return [
             *ranges.findings(nodes, self._policy), *self.ranges.findings(at), *of_routes, *self.table.findings(at),
+            *self.surroundings.findings,
         ]  # fmt: skip
 
     def metrics(self) -> Iterable[Metric]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.dialects.kubenet.ranges import usage
+from unipam.model.finding import Finding
 
 
 def metrics(nodes: Sequence[Node], policy: Policy, found: Iterable[Finding]) -> Iterator[Metric]:

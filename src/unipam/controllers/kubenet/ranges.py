@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 from unipam.addr.prefix import Prefix
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.term import Term
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.dialects.kubenet.ranges import Memory, Plan, desired, rested
 from unipam.model.errors import SourceFailed
+from unipam.model.finding import Finding
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.dialects.kubenet import naming, routes
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
+from unipam.model.finding import Finding
 
 QUIET, LONGEST = 1.0, 5.0
 """Seconds without a further need before a table is written, and after the first need at the most."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from unipam.addr.prefix import Prefix, parse_prefix
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.policy import Policy
+from unipam.model.finding import Finding
 
 RESERVED = tuple(map(parse_prefix, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24")))
 """Ranges that AKS forbids."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address
 from unipam.addr.ranges import RangeSet
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Cluster, Policy
+from unipam.model.finding import Finding
 
 NEARLY = 0.9
 """The share of slots in use from which on it is told that they run out."""

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address
-from unipam.dialects.kubenet.finding import Finding
 from unipam.dialects.kubenet.naming import HOP, is_ours, is_within, node_of, prefix_of, route_name
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
+from unipam.model.finding import Finding
 
 Route = Mapping[str, Any]
 

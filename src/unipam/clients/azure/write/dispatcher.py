@@ -7,6 +7,7 @@ calling back, from whatever thread. So hours of it can be simulated.
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from unipam.model.errors import SourceFailed
 Outcome = Answer | SourceFailed
 Send = Callable[[Ask, Callable[[Outcome], None]], None]
 """Sends one request, and calls back once with what became of it."""
+_BUDGET = "the budget of the subscription"
 Done = Callable[[Any], None]
 """Is told a job's result, or its SourceFailed."""
 
@@ -36,6 +38,17 @@ class Waiting(NamedTuple):
     until: float
 
 
+class _Purse(NamedTuple):
+    """What a request is paid from."""
+
+    subscription: str = ""
+    writes: bool = False
+    free: bool = False
+
+
+_NO_PURSE = _Purse()
+
+
 @dataclass
 class _Task:
     name: Hashable
@@ -48,6 +61,7 @@ class _Task:
     due: float = 0.0
     why: str = ""
     sent: bool = False
+    purse: _Purse = _NO_PURSE
 
     def rank(self) -> tuple[bool, float, float]:
         """Return its place: begun ones first, then by need, then by age."""
@@ -88,6 +102,14 @@ class Dispatcher:
             for task in sorted(self._tasks.values(), key=_Task.rank)
         ]
 
+    def remaining(self) -> dict[str, float]:
+        """Return what each limit of Azure had left when it was last told."""
+        return {
+            f"{subscription} {limit}": left
+            for subscription, budget in self._budgets.items()
+            for limit, left in budget.remaining.items()
+        }
+
     def budget(self, subscription: str) -> Budget:
         """Return the budget of a subscription."""
         return self._budgets.setdefault(subscription, self._new_budget())
@@ -95,11 +117,12 @@ class Dispatcher:
     def step(self) -> float:
         """Take the answers that have come and send what may be sent; return when to step again, at the latest."""
         self._take_answers()
-        now = self._now()
-        due = float("inf")
-        for task in sorted((each for each in self._tasks.values() if not each.sent), key=_Task.rank):
-            due = min(due, self._try(task, now))
-        return due
+        now, due = self._now(), math.inf
+        closed: dict[_Purse, float] = {}
+        open_ones = [each for each in self._tasks.values() if not each.sent]
+        for task in sorted((each for each in open_ones if each.due <= now), key=_Task.rank):
+            due = min(due, self._try(task, now, closed))
+        return min([due, *(each.due for each in open_ones if each.due > now)])
 
     def _take_answers(self) -> None:
         while True:
@@ -109,20 +132,21 @@ class Dispatcher:
                 return
             self._answered(task, outcome)
 
-    def _try(self, task: _Task, now: float) -> float:
-        """Go on with a task if it is its time, and return when it is otherwise."""
-        if task.due > now:
-            return task.due
+    def _try(self, task: _Task, now: float, closed: dict[_Purse, float]) -> float:
+        """Go on with a task whose time it is; return when to try again. `closed`: empty purses, until when."""
         if task.ask is None:
             self._advance(task, None)
             return now
+        if task.purse in closed:
+            task.why = _BUDGET
+            return closed[task.purse]
         if task.ask.writes and not self.may_write():
             self._advance(task, SourceFailed(f"{task.ask}: this process leads no more", code="Canceled"))
             return now
-        budget = self.budget(task.ask.subscription)
+        budget = self.budget(task.purse.subscription)
         ready = budget.ready_at(now, writes=task.ask.writes, free=task.ask.follows)
         if ready > now:
-            task.why = "the budget of the subscription"
+            task.why, closed[task.purse] = _BUDGET, ready
             return ready
         if not task.ask.follows:
             budget.take(now)
@@ -130,7 +154,7 @@ class Dispatcher:
         task.sent = task.began = True
         task.why, self.sent = "Azure's answer", self.sent + 1
         self._send(task.ask, lambda outcome: self._deliver(task, outcome))
-        return float("inf")
+        return math.inf
 
     def _deliver(self, task: _Task, outcome: Outcome) -> None:
         self._answers.put((task, outcome))
@@ -139,7 +163,7 @@ class Dispatcher:
     def _answered(self, task: _Task, outcome: Outcome) -> None:
         task.sent = False
         assert task.ask is not None
-        budget, now = self.budget(task.ask.subscription), self._now()
+        budget, now = self.budget(task.purse.subscription), self._now()
         if isinstance(outcome, SourceFailed):
             verdict = judge(outcome)
             if verdict.kind is Kind.THROTTLED:  # nobody may ask before; then this one asks again
@@ -165,6 +189,7 @@ class Dispatcher:
                 task.ask, task.due, task.why = None, self._now() + wanted.seconds, wanted.why
             else:
                 task.ask, task.due, task.why = wanted, self._now(), "its turn"
+                task.purse = _Purse(wanted.subscription or task.purse.subscription, wanted.writes, wanted.follows)
 
     def _end(self, task: _Task, result: Any) -> None:
         del self._tasks[task.name]
