@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from unipam.cli import controller_kubenet
 
 if TYPE_CHECKING:
     from unipam.controllers.run import Make
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 @click.option("--etcd-key-file", default="", envvar="ETCD_KEY_FILE", metavar="FILE", help="The certificate's key.")
 @click.option("--api-group", default="", metavar="GROUP/VERSION",
               help="Of Calico's resources in Kubernetes. [default: the server is asked]")  # fmt: skip
-def command(*, calico: bool, **given: Any) -> None:
+@controller_kubenet.options
+def command(*, calico: bool, kubenet: bool, **given: Any) -> None:
     """Keep the cluster's addresses in order, as long as this process leads.
 
     Of several processes with the same lease one leads, and another one takes over within two seconds when it ends.
@@ -41,14 +45,19 @@ def command(*, calico: bool, **given: Any) -> None:
       unipam controller --calico
       unipam controller --calico --kubeconfig ~/.kube/config --grace 30
       unipam controller --calico --datastore etcdv3 --etcd-endpoints https://10.0.0.1:2379
+      unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
     from unipam.controllers.run import Settings, run
 
-    makes = (_calico(_where(given), given["grace"]),) if calico else ()
+    cloud = functools.cache(controller_kubenet.azure)
+    makes = [
+        *([_calico(_where(given), given["grace"])] if calico else []),
+        *([controller_kubenet.make(given, cloud)] if kubenet else []),
+    ]
     if not makes:
-        raise click.UsageError("name a controller: --calico")
+        raise click.UsageError("name a controller: --calico or --kubenet")
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
-    run(Settings(makes, **{name: given[name] for name in names}))
+    run(Settings(tuple(makes), **{name: given[name] for name in names}))
 
 
 def _where(given: dict[str, Any]) -> Where:

@@ -14,7 +14,7 @@ COMMANDS = {
     "block": ("unipam.cli.block", "the prefixes of a plan, to be shared out"),
     "calico": ("unipam.cli.calico", "look at a cluster of Calico's, and put it right"),
     "cni": ("unipam.cli.cni", "install the launcher as a CNI plugin, or take it out"),
-    "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's garbage"),
+    "controller": ("unipam.cli.controller", "keep a cluster's addresses in order: Calico's, kubenet's"),
     "diagnose": ("unipam.cli.diagnose", "read logs and state files and say what is wrong"),
     "explain": ("unipam.cli.explain", "say why: who holds an address, what fills a pool"),
     "external": ("unipam.cli.external", "networks that no cloud tells of, their subnets and endpoints"),

@@ -88,7 +88,7 @@ def test_k18_removing_one_node_does_not_remove_another() -> None:
 
 
 def test_k19_all_is_repaired_in_one_change() -> None:
-    """K19: a node gone, a range; an address changed, a hop edited: one table, and nobody's route is missing in it."""
+    """K19: a node gone, a range and an address changed, a hop edited: one change, nobody's route missing."""
     routes = [
         *FOREIGN,
         route("aks-np-1-vmss00000z", "10.244.9.0/24", "10.240.0.99"),
@@ -135,7 +135,7 @@ def test_two_nodes_with_one_range_get_one_route() -> None:
 
 
 def test_k24_the_limit_is_foreseen() -> None:
-    """K24: foreign and wanted ones beyond the limit: what has a route keeps it; the eldest come next."""
+    """K24: beyond the limit: what has a route keeps it, the eldest come next, others are named."""
     every = nodes(250) + [
         each._replace(ranges=(each.ranges[0].replace("10.244", "10.245"),)) for each in nodes(250, "b")
     ]

@@ -64,6 +64,8 @@ class Dispatcher:
         self._answers: queue.SimpleQueue[tuple[_Task, Outcome]] = queue.SimpleQueue()
         self.wake: Callable[[], None] = lambda: None
         """Is called when an answer has come, from the thread in which it came."""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Says whether this process leads still. A job that is to write when it does not is cancelled."""
         self.sent = 0
         """Requests so far."""
         self.tokens = 0
@@ -113,6 +115,9 @@ class Dispatcher:
             return task.due
         if task.ask is None:
             self._advance(task, None)
+            return now
+        if task.ask.writes and not self.may_write():
+            self._advance(task, SourceFailed(f"{task.ask}: this process leads no more", code="Canceled"))
             return now
         budget = self.budget(task.ask.subscription)
         ready = budget.ready_at(now, writes=task.ask.writes, free=task.ask.follows)
