@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import statistics
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,15 +24,23 @@ from bench import spawn
 from bench.host_local import Node, us
 from bench.needs import Need, program
 from bench.table import Row, show
+from unipam.addr.prefix import parse_prefix
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.cni import install
+from unipam.dialects.calico import config as calico_config
+from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.keys import NodeKey, PoolKey
 from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
 from unipam.dialects.calico.datastore.resources import STORED
+from unipam.dialects.calico.datastore.watched import WatchedDatastore
+from unipam.dialects.calico.documents.pool import WORKLOAD
+from unipam.dialects.calico.engine.auto import Request, auto_assign
+from unipam.dialects.calico.engine.combining import Combiner
+from unipam.dialects.calico.engine.world import World
 
 NAME = "calico-ipam"
 PEER = os.environ.get("UNIPAM_CALICO_IPAM", "")
@@ -70,12 +78,8 @@ def on_etcd() -> Iterator[Site]:
     with etcd.cluster() as cluster, contextlib.closing(Etcd(Settings(cluster.endpoints))) as client:
         endpoint = cluster.endpoints[0]
 
-        def requests() -> int:
-            text = _metrics(endpoint + "/metrics")
-            return _sum(text, r'^grpc_server_started_total\{.*grpc_method="(?:Range|Txn)".*\} (\S+)$')
-
         network: dict[str, object] = {"datastore_type": "etcdv3", "etcd_endpoints": endpoint}
-        yield Site("etcd", network, EtcdDatastore(client), requests)
+        yield Site("etcd", network, EtcdDatastore(client), partial(etcd.requests, endpoint))
 
 
 @contextlib.contextmanager
@@ -84,37 +88,11 @@ def on_kubernetes() -> Iterator[Site]:
     server = kube_apiserver.shared(STORED)
     api = KubernetesApi(str(server.kubeconfig))
     kube_apiserver.empty(api, server.group)
-    _await_namespace(api)
-
-    def requests() -> int:
-        text = kube_apiserver.metrics(server)
-        pattern = r'^apiserver_request_total\{(?=.*resource="(?:ip|block|node|namespace))(?!.*verb="WATCH").*\} (\S+)$'
-        return _sum(text, pattern)
+    kube_apiserver.await_namespace(api)
 
     network: dict[str, object] = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
-    yield Site("Kubernetes", network, KubernetesDatastore(api), requests)
+    yield Site("Kubernetes", network, KubernetesDatastore(api), partial(kube_apiserver.requests, server))
     api.close()
-
-
-def _await_namespace(api: KubernetesApi) -> None:
-    """Wait for what the server makes for itself."""
-    until = etcd.soon(60)
-    while True:
-        try:
-            api.get("/api/v1/namespaces/default", until)
-        except Refusal:
-            time.sleep(0.1)
-        else:
-            return
-
-
-def _metrics(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return str(answer.read().decode())
-
-
-def _sum(text: str, pattern: str) -> int:
-    return sum(int(float(found)) for found in re.findall(pattern, text, re.MULTILINE))
 
 
 def environment(verb: str) -> dict[str, str]:
@@ -246,19 +224,70 @@ class Bench:
         yield Row(f"cold ADD (no agent), {self.site.name}", us(a), us(b), a / b, 1.0)
 
 
-def footprint(node: Node, bench: Bench) -> Row:
-    """Measure the memory of an agent with 100 pools and 1,000 leases."""
-    for _ in range(90 - bench._pools):  # noqa: SLF001
-        bench.pool()
-    stdin = bench.config("node11", bench.pool())
-    node.socket.unlink(missing_ok=True)
+def footprint(site: Site, root: Path) -> Row:
+    """Measure the memory of an agent with 100 pools and 1,000 leases in a cluster that has nothing else."""
+    node = Node(root)
+    bench = Bench(node, site)
+    _create_node(site, "node1", {"kind": "Node", "metadata": {"name": "node1"}})
+    pools = [bench.pool() for _ in range(100)]
+    stdin = bench.config("node1", pools[-1])
     with node.agent() as pid:
         bench.add(stdin, 1000, 60_000)
         bench.pair(bench.ours, stdin, 100, 0)
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     megabytes = int(status.split("VmRSS:")[1].split()[0]) / 1000
-    work = f"agent with 100 pools and 1,000 leases, {bench.site.name} (MB)"
+    work = f"agent with 100 pools and 1,000 leases, {site.name} (MB)"
     return Row(work, f"{megabytes:.0f} MB", "", megabytes, 70)
+
+
+NODES, PODS, PEER_NODES, AT_ONCE = 1000, 30, 10, 20
+
+
+def fleet(bench: Bench) -> Iterator[Row]:
+    """Start 30 pods on each of 1,000 nodes, 20 nodes at a time, each with an agent's view of its own in this process.
+
+    The original's figure is that of a few nodes, times as many as there are.
+    """
+    site, pool = bench.site, bench.pool()
+    for number in range(NODES):
+        _create_node(site, f"fleet{number}", {"kind": "Node", "metadata": {"name": f"fleet{number}"}})
+    config = json.loads(bench.config("", pool))
+    before = site.requests()
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        times = [each for found in threads.map(partial(_start_pods, config), range(NODES)) for each in found]
+    ours = site.requests() - before
+    p99 = statistics.quantiles(times, n=100)[98]
+    yield Row(f"ADD, {NODES:,} nodes, {site.name}: median and p99", us(statistics.median(times)), us(p99), 0, None)
+    if not THE_PEER.met():
+        return
+    before = site.requests()
+    for number in range(PEER_NODES):
+        stdin = bench.config(f"node{number + 1}", bench.pool())
+        spawn.run(bench.peer, environment("ADD"), stdin, PODS, offset=70_000)
+    theirs = (site.requests() - before) * NODES // PEER_NODES
+    work = f"requests of {NODES:,} nodes that start {PODS} pods each, {site.name}"
+    yield Row(work, f"{ours:,}", f"{theirs:,}", ours / theirs, 1 / 8)
+
+
+def _start_pods(config: dict[str, object], number: int) -> list[int]:
+    """Be the agent of a node that starts; the nanoseconds of each ADD."""
+    node = f"fleet{number}"
+    network = calico_config.load({**config, "nodename": node})
+    store = connection.datastore(network.where)
+    watched = connection.Watched(WatchedDatastore(store, node), Combiner(), set())
+    requested = [parse_prefix(network.pools[4][0])]
+    times = []
+    for pod in range(PODS):
+        begun = time.perf_counter_ns()
+        world = World(
+            watched.datastore, time.monotonic() + 60, combiner=watched.combiner, namespaces=watched.namespaces
+        )
+        wanted = Request(1, 4, node, f"{node}.{pod}", {"node": node, "pod": f"pod-{pod}"}, requested, WORKLOAD)
+        found = auto_assign(world, wanted)
+        assert len(found.addresses) == 1, found
+        times.append(time.perf_counter_ns() - begun)
+    watched.datastore.close()
+    return times
 
 
 def rows(site: Site, root: Path, times: float, requests: float, storm: float | None) -> Iterator[Row]:
@@ -279,7 +308,8 @@ def rows(site: Site, root: Path, times: float, requests: float, storm: float | N
         yield bench.flat()
     if THE_PEER.met():
         yield from bench.cold()
-    yield footprint(node, bench)
+    if site.name == "etcd":
+        yield from fleet(bench)
 
 
 def _create_node(site: Site, name: str, document: dict[str, object]) -> None:
@@ -296,15 +326,14 @@ def main() -> None:
     """Print the rows."""
     if not NEEDS[0].met():
         return
+    title = "calico-ipam on {}: medians, launcher and agent beside the original"
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_etcd() as site:
-        show(
-            "calico-ipam on etcd: medians, launcher and agent beside the original",
-            rows(site, Path(root), 1 / 15, 1.1, 30),
-        )
+        show(title.format(site.name), rows(site, Path(root), 1 / 15, 1.1, 30))
+    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_etcd() as site:
+        show(title.format(site.name), [footprint(site, Path(root))])
     if not NEEDS[2].met():
         return
     with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_kubernetes() as site:
-        show(
-            "calico-ipam on Kubernetes: medians, launcher and agent beside the original",
-            rows(site, Path(root), 1 / 8, 2.1, None),
-        )
+        show(title.format(site.name), [footprint(site, Path(root))])
+    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, on_kubernetes() as site:
+        show(title.format(site.name), rows(site, Path(root), 1 / 8, 2.1, None))

@@ -19,7 +19,7 @@ def ledger(path: Path) -> Ledger:
 
 
 def held(of: Ledger) -> list[tuple[str, str, str]]:
-    return [(each.address, each.container, each.state) for each in reads.leases(of, "net")]
+    return [(each.address, each.container, each.state) for each in reads.leases(of)]
 
 
 def test_gained_and_lost(tmp_path: Path) -> None:

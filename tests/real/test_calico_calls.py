@@ -115,9 +115,9 @@ def test_the_nodes_ledger_knows_what_the_agent_did(
     plugin("ADD", network(), "c2", args=POD)
     assert plugin("DEL", network(), "c1", args=POD).silent
     assert agent.stop() == 0  # which ends with what is still to be noted
-    (lease,) = json.loads(unipam("lease", "list", "--data-dir", str(home), "-o", "json"))
+    (lease,) = json.loads(unipam("lease", "list", "--data-dir", str(home), "-o", "json"))["items"]
     assert (lease["address"], lease["network"], lease["container"]) == ("192.168.166.129", "k8s-pod-network", "c2")
-    past = json.loads(unipam("lease", "history", "192.168.166.128", "--data-dir", str(home), "-o", "json"))
+    past = json.loads(unipam("lease", "history", "192.168.166.128", "--data-dir", str(home), "-o", "json"))["items"]
     assert [(each["verb"], each["container"], each["pod"], each["reason"]) for each in past] == [
         ("release", "c1", "default/web-0", "DEL"), ("allocate", "c1", "default/web-0", ""),
     ]  # fmt: skip

@@ -27,6 +27,40 @@ _SUBNETS = View(
     ),
     name="id",
 )
+_SEEN = View(
+    "cloud-network",
+    (
+        column("name"),
+        column("prefixes"),
+        column("plan"),
+        column("places", "blocks")._replace(write=lambda at: " ".join(f"{p['space']}/{p['block']}" for p in at)),
+        column("overlaps"),
+        column("subscription_name", "subscription"),
+        column("id", wide=True),
+    ),
+    name="id",
+)
+_CLOUD = {
+    "subnets": _SUBNETS._replace(schema="cloud-subnet"),
+    "endpoints": View(
+        "cloud-endpoint",
+        tuple(map(column, ("name", "private_ip", "source", "vnet_name", "subnet_name"))),
+        name="id",
+    ),
+    "subscriptions": View("cloud-subscription", tuple(map(column, ("name", "id", "kind"))), name="id"),
+}
+_PEERED = View(
+    "peered-network",
+    (
+        column("name"),
+        column("kind"),
+        column("prefixes"),
+        column("peerings", "with")._replace(
+            write=lambda ends: " ".join(f"{p['remote'].rpartition('/')[2]} ({p['state']})" for p in ends)
+        ),
+    ),
+    name="id",
+)
 
 
 @click.group("network")
@@ -103,3 +137,54 @@ def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool,
     query = {"id": resource_id, "dry_run": dry_run}
     api.ask("DELETE", f"{path(space, block)}/networks", query=query, reason=reason)
     tell_removed()
+
+
+@command.command()
+@click.option("--plan", type=click.Choice(["associated", "expected", "unplanned", "apart", "gone"]), help="Only these.")
+@click.option("--overlapping/--apart", default=None, help="Only those that overlap another, or only the others.")
+@click.option("--space", help="Only those with addresses of this space's blocks.")
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
+@click.option("--sort", help="The member to sort by; - before it turns it round.")
+@with_api
+@list_options
+def seen(*, api: Api, output: str, overlapping: bool | None, **wish: str | None) -> None:
+    """Every network that the register sees in the cloud or has in the plan, and how both agree.
+
+    \b
+    Examples:
+      unipam network seen --plan unplanned
+      unipam network seen --overlapping -o json
+    """
+    query = {**wish, "overlapping": None if overlapping is None else str(overlapping).lower()}
+    show_list(lambda: api.all("/cloud/networks", query), output, _SEEN, "no network is so")
+
+
+@command.command()
+@click.argument("what", type=click.Choice(list(_CLOUD)))
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
+@click.option("--sort", help="The member to sort by; - before it turns it round.")
+@with_api
+@list_options
+def cloud(*, api: Api, what: str, output: str, **wish: str | None) -> None:
+    """What the register sees in the cloud, whatever the plan has: WHAT is subnets, endpoints or subscriptions.
+
+    \b
+    Examples:
+      unipam network cloud endpoints --search 10.8.0.4
+      unipam network cloud subnets --sort=-used
+    """
+    show_list(lambda: api.all(f"/cloud/{what}", wish), output, _CLOUD[what], "nothing is seen")
+
+
+@command.command()
+@click.argument("resource_id")
+@with_api
+@list_options
+def peerings(api: Api, resource_id: str, output: str) -> None:
+    """The networks that a network is connected with by peerings, however far; itself first.
+
+    \b
+    Example:
+      unipam network peerings "$VNET_ID"
+    """
+    show_list(lambda: api.all("/cloud/peerings", {"network": resource_id}), output, _PEERED, "it is not seen")

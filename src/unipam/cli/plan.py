@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -26,7 +28,7 @@ def command() -> None:
     """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
 
 
-_RELATED = View(
+RELATED = View(
     "related",
     (
         column("relation"),
@@ -59,6 +61,36 @@ _FINDINGS = View(
     "finding",
     (*map(column, ("severity", "rule", "space", "block", "message")), column("other", wide=True)),
     name="number",
+)
+
+_BRANCHES = View(
+    "branch",
+    (
+        column("cidr"),
+        column("kind"),
+        column("name"),
+        number("size"),
+        number("used"),
+        number("reserved"),
+        column("largest"),
+        column("desc"),
+    ),
+    name="cidr",
+)
+_OBJECTS = View(
+    "object",
+    (
+        column("cidr"),
+        column("name"),
+        column("path")._replace(write="/".join),
+        column("status"),
+        column("by"),
+        age("since"),
+        column("desc"),
+        moment("since"),
+    ),
+    name="cidr",
+    within=("path",),
 )
 
 
@@ -129,7 +161,7 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
     """
     query = {"cidr": prefix, "space": space}
     none = f"nothing in the plan has to do with {prefix}"
-    show_list(lambda: api.ask("GET", "/explain", query=query), output, _RELATED, none)
+    show_list(lambda: api.ask("GET", "/explain", query=query), output, RELATED, none)
 
 
 @command.command()
@@ -150,15 +182,72 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
     show_list(lambda: api.ask("GET", "/history", query=query), output, _HISTORY, "nothing happened")
 
 
+@command.command()
+@click.argument("under", default="")
+@click.option("--show", type=click.Choice(["both", "used", "free"]), default="both", show_default=True)
+@click.option("--size", type=int, help="Cut what is free into prefixes of this length.")
+@click.option("--min", "least", type=int, help="The shortest prefix length.")
+@click.option("--max", "most", type=int, help="The longest prefix length.")
+@click.option("--depth", type=click.IntRange(1, 4), default=1, show_default=True, help="Levels.")
+@click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@with_api
+@format_option
+def branches(*, api: Api, under: str, output: str, least: int | None, most: int | None, **wish: Any) -> None:
+    """What lies directly under UNDER (a space, space/block, ...), and what is free there, in address order.
+
+    \b
+    Examples:
+      unipam plan branches
+      unipam plan branches prod/west --show free --size 24
+      unipam plan branches prod --depth 2 --at 2026-03-01
+    """
+    rows = api.all("/tree", {"under": under, "min": least, "max": most, **wish})
+    show(rows if is_document(output) else list(_flat(rows, "")), output, _BRANCHES, "nothing lies here")
+
+
+def _flat(rows: list[dict[str, Any]], indent: str) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield {**row, "cidr": indent + row["cidr"]}
+        yield from _flat(row["items"], indent + "  ")
+
+
+KINDS = ("block", "reservation", "network", "external", "subnet", "endpoint")
+
+
+@command.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option("--space", help="Only those of this space.")
+@click.option("--block", help="Only those of this block of the space.")
+@click.option("--status", help="Only those with this status; of reservations also `over`.")
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text, or at this prefix or address.")
+@click.option("--sort", default="cidr", show_default=True,
+              help="By cidr, created, name, desc, by, status, until or id; - before it turns it round.")  # fmt: skip
+@with_api
+@list_options
+def objects(*, api: Api, output: str, **wish: str | None) -> None:
+    """All objects of a KIND, across blocks and spaces.
+
+    \b
+    Examples:
+      unipam plan objects reservation --status over --sort=-created
+      unipam plan objects external --search 10.96.0.0/16
+    """
+    show_list(lambda: api.all("/objects", wish), output, _OBJECTS, "nothing is so")
+
+
 NOTHING_COMPARED = 3
 """Exit code of a comparison that had nothing to compare with."""
 
 
 @command.command()
+@click.option("--severity", type=click.Choice(["error", "warning", "info"]), help="Only these.")
+@click.option("--rule", help="Only those of this rule.")
+@click.option("--space", help="Only those of this space.")
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
 @with_api
 @list_options
 @click.pass_context
-def findings(context: click.Context, api: Api, output: str) -> None:
+def findings(context: click.Context, /, *, api: Api, output: str, **wish: str | None) -> None:
     """Where the plan and the cloud disagree, the worst first.
 
     Exit code 3 when nothing was compared: no cloud is connected, or none has been seen yet.
@@ -166,6 +255,7 @@ def findings(context: click.Context, api: Api, output: str) -> None:
     \b
     Examples:
       unipam plan findings
+      unipam plan findings --severity error
       unipam plan findings -o json | jq '.items[].message'
     """
     looked = api.ask("GET", "/findings", query={"limit": 1})
@@ -174,6 +264,6 @@ def findings(context: click.Context, api: Api, output: str) -> None:
         show([], output, _FINDINGS, none)
         context.exit(NOTHING_COMPARED)
     agreed = f"nothing: they agreed at {when(looked['compared_on'])}"
-    show_list(lambda: api.all("/findings"), output, _FINDINGS, agreed)
+    show_list(lambda: api.all("/findings", wish), output, _FINDINGS, agreed)
     for problem in looked["problems"]:
         click.echo(f"not read: {problem}", err=True)

@@ -99,7 +99,7 @@ _PAST = _record("unipam.ledger.reads", "Past", at=_WHEN)
 
 
 def _explanation() -> Schema:
-    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST))()
+    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST), plan=_ROWS)()
 
 
 def _listed(make: Callable[[], Schema]) -> Schema:
@@ -121,7 +121,28 @@ def _pool() -> Schema:
     return {**made, "properties": properties, "required": list(properties)}
 
 
+def _branch() -> Schema:
+    import msgspec
+
+    from unipam.plan.branches import Branch
+
+    (schema,), parts = msgspec.json.schema_components([Branch], ref_template="#/$defs/{name}")
+    return {**schema, "$defs": parts}
+
+
 _CALICO_LEASE = _record("unipam.dialects.calico.calicoctl.explaining", "Lease", since=_WHEN, until=_WHEN)
+
+_ENDPOINT: dict[str, Any] = {
+    **dict.fromkeys(("source", "id", "name", "resource_group", "subscription", "tenant"), str),
+    **dict.fromkeys(("private_ip", "vnet_name", "vnet_id", "subnet_name", "subnet_id"), str | None),
+    "metadata": dict[str, Any],
+}
+_SUBNET: dict[str, Any] = {
+    **dict.fromkeys(("id", "name", "network", "network_name", "kind"), str),
+    **dict.fromkeys(("used", "size", "size_ipv6"), int),
+    "prefixes": list[str],
+    "seen_on": float,
+}
 
 SCHEMAS: Mapping[str, Document] = {
     "adopted-network": Document(
@@ -134,8 +155,14 @@ SCHEMAS: Mapping[str, Document] = {
     "available": Document("block free, external free", _api("models", "Available"), rows=False),
     "available-address": Document("external subnet free", _api("external_models", "FreeAddresses"), rows=False),
     "block": Document("block list, block show, block add, block change", _api("models", "Block")),
+    "branch": Document("plan branches", _branch),
     "calico-lease": Document("lease list --calico", _CALICO_LEASE),
+    "cloud-endpoint": Document("network cloud", _of(**_ENDPOINT)),
+    "cloud-network": Document("network seen", _record("unipam.plan.cloud.standing", "Standing")),
+    "cloud-subnet": Document("network cloud", _of(**_SUBNET)),
+    "cloud-subscription": Document("network cloud", _record("unipam.model.cloud", "Subscription")),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
+    "context": Document("context list", _of(current=str, name=str, register=str, tokens=str, tenant=str)),
     "diagnosis": Document("diagnose", _record("unipam.diagnose.report", "Report"), rows=False, version=2),
     "explanation": Document("explain", _explanation, rows=False),
     "external": Document(
@@ -157,6 +184,20 @@ SCHEMAS: Mapping[str, Document] = {
     "network": Document("network list, network add", _api("models", "Network")),
     "network-subnet": Document("network subnets", _api("cloud_subnets", "NetworkSubnet")),
     "node-status": Document("status", _of(socket=str, agent=dict[str, str | float], ledgers=_ROWS), rows=False),
+    "object": Document("plan objects", _record("unipam.plan.listing", "Row")),
+    "peered-network": Document(
+        "network peerings",
+        _of(
+            id=str,
+            name=str,
+            kind=str,
+            prefixes=list[str],
+            resource_group=str,
+            subscription=str,
+            tags=dict[str, str],
+            peerings=_ROWS,
+        ),
+    ),
     "plan": Document("plan tree", _plan),
     "plan-entry": Document("plan history", _api("models", "Entry")),
     "plugin": Document("cni install, cni uninstall, cni renew", _of(plugin=str, action=str, path=str, kept=str | None)),

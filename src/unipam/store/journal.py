@@ -18,7 +18,11 @@ Key = TypeVar("Key")
 
 WINDOW = 5000
 """Entries that are looked through in the order of time."""
-INDEXED = ("at, id", "actor", "verb", "holder", "first")
+SQLITE_INDEXES = {
+    f"journal_{columns.partition(',')[0]}": f"ON journal ({columns})"
+    for columns in ("at, id", "actor", "verb", "holder", "first")
+}
+"""What a register's file has besides (in PostgreSQL by migration), as those of `store.listing`."""
 
 
 class JournalFilter(NamedTuple):

@@ -12,11 +12,12 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
 from unipam.store.reserve import Reserve, allocate, where_full
-from unipam.store.sqlite_tx import APPLICATION, REGISTER_INDEXES, SCHEMA, VERSION, SqliteTx
+from unipam.store.sqlite_tx import APPLICATION, SCHEMA, VERSION, SqliteTx
 
 PAGE = 1024
 """Bytes. A commit writes whole pages, and ours changes a little in each of half a dozen."""
@@ -107,14 +108,20 @@ class SqliteStore:
 
     `timeout` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
     before it is answered; without it a power cut may take the last commits with it, and with them the containers.
-    A file that is made gets pages of `page` bytes. With `indexed` it has a register's indexes, made if need be.
+    A file that is made gets pages of `page` bytes. `indexes` are made where they are not there: name and definition.
     """
 
     def __init__(
-        self, path: str, *, timeout: float = 4.0, flush: bool = False, page: int = PAGE, indexed: bool = False
+        self,
+        path: str,
+        *,
+        timeout: float = 4.0,
+        flush: bool = False,
+        page: int = PAGE,
+        indexes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = path
-        self._indexed = indexed
+        self._indexes = indexes
         self._page = page
         self._reserve = Reserve(path, RESERVE * page)
         where_full(lambda: self._open(timeout, flush), self._reserve.pieces)
@@ -156,17 +163,17 @@ class SqliteStore:
         run("PRAGMA cache_size = -4096")
         if version == 0:
             self._create()
-        if self._indexed:
-            self._index()
+        self._index()
 
     def _index(self) -> None:
+        """Make the indexes that are missing; to look for them takes no lock."""
         run = self._connection.execute
         there = {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'index'")}
-        missing = [each for each in REGISTER_INDEXES if each.split()[2] not in there]
+        missing = [f"CREATE INDEX IF NOT EXISTS {n} {how}" for n, how in self._indexes.items() if n not in there]
         if missing:
             with Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
                 for statement in missing:
-                    run(statement.replace("INDEX", "INDEX IF NOT EXISTS", 1))
+                    run(statement)
 
     def _use_wal(self, timeout: float) -> None:
         """Switch to WAL mode; SQLite itself does not wait for other processes that make the ledger at the same time."""

@@ -21,7 +21,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store import listing
-from unipam.store.journal import INDEXED, JournalFilter, Place, statements
+from unipam.store.journal import JournalFilter, Place, statements
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
 
@@ -53,12 +53,6 @@ SCHEMA = (
     "CREATE TABLE note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     f"PRAGMA user_version = {VERSION}",
 )
-
-REGISTER_INDEXES = (
-    *(f"CREATE INDEX journal_{columns.partition(',')[0]} ON journal ({columns})" for columns in INDEXED),
-    "CREATE INDEX claim_kind ON claim (kind, parent, first, last) WHERE parent > 0",
-)
-"""What a register's file has besides the schema. A program that does not know of them keeps them all the same."""
 
 _INSERT_CLAIM = f"INSERT INTO claim ({CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = ?' for column in CHANGEABLE)} WHERE id = ?"

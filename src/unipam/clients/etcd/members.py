@@ -62,6 +62,10 @@ class Members:
         """Return the answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
         return self._ask(lambda member, timeout: self._send(member, _RANGE, request, timeout), deadline)
 
+    def read_together(self, request: bytes, deadline: float) -> bytes:
+        """Return the answer to a TxnRequest that only reads. Raises SourceFailed."""
+        return self._ask(lambda member, timeout: self._send(member, _TXN, request, timeout), deadline)
+
     def write(self, request: bytes, deadline: float) -> bytes:
         """Return the answer to a TxnRequest.
 

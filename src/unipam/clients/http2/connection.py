@@ -109,19 +109,21 @@ class Connection:
         self._socket.close()
 
     def _send_long(self, body: bytes, deadline: float, *, last: bool) -> None:
+        """Send a body frame by frame, as far as the server has room for each."""
         at = 0
         while at < len(body):
-            size = min(len(body) - at, self._room, self._stream_room, self._largest)
-            if size <= 0:
+            frames = b""
+            while (size := min(len(body) - at, self._room, self._stream_room, self._largest)) > 0:
+                self._room, self._stream_room = self._room - size, self._stream_room - size
+                flags = _END_STREAM if last and at + size == len(body) else 0
+                frames += _frame(_DATA, flags, self._stream, body[at : at + size])
+                at += size
+            self._send(frames, deadline)
+            if at < len(body):
                 self._receive(deadline)
                 self._early = self._take()
                 if self._early is not None:  # it has refused what it has seen so far
                     return
-                continue
-            self._room, self._stream_room = self._room - size, self._stream_room - size
-            flags = _END_STREAM if last and at + size == len(body) else 0
-            self._send(_frame(_DATA, flags, self._stream, body[at : at + size]), deadline)
-            at += size
 
     def _send(self, data: bytes, deadline: float) -> None:
         self._limit(deadline)

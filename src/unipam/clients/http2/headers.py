@@ -43,6 +43,11 @@ def _whole(value: int, bits: int) -> bytes:
 
 def decode(block: bytes) -> dict[str, str]:
     """Decode the fields whose names are spelled out. Raises ValueError for what is no block of fields."""
+    return dict(_decoded(block))
+
+
+@functools.lru_cache(maxsize=64)  # nearly all answers begin and end alike
+def _decoded(block: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     try:

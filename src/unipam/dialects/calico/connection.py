@@ -34,6 +34,16 @@ def datastore(where: Where) -> Datastore:
         return _datastore(where)
 
 
+def once(where: Where, node: str) -> Datastore:
+    """Return the datastore for one call of a node: what it needs is read at once where that can be. Raises as above."""
+    store = datastore(where)
+    if not store.transactional:
+        return store
+    from unipam.dialects.calico.datastore.snapshot import SnapshotDatastore
+
+    return SnapshotDatastore(store, node)
+
+
 class Watched(NamedTuple):
     """A datastore of which a node's part is known, and what combines the writes of all calls on the node.
 

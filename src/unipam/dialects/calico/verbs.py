@@ -56,7 +56,7 @@ def _network(config: Config) -> Network:
 def _world(network: Network, context: Context, timeout: float) -> World:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
-    datastore = connection.datastore(network.where)
+    datastore = connection.once(network.where, network.node)
     unknown = printing.unknown_node(network.where.kind)
     return World(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
 
@@ -89,8 +89,10 @@ def _attended(act: Act, *, known: bool = False) -> Verb:
             if watched:
                 with suppress(Refused, BadInput):
                     return _noted(call, network, context, watched, act(call, network, watched))
-                connection.watched(network.where, network.node).doubt()
-            return _noted(call, network, context, watched or world, act(call, network, world))
+            reply = act(call, network, world)
+            if watched:
+                connection.watched(network.where, network.node).doubt()  # it was wrong
+            return _noted(call, network, context, watched or world, reply)
 
     return verb
 
@@ -108,7 +110,7 @@ def _noted(call: Call, network: Network, context: Context, world: World, reply: 
         return reply
     owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
     details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
-    noted.note(network.name, Gained(owner, lost.addresses, world.configuration().cooldown, details))
+    noted.note(network.name, Gained(owner, lost.addresses, _cooldown(world), details))
     undo = reply.undo
     if undo is None:
         return reply
@@ -118,6 +120,14 @@ def _noted(call: Call, network: Network, context: Context, world: World, reply: 
         noted.note(network.name, lost._replace(reason="nobody heard the answer"))
 
     return reply._replace(undo=undo_and_note)
+
+
+def _cooldown(world: World) -> int:
+    """Return for how many seconds addresses cool, as far as that is known: what was done is done."""
+    try:
+        return world.configuration().cooldown
+    except UnipamError:
+        return 0
 
 
 def _numbers(addresses: list[str]) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from unipam.store.api import Tx
 router = APIRouter(include_in_schema=False)
 
 MOST = 1900
+_TABLE = 40
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""
 HEIGHT = 560.0
 VIEWS = ("rows", "areas")
@@ -133,8 +134,18 @@ def _inside(
     left_out = 0 if found.next is None else max(1, found.total - len(found.rows))
     if view == "areas":
         tiles = pictures.treemap([_item(page, row) for row in found.rows], HEIGHT)
-        return [], [t for t in tiles if t.width >= 1 and t.height >= 1], found.rows[:200], left_out
-    return [_strip(page, own, found.rows, 8, part)], [], found.rows[:200], left_out
+        return (
+            [],
+            [t for t in tiles if t.width >= 4 and t.height >= 4],
+            [row for row in found.rows if row.kind != FREE][:_TABLE],
+            left_out,
+        )
+    return (
+        [_strip(page, own, found.rows, 8, part)],
+        [],
+        [row for row in found.rows if row.kind != FREE][:_TABLE],
+        left_out,
+    )
 
 
 def _strip(page: Page, row: Branch, inner: list[Branch], most: int, part: Prefix | None = None) -> Strip:

@@ -50,7 +50,7 @@ SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), 
          ("subscription_name", "subscription"))  # fmt: skip
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
-_PAGE = 100
+_PAGE = 80
 _MOST_DRAWN = 300
 
 

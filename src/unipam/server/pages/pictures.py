@@ -11,7 +11,7 @@ from typing import NamedTuple
 from unipam.addr.prefix import Prefix, Range, truncate
 
 WIDTH = 1000.0
-FEWEST = 4.0
+FEWEST = 5.0
 """Units of `WIDTH` that a mark has at least; what is narrower is merged."""
 MANY = "many"
 
@@ -47,11 +47,11 @@ class Row(NamedTuple):
     marks: tuple[Mark, ...]
 
 
-def row_of(span: Range, items: Iterable[Item], text: str) -> Row:
+def row_of(span: Range, items: Iterable[Item], text: str, fewest: float = FEWEST) -> Row:
     """Return the items that lie in a stretch as marks of one row, in address order."""
     size = span.last - span.first + 1
     inner = [each for each in items if each.last >= span.first and each.first <= span.last]
-    marks = tuple(_merged([_mark(each, span, size) for each in inner]))
+    marks = tuple(_merged([_mark(each, span, size) for each in inner], fewest))
     return Row(text, marks)
 
 
@@ -63,16 +63,16 @@ def _mark(item: Item, span: Range, size: int) -> Mark:
     return Mark(x, width, item.kind, item.name, title, item.place, item.used, 1)
 
 
-def _merged(marks: Sequence[Mark]) -> Iterator[Mark]:
+def _merged(marks: Sequence[Mark], fewest: float) -> Iterator[Mark]:
     """Yield the marks, with neighbours that are too narrow as one."""
     group: list[Mark] = []
     for mark in marks:
-        if mark.width >= FEWEST:
+        if mark.width >= fewest:
             yield from _together(group)
             group = []
             yield mark
             continue
-        if group and mark.x + mark.width - group[0].x > FEWEST * 2:
+        if group and mark.x + mark.width - group[0].x > fewest * 2:
             yield from _together(group)
             group = []
         group.append(mark)
@@ -93,14 +93,18 @@ def _together(group: Sequence[Mark]) -> Iterator[Mark]:
 
 
 def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
-    """Return a prefix as up to `most` rows of the same length (a power of two), the lowest addresses first."""
+    """Return a prefix as up to `most` rows of the same length (a power of two), the lowest addresses first.
+
+    A single row is one of many on its page, so it has fewer marks.
+    """
+    fewest = FEWEST if most > 1 else 3.4 * FEWEST
     bits = min(most.bit_length() - 1, 128 - span.length)
     rows = []
     step = span.size >> bits
     for number in range(1 << bits):
         first = span.first + number * step
         part = Range(first, first + step - 1)
-        rows.append(row_of(part, items, str(truncate(first, span.length + bits))))
+        rows.append(row_of(part, items, str(truncate(first, span.length + bits)), fewest))
     return rows
 
 

@@ -79,7 +79,7 @@ def wish_of(page: Page) -> Wish:
     space = page.query("space")
     return Wish(
         objects.RESERVATION, space, page.query("block") if space else "", page.query("q"), page.query("status"),
-        page.query("sort") or "cidr", page.query("after"),
+        page.query("sort") or "cidr", page.query("after"), 80,
     )  # fmt: skip
 
 

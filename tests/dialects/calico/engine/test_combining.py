@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,9 @@ from tests.dialects.calico.cluster import Cluster, texts
 
 from unipam.addr.prefix import format_address
 from unipam.dialects.calico.connection import Watched
-from unipam.dialects.calico.datastore.api import Item, Write
-from unipam.dialects.calico.datastore.keys import BlockKey
-from unipam.dialects.calico.datastore.memory import MemoryDatastore
+from unipam.dialects.calico.datastore.api import Item, Selection, Write
+from unipam.dialects.calico.datastore.keys import BlockKey, Key
+from unipam.dialects.calico.datastore.memory import Call, Fault, MemoryDatastore
 from unipam.dialects.calico.datastore.watched import WatchedDatastore
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import releasing
@@ -337,3 +338,48 @@ def test_others_add_and_del_the_same_handle(agent: Agent) -> None:
         agent.drop("a")
     assert "a" not in agent.cluster.recounted()
     assert "a" not in agent.cluster.handles()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_things_go_wrong_at_once(agent: Agent, seed: int) -> None:
+    """Others are faster, answers are lost, writes are not made; ADDs and DELs of many share them all the same."""
+    dice, lock = random.Random(seed), threading.Lock()
+    kinds: list[Fault | None] = [None, None, None, "conflict", "lost", "unmade"]
+    count = agent.store.faults
+
+    def faults(call: Call, about: tuple[Key, ...] | Selection) -> Fault | None:
+        count(call, about)
+        with lock:
+            return dice.choice(kinds) if call == "write" else None
+
+    living: dict[str, list[str]] = {}
+
+    def caller(number: int) -> None:
+        own = random.Random(f"{seed}-{number}")
+        held: list[str] = []
+        for turn in range(30):
+            if held and own.random() < 0.4:
+                handle = held.pop(own.randrange(len(held)))
+                agent.drop(handle)
+                del living[handle]
+                continue
+            handle = f"h{number}-{turn}"
+            found = agent.add(handle)
+            assert found.error is None, found
+            living[handle] = texts(found)
+            held.append(handle)
+
+    agent.store.faults = faults
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(caller, range(8)))
+    agent.store.faults = count
+    told = [address for addresses in living.values() for address in addresses]
+    assert len(set(told)) == len(told) == len(living)
+    held = agent.cluster.recounted()
+    assert held.keys() == living.keys() | {"first"}
+    counted = agent.cluster.handles()
+    assert counted.keys() == held.keys()
+    for handle, places in held.items():
+        assert sum(places.values()) == 1
+        assert all(counted[handle][at] >= number for at, number in places.items())
+    assert not agent.store.transactional or counted == held

@@ -16,7 +16,7 @@ from unipam.dialects.calico.rules.names import Tunnel
 from unipam.dialects.calico.rules.owners import Owners, Pod
 from unipam.dialects.calico.rules.reserving import reserved
 from unipam.dialects.calico.rules.tunnels import Standing
-from unipam.model.errors import BadValue, Conflict, Mismatch, Missing
+from unipam.model.errors import BadValue, Conflict, Mismatch, Missing, Unreadable
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,11 @@ def broken(**fields: object) -> Block:
 def test_what_is_wrong_with_a_block(block: Block, found: list[str]) -> None:
     """AC-18, in part: those with which a block can still be worked with."""
     assert checking.problems(block, BEGAN) == found
+
+
+def test_a_reservation_whose_name_cannot_be_read() -> None:
+    with pytest.raises(Unreadable, match="metadata is True, which is no object"):
+        reservation.read({"metadata": True})
 
 
 def test_reservations() -> None:

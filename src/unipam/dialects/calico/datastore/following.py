@@ -1,7 +1,8 @@
 """A selection as it is now, without asking: listed once, and kept by a watch.
 
 While no watch stands (the server is away, or refuses to be watched), whoever reads lists, and what was listed serves
-those who come within a moment of it. So what is read here is old by no more than that, or by the way of an event.
+those who come within a moment of it. So what is read here is old by no more than that, or by the way of an event. Where
+the server refuses even lists, as it does of nodes for the credentials of Calico's own plugin, single objects are read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 from unipam.dialects.calico.datastore.api import Broken, Datastore, Event, Item, Listing, Selection, Watch
 from unipam.dialects.calico.datastore.keys import Key
 from unipam.dialects.calico.datastore.paths import path
-from unipam.model.errors import Expired, UnipamError
+from unipam.model.errors import Expired, NotFound, SourceFailed, UnipamError
 
 _MOMENT = 1.0
 """Seconds for which a list serves while there is no watch."""
@@ -35,7 +36,9 @@ class Following:
         self._items: dict[Key, Item] = {}
         self._broken: tuple[Broken, ...] = ()
         self._listing: Listing | None = None
+        self._seed: Listing | None = None
         self._good_until = 0.0
+        self._lists_again = self._single_until = 0.0
         self._watch: Watch | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="following", daemon=True)
@@ -54,16 +57,37 @@ class Following:
             if not self._known():
                 self._take(listing)
                 self._good_until = time.monotonic() + _MOMENT
+                self._seed = listing
             if not self._started:
                 self._started = True
                 self._thread.start()
             return self._listed()
 
     def find(self, key: Key, deadline: float) -> Item | None:
-        """Return the object of this key, if it is there. Raises as `listing`."""
-        self.listing(deadline)
+        """Return the object of this key, if it is there. Raises as `listing`, and Unreadable."""
+        if time.monotonic() >= self._lists_again:
+            try:
+                self.listing(deadline)
+            except SourceFailed:
+                self._lists_again = time.monotonic() + _LONGEST_PAUSE
+        if time.monotonic() < self._lists_again and not self._is_fresh(key):
+            self._read(key, deadline)
         with self._lock:
             return self._items.get(key)
+
+    def _is_fresh(self, key: Key) -> bool:
+        with self._lock:
+            return self._known() or (key in self._items and time.monotonic() < self._single_until)
+
+    def _read(self, key: Key, deadline: float) -> None:
+        try:
+            item = self._store.get(key, deadline)
+        except NotFound:
+            self.lost(key)
+            return
+        with self._lock:
+            self._put(item)
+            self._single_until = time.monotonic() + _MOMENT
 
     def wrote(self, item: Item) -> None:
         """Take note of what this process has written, ahead of the watch."""
@@ -78,7 +102,7 @@ class Following:
     def doubt(self) -> None:
         """Trust nothing that is known until somebody has listed again: it has led somebody astray."""
         with self._lock:
-            watch, self._watch, self._good_until = self._watch, None, 0.0
+            watch, self._watch, self._good_until, self._single_until = self._watch, None, 0.0, 0.0
         if watch is not None:
             watch.close()
 
@@ -125,8 +149,10 @@ class Following:
             self._stopped.wait(pause * random.uniform(1.0, 1.5))  # noqa: S311 (it only spreads load)
 
     def _watch_once(self) -> None:
-        """List, and follow what happens until that ends. Raises what it ends with; returns when it was closed."""
-        listing = self._store.list(self._selection, time.monotonic() + _PATIENCE)
+        """List, unless somebody just has, and follow what happens until that ends: raise why, return if closed."""
+        with self._lock:
+            listing, self._seed = self._seed if self._known() else None, None
+        listing = listing or self._store.list(self._selection, time.monotonic() + _PATIENCE)
         watch = self._store.watch(self._selection, listing.revision, time.monotonic() + _PATIENCE)
         try:
             with self._lock:
@@ -148,13 +174,15 @@ class Following:
             if self._watch is not watch:
                 return
             for event in events:
+                name = path(event.item.key)
+                self._broken = tuple(each for each in self._broken if each.name != name)
                 if event.what in {"deleted", "broken"}:
                     self._remove(event.item.key)
                 else:
                     self._put(event.item)
                 if event.what == "broken":
-                    name = path(event.item.key)
                     self._broken = (*self._broken, Broken(name, "it was broken by hand"))
+                    self._listing = None
 
 
 def _is_older(item: Item, than: Item) -> bool:

@@ -73,6 +73,10 @@ class KubernetesDatastore:
                     items.append(item)
         return Listing(tuple(items), first, tuple(broken))
 
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        return tuple(self.list(selection, deadline) for selection in selections)
+
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """See `api.Datastore.create`. Nodes are Kubernetes' own to create."""
         objects = self._known(deadline)

@@ -25,6 +25,10 @@ class Remembered:
         """See `api.Datastore.list`."""
         return self._datastore.list(selection, deadline)
 
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        return self._datastore.lists(selections, deadline)
+
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """See `api.Datastore.create`."""
         return self._datastore.create(key, document, deadline)

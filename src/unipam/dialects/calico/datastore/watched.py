@@ -18,15 +18,8 @@ from unipam.dialects.calico.datastore.api import (
     Write,
 )
 from unipam.dialects.calico.datastore.following import Following
-from unipam.dialects.calico.datastore.keys import (
-    HOST,
-    AffinityKey,
-    ConfigKey,
-    Key,
-    NodeKey,
-    PoolKey,
-    ReservationKey,
-)
+from unipam.dialects.calico.datastore.keys import Key
+from unipam.dialects.calico.datastore.part import selection_of, selections
 from unipam.dialects.calico.datastore.refusals import not_found
 from unipam.model.errors import UnipamError
 
@@ -37,19 +30,11 @@ class WatchedDatastore(ByTransaction):
     def __init__(self, store: Datastore, node: str) -> None:
         """Follow what this node needs of a datastore, from the first call on that needs it."""
         self.store, self.transactional = store, store.transactional
-        followed = (
-            Selection(ConfigKey),
-            Selection(PoolKey),
-            Selection(ReservationKey),
-            Selection(NodeKey, node),
-            Selection(AffinityKey, node, HOST),
-        )
-        self._followings = {selection: Following(store, selection) for selection in followed}
-        self._node = node
+        self._followings = {selection: Following(store, selection) for selection in selections(node)}
 
     def get(self, key: Key, deadline: float) -> Item:
         """See `api.Datastore.get`."""
-        following = self._followings.get(self._selection(key))
+        following = self._followings.get(selection_of(key))
         if following is None:
             return self.store.get(key, deadline)
         found = following.find(key, deadline)
@@ -62,6 +47,10 @@ class WatchedDatastore(ByTransaction):
         following = self._followings.get(selection)
         return following.listing(deadline) if following else self.store.list(selection, deadline)
 
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        return tuple(self.list(selection, deadline) for selection in selections)
+
     def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
         """See `api.Datastore.transact`."""
         try:
@@ -71,10 +60,10 @@ class WatchedDatastore(ByTransaction):
                 self._doubt(write.key)
             raise
         for write in writes:
-            if isinstance(write, Delete) and (following := self._followings.get(self._selection(write.key))):
+            if isinstance(write, Delete) and (following := self._followings.get(selection_of(write.key))):
                 following.lost(write.key)
         for item in items:
-            if following := self._followings.get(self._selection(item.key)):
+            if following := self._followings.get(selection_of(item.key)):
                 following.wrote(item)
         return items
 
@@ -93,14 +82,5 @@ class WatchedDatastore(ByTransaction):
             following.close()
 
     def _doubt(self, key: Key) -> None:
-        if following := self._followings.get(self._selection(key)):
+        if following := self._followings.get(selection_of(key)):
             following.doubt()
-
-    def _selection(self, key: Key) -> Selection:
-        """Return the selection that a key would be followed in."""
-        match key:
-            case AffinityKey(host, _, kind):
-                return Selection(AffinityKey, host, kind)
-            case NodeKey(name):
-                return Selection(NodeKey, name)
-        return Selection(type(key))

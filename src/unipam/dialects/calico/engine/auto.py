@@ -182,9 +182,12 @@ class _Search:
 
     def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
         """Yield the host's blocks that have room, then new ones, as long as addresses are missing."""
+        combiner = self.world.combiner
         for prefix, affinity in affine.items():
             if self._missing <= 0:
                 return
+            if combiner and combiner.is_full(prefix):
+                continue
             if block := self._open(prefix, affinity):
                 yield block
         owned, seen = len(affine), set(affine)
@@ -259,7 +262,7 @@ class _Search:
 
     def _free(self, block: Block) -> int:
         """Count what is free in a block that others use as well, and so is not to be changed."""
-        if not block.unallocated and any("releasedAt" in attribute for attribute in block.attributes):
+        if not block.unallocated and block.cooling:
             block = copied(block)
             releasing.tidy(block, self.world.clock(), self.settings.cooldown)
         return blocks.free(block, self.reserved)

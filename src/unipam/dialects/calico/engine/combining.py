@@ -12,19 +12,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 from unipam.addr.prefix import Prefix
-from unipam.dialects.calico.datastore.api import Delete, Item, Update, Write
-from unipam.dialects.calico.datastore.keys import HandleKey
-from unipam.dialects.calico.documents.block import Block, copied
-from unipam.dialects.calico.engine.counting import too_busy
+from unipam.dialects.calico.datastore.api import Item
+from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.engine.joint_write import JointWrite
 from unipam.dialects.calico.engine.parts import Part
-from unipam.dialects.calico.engine.releasing import without_released
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
-from unipam.dialects.calico.rules import releasing
-from unipam.model.errors import Conflict, Exists, NotFound, Refused, SourceFailed, Unanswered, UnipamError
+from unipam.dialects.calico.engine.world import Stored, World
+from unipam.model.errors import SourceFailed, UnipamError
+
+T = TypeVar("T")
 
 _MOST_PARTS = 64
 """How many calls share a write: etcd takes 128 comparisons and operations (--max-txn-ops)."""
@@ -66,6 +66,7 @@ class Combiner:
         self._lock = threading.Lock()
         self._places: OrderedDict[Prefix, Place] = OrderedDict()
         self._handles: OrderedDict[str, Item] = OrderedDict()
+        self._derived: dict[str, tuple[tuple[Item, ...], object]] = {}
         self._alone: dict[str, tuple[threading.Lock, int]] = {}
         self.claiming = threading.Lock()
         """Held by who claims a block, so that those who come at once do not claim one each."""
@@ -98,6 +99,12 @@ class Combiner:
             waiting = place.writing + sum(part.gains for part in place.waiting)
             return None if place.block is None else (place.block, waiting)
 
+    def is_full(self, prefix: Prefix) -> bool:
+        """Return whether a block is known to have nothing free, and nothing that will be."""
+        place = self._places.get(prefix)
+        block = place.block if place else None
+        return block is not None and not block.value.unallocated and not block.value.cooling
+
     def forget(self, prefix: Prefix) -> None:
         """Read a block when it is needed next."""
         place = self.place(prefix)
@@ -111,6 +118,15 @@ class Combiner:
             self._handles.clear()
         for prefix in known:
             self.forget(prefix)
+
+    def derived(self, what: str, items: tuple[Item, ...], read: Callable[[tuple[Item, ...]], T]) -> T:
+        """Return what was read out of these very items the last time, or read it out of them."""
+        known = self._derived.get(what)
+        if known is not None and known[0] is items:
+            return cast("T", known[1])
+        found = read(items)
+        self._derived[what] = (items, found)
+        return found
 
     def handle(self, name: str) -> Item | None:
         """Return a handle as this process wrote it last, if it is known. Change nothing of it."""
@@ -186,7 +202,7 @@ class Combiner:
     def _carry_out(self, world: World, prefix: Prefix, place: Place, batch: list[Part]) -> None:
         timed = world._replace(deadline=time.monotonic() + world.patience)
         try:
-            _Write(self, timed, prefix, place).run(batch)
+            JointWrite(self, timed, prefix, place).run(batch)
         except UnipamError as error:
             _fail(batch, error)
         except BaseException as error:
@@ -198,153 +214,6 @@ class Combiner:
                     part.done = True
                 place.busy, place.writing = False, 0
                 place.turn.notify_all()
-
-
-class _Write:
-    """One write of a block, tried until it is made or refused."""
-
-    def __init__(self, combiner: Combiner, world: World, prefix: Prefix, place: Place) -> None:
-        self._combiner, self._world, self._prefix, self._place = combiner, world, prefix, place
-        self._fresh = False
-
-    def run(self, parts: Sequence[Part]) -> None:
-        """Carry the parts out. Raises what ends all that are not done."""
-        left = [part for part in parts if self._looked(part)]
-        for _ in range(TRIES):
-            if not left:
-                return
-            draft = self._draft()
-            left = self._recounted(left)
-            acting, refused = self._changed(draft.value, left)
-            if refused and not self._fresh:
-                self._place.block = None  # nothing is refused on the strength of what may be old
-                continue
-            for part, error in refused:
-                part.error, part.done = error, True
-            left = self._tried(draft, acting)
-        if left:
-            raise too_busy()
-
-    def _tried(self, draft: Stored[Block], parts: list[Part]) -> list[Part]:
-        """Write the block for these parts; who is to be tried again."""
-        if not parts:
-            return []
-        try:
-            self._commit(draft, parts)
-        except Unanswered as error:
-            return self._doubted(parts, error)
-        except (Conflict, Exists, NotFound) as error:
-            return self._overtaken(parts, error)
-        for part in parts:
-            part.done = True
-        return []
-
-    def _draft(self) -> Stored[Block]:
-        """Return the block to work on: a copy, so that what was not written is not known. Raises NotFound."""
-        block = self._place.block
-        if block is None:
-            block = self._world.block(self._prefix)
-            self._fresh = True
-            with self._place.turn:
-                self._place.know(block)
-        return Stored(copied(block.value), block.item)
-
-    def _looked(self, part: Part) -> bool:
-        """Let a part read what it needs; return whether it can go on."""
-        try:
-            part.look(self._world)
-        except UnipamError as error:
-            part.error, part.done = error, True
-        return not part.done
-
-    def _recounted(self, parts: list[Part]) -> list[Part]:
-        for part in parts:
-            try:
-                part.recount(self._world, self._place.read)
-            except UnipamError as error:
-                part.error, part.done = error, True
-        return [part for part in parts if not part.done]
-
-    def _changed(self, block: Block, parts: list[Part]) -> tuple[list[Part], list[tuple[Part, UnipamError | None]]]:
-        """Make the changes in a block; who has changed something, and who was refused, with or without a reason."""
-        settings = self._world.configuration()
-        releasing.tidy(block, self._world.clock(), settings.cooldown)
-        acting: list[Part] = []
-        refused: list[tuple[Part, UnipamError | None]] = []
-        for part in parts:
-            try:
-                if part.change(block):
-                    acting.append(part)
-                else:
-                    refused.append((part, None))
-            except Refused as error:
-                refused.append((part, error))
-        return acting, refused
-
-    def _commit(self, draft: Stored[Block], parts: list[Part]) -> None:
-        together = self._world.datastore.transactional
-        counted = [(part, part.counted(draft.value)) for part in parts] if together else []
-        block = without_released(draft)
-        writes: tuple[Write, ...] = (block, *(write for _, write in counted if write))
-        items = {item.key: item for item in self._world.datastore.transact(writes, self._world.deadline)}
-        if isinstance(block, Delete):
-            self._know(None)
-        elif isinstance(block, Update):
-            self._know(Stored(draft.value, items[block.key]))
-        for part, write in counted:
-            if part.handle is not None and write is not None:
-                self._combiner.keep(part.handle, items.get(write.key))
-
-    def _know(self, block: Stored[Block] | None) -> None:
-        with self._place.turn:
-            self._place.block = block
-
-    def _overtaken(self, parts: list[Part], error: UnipamError) -> list[Part]:
-        """Somebody was faster: on a handle, or on the block; who is to be tried again."""
-        key = error.facts.get("key")
-        if not isinstance(key, HandleKey):
-            self._know(None)
-            return parts
-        self._combiner.keep(key.id, None)
-        for part in parts:
-            if part.handle == key.id and not part.again():
-                part.error, part.done = error, True
-        return [part for part in parts if not part.done and self._looked(part)]
-
-    def _doubted(self, parts: list[Part], error: UnipamError) -> list[Part]:
-        """Nobody knows whether a write was made: find out, and let it be so from then on; who is to be tried again.
-
-        A write that is still under way is made to fail before any address is handed out again.
-        """
-        for part in parts:
-            part.doubt = error
-            if part.handle is not None and self._world.datastore.transactional:
-                self._combiner.keep(part.handle, None)
-            if not part.gains:
-                part.error, part.done = error, True
-        left = [part for part in parts if not part.done]
-        self._know(None)
-        return self._settled(left) if left else []
-
-    def _settled(self, parts: list[Part]) -> list[Part]:
-        world = self._world = self._world.for_cleanup()
-        for _ in range(TRIES):
-            try:
-                block = world.block(self._prefix)
-                if any(part.shows(block.value) for part in parts):
-                    self._know(block)
-                    for part in parts:
-                        part.done = True
-                    return []
-                block = Stored(block.value, world.datastore.update(next_write(block), world.deadline))
-            except NotFound:
-                return parts
-            except (Conflict, Unanswered):
-                continue
-            with self._place.turn:
-                self._place.know(block)
-            return parts
-        raise too_busy()
 
 
 def _fail(parts: Sequence[Part], error: UnipamError) -> None:

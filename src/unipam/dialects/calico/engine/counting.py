@@ -89,16 +89,22 @@ def add(world: World, count: Count, known: Stored[Handle] | None = None) -> None
 def subtract(world: World, count: Count) -> None:
     """Count addresses no more that were not handed out, or are held no more. Raises SourceFailed.
 
-    A count that says less already is left as it is.
+    A count that says less already is left as it is, and so is one that has been written since an answer was lost: too
+    much may be counted, but never too little.
     """
+    unanswered = ""
     for _ in range(TRIES):
         try:
             stored = world.handle(count.handle)
+            if unanswered and stored.item.revision != unanswered:
+                return
             stored.value.subtract(count.cidr, count.number)
             apply(world, settled(stored))
             return
         except Conflict:
             continue
+        except Unanswered:
+            unanswered = stored.item.revision
         except (NotFound, BadValue):
             return
 

@@ -42,6 +42,7 @@ class Value(Protocol):
 
 
 T = TypeVar("T", bound=Value)
+R = TypeVar("R")
 
 TRIES = 100
 """How often a write is tried while somebody else is faster (spec §5.3)."""
@@ -117,11 +118,17 @@ class World(NamedTuple):
 
     def reserved(self) -> RangeSet:
         """Return all that is reserved."""
-        return reserved(item.document for item in self._list(Selection(ReservationKey)))
+        return self._derived(
+            "reserved", Selection(ReservationKey), lambda items: reserved(item.document for item in items)
+        )
 
     def pools(self) -> list[Pool]:
         """Return every pool that can be read, in the order of their names; a broken one is as if it were not there."""
-        return sorted(_readable(self._list(Selection(PoolKey)), pool.read), key=lambda each: each.name)
+
+        def read(items: tuple[Item, ...]) -> list[Pool]:
+            return sorted(_readable(items, pool.read), key=lambda each: each.name)
+
+        return self._derived("pools", Selection(PoolKey), read)
 
     def complaints(self) -> str:
         """Say what is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
@@ -144,13 +151,16 @@ class World(NamedTuple):
 
     def affinities(self, of: Owner, family: int) -> dict[Prefix, Stored[Affinity]]:
         """Return what an owner claims, in the order of the datastore."""
-        found = {}
-        for item in self._list(Selection(AffinityKey, of.host, of.kind)):
-            assert isinstance(item.key, AffinityKey)
-            prefix = parse_prefix(item.key.cidr)
-            if prefix.family == family:
-                found[prefix] = Stored(affinity.read(item.document, str(item.key)), item)
-        return found
+
+        def read(items: tuple[Item, ...]) -> dict[Prefix, Stored[Affinity]]:
+            claims = ((parse_prefix(_affinity_key(item).cidr), item) for item in items)
+            return {
+                prefix: Stored(affinity.read(item.document, str(item.key)), item)
+                for prefix, item in claims
+                if prefix.family == family
+            }
+
+        return self._derived(f"claims of {of}, {family}", Selection(AffinityKey, of.host, of.kind), read)
 
     def affinity(self, of: Owner, prefix: Prefix) -> Stored[Affinity]:
         """Return an owner's claim on a block. Raises NotFound."""
@@ -178,8 +188,18 @@ class World(NamedTuple):
         item = self.datastore.get(HandleKey(id), self.deadline)
         return Stored(handle.read(item.document, str(item.key)), item)
 
+    def _derived(self, what: str, selection: Selection, read: Callable[[tuple[Item, ...]], R]) -> R:
+        """Return what a selection says, read anew only when it has changed: callers change none of it."""
+        items = self._list(selection)
+        return self.combiner.derived(what, items, read) if self.combiner else read(items)
+
     def _list(self, selection: Selection) -> tuple[Item, ...]:
         return self.datastore.list(selection, self.deadline).items
+
+
+def _affinity_key(item: Item) -> AffinityKey:
+    assert isinstance(item.key, AffinityKey)
+    return item.key
 
 
 def affinity_key(of: Owner, prefix: Prefix) -> AffinityKey:
@@ -191,9 +211,6 @@ def next_write(stored: Stored[Block]) -> Item:
     """Return a block as it is written next: each write has a sequence number of its own (spec §1.4)."""
     stored.value.sequence += 1
     return stored.changed()
-
-
-R = TypeVar("R")
 
 
 def _readable(items: tuple[Item, ...], read: Callable[[Document], R]) -> list[R]:

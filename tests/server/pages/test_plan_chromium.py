@@ -1,0 +1,121 @@
+"""The plan's pages in Chromium: as they look, and as a planner works with them, by keyboard and by mouse."""
+
+from __future__ import annotations
+
+import tempfile
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.server.live import Client, Live, serve
+from tests.server.pages.chromium import look, needs_chromium, sign_in, tab
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[Live]:
+    """A register with the sample plan."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        with serve(str(place / "register.db"), place, sample=True) as running:
+            yield running
+
+
+def origin(live: Live) -> str:
+    return f"http://127.0.0.1:{live.admin.port}"
+
+
+def hub(live: Live) -> str:
+    networks = live.admin.at("/api/v1").get("/cloud/networks?q=hub-we").json["items"]
+    return urllib.parse.quote(next(row["id"] for row in networks if row["name"] == "hub-we"), safe="")
+
+
+PLACES = {
+    "plan": "/plan?open=corp,corp/uksouth", "map": "/map", "map-block": "/map?under=corp/westeurope",
+    "map-areas": "/map?under=corp/westeurope&view=areas", "space": "/spaces/corp",
+    "block": "/spaces/corp/blocks/uksouth?bits=24", "external": "/spaces/corp/blocks/datacentre/externals/dublin",
+    "reserve": "/reserve?space=corp&block=westeurope&size=22", "no-room": "/reserve?space=corp&block=uksouth&size=18",
+    "reservations": "/reservations", "reservations-over": "/reservations?status=over", "networks": "/networks",
+    "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint",
+    "sizing": "/sizing?variant=pod-subnet&nodes=30&max_pods=50", "diagnose": "/diagnose",
+    "new": "/new/block?space=corp",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_page_is_sound(browser: Browser, sample: Live, name: str) -> None:
+    look(browser, origin(sample), sample.admin.token, PLACES[name], name)
+
+
+def test_the_peerings_of_a_hub_are_drawn(browser: Browser, sample: Live) -> None:
+    look(browser, origin(sample), sample.admin.token, f"/network?id={hub(sample)}", "network")
+
+
+def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample: Live) -> None:
+    with tab(browser) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan")
+        page.get_by_role("link", name="Open uksouth").click()
+        expect(page.get_by_role("link", name="Close uksouth")).to_be_visible()
+        assert "open=" in page.url
+        assert page.get_by_text("10.32.0.0/24").or_(page.get_by_text("10.32.0.0/23")).count() > 0
+        page.reload()
+        expect(page.get_by_role("link", name="Close uksouth")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("link", name="Open uksouth")).to_be_visible()
+
+
+def test_room_for_a_22_is_found_and_reserved_by_keyboard_alone(browser: Browser, sample: Live) -> None:
+    with tab(browser) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan")
+        page.keyboard.press("g")
+        page.keyboard.press("+")
+        page.wait_for_url("**/reserve*")
+        page.keyboard.type("22")
+        page.get_by_label("Blocks, in this order").focus()
+        page.keyboard.type("westeurope")
+        page.keyboard.press("Tab")
+        button = page.get_by_role("button", name="Reserve 10.")
+        expect(button).to_be_visible()
+        page.get_by_label("What it is for").focus()
+        page.keyboard.type("by keyboard")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("by keyboard")
+        expect(page.get_by_text("az network vnet create")).to_be_visible()
+
+
+def test_a_drifting_network_is_associated_by_mouse(browser: Browser, sample: Live) -> None:
+    with tab(browser) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/networks?plan=unplanned")
+        page.get_by_role("row", name="vnet-skunkworks").get_by_role("button", name="Associate with westeurope").click()
+        expect(page.get_by_text("vnet-skunkworks is in westeurope now")).to_be_visible()
+
+
+def test_files_are_dropped_on_the_page(browser: Browser, api: Client, live: Live) -> None:
+    with tab(browser) as page:
+        sign_in(page, origin(live), api.token)
+        page.goto(origin(live) + "/diagnose")
+        page.get_by_label("Logs, states, dumps").set_input_files(
+            [{"name": "kubelet.log", "mimeType": "text/plain", "buffer": b"I1126 a line of nobody's\n" * 5}]
+        )
+        page.get_by_role("button", name="Diagnose").click()
+        expect(page.get_by_role("heading", name="What is wrong")).to_be_visible()
+        expect(page.get_by_text("kubelet.log").first).to_be_visible()
+
+
+def test_every_state_of_a_page_works_without_scripts(browser: Browser, sample: Live) -> None:
+    with tab(browser, java_script_enabled=False) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan")
+        page.get_by_role("link", name="Open hubs").click()
+        assert page.get_by_role("link", name="Close hubs").count() == 1
+        page.goto(origin(sample) + "/reserve")
+        page.get_by_label("Prefix length").fill("24")
+        page.get_by_label("Blocks, in this order").fill("uksouth")
+        page.get_by_role("button", name="Preview").click()
+        assert page.get_by_role("button", name="Reserve 10.32").count() == 1
