@@ -35,7 +35,8 @@ _METRICS = """\
 # Metrics
 
 The agent serves them at `127.0.0.1:9517/metrics` (`--metrics`), the register at `/metrics` of its own port; neither
-asks for a token. [Set alerts](../how-to/alerts.md) says which are worth one.
+asks for a token. `unipam controller` serves its own at `127.0.0.1:9518/metrics` (`--listen`).
+[Set alerts](../how-to/alerts.md) says which are worth one.
 """
 _ERRORS = """\
 # Errors and their codes

@@ -34,6 +34,11 @@ def lines_of(path: Path) -> list[Line]:
     text = path.read_text("utf-8")
     if path.suffix == ".md":
         return [*_fenced(path.name, text), *_inline(path.name, _FENCE.sub("", text))]
+    if path.suffix == ".html":
+        fixed = re.sub(
+            r"<code>[^<]*\{\{[^<]*</code>", "", text
+        )  # what a template puts together is known when it is drawn
+        return list(_inline(path.name, re.sub("</?code>", "`", fixed)))
     if path.suffix == ".yaml":
         comments = "\n".join(line.strip("# ") for line in text.splitlines() if line.strip().startswith("#"))
         documents = list(yaml.safe_load_all(text))

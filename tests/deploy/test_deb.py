@@ -35,6 +35,10 @@ mkdir {place}/upper {place}/work {place}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={place}/upper,workdir={place}/work {place}/root
 mount -t proc proc {place}/root/proc
 mount --rbind /dev {place}/root/dev
+for place in run var/lib/cni; do
+    mkdir -p {place}/root/$place
+    mount -t tmpfs none {place}/root/$place
+done
 cp {package} {place}/root/tmp/unipam.deb
 chroot {place}/root /bin/sh -e -c "$SCRIPT"
 umount -l {place}/root/proc {place}/root/dev
@@ -43,8 +47,12 @@ echo "--- left"
 cd {place}/upper
 find . -not -type d -not -path './var/lib/dpkg/*' -not -path './var/log/*' -not -path './tmp/*'
 find . -type d -path '*unipam*'
+cd {place}/root
+find run var/lib/cni -name '*unipam*'
 """
-"""A whole life of the package; at the end what its root has besides this machine's files."""
+"""A whole life of the package; at the end what its root has besides this machine's files. What an agent of this machine
+may have is out of sight: purging it would show.
+"""
 
 
 @pytest.fixture(scope="module")

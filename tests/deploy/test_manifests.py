@@ -31,6 +31,7 @@ TEXTS = sorted(
     [
         ROOT / "README.md",
         *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "src/unipam/server/pages/templates").glob("*.html"),
         *(
             path
             for path in (ROOT / "deploy").rglob("*")

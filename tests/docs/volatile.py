@@ -30,7 +30,8 @@ VOLATILE = [
 
 
 def place(text: str) -> str:
-    """Return an output as a reader has it."""
+    """Return an output as a reader has it, without the blanks that tables have at their ends."""
+    text = re.sub(r" +$", "", text, flags=re.MULTILINE)
     for expression, instead in PLACES:
         text = expression.sub(instead, text)
     return text
