@@ -34,11 +34,11 @@ def options(command: F) -> F:
 
 def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     """Return what makes the operator. Raises UsageError."""
+    from unipam.clients.kubernetes.objects import Objects
+    from unipam.clients.mirror import Mirror
     from unipam.controllers.cilium.controller import Operator
     from unipam.controllers.cilium.writing import Writer
     from unipam.controllers.log import tell
-    from unipam.controllers.mirror import Mirror
-    from unipam.controllers.objects import Objects
     from unipam.dialects.cilium.node import PATH, node_of
     from unipam.dialects.cilium.planning import Policy
 
