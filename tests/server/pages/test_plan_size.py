@@ -82,11 +82,11 @@ def who(large: Live) -> Visitor:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_of_a_large_plan_is_small(who: Visitor, page: str, capsys: pytest.CaptureFixture[str]) -> None:
     who.raw("GET", page)
-    begun = time.perf_counter()
+    begun = time.process_time()
     answer = who.raw("GET", page)
-    took = 1000 * (time.perf_counter() - begun)
+    took = 1000 * (time.process_time() - begun)
     with capsys.disabled():
-        sys.stdout.write(f"\n{page}: {took:.0f} ms, {len(answer.text) / 1000:.0f} kB ")
+        sys.stdout.write(f"\n{page}: {took:.0f} ms of processor, {len(answer.text) / 1000:.0f} kB ")
     assert answer.status == 200, answer.text[:500]
     assert len(answer.text) <= 60_000
 

@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 MOST = 1900
 _TABLE = 40
-_TILES = 250
+_TILES = 200
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""
 HEIGHT = 560.0
 VIEWS = ("rows", "areas")
