@@ -1,7 +1,7 @@
 """The plan compared with the cloud, once for each state of both, whoever asks: findings, and how networks stand.
 
 Both read the whole plan, which takes a second where it is large. Nothing is kept but the last result, and it is good
-for as long as neither the journal nor the snapshot has moved.
+for as long as the journal has not moved and what is seen of the cloud is the same, however often it is looked at.
 """
 
 from __future__ import annotations
@@ -19,9 +19,24 @@ class Compared(NamedTuple):
     """What came of it, and of which journal entry and snapshot."""
 
     entry: int
-    taken: float
+    snapshot: Snapshot
     findings: list[Finding]
     standings: list[Standing]
+
+    @property
+    def taken(self) -> float:
+        """Return when the cloud was seen that the plan was compared with."""
+        return self.snapshot.taken
+
+    def holds_for(self, entry: int, snapshot: Snapshot) -> bool:
+        """Return whether a comparison of these would have the same result."""
+        own = self.snapshot
+        return (
+            self.entry == entry
+            and bool(own.taken) == bool(snapshot.taken)
+            and own.subscriptions == snapshot.subscriptions
+            and own.networks == snapshot.networks
+        )
 
 
 class Comparison:
@@ -33,9 +48,10 @@ class Comparison:
     def of(self, tx: Tx, snapshot: Snapshot) -> Compared:
         """Return the comparison of the plan as it is now with this snapshot of the register's own."""
         entry, last = tx.last_entry(), self._last
-        if last is not None and (last.entry, last.taken) == (entry, snapshot.taken):
-            return last
-        blocks = list(planned(tx))
-        found = Compared(entry, snapshot.taken, findings(blocks, snapshot), standings(blocks, snapshot))
+        if last is not None and last.holds_for(entry, snapshot):
+            found = last._replace(snapshot=snapshot)
+        else:
+            blocks = list(planned(tx))
+            found = Compared(entry, snapshot, findings(blocks, snapshot), standings(blocks, snapshot))
         self._last = found
         return found

@@ -158,7 +158,7 @@ def _grow(story: _Story) -> None:
     for number, region in enumerate(coming):
         story.now += step
         _come(story, region, number)
-        if number % 15 == 0:
+        if number % 50 == 0:
             story.follow()
         if number % 40 == 20:
             _give_back(story, region)

@@ -24,6 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 MOST = 1900
 _TABLE = 40
+_TILES = 200
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""
 HEIGHT = 560.0
 VIEWS = ("rows", "areas")
@@ -133,7 +134,7 @@ def _inside(
     found = tree.under(under, Filter(limit=MOST, start=start))
     left_out = 0 if found.next is None else max(1, found.total - len(found.rows))
     if view == "areas":
-        tiles = pictures.treemap([_item(page, row) for row in found.rows], HEIGHT)
+        tiles = pictures.treemap(pictures.largest([_item(page, row) for row in found.rows], _TILES), HEIGHT)
         return (
             [],
             [t for t in tiles if t.width >= 4 and t.height >= 4],

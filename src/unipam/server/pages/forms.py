@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -88,8 +87,8 @@ class Problem(NamedTuple):
 
 def last_change(tx: Tx, page: Page, claim: Claim) -> str:
     """Return who changed an object last, when, and to what, in words."""
-    entry = next(tx.entries(math.inf, claim.generation - 1), None)
-    if entry is None or entry.id != claim.generation:
+    entry = next(iter(tx.entries_numbered([claim.generation])), None)
+    if entry is None:
         return ""
     facts = msgspec.to_builtins(objects.decode(entry.details))
     shown = "; ".join(f"{name} {facts[name]}" for name in ("name", "desc") if facts.get(name))

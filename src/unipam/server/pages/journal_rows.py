@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from unipam.model.records import Claim, prefix_text
 from unipam.store.api import Tx
+from unipam.store.journal import JournalFilter
 
 MOST = 20
 
@@ -22,9 +23,9 @@ class Line(NamedTuple):
 
 def about(tx: Tx, claim: Claim) -> list[Line]:
     """Return what happened to an object lately, newest first."""
-    found = tx.journal(parent=claim.parent, holder=claim.owner.holder, limit=MOST)
+    found = tx.search_journal(JournalFilter(holder=claim.owner.holder), None, MOST)
     return [
         Line(each.at, each.verb, prefix_text(each.first, each.last), each.actor, each.reason)
         for each in found
-        if each.owner.holder == claim.owner.holder
+        if each.owner.holder == claim.owner.holder and each.parent == claim.parent
     ]

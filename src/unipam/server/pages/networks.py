@@ -137,7 +137,7 @@ async def _findings(page: Page, problem: Problem | None = None) -> Response:
     if page.wanted_format:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
-    part = part_of(shapes, Paging(_PAGE, page.query("after")), "number")
+    part = part_of(shapes, Paging(_PAGE // 3, page.query("after")), "number")
     rows = [(each["row"], remedies(page, each["row"])) for each in part["items"]]
     return page.render(
         "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",

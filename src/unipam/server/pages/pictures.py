@@ -142,6 +142,16 @@ def treemap(items: Sequence[Item], height: float) -> list[Tile]:
     return tiles
 
 
+def largest(items: Sequence[Item], most: int) -> list[Item]:
+    """Return the largest items, and one for all the others together where there are more."""
+    ordered = _by_size(items)
+    if len(ordered) <= most:
+        return ordered
+    rest = ordered[most - 1 :]
+    size = sum(each.last - each.first + 1 for each in rest)
+    return [*ordered[: most - 1], Item(0, size - 1, MANY, f"{len(rest)} smaller ones")]
+
+
 def _by_size(items: Sequence[Item]) -> list[Item]:
     return sorted(items, key=lambda each: (each.first - each.last, each.first))
 

@@ -1,0 +1,112 @@
+"""The plan's pages on a large register: how much they send, and that no question reads a whole table.
+
+`UNIPAM_PAGES_SIZE` says how many thousand reservations there are (60: full size); networks and externals are a sixth.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.plan.clouds import MemoryCloud
+from tests.server.live import Live, serve
+from tests.server.pages.test_plan_pages import visitor
+from tests.server.pages.visitor import Visitor
+
+from unipam.model.objects import parse_cidr
+from unipam.model.records import Selection
+from unipam.plan import blocks, externals, networks
+from unipam.plan.externals import NewPrefix, Place
+from unipam.plan.open import open_store
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan
+from unipam.store.api import Tx
+from unipam.store.listing import query
+from unipam.store.sqlite_tx import _LISTING
+
+THOUSANDS = int(os.environ.get("UNIPAM_PAGES_SIZE", "3"))
+PAGES = (
+    "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.64.0.0", "/plan?open=S/nets", "/map",
+    "/map?under=S/many", "/map?under=S/many&view=areas",
+    "/spaces/S", "/spaces/S/blocks/many?bits=28", "/reservations",
+    "/reservations?sort=-created", "/reservations?q=no%201000", "/reservations?q=10.64.3.0/24&sort=desc",
+    "/networks", "/networks?plan=unplanned", "/networks?tab=findings", "/externals", "/externals?q=x77",
+    "/reserve?space=S&block=many&size=28", "/reserve?space=S&block=nets&size=9",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Live]:
+    """A register with many reservations in one block, networks in another, externals in a third."""
+    amount = THOUSANDS * 1000
+    cloud = MemoryCloud()
+    ids = [cloud.put(f"net-{n}", f"172.{16 + n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28") for n in range(amount // 6)]
+    seen = cloud.snapshot()
+
+    def fill(tx: Tx, by: Author) -> None:
+        blocks.create_space(tx, by, "S", "large")
+        for name, cidr in (("many", "10.0.0.0/8"), ("nets", "172.16.0.0/12"), ("out", "192.168.0.0/16")):
+            blocks.create_block(tx, by, "S", blocks.NewBlock(name, parse_cidr(cidr)))
+        for number in range(0, amount, 1000):
+            reserve(tx, ReservationRequest(by, "S", ("many",), 28, amount=1000, desc=f"no {number}"), by.now)
+        found = Place("S", "nets").find(tx)
+        for each in ids[: len(ids) * 9 // 10]:
+            network = seen.network(each)
+            assert network is not None
+            networks.add(tx, by, found, network)
+        out = Place("S", "out").find(tx)
+        for number in range(min(4000, amount // 6)):
+            externals.create(tx, by, out, NewPrefix(f"x{number}", "outside", bits=28))
+
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        plan = Plan(open_store(str(place / "register.db")))
+        plan.write(fill, Author("test"))
+        plan.store.close()
+        with serve(str(place / "register.db"), place, cloud=cloud) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def who(large: Live) -> Visitor:
+    """Its administrator."""
+    return visitor(large, "admin")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_a_large_plan_is_small(who: Visitor, page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    who.raw("GET", page)
+    begun = time.process_time()
+    answer = who.raw("GET", page)
+    took = 1000 * (time.process_time() - begun)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{page}: {took:.0f} ms of processor, {len(answer.text) / 1000:.0f} kB ")
+    assert answer.status == 200, answer.text[:500]
+    assert len(answer.text) <= 60_000
+
+
+def plans(database: str, statement: str, values: list[object]) -> list[str]:
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+@pytest.mark.parametrize("wanted", [
+    Selection("reservation"), Selection("reservation", order="desc"), Selection("reservation", text="x"),
+    Selection("reservation", (1, 2), order="age"), Selection(parents=(2,)), Selection("network", status="wait"),
+])  # fmt: skip
+def test_no_listing_scans_the_table(large: Live, wanted: Selection) -> None:
+    steps = plans(large.settings.database, *query(wanted, _LISTING))
+    assert not [step for step in steps if step.startswith("SCAN claim")], steps
+    assert [step for step in steps if "claim_kind" in step or "claim_first" in step], steps
+
+
+def test_the_order_of_places_needs_no_sorting(large: Live) -> None:
+    for wanted in (Selection("reservation", after=(2, 5)), Selection(parents=(2,), after=(2, 5))):
+        steps = plans(large.settings.database, *query(wanted, _LISTING))
+        assert not [step for step in steps if "TEMP B-TREE" in step], steps
