@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -188,25 +187,22 @@ def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     state = tmp_path / "s"
     words = [UNIPAM, "run", "--state-dir", state, "--metrics", "", "--register", str(port), "--sample"]
-    with (
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
-        contextlib.ExitStack() as ending,
-    ):
-        ending.callback(process.terminate)
-        assert process.stdout
-        told = [process.stdout.readline() for _ in range(10)]
-        assert told[0] == "a plan of 3 blocks and 4 reservations is in space sample\n"
-        assert told[1].startswith("ADD gave 10.77.0.2/24, CHECK found it, DEL released it")
-        assert told[2] == "unipam is ready. Pages:\n"
-        assert told[3].startswith(f"  http://127.0.0.1:{port}/auth/once?code=")
-        assert told[4].startswith(f"  http://127.0.0.1:{port} (afterwards; the token to sign in with is in {state}")
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), urllib.request.ProxyHandler({}))
-        with opener.open(told[3].split()[0], timeout=20) as page:
-            assert b"<h1>Overview</h1>" in page.read()
-        assert stat.S_IMODE((state / "admin-token").stat().st_mode) == 0o600
-        listed = run("space", "list", "--database", state / "register.db", "-o", "json")
-        assert [space["name"] for space in items(listed.output)] == ["sample"]
-        process.send_signal(signal.SIGINT)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout
+            told = [process.stdout.readline() for _ in range(9)]
+            assert told[0].startswith("ADD gave 10.77.0.2/24, CHECK found it, DEL released it")
+            assert told[1] == "unipam is ready. Pages:\n"
+            assert told[2].startswith(f"  http://127.0.0.1:{port}/auth/once?code=")
+            assert told[3].startswith(f"  http://127.0.0.1:{port} (afterwards; the token to sign in with is in {state}")
+            opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), urllib.request.ProxyHandler({}))
+            with opener.open(told[2].split()[0], timeout=20) as page:
+                assert b"<h1>Overview</h1>" in page.read()
+            assert stat.S_IMODE((state / "admin-token").stat().st_mode) == 0o600
+            listed = run("space", "list", "--database", state / "register.db", "-o", "json")
+            assert "corp" in [space["name"] for space in items(listed.output)]
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     assert not (state / "agent.sock").exists()
     with socket.socket() as probe:

@@ -39,7 +39,7 @@ NEED_MORE = {
     ("register", "import"),
     ("reservation", "cancel"),
 }
-NOT_THE_REGISTER = {"adopt", "cni", "lease"}
+NOT_THE_REGISTER = {"adopt", "calico", "cni", "lease"}
 
 
 def run(database: Path, *words: str) -> str:

@@ -103,7 +103,9 @@ def printing() -> Iterator[str]:
 
 def test_every_command_that_prints_a_document_has_a_schema() -> None:
     named = [each.strip().partition(" --")[0] for d in SCHEMAS.values() for each in d.commands.split(",")]
-    assert set(printing()) == set(named)
+    # What `unipam calico` prints has the words that calicoctl has for it.
+    ours = {words for words in printing() if not words.startswith("calico ")}
+    assert ours == set(named)
 
 
 def test_schemas_are_listed_and_printed() -> None:

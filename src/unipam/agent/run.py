@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from unipam.agent import runtime
+from unipam.agent.log import Log
 from unipam.agent.responder import Responder
 from unipam.agent.server import Server
 from unipam.agent.sweep import Sweeper
@@ -17,6 +18,7 @@ from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
 from unipam.clients import systemd
 from unipam.ledger.open import Ledgers
+from unipam.logline import AUTO
 from unipam.model.errors import BadInput
 
 
@@ -33,6 +35,7 @@ class Settings(NamedTuple):
     sweep: float = 15.0
     cri: str = ""
     journal_days: int = 90
+    log_format: str = AUTO
 
 
 def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
@@ -40,7 +43,7 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
 
     Raises BadInput when it cannot begin, and what `ready` raises.
     """
-    watch = Watch()
+    watch = Watch(Log(form=settings.log_format))
     home = next(iter(settings.data_dirs), "")
     server = Server(settings.socket, Responder(flush=settings.flush, home=home), watch.observe)
     for number in (signal.SIGTERM, signal.SIGINT):

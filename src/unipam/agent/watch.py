@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from unipam.agent.log import Log
 from unipam.cni.call import Answer, Call
 from unipam.ledger.reconcile import Suspect
+from unipam.logline import entry
 from unipam.model import facts
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ class Watch:
     def _observe(self, call: Call, given: Answer, seconds: float) -> None:
         outcome, verb = "ok" if given.code == 0 else "error", call.verb
         self._count(call.plugin, verb, outcome, seconds)
-        line: dict[str, object] = {
-            "time": time.time(),
-            "event": "call",
+        told: dict[str, object] = {
             "verb": verb,
             "plugin": call.plugin,
             "container": call.env.get("CNI_CONTAINERID", ""),
@@ -48,9 +46,8 @@ class Watch:
             "ms": round(seconds * 1000, 3),
         }
         if pod := call.arguments.pod:
-            line["pod"] = pod
-        line.update(given.facts)
-        self._log.write(line)
+            told["pod"] = pod
+        self._log.write({**entry("call", "info" if outcome == "ok" else "warning"), **told, **given.facts})
 
     def reclaimed(self, directory: str, suspect: Suspect) -> None:
         """Log and count a leaked lease that was released."""
@@ -67,7 +64,7 @@ class Watch:
 
     def say(self, event: str, **facts: object) -> None:
         """Log something else, in one line."""
-        self._log.write({"time": time.time(), "event": event, **facts})
+        self._log.write(entry(event, "warning" if "error" in facts else "info", **facts))
 
     def finish(self) -> None:
         """Write what is still to be written, as far as anybody reads it."""

@@ -174,7 +174,7 @@ def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None
 
     \b
     Examples:
-      unipam block free prod west --size 24 --count 3
+      unipam block free prod west --length 24 --count 3
       unipam block free prod west --size 26 --smallest -o json
     """
     found = api.ask("GET", path(space, name) + "/available", query=search)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from unipam.cli.output import document_option, is_table, show_document
+from unipam.cli.progress import working
 from unipam.cni.call import SOCKET
 from unipam.dialects import registry
 
@@ -68,7 +69,8 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
     from unipam.cni import standalone
 
     if root:
-        _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
+        with working(f"copying unipam to {root}"):
+            _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
     else:
         _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from unipam.cli.output import document_option, is_table, show_document
+from unipam.cli.progress import working
 
 if TYPE_CHECKING:
     from unipam.diagnose.report import Report
@@ -76,7 +78,8 @@ def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
 
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
     try:
-        collect.collect(name, Path(directory), image or collect.IMAGE)
+        with working(f"collecting from {path}"):
+            collect.collect(name, Path(directory), image or collect.IMAGE)
     except collect.CollectionFailed as error:
         _refuse(f"cannot collect from {path}: {error}")
     return directory
@@ -113,8 +116,9 @@ def _print(report: Report, output: str, *, verbose: bool) -> None:
         from unipam.diagnose.render.text import Writer
 
         terminal = sys.stdout.isatty()
+        colour = terminal and not os.environ.get("NO_COLOR")
         width = shutil.get_terminal_size((110, 40)).columns if terminal else 110 if verbose else 80
-        writer = Writer(colour=terminal, width=width) if verbose else Screen(colour=terminal, width=width)
+        writer = Writer(colour=colour, width=width) if verbose else Screen(colour=colour, width=width)
         click.echo("\n".join(writer.lines(report)))
     else:
         show_document(report, output, "diagnosis")

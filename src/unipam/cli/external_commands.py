@@ -10,7 +10,7 @@ import click
 
 from unipam.cli.block import USE
 from unipam.cli.output import format_option, list_options, show, show_changed, show_list, tell_removed
-from unipam.cli.register_api import Api, fitting, part, with_api, writing
+from unipam.cli.register_api import Api, fitting, length_option, part, with_api, writing
 from unipam.cli.table import View, column, number
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +56,7 @@ def _all_of(*options: Option) -> Option:
 
 new_prefixes = _all_of(
     click.argument("names", nargs=-1, required=True),
-    click.option("--size", type=int, help="The prefix length, for wherever one is free."),
+    length_option(more="; for wherever one is free"),
     click.option("--prefix", "cidr", help="Exactly this prefix, for one name."),
     fitting,
     click.option("--desc", required=True, help="What they are for."),

@@ -10,6 +10,7 @@ from unipam.cli import user
 from unipam.cli.calico_cluster import calico_option, config_option
 from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
 from unipam.cli.output import data_dir_option, format_option, list_options, order_options, show, show_changed, show_list
+from unipam.cli.progress import remark
 from unipam.cli.table import Row, View
 from unipam.ledger import reads
 from unipam.model.records import COOLING, HELD, Claim
@@ -134,7 +135,7 @@ def release(what: str, dry_run: bool, yes: bool, no_cooldown: bool, data_dir: st
         click.confirm(f"Release {len(held)} lease(s)?", abort=True, err=True)
     for _, claim in held:
         ledger.release_claim(claim, "released by hand", f"cli {user.name()}", force=no_cooldown)
-    click.echo(f"released {len(held)} lease(s)", err=True)
+    remark(f"released {len(held)} lease(s)")
 
 
 def _found(found: list[tuple[str, Claim]], what: str, data_dir: str) -> list[tuple[str, Claim]]:

@@ -7,6 +7,7 @@ import os
 import click
 
 from unipam.cli.output import when
+from unipam.cli.progress import detail
 from unipam.cli.table import View, age, column, ident, moment, number
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
@@ -22,12 +23,24 @@ def command_ledgers() -> Ledgers:
 
 def open_ledger(data_dir: str) -> Ledger:
     """Open the ledger in a data directory; raise a usage error that names the way out when there is none."""
-    found = command_ledgers().find(os.path.abspath(data_dir))
+    found = find_ledger(data_dir)
     if found is None:
-        raise click.ClickException(
-            f"there is no ledger at {data_dir}/{FILE}: name another with --data-dir, or wait for the first ADD"
-        )
+        raise no_ledger(data_dir)
     return found
+
+
+def find_ledger(data_dir: str) -> Ledger | None:
+    """Open the ledger in a data directory, if there is one."""
+    place = os.path.abspath(data_dir)
+    detail(f"looking for a ledger at {place}/{FILE}")
+    return command_ledgers().find(place)
+
+
+def no_ledger(data_dir: str) -> click.ClickException:
+    """Return the error that there is no ledger, with the way out."""
+    return click.ClickException(
+        f"there is no ledger at {data_dir}/{FILE}: name another with --data-dir, or wait for the first ADD"
+    )
 
 
 def lease_row(lease: Lease) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli.progress import remark
 from unipam.cli.table import Row, Table, View, column, plain, sorted_by
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +42,7 @@ class Format(_TextType):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 (click's)
         """Return what the help shows."""
-        return "|".join((*self._words, "jsonpath=…"))
+        return "|".join((*self._words, "jsonpath=..."))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the format. Raises BadParameter for what is none."""
@@ -49,11 +50,11 @@ class Format(_TextType):
             self.fail(f"{value!r} is not one of {', '.join(self._words)}, jsonpath=TEMPLATE", param, ctx)
         return str(value)
 
-    def shell_complete(self, *_: Any) -> list[Any]:
-        """Return the words, for the shell."""
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """Return the words that begin so, for the shell."""
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(word) for word in (*self._words, _TEMPLATE)]
+        return [CompletionItem(word) for word in (*self._words, _TEMPLATE) if word.startswith(incomplete)]
 
 
 def _output(words: Sequence[str]) -> Callable[[F], F]:
@@ -100,6 +101,20 @@ def _asked(option: str) -> Any:
     return click.get_current_context().meta.get(f"unipam.{option}")
 
 
+def log_format_option(command: F) -> F:
+    """Give a command that goes on running its `--log-format`."""
+    from unipam.logline import AUTO, FORMATS
+
+    return click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default=AUTO,
+        show_default=True,
+        envvar="UNIPAM_LOG_FORMAT",
+        help="How to log: text for people, JSON for machines; auto: text on a terminal, JSON elsewhere.",
+    )(command)
+
+
 def data_dir_option(command: F) -> F:
     """Give a command the `--data-dir DIR` of every command that reads a ledger."""
     return click.option(
@@ -133,7 +148,7 @@ def show(rows: Sequence[Row], output: str, view: View | Sequence[str] = (), empt
     known = _view(rows, view)
     rows = _chosen(rows, known)
     if not rows and is_table(output):
-        click.echo(empty, err=True)
+        remark(empty)
     _print(
         rows, output, known, Table(known.columns, wide=output == "wide", heads=bool(rows) and not _asked("no_headers"))
     )

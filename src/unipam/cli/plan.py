@@ -26,7 +26,7 @@ def command() -> None:
     """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
 
 
-_RELATED = View(
+RELATED = View(
     "related",
     (
         column("relation"),
@@ -129,7 +129,7 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
     """
     query = {"cidr": prefix, "space": space}
     none = f"nothing in the plan has to do with {prefix}"
-    show_list(lambda: api.ask("GET", "/explain", query=query), output, _RELATED, none)
+    show_list(lambda: api.ask("GET", "/explain", query=query), output, RELATED, none)
 
 
 @command.command()

@@ -9,6 +9,7 @@ import click
 
 from unipam.cli.grant import grant
 from unipam.cli.output import format_option, is_table, list_options, show, show_list
+from unipam.cli.progress import remark, working
 from unipam.cli.register_api import Api, part, with_api, writing
 from unipam.cli.table import View, age, column, moment
 
@@ -89,7 +90,7 @@ def import_(  # noqa: PLR0913 (options)
         raise
     show(report["conflicts"], output, _CONFLICTS)
     made = "would be created (dry run)" if dry_run else "created"
-    click.echo(f"{report['created']} {made}, {report['present']} there already", err=True)
+    remark(f"{report['created']} {made}, {report['present']} there already")
 
 
 def _conflict(row: list[str]) -> dict[str, str]:
@@ -150,14 +151,17 @@ def migrate(database: str, target: str | None) -> None:
     from unipam.plan.transfer.copy import copy
 
     require(database)
-    for step in migrate_schema(database):
+    with working(f"migrating {database}"):
+        steps = migrate_schema(database)
+    for step in steps:
         click.echo(f"applied {step}")
     if target is None:
         click.echo("the schema is up to date")
         return
     source, there = open_store(database), open_store(target)
     try:
-        counts = copy(source, there)
+        with working(f"copying {database} to {target}"):
+            counts = copy(source, there)
     finally:
         source.close()
         there.close()
@@ -176,7 +180,8 @@ def backup(database: str, file: str) -> None:
     """
     from unipam.plan.open import backup as make_backup
 
-    make_backup(database, file)
+    with working(f"copying {database} to {file}"):
+        make_backup(database, file)
     click.echo(f"{os.path.getsize(file)} bytes written, and found sound")
 
 

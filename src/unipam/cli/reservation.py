@@ -8,7 +8,7 @@ import click
 
 from unipam.cli.block import path
 from unipam.cli.output import format_option, list_options, show, show_changed, show_list, tell_removed
-from unipam.cli.register_api import Api, fitting, part, with_api, writing
+from unipam.cli.register_api import Api, fitting, length_option, part, with_api, writing
 from unipam.cli.table import View, age, column, moment
 
 _RESERVATIONS = View(
@@ -59,7 +59,7 @@ def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str
 @command.command()
 @click.argument("space")
 @click.argument("blocks", nargs=-1, required=True)
-@click.option("--size", type=int, help="The prefix length.")
+@length_option()
 @click.option("--prefix", help="Exactly this prefix.")
 @click.option("--count", type=int, default=1, show_default=True, help="How many; all or none.")
 @click.option("--desc", help="What it is for.")
@@ -73,7 +73,7 @@ def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: 
 
     \b
     Examples:
-      unipam reservation add prod west --size 24 --desc "payments vNET"
+      unipam reservation add prod west --length 24 --desc "payments vNET"
       unipam reservation add prod west north --size 26 --count 4 --expires-in 86400 --dry-run
     """
     body = {"blocks": list(blocks), "cidr": wish.pop("prefix"), **wish}

@@ -18,7 +18,7 @@ def command(name: str | None) -> None:
     Examples:
       unipam schema
       unipam schema lease
-      unipam lease list -o json | check-jsonschema --schemafile <(unipam schema lease) -
+      unipam schema lease > lease.schema.json
     """
     from unipam.cli.schemas import SCHEMAS, schema_of
     from unipam.cli.table import Table, column, number

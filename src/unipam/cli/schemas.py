@@ -99,7 +99,7 @@ _PAST = _record("unipam.ledger.reads", "Past", at=_WHEN)
 
 
 def _explanation() -> Schema:
-    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST))()
+    return _of(subject=str, kind=str, sentences=list[str], leases=_listed(_LEASE), history=_listed(_PAST), plan=_ROWS)()
 
 
 def _listed(make: Callable[[], Schema]) -> Schema:
@@ -142,6 +142,7 @@ SCHEMAS: Mapping[str, Document] = {
         _of(node=str, system=str, has=int, ranges=str, uses=int | None, needs=int, state=str, machine=str),
     ),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
+    "context": Document("context list", _of(current=str, name=str, register=str, tokens=str, tenant=str)),
     "diagnosis": Document("diagnose", _record("unipam.diagnose.report", "Report"), rows=False, version=2),
     "explanation": Document("explain", _explanation, rows=False),
     "external": Document(

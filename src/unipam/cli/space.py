@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from unipam.cli.output import (
@@ -52,10 +54,15 @@ def list_(api: Api, output: str) -> None:
       unipam space list --sort-by -use -o csv
     """
     rows = api.all("/spaces", {"utilisation": True})
+    first = [rows]
     six = _USE_IPV6 if any(row["utilisation"]["ipv6"]["size"] for row in rows) else ()
     name, *rest = _SPACE.columns
     view = _SPACE._replace(columns=(name, *_USE, *six, *rest))
-    show_list(lambda: api.all("/spaces", {"utilisation": True}), output, view, "no spaces yet: unipam space add")
+
+    def read() -> list[Any]:
+        return first.pop() if first else api.all("/spaces", {"utilisation": True})
+
+    show_list(read, output, view, "no spaces yet: unipam space add")
 
 
 @command.command()

@@ -18,8 +18,8 @@ from unipam.plan.reads import network_of
 from unipam.store.api import Tx
 from unipam.store.journal import JournalFilter, Place
 
-_INNER = ("type", "rank", "subject", "status")
-"""Facts that are nobody's change: of what kind it is, in which place of a list, and what other facts say already."""
+_INNER = ("type", "rank", "subject", "id", "created_on", "created_by", "settled_on", "settled_by")
+"""Facts that are no change to tell of: the line itself says when, by whom, and what it is about."""
 
 
 class Wanted(NamedTuple):
@@ -112,14 +112,22 @@ def in_sight(tx: Tx, entry: Entry, visibility: Visibility) -> bool:
     return not network or visibility.sees(space_of(block) if block else 0, network)
 
 
+def label_of(entry: Entry) -> tuple[str, str]:
+    """Return of what kind an entry's object is, and what it is called: its name, or a reservation's id."""
+    facts = _facts(entry)
+    if facts:
+        return facts["type"], facts.get("name") or facts.get("id", "")
+    kind, _, name = entry.owner.holder.partition("/")
+    return kind, name
+
+
 def _line(tx: Tx, entry: Entry, before: Entry | None, visibility: Visibility) -> Line:
     facts = _facts(entry)
     seen = in_sight(tx, entry, visibility)
-    kind = facts["type"] if facts else entry.owner.holder.partition("/")[0]
+    kind, name = label_of(entry)
     cidr = prefix_text(entry.first, entry.last) if facts and kind != "space" else None
-    name = facts.get("name") or facts.get("id", "") if facts else entry.owner.holder.partition("/")[2]
     return Line(
-        entry.id, entry.at, entry.verb, kind, name if seen else HIDDEN, _where(tx, entry.parent), cidr, entry.actor,
+        entry.id, entry.at, entry.verb, kind, name if seen else HIDDEN, where_of(tx, entry.parent), cidr, entry.actor,
         entry.reason, list(_changes(before, entry)) if seen and facts else [], "" if facts else entry.details,
     )  # fmt: skip
 
@@ -133,7 +141,7 @@ def _facts(entry: Entry) -> Mapping[str, str]:
     return {name: str(value) for name, value in raw.items() if value is not None}
 
 
-def _where(tx: Tx, parent: int) -> list[str]:
+def where_of(tx: Tx, parent: int) -> list[str]:
     """Return the names of what is above, the space first; what is gone is left out."""
     names: list[str] = []
     while parent and (claim := tx.claim(parent)) is not None:
@@ -143,15 +151,16 @@ def _where(tx: Tx, parent: int) -> list[str]:
 
 
 def _changes(before: Entry | None, after: Entry) -> Iterable[Change]:
-    old = _told(before) if before is not None else {}
-    new = _told(after)
+    """Yield what is different. Of what was just made, what the line does not say already."""
+    made = before is None
+    old, new = _told(before), _told(after)
     for field in {**old, **new}:
-        if old.get(field) != new.get(field):
+        if old.get(field) != new.get(field) and not (made and field in ("cidr", "name", "status")):
             yield Change(field, old.get(field), new.get(field))
 
 
-def _told(entry: Entry) -> dict[str, str]:
-    facts = dict(_facts(entry))
-    placed = {} if facts.get("type") == "space" else {"cidr": prefix_text(entry.first, entry.last)}
-    state = {"status": facts["status"]} if "status" in facts else {}
-    return {**placed, **{name: each for name, each in facts.items() if name not in _INNER}, **state}
+def _told(entry: Entry | None) -> dict[str, str]:
+    if entry is None:
+        return {}
+    facts = {name: each for name, each in _facts(entry).items() if name not in _INNER}
+    return {"cidr": prefix_text(entry.first, entry.last), **facts}

@@ -69,6 +69,9 @@ class UseCase(Enum):
     CHANGE_ADMINS = "change who is an administrator", Need.ADMIN
     LIST_EXCLUSIONS = "list excluded subscriptions", Need.ADMIN
     CHANGE_EXCLUSIONS = "change which subscriptions are excluded", Need.ADMIN
+    LIST_SESSIONS = "list who is signed in to the pages", Need.ADMIN
+    END_SESSION = "end somebody's session", Need.ADMIN
+    CHECK_RIGHTS = "see what somebody else may do", Need.ADMIN
     LIST_SETTINGS = "list everybody's settings", Need.ADMIN
     # What everybody may see by unipam's own API, and the Azure IPAM application shows to some (its spec §2):
     VIEW_RESERVATION = "view a reservation in the application", Need.OWNER

@@ -62,6 +62,11 @@ class Authenticator:
         self._known: dict[bytes, _Known] = {}
         self._hinted: set[str] = set()
 
+    @property
+    def members_reserve(self) -> bool:
+        """Return whether every member of the tenant may reserve everywhere."""
+        return self._everybody == PLANNER
+
     async def caller(self, authorization: str, place: str) -> Caller:
         """Return who sent this Authorization header. Raises NotSignedIn, Forbidden, Throttled or SourceFailed."""
         scheme, _, text = authorization.partition(" ")
@@ -127,7 +132,7 @@ class Authenticator:
         granted = rights(tx, groups_of(claims), app_roles_of(claims))
         admin = granted.admin or is_admin(tx, object_id)
         hint = self._hint(claims, object_id) if granted.by_group and lacks_groups(claims) else ""
-        reserves = self._everybody == PLANNER
+        reserves = self.members_reserve
         credential = text if is_person(claims) else ""
         caller = Caller(_name(claims), object_id, admin, granted.plans, reserves, credential, hint)
         if self._everybody == NOBODY and not (admin or granted.anything):

@@ -12,13 +12,15 @@ from unipam.plan.access.callers import keep
 from unipam.store.api import Tx
 
 UTC = "UTC"
+Theme = Literal["system", "light", "dark"]
+Density = Literal["comfortable", "compact"]
 
 
 class Preferences(msgspec.Struct, frozen=True):
     """How pages look: colours, the height of rows, and the time zone of moments (an IANA name)."""
 
-    theme: Literal["system", "light", "dark"] = "system"
-    density: Literal["comfortable", "compact"] = "comfortable"
+    theme: Theme = "system"
+    density: Density = "comfortable"
     zone: str = UTC
 
 

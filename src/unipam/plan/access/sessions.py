@@ -81,7 +81,7 @@ def store_session(tx: Tx, key: str, session: WebSession) -> None:
 def open_session(tx: Tx, by: Author, key: str, session: WebSession) -> None:
     """Open a session, and write down that somebody signed in."""
     store_session(tx, key, session)
-    journal(tx, by, "sign-in", f"session/{session.id}", session.client)
+    journal(tx, by, "sign-in", f"session/{session.id}")
 
 
 def find_session(tx: Tx, key: str, now: float) -> WebSession | None:
@@ -95,6 +95,14 @@ def sessions(tx: Tx, now: float) -> list[WebSession]:
     """Return every session that is not over, the latest first."""
     found = [_session.decode(text) for _, text in tx.notes(_PREFIX)]
     return sorted((each for each in found if now < each.ends), key=lambda each: -each.opened)
+
+
+def shown(session: WebSession) -> dict[str, Any]:
+    """Return a session for people: nothing of its tokens."""
+    return {
+        "id": session.id, "name": session.name, "opened": session.opened, "seen": session.seen, "ends": session.ends,
+        "client": session.client, "by": "token" if session.token else "Entra ID",
+    }  # fmt: skip
 
 
 def end_session(tx: Tx, by: Author, number: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
+from unipam.plan.access import preferences
 from unipam.server.native import access_operations as operations
 from unipam.server.native import models as m
 from unipam.server.native.requests import Paged, Writing, page, problems, write
@@ -23,10 +24,37 @@ async def who_am_i(caller: CallerDep) -> dict[str, Any]:
     return {"name": caller.name, **able, "hint": caller.hint or None}
 
 
+@router.get("/me/preferences", response_model=m.Preferences, responses=problems())
+async def read_preferences(session: SessionDep) -> Response:
+    """How the caller wants pages to look."""
+    found = await session.read(lambda tx: preferences.preferences(tx, session.caller.subject))
+    return reply(found)
+
+
+@router.put("/me/preferences", response_model=m.Preferences, responses=problems())
+async def change_preferences(session: SessionDep, body: m.Preferences) -> Response:
+    """Let pages look so for the caller from now on."""
+    wanted = preferences.Preferences(body.theme, body.density, body.zone)
+    return reply(await session.write(lambda tx, _: preferences.set_preferences(tx, session.caller.subject, wanted)))
+
+
 @router.post("/me/sign-in-link", status_code=201, response_model=m.SignInLink, responses=problems())
 async def make_sign_in_link(session: SessionDep) -> Response:
     """A link that signs the bearer of a local token in to the pages: once, and within a minute."""
     return reply(await session.write(operations.make_sign_in_link(session.caller)), 201)
+
+
+@router.get("/sessions", response_model=m.Page[m.WebSession], responses=problems())
+async def list_sessions(session: SessionDep, paging: Paged) -> Response:
+    """Who is signed in to the pages, the latest first."""
+    now = session.register.clock()
+    return page(await session.read(operations.list_sessions(session.caller, now)), paging, "id")
+
+
+@router.delete("/sessions/{name}", status_code=204, response_class=Response, responses=problems(404))
+async def end_session(session: SessionDep, terms: Writing, name: str) -> Response:
+    """End a session by its id."""
+    return await write(session, terms, operations.end_session(session.caller, name))
 
 
 @router.get("/tokens", response_model=m.Page[m.Token], responses=problems())

@@ -57,6 +57,18 @@ def make_sign_in_link(caller: Caller) -> Callable[[Tx, Author], Shape]:
     return make
 
 
+def list_sessions(caller: Caller, now: float) -> List:
+    """Return who is signed in to the pages, the latest first."""
+    require(caller, UseCase.LIST_SESSIONS)
+    return lambda tx: [sessions.shown(each) for each in sessions.sessions(tx, now)]
+
+
+def end_session(caller: Caller, number: str) -> Write:
+    """End a session."""
+    require(caller, UseCase.END_SESSION)
+    return done(lambda tx, by: sessions.end_session(tx, by, number))
+
+
 def list_grants(caller: Caller) -> List:
     """Return the grants, by name."""
     require(caller, UseCase.LIST_GRANTS)

@@ -370,3 +370,25 @@ class Overview(BaseModel):
     blocks: int
     fullest: list[Fullness]
     expiring: list[Expiring]
+
+
+class WebSession(BaseModel):
+    """Somebody who is signed in to the pages. Times in seconds since the epoch; `by` is token or Entra ID."""
+
+    id: str
+    name: str
+    opened: float
+    seen: float
+    ends: float
+    client: str
+    by: str
+
+
+class Preferences(BaseModel):
+    """How a person wants pages to look."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    theme: Literal["system", "light", "dark"] = "system"
+    density: Literal["comfortable", "compact"] = "comfortable"
+    zone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"

@@ -71,6 +71,21 @@ def done(request: Request) -> str:
     return unquote(cookie(request, DONE))[:500]
 
 
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def client_of(request: Request) -> str:
+    """Return which browser and system a request says to come from, so that people recognise their sessions."""
+    told = request.headers.get("user-agent", "")
+    what = next((name for sign, name in _BROWSERS if sign in told), "another browser")
+    where = next((name for sign, name in _SYSTEMS if sign in told), "")
+    return f"{what} on {where}" if where else what
+
+
 def form_token(key: str) -> str:
     """Return what every form of a session brings along."""
     made = hmac.digest(key.encode(), b"unipam form", hashlib.sha256)

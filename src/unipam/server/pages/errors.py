@@ -63,12 +63,13 @@ def http(request: Request, status: int, detail: str, headers: dict[str, str]) ->
 def answer(request: Request, trouble: Trouble, headers: dict[str, str]) -> Response:
     """Answer with a page that tells of trouble, in the frame if it is known who asks."""
     page: Page | None = getattr(request.state, "page", None)
+    told = {"trouble": trouble, "place": browser.place_of(request)}
     if request.headers.get("hx-request") == "true":
-        made: Response = bare(request, "trouble-part.html", trouble.status, trouble=trouble)
+        made: Response = bare(request, "trouble-part.html", trouble.status, **told)
     elif page is not None:
-        made = page.render("trouble.html", Head(trouble.title), trouble.status, trouble=trouble)
+        made = page.render("trouble.html", Head(trouble.title), trouble.status, **told)
     else:
-        made = bare(request, "trouble-bare.html", trouble.status, trouble=trouble)
+        made = bare(request, "trouble-bare.html", trouble.status, **told)
     made.headers.update(headers)
     return made
 

@@ -111,7 +111,7 @@ class Page:
     def render(self, template: str, head: Head, /, code: int = 200, **model: object) -> HTMLResponse:
         """Answer with a page. A template of the page's gets `frame`, `head` and what else is given."""
         frame = Frame.of(self)
-        text = render(template, frame=frame, head=head, place=frame.place, **model)
+        text = render(template, frame=frame, head=head, **model)
         answer = HTMLResponse(text, code, page_headers(secure=browser.is_secure(self.request)))
         if frame.done:
             browser.drop_cookie(self.request, answer, browser.DONE)
@@ -276,5 +276,5 @@ FormDep = Annotated[Form, Depends(open_form)]
 
 def bare(request: Request, template: str, /, code: int = 200, **model: Any) -> HTMLResponse:
     """Answer with a page outside the frame: for whoever has not signed in."""
-    text = render(template, place=browser.place_of(request), **model)
+    text = render(template, **model)
     return HTMLResponse(text, code, page_headers(secure=browser.is_secure(request)))

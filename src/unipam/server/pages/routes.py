@@ -6,18 +6,22 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from unipam.server.pages import (
+    access,
+    address,
     address_map,
     assets,
     diagnose,
     editing,
     externals,
     journal,
+    me,
     networks,
     objects,
     overview,
     plan,
     reservations,
     reserve,
+    search,
     signing_in,
     sizing,
     status,
@@ -26,6 +30,12 @@ from unipam.server.pages import (
 ROUTERS = (
     assets.router,
     signing_in.router,
+    overview.router,
+    journal.router,
+    search.router,
+    address.router,
+    access.router,
+    me.router,
     plan.router,
     objects.router,
     editing.router,
@@ -36,8 +46,6 @@ ROUTERS = (
     address_map.router,
     sizing.router,
     diagnose.router,
-    overview.router,
-    journal.router,
     status.router,
 )
 

@@ -27,7 +27,6 @@ from unipam.store.api import Tx
 
 router = APIRouter(prefix="/auth", include_in_schema=False)
 
-_LONGEST_CLIENT = 200
 _UNKEPT = {"Cache-Control": "no-store"}
 FLOW = "-flow"
 """The cookie of a sign-in that is under way."""
@@ -145,8 +144,7 @@ def _flow(register: Register) -> CodeFlow:
 
 
 def _new(request: Request, subject: str, name: str, now: float, **fields: Any) -> WebSession:
-    client = "".join(c for c in request.headers.get("user-agent", "")[:_LONGEST_CLIENT] if c.isprintable())
-    return WebSession(sessions.make_id(), subject, name, now, now, client, **fields)
+    return WebSession(sessions.make_id(), subject, name, now, now, browser.client_of(request), **fields)
 
 
 async def _start(request: Request, caller: Caller, place: str, fields: dict[str, Any], key: str = "") -> Response:

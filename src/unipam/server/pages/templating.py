@@ -17,6 +17,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("unipam.server.pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=words.visible,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unipam.plan.access import preferences
 
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (5_184_000, 86_400, "d"), (63_072_000, 2_629_746, "mo"))
 _LARGE = 1 << 63
+_LAST = 253_402_300_800.0
+"""The end of the year 9999, behind which no calendar goes."""
+_UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
+_UNSEEN |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+"""Characters that HTML forbids, and those that turn the direction of text: a name must not look like another."""
+
+
+def visible(value: Any) -> Any:
+    """Return a value as templates put it into a page: a text without what cannot be seen but does something."""
+    return value.translate(_UNSEEN) if type(value) is str else value
 
 
 def number(value: float) -> str:
@@ -69,8 +79,12 @@ class Moments(NamedTuple):
         Raises ValueError.
         """
         try:
-            return float(text)
+            at = float(text)
         except ValueError:
             read = datetime.fromisoformat(text)
+        else:
+            if not 0 <= at < _LAST:
+                raise ValueError(text)
+            return at
         zone = UTC if self.zone == preferences.UTC else zoneinfo.ZoneInfo(self.zone)
         return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()

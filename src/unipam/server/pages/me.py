@@ -1,0 +1,58 @@
+"""The page on oneself: what one may do, how pages look, where one is signed in."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from unipam.model.errors import BadValue, UnipamError
+from unipam.plan.access import preferences, sessions
+from unipam.plan.access.preferences import Preferences
+from unipam.server.pages.forms import Problem
+from unipam.server.pages.page import Form, FormDep, Head, Page, PageDep
+
+router = APIRouter(include_in_schema=False)
+
+THEMES, DENSITIES = ("system", "light", "dark"), ("comfortable", "compact")
+
+
+@router.get("/me")
+async def me(page: PageDep) -> Response:
+    """Show who one is."""
+    return await _show(page)
+
+
+async def _show(page: Page, form: Form | None = None, error: UnipamError | None = None) -> Response:
+    now = page.register.clock()
+    every = await page.read(lambda tx: sessions.sessions(tx, now))
+    mine = [each for each in every if each.subject == page.web.subject]
+    typed = form.fields if form else {**_as_texts(page.preferences), **page.request.query_params}
+    problem = None if error is None else Problem.of(error)
+    head = Head("Me", "What may I do, and how do pages look to me?", api="/me")
+    return page.render(
+        "me.html", head, problem.status if problem else 200, mine=mine, own=page.web.id, typed=typed, problem=problem,
+        zones=preferences.zones(), themes=THEMES, densities=DENSITIES,
+    )  # fmt: skip
+
+
+def _as_texts(preferred: Preferences) -> dict[str, str]:
+    return {"theme": preferred.theme, "density": preferred.density, "zone": preferred.zone}
+
+
+@router.post("/me")
+async def change(form: FormDep) -> Response:
+    """Let pages look so from now on."""
+    page = form.page
+    theme, density = form.fields.get("theme", ""), form.fields.get("density", "")
+    try:
+        if theme not in THEMES or density not in DENSITIES:
+            raise BadValue("theme: choose one of those that are there", field="theme")
+        wanted = Preferences(
+            cast("preferences.Theme", theme), cast("preferences.Density", density), form.fields.get("zone", "")
+        )
+        await page.write(lambda tx, _: preferences.set_preferences(tx, page.web.subject, wanted))
+    except BadValue as error:
+        return await _show(page, form, error)
+    return page.go("/me", "Pages look so from now on.")
