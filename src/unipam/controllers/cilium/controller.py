@@ -20,8 +20,8 @@ from unipam.controllers.cilium.jobs import Model, Served, Survey
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
-from unipam.controllers.kubenet.ranges import together
 from unipam.controllers.term import Term
+from unipam.controllers.together import together
 from unipam.dialects.cilium.formulas import MOST, to_add
 from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, machine_of, scale_set_of
 from unipam.dialects.cilium.nics import Nic, Subnet

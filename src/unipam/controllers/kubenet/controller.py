@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
-from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper, together
+from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper
 from unipam.controllers.kubenet.surroundings import Surroundings
 from unipam.controllers.kubenet.table import Settings, TableKeeper
 from unipam.controllers.term import Term
+from unipam.controllers.together import together
 from unipam.dialects.kubenet import ranges, routes
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from unipam.addr.prefix import Prefix
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.term import Term
+from unipam.controllers.together import together
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.dialects.kubenet.ranges import Memory, Plan, desired, rested
 from unipam.model.errors import SourceFailed
 from unipam.model.finding import Finding
-
-T = TypeVar("T")
 
 COMPONENT = "cidrAllocator"
 SHORT, FAILED = "CIDRNotAvailable", "CIDRAssignmentFailed"
@@ -25,7 +23,6 @@ _PASSIVE = 300.0
 """Seconds that nothing is assigned after somebody else was seen to do it."""
 _FIRST_LOOK = 3.0
 """Seconds after the start in which is only looked: another allocator shows itself by then."""
-_AT_ONCE = 16
 _TRIES = 3
 """Failures in a row after which an event tells, if the node has no range indeed."""
 
@@ -142,11 +139,3 @@ class RangeKeeper:
 
     def _backoff(self, uid: str) -> Backoff:
         return self._backoffs.setdefault(uid, Backoff())
-
-
-def together(work: Callable[[T], bool], items: Sequence[T]) -> int:
-    """Do something for each of them, several at once; return for how many it came true."""
-    if not items:
-        return 0
-    with ThreadPoolExecutor(_AT_ONCE, "writes") as pool:
-        return sum(pool.map(work, items))
