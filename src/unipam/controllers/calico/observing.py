@@ -53,8 +53,6 @@ class Mirrors:
 
     def __init__(self, datastore: Datastore, api: KubernetesApi, changed: Callable[[], None]) -> None:
         sources: dict[str, Source[Any, Any]] = {
-            "pods": pods.pods(api),
-            "nodes": pods.nodes(api),
             "blocks": Documents(datastore, Selection(BlockKey), documents.read_block),
             "handles": Documents(datastore, Selection(HandleKey), documents.read_handle),
             "affinities": Documents(datastore, Selection(AffinityKey), documents.read_revision),
@@ -62,7 +60,9 @@ class Mirrors:
             "cluster": Documents(datastore, Selection(ClusterKey), documents.read_ready),
             "pools": Documents(datastore, Selection(PoolKey), lambda item: pool.read(item.document)),
             "reservations": Documents(datastore, Selection(ReservationKey), documents.read_reservation),
-        }
+            "nodes": pods.nodes(api),
+            "pods": pods.pods(api),
+        }  # the largest lists first, while little is kept
         if datastore.transactional:  # in etcd Calico has nodes of its own
             sources["calico nodes"] = Documents(datastore, Selection(NodeKey), documents.read_kubernetes_name)
         turns = threading.Lock()
