@@ -45,7 +45,8 @@ umount -l {place}/root/proc {place}/root/dev
 rm {place}/root/tmp/unipam.deb
 echo "--- left"
 cd {place}/upper
-find . -not -type d -not -path './var/lib/dpkg/*' -not -path './var/log/*' -not -path './tmp/*'
+find . -not -type d -not -path './var/lib/dpkg/*' -not -path './var/log/*' -not -path './tmp/*' \
+    -not -path './var/cache/man/*'
 find . -type d -path '*unipam*'
 cd {place}/root
 find run var/lib/cni -name '*unipam*'
