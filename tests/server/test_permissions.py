@@ -50,6 +50,8 @@ REFUSED: dict[str, Any] = {
     "GET /api/v1/grants": None,
     "POST /api/v1/grants": {"name": "new", "role": "reader", "app_role": "x"},
     "DELETE /api/v1/grants/{name}": None,
+    "GET /api/v1/sessions": None,
+    "DELETE /api/v1/sessions/{name}": None,
     "GET /api/v1/export": None,
     "POST /api/v1/import": {},
     # the API of the Azure IPAM application
