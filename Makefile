@@ -9,7 +9,7 @@ RELEASE := build/release/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check screenshots bench lock dist deb images clean
+.PHONY: help setup run test test-quick check screenshots bench docs docs-outputs man first-hour lock dist deb images clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,21 @@ screenshots: setup ## take the pictures of the documentation anew, from the samp
 
 bench: setup ## measure against the real peers, in one run, as ratios
 	$(BIN)/python -m bench
+
+docs: setup ## build/site: the documentation, with reference pages made from the code; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+man: setup ## build/man/: a manual page of each command
+	rm -rf build/man
+	$(BIN)/python deploy/man.py build/man
+
+docs-outputs: setup ## write what the commands of README, tutorials and how-to pages really print into these pages
+	UNIPAM_DOCS_OUTPUTS=1 $(BIN)/python -m pytest -q tests/docs/test_blocks.py -k test_a_page
+
+BEFORE ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null),57b331e)
+
+first-hour: setup ## play a new user's first hour in a Debian made for it, and upgrade from BEFORE (root, debootstrap; minutes)
+	tests/first_hour/run.sh $(BEFORE)
 
 COMPILE = $(RELEASE)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -26,12 +26,14 @@ from tests.real.postgres import binaries, cluster
 
 from bench.needs import Need
 from unipam.addr.prefix import Prefix, line_length, parse_prefix
+from unipam.model.objects import External, Network
 from unipam.model.records import Owner
 from unipam.plan import blocks as plan_blocks
-from unipam.plan import networks
 from unipam.plan.free import FreeSpace, next_free
+from unipam.plan.networks import claim_prefixes
 from unipam.plan.open import open_store
 from unipam.plan.tree import Author, Draft, Plan, create_all, find_block, find_space
+from unipam.store.api import Tx
 
 POSTGRESQL = Need("PostgreSQL (Debian: postgresql)", lambda: binaries() is not None, "the rows on it")
 NEEDS = (POSTGRESQL,)
@@ -177,7 +179,7 @@ def _scatter(plan: Plan) -> None:
         if dice.random() < 0.5:
             placed.append(Prefix(cursor, length))
         cursor += size
-    facts = networks.model.External("x", "x")
+    facts = External("x", "x")
     drafts = [Draft(block.id, prefix, Owner(f"x{n}"), facts) for n, prefix in enumerate(placed)]
     plan.write(lambda tx, by: create_all(tx, [by] * len(drafts), drafts), BY)
 
@@ -211,10 +213,10 @@ def _listing(database: str, directory: Path) -> None:
     snapshot = sample_cloud().snapshot()
     blocks = plan.read(lambda tx: {b.prefix: b for b in plan_blocks.blocks(tx, find_space(tx, "S").id)})
 
-    def associate(tx: networks.Tx, by: Author) -> None:
+    def associate(tx: Tx, by: Author) -> None:
         for network in snapshot.networks.values():
             block = next(b for prefix, b in blocks.items() if prefix.contains(network.prefixes[0]))
-            networks.claim_prefixes(tx, by, block, network, network.prefixes)
+            claim_prefixes(tx, by, block, Network(network.id, network.name), network.prefixes)
 
     plan.write(associate, BY)
     plan.store.close()

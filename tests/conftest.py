@@ -36,6 +36,13 @@ ANSWERED_WITHIN = 10
 """Seconds: what is promised whatever is locked. A call that takes longer fails its test."""
 
 
+def items(text: str) -> list[dict[str, Any]]:
+    """The rows of a document that a command printed as JSON."""
+    document = json.loads(text)
+    assert (document["version"], bool(document["schema"])) == (1, True), document
+    return list(document["items"])
+
+
 class Reply(NamedTuple):
     """What a plugin left behind: its exit code, standard output and standard error."""
 
@@ -139,7 +146,9 @@ class Agent:
     def __init__(self, directory: Path, *options: str, within: Sequence[str] = ()) -> None:
         self.socket = directory / "agent.sock"
         self._log = directory / f"agent.{time.monotonic_ns()}.log"
-        self.process = self._start([*within, str(UNIPAM), "agent", "--socket", str(self.socket), *QUIET, *options])
+        home = () if "--data-dir" in options else ("--data-dir", str(directory / "home"))
+        own = (str(UNIPAM), "agent", "--socket", str(self.socket), *QUIET, *home)
+        self.process = self._start([*within, *own, *options])
         try:
             self._await()
         except BaseException:

@@ -58,6 +58,8 @@ OUTSIDE = {
     "unipam.clients.kubernetes.api.WatchEnded",
     "unipam.sizing.fields.InvalidClusterError",
     "unipam.cli.collect.CollectionFailed",
+    "unipam.clients.etcd.channel.RpcFailed",
+    "unipam.clients.http2.connection.Lost",
 }
 """The exceptions that are no `UnipamError`, as the docstring of `model.errors` has them."""
 

@@ -146,7 +146,10 @@ _SAVES: tuple[Call, ...] = (
 
 
 def _json_middle(act: Act) -> Iterator[Call]:
-    asked = {"address": "" if act.verb in {"ADD", "FAIL"} else _ip(act), "options": {"azure.address.id": act.container}}
+    asked: dict[str, object] = {
+        "address": "" if act.verb in {"ADD", "FAIL"} else _ip(act),
+        "options": {"azure.address.id": act.container},
+    }
     endpoint: dict[str, object] = {"endpointID": f"{act.container[:8]}-eth0"}
     if act.verb == "ADD":
         yield "ipam/pool.go:462", "ipam", "Requesting address with", asked

@@ -29,13 +29,14 @@ class Act(NamedTuple):
 
 def acts() -> Iterator[Act]:
     """Yield one act after the other, the same in every run."""
-    dice, at, held = random.Random(14), _START, {}
+    dice, at = random.Random(14), _START
+    held: dict[int, Act] = {}
     for number in range(10**9):
         at += dt.timedelta(milliseconds=dice.randrange(40, 2500))
         pid = 4000 + number * 7 % 28_000
         if len(held) >= AT_ONCE or (held and dice.random() < 0.48):
             slot = dice.choice(list(held))
-            gone: Act = held.pop(slot)
+            gone = held.pop(slot)
             yield gone._replace(at=at, verb="DEL", pid=pid)
             if dice.random() < 0.3:
                 yield gone._replace(at=at + dt.timedelta(milliseconds=300), verb="AGAIN", pid=pid + 3)

@@ -23,6 +23,12 @@ HERE = Path(__file__).parent
 LOCK = HERE.parent / "requirements" / "machine.lock"
 HOME = Path("/opt/unipam")
 COMMANDS = ("unipam", "kubectl-unipam")
+COMPLETIONS = {
+    "bash": "usr/share/bash-completion/completions/unipam",
+    "zsh": "usr/share/zsh/vendor-completions/_unipam",
+    "fish": "usr/share/fish/vendor_completions.d/unipam.fish",
+}
+"""Where each shell looks for what completes our commands."""
 OF_THE_BUILD = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What pip notes beside a package about how it came here; RECORD has checksums of what is changed below."""
 
@@ -54,6 +60,7 @@ def build(wheels: Path, work: Path, target: Path) -> Path:
     depends = packages_of(interpreter)
     packages = make_environment(work / HOME.relative_to("/"), interpreter, wheels, version)
     lay_out(work)
+    write_manual(work)
     write_sbom(work)
     tidy(work, packages)
     write_control(work, version, depends)
@@ -108,6 +115,19 @@ def lay_out(work: Path) -> None:
     shutil.copy(HERE.parents[1] / "LICENSE", documents / "copyright")
     changes = gzip.compress((HERE.parents[1] / "CHANGELOG.md").read_bytes(), mtime=0)
     (documents / "changelog.gz").write_bytes(changes)
+
+
+def write_manual(work: Path) -> None:
+    """Write the manual pages and the shells' completions: both are made by the commands themselves."""
+    python, pages = work / HOME.relative_to("/") / "bin/python", work / "usr/share/man/man1"
+    subprocess.run([python, "-I", "-B", HERE.parent / "man.py", pages], check=True)
+    for page in sorted(pages.iterdir()):
+        page.with_name(f"{page.name}.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))
+        page.unlink()
+    for shell, place in COMPLETIONS.items():
+        (work / place).parent.mkdir(parents=True)
+        command: list[str | Path] = [python, "-I", "-B", "-m", "unipam", "completion", shell]
+        (work / place).write_bytes(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def write_sbom(work: Path) -> None:

@@ -24,10 +24,11 @@ class Rounds:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the round under way; it is waited for, up to five seconds."""
+    def stop(self, wait: float | None = 5.0) -> None:
+        """End after the round under way, for which it waits up to so many seconds; None: as long as it takes."""
         self._stop.set()
-        self._thread.join(timeout=5.0)
+        if self._thread.is_alive():
+            self._thread.join(wait)
 
     def round(self) -> None:
         """Do the work once."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.conftest import items
 
 from unipam.cli import give_back
 from unipam.cli.adopt import command
@@ -35,9 +36,7 @@ def run(place: Path, *words: str) -> Result:
 
 def rows(done: Result) -> list[dict[str, Any]]:
     assert done.exit_code == 0, done.output
-    found = json.loads(done.output)
-    assert isinstance(found, list)
-    return found
+    return items(done.output)
 
 
 def expected(action: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.conftest import items
 
 from unipam.cli.cni import command
 from unipam.cni import launcher
@@ -43,7 +44,7 @@ def test_a_dry_run_for_machines(bin_dir: Path, output: str, parse) -> None:  # t
     names = ("--name", "host-local", "--name", "other")
     done = run("install", "--bin-dir", bin_dir, "--socket", "/run/a.sock", *names, "--dry-run", "-o", output)
     path = str(bin_dir / "host-local")
-    assert parse(done.output) == [
+    assert parse(done.output)["items"] == [
         {"plugin": "host-local", "action": "replace", "path": path, "kept": f"{path}.before-unipam"},
         {"plugin": "other", "action": "install", "path": str(bin_dir / "other"), "kept": None},
     ]
@@ -51,7 +52,7 @@ def test_a_dry_run_for_machines(bin_dir: Path, output: str, parse) -> None:  # t
 
 
 def test_nothing_to_give_back_is_an_empty_list(tmp_path: Path) -> None:
-    assert json.loads(run("uninstall", "--bin-dir", tmp_path, "-o", "json").output) == []
+    assert items(run("uninstall", "--bin-dir", tmp_path, "-o", "json").output) == []
 
 
 def test_an_error_is_one_line(bin_dir: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tests.conftest import UNIPAM
+from tests.conftest import UNIPAM, items
 
 from unipam.cli.main import COMMANDS, unipam
 from unipam.cni.call import Call
@@ -60,27 +60,26 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 def test_leases_are_listed_in_every_format(data_dir: Path) -> None:
     table = run("lease", "list", "--data-dir", data_dir).output.splitlines()
-    assert table[0].split() == ["NETWORK", "ADDRESS", "CONTAINER", "INTERFACE", "POD", "STATE", "SINCE"]
-    assert [line.split()[:3] for line in table[1:]] == [["one", "10.9.0.3", "c2"], ["two", "10.9.0.2", "c3"]]
+    assert table[0].split() == ["ADDRESS", "POD", "STATE", "AGE", "CONTAINER", "NETWORK"]
+    assert [line.split()[:2] for line in table[1:]] == [["10.9.0.3", "shop/web-c2"], ["10.9.0.2", "shop/web-c3"]]
     as_json = json.loads(run("lease", "list", "--data-dir", data_dir, "-o", "json").output)
+    assert (as_json["schema"], as_json["version"]) == ("lease", 1)
     assert as_json == yaml.safe_load(run("lease", "list", "--data-dir", data_dir, "-o", "yaml").output)
-    assert [row["network"] for row in as_json] == ["one", "two"]
+    assert [row["network"] for row in as_json["items"]] == ["one", "two"]
     assert (
-        json.loads(run("lease", "list", "--network", "two", "--data-dir", data_dir, "-o", "json").output)[0][
-            "container"
-        ]
+        items(run("lease", "list", "--network", "two", "--data-dir", data_dir, "-o", "json").output)[0]["container"]
         == "c3"
     )
 
 
 def test_history_says_who_and_why(data_dir: Path) -> None:
-    rows = json.loads(run("lease", "history", "10.9.0.2", "--data-dir", data_dir, "-o", "json").output)
+    rows = items(run("lease", "history", "10.9.0.2", "--data-dir", data_dir, "-o", "json").output)
     told = [(row["network"], row["verb"], row["container"], row["reason"]) for row in rows]
     assert told == [("one", "release", "c1", "DEL"), ("two", "allocate", "c3", ""), ("one", "allocate", "c1", "")]
 
 
 def test_a_pod_that_is_gone_has_a_past(data_dir: Path) -> None:
-    rows = json.loads(run("lease", "history", "shop/web-c1", "--data-dir", data_dir, "-o", "json").output)
+    rows = items(run("lease", "history", "shop/web-c1", "--data-dir", data_dir, "-o", "json").output)
     told = [(row["verb"], row["address"], row["pod"], row["node"]) for row in rows]
     assert told == [(verb, "10.9.0.2", "shop/web-c1", os.uname().nodename) for verb in ("release", "allocate")]
     told_by_address = run("lease", "history", "10.9.0.2", "--data-dir", data_dir).output
@@ -97,7 +96,7 @@ def test_release_shows_asks_and_journals(data_dir: Path) -> None:
     assert "c2" in run("lease", "list", "--data-dir", data_dir).output
     assert run(*words, "--yes").exit_code == 0
     assert "c2" not in run("lease", "list", "--data-dir", data_dir).output
-    (entry, *_) = json.loads(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
+    (entry, *_) = items(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
     assert (entry["reason"], entry["actor"].split()[0]) == ("released by hand", "cli")
 
 
@@ -106,7 +105,7 @@ def test_release_by_hand_works_for_a_user_without_a_name(data_dir: Path, monkeyp
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # the agent's image has no /etc/passwd
     assert run("lease", "release", "c2", "--yes", "--data-dir", data_dir).exit_code == 0
-    (entry, *_) = json.loads(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
+    (entry, *_) = items(run("lease", "history", "c2", "--data-dir", data_dir, "-o", "json").output)
     assert entry["actor"] == f"cli {os.getuid()}"
 
 
@@ -121,9 +120,9 @@ def test_what_is_not_there_is_said_with_the_way_on(data_dir: Path, tmp_path: Pat
 
 
 def test_pools_show_what_is_left(data_dir: Path) -> None:
-    (pool,) = json.loads(run("pool", "show", "one", "--data-dir", data_dir, "-o", "json").output)
+    (pool,) = items(run("pool", "show", "one", "--data-dir", data_dir, "-o", "json").output)
     assert (pool["used"], pool["free"], pool["reserved"], pool["next"]) == (1, 252, 1, "10.9.0.4")
-    assert len(json.loads(run("pool", "list", "--data-dir", data_dir, "-o", "json").output)) == 2
+    assert len(items(run("pool", "list", "--data-dir", data_dir, "-o", "json").output)) == 2
 
 
 def test_status_without_an_agent_fails_and_shows_the_ledger(data_dir: Path, tmp_path: Path) -> None:
@@ -170,11 +169,11 @@ def test_adoption_is_shown_done_and_taken_back(tmp_path: Path) -> None:
         (network / name).write_bytes(content.encode())
     words = ("adopt", "host-local", "--data-dir", tmp_path, "-o", "json")
     wanted = {"network": "net", "leases": 2, "cursors": 1, "empty": 1, "odd": 0}
-    assert json.loads(run(*words, "--dry-run").output) == [{**wanted, "action": "would adopt"}]
+    assert items(run(*words, "--dry-run").output) == [{**wanted, "action": "would adopt"}]
     assert not (tmp_path / "unipam.db").exists()
-    assert json.loads(run(*words).output) == [{**wanted, "action": "adopted"}]
+    assert items(run(*words).output) == [{**wanted, "action": "adopted"}]
     assert {path.name for path in network.iterdir()} == {*files, "unipam.adopted"}
-    back = json.loads(run(*words, "--rollback").output)
+    back = items(run(*words, "--rollback").output)
     assert back == [{**wanted, "empty": 0, "action": "gave back"}]
     now = {path.name: path.read_bytes().decode() for path in network.iterdir()}
     assert "unipam adopt host-local --data-dir" in now.pop("unipam.given-back")
@@ -201,7 +200,7 @@ def test_run_proves_itself_says_ready_and_ends_in_order(tmp_path: Path) -> None:
                 assert b"<h1>Overview</h1>" in page.read()
             assert stat.S_IMODE((state / "admin-token").stat().st_mode) == 0o600
             listed = run("space", "list", "--database", state / "register.db", "-o", "json")
-            assert "corp" in [space["name"] for space in json.loads(listed.output)]
+            assert "corp" in [space["name"] for space in items(listed.output)]
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

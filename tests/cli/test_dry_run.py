@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.cli.test_help import LEAVES
+from tests.conftest import items
 
 from unipam.cli.main import unipam
 
@@ -38,7 +39,7 @@ NEED_MORE = {
     ("register", "import"),
     ("reservation", "cancel"),
 }
-NOT_THE_REGISTER = {"adopt", "cni", "lease"}
+NOT_THE_REGISTER = {"adopt", "calico", "cni", "lease"}
 
 
 def run(database: Path, *words: str) -> str:
@@ -79,7 +80,7 @@ def test_what_would_be_done_is_said_and_not_done(words: tuple[str, ...], databas
         assert head.startswith("ACTION")
         assert line.startswith(f"would {action}  ")
         assert shown in line
-        (row,) = json.loads(run(database, *words, *given, "--dry-run", "-o", "json"))
+        (row,) = items(run(database, *words, *given, "--dry-run", "-o", "json"))
         assert row["action"] == f"would {action}"
     else:
         assert told == f"would {action}\n"
@@ -89,7 +90,7 @@ def test_what_would_be_done_is_said_and_not_done(words: tuple[str, ...], databas
 
 
 def test_a_reservation_and_a_grant_would_be_given_back(database: Path) -> None:
-    (made,) = json.loads(run(database, "reservation", "add", "prod", "west", "--size", "24", "-o", "json"))
+    (made,) = items(run(database, "reservation", "add", "prod", "west", "--size", "24", "-o", "json"))
     assert run(database, "reservation", "cancel", "prod", "west", made["id"], "--dry-run") == (
         f"would cancel reservation prod west {made['id']}\n"
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.conftest import items
 from tests.plan.clouds import MemoryCloud
 from tests.server.live import serve
 
@@ -31,9 +32,7 @@ class Terminal:
     def rows(self, *words: str) -> list[dict[str, Any]]:
         done = self.run(*words, "-o", "json")
         assert done.exit_code == 0, (done.output, done.exception)
-        found = json.loads(done.stdout)
-        assert isinstance(found, list)
-        return found
+        return items(done.stdout)
 
     def names(self, *words: str) -> list[str]:
         return [row["name"] for row in self.rows(*words)]
@@ -81,12 +80,12 @@ def test_several_are_made_at_once_and_listed(terminal: Terminal) -> None:
     made = terminal.rows("external", "endpoint", "add", *WEB, "h1", "h2", "--desc", "hosts")
     assert [(row["name"], row["ip"]) for row in made] == [("h1", "10.0.0.1"), ("h2", "10.0.0.2")]
     lines = terminal.run("external", "subnet", "list", *DC).stdout.splitlines()
-    assert lines[0].split() == ["NAME", "CIDR", "SIZE", "USED", "FREE", "DESC"]
-    assert lines[1].split() == ["web", "10.0.0.0/28", "16", "2", "14", "web"]
+    assert lines[0].split() == ["NAME", "CIDR", "USE", "USED", "RESERVED", "FREE", "SIZE", "DESC"]
+    assert lines[1].split() == ["web", "10.0.0.0/28", "12%", "2", "0", "14", "16", "web"]
     assert terminal.names("external", "subnet", "list", *DC, "--overlaps", "10.0.0.70") == ["db"]
     assert terminal.names("external", "list", "prod", "west") == ["dc"]
     as_yaml = yaml.safe_load(terminal.run("external", "endpoint", "list", *WEB, "-o", "yaml").stdout)
-    assert as_yaml == terminal.rows("external", "endpoint", "list", *WEB)
+    assert as_yaml["items"] == terminal.rows("external", "endpoint", "list", *WEB)
 
 
 def test_each_is_shown_changed_and_removed(terminal: Terminal) -> None:
@@ -145,8 +144,8 @@ def test_subnets_of_networks_are_shown_with_the_time_when_they_were_seen(termina
     network += "/virtualNetworks/net"
     assert terminal.run("network", "add", "prod", "west", network).exit_code == 0
     heads, first, *_ = terminal.run("network", "subnets", "prod", "west").stdout.splitlines()
-    assert heads.split() == ["NAME", "PREFIXES", "SIZE", "USED", "KIND", "NETWORK_NAME", "SEEN"]
-    assert first.split()[:5] == ["nodes", "10.8.0.0/26", "64", "5", "net"]
+    assert heads.split() == ["NAME", "PREFIXES", "NETWORK", "USE", "USED", "SIZE", "KIND", "SEEN"]
+    assert first.split()[:7] == ["nodes", "10.8.0.0/26", "net", "8%", "5", "64", "-"]
     assert terminal.names("network", "subnets", "prod", "west", "--overlaps", "10.8.0.200") == ["pods"]
     assert terminal.names("network", "subnets", "prod", "west", "--network", network) == ["nodes", "pods"]
     assert "not in the block" in terminal.refused("network", "subnets", "prod", "west", "--network", "/nope")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.conftest import items
 from tests.plan.clouds import some_uuid
 
 from unipam.cli.main import unipam
@@ -33,7 +33,7 @@ def test_grants_are_made_listed_and_taken_back(database: str) -> None:
     assert GROUP in run(database, *admins).output
     planner = ("--app-role", "IPAM.Planner", "--role", "planner", "--space", "PROD")
     assert run(database, "register", "grant", "add", "planners", *planner).exit_code == 0
-    rows = json.loads(run(database, "register", "grant", "list", "-o", "json").output)
+    rows = items(run(database, "register", "grant", "list", "-o", "json").output)
     assert [(row["name"], row["group"], row["app_role"], row["spaces"]) for row in rows] == [
         ("admins", GROUP, None, []), ("planners", None, "IPAM.Planner", ["prod"]),
     ]  # fmt: skip

@@ -50,3 +50,14 @@ def test_help_has_examples_that_are_understood(
         except click.BadParameter as error:  # the files in an example are the reader's
             if not re.search("No such file|does not exist", error.message):
                 raise
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--context", "--depth", "--device-code", "--free", "--keyring", "--length", "--limit", "--log-format",
+        "--namespace", "--no-headers", "--node", "--pod", "--sort-by", "--state", "--token-file", "--under", "-o", "-w",
+    ],
+)  # fmt: skip
+def test_options_that_many_commands_have_are_shown_by_some(option: str) -> None:
+    assert any(option in shlex.split(line) for _, command in LEAVES for line in examples(command))

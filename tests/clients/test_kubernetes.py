@@ -20,6 +20,7 @@ from tests.clients.fake_api_server import FakeApiServer, Say, fake_api_server, s
 from tests.fakes.certificates import Authority
 
 from unipam.clients.kubernetes import access
+from unipam.clients.kubernetes.access import Server
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal, WatchEnded
 from unipam.model.errors import BadValue, Expired, SourceFailed, Unanswered
 
@@ -174,19 +175,66 @@ def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path, text: str, why
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     with pytest.raises(BadValue, match=why) as caught:
-        access.read(str(path))
+        access.read(Server(str(path)))
     assert str(path) in str(caught.value)
 
 
 def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     with pytest.raises(BadValue, match="/no/such/file"):
-        access.read("/no/such/file")
+        access.read(Server("/no/such/file"))
 
 
 def test_outside_of_a_pod_a_kubeconfig_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(BadValue, match="this is no pod"):
-        access.read()
+        access.read(Server())
+
+
+# A server as it is named ------------------------------------------------------------------------------------------
+
+
+def test_a_server_by_its_address_is_shown_the_token(server: FakeApiServer) -> None:
+    server.answers.append(Say(200, POD))
+    with contextlib.closing(KubernetesApi(Server(address=server.url, token="mine"))) as api:
+        assert api.get("/x", soon()) == POD
+    assert server.asked[0].token == "mine"
+
+
+def test_what_is_named_goes_before_the_kubeconfig(server: FakeApiServer, tmp_path: Path) -> None:
+    """Address, token and context."""
+    other = tmp_path / "other"
+    document = yaml.safe_load(server.kubeconfig.read_text())
+    document["clusters"].append({"name": "away", "cluster": {"server": "http://127.0.0.1:9"}})
+    document["contexts"].append({"name": "away", "context": {"cluster": "away", "user": "u"}})
+    other.write_text(yaml.safe_dump({**document, "current-context": "away"}))
+    server.answers += [Say(200, POD)] * 3
+    named = (
+        Server(str(other), context="c"),
+        Server(str(other), address=server.url),
+        Server(str(server.kubeconfig), token="t"),
+    )
+    for each in named:
+        with contextlib.closing(KubernetesApi(each)) as api:
+            assert api.get("/x", soon()) == POD
+    assert [asked.token for asked in server.asked] == ["first", "first", "t"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:6443", "ftp://x", "https://"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(BadValue, match="write the address of the API server like https"):
+        access.read(Server(address=address))
+
+
+def test_a_server_by_its_address_over_tls(tmp_path: Path) -> None:
+    """Its authority, and the certificate that it is shown, are files."""
+    authority = Authority(tmp_path)
+    with https(authority) as (port, tokens):
+        shown = str(authority.server)
+        files = {"ca_file": str(authority.ca), "cert_file": shown, "key_file": shown}
+        server = Server(address=f"https://127.0.0.1:{port}", token="t", **files)
+        with contextlib.closing(KubernetesApi(server)) as api:
+            api.get("/x", soon())
+    assert tokens == ["Bearer t"]
 
 
 @contextlib.contextmanager
@@ -278,6 +326,15 @@ def test_a_watch_begins_after_a_revision(server: FakeApiServer, api: KubernetesA
     with pytest.raises(WatchEnded):
         watch.take(soon())
     assert "labelSelector=a%3Db&watch=1&resourceVersion=5&allowWatchBookmarks=true" in server.asked[0].target
+    watch.close()
+
+
+def test_a_watch_may_end_with_its_connection(server: FakeApiServer, api: KubernetesApi) -> None:
+    server.answers.append(Say(200, [{"type": "ADDED", "object": POD}], (("Connection", "close"),)))
+    watch = api.watch("/x", "5", soon())
+    assert watch.take(soon()) == [{"type": "ADDED", "object": POD}]
+    with pytest.raises(WatchEnded):
+        watch.take(soon())
     watch.close()
 
 

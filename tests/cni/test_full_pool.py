@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import UNIPAM, Agent, Plugin, host_local
+from tests.conftest import UNIPAM, Agent, Plugin, host_local, items
 
 from unipam.ledger.open import Ledgers
 
@@ -50,7 +49,7 @@ def fill(plugin: Plugin, config: dict[str, Any], netns: str) -> None:
 
 
 def journal(config: dict[str, Any], what: str) -> list[tuple[str, str, str]]:
-    rows = json.loads(unipam("lease", "history", what, *place(config), "-o", "json"))
+    rows = items(unipam("lease", "history", what, *place(config), "-o", "json"))
     return [(row["verb"], row["container"], row["reason"]) for row in rows]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unipam.cni import launcher
-from unipam.cni.install import Change, install, uninstall
+from unipam.cni.install import Change, install, renew, uninstall
 from unipam.model.errors import InstallError
 
 SOCKET = Path("/run/unipam/agent.sock")
@@ -101,6 +101,26 @@ def test_installing_with_another_socket_updates_and_keeps_the_first_original(bin
     assert picture(bin_dir)["host-local.before-unipam"] == kept
 
 
+def test_renewing_keeps_each_socket_and_leaves_what_falls_back_on_another_interpreter(bin_dir: Path) -> None:
+    original(bin_dir)
+    install(bin_dir, SOCKET, ["host-local"])
+    install(bin_dir, Path("/run/other.sock"), ["azure-vnet-ipam"])
+    install(bin_dir, SOCKET, ["calico-ipam"], fallback=("/bin/true",))
+    for name in ("host-local", "azure-vnet-ipam", "calico-ipam"):
+        with (bin_dir / name).open("ab") as file:
+            file.write(b"of an older version")
+    older = (bin_dir / "calico-ipam").read_bytes()
+    planned = renew(bin_dir, dry_run=True)
+    assert (bin_dir / "host-local").read_bytes().endswith(b"version"), "a dry run does nothing"
+    assert renew(bin_dir) == planned
+    assert actions(planned) == {"azure-vnet-ipam": "update", "host-local": "update"}
+    assert (bin_dir / "host-local").read_bytes() == launcher.configured(SOCKET, launcher.cold())
+    assert launcher.settings(bin_dir / "azure-vnet-ipam").socket == "/run/other.sock"
+    assert (bin_dir / "calico-ipam").read_bytes() == older
+    assert (bin_dir / "host-local.before-unipam").read_bytes() == ORIGINAL
+    assert actions(renew(bin_dir)) == {"azure-vnet-ipam": "unchanged", "host-local": "unchanged"}
+
+
 def test_a_launcher_that_lost_its_mode_is_repaired(bin_dir: Path) -> None:
     install(bin_dir, SOCKET, ["host-local"])
     (bin_dir / "host-local").chmod(0o600)
@@ -180,7 +200,9 @@ def test_the_longest_socket_path_is_read_back(bin_dir: Path) -> None:
     assert launcher.settings(bin_dir / "host-local").socket == str(longest)
 
 
-@pytest.mark.parametrize("act", [lambda path: install(path, SOCKET, ["x"]), uninstall], ids=["install", "uninstall"])
+@pytest.mark.parametrize(
+    "act", [lambda path: install(path, SOCKET, ["x"]), renew, uninstall], ids=["install", "renew", "uninstall"]
+)
 def test_a_directory_that_is_none_is_one_line(tmp_path: Path, act) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "file").touch()
     for path, why in ((tmp_path / "absent", "No such file or directory"), (tmp_path / "file", "Not a directory")):

@@ -128,3 +128,12 @@ def test_paths_in_an_error_are_quoted(tmp_path: Path, make_node: Callable[[Path]
 def test_a_launcher_that_was_copied_but_not_installed_says_so(node: Node) -> None:
     shutil.copy(Path(launcher.__file__).with_name("launcher"), node.plugin)
     assert "unipam cni install" in node.start().finish().error()
+
+
+def test_with_arguments_nobody_is_asked_and_all_are_passed_on(node: Node, agent_by_hand: AgentByHand) -> None:
+    """`calico-ipam -upgrade` is no call of a runtime's: the interpreter gets stdin unread, and all arguments."""
+    words = ["calico-ipam", "-upgrade", "", "with space"]
+    assert node.ask(b"untouched", args=words, executable=node.plugin).finish() == (3, b"cold\n", b"")
+    assert node.recorded("argv").split(b"\0")[-5:] == [*map(os.fsencode, words), b""]
+    assert node.recorded("stdin") == b"untouched"
+    assert not agent_by_hand.has_callers()

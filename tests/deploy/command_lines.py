@@ -13,7 +13,9 @@ import yaml
 
 from unipam.cli.main import unipam
 
-_FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_TYPED = re.compile(r"^[$>] (.*\n)", re.MULTILINE)
+"""Of a console, what was typed; the rest is what was printed."""
 _INLINE = re.compile(r"`(unipam [^`\n]+)`")
 _BEFORE = frozenset({"exec", "until", "while", "sudo", "then", "do"})
 _CHECKED = (click.Choice, click.IntRange, click.FloatRange, type(click.INT), type(click.FLOAT))
@@ -32,6 +34,11 @@ def lines_of(path: Path) -> list[Line]:
     text = path.read_text("utf-8")
     if path.suffix == ".md":
         return [*_fenced(path.name, text), *_inline(path.name, _FENCE.sub("", text))]
+    if path.suffix == ".html":
+        fixed = re.sub(
+            r"<code>[^<]*\{\{[^<]*</code>", "", text
+        )  # what a template puts together is known when it is drawn
+        return list(_inline(path.name, re.sub("</?code>", "`", fixed)))
     if path.suffix == ".yaml":
         comments = "\n".join(line.strip("# ") for line in text.splitlines() if line.strip().startswith("#"))
         documents = list(yaml.safe_load_all(text))
@@ -45,8 +52,9 @@ def lines_of(path: Path) -> list[Line]:
 
 
 def _fenced(where: str, text: str) -> Iterator[Line]:
-    for block in _FENCE.findall(text):
-        yield from _shell(where, block.replace("ExecStart=", ""))
+    for kind, block in _FENCE.findall(text):
+        typed = "".join(_TYPED.findall(block)) if kind == "console" else block
+        yield from _shell(where, typed.replace("ExecStart=", ""))
 
 
 def _inline(where: str, text: str) -> Iterator[Line]:

@@ -35,6 +35,10 @@ mkdir {place}/upper {place}/work {place}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={place}/upper,workdir={place}/work {place}/root
 mount -t proc proc {place}/root/proc
 mount --rbind /dev {place}/root/dev
+for place in run var/lib/cni; do
+    mkdir -p {place}/root/$place
+    mount -t tmpfs none {place}/root/$place
+done
 cp {package} {place}/root/tmp/unipam.deb
 chroot {place}/root /bin/sh -e -c "$SCRIPT"
 umount -l {place}/root/proc {place}/root/dev
@@ -43,8 +47,12 @@ echo "--- left"
 cd {place}/upper
 find . -not -type d -not -path './var/lib/dpkg/*' -not -path './var/log/*' -not -path './tmp/*'
 find . -type d -path '*unipam*'
+cd {place}/root
+find run var/lib/cni -name '*unipam*'
 """
-"""A whole life of the package; at the end what its root has besides this machine's files."""
+"""A whole life of the package; at the end what its root has besides this machine's files. What an agent of this machine
+may have is out of sight: purging it would show.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +121,7 @@ def test_it_is_installed_used_and_purged_without_a_trace(package: Path, tmp_path
     unipam register init --database /var/lib/unipam-register/register.db > /dev/null
     {AWAY}
     cmp {ORIGINAL} /opt/cni/bin/host-local
-    ls /var/lib/cni/networks/net
+    ls /var/lib/cni/networks /var/lib/cni/networks/net
     call ADD after | grep -o '10.89.0.[0-9]*/24'
     {CLEAN}"""
     said, left = life(package, tmp_path, script)
@@ -138,6 +146,33 @@ def test_a_node_that_cannot_be_given_back_keeps_the_package(package: Path, tmp_p
     said, left = life(package, tmp_path, script)
     assert "10.89.0.9" in said
     assert "10.89.0.4/24" in said, "its launcher still has its interpreter"
+    assert left == []
+
+
+def test_an_upgrade_keeps_the_leases_and_renews_the_launchers(package: Path, tmp_path: Path) -> None:
+    """The version before is this one under a lower number; its launcher differs by what is appended to it."""
+    (place := tmp_path / "place").mkdir()
+    script = f"""
+    dpkg-deb -R /tmp/unipam.deb /tmp/before && sed -i 's/^Version: .*/Version: 0.0.1/' /tmp/before/DEBIAN/control
+    dpkg-deb -z0 -b /tmp/before /tmp/before.deb > /dev/null && rm -r /tmp/before
+    mv /tmp/unipam.deb /tmp/now.deb && mv /tmp/before.deb /tmp/unipam.deb
+    {PREPARE}
+    unipam cni install --name host-local > /dev/null
+    cp /opt/cni/bin/host-local /tmp/fresh
+    echo of-the-version-before >> /opt/cni/bin/host-local
+    unipam agent > /dev/null & agent=$!
+    for try in $(seq 200); do [ -S /run/unipam/agent.sock ] || sleep 0.1; done
+    call ADD old > /dev/null
+    dpkg -i /tmp/now.deb > /dev/null
+    cmp /tmp/fresh /opt/cni/bin/host-local
+    call ADD meanwhile | grep -o '10.89.0.[0-9]*/24'
+    kill $agent; wait $agent || true
+    call ADD cold | grep -o '10.89.0.[0-9]*/24'
+    unipam lease list -o json | grep -o '"10.89.0.[0-9]*"'
+    rm -f /tmp/fresh /tmp/now.deb
+    {AWAY}{CLEAN}touch /tmp/unipam.deb"""
+    said, left = life(package, place, script)
+    assert said.split() == ["10.89.0.4/24", "10.89.0.5/24", *(f'"10.89.0.{number}"' for number in (2, 3, 4, 5))]
     assert left == []
 
 

@@ -103,7 +103,7 @@ def test_a_node_needs_no_compiler(unipam: Path, tmp_path: Path) -> None:
 def leases(unipam: Path, place: Path) -> list[str]:
     command = [unipam, "lease", "list", "--data-dir", place / "data", "-o", "json"]
     listed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return [each["address"] for each in (listed if isinstance(listed, list) else listed["leases"])]
+    return [each["address"] for each in listed["items"]]
 
 
 CALLER = """

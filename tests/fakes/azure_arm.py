@@ -8,14 +8,16 @@ bodies"). One write at a time in a virtual network. What is written is shown by 
 from __future__ import annotations
 
 import copy
+import math
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.fakes.azure_http import Answer, Refused, Request
+from tests.fakes.azure_rules import check
 
 FINAL = ("Succeeded", "Failed", "Canceled")
 _OPERATION = re.compile(r"/subscriptions/[^/]+/providers/Microsoft.Network/locations/fake/operations/([^/]+)")
@@ -24,7 +26,10 @@ _INTERFACE = re.compile(r"(.+/virtualmachinescalesets/[^/]+)/virtualmachines/[^/
 
 @dataclass
 class Operation:
-    """A write under way on `target`; it ends after so many more polls, with `error` where it is to fail."""
+    """A write under way on `target`; it ends with `error` where it is to fail.
+
+    That is after so many more polls, or, where the fake has a clock, when it is time.
+    """
 
     id: str
     target: str
@@ -32,6 +37,21 @@ class Operation:
     removes: bool = False
     error: tuple[str, str] | None = None
     status: str = "InProgress"
+    ends: float = math.inf
+    wrote: dict[str, Any] | None = None
+
+
+class Hook(Protocol):
+    """What a write does to other resources."""
+
+    def check(self, path: str, body: dict[str, Any]) -> None:
+        """Look at what is to be stored. Raises Refused."""
+
+    def begun(self, path: str, body: dict[str, Any]) -> None:
+        """It is stored, and the operation has begun."""
+
+    def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
+        """The operation has ended."""
 
 
 class Resources:
@@ -43,14 +63,22 @@ class Resources:
         self.polls = 2
         self.retry_after = "0"
         """Fast, which the real service is not: it says 10 or more."""
+        self.clock: Callable[[], float] | None = None
+        self.takes = 0.0
+        """Seconds until a write has ended, by `clock`."""
         self.stale = False
         self.empty_first_page = False
         self.next_host = ""
         """Where a list is said to go on, instead of here."""
         self.fail_next: tuple[str, str] | None = None
+        self.hooks: dict[str, Hook] = {}
+        """By a part of a path: who has a say in writes there."""
+        self.shows: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        """By an id in lower case: how a resource is shown that depends on others."""
         self._all: dict[str, dict[str, Any]] = {}
         self._graph: dict[str, dict[str, Any]] = {}
         self._operations: dict[str, Operation] = {}
+        self._running: dict[str, Operation] = {}
         self._lock = threading.RLock()
 
     # What a test does with its own hands
@@ -82,6 +110,14 @@ class Resources:
         with self._lock:
             return copy.deepcopy(self._all.get(resource_id.lower()))
 
+    def raw(self, resource_id: str) -> dict[str, Any]:
+        """A resource itself, to be changed."""
+        return self._all[resource_id.lower()]
+
+    def everything(self) -> dict[str, dict[str, Any]]:
+        """All resources themselves, by their ids in lower case."""
+        return self._all
+
     def _publish(self) -> None:
         if not self.stale:
             self.catch_up()
@@ -107,6 +143,7 @@ class Resources:
     def serve(self, request: Request) -> Answer:
         """Answer a request for anything under a subscription. Raises Refused."""
         with self._lock:
+            self._settle()
             operation = _OPERATION.fullmatch(request.path)
             if operation:
                 return self._poll(operation[1], request.query.get("kind") == "location")
@@ -121,7 +158,8 @@ class Resources:
     def _get(self, request: Request) -> Answer:
         found = self._all.get(request.path.lower())
         if found is not None:
-            return Answer(200, found, {"ETag": found.get("etag", "")})
+            show = self.shows.get(request.path.lower(), lambda each: each)
+            return Answer(200, show(found), {"ETag": found.get("etag", "")})
         if len(request.path.rpartition("/providers/")[2].split("/")) % 2 == 0:
             return self.listed(request, list(self._children(request.path)))
         raise Refused(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
@@ -161,10 +199,22 @@ class Resources:
         state = body.get("properties", {}).get("provisioningState")
         if before and state not in (None, before["properties"].get("provisioningState")):
             raise Refused(400, "InvalidRequestContent", "provisioningState cannot be set.")
+        check(request.path, body)
+        hook = self._hook(request.path)
+        if hook:
+            hook.check(request.path, body)
         properties = {**body.get("properties", {}), "provisioningState": "Updating"}
         fields = {name: body[name] for name in ("location", "tags", "sku", "kind") if name in body}
+        if hook and "/networkinterfaces/" in request.path.lower() and before:
+            properties["ipConfigurations"] = before["properties"]["ipConfigurations"]
         stored = self._store(request.path, properties, fields)
-        return Answer(200 if before else 201, copy.deepcopy(stored), self._begin(request.path, "Azure-AsyncOperation"))
+        if hook:
+            hook.begun(request.path, body)
+        headers = self._begin(request.path, "Azure-AsyncOperation", wrote=body)
+        return Answer(200 if before else 201, copy.deepcopy(stored), headers)
+
+    def _hook(self, path: str) -> Hook | None:
+        return next((each for part, each in self.hooks.items() if part in path.lower()), None)
 
     def _delete(self, request: Request) -> Answer:
         before = self._all.get(request.path.lower())
@@ -175,10 +225,14 @@ class Resources:
         before["properties"]["provisioningState"] = "Deleting"
         return Answer(202, None, self._begin(request.path, "Location", removes=True))
 
-    def _begin(self, target: str, header: str, *, removes: bool = False) -> dict[str, str]:
-        operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next)
+    def _begin(
+        self, target: str, header: str, *, removes: bool = False, wrote: dict[str, Any] | None = None
+    ) -> dict[str, str]:
+        operation = Operation(str(uuid.uuid4()), target.lower(), self.polls, removes, self.fail_next, wrote=wrote)
         self.fail_next = None
-        self._operations[operation.id] = operation
+        if self.clock:
+            operation.ends = self.clock() + self.takes
+        self._operations[operation.id] = self._running[operation.id] = operation
         return {header: self._link(operation, header.lower()), "Retry-After": self.retry_after}
 
     def _link(self, operation: Operation, kind: str) -> str:
@@ -187,7 +241,7 @@ class Resources:
         return f"{self.base}{path}?api-version=2025-07-01&kind={kind}"
 
     def _refuse_second_write(self, path: str) -> None:
-        for other in self._operations.values():
+        for other in self._running.values():
             if other.status not in FINAL and _network_of(other.target) == _network_of(path):
                 link = self._link(other, "azure-asyncoperation")
                 text = f"Another operation on this or dependent resource is in progress. To retrieve status: {link}"
@@ -197,7 +251,7 @@ class Resources:
         operation = self._operations.get(number)
         if operation is None:
             raise Refused(404, "OperationNotFound", f"Operation {number} is not known.")
-        if operation.status not in FINAL:
+        if operation.status not in FINAL and self.clock is None:
             self._step(operation)
         if by_location:
             done = operation.status in FINAL
@@ -208,11 +262,23 @@ class Resources:
             body["error"] = {"code": operation.error[0], "message": operation.error[1], "details": []}
         return Answer(200, body, {} if operation.status in FINAL else {"Retry-After": self.retry_after})
 
+    def _settle(self) -> None:
+        """End what by the clock has ended."""
+        for each in list(self._running.values()) if self.clock else ():
+            if each.ends <= self.clock():  # type: ignore[misc]
+                self._end(each)
+
     def _step(self, operation: Operation) -> None:
         operation.polls -= 1
-        if operation.polls > 0:
-            return
+        if operation.polls <= 0:
+            self._end(operation)
+
+    def _end(self, operation: Operation) -> None:
+        self._running.pop(operation.id, None)
         operation.status = "Failed" if operation.error else "Succeeded"
+        hook = self._hook(operation.target)
+        if hook and operation.wrote and operation.target in self._all:
+            hook.ended(operation.target, operation.wrote, well=not operation.error)
         if operation.removes and not operation.error:
             self.drop(operation.target)
         elif operation.target in self._all:
@@ -228,11 +294,12 @@ def _check_match(request: Request, before: dict[str, Any] | None) -> None:
 
 
 def _network_of(path: str) -> str:
-    return "/".join(path.lower().split("/")[:9])
+    """Return what is written to by one at a time: a network, a table; of a scale set each machine for itself."""
+    return path.lower() if "/microsoft.compute/" in path.lower() else "/".join(path.lower().split("/")[:9])
 
 
 def _name_children(resource: dict[str, Any]) -> None:
-    """Give subnets and peerings the ids that the service gives them."""
-    for kind in ("subnets", "virtualNetworkPeerings"):
+    """Give parts of a resource the ids that the service gives them."""
+    for kind in ("subnets", "virtualNetworkPeerings", "routes"):
         for child in resource["properties"].get(kind) or []:
-            child.setdefault("id", f"{resource['id']}/{kind}/{child['name']}")
+            child.setdefault("id", f"{resource['id']}/{kind}/{child.get('name')}")

@@ -61,7 +61,7 @@ def listed(path: Path, found: State) -> None:
     """An operator sees the same."""
     command = [UNIPAM, "lease", "list", "--data-dir", str(path.parent), "-o", "json"]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)
-    assert {row["container"] for row in json.loads(done.stdout) if row["state"] == "held"} == found.holders
+    assert {row["container"] for row in json.loads(done.stdout)["items"] if row["state"] == "held"} == found.holders
 
 
 NETWORKS: list[dict[str, Any]] = [

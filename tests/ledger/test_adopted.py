@@ -11,7 +11,7 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import adopted, reads, reconcile
 from unipam.ledger.change import Inheritance
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.reconcile import STARTING, Listed, Runtime, World
+from unipam.ledger.reconcile import STARTING, Listed, Observed, Runtime
 from unipam.model import facts
 from unipam.model.records import LEASE, Claim, Owner, Pool, PoolRange, Request
 from unipam.store.memory import MemoryStore
@@ -105,14 +105,14 @@ def test_what_host_local_had_leaked_goes_after_two_looks(
     released: list[reconcile.Suspect] = []
     for _ in range(2):
         adopted.identify(ledger, told, STARTED)
-        seen, released = reconcile.reclaim(ledger, World(2, {}.get, told), seen)
+        seen, released = reconcile.reclaim(ledger, Observed(2, {}.get, told), seen)
     assert {suspect.claim.owner.holder for suspect in released} == gone
 
 
 def test_what_a_process_still_uses_stays(ledger: Ledger) -> None:
     told = runtime(began=2000.0, **LIST)
     adopted.identify(ledger, told, STARTED)
-    world = World(2, {}.get, told, addresses=lambda: frozenset({NET + 3}))
-    (suspect,) = reconcile.suspects(ledger, world, "doubt")[:1]
+    observed = Observed(2, {}.get, told, addresses=lambda: frozenset({NET + 3}))
+    (suspect,) = reconcile.suspects(ledger, observed, "doubt")[:1]
     assert suspect.reason == "the container runtime knows no such sandbox, but a process has its address"
-    assert reconcile.suspects(ledger, world, "gone") == []
+    assert reconcile.suspects(ledger, observed, "gone") == []

@@ -17,7 +17,7 @@ from unipam.store.memory import MemoryStore
 
 NET = parse_address("10.0.0.0")
 POOL = Pool(0, (PoolRange(NET + 1, NET + 6, 125, NET + 1),))
-WORLD = reconcile.World(1, {"/ns/a": 1}.get)
+WORLD = reconcile.Observed(1, {"/ns/a": 1}.get)
 
 
 class Clock:

@@ -15,7 +15,7 @@ from unipam.addr.prefix import parse_address
 from unipam.ledger import reconcile
 from unipam.ledger.change import Inheritance
 from unipam.ledger.ledger import Ledger
-from unipam.ledger.reconcile import HIDDEN, STARTING, Listed, Runtime, World, judge, reclaim
+from unipam.ledger.reconcile import HIDDEN, STARTING, Listed, Observed, Runtime, judge, reclaim
 from unipam.model.records import LEASE, Claim, Owner
 from unipam.store.memory import MemoryStore
 
@@ -33,8 +33,8 @@ def sandbox(**facts: object) -> Claim:
     return lease(**{"pod": "d/p", "sandbox": 100.0, "netns": "/run/netns/a", "inode": 7, **facts})
 
 
-def world(boot: int = 2) -> World:
-    return World(boot, THERE.get)
+def observed(boot: int = 2) -> Observed:
+    return Observed(boot, THERE.get)
 
 
 def told(
@@ -43,28 +43,28 @@ def told(
     began: float = 0.0,
     inhabited: tuple[int, ...] = (),
     used: tuple[int, ...] = (),
-) -> World:
+) -> Observed:
     """The runtime was asked."""
     runtime = Runtime(dict.fromkeys(sandboxes, Listed("d/p", "u", 0.0)), asked, began)
-    return World(2, THERE.get, runtime, lambda: frozenset(inhabited), lambda: frozenset(used))
+    return Observed(2, THERE.get, runtime, lambda: frozenset(inhabited), lambda: frozenset(used))
 
 
-def using(*addresses: int) -> World:
+def using(*addresses: int) -> Observed:
     """The runtime was not asked; processes have these addresses."""
-    return World(2, THERE.get, addresses=lambda: frozenset(addresses))
+    return Observed(2, THERE.get, addresses=lambda: frozenset(addresses))
 
 
 @pytest.mark.parametrize(
     ("claim", "seen", "state"),
     [
-        (lease(boot=1, netns="/run/netns/a", inode=7), world(), "gone"),
-        (lease(netns="/run/netns/b", inode=7), world(), "gone"),
-        (lease(netns="/run/netns/a", inode=8), world(), "gone"),
-        (lease(netns="/run/netns/a", inode=7), world(), "alive"),
-        (lease(netns="/run/netns/b"), world(), "doubt"),
-        (lease(), world(), "doubt"),
-        (lease(boot=0), world(), "doubt"),
-        (sandbox(), world(), "alive"),
+        (lease(boot=1, netns="/run/netns/a", inode=7), observed(), "gone"),
+        (lease(netns="/run/netns/b", inode=7), observed(), "gone"),
+        (lease(netns="/run/netns/a", inode=8), observed(), "gone"),
+        (lease(netns="/run/netns/a", inode=7), observed(), "alive"),
+        (lease(netns="/run/netns/b"), observed(), "doubt"),
+        (lease(), observed(), "doubt"),
+        (lease(boot=0), observed(), "doubt"),
+        (sandbox(), observed(), "alive"),
         (sandbox(), told("c1", asked=9000.0), "alive"),
         (sandbox(), told("c2", asked=9000.0), "gone"),
         (sandbox(), told(asked=101.0 + STARTING), "gone"),
@@ -92,13 +92,13 @@ def using(*addresses: int) -> World:
         (lease(pod="/podman", netns="/run/netns/a", inode=7), told(asked=9000.0, began=100.5), "alive"),
     ],
 )
-def test_each_case_has_its_verdict(claim: Claim, seen: World, state: str) -> None:
+def test_each_case_has_its_verdict(claim: Claim, seen: Observed, state: str) -> None:
     assert judge(claim, seen).state == state
 
 
 @pytest.mark.parametrize("details", ["", "{", "[1]", '"x"', "null"])
 def test_details_of_any_kind_are_no_reason_to_free(details: str) -> None:
-    assert judge(lease()._replace(details=details), world()).state == "doubt"
+    assert judge(lease()._replace(details=details), observed()).state == "doubt"
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def held(ledger: Ledger) -> list[int]:
 
 
 def test_a_lease_goes_when_it_was_found_gone_twice(ledger: Ledger) -> None:
-    seen, released = reclaim(ledger, world(), {})
+    seen, released = reclaim(ledger, observed(), {})
     assert (len(seen), released, held(ledger)) == (1, [], [A, A + 1])
-    seen, released = reclaim(ledger, world(), seen)
+    seen, released = reclaim(ledger, observed(), seen)
     assert (seen, [s.claim.first for s in released], held(ledger)) == ({}, [A], [A + 1])
     with ledger.store.reading() as tx:
         entry = tx.journal(limit=1)[0]
@@ -128,26 +128,26 @@ def test_a_lease_goes_when_it_was_found_gone_twice(ledger: Ledger) -> None:
 
 
 def test_a_namespace_that_comes_back_is_spared(ledger: Ledger) -> None:
-    seen, _ = reclaim(ledger, world(), {})
-    back = World(2, {**THERE, "/run/netns/b": 7}.get)
+    seen, _ = reclaim(ledger, observed(), {})
+    back = Observed(2, {**THERE, "/run/netns/b": 7}.get)
     assert reclaim(ledger, back, seen) == ({}, [])
     assert held(ledger) == [A, A + 1]
 
 
 def test_an_address_that_a_process_has_is_not_freed_where_its_namespace_does_not_show(ledger: Ledger) -> None:
     """As in a container that sees the host's processes, but not the place where the runtime keeps namespaces."""
-    seen, _ = reclaim(ledger, world(), {})
+    seen, _ = reclaim(ledger, observed(), {})
     assert reclaim(ledger, using(A), seen) == ({}, [])
     assert held(ledger) == [A, A + 1]
 
 
 def test_an_address_that_changed_hands_begins_anew(ledger: Ledger) -> None:
-    seen, _ = reclaim(ledger, world(), {})
+    seen, _ = reclaim(ledger, observed(), {})
     with ledger.store.transaction() as tx:
         claim = tx.claim_at(tx.space("n") or 0, A)
         assert claim
         tx.update(claim._replace(generation=claim.generation + 100))
-    again, released = reclaim(ledger, world(), seen)
+    again, released = reclaim(ledger, observed(), seen)
     assert (released, len(again), held(ledger)) == ([], 1, [A, A + 1])
 
 
@@ -156,7 +156,7 @@ def test_what_may_not_be_looked_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(path)
 
     monkeypatch.setattr(reconcile.os, "stat", refuse)
-    hidden = World(2, reconcile.inode, Runtime({}, 9000.0))
+    hidden = Observed(2, reconcile.inode, Runtime({}, 9000.0))
     assert judge(lease(netns="/proc/1/ns/net", inode=7), hidden).state == "doubt"
 
 

@@ -73,7 +73,8 @@ def definitions(group_version: str) -> list[dict[str, Any]]:
         ("felixconfigurations", "FelixConfiguration", ANY),
         ("tiers", "Tier", ANY),
     ]
-    return [_definition(*group_version.split("/"), plural, kind, spec) for plural, kind, spec in kinds]
+    group, version = group_version.split("/")
+    return [_definition(group, version, plural, kind, spec) for plural, kind, spec in kinds]
 
 
 def _definition(group: str, version: str, plural: str, kind: str, spec: Schema) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -105,6 +107,17 @@ def cluster(
     finally:
         made.stop()
         shutil.rmtree(directory)
+
+
+def requests(endpoint: str) -> int:
+    """How many ranges and transactions a server has answered, as it has counted itself."""
+    with urllib.request.urlopen(f"{endpoint}/metrics", timeout=30) as answer:
+        return total(answer.read().decode(), r'^grpc_server_started_total\{.*grpc_method="(?:Range|Txn)".*\} (\S+)$')
+
+
+def total(metrics: str, pattern: str) -> int:
+    """The sum of what a pattern finds, line by line, in Prometheus' text."""
+    return sum(int(float(found)) for found in re.findall(pattern, metrics, re.MULTILINE))
 
 
 def everything(etcd: Etcd) -> dict[str, bytes]:

@@ -10,9 +10,11 @@ import contextlib
 import copy
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -173,6 +175,30 @@ def api_server(group: str) -> Iterator[ApiServer]:
         finally:
             made.kill()
             shutil.rmtree(directory)
+
+
+def requests(server: ApiServer) -> int:
+    """How many requests about Calico's resources, nodes and namespaces it has answered, but for watches."""
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{server.port}/metrics", headers={"Authorization": f"Bearer {_TOKEN}"}
+    )
+    trust = ssl.create_default_context(cafile=str(server.directory / "certs" / "apiserver.crt"))
+    trust.check_hostname = False
+    with urllib.request.urlopen(request, timeout=30, context=trust) as answer:
+        pattern = r'^apiserver_request_total\{(?=.*resource="(?:ip|block|node|namespace))(?!.*verb="WATCH").*\} (\S+)$'
+        return etcd.total(answer.read().decode(), pattern)
+
+
+def await_namespace(api: KubernetesApi) -> None:
+    """Wait for the namespace `default`, which a server makes for itself."""
+    until = etcd.soon(60)
+    while True:
+        try:
+            api.get("/api/v1/namespaces/default", until)
+        except Refusal:
+            time.sleep(0.1)
+        else:
+            return
 
 
 _open = contextlib.ExitStack()

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -77,7 +78,7 @@ def _as_postgres(command: list[str], directory: Path) -> None:
     """The server refuses to run as root."""
     where = binaries()
     assert where is not None
-    user = {}
+    user: dict[str, Any] = {}
     if os.geteuid() == 0:
         entry = pwd.getpwnam("postgres")
         user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import items
 from tests.real.containerd import Containerd
 from tests.real.cri import Runtime
 from tests.real.node import PLUGINS, UNIPAM, Node, wait_until
@@ -69,7 +70,7 @@ def test_living_pods_are_named_and_a_leak_from_before_is_freed(
     released = {entry.owner.holder: entry.reason for entry in original.journal() if entry.verb == "release"}
     assert released == {LEAKED: "the container runtime knows no such sandbox", db: "DEL"}
     words = ["lease", "history", "shop/db", "--data-dir", str(original.data_dir), "-o", "json"]
-    past = json.loads(subprocess.run([UNIPAM, *words], capture_output=True, text=True, check=True).stdout)
+    past = items(subprocess.run([UNIPAM, *words], capture_output=True, text=True, check=True).stdout)
     assert {row["pod"] for row in past} == {"shop/db"}
     assert [row["verb"] for row in past] == ["release"] * 2 + ["identify"] * 2 + ["adopt"] * 2
 

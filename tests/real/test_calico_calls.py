@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Agent, Plugin, Reply, environment
+from tests.conftest import UNIPAM, Agent, Plugin, Reply, environment
 from tests.real import etcd
 
 from unipam.clients.etcd.client import Etcd
@@ -100,3 +101,29 @@ def test_many_containers_at_once(store: EtcdDatastore, plugin: Plugin) -> None:
 def _patiently(plugin: Plugin, verb: str, container: str) -> Reply:
     given = environment(verb, container, args=POD)
     return plugin.run(json.dumps(network()).encode(), given, within=80)
+
+
+def test_the_nodes_ledger_knows_what_the_agent_did(
+    store: EtcdDatastore, start_agent: Callable[..., Agent], short_dir: Callable[[], Path], tmp_path: Path
+) -> None:
+    """`lease list`, `lease history` and `explain` say who has an address, and who had it."""
+    home = tmp_path / "home"
+    agent = start_agent("--data-dir", str(home))
+    (change,) = install(short_dir(), agent.socket, ["calico-ipam"])
+    plugin = Plugin(change.path)
+    plugin("ADD", network(), "c1", args=POD)
+    plugin("ADD", network(), "c2", args=POD)
+    assert plugin("DEL", network(), "c1", args=POD).silent
+    assert agent.stop() == 0  # which ends with what is still to be noted
+    (lease,) = json.loads(unipam("lease", "list", "--data-dir", str(home), "-o", "json"))["items"]
+    assert (lease["address"], lease["network"], lease["container"]) == ("192.168.166.129", "k8s-pod-network", "c2")
+    past = json.loads(unipam("lease", "history", "192.168.166.128", "--data-dir", str(home), "-o", "json"))["items"]
+    assert [(each["verb"], each["container"], each["pod"], each["reason"]) for each in past] == [
+        ("release", "c1", "default/web-0", "DEL"), ("allocate", "c1", "default/web-0", ""),
+    ]  # fmt: skip
+    assert "default/web-0" in unipam("explain", "192.168.166.129", "--data-dir", str(home))
+
+
+def unipam(*words: str) -> str:
+    """What the command prints; it must succeed."""
+    return subprocess.run([str(UNIPAM), *words], capture_output=True, text=True, check=True, timeout=60).stdout

@@ -77,8 +77,16 @@ def theirs(site: Site, directory: Path, asked: Asked) -> Answered:
 
 def ours(site: Site, directory: Path, asked: Asked) -> Answered:
     """What ours answers."""
-    call = Call("calico-ipam", asked.environment(), asked.stdin(site, directory))
-    answer = registry.answer(call, Context(Ledgers()))
+    return _answered(site, directory, asked, Context(Ledgers()))
+
+
+def agents(site: Site, directory: Path, asked: Asked) -> Answered:
+    """What ours answers by what an agent has at hand."""
+    return _answered(site, directory, asked, Context(Ledgers(), attended=True))
+
+
+def _answered(site: Site, directory: Path, asked: Asked, context: Context) -> Answered:
+    answer = registry.answer(Call("calico-ipam", asked.environment(), asked.stdin(site, directory)), context)
     return answer.code, json.loads(answer.stdout) if answer.stdout else ""
 
 
@@ -185,9 +193,9 @@ def test_all_are_answered_alike(fresh: Callable[[], Site], tmp_path: Path, seed:
     first, left = run(fresh(), tmp_path, seed, theirs)
 
     def either(site: Site, directory: Path, asked: Asked) -> Answered:
-        return dice.choice([ours, theirs])(site, directory, asked)
+        return dice.choice([ours, agents, theirs])(site, directory, asked)
 
-    for ask in (ours, either):
+    for ask in (ours, agents, either):
         second, found = run(fresh(), tmp_path, seed, ask)
         for call, one, other in zip(asked, first, second, strict=True):
             assert (call, one) == (call, other)

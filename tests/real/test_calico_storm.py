@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from tests.real.calico_original import Site, brought, calicoctl
 from tests.real.etcd import soon
-from tests.real.test_calico_differential import NODES, Asked, fresh, ours, theirs
+from tests.real.test_calico_differential import NODES, Asked, agents, fresh, ours, theirs
 
 from unipam.dialects.calico.datastore.api import Selection
 from unipam.dialects.calico.datastore.keys import BlockKey, HandleKey
@@ -19,16 +20,16 @@ __all__ = ["fresh"]  # a fixture
 
 pytestmark = brought
 
-CALLERS, CALLS = 8, 14
+CALLERS, CALLS = 8, int(os.environ.get("UNIPAM_CALICO_CALLS", "14"))
 Living = dict[str, set[str]]
 """The addresses that each container was told."""
 
 
 def caller(site: Site, directory: Path, number: int) -> Living:
-    """One runtime, whose containers are its own; each call is answered by the original or by ours."""
+    """One runtime, whose containers are its own; each call is answered by the original, by ours, or by an agent."""
     dice, living = random.Random(number), dict[str, set[str]]()
     for turn in range(CALLS):
-        node, ask = NODES[number % len(NODES)], dice.choice([ours, theirs])
+        node, ask = NODES[number % len(NODES)], dice.choice([ours, agents, theirs])
         if living and dice.random() < 0.4:
             container = dice.choice(sorted(living))
             pod = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={container}"

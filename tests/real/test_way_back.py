@@ -90,7 +90,7 @@ def test_one_command_gives_back_and_puts_the_original_in_place(node: Node) -> No
     assert told["given_back"] == [
         {"plugin": "host-local", "network": "net", "action": "gave back", "leases": 2, "cursors": 1}
     ]
-    assert [(row["plugin"], row["action"]) for row in told["plugins"]] == [("host-local", "restore")]
+    assert [(row["plugin"], row["action"]) for row in told["items"]] == [("host-local", "restore")]
     assert os.listdir(node.bin_dir) == ["host-local"]
     assert (node.bin_dir / "host-local").read_bytes() == (PLUGINS / "host-local").read_bytes()
     assert node.call("ADD", conf(node), "late").addresses != third

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import items
 from tests.real.postgres import needs_postgres, shared
 from tests.server.live import Client
 from tests.server.process import UNIPAM, Process, clean_environment
@@ -130,9 +130,9 @@ def test_a_plan_is_built_by_commands_alone(start: Callable[[str], Process], tmp_
     ):
         done = cli(*command, **env)
         assert done.returncode == 0, done.stderr
-    rows = json.loads(cli("reservation", "list", "prod", "-o", "json", **env).stdout)
+    rows = items(cli("reservation", "list", "prod", "-o", "json", **env).stdout)
     assert [(r["cidr"], r["desc"]) for r in rows] == [("10.8.0.0/24", "cluster one")]
-    assert "10.8.0.0/24 reservation" in cli("plan", "tree", **env).stdout
+    assert "└─ 10.8.0.0/24  reservation" in cli("plan", "tree", **env).stdout
     assert "ticket 7" in cli("plan", "history", **env).stdout
     taken = cli("reservation", "add", "prod", "aks", "--prefix", "10.8.0.0/25", **env)
     assert (taken.returncode, taken.stdout) == (1, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_what_comes_to_its_turn_too_late_is_not_begun(monkeypatch: pytest.Monkey
 
     asyncio.run(main())
     assert begun == []
+
+
+class Answer:
+    """Stands for a large one."""
+
+
+def test_a_thread_that_waits_for_work_keeps_nothing_of_the_last() -> None:
+    async def main() -> None:
+        one = Threads(1, "one")
+        answer = weakref.ref(await one.call(Answer))
+        while answer() is not None:  # the thread may still be on its way back to the queue
+            await asyncio.sleep(0.01)
+        assert one.close(time.monotonic() + 60)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_a_write_that_comes_too_late_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,3 +102,13 @@ def test_calico_blocks(pods: int, blocks: int) -> None:
 def test_a_range_longer_than_its_unit_holds_nothing() -> None:
     assert NODE_RANGES.capacity(25) == 0
     assert SUBNET.capacity(31) == 0
+
+
+def test_the_numbers_of_an_aks_cluster_with_calico() -> None:
+    """AC-27 of spec calico-ipam: rules 1 to 5 of its §6."""
+    assert SUBNET.capacity(24) == 251
+    assert SUBNET.capacity(24) // arithmetic.flat_hold(30) == 8  # with 8 x 30 = 240 pods
+    assert 10 * arithmetic.flat_hold(30) == 310 > SUBNET.capacity(24)
+    assert NODE_RANGES.capacity(16) == 256
+    assert CALICO_BLOCKS.capacity(16) == 1024
+    assert [arithmetic.calico_blocks(pods) for pods in (0, 64, 65)] == [1, 1, 2]

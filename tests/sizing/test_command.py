@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from tests.conftest import items
 
 from unipam.cli.sizing import command
 
@@ -179,7 +180,7 @@ def test_every_problem_has_a_line_of_its_own() -> None:
 
 
 def test_the_limits_with_their_sources() -> None:
-    rows = json.loads(run("--limits", "-o", "json").output)
+    rows = items(run("--limits", "-o", "json").output)
     assert {(row["rule"], row["value"]) for row in rows} >= {("L1", 65_536), ("L5", 400), ("L6", 5_000), ("M3", 250)}
     assert all(row["source"] for row in rows)
     assert "azure-virtual-network-limits" in run("--limits").output

@@ -1,15 +1,12 @@
-"""The agent's log: lines of JSON on stderr, written in a thread of its own: no call waits for who reads them."""
+"""The agent's log: lines on stderr, written in a thread of its own: no call waits for who reads them."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import threading
-import time
-from collections.abc import Mapping
 
-import msgspec
+from unipam.logline import AUTO, Line, encoder, entry
 
 MOST_WAITING = 1 << 20
 """Bytes of lines that wait for somebody who reads them; what comes beyond is dropped and counted."""
@@ -21,10 +18,11 @@ _GATHER = 0.01
 class Log:
     """Writes lines to a descriptor. `write` never raises and never waits."""
 
-    def __init__(self, descriptor: int = 2) -> None:
+    def __init__(self, descriptor: int = 2, form: str = AUTO) -> None:
         self.dropped = 0
         """How many lines nobody will read."""
         self._descriptor = descriptor
+        self._encoded = encoder(form, terminal=os.isatty(descriptor))
         self._lines: list[bytes] = []
         self._waiting = 0
         self._told = 0
@@ -34,9 +32,9 @@ class Log:
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
-    def write(self, line: Mapping[str, object]) -> None:
+    def write(self, line: Line) -> None:
         """Take one line to be written."""
-        data = _encoded(line) + b"\n"
+        data = self._encoded(line) + b"\n"
         with self._lock:
             if self._waiting + len(data) > MOST_WAITING:
                 self.dropped += 1
@@ -92,12 +90,4 @@ class Log:
         new = self.dropped - self._told
         if new:
             self._told += new
-            self._put(_encoded({"time": time.time(), "event": "lines dropped", "count": new}) + b"\n")
-
-
-def _encoded(line: Mapping[str, object]) -> bytes:
-    """Return a line as JSON, whatever is in it: a path need not be UTF-8."""
-    try:
-        return msgspec.json.encode(line)
-    except Exception:  # noqa: BLE001 (nothing that is to be told may end who tells it)
-        return json.dumps(line, default=repr).encode()
+            self._put(self._encoded(entry("lines dropped", "warning", count=new)) + b"\n")

@@ -17,11 +17,14 @@ _WAITING_CALLS = 32
 
 
 class Responder:
-    """Answers calls: at once in this thread, or patiently in another. `timeout` is in seconds."""
+    """Answers calls: at once in this thread, or patiently in another.
 
-    def __init__(self, *, flush: bool = False, timeout: float = 3.5) -> None:
+    `timeout` is in seconds; `home` is the directory of the node's ledger for what has none of its own.
+    """
+
+    def __init__(self, *, flush: bool = False, timeout: float = 3.5, home: str = "") -> None:
         self.ledgers = Ledgers(timeout=0, flush=flush)
-        self._context = Context(self.ledgers, attended=True)
+        self._context = Context(self.ledgers, attended=True, home=home)
         self._timeout = timeout
         self._flush = flush
         self._own = threading.local()
@@ -67,5 +70,6 @@ class Responder:
 
     def _context_here(self) -> Context:
         if not hasattr(self._own, "context"):
-            self._own.context = Context(Ledgers(timeout=self._timeout, flush=self._flush), attended=True)
+            own = Ledgers(timeout=self._timeout, flush=self._flush)
+            self._own.context = self._context._replace(ledgers=own)
         return cast("Context", self._own.context)

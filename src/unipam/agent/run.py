@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from unipam.agent import runtime
+from unipam.agent.log import Log
 from unipam.agent.responder import Responder
 from unipam.agent.server import Server
 from unipam.agent.sweep import Sweeper
@@ -17,11 +18,15 @@ from unipam.agent.warm import Warmer
 from unipam.agent.watch import Watch
 from unipam.clients import systemd
 from unipam.ledger.open import Ledgers
+from unipam.logline import AUTO
 from unipam.model.errors import BadInput
 
 
 class Settings(NamedTuple):
-    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds, 0 for never."""
+    """How an agent runs. `metrics` is HOST:PORT, empty for none; `sweep` is in seconds, 0 for never.
+
+    The first of the `data_dirs` also keeps the history of what has its truth elsewhere.
+    """
 
     socket: str
     data_dirs: tuple[str, ...] = ()
@@ -30,6 +35,7 @@ class Settings(NamedTuple):
     sweep: float = 15.0
     cri: str = ""
     journal_days: int = 90
+    log_format: str = AUTO
 
 
 def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
@@ -37,8 +43,9 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
 
     Raises BadInput when it cannot begin, and what `ready` raises.
     """
-    watch = Watch()
-    server = Server(settings.socket, Responder(flush=settings.flush), watch.observe)
+    watch = Watch(Log(form=settings.log_format))
+    home = next(iter(settings.data_dirs), "")
+    server = Server(settings.socket, Responder(flush=settings.flush, home=home), watch.observe)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     sweeper = _start_sweeper(settings, server, watch)

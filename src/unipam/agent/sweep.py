@@ -77,8 +77,8 @@ class Sweeper(Rounds):
         ledger = self._ledgers.at(directory)
         if runtime:
             identify(ledger, runtime, started())
-        world = reconcile.look_around(ledger.boot, runtime)
-        suspects, released = reconcile.reclaim(ledger, world, self._suspects.get(directory, {}))
+        observed = reconcile.observe(ledger.boot, runtime)
+        suspects, released = reconcile.reclaim(ledger, observed, self._suspects.get(directory, {}))
         self._suspects[directory] = suspects
         for suspect in released:
             self._watch.reclaimed(directory, suspect)

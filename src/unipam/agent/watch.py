@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from unipam.agent.log import Log
 from unipam.cni.call import Answer, Call
 from unipam.ledger.reconcile import Suspect
+from unipam.logline import entry
 from unipam.model import facts
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from unipam.ledger.open import Ledgers
 
 _BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 4)
@@ -35,9 +37,7 @@ class Watch:
     def _observe(self, call: Call, given: Answer, seconds: float) -> None:
         outcome, verb = "ok" if given.code == 0 else "error", call.verb
         self._count(call.plugin, verb, outcome, seconds)
-        line: dict[str, object] = {
-            "time": time.time(),
-            "event": "call",
+        told: dict[str, object] = {
             "verb": verb,
             "plugin": call.plugin,
             "container": call.env.get("CNI_CONTAINERID", ""),
@@ -46,9 +46,8 @@ class Watch:
             "ms": round(seconds * 1000, 3),
         }
         if pod := call.arguments.pod:
-            line["pod"] = pod
-        line.update(given.facts)
-        self._log.write(line)
+            told["pod"] = pod
+        self._log.write({**entry("call", "info" if outcome == "ok" else "warning"), **told, **given.facts})
 
     def reclaimed(self, directory: str, suspect: Suspect) -> None:
         """Log and count a leaked lease that was released."""
@@ -65,7 +64,7 @@ class Watch:
 
     def say(self, event: str, **facts: object) -> None:
         """Log something else, in one line."""
-        self._log.write({"time": time.time(), "event": event, **facts})
+        self._log.write(entry(event, "warning" if "error" in facts else "info", **facts))
 
     def finish(self) -> None:
         """Write what is still to be written, as far as anybody reads it."""
@@ -75,6 +74,12 @@ class Watch:
         self, address: str, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]
     ) -> None:
         """Answer Prometheus at HOST:PORT. Raises BadInput when that cannot be listened at."""
+        from unipam.agent import metrics
+
+        metrics.serve(address, self.measure(ledgers, directories))
+
+    def measure(self, ledgers: Callable[[], Ledgers], directories: Callable[[], Iterable[str]]) -> CollectorRegistry:
+        """Count from now on what happens; return the registry of all that is counted."""
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
         from unipam.agent import metrics
@@ -89,4 +94,4 @@ class Watch:
         registry.register(metrics.Dropped(self._log))
         self._count = lambda plugin, verb, outcome, s: calls.labels(plugin, verb, outcome).observe(s)
         self._count_reclaimed = reclaimed.inc
-        metrics.serve(address, registry)
+        return registry

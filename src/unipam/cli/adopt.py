@@ -10,11 +10,17 @@ from unipam.agent.runtime import ask
 from unipam.cli.adopt_azure import azure_vnet_ipam
 from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import data_dir_option, format_option, show
+from unipam.cli.progress import working
+from unipam.cli.table import View, column, number
 from unipam.dialects.host_local import directory
 from unipam.ledger.adopted import identify
 from unipam.ledger.open import FILE, started
 
-_COLUMNS = ("network", "action", "leases", "cursors", "empty", "odd")
+_NETWORKS = View(
+    "adopted-network",
+    (column("network"), column("action"), *map(number, ("leases", "cursors", "empty", "odd"))),
+    name="network",
+)
 
 
 @click.group("adopt")
@@ -55,13 +61,14 @@ def host_local(networks: tuple[str, ...], dry_run: bool, rollback: bool, cri: st
     """
     data_dir = os.path.abspath(data_dir)
     runtime = ask(cri) if cri and not dry_run and not rollback else None
-    if rollback:
-        rows = _roll_back(data_dir, networks, dry_run)
-    else:
-        rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
+    with working(f"giving back {data_dir}" if rollback else f"adopting {data_dir}"):
+        if rollback:
+            rows = _roll_back(data_dir, networks, dry_run)
+        else:
+            rows = [_adopt(data_dir, name, dry_run, named=bool(networks)) for name in networks or _networks(data_dir)]
     if runtime:
         identify(command_ledgers().at(data_dir), runtime, started())
-    show(rows, output, _COLUMNS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
+    show(rows, output, _NETWORKS, f"nothing to {'give back' if rollback else 'adopt'} in {data_dir}")
 
 
 def _networks(data_dir: str) -> list[str]:

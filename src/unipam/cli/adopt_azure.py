@@ -9,6 +9,7 @@ import click
 
 from unipam.cli.ledger import command_ledgers
 from unipam.cli.output import format_option, show
+from unipam.cli.table import View, column, number
 from unipam.cni import originals
 from unipam.dialects.azure_vnet import state
 from unipam.dialects.azure_vnet.config import NAMES, data_dir
@@ -17,7 +18,11 @@ from unipam.ledger.learned import LearnedPool, snapshot
 from unipam.ledger.open import FILE, started
 from unipam.model.errors import Missing, StoreBroken
 
-_COLUMNS = ("pool", "interface", "action", "addresses", "leases")
+_POOLS = View(
+    "adopted-pool",
+    (column("pool"), column("interface"), column("action"), number("addresses"), number("leases")),
+    name="pool",
+)
 
 
 @click.command("azure-vnet-ipam")
@@ -46,7 +51,7 @@ def azure_vnet_ipam(state_file: str, directory: str, plugin: str, dry_run: bool,
     path = os.path.abspath(state_file or f"/var/run/{plugin}.json")
     place = os.path.abspath(directory or data_dir(plugin))
     rows = (_roll_back if rollback else _adopt)(path, place, plugin, dry_run)
-    show(rows, output, _COLUMNS, f"{path} has no pools: nothing to adopt")
+    show(rows, output, _POOLS, f"{path} has no pools: nothing to adopt")
 
 
 def _adopt(path: str, place: str, plugin: str, dry_run: bool) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from unipam.cli.output import log_format_option
 from unipam.cni.call import SOCKET
 
 
@@ -22,6 +23,7 @@ from unipam.cni.call import SOCKET
 @click.option("--sweep", default=15.0, show_default=True, help="Seconds between two looks for leaked leases; 0: never.")
 @click.option("--cri", default="", help="The container runtime's socket, to ask which sandboxes live.")
 @click.option("--journal-days", default=90, show_default=True, help="How long the past is kept.")
+@log_format_option
 def command(**options: object) -> None:
     """Answer the launcher's calls on this node, warm, and free what containers left behind.
 
@@ -29,6 +31,7 @@ def command(**options: object) -> None:
     Examples:
       unipam agent
       unipam agent --socket /run/unipam/agent.sock --cri /run/containerd/containerd.sock
+      unipam agent --log-format text
     """
     from unipam.agent.run import Settings, run
 

@@ -6,8 +6,34 @@ from typing import Any
 
 import click
 
-from unipam.cli.output import format_option, show, show_changed, show_document, tell_removed
+from unipam.cli.output import (
+    format_option,
+    is_document,
+    list_options,
+    show,
+    show_changed,
+    show_document,
+    show_list,
+    tell_removed,
+)
 from unipam.cli.register_api import Api, part, searching, with_api, writing
+from unipam.cli.table import View, column, number, share
+
+USE = (
+    share("utilisation.used", "utilisation.size"),
+    number("utilisation.used", "used"),
+    number("utilisation.reserved", "reserved"),
+    number("utilisation.free", "free"),
+    number("utilisation.size", "size"),
+)
+"""How full something is, as listings show it."""
+
+_BLOCK = View(
+    "block",
+    (column("name"), column("cidr"), column("parent"), number("generation", wide=True), column("desc")),
+    name="name",
+)
+_BLOCKS = _BLOCK._replace(columns=(*_BLOCK.columns[:2], *USE, *_BLOCK.columns[2:]))
 
 
 @click.group("block")
@@ -25,18 +51,18 @@ def path(space: str, block: str = "") -> str:
 @click.option("--parent", help="Only those directly inside this block.")
 @click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
 @with_api
-@format_option
+@list_options
 def list_(api: Api, space: str, parent: str | None, overlaps: str | None, output: str) -> None:
     """The blocks of a space, and how full they are.
 
     \b
     Examples:
       unipam block list prod
+      unipam block list prod --sort-by -use --limit 5
       unipam block list prod --overlaps 10.1.0.0/16 -o json
     """
-    rows = api.all(path(space), {"parent": parent, "overlaps": overlaps, "utilisation": True})
-    rows = [row | row.pop("utilisation") for row in rows]
-    show(rows, output, ("name", "cidr", "parent", "size", "used", "reserved", "free"), "no blocks: unipam block add")
+    query = {"parent": parent, "overlaps": overlaps, "utilisation": True}
+    show_list(lambda: api.all(path(space), query), output, _BLOCKS, "no blocks: unipam block add")
 
 
 @command.command()
@@ -68,7 +94,7 @@ def add(  # noqa: PLR0913 (options)
       unipam block add prod west-apps 10.1.0.0/16 --parent west --dry-run
     """
     body = {"name": name, "cidr": prefix, "parent": parent, "desc": desc}
-    show_changed([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed([api.ask("POST", path(space), body, query={"dry_run": dry_run}, reason=reason)], output, _BLOCK)
 
 
 @command.command("show")
@@ -83,7 +109,7 @@ def show_(api: Api, space: str, name: str, output: str) -> None:
     Example:
       unipam block show prod west -o yaml
     """
-    show([api.ask("GET", path(space, name))], output)
+    show([api.ask("GET", path(space, name))], output, _BLOCK)
 
 
 @command.command()
@@ -114,7 +140,9 @@ def change(  # noqa: PLR0913 (options)
       unipam block change prod west --prefix 10.0.0.0/11 --reason "two more regions" --dry-run
     """
     body = {"name": name, "cidr": prefix, "desc": desc}
-    show_changed([api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed(
+        [api.ask("PATCH", path(space, block), body, query={"dry_run": dry_run}, reason=reason)], output, _BLOCK
+    )
 
 
 @command.command()
@@ -146,16 +174,17 @@ def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None
 
     \b
     Examples:
-      unipam block free prod west --size 24 --count 3
+      unipam block free prod west --length 24 --count 3
       unipam block free prod west --size 26 --smallest -o json
     """
     found = api.ask("GET", path(space, name) + "/available", query=search)
     show_candidates(found, output, f"no /{search['size']} is free in {name}")
 
 
-def show_candidates(found: dict[str, Any], output: str, empty: str) -> None:
-    """Print what is available."""
-    if output == "table":
-        show(found["candidates"], output, (), empty)
+def show_candidates(found: dict[str, Any], output: str, empty: str, of: str = "cidr") -> None:
+    """Print what is available: prefixes, or addresses (`of` is then "ip")."""
+    view = View("available" if of == "cidr" else "available-address", (column(of), column("reason")), name=of)
+    if is_document(output):
+        show_document(found, output, view.schema)
     else:
-        show_document(found, output)
+        show(found["candidates"], output, view, empty)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from unipam.cli.output import show_document
+from unipam.cli.output import document_option, is_table, show_document
+from unipam.cli.progress import working
 from unipam.cni.call import SOCKET
 from unipam.dialects import registry
 
@@ -26,9 +26,6 @@ _bin_dir = click.option(
     help="The runtime's plugin directory.",
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-_output = click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
-)
 
 
 @click.group("cni")
@@ -56,7 +53,7 @@ def command() -> None:
     "whose node has no Python. The directory must be the node's, under the same path.",
 )
 @_dry_run
-@_output
+@document_option
 def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | None, dry_run: bool, output: str) -> None:
     """Put unipam in the place of the named plugins; what was there is kept beside it.
 
@@ -72,9 +69,29 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
     from unipam.cni import standalone
 
     if root:
-        _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
+        with working(f"copying unipam to {root}"):
+            _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
     else:
         _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
+
+
+@command.command()
+@_bin_dir
+@_dry_run
+@document_option
+def renew(bin_dir: Path, dry_run: bool, output: str) -> None:
+    """Write the launchers of this installation anew, after an upgrade of unipam: the same names, the same sockets.
+
+    Running plugins are not disturbed. The Debian package does it by itself.
+
+    \b
+    Examples:
+      unipam cni renew
+      unipam cni renew --bin-dir /usr/lib/cni --dry-run
+    """
+    from unipam.cni import install as installation
+
+    _report(lambda: installation.renew(bin_dir, dry_run=dry_run), output)
 
 
 @command.command()
@@ -90,7 +107,7 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
     help="With --give-back: a data directory of host-local's networks; repeatable.",
 )
 @_dry_run
-@_output
+@document_option
 def uninstall(
     bin_dir: Path, names: tuple[str, ...], give_back: bool, data_dirs: tuple[str, ...], dry_run: bool, output: str
 ) -> None:
@@ -123,10 +140,10 @@ def uninstall(
     with _one_line():
         given, changes = _give_back(bin_dir, names, data_dirs, dry_run=dry_run)
     rows = [_row(each) for each in changes]
-    if output == "table":
-        click.echo("\n".join([*map(_given_line, given), _rendered(rows, output)]))
+    if is_table(output):
+        click.echo("\n".join([*map(_given_line, given), *_lines(rows)]))
     else:
-        show_document({"given_back": given, "plugins": rows}, output)
+        show_document({"given_back": given, "items": rows}, output, "plugin")
 
 
 def _give_back(
@@ -179,7 +196,11 @@ def remove_copy(root: Path, wait: float) -> None:
 def _report(change: Callable[[], list[Change]], output: str) -> None:
     with _one_line():
         changes = change()
-    click.echo(_rendered([_row(each) for each in changes], output))
+    rows = [_row(each) for each in changes]
+    if is_table(output):
+        click.echo("\n".join(_lines(rows)))
+    else:
+        show_document({"items": rows}, output, "plugin")
 
 
 @contextmanager
@@ -197,14 +218,8 @@ def _row(change: Change) -> dict[str, str | None]:
     return {"plugin": change.plugin, "action": change.action, "path": str(change.path), "kept": kept}
 
 
-def _rendered(rows: list[dict[str, str | None]], output: str) -> str:
-    if output == "json":
-        return json.dumps(rows, indent=2)
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(rows, sort_keys=False)).rstrip()
-    return "\n".join(_line(row) for row in rows) or "nothing of unipam's there"
+def _lines(rows: list[dict[str, str | None]]) -> list[str]:
+    return list(map(_line, rows)) or ["nothing of unipam's there"]
 
 
 def _line(row: dict[str, str | None]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from unipam.cli.output import document_option, is_table, show_document
+from unipam.cli.progress import working
 
 if TYPE_CHECKING:
     from unipam.diagnose.report import Report
@@ -42,14 +46,7 @@ _EXIT_CODES = {"healthy": 0, "findings": 1, "not understood": 3}
 @click.option("--node", is_flag=True, help="Read the usual places of this node, and its journal.")
 @click.option("--root", default="/", show_default=True, help="Where the node's files are, for --node.")
 @click.option("--image", help="The image of the debug pod, for node/NAME.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="How to answer.",
-)
+@document_option
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False), help="Also write one self-contained page to this file."
 )
@@ -81,7 +78,8 @@ def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
 
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-"))
     try:
-        collect.collect(name, Path(directory), image or collect.IMAGE)
+        with working(f"collecting from {path}"):
+            collect.collect(name, Path(directory), image or collect.IMAGE)
     except collect.CollectionFailed as error:
         _refuse(f"cannot collect from {path}: {error}")
     return directory
@@ -113,21 +111,17 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _print(report: Report, output: str, *, verbose: bool) -> None:
-    if output == "table":
+    if is_table(output):
         from unipam.diagnose.render.screen import Screen
         from unipam.diagnose.render.text import Writer
 
         terminal = sys.stdout.isatty()
+        colour = terminal and not os.environ.get("NO_COLOR")
         width = shutil.get_terminal_size((110, 40)).columns if terminal else 110 if verbose else 80
-        writer = Writer(colour=terminal, width=width) if verbose else Screen(colour=terminal, width=width)
+        writer = Writer(colour=colour, width=width) if verbose else Screen(colour=colour, width=width)
         click.echo("\n".join(writer.lines(report)))
-        return
-    import msgspec
-
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
-        click.echo(msgspec.yaml.encode(report).decode(), nl=False)
+        show_document(report, output, "diagnosis")
 
 
 def _write_page(report: Report, page: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from unipam.cli.output import format_option, show, show_changed, tell_removed
-from unipam.cli.register_api import Api, fitting, part, with_api, writing
+from unipam.cli.block import USE
+from unipam.cli.output import format_option, list_options, show, show_changed, show_list, tell_removed
+from unipam.cli.register_api import Api, fitting, length_option, part, with_api, writing
+from unipam.cli.table import View, column, number
 
 F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
@@ -54,7 +56,7 @@ def _all_of(*options: Option) -> Option:
 
 new_prefixes = _all_of(
     click.argument("names", nargs=-1, required=True),
-    click.option("--size", type=int, help="The prefix length, for wherever one is free."),
+    length_option(more="; for wherever one is free"),
     click.option("--prefix", "cidr", help="Exactly this prefix, for one name."),
     fitting,
     click.option("--desc", required=True, help="What they are for."),
@@ -77,15 +79,29 @@ address_change = _all_of(
 overlaps_option = click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
 
 
-def listing(*levels: str, empty: str, utilisation: bool = True) -> Option:
+_VIEWS = {
+    depth: View(schema, (column("name"), column(place), number("generation", wide=True), column("desc")), name="name")
+    for depth, schema, place in (
+        (3, "external", "cidr"),
+        (4, "external-subnet", "cidr"),
+        (5, "external-endpoint", "ip"),
+    )
+}
+"""How what so many levels name is shown."""
+
+
+def listing(*levels: str, empty: str) -> Option:
     """Make of a function's help the command that lists what lies under `levels`."""
-    columns = ("name", "cidr", "size", "used", "free", "desc") if utilisation else ("name", "ip", "desc")
+    view = _VIEWS[len(levels) + 1]
+    has_use = len(levels) < 4
+    if has_use:
+        view = view._replace(columns=(*view.columns[:2], *USE, *view.columns[2:]))
 
     def run(api: Api, where: str, overlaps: str | None, output: str) -> None:
-        rows = api.all(where, {"overlaps": overlaps, "utilisation": utilisation})
-        show([row | row.pop("utilisation") for row in rows] if utilisation else rows, output, columns, empty)
+        query = {"overlaps": overlaps, "utilisation": has_use}
+        show_list(lambda: api.all(where, query), output, view, empty)
 
-    return _command(run, under(*levels), overlaps_option, with_api, format_option)
+    return _command(run, under(*levels), overlaps_option, with_api, list_options)
 
 
 def adding(*levels: str, options: Option) -> Option:
@@ -99,7 +115,8 @@ def adding(*levels: str, options: Option) -> Option:
                 others = f"give it with one name, not with {', '.join(names)}"
                 raise click.UsageError(f"{option} {place} is one place: {others}")
         new = [{"name": name, **wish} for name in names]
-        show_changed(api.ask("POST", where, new, query={"dry_run": dry_run}, reason=reason), output)
+        made = api.ask("POST", where, new, query={"dry_run": dry_run}, reason=reason)
+        show_changed(made, output, _VIEWS[len(levels) + 1])
 
     return _command(run, under(*levels), options, writing, with_api, format_option)
 
@@ -107,7 +124,10 @@ def adding(*levels: str, options: Option) -> Option:
 def showing(*levels: str) -> Option:
     """Make of a function's help the command that shows what the levels name."""
     return _command(
-        lambda api, where, output: show([api.ask("GET", where)], output), at(*levels), with_api, format_option
+        lambda api, where, output: show([api.ask("GET", where)], output, _VIEWS[len(levels)]),
+        at(*levels),
+        with_api,
+        format_option,
     )
 
 
@@ -115,7 +135,8 @@ def changing(*levels: str, options: Option) -> Option:
     """Make of a function's help the command that changes what the levels name."""
 
     def run(*, api: Api, where: str, output: str, dry_run: bool, reason: str, **wish: Any) -> None:
-        show_changed([api.ask("PATCH", where, wish, query={"dry_run": dry_run}, reason=reason)], output)
+        changed = api.ask("PATCH", where, wish, query={"dry_run": dry_run}, reason=reason)
+        show_changed([changed], output, _VIEWS[len(levels)])
 
     return _command(run, at(*levels), options, writing, with_api, format_option)
 

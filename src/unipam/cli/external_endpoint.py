@@ -19,9 +19,7 @@ def command() -> None:
 
 
 @command.command("list")
-@common.listing(
-    "space", "block", "external", "subnet", empty="no endpoints: unipam external endpoint add", utilisation=False
-)
+@common.listing("space", "block", "external", "subnet", empty="no endpoints: unipam external endpoint add")
 def list_() -> None:
     """The endpoints of a subnet.
 

@@ -91,4 +91,4 @@ def free(api: Api, where: str, count: int, output: str) -> None:
       unipam external subnet free prod west dc web --count 3
     """
     found = api.ask("GET", f"{where}/available", query={"count": count})
-    show_candidates(found, output, "no address is free there")
+    show_candidates(found, output, "no address is free there", of="ip")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.output import format_option, show, show_changed, tell_removed, when
+from unipam.cli.output import format_option, list_options, show_changed, show_list, tell_removed
 from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.table import View, age, column, moment
 
 
 @click.group()
@@ -13,12 +14,25 @@ def grant() -> None:
     """What groups and app roles of Entra ID may do."""
 
 
-_COLUMNS = ("name", "group", "app_role", "role", "spaces", "created", "created_by")
+_GRANTS = View(
+    "grant",
+    (
+        column("name"),
+        column("role"),
+        column("spaces"),
+        column("group"),
+        column("app_role"),
+        age("created_on"),
+        column("created_by", wide=True),
+        moment("created_on"),
+    ),
+    name="name",
+)
 
 
 @grant.command("list")
 @with_api
-@format_option
+@list_options
 def list_grants(api: Api, output: str) -> None:
     """The grants, by name.
 
@@ -26,9 +40,7 @@ def list_grants(api: Api, output: str) -> None:
     Example:
       unipam register grant list
     """
-    rows = api.all("/grants")
-    flat = [{**row, "spaces": " ".join(row["spaces"]), "created": when(row["created_on"])} for row in rows]
-    show(flat if output == "table" else rows, output, _COLUMNS, "no grants")
+    show_list(lambda: api.all("/grants"), output, _GRANTS, "no grants")
 
 
 @grant.command("add")
@@ -56,7 +68,7 @@ def add_grant(  # noqa: PLR0913 (options)
     to = {"group": group} if group else {"app_role": app_role}
     body = {"name": name, **to, "role": role, "spaces": list(spaces)}
     made = api.ask("POST", "/grants", body, query={"dry_run": dry_run}, reason=reason)
-    show_changed([made if output != "table" else {**made, "spaces": " ".join(made["spaces"])}], output, _COLUMNS[:5])
+    show_changed([made], output, _GRANTS)
 
 
 @grant.command("revoke")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from unipam.cli import user
-from unipam.cli.ledger import LEASE_COLUMNS, PAST_COLUMNS, lease_row, open_ledger, past_row
-from unipam.cli.output import data_dir_option, format_option, show
+from unipam.cli.calico_cluster import calico_option, config_option
+from unipam.cli.ledger import LEASES, PAST, lease_row, open_ledger, past_row
+from unipam.cli.output import data_dir_option, format_option, list_options, order_options, show, show_changed, show_list
+from unipam.cli.progress import remark
+from unipam.cli.table import Row, View
 from unipam.ledger import reads
-from unipam.model.records import HELD, Claim
+from unipam.model.records import COOLING, HELD, Claim
 
 
 @click.group("lease")
@@ -17,19 +22,47 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--network", default="", help="Of this network only.")
+@click.option("--network", help="Of this network only.")
+@click.option("--pod", help="Of this pod only, with or without its namespace.")
+@click.option("--namespace", help="Of this namespace's pods only.")
+@click.option("--state", type=click.Choice([HELD, COOLING]), help="Of this state only.")
+@calico_option
+@config_option
 @data_dir_option
-@format_option
-def list_(network: str, data_dir: str, output: str) -> None:
-    """List every lease.
+@list_options
+def list_(*, data_dir: str, output: str, calico: bool, config: str, **whose: str | None) -> None:
+    """List every lease: of this node's ledger, or with --calico of a cluster.
 
     \b
     Examples:
       unipam lease list
-      unipam lease list --network kubenet -o json
+      unipam lease list --namespace shop --sort-by age
+      unipam lease list --pod shop/web-0 -o jsonpath='{.items[*].address}'
+      unipam lease list --network kubenet --state cooling --limit 10 -o json
+      unipam lease list --no-headers -o wide | sort
+      unipam lease list -w
+      unipam lease list --calico --network k8s-pod-network
     """
-    rows = [lease_row(lease) for lease in reads.leases(open_ledger(data_dir), network)]
-    show(rows, output, LEASE_COLUMNS, "no leases")
+    rows, view = _of_cluster(config) if calico else _of_node(data_dir)
+    show_list(lambda: [row for row in rows() if _is_of(row, **whose)], output, view, "no leases")
+
+
+def _of_cluster(config: str) -> tuple[Callable[[], list[Row]], View]:
+    from unipam.cli import calico_lease
+
+    return calico_lease.reader(config), calico_lease.LEASES
+
+
+def _of_node(data_dir: str) -> tuple[Callable[[], list[Row]], View]:
+    ledger = open_ledger(data_dir)
+    return lambda: [lease_row(each) for each in reads.leases(ledger)], LEASES
+
+
+def _is_of(row: Row, *, network: str | None, pod: str | None, namespace: str | None, state: str | None) -> bool:
+    """Return whether it is a lease of all that is named."""
+    of, _, name = str(row["pod"]).partition("/")
+    asked = ((network, (row["network"],)), (pod, (row["pod"], name)), (namespace, (of,)), (state, (row["state"],)))
+    return all(wanted is None or wanted in found for wanted, found in asked)
 
 
 @command.command("show")
@@ -46,25 +79,33 @@ def show_(what: str, data_dir: str, output: str) -> None:
       unipam lease show kube-system/coredns-597bb9d4db-nkqfz
     """
     found = _found(reads.find(open_ledger(data_dir), what), what, data_dir)
-    show([lease_row(reads.lease(network, claim)) for network, claim in found], output, LEASE_COLUMNS)
+    show([lease_row(reads.lease(network, claim)) for network, claim in found], output, LEASES)
 
 
 @command.command("history")
 @click.argument("what")
 @click.option("--limit", default=100, show_default=True, help="At most so many entries, the newest.")
+@click.option("--node", help="Only what happened while the node had this name.")
 @data_dir_option
-@format_option
-def history(what: str, limit: int, data_dir: str, output: str) -> None:
+@order_options
+def history(what: str, limit: int, node: str | None, data_dir: str, output: str) -> None:
     """Who had an address, or what a container or pod had, newest first.
+
+    This node's ledger tells; Calico's datastore keeps no past.
 
     \b
     Examples:
       unipam lease history 10.244.2.7
+      unipam lease history 10.244.2.7 --node aks-np-1 --sort-by verb
       unipam lease history 32970baf --limit 10 -o json
       unipam lease history kube-system/coredns-597bb9d4db-nkqfz
     """
-    rows = [past_row(past) for past in reads.history(open_ledger(data_dir), what, limit)]
-    show(rows, output, PAST_COLUMNS, f"nothing is recorded of {what}")
+    ledger = open_ledger(data_dir)
+
+    def read() -> list[dict[str, object]]:
+        return [past_row(past) for past in reads.history(ledger, what, limit) if node in (None, past.node)]
+
+    show_list(read, output, PAST, f"nothing is recorded of {what}")
 
 
 @command.command("release")
@@ -87,14 +128,14 @@ def release(what: str, dry_run: bool, yes: bool, no_cooldown: bool, data_dir: st
     ledger = open_ledger(data_dir)
     held = [(n, c) for n, c in _found(reads.find(ledger, what), what, data_dir) if c.state == HELD]
     rows = [lease_row(reads.lease(network, claim)) for network, claim in held]
-    show(rows, output, LEASE_COLUMNS, f"nothing of {what} is held")
+    show_changed(rows, output, LEASES, f"nothing of {what} is held")
     if dry_run or not held:
         return
     if not yes:
         click.confirm(f"Release {len(held)} lease(s)?", abort=True, err=True)
     for _, claim in held:
         ledger.release_claim(claim, "released by hand", f"cli {user.name()}", force=no_cooldown)
-    click.echo(f"released {len(held)} lease(s)", err=True)
+    remark(f"released {len(held)} lease(s)")
 
 
 def _found(found: list[tuple[str, Claim]], what: str, data_dir: str) -> list[tuple[str, Claim]]:

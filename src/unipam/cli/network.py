@@ -5,8 +5,62 @@ from __future__ import annotations
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show, show_changed, tell_removed, when
+from unipam.cli.output import format_option, list_options, show_changed, show_list, tell_removed
 from unipam.cli.register_api import Api, with_api, writing
+from unipam.cli.table import View, age, column, moment, number, share
+
+_NETWORKS = View("network", (column("name"), column("prefixes"), column("active"), column("id")), name="id")
+_SUBNETS = View(
+    "network-subnet",
+    (
+        column("name"),
+        column("prefixes"),
+        column("network_name", "network"),
+        share("used", "size"),
+        number("used"),
+        number("size"),
+        column("kind"),
+        age("seen_on", "seen"),
+        number("size_ipv6", "size6", wide=True),
+        moment("seen_on"),
+        column("id", wide=True),
+    ),
+    name="id",
+)
+_SEEN = View(
+    "cloud-network",
+    (
+        column("name"),
+        column("prefixes"),
+        column("plan"),
+        column("places", "blocks")._replace(write=lambda at: " ".join(f"{p['space']}/{p['block']}" for p in at)),
+        column("overlaps"),
+        column("subscription_name", "subscription"),
+        column("id", wide=True),
+    ),
+    name="id",
+)
+_CLOUD = {
+    "subnets": _SUBNETS._replace(schema="cloud-subnet"),
+    "endpoints": View(
+        "cloud-endpoint",
+        tuple(map(column, ("name", "private_ip", "source", "vnet_name", "subnet_name"))),
+        name="id",
+    ),
+    "subscriptions": View("cloud-subscription", tuple(map(column, ("name", "id", "kind"))), name="id"),
+}
+_PEERED = View(
+    "peered-network",
+    (
+        column("name"),
+        column("kind"),
+        column("prefixes"),
+        column("peerings", "with")._replace(
+            write=lambda ends: " ".join(f"{p['remote'].rpartition('/')[2]} ({p['state']})" for p in ends)
+        ),
+    ),
+    name="id",
+)
 
 
 @click.group("network")
@@ -18,7 +72,7 @@ def command() -> None:
 @click.argument("space")
 @click.argument("block")
 @with_api
-@format_option
+@list_options
 def list_(api: Api, space: str, block: str, output: str) -> None:
     """The networks of a block.
 
@@ -26,9 +80,7 @@ def list_(api: Api, space: str, block: str, output: str) -> None:
     Example:
       unipam network list prod west
     """
-    rows = api.all(f"{path(space, block)}/networks")
-    flat = [{**row, "prefixes": " ".join(row["prefixes"])} for row in rows] if output == "table" else rows
-    show(flat, output, ("name", "prefixes", "active", "id"), "no networks")
+    show_list(lambda: api.all(f"{path(space, block)}/networks"), output, _NETWORKS, "no networks")
 
 
 @command.command()
@@ -37,7 +89,7 @@ def list_(api: Api, space: str, block: str, output: str) -> None:
 @click.option("--network", metavar="ID", help="Only those of this network, by its resource id.")
 @click.option("--overlaps", metavar="PREFIX", help="Only those that share addresses with this prefix.")
 @with_api
-@format_option
+@list_options
 def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: str | None, output: str) -> None:
     """The subnets of a block's networks, as the register saw them in the cloud.
 
@@ -45,10 +97,8 @@ def subnets(*, api: Api, space: str, block: str, network: str | None, overlaps: 
     Example:
       unipam network subnets prod aks --overlaps 10.8.0.0/24
     """
-    rows = api.all(f"{path(space, block)}/networks/subnets", {"network": network, "overlaps": overlaps})
-    flat = [{**row, "prefixes": " ".join(row["prefixes"]), "seen": when(row["seen_on"])} for row in rows]
-    columns = ("name", "prefixes", "size", "used", "kind", "network_name", "seen")
-    show(flat if output == "table" else rows, output, columns, "no subnets are seen")
+    where, query = f"{path(space, block)}/networks/subnets", {"network": network, "overlaps": overlaps}
+    show_list(lambda: api.all(where, query), output, _SUBNETS, "no subnets are seen")
 
 
 @command.command()
@@ -68,7 +118,7 @@ def add(  # noqa: PLR0913 (options)
       unipam network add prod west "$(az network vnet show -g net -n hub --query id -o tsv)"
     """
     where, query = f"{path(space, block)}/networks", {"dry_run": dry_run}
-    show_changed([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output)
+    show_changed([api.ask("POST", where, {"id": resource_id}, query=query, reason=reason)], output, _NETWORKS)
 
 
 @command.command()
@@ -96,7 +146,7 @@ def remove(*, api: Api, space: str, block: str, resource_id: str, dry_run: bool,
 @click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
 @click.option("--sort", help="The member to sort by; - before it turns it round.")
 @with_api
-@format_option
+@list_options
 def seen(*, api: Api, output: str, overlapping: bool | None, **wish: str | None) -> None:
     """Every network that the register sees in the cloud or has in the plan, and how both agree.
 
@@ -106,31 +156,15 @@ def seen(*, api: Api, output: str, overlapping: bool | None, **wish: str | None)
       unipam network seen --overlapping -o json
     """
     query = {**wish, "overlapping": None if overlapping is None else str(overlapping).lower()}
-    rows = api.all("/cloud/networks", query)
-    flat = [
-        {
-            **row, "prefixes": " ".join(row["prefixes"]), "overlaps": " ".join(row["overlaps"]),
-            "blocks": " ".join(f"{spot['space']}/{spot['block']}" for spot in row["places"]),
-        }
-        for row in rows
-    ]  # fmt: skip
-    columns = ("name", "prefixes", "plan", "blocks", "overlaps", "subscription_name")
-    show(flat if output == "table" else rows, output, columns, "no network is so")
-
-
-_LISTS = {
-    "subnets": ("name", "prefixes", "used", "kind", "network_name"),
-    "endpoints": ("name", "private_ip", "source", "vnet_name", "subnet_name"),
-    "subscriptions": ("name", "id", "kind"),
-}
+    show_list(lambda: api.all("/cloud/networks", query), output, _SEEN, "no network is so")
 
 
 @command.command()
-@click.argument("what", type=click.Choice(list(_LISTS)))
+@click.argument("what", type=click.Choice(list(_CLOUD)))
 @click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
 @click.option("--sort", help="The member to sort by; - before it turns it round.")
 @with_api
-@format_option
+@list_options
 def cloud(*, api: Api, what: str, output: str, **wish: str | None) -> None:
     """What the register sees in the cloud, whatever the plan has: WHAT is subnets, endpoints or subscriptions.
 
@@ -139,15 +173,13 @@ def cloud(*, api: Api, what: str, output: str, **wish: str | None) -> None:
       unipam network cloud endpoints --search 10.8.0.4
       unipam network cloud subnets --sort=-used
     """
-    rows = api.all(f"/cloud/{what}", wish)
-    flat = [{**row, "prefixes": " ".join(row.get("prefixes", ()))} for row in rows]
-    show(flat if output == "table" else rows, output, _LISTS[what], "nothing is seen")
+    show_list(lambda: api.all(f"/cloud/{what}", wish), output, _CLOUD[what], "nothing is seen")
 
 
 @command.command()
 @click.argument("resource_id")
 @with_api
-@format_option
+@list_options
 def peerings(api: Api, resource_id: str, output: str) -> None:
     """The networks that a network is connected with by peerings, however far; itself first.
 
@@ -155,10 +187,4 @@ def peerings(api: Api, resource_id: str, output: str) -> None:
     Example:
       unipam network peerings "$VNET_ID"
     """
-    rows = api.all("/cloud/peerings", {"network": resource_id})
-    flat = [
-        {**row, "prefixes": " ".join(row["prefixes"]),
-         "with": " ".join(f"{p['remote'].rpartition('/')[2]} ({p['state']})" for p in row["peerings"])}
-        for row in rows
-    ]  # fmt: skip
-    show(flat if output == "table" else rows, output, ("name", "kind", "prefixes", "with"), "it is not seen")
+    show_list(lambda: api.all("/cloud/peerings", {"network": resource_id}), output, _PEERED, "it is not seen")

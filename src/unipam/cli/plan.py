@@ -8,13 +8,90 @@ from typing import Any
 
 import click
 
-from unipam.cli.output import format_option, show, show_document, when
+from unipam.cli.output import (
+    format_option,
+    is_document,
+    is_table,
+    list_options,
+    order_options,
+    show,
+    show_document,
+    show_list,
+    when,
+)
 from unipam.cli.register_api import Api, with_api
+from unipam.cli.table import View, age, column, moment, number
 
 
 @click.group("plan")
 def command() -> None:
     """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
+
+
+RELATED = View(
+    "related",
+    (
+        column("relation"),
+        column("cidr"),
+        column("kind"),
+        column("path")._replace(write="/".join),
+        column("state"),
+        age("since"),
+        moment("since"),
+    ),
+    name="cidr",
+    within=("path",),
+)
+_HISTORY = View(
+    "plan-entry",
+    (
+        number("number"),
+        age("at"),
+        column("verb"),
+        column("cidr"),
+        column("holder"),
+        column("actor"),
+        column("reason"),
+        moment("at"),
+        column("details", wide=True),
+    ),
+    name="number",
+)
+_FINDINGS = View(
+    "finding",
+    (*map(column, ("severity", "rule", "space", "block", "message")), column("other", wide=True)),
+    name="number",
+)
+
+_BRANCHES = View(
+    "branch",
+    (
+        column("cidr"),
+        column("kind"),
+        column("name"),
+        number("size"),
+        number("used"),
+        number("reserved"),
+        column("largest"),
+        column("desc"),
+    ),
+    name="cidr",
+)
+_OBJECTS = View(
+    "object",
+    (
+        column("cidr"),
+        column("name"),
+        column("path")._replace(write="/".join),
+        column("status"),
+        column("by"),
+        age("since"),
+        column("desc"),
+        moment("since"),
+    ),
+    name="cidr",
+    within=("path",),
+)
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -33,37 +110,47 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 
 @command.command()
 @click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@click.option("--under", "wanted", metavar="NAME|PATH|PREFIX", help="Only what has this name, or lies in this prefix.")
+@click.option("--depth", type=click.IntRange(0), help="Only so many levels below the outermost.")
+@click.option("--free", is_flag=True, help="Also what is free, prefix by prefix.")
 @with_api
 @format_option
-def tree(api: Api, at: float | None, output: str) -> None:
-    """Everything, as a tree.
+def tree(*, api: Api, at: float | None, wanted: str | None, depth: int | None, free: bool, output: str) -> None:
+    """The plan as a picture: what lies in what, how full it is, and what is free.
+
+    Of a bar the dark part is used, the grey one reserved; per cent and FREE count addresses. A space counts its
+    blocks: those of IPv4, where it has any.
 
     \b
     Examples:
       unipam plan tree
-      unipam plan tree --at 2026-11-03T08:00 -o json
+      unipam plan tree --depth 1
+      unipam plan tree --under prod/west --free
+      unipam plan tree --under 10.1.0.0/16 -o json
+      unipam plan tree --at 2026-11-03T08:00
     """
+    from unipam.cli import plan_tree
+
     found = api.ask("GET", "/plan", query={"at": at if at is not None else 4e9})
-    if output != "table":
-        show_document(found, output)
-        return
-    for line in _lines(found, ""):
-        click.echo(line)
-
-
-def _lines(items: list[dict[str, Any]], indent: str) -> list[str]:
-    lines = []
-    for item in items:
-        lines.append(f"{indent}{item['cidr'] or ''} {item['kind']} {item['name']}".replace(f"{indent} ", indent, 1))
-        lines += _lines(item["items"], indent + "  ")
-    return lines
+    if wanted is not None and not (found := list(plan_tree.under(found, wanted))):
+        raise click.ClickException(f"--under {wanted}: nothing in the plan has this name or lies there")
+    items = [plan_tree.measured(each, free=free, depth=depth) for each in found]
+    if is_document(output):
+        show_document({"items": items}, output, "plan")
+    else:
+        show(
+            list(plan_tree.rows(items, drawn=is_table(output))),
+            output,
+            plan_tree.VIEW,
+            "no spaces yet: unipam space add",
+        )
 
 
 @command.command()
 @click.argument("prefix")
 @click.option("--space", help="Only this space.")
 @with_api
-@format_option
+@list_options
 def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
     """Everything that contains PREFIX (or an address), is it, or lies within it.
 
@@ -72,10 +159,9 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
       unipam plan explain 10.1.4.7
       unipam plan explain 10.1.0.0/16 --space prod
     """
-    rows = api.ask("GET", "/explain", query={"cidr": prefix, "space": space})
-    flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
-    columns = ("relation", "cidr", "kind", "path", "since")
-    show(flat if output == "table" else rows, output, columns, f"nothing in the plan has to do with {prefix}")
+    query = {"cidr": prefix, "space": space}
+    none = f"nothing in the plan has to do with {prefix}"
+    show_list(lambda: api.ask("GET", "/explain", query=query), output, RELATED, none)
 
 
 @command.command()
@@ -83,7 +169,7 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
 @click.option("--name", help="What happened to this name or id.")
 @click.option("--limit", type=int, default=100, show_default=True)
 @with_api
-@format_option
+@order_options
 def history(api: Api, prefix: str | None, name: str | None, limit: int, output: str) -> None:
     """The journal: who changed what, when and why; the newest first.
 
@@ -92,10 +178,8 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
       unipam plan history --prefix 10.1.0.0/16
       unipam plan history --name west --limit 20 -o yaml
     """
-    rows = api.ask("GET", "/history", query={"cidr": prefix, "name": name, "limit": limit})
-    flat = [{**row, "at": when(row["at"])} for row in rows]
-    columns = ("number", "at", "verb", "cidr", "holder", "actor", "reason")
-    show(flat if output == "table" else rows, output, columns, "nothing happened")
+    query = {"cidr": prefix, "name": name, "limit": limit}
+    show_list(lambda: api.ask("GET", "/history", query=query), output, _HISTORY, "nothing happened")
 
 
 @command.command()
@@ -118,11 +202,7 @@ def branches(*, api: Api, under: str, output: str, least: int | None, most: int 
       unipam plan branches prod --depth 2 --at 2026-03-01
     """
     rows = api.all("/tree", {"under": under, "min": least, "max": most, **wish})
-    if output != "table":
-        show_document(rows, output)
-        return
-    columns = ("cidr", "kind", "name", "size", "used", "reserved", "largest", "desc")
-    show(list(_flat(rows, "")), output, columns, "nothing lies here")
+    show(rows if is_document(output) else list(_flat(rows, "")), output, _BRANCHES, "nothing lies here")
 
 
 def _flat(rows: list[dict[str, Any]], indent: str) -> Iterator[dict[str, Any]]:
@@ -143,7 +223,7 @@ KINDS = ("block", "reservation", "network", "external", "subnet", "endpoint")
 @click.option("--sort", default="cidr", show_default=True,
               help="By cidr, created, name, desc, by, status, until or id; - before it turns it round.")  # fmt: skip
 @with_api
-@format_option
+@list_options
 def objects(*, api: Api, output: str, **wish: str | None) -> None:
     """All objects of a KIND, across blocks and spaces.
 
@@ -152,10 +232,7 @@ def objects(*, api: Api, output: str, **wish: str | None) -> None:
       unipam plan objects reservation --status over --sort=-created
       unipam plan objects external --search 10.96.0.0/16
     """
-    rows = api.all("/objects", wish)
-    flat = [{**row, "path": "/".join(row["path"]), "since": when(row["since"])} for row in rows]
-    columns = ("cidr", "name", "path", "status", "by", "since", "desc")
-    show(flat if output == "table" else rows, output, columns, "nothing is so")
+    show_list(lambda: api.all("/objects", wish), output, _OBJECTS, "nothing is so")
 
 
 NOTHING_COMPARED = 3
@@ -168,7 +245,7 @@ NOTHING_COMPARED = 3
 @click.option("--space", help="Only those of this space.")
 @click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
 @with_api
-@format_option
+@list_options
 @click.pass_context
 def findings(context: click.Context, /, *, api: Api, output: str, **wish: str | None) -> None:
     """Where the plan and the cloud disagree, the worst first.
@@ -179,17 +256,14 @@ def findings(context: click.Context, /, *, api: Api, output: str, **wish: str | 
     Examples:
       unipam plan findings
       unipam plan findings --severity error
-      unipam plan findings -o json | jq '.[].message'
+      unipam plan findings -o json | jq '.items[].message'
     """
     looked = api.ask("GET", "/findings", query={"limit": 1})
     if looked["compared_on"] is None:
-        show(
-            [],
-            output,
-            empty="nothing was compared: no cloud is connected (unipam server --azure), or none was seen yet",
-        )
+        none = "nothing was compared: no cloud is connected (unipam server --azure), or none was seen yet"
+        show([], output, _FINDINGS, none)
         context.exit(NOTHING_COMPARED)
     agreed = f"nothing: they agreed at {when(looked['compared_on'])}"
-    show(api.all("/findings", wish), output, ("severity", "rule", "space", "block", "message"), agreed)
+    show_list(lambda: api.all("/findings", wish), output, _FINDINGS, agreed)
     for problem in looked["problems"]:
         click.echo(f"not read: {problem}", err=True)

@@ -5,10 +5,27 @@ from __future__ import annotations
 import click
 
 from unipam.cli.ledger import open_ledger
-from unipam.cli.output import data_dir_option, format_option, show
+from unipam.cli.output import data_dir_option, format_option, list_options, show, show_list
+from unipam.cli.table import View, column, number, share
 from unipam.ledger import reads
 
-_COLUMNS = ("network", "pool", "ranges", "size", "used", "free", "cooling", "reserved", "next")
+_POOLS = View(
+    "pool",
+    (
+        column("network"),
+        number("pool"),
+        share("used", "size"),
+        number("used"),
+        number("free"),
+        number("cooling"),
+        number("reserved"),
+        number("size"),
+        column("next"),
+        column("ranges"),
+    ),
+    name="network",
+    within=("pool",),
+)
 
 
 @click.group("pool")
@@ -18,17 +35,19 @@ def command() -> None:
 
 @command.command("list")
 @data_dir_option
-@format_option
+@list_options
 def list_(data_dir: str, output: str) -> None:
     """List every pool of the ledger, as its configuration described it last.
 
     \b
     Examples:
       unipam pool list
+      unipam pool list --sort-by -use --limit 3
       unipam pool list --data-dir /run/cni/networks -o yaml
     """
-    rows = [_row(pool) for pool in reads.pools(open_ledger(data_dir))]
-    show(rows, output, _COLUMNS, "no pools: the first ADD of a network tells what its pools are")
+    ledger = open_ledger(data_dir)
+    none = "no pools: the first ADD of a network tells what its pools are"
+    show_list(lambda: [_row(pool) for pool in reads.pools(ledger)], output, _POOLS, none)
 
 
 @command.command("show")
@@ -42,7 +61,7 @@ def show_(network: str, data_dir: str, output: str) -> None:
     Example:
       unipam pool show kubenet
     """
-    show([_row(pool) for pool in reads.pool(open_ledger(data_dir), network)], output, _COLUMNS)
+    show([_row(pool) for pool in reads.pool(open_ledger(data_dir), network)], output, _POOLS)
 
 
 def _row(pool: reads.PoolUse) -> dict[str, object]:

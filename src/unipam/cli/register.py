@@ -8,8 +8,26 @@ from typing import IO
 import click
 
 from unipam.cli.grant import grant
-from unipam.cli.output import format_option, show, when
+from unipam.cli.output import format_option, is_table, list_options, show, show_list
+from unipam.cli.progress import remark, working
 from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.table import View, age, column, moment
+
+_TOKENS = View(
+    "token",
+    (
+        column("name"),
+        column("role"),
+        column("spaces"),
+        age("created_on"),
+        moment("expires_on", wide=False),
+        column("created_by", wide=True),
+        moment("created_on"),
+        column("id", wide=True),
+    ),
+    name="name",
+)
+_CONFLICTS = View("conflict", (column("kind"), column("place"), column("name"), column("problem")), name="name")
 
 
 @click.group("register")
@@ -68,11 +86,11 @@ def import_(  # noqa: PLR0913 (options)
     except Refused as error:
         document = error.facts.get("document")
         if isinstance(document, dict) and "report" in document:
-            show([_conflict(row) for row in document["report"][2]], output)
+            show([_conflict(row) for row in document["report"][2]], output, _CONFLICTS)
         raise
-    show(report["conflicts"], output, ("kind", "place", "name", "problem"), "")
+    show(report["conflicts"], output, _CONFLICTS)
     made = "would be created (dry run)" if dry_run else "created"
-    click.echo(f"{report['created']} {made}, {report['present']} there already", err=True)
+    remark(f"{report['created']} {made}, {report['present']} there already")
 
 
 def _conflict(row: list[str]) -> dict[str, str]:
@@ -133,14 +151,17 @@ def migrate(database: str, target: str | None) -> None:
     from unipam.plan.transfer.copy import copy
 
     require(database)
-    for step in migrate_schema(database):
+    with working(f"migrating {database}"):
+        steps = migrate_schema(database)
+    for step in steps:
         click.echo(f"applied {step}")
     if target is None:
         click.echo("the schema is up to date")
         return
     source, there = open_store(database), open_store(target)
     try:
-        counts = copy(source, there)
+        with working(f"copying {database} to {target}"):
+            counts = copy(source, there)
     finally:
         source.close()
         there.close()
@@ -159,7 +180,8 @@ def backup(database: str, file: str) -> None:
     """
     from unipam.plan.open import backup as make_backup
 
-    make_backup(database, file)
+    with working(f"copying {database} to {file}"):
+        make_backup(database, file)
     click.echo(f"{os.path.getsize(file)} bytes written, and found sound")
 
 
@@ -170,7 +192,7 @@ def token() -> None:
 
 @token.command("list")
 @with_api
-@format_option
+@list_options
 def list_tokens(api: Api, output: str) -> None:
     """The tokens, without their secrets.
 
@@ -178,10 +200,7 @@ def list_tokens(api: Api, output: str) -> None:
     Example:
       unipam register token list
     """
-    rows = api.all("/tokens")
-    flat = [{**r, "spaces": " ".join(r["spaces"]), "created": when(r["created_on"]),
-             "expires": when(r["expires_on"])} for r in rows]  # fmt: skip
-    show(flat if output == "table" else rows, output, ("name", "role", "spaces", "created", "created_by", "expires"))
+    show_list(lambda: api.all("/tokens"), output, _TOKENS)
 
 
 @token.command("add")
@@ -203,10 +222,10 @@ def add_token(
     """
     body = {"name": name, "role": role, "spaces": list(spaces), "expires_in": expires_in}
     made = api.ask("POST", "/tokens", body)
-    if output == "table":
+    if is_table(output):
         click.echo(made["token"])
     else:
-        show([made], output)
+        show([made], output, _TOKENS._replace(schema="fresh-token"))
 
 
 @token.command("make")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import click
 
 from unipam.cli import refusals, user
+from unipam.cli.progress import detail, working
 from unipam.model.errors import BadInput, Refused, Unavailable, UnipamError
 
 if TYPE_CHECKING:
@@ -47,11 +49,12 @@ class Transport(Protocol):
 class Remote:
     """A server, as the bearer of a token."""
 
-    def __init__(self, server: str, token: str) -> None:
+    def __init__(self, server: str, token: str, timeout: float = _TIMEOUT) -> None:
         if not server.startswith(("http://", "https://")):
             raise BadInput(f"--server: {server} must begin with https:// (or http:// on this machine)")
         self._server = server.rstrip("/")
         self._token = token
+        self._timeout = timeout
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         import urllib.error  # a command on a local database needs no HTTP
@@ -60,7 +63,7 @@ class Remote:
         given = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **headers}
         request = urllib.request.Request(self._server + path, body, given, method=method)  # noqa: S310 (checked above)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
                 return Answer(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -118,7 +121,11 @@ class Api:
         """Return the document of an answer (None: it was empty). Raises BadInput, Refused or Unavailable as it says."""
         raw = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"X-Reason": reason} if reason else {}
-        answer = self._way.send(method, BASE + path + _query(query or {}), raw, headers)
+        target = BASE + path + _query(query or {})
+        begun = time.perf_counter()
+        with working(f"{method} {target}"):
+            answer = self._way.send(method, target, raw, headers)
+        detail(f"{method} {target}: {answer.status} in {(time.perf_counter() - begun) * 1000:.0f} ms")
         document = json.loads(answer.body) if answer.body else None
         if answer.status >= 400:
             raise _error(answer.status, document)
@@ -165,44 +172,93 @@ def register_options(command: F) -> F:
         click.option("--token", envvar="UNIPAM_TOKEN", help="The token to sign in with (better by UNIPAM_TOKEN)."),
         click.option("--token-file", envvar="UNIPAM_TOKEN_FILE", type=click.File(), help="A file with the token."),
         click.option("--database", envvar="UNIPAM_DATABASE", metavar="FILE|URL", help="A database, without a server."),
+        click.option(
+            "--context",
+            "context_name",
+            envvar="UNIPAM_CONTEXT",
+            metavar="NAME",
+            help="A register by its name. [default: the one of unipam context use]",
+        ),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def connect(server: str | None, token: str | None, token_file: Any, database: str | None) -> Api:
-    """Connect to the register that the options name. Raises UsageError for none or two, BadInput for one not there."""
-    if bool(server) == bool(database):
-        raise click.UsageError("name a register: --server URL (or UNIPAM_SERVER), or --database FILE or URL")
-    if database:
-        from unipam.plan.open import require
+class Named(NamedTuple):
+    """What the options say of the register: its address or its database, or a context; and the token."""
 
-        require(database)
-        return Api(Local(database))
-    assert server is not None
-    text = token or (token_file.read().strip() if token_file else "")
-    if not text:
-        raise click.UsageError("a server wants a token: --token-file FILE, or UNIPAM_TOKEN")
-    return Api(Remote(server, text))
+    server: str | None
+    token: str | None
+    token_file: Any
+    database: str | None
+    context_name: str | None
+
+    def connect(self, timeout: float = _TIMEOUT) -> Api | None:
+        """Connect to the register; None: none is named, and no context is in use.
+
+        Raises UsageError when two are named, BadInput for one that is not there, NotSignedIn for a token that is over.
+        """
+        server, database, token = self._place()
+        if database:
+            from unipam.plan.open import require
+
+            require(database)
+            return Api(Local(database))
+        if not server:
+            return None
+        text = self.token or (self.token_file.read().strip() if self.token_file else "") or token()
+        if not text:
+            raise click.UsageError("a server wants a token: --token-file FILE, UNIPAM_TOKEN, or unipam login")
+        return Api(Remote(server, text, timeout))
+
+    def _place(self) -> tuple[str | None, str | None, Callable[[], str]]:
+        """Return address and database of the register, and how to find its token where no option says it."""
+        server, database = self.server, self.database
+        if (server and database) or self.context_name:
+            server, database = _typed(server, "server"), _typed(database, "database")
+        if (server and database) or (self.server and self.database and not (server or database or self.context_name)):
+            raise click.UsageError("name one register: --server URL (or UNIPAM_SERVER), or --database FILE or URL")
+        if server or database:
+            return server, database, str
+        from unipam.cli import contexts
+
+        known = contexts.load()
+        name = self.context_name or known.current
+        if not name:
+            return None, None, str
+        context = known.find(name)
+        return context.server, context.database, lambda: contexts.token_of(context, name)
 
 
 def with_api(command: F) -> F:
     """Gives a command the register options, and in their place `api`."""
+    return _with(command, required=True)
 
+
+def with_api_if_named(command: F) -> F:
+    """Give a command the register options, and in their place `api`: None when they name none."""
+    return _with(command, required=False)
+
+
+def _with(command: F, *, required: bool) -> F:
     @functools.wraps(command)
-    def connected(
-        *args: Any, server: str | None, token: str | None, token_file: Any, database: str | None, **rest: Any
-    ) -> Any:
-        if server and database:
-            server, database = _typed(server, "server"), _typed(database, "database")
-        with contextlib.closing(connect(server, token, token_file, database)) as api:
-            return command(*args, api=api, **rest)
+    def connected(*args: Any, **given: Any) -> Any:
+        named = Named(*(given.pop(field) for field in Named._fields))
+        api = named.connect()
+        if api is None and not required:
+            return command(*args, api=None, **given)
+        if api is None:
+            raise click.UsageError(
+                "name a register: --server URL (or UNIPAM_SERVER), --database FILE or URL, or unipam context add"
+            )
+        with contextlib.closing(api):
+            return command(*args, api=api, **given)
 
     return register_options(connected)  # type: ignore[return-value]
 
 
-def _typed(value: str, name: str) -> str | None:
+def _typed(value: str | None, name: str) -> str | None:
     """Return an option's value if it was typed; where two contend, the environment's does not count."""
     source = click.get_current_context().get_parameter_source(name)
     return None if source is click.core.ParameterSource.ENVIRONMENT else value
@@ -223,4 +279,17 @@ def fitting(command: F) -> F:
 def searching(command: F) -> F:
     """Give a command the options for what to look for in the free space."""
     command = click.option("--count", type=int, default=1, show_default=True, help="How many.")(fitting(command))
-    return click.option("--size", type=int, required=True, help="The prefix length.")(command)
+    return length_option(required=True)(command)
+
+
+def length_option(*, required: bool = False, more: str = "") -> Callable[[F], F]:
+    """Return the option for how long a prefix is to be."""
+    return click.option(
+        "--length",
+        "--size",
+        "size",
+        type=int,
+        metavar="BITS",
+        required=required,
+        help=f"The prefix length, not a number of addresses: 22 is a /22, with 1024 addresses of IPv4{more}.",
+    )

@@ -7,19 +7,32 @@ from typing import Any
 import click
 
 from unipam.cli.block import path
-from unipam.cli.output import format_option, show, show_changed, tell_removed, when
-from unipam.cli.register_api import Api, fitting, part, with_api, writing
+from unipam.cli.output import format_option, list_options, show, show_changed, show_list, tell_removed
+from unipam.cli.register_api import Api, fitting, length_option, part, with_api, writing
+from unipam.cli.table import View, age, column, moment
 
-_COLUMNS = ("cidr", "block", "id", "status", "created_by", "created", "desc")
+_RESERVATIONS = View(
+    "reservation",
+    (
+        column("cidr"),
+        column("block"),
+        column("status"),
+        age("created_on"),
+        column("id"),
+        column("desc"),
+        column("created_by", wide=True),
+        moment("created_on"),
+        moment("expires_on"),
+        moment("settled_on"),
+        column("settled_by", wide=True),
+    ),
+    name="id",
+)
 
 
 @click.group("reservation")
 def command() -> None:
     """Reservations: a prefix that nobody else gets, until a network takes it up or it is given back."""
-
-
-def _rows(rows: list[Any]) -> list[dict[str, Any]]:
-    return [{**row, "created": when(row["created_on"])} for row in rows]
 
 
 @command.command("list")
@@ -28,23 +41,25 @@ def _rows(rows: list[Any]) -> list[dict[str, Any]]:
 @click.option("--settled", is_flag=True, help="Also those that are over.")
 @click.option("--status", help="Only those with this status.")
 @with_api
-@format_option
+@list_options
 def list_(*, api: Api, space: str, block: str | None, settled: bool, status: str | None, output: str) -> None:
     """The reservations of a space.
 
     \b
     Examples:
       unipam reservation list prod --block west
-      unipam reservation list prod --settled -o json
+      unipam reservation list prod --settled --sort-by age -o json
+      unipam reservation list prod -w
     """
     query = {"block": block, "settled": settled, "status": status}
-    show(_rows(api.all(f"/spaces/{part(space)}/reservations", query)), output, _COLUMNS, "no reservations")
+    where = f"/spaces/{part(space)}/reservations"
+    show_list(lambda: api.all(where, query), output, _RESERVATIONS, "no reservations")
 
 
 @command.command()
 @click.argument("space")
 @click.argument("blocks", nargs=-1, required=True)
-@click.option("--size", type=int, help="The prefix length.")
+@length_option()
 @click.option("--prefix", help="Exactly this prefix.")
 @click.option("--count", type=int, default=1, show_default=True, help="How many; all or none.")
 @click.option("--desc", help="What it is for.")
@@ -58,12 +73,12 @@ def add(*, api: Api, space: str, blocks: tuple[str, ...], output: str, dry_run: 
 
     \b
     Examples:
-      unipam reservation add prod west --size 24 --desc "payments vNET"
+      unipam reservation add prod west --length 24 --desc "payments vNET"
       unipam reservation add prod west north --size 26 --count 4 --expires-in 86400 --dry-run
     """
     body = {"blocks": list(blocks), "cidr": wish.pop("prefix"), **wish}
     rows = api.ask("POST", f"/spaces/{part(space)}/reservations", body, query={"dry_run": dry_run}, reason=reason)
-    show_changed(_rows(rows), output, _COLUMNS)
+    show_changed(rows, output, _RESERVATIONS)
 
 
 @command.command("show")
@@ -79,7 +94,7 @@ def show_(*, api: Api, space: str, block: str, output: str, **given: str) -> Non
     Example:
       unipam reservation show prod west "$RESERVATION_ID"
     """
-    show(_rows([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")]), output, _COLUMNS)
+    show([api.ask("GET", f"{path(space, block)}/reservations/{part(given['id'])}")], output, _RESERVATIONS)
 
 
 @command.command()

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from unipam.cli import run_register
+from unipam.cli.output import log_format_option
 from unipam.cni import install
 
 _PORT = 8080
@@ -25,7 +26,8 @@ _PORT = 8080
 @click.option("--register", "port", type=click.IntRange(0, 65535),
               help="The register's port; 0 for no register. [default: 8080, or the next one that is free]")  # fmt: skip
 @click.option("--sample", is_flag=True, help="Put a made-up plan with a cloud into an empty register, to look at.")
-def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> None:
+@log_format_option
+def command(state_dir: str, metrics: str, port: int | None, sample: bool, log_format: str) -> None:
     """Start a node agent and the register on stores of your own, prove them with one real ADD, CHECK and DEL, and stay.
 
     Nothing outside the state directory is touched. Stop it with Ctrl-C.
@@ -41,9 +43,9 @@ def command(state_dir: str, metrics: str, port: int | None, sample: bool) -> Non
     bin_dir, data_dir, socket = state / "bin", state / "networks", state / "agent.sock"
     for directory in (bin_dir, data_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(state), _register(state, _port(port), sample=sample) as pages:
+    with _alone(state), _register(state, _port(port), sample=sample, log_format=log_format) as pages:
         install.install(bin_dir, socket, ("host-local",))
-        settings = Settings(str(socket), (str(data_dir),), metrics=metrics)
+        settings = Settings(str(socket), (str(data_dir),), metrics=metrics, log_format=log_format)
         run(settings, lambda: _prove(bin_dir, data_dir, lambda: [*pages(), *_metrics(metrics)]))
 
 
@@ -75,7 +77,7 @@ def _port(wanted: int | None) -> int:
 
 
 @contextlib.contextmanager
-def _register(state: Path, port: int, *, sample: bool) -> Iterator[Callable[[], list[str]]]:
+def _register(state: Path, port: int, *, sample: bool, log_format: str) -> Iterator[Callable[[], list[str]]]:
     """Run the register, where one is wanted; yield what names its pages, once that is wanted."""
     if not port:
         yield list
@@ -83,7 +85,7 @@ def _register(state: Path, port: int, *, sample: bool) -> Iterator[Callable[[], 
     if not run_register.is_installed():
         yield lambda: ["no register: it comes with pip install 'unipam[server]'"]
         return
-    with run_register.serving(state, port, sample=sample) as address:
+    with run_register.serving(state, port, log_format, sample=sample) as address:
 
         def pages() -> list[str]:
             link = run_register.sign_in_link(state, address)

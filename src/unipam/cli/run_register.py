@@ -26,7 +26,7 @@ def is_installed() -> bool:
 
 
 @contextlib.contextmanager
-def serving(state: Path, port: int, *, sample: bool = False) -> Iterator[str]:
+def serving(state: Path, port: int, log_format: str = "auto", *, sample: bool = False) -> Iterator[str]:
     """Serve a register on a database in the state directory; yield its address. Ends with the block.
 
     With `sample` an empty database gets a plan to look at.
@@ -35,6 +35,7 @@ def serving(state: Path, port: int, *, sample: bool = False) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     words = ["server", "--database", str(state / "register.db"), "--port", str(port)]
     words += ["--admin-token-file", str(state / "admin-token"), *(["--sample"] if sample else [])]
+    words += ["--log-format", log_format]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind("")  # an address of the kernel's choice, that no other process has
         environment = {**os.environ, "NOTIFY_SOCKET": "@" + ready.getsockname()[1:].decode()}

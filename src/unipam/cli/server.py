@@ -8,6 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from unipam.cli.output import log_format_option
+
 if TYPE_CHECKING:
     from unipam.clients.azure.settings import Settings as Azure
     from unipam.plan.cloud.port import Cloud
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 @click.option("--client-secret-file", type=click.File(), help="The application's secret (or UNIPAM_CLIENT_SECRET).")
 @click.option("--federated-token-file", default="", metavar="FILE",
               help="Instead of a secret: workload identity's token (or AZURE_FEDERATED_TOKEN_FILE).")  # fmt: skip
+@log_format_option
 def command(*, tls_certificate: str, tls_key: str, client_id: str, **given: Any) -> None:
     """Serve the address plan: the API of the Azure IPAM application, and unipam's own under /api/v1.
 

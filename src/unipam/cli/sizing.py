@@ -5,11 +5,12 @@ Here: reading a description, options on top of it, and drawing the plan. Not her
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import IO, TYPE_CHECKING
 
 import click
+
+from unipam.cli.output import document_option, is_table, show_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ Exit codes:
 )
 @click.option("--limits", "show_limits", is_flag=True, help="Print the limits of Azure and AKS with their sources.")
 @click.option("--rules", "show_rules", is_flag=True, help="Print every rule with its source (docs/sizing-rules.md).")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+@document_option
 @click.pass_context
 def command(
     ctx: click.Context, /, file: IO[bytes] | None, output: str, show_limits: bool, show_rules: bool, **options: object
@@ -77,10 +78,10 @@ def command(
         click.echo("\n".join(page.lines()))
         return
     if show_limits:
-        _print(output, report.limits_document(), _draw_limits)
+        _print(output, "sizing-limit", {"items": report.limits_document()}, _draw_limits)
         return
     plan = _plan(_with_options(_read(file) if file else {}, options))
-    _print(output, report.as_document(plan), lambda: _draw(plan))
+    _print(output, "sizing", report.as_document(plan), lambda: _draw(plan))
     ctx.exit(0 if plan.works else 1)
 
 
@@ -177,20 +178,16 @@ def _blocks(values: object, use: str) -> Iterator[dict[str, object]]:
         yield {"block": block, "used": used, "use": use}
 
 
-def _print(output: str, document: object, draw: Callable[[], Iterator[str | Table]]) -> None:
-    if output == "json":
-        click.echo(json.dumps(document, indent=2))
-    elif output == "yaml":
-        import yaml
+def _print(output: str, schema: str, document: object, draw: Callable[[], Iterator[str | Table]]) -> None:
+    if not is_table(output):
+        show_document(document, output, schema)
+        return
+    from rich.console import Console
 
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
-    else:
-        from rich.console import Console
-
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        console = Console(markup=False, highlight=False, emoji=False, width=width)
-        for each in draw():
-            console.print(each)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
+    for each in draw():
+        console.print(each)
 
 
 def _draw(plan: Plan) -> Iterator[str | Table]:

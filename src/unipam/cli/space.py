@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from unipam.cli.output import format_option, show, show_changed, show_document, tell_removed
+from unipam.cli.output import (
+    document_option,
+    format_option,
+    is_table,
+    list_options,
+    show,
+    show_changed,
+    show_document,
+    show_list,
+    tell_removed,
+)
 from unipam.cli.register_api import Api, part, with_api, writing
+from unipam.cli.table import View, column, number, share
 
 
 @click.group("space")
@@ -13,22 +26,43 @@ def command() -> None:
     """Spaces: within one nothing overlaps, two may hold the same prefixes."""
 
 
+_SPACE = View("space", (column("name"), number("generation", wide=True), column("desc")), name="name")
+_USE = (
+    share("utilisation.used", "utilisation.size"),
+    number("utilisation.used", "used"),
+    number("utilisation.reserved", "reserved"),
+    number("utilisation.free", "free"),
+    number("utilisation.size", "size"),
+)
+_USE_IPV6 = (
+    share("utilisation.ipv6.used", "utilisation.ipv6.size", "use6"),
+    number("utilisation.ipv6.used", "used6"),
+    number("utilisation.ipv6.size", "size6"),
+)
+_FULL = (share("used", "size"), number("used"), number("reserved"), number("free"), number("size"))
+
+
 @command.command("list")
 @with_api
-@format_option
+@list_options
 def list_(api: Api, output: str) -> None:
     """The spaces, and how full they are.
 
     \b
-    Example:
+    Examples:
       unipam space list
+      unipam space list --sort-by -use -o csv
     """
-    rows = [row | row.pop("utilisation") for row in api.all("/spaces", {"utilisation": True})]
-    six = [{"size_ipv6": row["ipv6"]["size"], "used_ipv6": row["ipv6"]["used"]} for row in rows]
-    more = tuple(six[0]) if any(each["size_ipv6"] for each in six) else ()
-    flat = [row | each for row, each in zip(rows, six, strict=True)] if output == "table" else rows
-    columns = ("name", "desc", "size", "used", "reserved", "free", *more)
-    show(flat, output, columns, "no spaces yet: unipam space add")
+    rows = api.all("/spaces", {"utilisation": True})
+    first = [rows]
+    six = _USE_IPV6 if any(row["utilisation"]["ipv6"]["size"] for row in rows) else ()
+    name, *rest = _SPACE.columns
+    view = _SPACE._replace(columns=(name, *_USE, *six, *rest))
+
+    def read() -> list[Any]:
+        return first.pop() if first else api.all("/spaces", {"utilisation": True})
+
+    show_list(read, output, view, "no spaces yet: unipam space add")
 
 
 @command.command()
@@ -45,7 +79,7 @@ def add(api: Api, name: str, desc: str, dry_run: bool, reason: str, output: str)
       unipam space add prod --desc "production, one routing domain"
     """
     made = api.ask("POST", "/spaces", {"name": name, "desc": desc}, query={"dry_run": dry_run}, reason=reason)
-    show_changed([made], output)
+    show_changed([made], output, _SPACE)
 
 
 @command.command("show")
@@ -59,7 +93,7 @@ def show_(api: Api, name: str, output: str) -> None:
     Example:
       unipam space show prod -o yaml
     """
-    show([api.ask("GET", f"/spaces/{part(name)}")], output)
+    show([api.ask("GET", f"/spaces/{part(name)}")], output, _SPACE)
 
 
 @command.command()
@@ -79,7 +113,9 @@ def change(  # noqa: PLR0913 (options)
       unipam space change prod --name production --dry-run
     """
     body = {"name": new_name, "desc": desc}
-    show_changed([api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output)
+    show_changed(
+        [api.ask("PATCH", f"/spaces/{part(name)}", body, query={"dry_run": dry_run}, reason=reason)], output, _SPACE
+    )
 
 
 @command.command()
@@ -103,7 +139,7 @@ def remove(api: Api, name: str, force: bool, dry_run: bool, reason: str) -> None
 @command.command()
 @click.argument("name")
 @with_api
-@format_option
+@document_option
 def use(api: Api, name: str, output: str) -> None:
     """How full a space is, in addresses.
 
@@ -111,4 +147,9 @@ def use(api: Api, name: str, output: str) -> None:
     Example:
       unipam space use prod
     """
-    show_document(api.ask("GET", f"/spaces/{part(name)}/utilisation"), "json" if output == "table" else output)
+    found = api.ask("GET", f"/spaces/{part(name)}/utilisation")
+    if is_table(output):
+        families = [{"family": "IPv4", **found}, {"family": "IPv6", **found["ipv6"]}]
+        show(families, output, View("", (column("family"), *_FULL), "family"))
+    else:
+        show_document(found, output, "space-utilisation")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import click
 
 from unipam.cli.ledger import command_ledgers
-from unipam.cli.output import format_option, show_document, when
+from unipam.cli.output import document_option, show_document, when
 from unipam.cni.call import SOCKET
 from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger
@@ -36,7 +36,7 @@ _EXAMPLES = 10
 @click.option("--wait", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
               help="Give an agent that is only starting so long to answer.")  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Name every lease that leaked or is in doubt, not the first ten.")
-@format_option
+@document_option
 @click.pass_context
 def command(
     context: click.Context, path: str, data_dirs: tuple[str, ...], wait: float, *, whole: bool, output: str
@@ -56,7 +56,7 @@ def command(
     if output == "table":
         _print(path, agent, ledgers, sys.maxsize if whole else _EXAMPLES)
     else:
-        show_document({"socket": path, "agent": agent, "ledgers": ledgers}, output)
+        show_document({"socket": path, "agent": agent, "ledgers": ledgers}, output, "node-status")
     if agent["state"] != "answers" or any(ledger["state"] not in {"sound", "none yet"} for ledger in ledgers):
         context.exit(1)
 
@@ -89,8 +89,8 @@ def _ledger(directory: str) -> dict[str, object]:
         ledger = command_ledgers().find(directory)
         if ledger is None:
             return {"directory": directory, "state": "none yet"}
-        world = reconcile.look_around(ledger.boot)
-        gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
+        observed = reconcile.observe(ledger.boot)
+        gone, doubt = (reconcile.suspects(ledger, observed, state) for state in ("gone", "doubt"))
         pools = [_pool(ledger, pool) for pool in reads.pools(ledger)]
         wrong = ledger.store.check()
     except UnipamError as error:

@@ -13,12 +13,13 @@ class Context(NamedTuple):
     """How a verb reaches what it works on, and what it may do while others wait.
 
     `attended` says that somebody keeps fresh what is learned from outside, so that a call need not. `clock` gives
-    seconds since the epoch.
+    seconds since the epoch. `home` is the directory of the node's ledger for what has none of its own; "" for nowhere.
     """
 
     ledgers: Ledgers
     attended: bool = False
     clock: Callable[[], float] = time.time
+    home: str = ""
 
     @property
     def may_wait(self) -> bool:

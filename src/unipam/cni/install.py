@@ -62,6 +62,21 @@ def install(
     return changes
 
 
+def renew(bin_dir: Path, *, dry_run: bool = False) -> list[Change]:
+    """Write each launcher of this interpreter's anew, for the socket that it has.
+
+    After an upgrade they are those of the version that answers without an agent. A launcher that falls back on another
+    interpreter, such as a copy of unipam on the node, is left to whoever brought that one.
+
+    Raises InstallError when the directory is unusable.
+    """
+    ours = launcher.cold()[0]
+    with _locked(bin_dir):
+        told = {name: launcher.settings(bin_dir / name) for name in launchers(bin_dir, _names(bin_dir))}
+    sockets = {name: Path(each.socket) for name, each in told.items() if each.fallback[0] == ours}
+    return [change for name, socket in sockets.items() for change in install(bin_dir, socket, [name], dry_run=dry_run)]
+
+
 def uninstall(bin_dir: Path, names: Iterable[str] = (), *, dry_run: bool = False) -> list[Change]:
     """Put back what stood under `names` (if none is given: wherever there is a launcher); all of them or none.
 
@@ -101,11 +116,14 @@ def _kept(path: Path) -> Path:
 
 def _installed(bin_dir: Path) -> list[str]:
     """Return the names to give back: of launchers, and of former plugins that were kept and not replaced since."""
-    files = [path for path in bin_dir.iterdir() if not path.name.startswith(".")]
-    launchers = {path.name for path in files if launcher.is_launcher(path)}
-    originals = {path.with_name(path.name.removesuffix(KEPT)): path for path in files if path.name.endswith(KEPT)}
+    names = _names(bin_dir)
+    originals = {bin_dir / name.removesuffix(KEPT): bin_dir / name for name in names if name.endswith(KEPT)}
     left = {path.name for path, kept in originals.items() if not _exists(path) or _same(path, kept)}
-    return sorted(launchers | left)
+    return sorted({*launchers(bin_dir, names), *left})
+
+
+def _names(bin_dir: Path) -> list[str]:
+    return sorted(path.name for path in bin_dir.iterdir() if not path.name.startswith("."))
 
 
 def _exists(path: Path) -> bool:

@@ -490,20 +490,21 @@ static char **environment(char **env)
     return all;
 }
 
-/* The patched command with the name that we were called by as its last argument. */
-static char **command(char *name)
+/* The patched command, and behind it the name that we were called by and the arguments. */
+static char **command(char **argv, size_t argc)
 {
-    static char *words[sizeof fallback_slot.value / 2 + 2];
+    char **words = (char **)map((sizeof fallback_slot.value / 2 + argc + 2) * sizeof *words);
     size_t n = 0;
     for (const char *word = fallback_slot.value; *word; word += length(word) + 1)
         words[n++] = (char *)word;
-    words[n++] = name;
+    for (size_t i = 0; i < argc; i++)
+        words[n++] = argv[i];
     return words;
 }
 
-static _Noreturn void become_interpreter(char *name, char **env)
+static _Noreturn void become_interpreter(char **argv, size_t argc, char **env)
 {
-    long error = SYS3(execve, fallback_slot.value, command(name), environment(env));
+    long error = SYS3(execve, fallback_slot.value, command(argv, argc), environment(env));
     begin_error();
     say("unipam: the agent at ");
     say_quoted(socket_slot.value);
@@ -527,18 +528,23 @@ static _Noreturn void become_interpreter(char *name, char **env)
 /* `stack` is as the kernel lays it out: argc, argv and NULL, the environment and NULL, the auxiliary vector. */
 _Noreturn void launch(long *stack)
 {
-    char *name = stack[0] ? (char *)stack[1] : "";
+    char *nameless = "", **argv = stack[0] ? (char **)stack + 1 : &nameless;
+    size_t argc = stack[0] ? (size_t)stack[0] : 1;
     char **env = (char **)stack + stack[0] + 2, **end = env;
     while (*end)
         end++;
     if (!*socket_slot.value || !*fallback_slot.value)
         fail("unipam: this launcher was copied, not installed: use 'unipam cni install'", 0);
     name_call((const unsigned long *)(end + 1));
-    size_t stdin_at = compose_question(name, env);
+    if (argc > 1) { /* no runtime's call, but a person's or an init container's, which the agent has no part in */
+        own.trouble = "is not asked what has arguments";
+        become_interpreter(argv, argc, env);
+    }
+    size_t stdin_at = compose_question(argv[0], env);
     long fd = connect_agent();
     if (fd >= 0 && !send_question((int)fd) && !receive_answer((int)fd))
         relay((int)fd);
     if (wants_stdin(env))
         restore_stdin(stdin_at);
-    become_interpreter(name, env);
+    become_interpreter(argv, argc, env);
 }

@@ -6,7 +6,7 @@ last, and is the plugin's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -60,7 +60,7 @@ class Plugin(NamedTuple):
     `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
     learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
     an ADD is told whether it is for the caller's own network namespace (`Call.own`). `render` prints a result as a
-    version of the protocol has it.
+    version of the protocol has it. `command` is for one that takes arguments, as a program of people's; its exit code.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Plugin(NamedTuple):
     warm: Warm | None = None
     places: tuple[str, ...] = ()
     render: Callable[[Result, str], bytes] = render
+    command: Callable[[Sequence[str]], int] | None = None
 
 
 CODES: Codes = {

@@ -8,7 +8,7 @@ import sys
 
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
-from unipam.dialects.registry import answer
+from unipam.dialects.registry import answer, plugin
 from unipam.ledger.open import Ledgers, began
 
 
@@ -44,9 +44,12 @@ def _deliver(given: Answer, context: Context) -> None:
 
 
 def main() -> None:
-    """Answer one call and exit with its code."""
+    """Answer one call and exit with its code. Behind the plugin's name may stand arguments, which only some know."""
+    name, *words = sys.argv[1:] or sys.argv
+    if words and (command := plugin(os.path.basename(name)).command):
+        sys.exit(command(words))
     env = _environment()
-    call = Call(os.path.basename(sys.argv[-1]), env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
+    call = Call(os.path.basename(name), env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
     context = Context(Ledgers())
     result = answer(call, context)
     _deliver(result, context)

@@ -14,7 +14,7 @@ from unipam.diagnose import rules
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents import azure_state, known, tolerant, yamldoc
 from unipam.diagnose.documents.tree import Document
-from unipam.diagnose.passage import Passage, Setting
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.tables import calicoctl, kubectl, listing, pods, status
 
 Lines = list[tuple[int, bytes]]
@@ -218,6 +218,6 @@ def _note_pod(context: Context, line: bytes) -> None:
 
 
 def _apply(case: Case, context: Context, lines: Lines) -> None:
-    passage = Passage(context.file, lines, Setting(pod=context.pod, program=context.program))
-    if lines and rules.may_apply(passage.words) and not passage.is_heading and rules.apply(case, passage):
+    excerpt = Excerpt(context.file, lines, Origin(pod=context.pod, program=context.program))
+    if lines and rules.may_apply(excerpt.words) and not excerpt.is_heading and rules.apply(case, excerpt):
         context.knew(lines)

@@ -38,7 +38,7 @@ def _no_run(lines: Iterator[bytes], number: int) -> tuple[bytes | None, int]:
     return next(lines, None), number
 
 
-class Families:
+class LogReaders:
     """The log readers of one group: a log and its rotated parts share them, so that a call cut by rotation is whole."""
 
     def __init__(self, case: Case) -> None:
@@ -92,9 +92,9 @@ class Families:
 class FileReader:
     """Reads one input into the case."""
 
-    def __init__(self, case: Case, families: Families, source: Source) -> None:
+    def __init__(self, case: Case, log_readers: LogReaders, source: Source) -> None:
         self._case = case
-        self._families = families
+        self._readers = log_readers
         self._source = source
         self._context = Context(source.path, program=program_of(source.path))
         self._block: blocks.Lines = []
@@ -106,12 +106,12 @@ class FileReader:
     def read(self, reader: Reader, progress: Callable[[], None]) -> None:
         """Read to the end. `progress` is called after every chunk."""
         chunks = Chunks(reader)
-        self._families.begin(self._source)
+        self._readers.begin(self._source)
         for chunk in chunks:
             self._chunk(chunk)
             progress()
         self._flush_block(last=True)
-        self._families.end()
+        self._readers.end()
         self._source.problem = chunks.problem or self._shortened()
         if self._source.junk_total:
             self._report_junk()
@@ -127,7 +127,7 @@ class FileReader:
         clean = self._without_junk(chunk)
         if b"\r" in clean:
             clean = clean.replace(b"\r\n", b"\n")
-        self._families.look_at(clean)
+        self._readers.look_at(clean)
         lines = clean.split(b"\n")
         if lines and not lines[-1]:
             lines.pop()
@@ -150,7 +150,7 @@ class FileReader:
             if self._block:
                 self._keep(line, number)
             return _no_run
-        for take, run in self._families.takers[line[0]]:
+        for take, run in self._readers.takers[line[0]]:
             if take(line, number):
                 if self._block:
                     self._flush_block(last=False)

@@ -13,7 +13,7 @@ from unipam.diagnose.case import Case, evidence
 from unipam.diagnose.conclude import conclude
 from unipam.diagnose.documents import known
 from unipam.diagnose.inputs import Reader, expand, log_group, opened, reading_order, unpacked, unreadable
-from unipam.diagnose.reader import Families, FileReader
+from unipam.diagnose.reader import FileReader, LogReaders
 from unipam.diagnose.report import Report
 
 Progress = Callable[[str, int, int], None]
@@ -37,17 +37,17 @@ def diagnose(
     """
     case = Case()
     files = expand([str(path) for path in paths])
-    group, families = "", Families(case)
+    group, log_readers = "", LogReaders(case)
     for path in files:
         if log_group(str(path)) != group:
-            families.close()
-            group, families = log_group(str(path)), Families(case)
-        _read_path(case, families, path, progress)
-    families.close()
+            log_readers.close()
+            group, log_readers = log_group(str(path)), LogReaders(case)
+        _read_path(case, log_readers, path, progress)
+    log_readers.close()
     if stdin:
-        families = Families(case)
-        _read_file(case, families, None, progress)
-        families.close()
+        log_readers = LogReaders(case)
+        _read_file(case, log_readers, None, progress)
+        log_readers.close()
     if command is not None:
         _read_command(case, command, progress)
     return conclude(case)
@@ -56,9 +56,9 @@ def diagnose(
 def diagnose_bytes(data: bytes, name: str = "-") -> Report:
     """Diagnose a text that is already in memory."""
     case = Case()
-    families = Families(case)
-    FileReader(case, families, case.source(name)).read(io.BytesIO(data), lambda: None)
-    families.close()
+    log_readers = LogReaders(case)
+    FileReader(case, log_readers, case.source(name)).read(io.BytesIO(data), lambda: None)
+    log_readers.close()
     return conclude(case)
 
 
@@ -68,15 +68,15 @@ def diagnose_uploads(uploads: Sequence[tuple[str, BinaryIO]], most: int) -> Repo
     Of all of them together no more than `most` bytes are read, unpacked, so that a small archive cannot hold forever.
     """
     case, left = Case(), _Budget(most)
-    group, families = "", Families(case)
+    group, log_readers = "", LogReaders(case)
     for name, file in sorted(uploads, key=lambda each: reading_order(Path(each[0]))):
         if log_group(name) != group:
-            families.close()
-            group, families = log_group(name), Families(case)
-        FileReader(case, families, case.source(name)).read(
+            log_readers.close()
+            group, log_readers = log_group(name), LogReaders(case)
+        FileReader(case, log_readers, case.source(name)).read(
             left.of(unpacked(io.BufferedReader(_Raw(file)))), lambda: None
         )
-    families.close()
+    log_readers.close()
     return conclude(case)
 
 
@@ -124,21 +124,21 @@ class _Limited:
 
 def _read_command(case: Case, command: list[str], progress: Progress) -> None:
     """Read what a command prints as one more log. That it fails is said with the source, and is not fatal."""
-    families, source = (
-        Families(case),
+    log_readers, source = (
+        LogReaders(case),
         case.source(" ".join(Path(word).name if word.startswith("/") else word for word in command)),
     )
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         output = cast("io.BufferedReader", process.stdout)
-        FileReader(case, families, source).read(output, lambda: progress(source.path, source.bytes, 0))
-    families.close()
+        FileReader(case, log_readers, source).read(output, lambda: progress(source.path, source.bytes, 0))
+    log_readers.close()
     if process.returncode:
         source.problem = source.problem or f"{command[0]} ended with {process.returncode}"
 
 
-def _read_path(case: Case, families: Families, path: Path, progress: Progress) -> None:
+def _read_path(case: Case, log_readers: LogReaders, path: Path, progress: Progress) -> None:
     if path.is_dir():
         source = case.source(str(path))
         source.lines = hostlocal.read_directory(case, path)
@@ -148,16 +148,16 @@ def _read_path(case: Case, families: Families, path: Path, progress: Progress) -
         source.lines = ledger.read(case, path)
         source.formats = {"ledger entry": source.lines}
     else:
-        _read_file(case, families, path, progress)
+        _read_file(case, log_readers, path, progress)
 
 
-def _read_file(case: Case, families: Families, path: Path | None, progress: Progress) -> None:
+def _read_file(case: Case, log_readers: LogReaders, path: Path | None, progress: Progress) -> None:
     name = "-" if path is None else str(path)
     size = path.stat().st_size if path is not None else 0
     source = case.source(name)
     try:
         with opened(path) as (reader, position):
-            FileReader(case, families, source).read(reader, lambda: progress(name, position() or source.bytes, size))
+            FileReader(case, log_readers, source).read(reader, lambda: progress(name, position() or source.bytes, size))
     except OSError as error:
         raise unreadable(name, error.strerror or str(error)) from None
     if path is not None and known.is_state(name) and not (source.formats or source.other or source.unknown):

@@ -1,4 +1,4 @@
-"""A cheap look at a line: does it hold any word that matters? This decides the fate of most lines of a large log.
+"""A cheap look at a line: does it hold any word that matters? This decides most lines of a large log.
 
 A line is folded to lower-case words, which one set operation compares with all words wanted at once: the cost does not
 grow with their number, as it would if each were searched for.

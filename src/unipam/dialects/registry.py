@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from unipam.cni import plugin as protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from unipam.cni.call import Answer, Call
     from unipam.cni.context import Context
     from unipam.cni.plugin import Plugin
@@ -31,7 +33,13 @@ def _azure_vnet() -> Plugin:
 def _calico() -> Plugin:
     from unipam.dialects.calico.verbs import PLUGIN
 
-    return PLUGIN
+    return PLUGIN._replace(command=_calico_program)
+
+
+def _calico_program(words: Sequence[str]) -> int:
+    from unipam.dialects import program
+
+    return program.main(words)
 
 
 _PLUGINS = {

@@ -24,31 +24,31 @@ class Explanation(NamedTuple):
     history: tuple[reads.Past, ...] = ()
 
 
-def explain(ledger: Ledger, subject: str, world: reconcile.World) -> Explanation:
+def explain(ledger: Ledger, subject: str, observed: reconcile.Observed) -> Explanation:
     """Explain an address, a network's pools, or a container or pod; whichever the subject is. Raises Missing."""
     try:
         parse_address(subject)
     except ValueError:
         names = reads.spaces(ledger).values()
-        return _network(ledger, subject, world) if subject in names else _container(ledger, subject, world)
-    return _address(ledger, subject, world)
+        return _network(ledger, subject, observed) if subject in names else _container(ledger, subject, observed)
+    return _address(ledger, subject, observed)
 
 
-def _address(ledger: Ledger, text: str, world: reconcile.World) -> Explanation:
+def _address(ledger: Ledger, text: str, observed: reconcile.Observed) -> Explanation:
     past = reads.history(ledger, text, 20)
     found = reads.find(ledger, text)
-    sentences = [_holding(network, claim, world) for network, claim in found]
+    sentences = [_holding(network, claim, observed) for network, claim in found]
     sentences += [] if found else _free(ledger, text)
     sentences += _before(past, found)
     return Explanation(text, "address", tuple(sentences), tuple(reads.lease(n, c) for n, c in found), tuple(past))
 
 
-def _holding(network: str, claim: Claim, world: reconcile.World) -> str:
+def _holding(network: str, claim: Claim, observed: reconcile.Observed) -> str:
     since = moment(claim.since)
     who = _who(claim)
     if claim.state == COOLING:
         return f"{claim.text} of {network} cools since {since} until {moment(claim.until or 0)}; {who} held it last."
-    verdict = reconcile.judge(claim, world)
+    verdict = reconcile.judge(claim, observed)
     doubt = {"gone": f" It looks leaked: {verdict.reason}.", "doubt": f" In doubt: {verdict.reason}."}
     return f"{claim.text} of {network} is held by {who} since {since}.{doubt.get(verdict.state, '')}"
 
@@ -88,10 +88,10 @@ def _before(past: list[reads.Past], found: list[tuple[str, Claim]]) -> list[str]
     return [f"Before that {_whose(e)} held it, until {moment(e.at)} ({e.reason})." for e in ended[:3]]
 
 
-def _container(ledger: Ledger, subject: str, world: reconcile.World) -> Explanation:
+def _container(ledger: Ledger, subject: str, observed: reconcile.Observed) -> Explanation:
     found = reads.find(ledger, subject)
     past = reads.history(ledger, subject, 20)
-    sentences = [_holding(network, claim, world) for network, claim in found]
+    sentences = [_holding(network, claim, observed) for network, claim in found]
     if not found and past:
         sentences = [_last(past[0])]
     if not sentences:
@@ -108,9 +108,9 @@ def _last(last: reads.Past) -> str:
     return f"{_whose(last)} holds nothing; last entry {moment(last.at)}: {last.verb} ({last.reason or '-'})."
 
 
-def _network(ledger: Ledger, name: str, world: reconcile.World) -> Explanation:
+def _network(ledger: Ledger, name: str, observed: reconcile.Observed) -> Explanation:
     sentences = [_fill(pool) for pool in reads.pools(ledger, name)]
-    gone, doubt = (reconcile.suspects(ledger, world, state) for state in ("gone", "doubt"))
+    gone, doubt = (reconcile.suspects(ledger, observed, state) for state in ("gone", "doubt"))
     with ledger.store.reading() as tx:
         number = tx.space(name)
         claims = list(tx.claims(number)) if number else []

@@ -79,12 +79,10 @@ def lease(network: str, claim: Claim) -> Lease:
     )
 
 
-def leases(ledger: Ledger, network: str = "") -> list[Lease]:
-    """Return every lease, held or cooling, by network and address; of one network if it is named."""
+def leases(ledger: Ledger) -> list[Lease]:
+    """Return every lease, held or cooling, by network and address."""
     with ledger.store.reading() as tx:
-        return [
-            lease(name, claim) for number, name in tx.spaces() if network in ("", name) for claim in tx.claims(number)
-        ]
+        return [lease(name, claim) for number, name in tx.spaces() for claim in tx.claims(number)]
 
 
 def find(ledger: Ledger, what: str) -> list[tuple[str, Claim]]:

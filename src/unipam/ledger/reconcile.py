@@ -1,6 +1,6 @@
 """Which leases have outlived their container. The table of cases:
 
-| what the lease says                | what the world says                                | verdict             |
+| what the lease says                | what is observed                                   | verdict             |
 |------------------------------------|----------------------------------------------------|---------------------|
 | handed out in boot n               | this is boot n+1 or later                          | gone: rebooted      |
 | a namespace that was seen          | its path leads nowhere                             | gone: no namespace  |
@@ -66,7 +66,7 @@ class Runtime(NamedTuple):
         return sandbox not in self.sandboxes and (asked < self.began or asked + STARTING < self.asked)
 
 
-class World(NamedTuple):
+class Observed(NamedTuple):
     """What is known from outside the ledger.
 
     `boot` is this boot's number in the ledger. `inode` gives the inode that a path leads to, None for nowhere, HIDDEN
@@ -81,9 +81,9 @@ class World(NamedTuple):
     addresses: Callable[[], frozenset[int]] = frozenset
 
 
-def look_around(boot: int, runtime: Runtime | None = None) -> World:
-    """Return the world as this machine shows it during this boot; what takes long is looked at once, if at all."""
-    return World(boot, inode, runtime, functools.cache(inhabited), functools.cache(processes.addresses))
+def observe(boot: int, runtime: Runtime | None = None) -> Observed:
+    """Return what this machine shows during this boot; what takes long is looked at once, if at all."""
+    return Observed(boot, inode, runtime, functools.cache(inhabited), functools.cache(processes.addresses))
 
 
 class Verdict(NamedTuple):
@@ -133,39 +133,39 @@ def is_of_earlier_boot(claim: Claim, boot: int) -> bool:
     return 0 < claim.boot < boot
 
 
-def judge(claim: Claim, world: World) -> Verdict:
+def judge(claim: Claim, observed: Observed) -> Verdict:
     """Return whether the container behind a lease still lives (the table above, top to bottom)."""
-    if is_of_earlier_boot(claim, world.boot):
+    if is_of_earlier_boot(claim, observed.boot):
         return Verdict("gone", "the machine was rebooted since")
     known = facts.read(claim.details)
     netns, seen = str(known.get("netns") or ""), known.get("inode")
-    now = world.inode(netns) if netns else None
+    now = observed.inode(netns) if netns else None
     if seen and now == HIDDEN:
         return Verdict("doubt", f"its network namespace {netns} may not be looked at: let the agent run as root")
     if seen and now != seen:
         return Verdict(
-            *_lost(claim.first, f"its network namespace {netns} is {'another one now' if now else 'gone'}", world)
+            *_lost(claim.first, f"its network namespace {netns} is {'another one now' if now else 'gone'}", observed)
         )
     asked = known.get("sandbox")
-    if isinstance(asked, float) and world.runtime:
-        forgotten = world.runtime.has_forgotten(claim.owner.holder, asked)
-        return Verdict(*_forgotten(claim.first, netns, now, world)) if forgotten else ALIVE
-    if seen or claim.first in world.addresses():
+    if isinstance(asked, float) and observed.runtime:
+        forgotten = observed.runtime.has_forgotten(claim.owner.holder, asked)
+        return Verdict(*_forgotten(claim.first, netns, now, observed)) if forgotten else ALIVE
+    if seen or claim.first in observed.addresses():
         return ALIVE
     return Verdict("doubt", "nothing is known about its network namespace, and no process has the address")
 
 
-def _lost(address: int, what: str, world: World) -> tuple[str, str]:
-    if address in world.addresses():  # where the runtime's paths do not show, every container's would be gone
+def _lost(address: int, what: str, observed: Observed) -> tuple[str, str]:
+    if address in observed.addresses():  # where the runtime's paths do not show, every container's would be gone
         return "doubt", f"{what}, but a process has its address"
     return "gone", what
 
 
-def _forgotten(address: int, netns: str, namespace: int | None, world: World) -> tuple[str, str]:
+def _forgotten(address: int, netns: str, namespace: int | None, observed: Observed) -> tuple[str, str]:
     unknown = "the container runtime knows no such sandbox"
-    if not netns and address in world.addresses():
+    if not netns and address in observed.addresses():
         return "doubt", f"{unknown}, but a process has its address"
-    if namespace and not world.inhabited().isdisjoint((namespace, HIDDEN)):
+    if namespace and not observed.inhabited().isdisjoint((namespace, HIDDEN)):
         return "doubt", f"{unknown}, but processes are, or may be, in its network namespace"
     return "gone", unknown
 
@@ -177,29 +177,29 @@ class Suspect(NamedTuple):
     reason: str
 
 
-def suspects(ledger: Ledger, world: World, state: str) -> list[Suspect]:
+def suspects(ledger: Ledger, observed: Observed, state: str) -> list[Suspect]:
     """Return every held lease on which the verdict is this one."""
     with ledger.store.reading() as tx:
         return [
             Suspect(claim, verdict.reason)
             for space, _ in tx.spaces()
             for claim in tx.claims(space)
-            if claim.state == HELD and (verdict := judge(claim, world)).state == state
+            if claim.state == HELD and (verdict := judge(claim, observed)).state == state
         ]
 
 
 def reclaim(
-    ledger: Ledger, world: World, before: Mapping[tuple[int, int, int], str]
+    ledger: Ledger, observed: Observed, before: Mapping[tuple[int, int, int], str]
 ) -> tuple[dict[tuple[int, int, int], str], list[Suspect]]:
     """Release what was gone `before` and still is, as one round.
 
     Answers what is gone now, with the reasons, to be handed to the next round, and what was released. A lease is
     known from round to round by parent, address and generation, so one that changed hands begins anew.
     """
-    gone = suspects(ledger, world, "gone")
+    gone = suspects(ledger, observed, "gone")
     released = []
     for suspect in gone:
-        if key(suspect.claim) in before and judge(suspect.claim, world).state == "gone":
+        if key(suspect.claim) in before and judge(suspect.claim, observed).state == "gone":
             try:
                 ledger.release_claim(suspect.claim, suspect.reason, "sweep")
             except Stale:

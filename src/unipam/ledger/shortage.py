@@ -52,7 +52,7 @@ def relieve(ledger: Ledger, space: str, attempt: Callable[[], T], inherit: Inher
 
 
 def _gone(ledger: Ledger, space: str) -> list[reconcile.Suspect]:
-    found = reconcile.suspects(ledger, reconcile.look_around(ledger.boot), "gone")
+    found = reconcile.suspects(ledger, reconcile.observe(ledger.boot), "gone")
     with ledger.store.reading() as tx:
         parent = tx.space(space)
     return [suspect for suspect in found if suspect.claim.parent == parent]
@@ -73,9 +73,9 @@ def filling(ledger: Ledger, space: str, pool: Pool) -> str:
     with ledger.store.reading() as tx:
         parent = tx.space(space) or 0
         claims = [claim for part in usable for claim in tx.claims(parent, part.first, part.last)]
-    world = reconcile.look_around(ledger.boot)
+    observed = reconcile.observe(ledger.boot)
     held = [claim for claim in claims if claim.state == HELD]
-    doubtful = sum(reconcile.judge(claim, world).state == "doubt" for claim in held)
+    doubtful = sum(reconcile.judge(claim, observed).state == "doubt" for claim in held)
     size = sum(part.last - part.first + 1 for part in usable)
     return f"{len(held)} of {size} held" + (f", {doubtful} in doubt" if doubtful else "")
 

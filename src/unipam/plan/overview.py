@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import msgspec
 
 from unipam.model import objects
+from unipam.model.records import Claim, Selection
 from unipam.plan import tree
-from unipam.plan.blocks import blocks
-from unipam.plan.tree import Node
+from unipam.plan.blocks import name_of
+from unipam.plan.listing import Paths
 from unipam.store.api import Tx
 
 SOON = 14 * 86_400.0
 """Seconds within which a reservation expires soon."""
+_ALL = 100_000
 _ALWAYS = 1e12
 """Seconds by which no clock is set back."""
 
@@ -50,22 +52,21 @@ class Overview(msgspec.Struct, frozen=True):
 
 def overview(tx: Tx, now: float, most: int = 5) -> Overview:
     """Return what deserves attention, at most so many of each."""
-    spaces = tree.spaces(tx)
-    found = [(space.facts.name, block) for space in spaces for block in blocks(tx, space.id)]
+    paths = Paths(tx)
+    found = [(paths.of(claim.parent), claim) for claim in tx.select(Selection(objects.BLOCK, limit=_ALL))]
     fullest = sorted((_fullness(tx, *each) for each in found), key=lambda row: (-row.taken / row.size, row.cidr))
     expiring = sorted((row for each in found for row in _expiring(tx, *each, now)), key=lambda row: row.expires_on)
-    return Overview(len(spaces), len(found), [row for row in fullest if row.taken][:most], expiring[:most])
+    return Overview(len(tx.spaces()), len(found), [row for row in fullest if row.taken][:most], expiring[:most])
 
 
-def _fullness(tx: Tx, space: str, block: Node[objects.Block]) -> Fullness:
-    """Return how full a block is, from the stretches that are free: there are fewer of them than claims."""
-    free = sum(last - first + 1 for first, last in tx.gaps(block.id, block.prefix.first, block.prefix.last))
-    return Fullness(space, block.facts.name, str(block.prefix), block.prefix.size, block.prefix.size - free)
+def _fullness(tx: Tx, path: tuple[str, ...], claim: Claim) -> Fullness:
+    prefix = tree.prefix_of(claim)
+    return Fullness(path[0], name_of(tree.node(claim)), str(prefix), prefix.size, tx.claimed(claim.id))
 
 
-def _expiring(tx: Tx, space: str, block: Node[objects.Block], now: float) -> Iterator[Expiring]:
+def _expiring(tx: Tx, path: tuple[str, ...], block: Claim, now: float) -> Iterator[Expiring]:
     for claim in tx.expired(block.id, now + SOON, _ALWAYS, 1000):
-        facts = tree.node(claim).facts
-        if isinstance(facts, objects.Reservation) and claim.until is not None:
-            prefix = str(tree.node(claim).prefix)
-            yield Expiring(facts.id, space, block.facts.name, prefix, facts.created_by, claim.until)
+        node = tree.node(claim)
+        if isinstance(node.facts, objects.Reservation) and claim.until is not None:
+            name = name_of(tree.node(block))
+            yield Expiring(node.facts.id, path[0], name, str(node.prefix), node.facts.created_by, claim.until)

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from unipam import rounds
 from unipam.addr.prefix import Prefix
+from unipam.logline import AUTO
 from unipam.model.errors import BadInput, BadValue, StoreBroken, UnipamError
 from unipam.model.objects import parse_place
 from unipam.plan import idempotency
@@ -90,6 +91,7 @@ class Settings:
     environment: str = "AZURE_PUBLIC"
     follows: bool = True
     sample: bool = False
+    log_format: str = AUTO
 
 
 def run(settings: Settings) -> None:
@@ -97,7 +99,7 @@ def run(settings: Settings) -> None:
     prepare(settings)
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(*COLLECT)
-    logs.configure()
+    logs.configure(settings.log_format)
     server = make_server(settings, make_app(settings))
     # uvicorn ends in good order, then sends the signal on to whoever was there before: that is us, and we are done.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -58,8 +58,16 @@ class Threads:
         return cast("T", await future)
 
     def _work_on(self) -> None:
-        while (item := self._queue.get()) is not None:
-            deliver(self._loop, [(item[0], attempt(item[1]))])
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        """Do what is next in the queue, and keep nothing of it while waiting for more: an answer may be large."""
+        item = self._queue.get()
+        if item is None:
+            return False
+        deliver(self._loop, [(item[0], attempt(item[1]))])
+        return True
 
     def close(self, until: float) -> bool:
         """Finish what waits, but not after `until` (CLOCK_MONOTONIC); whether everything is finished."""

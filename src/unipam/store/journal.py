@@ -1,14 +1,15 @@
 """Questions to a register's journal, newest first, in a part at a time; for both SQL stores.
 
-A register's journal has an index on its time, actor, verb, holder and first address; a node's has none. Which one
-serves best depends on how rare what is looked for is, and that no planner knows. So there are two statements: one looks
-through the latest entries in the order of time, and finds enough of whatever is common; only what is rare is asked for
-by its own index, and is little to sort.
+A register's journal has indexes; a node's has none. By time, by actor and by verb they give the entries in the order in
+which they are wanted. By holder and by address they do not, and whether one of them serves depends on how rare what is
+looked for is, which no planner knows. So there are two statements: one looks through the latest entries in the order of
+time, and finds enough of whatever is common; only what is rare is asked for by its own index, and is little to sort.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from unipam.addr.prefix import BITS, Range, truncate
@@ -20,7 +21,7 @@ WINDOW = 5000
 """Entries that are looked through in the order of time."""
 SQLITE_INDEXES = {
     f"journal_{columns.partition(',')[0]}": f"ON journal ({columns})"
-    for columns in ("at, id", "actor", "verb", "holder", "first")
+    for columns in ("at, id", "actor, at, id", "verb, at, id", "holder", "first")
 }
 """What a register's file has besides (in PostgreSQL by migration), as those of `store.listing`."""
 
@@ -58,7 +59,7 @@ def statements(
 
     `mark` stands for a value in the store's SQL, `key` is how it keeps an address.
     """
-    time, time_values = _joined(_times(wanted, after), mark)
+    time, time_values = _joined(itertools.chain(_equal(wanted), _times(wanted, after)), mark)
     rest, rest_values = _joined(_others(wanted, key), mark)
     order = "ORDER BY at DESC, id DESC"
     latest = f"SELECT {ENTRY} FROM journal WHERE {time} {order} LIMIT {mark}"
@@ -74,7 +75,7 @@ def statements(
 Condition = tuple[str, tuple[Any, ...]]
 
 
-def _joined(conditions: Iterator[Condition], mark: str) -> Statement:
+def _joined(conditions: Iterable[Condition], mark: str) -> Statement:
     """Return conditions as one, with their values; every `?` becomes the store's mark."""
     found = list(conditions)
     where = " AND ".join(sql for sql, _ in found) or "true"
@@ -90,11 +91,14 @@ def _times(wanted: JournalFilter, after: Place | None) -> Iterator[Condition]:
         yield "(at, id) < (?, ?)", after
 
 
-def _others(wanted: JournalFilter, key: Callable[[int], Any]) -> Iterator[Condition]:
+def _equal(wanted: JournalFilter) -> Iterator[Condition]:
     if wanted.actor:
         yield "actor = ?", (wanted.actor,)
     if wanted.verb:
         yield "verb = ?", (wanted.verb,)
+
+
+def _others(wanted: JournalFilter, key: Callable[[int], Any]) -> Iterator[Condition]:
     if wanted.holder:
         yield "holder >= ? AND holder < ?", (wanted.holder, wanted.holder + "\U0010ffff")
     if wanted.around is not None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from tests.fakes.azure import FakeAzure, azure
 
-from unipam.clients.azure.arm import Arm
+from unipam.clients.azure.arm import Answer, Arm
 from unipam.clients.azure.pace import Time
 from unipam.clients.azure.settings import Settings
+from unipam.clients.azure.write.jobs import Job, Pause, send
+from unipam.model.errors import SourceFailed
+
+T = TypeVar("T")
 
 
 class SetClock:
@@ -45,6 +50,25 @@ class HandedToken:
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         return AccessTokenInfo(self._token, 2**33)
+
+
+def carry_out(arm: Arm, job: Job[T], clock: SetClock) -> T:
+    """A job's result, asked over HTTP by one who waits."""
+    answer: Answer | None = None
+    failed: SourceFailed | None = None
+    while True:
+        try:
+            wanted = job.throw(failed) if failed else job.send(answer)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        answer = failed = None
+        if isinstance(wanted, Pause):
+            clock.sleep(wanted.seconds)
+            continue
+        try:
+            answer = send(arm, wanted)
+        except SourceFailed as error:
+            failed = error
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class AzureNode(Keeps):
         path = self.wire / "calls"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    def inside(self, command: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
+    def inside(self, command: Sequence[object], **how: Any) -> subprocess.Popen[bytes]:
         """Start a process in the node's network namespace."""
         return subprocess.Popen(["nsenter", f"--net=/run/netns/{self.name}", *map(str, command)], **how)
 

@@ -56,19 +56,19 @@ def test_no_pool_that_fits() -> None:
 
 def test_an_address_asked_for() -> None:
     wish = parse_address("10.1.0.6")
-    asked = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.6"))
+    asked = pools.request_of(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.6"))
     assert (asked.wishes, asked.within) == ((wish,), (Range(wish, wish),))
-    vanished = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.99"))
+    vanished = pools.request_of(learned(*ALL), network(subnet="10.1.0.0/24", ipAddress="10.1.0.99"))
     assert (vanished.pools, vanished.wishes) == ((), (parse_address("10.1.0.99"),))
     for text in ("10.1.0.6/24", "x"):
         with pytest.raises(Unmet):
-            pools.wanted(learned(*ALL), network(ipAddress=text))
+            pools.request_of(learned(*ALL), network(ipAddress=text))
 
 
 def test_where_holding_counts_without_a_wish() -> None:
-    asked = pools.wanted(learned(*ALL), network(subnet="10.1.0.0/24"))
+    asked = pools.request_of(learned(*ALL), network(subnet="10.1.0.0/24"))
     assert asked.within == (PRIMARY.span,)
-    assert pools.wanted(learned(*ALL), network()).within == (SECONDARY.span, LARGE.span, PRIMARY.span)
+    assert pools.request_of(learned(*ALL), network()).within == (SECONDARY.span, LARGE.span, PRIMARY.span)
 
 
 @pytest.mark.parametrize(

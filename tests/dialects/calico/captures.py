@@ -34,6 +34,8 @@ class Captured(NamedTuple):
     stdin: Any
     exit_code: int
     stdout: Any
+    stderr: list[str]
+    files: dict[str, str]
     changes: State
     before: State
     at: int
@@ -76,7 +78,7 @@ def calls(kind: str) -> Iterator[Captured]:
         state = _changed(state, BY_HAND.get(number, {}) if kind == "etcd" else {})
         yield Captured(
             raw["number"], raw["command"], raw["environment"], raw["stdin"], raw["exit_code"], raw["stdout"],
-            raw["changes"], state, parse_rfc3339(raw["at"]),
+            raw["stderr"], raw["files"], raw["changes"], state, parse_rfc3339(raw["at"]),
         )  # fmt: skip
         state = _changed(state, raw["changes"])
 

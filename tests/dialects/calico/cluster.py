@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from unipam.addr.prefix import Prefix, format_address, parse_address, parse_prefix
+from unipam.dialects.calico.connection import Watched
 from unipam.dialects.calico.datastore.api import Item, Selection
 from unipam.dialects.calico.datastore.keys import (
     AffinityKey,
@@ -19,12 +20,14 @@ from unipam.dialects.calico.datastore.keys import (
     ReservationKey,
 )
 from unipam.dialects.calico.datastore.memory import Faults, MemoryDatastore
+from unipam.dialects.calico.datastore.watched import WatchedDatastore
 from unipam.dialects.calico.documents import block as blocks
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.engine import affinities, explicit, releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
+from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.world import Owner, World
 from unipam.dialects.calico.rules.blocks import handle_of
 
@@ -34,15 +37,37 @@ BEGAN = 1_756_728_000 * SECOND
 class Cluster:
     """A datastore and what tests do with it. `now` is in nanoseconds; `timeout` is what each call has, in seconds."""
 
-    def __init__(self, *, transactional: bool = True, timeout: float = 60.0) -> None:
+    def __init__(self, *, transactional: bool = True, timeout: float = 60.0, known: bool = False) -> None:
         self.store = MemoryDatastore(transactional=transactional)
         self.now = BEGAN
         self.timeout = timeout
+        self.known = known
+        self._watched: dict[str, tuple[MemoryDatastore, Watched]] = {}
 
     @property
     def world(self) -> World:
         """What a call works on."""
-        return World(self.store, time.monotonic() + self.timeout, self._tick)
+        return self.world_of("host-a")
+
+    def world_of(self, host: str) -> World:
+        """What a call of a node works on; where it is `known`, what its agent has at hand."""
+        found = World(self.store, time.monotonic() + self.timeout, self._tick, patience=self.timeout)
+        if not self.known:
+            return found
+        watched = self.watched(host)
+        watched.datastore.doubt()  # so that no test waits for the way of an event
+        return found._replace(datastore=watched.datastore, combiner=watched.combiner)
+
+    def watched(self, host: str) -> Watched:
+        """What the agent of a node keeps."""
+        if host not in self._watched or self._watched[host][0] is not self.store:
+            self._watched[host] = (self.store, Watched(WatchedDatastore(self.store, host), Combiner(), set()))
+        return self._watched[host][1]
+
+    def close(self) -> None:
+        """End what follows the datastore."""
+        for _, watched in self._watched.values():
+            watched.datastore.close()
 
     def _tick(self) -> int:
         self.now += 1
@@ -84,12 +109,12 @@ class Cluster:
     def ask(self, number: int, host: str, **more: Any) -> Assigned:
         """AutoAssign. Raises what ended it, if nothing came of it."""
         request = Request(number, more.pop("family", 4), host, **{"use": WORKLOAD, **more})
-        return auto_assign(self.world, request)
+        return auto_assign(self.world_of(host), request)
 
     def give(self, address: str, host: str, handle: str | None = None, **more: Any) -> str:
         """AssignIP; the block."""
         wanted = explicit.Request(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
-        return str(explicit.assign(self.world, wanted))
+        return str(explicit.assign(self.world_of(host), wanted))
 
     def drop(self, handle: str) -> list[str]:
         """Release all that a handle holds."""

@@ -11,7 +11,8 @@ from unipam.addr.prefix import parse_address
 from unipam.cni.protocol import read_arguments
 from unipam.dialects.calico import arguments, config
 from unipam.dialects.calico.arguments import Arguments
-from unipam.dialects.calico.config import Where, load
+from unipam.dialects.calico.config import load
+from unipam.dialects.calico.where import Where
 from unipam.model.errors import BadConfig
 
 ETCD = {"name": "net", "nodename": "n", "etcd_endpoints": "http://a:1,https://b:2"}
@@ -81,8 +82,13 @@ def test_what_the_machine_is_called() -> None:
         ({}, Where("kubernetes")),
         (
             {**ETCD, "datastore_type": "kubernetes", "kubernetes": {"kubeconfig": "/k", "k8s_api_root": "http://x"}},
-            Where("kubernetes", kubeconfig="/k"),
+            Where("kubernetes", kubeconfig="/k", api_root="http://x"),
         ),
+        (
+            {"kubernetes": {"k8s_api_root": "https://x:1"}, "policy": {"k8s_auth_token": "t"}},
+            Where("kubernetes", api_root="https://x:1", token="t"),
+        ),
+        ({"datastore_type": "etcdv3", "etcd_discovery_srv": "d.example"}, Where("etcdv3", discovery="d.example")),
         ({"calico_api_group": "projectcalico.org/v3"}, Where("kubernetes", api_group="projectcalico.org/v3")),
     ],
 )
@@ -102,8 +108,7 @@ def test_whether_the_namespace_is_asked_for(document: dict[str, Any], asks: bool
     ("document", "problem"),
     [
         ({"datastore_type": "nope"}, "unknown datastore type: nope"),
-        ({"datastore_type": "etcdv3", "etcd_discovery_srv": "x"}, "etcd_discovery_srv is not supported"),
-        ({"kubernetes": {"k8s_api_root": "http://x"}}, "k8s_api_root alone is not supported"),
+        ({**ETCD, "etcd_discovery_srv": "x"}, "multiple discovery or bootstrap options specified"),
         (
             {"ipam": {"assign_ipv6": True}},
             "failed to load netconf: json: cannot unmarshal bool into Go struct field .ipam.assign_ipv6 of type string",

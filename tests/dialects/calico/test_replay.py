@@ -12,9 +12,9 @@ from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
 from unipam.dialects.calico import config, connection, verbs
-from unipam.dialects.calico.config import Where
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
+from unipam.dialects.calico.where import Where
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import NotFound
 

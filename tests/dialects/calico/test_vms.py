@@ -12,8 +12,8 @@ from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
 from unipam.dialects.calico import connection
-from unipam.dialects.calico.config import Where
 from unipam.dialects.calico.datastore.keys import ConfigKey
+from unipam.dialects.calico.where import Where
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import NotFound
 

@@ -90,11 +90,18 @@ def shot(page: Page, name: str) -> None:
 
 def look(browser: Browser, origin: str, token: str, place: str, name: str) -> None:
     """Look at a page as people do, light and dark, on a desk and on a telephone, and hold it to what is promised."""
+    look_all(browser, origin, token, {name: place})
+
+
+def look_all(browser: Browser, origin: str, token: str, places: dict[str, str]) -> None:
+    """Look at several pages, signing in but once for each kind of window."""
     for scheme in ("light", "dark"):
         for width in (1280, 400):
             with tab(browser, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
                 sign_in(page, origin, token)
-                page.goto(origin + place)
-                shot(page, f"{name}-{scheme}-{width}")
-                accessible(page)
-                no_sideways_scrolling(page)
+                for name, place in places.items():
+                    page.goto(origin + place)
+                    page.wait_for_load_state("networkidle")
+                    shot(page, f"{name}-{scheme}-{width}")
+                    accessible(page)
+                    no_sideways_scrolling(page)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser
-from tests.server.live import Client, Live
-from tests.server.pages.chromium import look, needs_chromium
+from tests.server.live import Client, Live, token
+from tests.server.pages.chromium import look_all, needs_chromium, sign_in, tab
 from tests.server.pages.visitor import Visitor
 
 
@@ -50,10 +50,60 @@ def test_the_policy_lets_nothing_in_from_elsewhere(admin: Visitor) -> None:
     assert "unsafe" not in policy
 
 
-@pytest.mark.usefixtures("api")
+PLACES = {
+    "overview": "/", "journal": "/journal", "address": "/addresses/10.0.4.7", "search": "/search?q=B",
+    "tokens": "/access", "grants": "/access/grants", "sessions": "/access/sessions",
+    "check": "/access/check?person=x", "me": "/me", "status": "/status", "nowhere": "/nowhere",
+}  # fmt: skip
+
+
 class TestInChromium:
     pytestmark = needs_chromium
 
-    def test_the_status_page(self, browser: Browser, live: Live, api: Client) -> None:
-        for place, name in (("/", "overview"), ("/journal", "journal"), ("/status", "status")):
-            look(browser, f"http://127.0.0.1:{live.admin.port}", api.token, place, name)
+    def test_every_page_on_a_desk_and_a_telephone_light_and_dark(
+        self, browser: Browser, live: Live, api: Client
+    ) -> None:
+        places = {name: place for name, place in PLACES.items() if name != "nowhere"}
+        look_all(browser, f"http://127.0.0.1:{live.admin.port}", api.token, places)
+
+    def test_the_search_answers_while_one_types_and_by_keys_alone(
+        self, browser: Browser, live: Live, api: Client
+    ) -> None:
+        origin = f"http://127.0.0.1:{live.admin.port}"
+        with tab(browser, viewport={"width": 1280, "height": 800}) as page:
+            sign_in(page, origin, api.token)
+            page.keyboard.press("/")
+            page.keyboard.type("10.0.0")
+            page.keyboard.type(".0/16")
+            page.locator("#found").get_by_text("B", exact=True).wait_for()
+            page.keyboard.press("Escape")
+            assert page.locator("#found").inner_text() == ""
+            page.locator("body").click(position={"x": 600, "y": 700})
+            page.keyboard.press("g")
+            page.keyboard.press("j")
+            page.wait_for_url("**/journal")
+            page.get_by_role("heading", name="Journal", level=1).wait_for()
+
+    def test_a_page_says_what_it_copied(self, browser: Browser, live: Live, api: Client) -> None:
+        origin = f"http://127.0.0.1:{live.admin.port}"
+        with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
+            sign_in(page, origin, api.token)
+            page.goto(f"{origin}/journal?verb=create")
+            page.get_by_text("Share").click()
+            page.get_by_role("button", name="Copy link").click()
+            page.get_by_role("status").get_by_text("Copied").wait_for()
+            assert page.evaluate("navigator.clipboard.readText()") == f"{origin}/journal?verb=create"
+            page.get_by_role("button", name="Copy as curl").click()
+            page.wait_for_timeout(100)
+            assert "/api/v1/journal?verb=create" in page.evaluate("navigator.clipboard.readText()")
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_page_keeps_its_promises_for_every_role(live: Live, api: Client, name: str) -> None:
+    for role, spaces in (("admin", ()), ("planner", ("S",)), ("reader", ())):
+        visitor = Visitor(live.admin.port)
+        visitor.sign_in(token(api, f"a-{role}", role, *spaces).token, "/status")
+        answer = visitor.get(PLACES[name])
+        wanted = 404 if name == "nowhere" else 403 if name == "check" and role != "admin" else 200
+        assert answer.status == wanted, (role, answer.words)
+        assert len(answer.text.encode()) < 60_000

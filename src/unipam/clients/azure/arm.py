@@ -94,16 +94,16 @@ class Arm:
         body: Mapping[str, Any] | None = None,
         match: str = "",
         expect: Collection[int] = DONE,
-        repeat: bool = False,
+        repeat: bool | None = None,
     ) -> Answer:
         """Ask once, and return the answer if its status is one of those expected.
 
         `match` is the ETag that the resource must still have. What failed on the way is asked again only where that
-        cannot do harm: always for a GET, for others where `repeat` says so. Raises SourceFailed.
+        cannot do harm: for a GET, for others where `repeat` says so; never where it says no. Raises SourceFailed.
         """
         headers = {"If-Match": match} if match else {}
         request = HttpRequest(method, self._url(path), params={"api-version": version}, headers=headers, json=body)
-        return self._ask(request, expect, repeat=repeat)
+        return self._ask(request, expect, repeat=method == "GET" if repeat is None else repeat)
 
     def get(self, path: str, version: str, into: type[T]) -> T:
         """Return one resource. Raises SourceFailed."""
@@ -113,9 +113,9 @@ class Arm:
         """Return the answer to a POST that changes nothing and may be repeated. Raises SourceFailed."""
         return self.request("POST", path, version, body=body, repeat=True).read(into)
 
-    def follow(self, link: str, expect: Collection[int] = DONE) -> Answer:
+    def follow(self, link: str, expect: Collection[int] = DONE, *, repeat: bool = True) -> Answer:
         """Return what an absolute link that Azure gave leads to. Raises SourceFailed, also for another host's."""
-        return self._ask(HttpRequest("GET", self._here(link)), expect)
+        return self._ask(HttpRequest("GET", self._here(link)), expect, repeat=repeat)
 
     def every(self, path: str, version: str, rows: type[list[T]]) -> list[T]:
         """Return every row of every page. Raises SourceFailed."""
@@ -141,11 +141,12 @@ class Arm:
                 f"Azure's list goes on at {urlsplit(link).netloc or link!r}, which is not {self._endpoint}; the token"
                 " is not sent there",
                 source="azure",
+                code="ForeignLink",
                 link=link,
             )
         return link
 
-    def _ask(self, request: HttpRequest, expect: Collection[int], *, repeat: bool = False) -> Answer:
+    def _ask(self, request: HttpRequest, expect: Collection[int], *, repeat: bool) -> Answer:
         asked = f"{request.method} {urlsplit(request.url).path}"
         try:
             response = self._client.send_request(request, **_repeats(request.method, repeat))
@@ -161,7 +162,7 @@ class Arm:
 
 def _repeats(method: str, repeat: bool) -> dict[str, Any]:
     """Return how often the pipeline repeats a request: never what might have been done already."""
-    return {"retry_on_methods": {method}} if repeat or method == "GET" else {"retry_total": 0}
+    return {"retry_on_methods": {method}} if repeat else {"retry_total": 0}
 
 
 def decoded(body: bytes | msgspec.Raw, asked: str, decode: Callable[[Any], T]) -> T:

@@ -26,6 +26,12 @@ class Etcd:
         """Read one key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
         return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
 
+    def ranges(self, spans: Sequence[tuple[bytes, bytes]], deadline: float) -> tuple[RangeResponse, ...]:
+        """Read several ranges as they are at one moment, in one request. Raises SourceFailed."""
+        request = messages.transaction((), [messages.get(key, end) for key, end in spans], ())
+        found = self._read(messages.read_transaction, self._members.read_together(request, deadline))
+        return tuple(each._replace(revision=found.revision) for each in found.found)
+
     def transact(
         self, compares: Sequence[bytes], success: Sequence[bytes], failure: Sequence[bytes], deadline: float
     ) -> TxnResponse:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from unipam.clients.etcd import messages
+from unipam.clients.etcd.channel import Channel, Metadata, RpcFailed, Stream
 from unipam.clients.etcd.settings import Settings, Tls, addresses
 from unipam.model.errors import BadValue, SourceFailed, Unanswered, UnipamError
 
@@ -26,15 +27,6 @@ _TIMEOUT = 2.0
 """Seconds for one member while there are others to ask; twice as many in each further round."""
 _PAUSE = 0.05
 """Seconds between two rounds in which nobody answered."""
-_OPTIONS = (
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
 _UNSENT = ("failed to connect", "too many requests", "no leader", "invalid auth token", "DNS resolution failed")
 """What errors say of which it is sure that nothing was done."""
 _TOO_LARGE = ("request is too large", "larger than max")
@@ -45,11 +37,11 @@ class Member:
 
     def __init__(self, address: str, tls: Tls | None) -> None:
         self.proven = False
-        self.channel = _channel(address, tls)
+        self.channel = Channel(address, tls)
 
-    def call(self, method: str, request: bytes, timeout: float, metadata: tuple[tuple[str, str], ...]) -> bytes:
-        """Return the encoded answer of a call. Raises grpc.RpcError."""
-        answer: bytes = self.channel.unary_unary(method)(request, timeout=timeout, metadata=metadata)
+    def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
+        """Return the encoded answer of a call. Raises RpcFailed."""
+        answer = self.channel.call(method, request, timeout, metadata)
         self.proven = True
         return answer
 
@@ -70,6 +62,10 @@ class Members:
         """Return the answer to a RangeRequest, from whichever member gives it. Raises SourceFailed."""
         return self._ask(lambda member, timeout: self._send(member, _RANGE, request, timeout), deadline)
 
+    def read_together(self, request: bytes, deadline: float) -> bytes:
+        """Return the answer to a TxnRequest that only reads. Raises SourceFailed."""
+        return self._ask(lambda member, timeout: self._send(member, _TXN, request, timeout), deadline)
+
     def write(self, request: bytes, deadline: float) -> bytes:
         """Return the answer to a TxnRequest.
 
@@ -77,19 +73,17 @@ class Members:
         """
         return self._ask(lambda member, timeout: self._write(member, request, timeout), deadline)
 
-    def watch(self, request: bytes, deadline: float) -> tuple[Any, Ended]:
-        """Begin a watch: return an iterator of encoded WatchResponses that can be cancelled, and what words its end.
+    def watch(self, request: bytes, deadline: float) -> tuple[Stream, Ended]:
+        """Begin a watch: return its encoded WatchResponses, and what words its end.
 
         Raises SourceFailed.
         """
 
-        def begin(member: Member, timeout: float) -> tuple[Any, Ended]:
+        def begin(member: Member, timeout: float) -> tuple[Stream, Ended]:
             self._prove(member, timeout)
-            requests = _Open(request)
             metadata = (*self._metadata(member, timeout), ("hasleader", "true"))  # else a member cut off says nothing
-            call = member.channel.stream_stream(_WATCH)(requests, metadata=metadata)
-            call.add_callback(requests.close)
-            return call, lambda error: self._ended(member, error)
+            stream = member.channel.stream(_WATCH, request, timeout, metadata)
+            return stream, lambda error: self._ended(member, error)
 
         return self._ask(begin, deadline)
 
@@ -98,19 +92,17 @@ class Members:
         for member in self._members:
             member.channel.close()
 
-    def _failed(self, error: Any) -> SourceFailed:
-        """Return the error for a call that ended with this grpc.RpcError."""
-        return SourceFailed(f"{self.name}: {error.code().name}, {error.details()}", source=self.name)
+    def _failed(self, error: RpcFailed) -> SourceFailed:
+        """Return the error for a call that ended with this one."""
+        return SourceFailed(f"{self.name}: {error}", source=self.name)
 
     def _ended(self, member: Member, error: Exception | None) -> Exception:
         """Return the error for a watch that ended, with this error or without one.
 
         The next watch begins at another member.
         """
-        import grpc
-
         try:
-            if isinstance(error, grpc.RpcError):
+            if isinstance(error, RpcFailed):
                 return self._leave(member, error)
         except UnipamError as final:
             return final
@@ -119,8 +111,6 @@ class Members:
         return SourceFailed(f"{self.name}: the watch ended ({error or 'without a reason'})", source=self.name)
 
     def _ask(self, attempt: Callable[[Member, float], _Answer], deadline: float) -> _Answer:
-        import grpc
-
         timeout, problem = _TIMEOUT, SourceFailed(f"{self.name}: no answer in time", source=self.name)
         while True:
             for turn in range(self._first, self._first + len(self._members)):
@@ -129,18 +119,18 @@ class Members:
                     raise problem
                 try:
                     return attempt(member, left if len(self._members) == 1 else min(left, timeout))
-                except grpc.RpcError as error:
+                except RpcFailed as error:
                     problem = self._leave(member, error)
             timeout *= 2
             time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 
-    def _leave(self, member: Member, error: Any) -> SourceFailed:
+    def _leave(self, member: Member, error: RpcFailed) -> SourceFailed:
         """Begin with the next member from now on; what to say if none answers. Raises where none would do better."""
-        if any(words in error.details() for words in _TOO_LARGE):
-            raise BadValue(f"{self.name}: {error.details()} (its --max-request-bytes)", field="document") from error
-        if error.code().name in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION"}:
+        if any(words in error.details for words in _TOO_LARGE):
+            raise BadValue(f"{self.name}: {error.details} (its --max-request-bytes)", field="document") from error
+        if error.code in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION"}:
             raise self._failed(error) from error
-        if "invalid auth token" in error.details():
+        if "invalid auth token" in error.details:
             self._token = ""
         else:
             member.proven = False
@@ -151,14 +141,12 @@ class Members:
         return member.call(method, request, timeout, self._metadata(member, timeout))
 
     def _write(self, member: Member, request: bytes, timeout: float) -> bytes:
-        import grpc
-
         until = time.monotonic() + timeout
         self._prove(member, timeout)
         metadata = self._metadata(member, timeout)
         try:
             return member.call(_TXN, request, max(0.0, until - time.monotonic()), metadata)
-        except grpc.RpcError as error:
+        except RpcFailed as error:
             if _surely_unsent(error):
                 raise
             self._leave(member, error)
@@ -168,7 +156,7 @@ class Members:
         if not member.proven:
             self._send(member, _RANGE, messages.range_of(b"\0", limit=1, serializable=True), timeout)
 
-    def _metadata(self, member: Member, timeout: float) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, member: Member, timeout: float) -> Metadata:
         if not self._user:
             return ()
         with self._lock:
@@ -178,38 +166,7 @@ class Members:
         return (("token", self._token),)
 
 
-class _Open:
-    """The requests of a stream: one, and then nothing until the stream has ended."""
-
-    def __init__(self, request: bytes) -> None:
-        self._requests = [request]
-        self._ended = threading.Event()
-
-    def __iter__(self) -> _Open:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._requests:
-            return self._requests.pop()
-        self._ended.wait()
-        raise StopIteration
-
-    def close(self) -> None:
-        self._ended.set()
-
-
-def _surely_unsent(error: Any) -> bool:
+def _surely_unsent(error: RpcFailed) -> bool:
     """Return whether a write that ended with this error was certainly not done."""
-    refused = error.code().name in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"}
-    return refused or any(words in error.details() for words in _UNSENT)
-
-
-def _channel(address: str, tls: Tls | None) -> Any:
-    try:
-        import grpc
-    except ImportError:
-        raise SourceFailed("etcd needs grpcio: pip install 'unipam[calico]'", source=address) from None
-    if tls is None:
-        return grpc.insecure_channel(address, options=_OPTIONS)
-    shown = grpc.ssl_channel_credentials(tls.authorities or None, tls.key or None, tls.certificate or None)
-    return grpc.secure_channel(address, shown, options=_OPTIONS)
+    refused = error.code in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"}
+    return refused or any(words in error.details for words in _UNSENT)

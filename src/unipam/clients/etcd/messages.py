@@ -83,9 +83,9 @@ def _compare(key: bytes, target: int, value: int) -> bytes:
     return field(_COMPARE_TARGET, target) + field(_COMPARE_KEY, key) + field(_TARGET_FIELD[target], value)
 
 
-def get(key: bytes) -> bytes:
-    """Encode a RequestOp that reads a key."""
-    return field(_RANGE, range_of(key))
+def get(key: bytes, end: bytes = b"") -> bytes:
+    """Encode a RequestOp that reads a key, or a range of keys."""
+    return field(_RANGE, range_of(key, end))
 
 
 def put(key: bytes, value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Where an API server is and what to show it: from a kubeconfig file, or from a pod's service account."""
+"""Where an API server is and what to show it: from a kubeconfig file, a pod's service account, or as it is named."""
 
 from __future__ import annotations
 
@@ -25,12 +25,48 @@ class Access(NamedTuple):
     name: str = ""
 
 
-def read(kubeconfig: str = "") -> Access:
-    """Read the access that a kubeconfig file gives, or a pod's service account where none is named.
+class Server(NamedTuple):
+    """Which API server, and how to be known there, as somebody names it.
 
-    Raises BadValue when it cannot be read, or does not say what it must.
+    What stands beside a kubeconfig goes before what the kubeconfig says. Nothing at all is the server of the pod that
+    this is; an `address` alone is a server to which the files and the token are shown.
     """
-    return _from_file(Path(kubeconfig)) if kubeconfig else in_cluster()
+
+    kubeconfig: str = ""
+    context: str = ""
+    address: str = ""
+    token: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure: bool = False
+
+
+def read(server: Server) -> Access:
+    """Read the access to a server. Raises BadValue when it cannot be read, or does not say what it must."""
+    if server.kubeconfig:
+        return _overridden(_from_file(Path(server.kubeconfig), server.context), server)
+    return _explicit(server) if server.address else in_cluster()
+
+
+def _overridden(found: Access, server: Server) -> Access:
+    if server.token:
+        found = found._replace(token=server.token)
+    if not server.address:
+        return found
+    address = urlsplit(server.address)
+    tls = found.tls or ssl.create_default_context() if address.scheme == "https" else None
+    return found._replace(server=address, tls=tls, name=f"{address.netloc} ({server.kubeconfig})")
+
+
+def _explicit(server: Server) -> Access:
+    address = urlsplit(server.address)
+    if address.scheme not in {"http", "https"} or not address.netloc:
+        raise _bad(server.address, "write the address of the API server like https://10.0.0.1:6443")
+    cluster = {"certificate-authority": server.ca_file, "insecure-skip-tls-verify": server.insecure}
+    user = {"client-certificate": server.cert_file, "client-key": server.key_file}
+    tls = _context(cluster, user, Path("/")) if address.scheme == "https" else None
+    return Access(address, tls, server.token, address.netloc)
 
 
 def in_cluster() -> Access:
@@ -46,12 +82,12 @@ def in_cluster() -> Access:
     )
 
 
-def _from_file(path: Path) -> Access:
+def _from_file(path: Path, chosen: str) -> Access:
     import yaml
 
     try:
         document = yaml.load(_text(path), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (safe both)
-        context = _entry(document, "contexts", "context", document["current-context"])
+        context = _entry(document, "contexts", "context", chosen or document["current-context"])
         cluster = _entry(document, "clusters", "cluster", context["cluster"])
         user = _entry(document, "users", "user", context["user"]) if context.get("user") else {}
         server = urlsplit(cluster["server"])

@@ -23,6 +23,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries of a request."""
 _WATCH_SECONDS = (300, 600)
 """How long a server keeps a watch, at random, so that not all of them end at once."""
+_PLAIN, _MERGE, _MERGE_BY_KEY = (
+    f"application/{each}" for each in ("json", "merge-patch+json", "strategic-merge-patch+json")
+)
 _TOO_LARGE = ("request is too large", "larger than max", "entity too large")
 
 
@@ -41,10 +44,10 @@ class WatchEnded(Exception):
 class KubernetesApi:
     """An API server. Any thread may use it; deadlines are readings of `time.monotonic()`."""
 
-    def __init__(self, kubeconfig: str = "") -> None:
-        """Use the access of a kubeconfig file, or of the pod that this is. Raises BadValue."""
-        self._kubeconfig = kubeconfig
-        self._access = access.read(kubeconfig)
+    def __init__(self, server: access.Server | str = "") -> None:
+        """Use the access to a server; a text is the path of a kubeconfig. Raises BadValue."""
+        self._server = access.Server(server) if isinstance(server, str) else server
+        self._access = access.read(self._server)
         self._connections = Connections(self._access)
         self._lock = threading.Lock()
         self.name = f"Kubernetes at {self._access.name}"
@@ -61,9 +64,12 @@ class KubernetesApi:
         """Replace an object; return it as it was written. Raises as `create`."""
         return self._request("PUT", path, body, deadline)
 
-    def merge(self, path: str, body: Object, deadline: float) -> Object:
-        """Apply a JSON merge patch to an object; return what became of it. Raises as `create`."""
-        return self._request("PATCH", path, body, deadline)
+    def merge(self, path: str, body: Object, deadline: float, *, by_key: bool = False) -> Object:
+        """Apply a JSON merge patch to an object; return what became of it. Raises as `create`.
+
+        With `by_key` it is one that merges lists by their entries' keys, where the resource has such lists.
+        """
+        return self._request("PATCH", path, body, deadline, _MERGE_BY_KEY if by_key else _MERGE)
 
     def delete(self, path: str, options: Object, deadline: float) -> None:
         """Remove an object, under the preconditions in these DeleteOptions. Raises as `create`."""
@@ -80,9 +86,8 @@ class KubernetesApi:
         """Let go of every connection."""
         self._connections.close()
 
-    def _request(self, method: str, target: str, body: Object | None, deadline: float) -> Object:
+    def _request(self, method: str, target: str, body: Object | None, deadline: float, media: str = _PLAIN) -> Object:
         encoded = None if body is None else msgspec.json.encode(body)
-        media = "application/merge-patch+json" if method == "PATCH" else "application/json"
         pause, renewed = _FIRST_PAUSE, False
         while True:
             connections = self._connections
@@ -141,7 +146,7 @@ class KubernetesApi:
         """Read the credentials again, which somebody keeps fresh; whether there are others to try with."""
         with self._lock:
             if self._connections is connections:
-                fresh = access.read(self._kubeconfig)
+                fresh = access.read(self._server)
                 if fresh.token == self._access.token:
                     return False
                 self._access, self._connections = fresh, Connections(fresh)

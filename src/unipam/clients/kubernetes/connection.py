@@ -68,7 +68,8 @@ class Connections:
         connection = self._open(deadline)
         try:
             connection.request("GET", self._path(target), headers=self._headers)
-            return Stream(connection, connection.getresponse())
+            used = connection.sock  # an answer that ends with its connection takes it over
+            return Stream(connection, connection.getresponse(), used)
         except BaseException:
             connection.close()
             raise
@@ -123,8 +124,10 @@ class Connections:
 class Stream:
     """An answer that comes line by line. Another thread may close it, which ends whoever reads."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._socket: socket.socket = connection.sock
+    def __init__(
+        self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse, used: socket.socket
+    ) -> None:
+        self._socket = used
         self._connection, self._response = connection, response
         self.status = response.status
 
@@ -140,6 +143,7 @@ class Stream:
             while line := self._response.readline():
                 yield line
         finally:
+            self._response.close()
             self._connection.close()
 
     def close(self) -> None:

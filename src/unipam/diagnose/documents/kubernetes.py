@@ -5,8 +5,8 @@ from __future__ import annotations
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case
 from unipam.diagnose.documents.tree import Document, Obj
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.live_pods import Pod
-from unipam.diagnose.passage import Passage, Setting
 
 
 def read(case: Case, document: Document) -> bool:
@@ -79,5 +79,5 @@ def _event(case: Case, document: Document, obj: Obj) -> None:
     times = obj.number("count") or obj.obj("series").number("count") or 1
     last = obj.text("lastTimestamp") or obj.obj("series").text("lastObservedTime") or obj.text("eventTime")
     stamp = stamps.rfc3339(last.encode()) if last else None
-    setting = Setting(stamp[0] if stamp else None, pod, node=node, times=times, shown=document.where(line))
-    rules.apply(case, Passage(document.file, [(line, text.encode())], setting))
+    origin = Origin(stamp[0] if stamp else None, pod, node=node, times=times, shown=document.where(line))
+    rules.apply(case, Excerpt(document.file, [(line, text.encode())], origin))

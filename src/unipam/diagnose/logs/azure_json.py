@@ -6,117 +6,38 @@ when it succeeded: only the key `error` tells. The transitional form of 2023 has
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from unipam.diagnose import rules, stamps, variants
+from unipam.diagnose import rules, variants
 from unipam.diagnose.case import Case, note_unknown
 from unipam.diagnose.documents import azure_state
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.logs.azure_call import pod_of
 from unipam.diagnose.logs.azure_session import Session, SessionLine
 from unipam.diagnose.logs.azure_text import AzureText
 from unipam.diagnose.logs.shapes import HEAD, Shapes
 from unipam.diagnose.logs.suspects import PHRASES, suspects
-from unipam.diagnose.passage import Passage, Setting
+from unipam.diagnose.logs.zap import (
+    CNS_COMPONENTS,
+    COMPONENTS,
+    ERRORS,
+    FAMILY,
+    STEPS,
+    ZapLine,
+    configuration,
+    plain,
+    time_of,
+)
 from unipam.diagnose.report import Source
 from unipam.diagnose.systems import gives_addresses, program_of
 
-_KEYS = {
-    "container": "ContainerId",
-    "args": "Args",
-    "netconf": "StdinData",
-    "count": "addressCount",
-    "interface": "ifName",
-    "endpoint": "endpointID",
-}
-
-
-class ZapLine(msgspec.Struct, rename=_KEYS):
-    """The keys that matter; everything else is skipped unread. Objects stay raw until they are wanted."""
-
-    msg: str
-    ts: str = ""
-    level: str = ""
-    component: str = ""
-    pid: int | str = ""
-    error: msgspec.Raw = msgspec.Raw(b"")
-    address: msgspec.Raw = msgspec.Raw(b"")
-    options: msgspec.Raw = msgspec.Raw(b"")
-    am: msgspec.Raw = msgspec.Raw(b"")
-    result: msgspec.Raw = msgspec.Raw(b"")
-    container: str = ""
-    args: str = ""
-    netconf: msgspec.Raw = msgspec.Raw(b"")
-    version: msgspec.Raw = msgspec.Raw(b"")
-    name: msgspec.Raw = msgspec.Raw(b"")
-    subnet: msgspec.Raw = msgspec.Raw(b"")
-    count: msgspec.Raw = msgspec.Raw(b"")
-    interface: msgspec.Raw = msgspec.Raw(b"")
-    endpoint: msgspec.Raw = msgspec.Raw(b"")
-
-
 _decoder = msgspec.json.Decoder(ZapLine)
-_COMPONENTS = frozenset({"ipam", "cni-ipam", "cni-store", "cni-plugin"})
-_FAMILY = _COMPONENTS | {
-    "cni",
-    "net",
-    "cni-net",
-    "azure-vnet",
-    "network",
-    "cni-network",
-    "azure-ipam",
-    "telemetry",
-    "platform",
-}
-"""What azure-vnet, azure-vnet-ipam and azure-ipam name as the component of a line."""
-
-_CNS_COMPONENTS = ("cns", "ipam-pool", "node-network-config", "nnc", "restserver", "azure-cns")
-_ERRORS = frozenset({"error", "fatal", "panic", "dpanic"})
-_BORING = frozenset(
-    {
-        "Running on",
-        "Releasing address",
-        "Save succeeded",
-        "Plugin started",
-        "Plugin stopped",
-        "Read network configuration",
-        "Allocated address with subnet",
-        "Allocated address",
-        "Releasing pool",
-        "Starting source",
-        "Refreshing address source.",
-        "Wireserver call to retrieve IP List",
-        "merging address space",
-        "saving ipam state",
-        "Requesting pool with",
-        "Checking pool",
-        "Pool is in use",
-        "Pool is of a different address family",
-        "Pool is not on the requested interface",
-        "Pool matches requirements",
-        "Pool is preferred because of priority",
-        "Pool is preferred because of capacity",
-        "Pool request completed with pool",
-        "Pool request completed with",
-        "Skip releasing pool with due to address being in use",
-        "Releasing pool as there are no allocations",
-        "Deleting Address record from address pool as metadata doesn't have this address",
-        "Unable to read empty file",
-        "http return error code for wireserver call",
-        "wireserver call failed",
-        "Failed to find interface with",
-        "Failed to parse subnet",
-        "Failed to create pool",
-        "Failed to create",
-        "Failed to start source",
-    }
-)
 
 
-class Fate(NamedTuple):
+class LineKind(NamedTuple):
     """What a line is counted as, if it is neither known nor unknown as one that has nothing to do with addresses."""
 
     known: bool = False
@@ -125,7 +46,7 @@ class Fate(NamedTuple):
     """Not understood, and it might speak of trouble."""
 
 
-_KNOWN, _OTHER = Fate(known=True), Fate()
+_KNOWN, _OTHER = LineKind(known=True), LineKind()
 
 Handler = Callable[["_Line"], None]
 
@@ -143,7 +64,7 @@ class AzureJson:
         self.source = Source("")
         self.count = 0
         self.saved_at: float | None = None
-        self._shapes: Shapes[Fate] = Shapes(rules.WORDS, PHRASES)
+        self._shapes: Shapes[LineKind] = Shapes(rules.WORDS, PHRASES)
         self._named = False
         """The file is named as one of this family: its lines need not name a component."""
         self._state: tuple[msgspec.Raw, bytes, int] | None = None
@@ -170,12 +91,12 @@ class AzureJson:
         for line in lines:
             number += 1
             at = line.find(b'"msg":"')
-            for match, fate in by_head.get(line[at : at + HEAD], ()):
+            for match, kind in by_head.get(line[at : at + HEAD], ()):
                 if (found := match(line)) is not None and (not (names := found.groups()) or knows(names)):
-                    if fate is _KNOWN:  # by far the commonest
+                    if kind is _KNOWN:  # by far the commonest
                         self.count += 1
                     else:
-                        self._count(fate, line, number)
+                        self._count(kind, line, number)
                     break
             else:
                 if not self.take(line, number):
@@ -191,14 +112,14 @@ class AzureJson:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
         message = zap.msg
-        ours = zap.component in _FAMILY or (not zap.component and self._named)
-        if ours and message in _BORING:
+        ours = zap.component in FAMILY or (not zap.component and self._named)
+        if ours and message in STEPS:
             self.count += 1
             self._learn(line, _KNOWN)
             return True
         if message.startswith("[") and self._as_text(zap, number):
             return True
-        at = _at(zap.ts)
+        at = time_of(zap.ts)
         handler = _HANDLERS.get(message.rstrip(".")) if ours else None
         if handler is not None:
             self.count += 1
@@ -207,20 +128,20 @@ class AzureJson:
             self._other(zap, line, number, at)
         return True
 
-    def _count(self, fate: Fate, line: bytes, number: int) -> None:
-        if fate.known:
+    def _count(self, kind: LineKind, line: bytes, number: int) -> None:
+        if kind.known:
             self.count += 1
-        elif fate.unknown:
-            self.case.unknown_log_lines += fate.counts
+        elif kind.unknown:
+            self.case.unknown_log_lines += kind.counts
             note_unknown(self.source, number, line)
         else:
             self.source.other += 1
 
-    def _learn(self, line: bytes, fate: Fate) -> None:
+    def _learn(self, line: bytes, kind: LineKind) -> None:
         """Remember what becomes of lines of this shape."""
         at = line.find(b'"msg":"')
         if at >= 0 and self._shapes.is_due(head := line[at : at + HEAD]):
-            self._shapes.learn(head, line, (0, 0), fate)
+            self._shapes.learn(head, line, (0, 0), kind)
 
     def _as_text(self, zap: ZapLine, number: int) -> bool:
         """Take a line of the transitional form, which carries one of the text generation in its message."""
@@ -230,60 +151,38 @@ class AzureJson:
     def _other(self, zap: ZapLine, line: bytes, number: int, at: float | None) -> None:
         """Judge a message that is not in the table: a sign, an error, or one that nobody has listed."""
         program = self._writer(zap, line)
-        passage = Passage(self.file, [(number, line)], Setting(at, program=program))
-        wrong = zap.level in _ERRORS and gives_addresses(program)
+        excerpt = Excerpt(self.file, [(number, line)], Origin(at, program=program))
+        wrong = zap.level in ERRORS and gives_addresses(program)
         if wrong:
-            error = str(_plain(zap.error))
-            known = rules.apply_or_say(self.case, passage, f"{zap.msg}: {error}" if error else zap.msg)
+            error = str(plain(zap.error))
+            known = rules.apply_or_say(self.case, excerpt, f"{zap.msg}: {error}" if error else zap.msg)
         else:
-            known = rules.apply(self.case, passage)
-        fate = _KNOWN if known else self._unread(zap, program)
-        self._count(fate, line, number)
-        if not known and not wrong and suspects(passage.text, passage.words) == ():
-            self._learn(line, fate)
+            known = rules.apply(self.case, excerpt)
+        kind = _KNOWN if known else self._unread(zap, program)
+        self._count(kind, line, number)
+        if not known and not wrong and suspects(excerpt.text, excerpt.words) == ():
+            self._learn(line, kind)
 
-    def _unread(self, zap: ZapLine, program: str) -> Fate:
+    def _unread(self, zap: ZapLine, program: str) -> LineKind:
         """Return what a line is that no rule knows: one of ours that nobody has listed, or about other things."""
-        if zap.component in _COMPONENTS or (gives_addresses(program) and zap.component not in _FAMILY):
+        if zap.component in COMPONENTS or (gives_addresses(program) and zap.component not in FAMILY):
             # Mere information of programs that log much else beside addresses speaks of no trouble.
-            return Fate(unknown=True, counts=zap.component in _COMPONENTS or zap.level not in {"info", "debug"})
+            return LineKind(unknown=True, counts=zap.component in COMPONENTS or zap.level not in {"info", "debug"})
         return _OTHER
 
     def _writer(self, zap: ZapLine, line: bytes) -> str:
         """Return the program: by its component, by a field that only the Cilium agent writes, or by the file's name."""
-        if zap.component in _FAMILY:
+        if zap.component in FAMILY:
             return "azure-vnet"
         if b'"subsys"' in line:
             return "cilium"
         if zap.component:
-            return "azure-cns" if zap.component.startswith(_CNS_COMPONENTS) else zap.component
+            return "azure-cns" if zap.component.startswith(CNS_COMPONENTS) else zap.component
         return program_of(self.file) or ("azure-vnet" if self._named else "")
 
     def keep_state(self, state: msgspec.Raw, line: bytes, number: int) -> None:
         """Keep the state: only the last one of a log is wanted, and it is read once, at the end."""
         self._state = (state, line, number)
-
-
-@functools.lru_cache(maxsize=8)
-def _at(text: str) -> float | None:
-    """Return the time of a line; neighbours often share it."""
-    stamp = stamps.rfc3339(text.encode())
-    return stamp[0] if stamp else None
-
-
-def _plain(raw: msgspec.Raw) -> Any:
-    return msgspec.json.decode(raw) if raw else ""
-
-
-@functools.lru_cache(maxsize=64)
-def _netconf(raw: bytes) -> dict[str, Any]:
-    """The network configuration of a call, most of which have the same. It is not to be changed."""
-    value = msgspec.json.decode(raw) if raw else ""
-    try:
-        value = msgspec.json.decode(value) if isinstance(value, str) and value else value
-    except msgspec.DecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 class _Line(SessionLine):
@@ -301,9 +200,9 @@ class _Line(SessionLine):
             self.session = self.sessions.begin(self.session.pid, self.session.at, self.number)
             self.session.waiting = False
             self.session.asked_at = None
-        self.session.by = str(_plain(self.zap.name))
+        self.session.by = str(plain(self.zap.name))
         self.log.case.fact(
-            "plugin-version", f"{self.session.by} {_plain(self.zap.version)}, JSON log generation.", self.where
+            "plugin-version", f"{self.session.by} {plain(self.zap.version)}, JSON log generation.", self.where
         )
 
     def processing(self) -> None:
@@ -312,7 +211,7 @@ class _Line(SessionLine):
         self.session.pod = pod_of(self.zap.args.encode())
         if self.session.container and self.session.pod:
             self.log.case.pod_of(self.session.container, self.session.pod)
-        netconf = _netconf(bytes(self.zap.netconf))
+        netconf = configuration(bytes(self.zap.netconf))
         ipam = netconf.get("ipam")
         ipam = ipam if isinstance(ipam, dict) else {}
         self.session.pool, self.session.address = str(ipam.get("subnet") or ""), str(ipam.get("ipAddress") or "")
@@ -321,7 +220,7 @@ class _Line(SessionLine):
             variants.azure_call(self.log.case, kind, mode, self.session.pod, self.where)
 
     def learn_container(self) -> None:
-        options = _plain(self.zap.options)
+        options = plain(self.zap.options)
         if isinstance(options, dict):
             self.session.container = self.session.container or str(options.get("azure.address.id", ""))
 
@@ -332,23 +231,23 @@ class _Line(SessionLine):
 
     def releasing(self) -> None:
         self.session.verb = self.session.verb or "DEL"
-        self.session.address = self.session.address or str(_plain(self.zap.address))
+        self.session.address = self.session.address or str(plain(self.zap.address))
         self.learn_container()
 
     def endpoint_deleted(self) -> None:
         """End the pod of an endpoint, which is named by the beginning of its container id."""
-        self.log.case.end(str(_plain(self.zap.endpoint)).partition("-")[0] or self.session.container)
+        self.log.case.end(str(plain(self.zap.endpoint)).partition("-")[0] or self.session.container)
 
     def request_completed(self) -> None:
         self.session.verb = self.session.verb or "ADD"
-        self.answer(str(_plain(self.zap.address)))
+        self.answer(str(plain(self.zap.address)))
 
     def release_completed(self) -> None:
         self.session.verb = self.session.verb or "DEL"
         if self.zap.error:
             self.fail()
         elif not self.session.repeat:
-            self.answer(str(_plain(self.zap.address)) or self.session.address)
+            self.answer(str(plain(self.zap.address)) or self.session.address)
 
     def repeat(self) -> None:
         self.session.repeat = True
@@ -358,7 +257,7 @@ class _Line(SessionLine):
         if self.zap.error:
             self.fail()
         elif self.session.verb == "ADD":
-            result = _plain(self.zap.result)
+            result = plain(self.zap.result)
             ips = result.get("ips") if isinstance(result, dict) else None
             if isinstance(ips, list) and ips and isinstance(ips[0], dict):
                 self.answer(str(ips[0].get("address", "")))
@@ -372,23 +271,23 @@ class _Line(SessionLine):
             self.sessions.end(self.session, self.line, self.number)
 
     def fail(self) -> None:
-        self.sessions.fail(self.session, str(_plain(self.zap.error)) or self.zap.msg, self.line, self.number)
+        self.sessions.fail(self.session, str(plain(self.zap.error)) or self.zap.msg, self.line, self.number)
 
     def corrupt(self) -> None:
-        self.sessions.fail(self.session, f"{self.zap.msg}: {_plain(self.zap.error)}", self.line, self.number)
+        self.sessions.fail(self.session, f"{self.zap.msg}: {plain(self.zap.error)}", self.line, self.number)
         self.log.case.signal(
-            "state-corrupt", "", self.where(), at=self.session.at, values={"reason": str(_plain(self.zap.error))}
+            "state-corrupt", "", self.where(), at=self.session.at, values={"reason": str(plain(self.zap.error))}
         )
 
     def refresh_failed(self) -> None:
-        self.session.refresh_error = str(_plain(self.zap.error))
+        self.session.refresh_error = str(plain(self.zap.error))
         self.session.refresh_line = (self.number, self.line)
 
     def got(self) -> None:
-        count, subnet = _plain(self.zap.count), _plain(self.zap.subnet)
+        count, subnet = plain(self.zap.count), plain(self.zap.subnet)
         if isinstance(count, int) and isinstance(subnet, str):
             self.log.text.file = self.log.file
-            self.log.text.case_pool(subnet, count, str(_plain(self.zap.interface)), self.line, self.number)
+            self.log.text.case_pool(subnet, count, str(plain(self.zap.interface)), self.line, self.number)
 
     def restored(self) -> None:
         self.log.keep_state(self.zap.am, self.line, self.number)
@@ -397,7 +296,7 @@ class _Line(SessionLine):
         self.log.case.reset(self.log.file, self.number)
 
     def lock_failed(self) -> None:
-        self.sessions.fail(self.session, f"Failed to lock store: {_plain(self.zap.error)}", self.line, self.number)
+        self.sessions.fail(self.session, f"Failed to lock store: {plain(self.zap.error)}", self.line, self.number)
 
 
 _HANDLERS: dict[str, Handler] = {

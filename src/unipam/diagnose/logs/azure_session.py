@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from unipam.diagnose import rules
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.passage import Passage, Setting
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.report import Event, Evidence
 from unipam.diagnose.rules import unexplained
 
@@ -213,20 +213,20 @@ class Sessions:
         else:
             self._event(session, "noted", session.error)
         plugin = session.by or "azure-vnet-ipam"
-        passage = Passage(self.file, [(line, raw)], Setting(session.at, session.pod, session.container, program=plugin))
+        excerpt = Excerpt(self.file, [(line, raw)], Origin(session.at, session.pod, session.container, program=plugin))
         if "No available addresses" in session.error:
-            self._exhausted(session, passage)
-        elif not rules.apply(self._case, passage):
+            self._exhausted(session, excerpt)
+        elif not rules.apply(self._case, excerpt):
             ending = session.verb == "DEL"
-            (unexplained.not_released if ending else unexplained.refused)(self._case, passage, session.error, plugin)
+            (unexplained.not_released if ending else unexplained.refused)(self._case, excerpt, session.error, plugin)
 
-    def _exhausted(self, session: Session, passage: Passage) -> None:
+    def _exhausted(self, session: Session, excerpt: Excerpt) -> None:
         known = self._case.pools.get(session.pool)
         empty = known is not None and known.capacity == 0
         self._case.signal(
             "azure-capacity-zero" if empty else "azure-exhausted",
             session.pool,
-            passage.where(),
+            excerpt.where(),
             at=session.at,
             refused=True,
             containers=[session.container],

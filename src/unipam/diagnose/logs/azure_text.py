@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case, evidence, note_unknown
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.logs import cns
 from unipam.diagnose.logs.azure_call import (
     HEAD,
@@ -25,7 +26,6 @@ from unipam.diagnose.logs.azure_call import (
     TextLine,
 )
 from unipam.diagnose.logs.azure_session import Sessions
-from unipam.diagnose.passage import Passage, Setting
 from unipam.diagnose.report import Source
 from unipam.diagnose.words import words_of
 
@@ -174,10 +174,10 @@ class AzureText:
 
     def _beside(self, line: bytes, number: int, start: int, component: bytes) -> None:
         """Judge a line of azure-vnet about the network: only what went wrong in it counts."""
-        passage = Passage(self.file, [(number, line)], Setting(self.at(line), program="azure-vnet"))
+        excerpt = Excerpt(self.file, [(number, line)], Origin(self.at(line), program="azure-vnet"))
         if _WRONG.search(line, start):
-            self._account(line, number, known=rules.apply_or_say(self.case, passage, _message(line, start)))
-        elif rules.may_apply(words_of(line)) and rules.apply(self.case, passage):
+            self._account(line, number, known=rules.apply_or_say(self.case, excerpt, _message(line, start)))
+        elif rules.may_apply(words_of(line)) and rules.apply(self.case, excerpt):
             self.count += 1
         elif component:
             self.source.other += 1

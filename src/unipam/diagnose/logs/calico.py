@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 from unipam.diagnose import stamps, variants
 from unipam.diagnose.case import Case, evidence
+from unipam.diagnose.excerpt import Excerpt
+from unipam.diagnose.logs.calico_lines import LOCKS, STEP_HEAD, pid_of
 from unipam.diagnose.logs.envelope import Written
-from unipam.diagnose.passage import Passage
 from unipam.diagnose.report import Event, Evidence, Verb
 
 WORDS = frozenset(
-    b"podcidr podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
+    b"podcidr podcidrv6 podcidrs assigned claimed released confirmed acquire acquired ensure final teardown sync need "
     b"deleted extracted environment cleaning syncing affinities collected".split()
 )
 _CONTAINER = re.compile(r"C(?:NI_CONTAINERID|ontainerID)=\"?([0-9a-f]{12,64})")
@@ -29,114 +30,8 @@ _BLOCK = re.compile(r"(?:block|cidr)=\"?([0-9a-fA-F:.]+(?:/\d+)?)")
 _ADDRESSES = re.compile(r"[0-9a-fA-F:.]+/\d+|[0-9a-fA-F:.]{7,}")
 _DUMMIES = {"0.0.0.0/0", "::/0"}
 
-
-STEP_HEAD = 20
-STEPS = frozenset(
-    text[:STEP_HEAD]
-    for text in (
-        b"Looking up existing affinities",
-        b"Trying affinity for ",
-        b"Attempting to load block",
-        b"Attempting to assign",
-        b"Attempting to confirm",
-        b"Auto-assign 1 ipv4, ",
-        b"Auto-assign 0 ipv4, ",
-        b"Writing block in order to claim",
-        b"Querying block so we can release",
-        b"Block has 1 IPs with the given handle",
-        b"Updating block to release",
-        b"Extracted identifiers",
-        b"Calico CNI found existing",
-        b"Calico CNI using IPs",
-        b"Calico CNI releasing IP",
-        b"Calico CNI IPAM request",
-        b"Calico CNI IPAM handle",
-        b"Releasing all IPs with handle",
-        b"Releasing address using",
-        b"Releasing IP address(es)",
-        b"Released host-wide IPAM lock",
-        b"Setting the host side veth",
-        b"Populated endpoint ContainerID",
-        b"Added Mac, interface",
-        b"Wrote updated endpoint",
-        b"Disabling IPv4 forwarding",
-        b"Cleaning up netns ContainerID",
-        b"Auto assigning IP ContainerID",
-        b"Assigning provided IP",
-        b"Appending an IPv4 address to the result",
-        b"Attempting to claim the block",
-        b"Attempting to create a new block",
-        b"Block affinity already exists",
-        b"Block is already claimed by this host",
-        b"Confirming affinity",
-        b"Creating new handle: ",
-        b"Cleaning up netns",
-        b"Configured environment",
-        b"Found sufficient existing IP allocations",
-        b"Got result from IPAM plugin",
-        b"Existing affinity is already confirmed",
-        b"Looking for blocks with free IP addresses",
-        b"Networked namespace",
-        b"Performing a full scan of IPAM allocations",
-        b"Populated endpoint (with nets)",
-        b"Received block delete",
-        b"Releasing affinity for empty block",
-        b"Successfully confirmed affinity",
-        b"Successfully created block",
-        b"Successfully deleted empty block",
-        b"Syncer is InSync, kicking sync channel",
-        b"Tried all affine blocks. Looking for an affine block",
-        b"Trying to create affinity in pending state",
-        b"Updating assignments in block",
-        b"Workload's netns already gone",
-        b"Workload's pod interface was already gone",
-        b"Wrote affinity as pending",
-        b"Confirmed valid IP after",
-        b"Entered netns, deleting pod interface.",
-        b"Deleting workload's device in netns.",
-        b"Calico CNI deleting device in netns",
-        b"Calico CNI deleted device in netns",
-        b"Will run periodic IPAM sync every",
-        b"Marking IPAM for full resync",
-    )
-)
-"""Messages of the way to an address that say nothing by themselves: most lines of the plugin's own log."""
-
-LOCKS = (b"About to acquire host-wide IPAM lock", b"Acquired host-wide IPAM lock")
 _ASKED, _GOT = (text[:STEP_HEAD] for text in LOCKS)
 LONG_WAIT_SECONDS = 5.0
-
-
-def is_bracketed(line: bytes) -> bool:
-    """Return whether a line looks as Calico writes them: `2022-01-30 17:21:07.123 [INFO][77] file 12: message`."""
-    return line[24:25] == b"[" and line[19:20] == b"."
-
-
-def pid_of(line: bytes) -> str:
-    """Return the process id of a line of the bracket form."""
-    return line[line.find(b"][", 24) + 2 : line.find(b"] ", 24)].decode()
-
-
-class Bracketed:
-    """When a line of the bracket form was written, and by which process."""
-
-    __slots__ = ("_line",)
-
-    def __init__(self, line: bytes) -> None:
-        self._line = line
-
-    @property
-    def at(self) -> float | None:
-        return stamps.plain(self._line[:23])
-
-    @property
-    def pid(self) -> str:
-        return pid_of(self._line)
-
-
-def is_step(message: bytes) -> bool:
-    """Return whether a message is only a step on the way to an address."""
-    return message[:STEP_HEAD] in STEPS
 
 
 def container_of(text: str) -> str:
@@ -175,7 +70,7 @@ class CalicoLog:
             self._get(pid_of(line), stamps.plain(line[:23]), lambda: evidence(file, number, line))
         return head in {_ASKED, _GOT}
 
-    def read(self, written: Written, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if "CNI_CONTAINERID=" in text or "Extracted identifiers" in text:
             self._remember(text)
@@ -184,11 +79,11 @@ class CalicoLog:
             if text.startswith("About"):
                 self._ask(written.pid, written.at)
             elif not text.startswith("Released"):
-                self._get(written.pid, written.at, passage.where)
+                self._get(written.pid, written.at, excerpt.where)
             return True
         for anchor, pattern, handler in _MESSAGES:
             if anchor in text and (match := pattern.search(text)) is not None:
-                message = _Message(self, match, written, text, passage)
+                message = _Message(self, match, written, text, excerpt)
                 if "Namespace=" in text and message.container and "/" in message.pod:
                     self.case.pod_of(message.container, message.pod)
                 handler(message)
@@ -216,11 +111,11 @@ class CalicoLog:
 class _Message:
     """One message whose meaning matters, and what it tells."""
 
-    __slots__ = ("_container", "_pod", "case", "log", "match", "passage", "text", "written")
+    __slots__ = ("_container", "_pod", "case", "excerpt", "log", "match", "text", "written")
 
-    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, passage: Passage) -> None:
+    def __init__(self, log: CalicoLog, match: re.Match[str], written: Written, text: str, excerpt: Excerpt) -> None:
         self.case, self.log = log.case, log
-        self.match, self.written, self.text, self.passage = match, written, text, passage
+        self.match, self.written, self.text, self.excerpt = match, written, text, excerpt
         self._container: str | None = None
         self._pod: str | None = None
 
@@ -235,18 +130,18 @@ class _Message:
     def pod(self) -> str:
         """The pod that the line names, in whatever form, "" for none."""
         if self._pod is None:
-            self._pod = _named_pod(self.text, self.passage)
+            self._pod = _named_pod(self.text, self.excerpt)
         return self._pod
 
     def where(self) -> Evidence:
-        return self.passage.where()
+        return self.excerpt.where()
 
     def event(self, verb: Verb, address: str = "", detail: str = "", pool: str = "", *, old: bool = False) -> None:
         """Record an event; with `old`, container and workload may be those named when the call began."""
         container, pod = self.container, self.pod or _pod_of_workload(self.text)
         if old:
             container, pod = container or self.log.calling, pod or self.log.workload.replace(".", "/", 1)
-        file, number = self.passage.place
+        file, number = self.excerpt.place
         event = Event(verb, file, number, self.written.at, address.partition("/")[0], container, pod, pool)
         event.by, event.detail = "calico", detail
         self.case.event(event)
@@ -358,12 +253,12 @@ class _Message:
         )
 
 
-def _named_pod(text: str, passage: Passage) -> str:
+def _named_pod(text: str, excerpt: Excerpt) -> str:
     """Return the pod that the message's own fields name, else whatever form of a pod's name is in it; "" for none."""
     match = _POD.search(text) if "Namespace=" in text else None
     if match is not None:
         return f"{match[1]}/{match[2]}"
-    pods = passage.pods
+    pods = excerpt.pods
     return pods[0] if pods else ""
 
 
@@ -385,7 +280,7 @@ _MESSAGES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("handleID", r"Released address using handleID", _Message.released_by_handle),
         ("Teardown", r"Teardown processing complete", _Message.torn_down),
         ("is confirmed", rf"Affinity is confirmed and block has been loaded\"? cidr={_CIDR}", _Message.owns_block),
-        ("podCidr", r"passing podCidr to host-local IPAM: (\S+)", _Message.pod_cidr),
+        ("podCidr", r"passing podCidr(?:v6)? to host-local IPAM: (\S+)", _Message.pod_cidr),
         ("dummy", r"Using dummy podCidrs", _Message.dummy),
         ("workloadID", r"Released address using workloadID", _Message.released_by_workload),
         ("from block", rf"Successfully released IPs from block cidr={_CIDR}", _Message.released_from_block),

@@ -6,8 +6,8 @@ import re
 
 from unipam.diagnose import variants
 from unipam.diagnose.case import Case
+from unipam.diagnose.excerpt import Excerpt
 from unipam.diagnose.logs.envelope import Written
-from unipam.diagnose.passage import Passage
 
 WORDS = frozenset(b"subsys module clusterpool deficit deficits neededips".split())
 PHRASES = ("Initializing IPAM", "--ipam=", "Starting ClusterPool", "eficit", "needed")
@@ -27,19 +27,19 @@ class CiliumLog:
     def __init__(self, case: Case) -> None:
         self._case = case
 
-    def read(self, written: Written, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if match := _MODE.search(text):
-            variants.cilium_mode(self._case, match[1], passage.where())
+            variants.cilium_mode(self._case, match[1], excerpt.where())
         elif match := _CLUSTER_POOL.search(text):
-            self._cluster_pool(match[1], match[2], passage)
+            self._cluster_pool(match[1], match[2], excerpt)
         elif "eficit" in text or "needed" in text:
-            return self._deficit(written, text, passage)
+            return self._deficit(written, text, excerpt)
         else:
             return False
         return True
 
-    def _cluster_pool(self, ipv4: str, ipv6: str, passage: Passage) -> None:
+    def _cluster_pool(self, ipv4: str, ipv6: str, excerpt: Excerpt) -> None:
         ranges = ", ".join(part for part in (ipv4, ipv6) if part)
         wide = any(_WIDE.search(cidr) for cidr in ipv4.replace(",", " ").split())
         check = (
@@ -50,10 +50,10 @@ class CiliumLog:
         self._case.fact(
             "cilium-ranges",
             f"Cilium hands out node ranges from {ranges} ({'no IPv6' if not ipv6 else 'dual stack'}).{check}",
-            passage.where(),
+            excerpt.where(),
         )
 
-    def _deficit(self, written: Written, text: str, passage: Passage) -> bool:
+    def _deficit(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         fields = {name: value.strip('"') for name, value in _FIELD.findall(text)}
         needed = next(
             (
@@ -77,10 +77,10 @@ class CiliumLog:
         self._case.fact(
             "cilium-needs",
             f"Cilium operator: {node} needs {needed} address(es){f' ({shown})' if shown else ''}.",
-            passage.where(),
+            excerpt.where(),
         )
         if int(needed) > 0:
             self._case.signal(
-                "cilium-deficit", node, passage.where(), at=written.at, values={"needed": int(needed)}, nodes=[node]
+                "cilium-deficit", node, excerpt.where(), at=written.at, values={"needed": int(needed)}, nodes=[node]
             )
         return True

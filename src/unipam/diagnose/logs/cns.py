@@ -6,7 +6,7 @@ import re
 
 from unipam.diagnose import rules, stamps
 from unipam.diagnose.case import Case, evidence
-from unipam.diagnose.passage import Passage, Setting
+from unipam.diagnose.excerpt import Excerpt, Origin
 from unipam.diagnose.report import Event, Verb
 
 COMPONENTS = frozenset(
@@ -50,10 +50,10 @@ class CnsText:
             known = True
         else:
             known = False
-        passage = Passage(file, [(number, line)], Setting(at, program="azure-cns"))
+        excerpt = Excerpt(file, [(number, line)], Origin(at, program="azure-cns"))
         if not known and _WRONG.search(text):
-            return rules.apply_or_say(self._case, passage, text)
-        return rules.apply(self._case, passage) or known
+            return rules.apply_or_say(self._case, excerpt, text)
+        return rules.apply(self._case, excerpt) or known
 
     def _change(self, file: str, number: int, text: str, at: float | None) -> bool:
         match = _CHANGE.search(text)

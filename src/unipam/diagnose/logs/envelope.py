@@ -1,6 +1,6 @@
 """What stands before a message: syslog, journald, CRI, klog, logrus and Calico's brackets, often one inside another.
 
-Peeling gives the message, its time and the names in front of it, and compares the clocks of two stamps of one line.
+Stripping gives the message, its time and the names in front of it, and compares the clocks of two stamps of one line.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _FIRST = frozenset(b"0123456789JFMASONDIWEFtl")
 _YEAR = re.compile(rb"\b(20\d\d)-\d\d-\d\d")
 
 
-class Peeled:
+class Stripped:
     """A message without what stood before it.
 
-    `clocks` are the stamps that were peeled, by who wrote them: writer, wall time, and offset from UTC (None for a
+    `clocks` are the stamps that were stripped, by who wrote them: writer, wall time, and offset from UTC (None for a
     local time without a zone). `level` is "error" for whatever its writer calls an error or worse, "warning", or ""
     for anything milder.
     """
@@ -94,16 +94,16 @@ def may_be_wrapped(line: bytes) -> bool:
     return line[0] in _FIRST
 
 
-def peel(line: bytes, year: int) -> Peeled | None:
+def strip_headers(line: bytes, year: int) -> Stripped | None:
     """Take every envelope off; None when there is none. `year` is the one that syslog and klog leave out."""
-    peeled = Peeled(line)
-    while _peel_one(peeled, year):
+    stripped = Stripped(line)
+    while _strip_one(stripped, year):
         pass
-    if not peeled.format:
+    if not stripped.format:
         return None
-    if peeled.clocks:
-        peeled.at = peeled.clocks[-1][1]
-    return peeled
+    if stripped.clocks:
+        stripped.at = stripped.clocks[-1][1]
+    return stripped
 
 
 def year_of(data: bytes) -> int | None:
@@ -112,45 +112,45 @@ def year_of(data: bytes) -> int | None:
     return int(match[1]) if match else None
 
 
-def _peel_one(peeled: Peeled, year: int) -> bool:
-    line = peeled.message
+def _strip_one(stripped: Stripped, year: int) -> bool:
+    line = stripped.message
     first = line[:1]
     if first.isdigit():
-        return _peel_dated(peeled, line)
+        return _strip_dated(stripped, line)
     if first in {b"I", b"W", b"E", b"F"} and (match := _KLOG.match(line)):
-        return _took(peeled, match, "klog", "klog", stamps.klog(match[2], year), None)
+        return _took(stripped, match, "klog", "klog", stamps.klog(match[2], year), None)
     if match := SYSLOG.match(line):
-        return _took(peeled, match, "syslog", "syslog", stamps.syslog(match[1], year), None)
+        return _took(stripped, match, "syslog", "syslog", stamps.syslog(match[1], year), None)
     if match := _LOGRUS.match(line):
-        return _took_zoned(peeled, match, "logrus", "the message's own stamp")
+        return _took_zoned(stripped, match, "logrus", "the message's own stamp")
     return False
 
 
-def _peel_dated(peeled: Peeled, line: bytes) -> bool:
+def _strip_dated(stripped: Stripped, line: bytes) -> bool:
     if match := _CALICO.match(line):
-        peeled.pid, peeled.program = match[3].decode(), "calico"
-        return _took(peeled, match, "calico log", "calico", stamps.plain(match[1]), None)
+        stripped.pid, stripped.program = match[3].decode(), "calico"
+        return _took(stripped, match, "calico log", "calico", stamps.plain(match[1]), None)
     if match := _CRI.match(line):
-        return _took_zoned(peeled, match, "CRI log", "the CRI log")
+        return _took_zoned(stripped, match, "CRI log", "the CRI log")
     if match := _ISO_SYSLOG.match(line):
-        return _took_zoned(peeled, match, "syslog", "syslog")
+        return _took_zoned(stripped, match, "syslog", "syslog")
     return False
 
 
 def _took(
-    peeled: Peeled, match: re.Match[bytes], format_: str, writer: str, at: float | None, zone: float | None
+    stripped: Stripped, match: re.Match[bytes], format_: str, writer: str, at: float | None, zone: float | None
 ) -> bool:
-    peeled.message = peeled.message[match.end() :]
-    peeled.format = format_ if not peeled.format else f"{peeled.format} > {format_}"
-    peeled.level = _LEVELS.get(match.groupdict().get("level") or b"", "")
+    stripped.message = stripped.message[match.end() :]
+    stripped.format = format_ if not stripped.format else f"{stripped.format} > {format_}"
+    stripped.level = _LEVELS.get(match.groupdict().get("level") or b"", "")
     if at is not None:
-        peeled.clocks.append((writer, at, zone))
+        stripped.clocks.append((writer, at, zone))
     if format_ == "syslog":
-        peeled.host, peeled.program = match[2].decode("utf-8", "replace"), match[3].decode("utf-8", "replace")
-        peeled.pid = (match[4] or b"").decode()
+        stripped.host, stripped.program = match[2].decode("utf-8", "replace"), match[3].decode("utf-8", "replace")
+        stripped.pid = (match[4] or b"").decode()
     return True
 
 
-def _took_zoned(peeled: Peeled, match: re.Match[bytes], format_: str, writer: str) -> bool:
+def _took_zoned(stripped: Stripped, match: re.Match[bytes], format_: str, writer: str) -> bool:
     stamp = stamps.rfc3339(match[1]) if match[1] else None
-    return _took(peeled, match, format_, writer, stamp[0] if stamp else None, stamp[1] if stamp else None)
+    return _took(stripped, match, format_, writer, stamp[0] if stamp else None, stamp[1] if stamp else None)

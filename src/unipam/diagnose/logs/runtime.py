@@ -6,9 +6,9 @@ import re
 from collections import OrderedDict
 
 from unipam.diagnose.case import Case
+from unipam.diagnose.excerpt import Excerpt
 from unipam.diagnose.logs.envelope import Written
 from unipam.diagnose.logs.shapes import HEAD
-from unipam.diagnose.passage import Passage
 
 WORDS = frozenset(b"podsandboxmetadata teardown pleg removepodsandbox".split())
 PHRASES = ("returns sandbox id", "TearDown network for sandbox", 'RemovePodSandbox "', "event for pod")
@@ -36,7 +36,7 @@ class RuntimeLog:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._teardowns: OrderedDict[str, tuple[int, Passage]] = OrderedDict()
+        self._teardowns: OrderedDict[str, tuple[int, Excerpt]] = OrderedDict()
 
     def take(self, line: bytes) -> bool:
         """Take a whole line of kubelet's pod life-cycle events, by far its commonest line that names a container."""
@@ -46,21 +46,21 @@ class RuntimeLog:
         self._case.pod_of(match[2].decode(), match[1].decode())
         return True
 
-    def read(self, written: Written, text: str, passage: Passage) -> bool:
+    def read(self, written: Written, text: str, excerpt: Excerpt) -> bool:
         """Read a message. Tells whether it is one that is known."""
         if match := _STARTED.search(text):
             name, namespace, sandbox = match[1], match[3], match[4]
             self._case.pod_of(sandbox, f"{namespace}/{name}")
             self._case.serve(written.at)
-            self._case.fact("sandbox-started", f"Sandbox {sandbox} of {namespace}/{name} was started.", passage.where)
+            self._case.fact("sandbox-started", f"Sandbox {sandbox} of {namespace}/{name} was started.", excerpt.where)
         elif match := _TORN_DOWN.search(text):
-            self._torn_down(match[1], passage)
+            self._torn_down(match[1], excerpt)
         elif match := _REMOVED.search(text):
             pod = self._case.pods.get(match[1], "")
             self._case.fact(
                 "sandbox-removed",
                 f"Sandbox {match[1]}{f' of {pod}' if pod else ''} was removed: a normal end.",
-                passage.where,
+                excerpt.where,
             )
         elif match := _PLEG.search(text):
             self._case.pod_of(match[3], match[1])
@@ -68,9 +68,9 @@ class RuntimeLog:
             return False
         return True
 
-    def _torn_down(self, sandbox: str, passage: Passage) -> None:
+    def _torn_down(self, sandbox: str, excerpt: Excerpt) -> None:
         self._case.end(sandbox)
-        times, first = self._teardowns.get(sandbox, (0, passage))
+        times, first = self._teardowns.get(sandbox, (0, excerpt))
         self._teardowns[sandbox] = (times + 1, first)
         if len(self._teardowns) > _MAX_SANDBOXES:
             self._teardowns.popitem(last=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.excerpt import Excerpt
 from unipam.diagnose.rules import arm, azure, calico, cilium, cns, host_local, nodes, runtime, unexplained
 from unipam.diagnose.rules.rule import Rule
 from unipam.diagnose.systems import speaks_of_addresses
@@ -38,25 +38,25 @@ def may_apply(words: Iterable[bytes]) -> bool:
     return not WORDS.isdisjoint(words)
 
 
-def apply(case: Case, passage: Passage) -> bool:
-    """Record every sign that the passage holds, and every failure in it that no rule explains.
+def apply(case: Case, excerpt: Excerpt) -> bool:
+    """Record every sign that the excerpt holds, and every failure in it that no rule explains.
 
-    Returns whether a rule knew the passage. What a program writes that has nothing to do with addresses is no sign.
+    Returns whether a rule knew the excerpt. What a program writes that has nothing to do with addresses is no sign.
     """
-    if not speaks_of_addresses(passage.setting.program):
+    if not speaks_of_addresses(excerpt.origin.program):
         return False
-    words = passage.words
+    words = excerpt.words
     indexes = {index for word in _BY_WORD.keys() & words for index in _BY_WORD[word]}
-    spans = [span for index in sorted(indexes) for span in RULES[index].apply(case, passage)]
+    spans = [span for index in sorted(indexes) for span in RULES[index].apply(case, excerpt)]
     if not unexplained.WORDS.isdisjoint(words):
-        unexplained.apply(case, passage, spans)
+        unexplained.apply(case, excerpt, spans)
     return bool(spans)
 
 
-def apply_or_say(case: Case, passage: Passage, text: str) -> bool:
+def apply_or_say(case: Case, excerpt: Excerpt, text: str) -> bool:
     """Do as `apply` for a line that its writer calls an error: `text` is told when no rule knows it."""
-    if apply(case, passage):
+    if apply(case, excerpt):
         return True
-    if speaks_of_addresses(passage.setting.program):
-        unexplained.say(case, passage, text)
+    if speaks_of_addresses(excerpt.origin.program):
+        unexplained.say(case, excerpt, text)
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.passage import Passage
+from unipam.diagnose.excerpt import Excerpt
 from unipam.diagnose.words import telling_word
 
 _FIELDS_THAT_NAME = {
@@ -42,8 +42,8 @@ class Rule:
 
     `anchors` are phrases, at least one of which is in every text that the pattern can match; the telling word of one of
     them must be in a line for the rule to be tried at all, so whole words, and rare ones, serve best.
-    `near` is a pattern that the passage, or the name of the program that wrote it, must also hold: for words that any
-    program may print. `unless` is a pattern that, when it is found in the same passage, takes the rule's meaning away.
+    `near` is a pattern that the excerpt, or the name of the program that wrote it, must also hold: for words that any
+    program may print. `unless` is a pattern that, when it is found in the same excerpt, takes the rule's meaning away.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Rule:
         self.near = re.compile(near) if near else None
         self.unless = re.compile(unless) if unless else None
 
-    def apply(self, case: Case, passage: Passage) -> list[tuple[int, int]]:
-        """Record a signal for every match in the passage. Returns where the matches are."""
-        text = passage.text
+    def apply(self, case: Case, excerpt: Excerpt) -> list[tuple[int, int]]:
+        """Record a signal for every match in the excerpt. Returns where the matches are."""
+        text = excerpt.text
         for anchor in self.anchors:  # a loop, for any() makes a generator, and most rules have one anchor
             if anchor in text:
                 break
@@ -68,30 +68,30 @@ class Rule:
         matches = list(self.pattern.finditer(text))
         if not matches or (self.unless is not None and self.unless.search(text)):
             return []
-        if self.near is not None and not (self.near.search(text) or self.near.search(passage.setting.program)):
+        if self.near is not None and not (self.near.search(text) or self.near.search(excerpt.origin.program)):
             return []
         told: set[str] = set()
         for match in matches:
-            self._signal(case, passage, match, told)
+            self._signal(case, excerpt, match, told)
         return [match.span() for match in matches]
 
-    def _signal(self, case: Case, passage: Passage, match: re.Match[str], told: set[str]) -> None:
+    def _signal(self, case: Case, excerpt: Excerpt, match: re.Match[str], told: set[str]) -> None:
         fields = {name: value.strip() for name, value in match.groupdict().items() if value and name != "lead"}
         named = {sort: [fields[name]] for name, sort in _FIELDS_THAT_NAME.items() if name in fields}
-        if passage.setting.node:
-            named.setdefault("nodes", [passage.setting.node])
-        named.setdefault("containers", passage.containers())
-        named.setdefault("pods", passage.pods)
+        if excerpt.origin.node:
+            named.setdefault("nodes", [excerpt.origin.node])
+        named.setdefault("containers", excerpt.containers())
+        named.setdefault("pods", excerpt.pods)
         subject = self.subject.format_map(_Blank(fields))
         case.signal(
             self.kind,
             subject,
-            passage.where(match.start()),
-            at=passage.at,
-            times=0 if subject in told else passage.times,  # one message often says the same thing twice
-            values={**{name: _number(value) for name, value in fields.items()}, "lasted": passage.lasted or None},
-            plugins=passage.plugins(),
-            refused=passage.is_refusal,
+            excerpt.where(match.start()),
+            at=excerpt.at,
+            times=0 if subject in told else excerpt.times,  # one message often says the same thing twice
+            values={**{name: _number(value) for name, value in fields.items()}, "lasted": excerpt.lasted or None},
+            plugins=excerpt.plugins(),
+            refused=excerpt.is_refusal,
             **named,
         )
         told.add(subject)

@@ -11,7 +11,7 @@ import itertools
 import re
 
 from unipam.diagnose.case import Case
-from unipam.diagnose.passage import Passage, tells_of_an_end
+from unipam.diagnose.excerpt import Excerpt, tells_of_an_end
 from unipam.diagnose.rules.rule import AZURE
 from unipam.diagnose.systems import ELSEWHERE, SYSTEMS
 
@@ -48,17 +48,17 @@ _ID = re.compile(
 _TEXT_LENGTH = 160
 
 
-def apply(case: Case, passage: Passage, known: list[tuple[int, int]]) -> None:
-    """Record each failed sandbox of the passage in whose message no rule matched (`known`: where they did)."""
-    heads = list(_HEAD.finditer(passage.text))
-    for start, end in _messages(heads, len(passage.text)):
+def apply(case: Case, excerpt: Excerpt, known: list[tuple[int, int]]) -> None:
+    """Record each failed sandbox of the excerpt in whose message no rule matched (`known`: where they did)."""
+    heads = list(_HEAD.finditer(excerpt.text))
+    for start, end in _messages(heads, len(excerpt.text)):
         if any(start <= at < end or at <= start < to for at, to in known):
             continue
-        text = passage.text[start:end]
+        text = excerpt.text[start:end]
         kind = "unexplained-release" if tells_of_an_end(text) else "unexplained"
-        _signal(case, passage, kind, _innermost(text), start, _plugin(passage, text))
-    if not known and not heads and ("essage" in passage.text or "ERROR CODE" in passage.text):
-        _azure(case, passage)
+        _signal(case, excerpt, kind, _innermost(text), start, _plugin(excerpt, text))
+    if not known and not heads and ("essage" in excerpt.text or "ERROR CODE" in excerpt.text):
+        _azure(case, excerpt)
 
 
 _CODE = re.compile(r"(?:\b[Cc]ode|CODE)[\"' ]*[:=][\"' ]*(?P<code>[A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)\b")
@@ -80,38 +80,38 @@ _OUTER_CODES = frozenset(
 """Codes that say only that something inside failed."""
 
 
-def _azure(case: Case, passage: Passage) -> None:
+def _azure(case: Case, excerpt: Excerpt) -> None:
     """Record an answer of Azure whose code no rule has."""
-    codes = [match["code"] for match in _CODE.finditer(passage.text)]
+    codes = [match["code"] for match in _CODE.finditer(excerpt.text)]
     inner = [code for code in codes if code not in _OUTER_CODES]
-    if not codes or not (_ANSWER.search(passage.text) or codes != inner):
+    if not codes or not (_ANSWER.search(excerpt.text) or codes != inner):
         return
-    messages = [match["text"].strip() for match in _MESSAGE.finditer(passage.text)]
+    messages = [match["text"].strip() for match in _MESSAGE.finditer(excerpt.text)]
     code = (inner or codes)[-1]
     case.signal(
         "azure-unknown",
         code,
-        passage.where(),
-        at=passage.at,
-        times=passage.times,
+        excerpt.where(),
+        at=excerpt.at,
+        times=excerpt.times,
         values={"text": messages[-1] if messages else "(cut off)"},
     )
 
 
-def say(case: Case, passage: Passage, text: str) -> None:
+def say(case: Case, excerpt: Excerpt, text: str) -> None:
     """Record an error that its writer calls one, and that is no failed sandbox (`apply` has told those)."""
-    if not _HEAD.search(passage.text):
-        _signal(case, passage, "unexplained-error", text[:_TEXT_LENGTH], 0, passage.setting.program)
+    if not _HEAD.search(excerpt.text):
+        _signal(case, excerpt, "unexplained-error", text[:_TEXT_LENGTH], 0, excerpt.origin.program)
 
 
-def refused(case: Case, passage: Passage, text: str, plugin: str) -> None:
+def refused(case: Case, excerpt: Excerpt, text: str, plugin: str) -> None:
     """Record a call that its own plugin's log shows refused, for a reason that no rule knows."""
-    _signal(case, passage, "unexplained", text[:_TEXT_LENGTH], 0, plugin)
+    _signal(case, excerpt, "unexplained", text[:_TEXT_LENGTH], 0, plugin)
 
 
-def not_released(case: Case, passage: Passage, text: str, plugin: str) -> None:
+def not_released(case: Case, excerpt: Excerpt, text: str, plugin: str) -> None:
     """Record a release that its own plugin's log shows refused, for a reason that no rule knows."""
-    _signal(case, passage, "unexplained-release", text[:_TEXT_LENGTH], 0, plugin)
+    _signal(case, excerpt, "unexplained-release", text[:_TEXT_LENGTH], 0, plugin)
 
 
 def _messages(heads: list[re.Match[str]], end: int) -> list[tuple[int, int]]:
@@ -135,19 +135,19 @@ def _innermost(text: str) -> str:
     return inner.strip(" \"'`.")[:_TEXT_LENGTH] or "(the text is cut off)"
 
 
-def _plugin(passage: Passage, text: str) -> str:
-    named = [name for name in passage.plugins() if name in text]
-    return named[-1] if named else passage.setting.program if passage.setting.program in SYSTEMS else ""
+def _plugin(excerpt: Excerpt, text: str) -> str:
+    named = [name for name in excerpt.plugins() if name in text]
+    return named[-1] if named else excerpt.origin.program if excerpt.origin.program in SYSTEMS else ""
 
 
-def _signal(case: Case, passage: Passage, kind: str, text: str, start: int, plugin: str) -> None:
+def _signal(case: Case, excerpt: Excerpt, kind: str, text: str, start: int, plugin: str) -> None:
     system = SYSTEMS.get(plugin, ELSEWHERE)
     case.signal(
         kind,
         _ID.sub("#", text),
-        passage.where(start),
-        at=passage.at,
-        times=passage.times,
+        excerpt.where(start),
+        at=excerpt.at,
+        times=excerpt.times,
         values={
             "text": text,
             "plugin": plugin or None,
@@ -155,8 +155,8 @@ def _signal(case: Case, passage: Passage, kind: str, text: str, start: int, plug
             "look_at": system.look_at,
         },
         plugins=[plugin] if plugin else [],
-        containers=passage.containers(),
-        pods=passage.pods,
-        nodes=[passage.setting.node] if passage.setting.node else [],
+        containers=excerpt.containers(),
+        pods=excerpt.pods,
+        nodes=[excerpt.origin.node] if excerpt.origin.node else [],
         refused=kind == "unexplained",
     )

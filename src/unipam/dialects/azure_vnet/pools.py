@@ -17,7 +17,7 @@ from unipam.model.errors import Missing, Unmet
 from unipam.model.records import Pool, Request
 
 
-class Wanted(NamedTuple):
+class PoolRequest(NamedTuple):
     """What a request asks of a space.
 
     `parts` are the pools by preference, `pools` has them as one. `within` are the addresses where holding one counts.
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def wanted(learned: Learned, network: Network) -> Wanted:
+def request_of(learned: Learned, network: Network) -> PoolRequest:
     """Return what a configuration asks of a space that has learned these pools.
 
     Raises Missing in the words of the step that fails, Unmet when what is asked for is no address.
@@ -47,12 +47,12 @@ def wanted(learned: Learned, network: Network) -> Wanted:
     parts = tuple(pool.pool for pool in chosen)
     merged = Pool(-1, tuple(r for part in parts for r in part.ranges))
     if not network.address:
-        return Wanted((merged,), parts, (), tuple(pool.span for pool in chosen))
+        return PoolRequest((merged,), parts, (), tuple(pool.span for pool in chosen))
     wish = _wish(network.address)
     if not any(pool.span.first <= wish <= pool.span.last for pool in chosen):
         raise Unmet("Address not found", addresses=[network.address])
     # An address that is in no pool (any more) is served by none, unless its holder asks for it again.
-    return Wanted((merged,) if merged.find(wish) else (), parts, (wish,), (Range(wish, wish),))
+    return PoolRequest((merged,) if merged.find(wish) else (), parts, (wish,), (Range(wish, wish),))
 
 
 def _wish(text: str) -> int:

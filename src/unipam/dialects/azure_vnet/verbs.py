@@ -156,7 +156,7 @@ def _attempt(space: LearnedSpace, network: Network, request: Request, dice: int)
         learned = learning.settle(tx, standing.space, request.boot, now)
         if not learned.pools:
             raise Missing("Invalid address space", details=refresh.recall(tx, standing.space).error)
-        wanted = pools.wanted(learned, network)
+        wanted = pools.request_of(learned, network)
         allocation = serve(tx, standing, wanted.of(request), now, wanted.policy(dice))
     pool = learned.holding(allocation.claims[0].first)
     assert pool is not None  # a pool is known as long as any of its addresses is held

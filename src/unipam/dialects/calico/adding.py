@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 Addresses = list[tuple[int, Prefix]]
 
-_LAUNCHER = "virt-launcher-"
+LAUNCHER = "virt-launcher-"
 """What the pods of KubeVirt's VMs are called."""
+
+_MOST_NAMESPACES = 10_000
 
 
 class Task(NamedTuple):
@@ -73,7 +75,7 @@ def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
 
     Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
     """
-    if not given.pod.startswith(_LAUNCHER):
+    if not given.pod.startswith(LAUNCHER):
         return None
     from unipam.dialects.calico import vms
 
@@ -148,12 +150,21 @@ def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
 
 
 def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
-    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig.
+
+    One that was there need not be asked for again while no pool looks at its labels.
+    """
     if not network.asks_for_namespace:
         return {}
-    namespace = given.namespace or "default"
+    namespace, seen = given.namespace or "default", world.namespaces
+    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in world.pools()):
+        return {}
     try:
         found = connection.kubernetes(network.where, connection.namespace_path(namespace), world.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
+    if seen is not None:
+        if len(seen) >= _MOST_NAMESPACES:
+            seen.clear()
+        seen.add(namespace)
     return node.labels(found)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from unipam.dialects.calico.where import Where, from_environment, made
 from unipam.golang.decoding import Anything, Flag, ListOf, Struct, Text, Whole, read
 from unipam.model.errors import BadConfig
 
 NODENAME_FILE = "/var/lib/calico/nodename"
-ETCD, KUBERNETES = "etcdv3", "kubernetes"
 
 _TEXT, _WHOLE, _FLAG = Text(), Whole(), Flag()
 _TEXTS = ListOf("[]string", _TEXT)
@@ -66,18 +66,6 @@ _NET = Struct(
 )  # fmt: skip
 
 
-class Where(NamedTuple):
-    """The datastore of a cluster: an etcd, or the Kubernetes API (that of a kubeconfig, or of the pod itself)."""
-
-    kind: str
-    endpoints: tuple[str, ...] = ()
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    kubeconfig: str = ""
-    api_group: str = ""
-
-
 class Network(NamedTuple):
     """What a configuration says. Pools are names or CIDRs; `families` are those that an address is wanted of."""
 
@@ -106,7 +94,7 @@ def load(document: object) -> Network:
     return Network(
         net.get("name") or "",
         _node(net),
-        _where(net, kubernetes),
+        _where(net),
         wanted,
         {family: tuple(each or "" for each in ipam.get(f"ipv{family}_pools") or ()) for family in (4, 6)},
         1 if net.get("windows_use_single_network") else 0,
@@ -131,24 +119,34 @@ def hostname() -> str:
     return os.uname().nodename.strip().lower()
 
 
-def _where(net: dict[str, Any], kubernetes: dict[str, Any]) -> Where:
-    kubeconfig, root = kubernetes.get("kubeconfig") or "", kubernetes.get("k8s_api_root") or ""
-    kind = net.get("datastore_type") or (ETCD if net.get("etcd_endpoints") else KUBERNETES)
-    if kind == ETCD:
-        ca, certificate, key = (net.get(f"etcd_{name}_file") or "" for name in ("ca_cert", "cert", "key"))
-        return Where(ETCD, _endpoints(net), ca, certificate, key)
-    if kind == KUBERNETES:
-        if root and not kubeconfig:
-            raise BadConfig(
-                "kubernetes.k8s_api_root alone is not supported: name a kubeconfig in kubernetes.kubeconfig"
-            )
-        return Where(KUBERNETES, kubeconfig=kubeconfig, api_group=net.get("calico_api_group") or "")
-    raise BadConfig(f"unknown datastore type: {kind}", datastore_type=kind)
+_SETTINGS = {
+    "datastore_type": "DATASTORE_TYPE",
+    "etcd_endpoints": "ETCD_ENDPOINTS",
+    "etcd_discovery_srv": "ETCD_DISCOVERY_SRV",
+    "etcd_scheme": "ETCD_SCHEME",
+    "etcd_authority": "ETCD_AUTHORITY",
+    "etcd_key_file": "ETCD_KEY_FILE",
+    "etcd_cert_file": "ETCD_CERT_FILE",
+    "etcd_ca_cert_file": "ETCD_CA_CERT_FILE",
+    "calico_api_group": "CALICO_API_GROUP",
+}
+"""What a key of the configuration is called among the settings; Kubernetes' own follow."""
+_OF_POLICY = {
+    "k8s_auth_token": "K8S_API_TOKEN",
+    "k8s_client_certificate": "K8S_CERT_FILE",
+    "k8s_client_key": "K8S_KEY_FILE",
+    "k8s_certificate_authority": "K8S_CA_FILE",
+}
+_OF_KUBERNETES = {"kubeconfig": "KUBECONFIG", "k8s_api_root": "K8S_API_ENDPOINT"}
 
 
-def _endpoints(net: dict[str, Any]) -> tuple[str, ...]:
-    if net.get("etcd_discovery_srv"):
-        raise BadConfig("etcd_discovery_srv is not supported: name the members in etcd_endpoints")
-    if net.get("etcd_endpoints"):
-        return tuple(each.strip() for each in net["etcd_endpoints"].split(",") if each.strip())
-    return (f"{net.get('etcd_scheme') or 'http'}://{net.get('etcd_authority') or '127.0.0.1:2379'}",)
+def _where(net: dict[str, Any]) -> Where:
+    """Return the datastore that the configuration names, and the environment where the configuration is silent."""
+    settings = from_environment(os.environ)
+    for section, names in (
+        (net, _SETTINGS),
+        (net.get("policy") or {}, _OF_POLICY),
+        (net.get("kubernetes") or {}, _OF_KUBERNETES),
+    ):
+        settings |= {names[key]: str(value) for key, value in section.items() if key in names and value}
+    return made(settings)

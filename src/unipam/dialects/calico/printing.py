@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from unipam.addr.prefix import V4_OFFSET, Prefix, format_address, is_v4
 from unipam.cni.result import Ip, Result, print_json, render
-from unipam.dialects.calico.config import ETCD
+from unipam.dialects.calico.where import ETCD
 from unipam.model.errors import GivenBack, StoreBroken, StoreBusy, StoreFull, Superseded, UnipamError
 
 NAME = "calico-ipam"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 
-from unipam.addr.prefix import format_address
+from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import protocol
 from unipam.cni.call import Call, Config
 from unipam.cni.context import Context
@@ -24,15 +24,21 @@ from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import collecting, releasing
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.logged import logged
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
+from unipam.ledger.noted import Gained, Lost
+from unipam.model import facts
 from unipam.model.errors import (
+    BadInput,
     Mismatch,
     Missing,
     NotFound,
+    Refused,
     SourceFailed,
     UnipamError,
 )
+from unipam.model.records import Owner
 
 TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
@@ -50,12 +56,28 @@ def _network(config: Config) -> Network:
 def _world(network: Network, context: Context, timeout: float) -> World:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
-    datastore = connection.datastore(network.where)
-    return World(datastore, deadline, lambda: int(context.clock() * 1e9), printing.unknown_node(network.where.kind))
+    datastore = connection.once(network.where, network.node)
+    unknown = printing.unknown_node(network.where.kind)
+    return World(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
 
 
-def _attended(act: Act) -> Verb:
-    """Return a verb that asks the datastore, and so may keep nobody else waiting."""
+def _watched(call: Call, network: Network, context: Context, world: World) -> World | None:
+    """Return the world of which the node's part is known without asking, where somebody keeps it fresh.
+
+    Not for a VM's pods: what a VM holds other nodes change, and it is answered without being written.
+    """
+    if not context.attended or arguments.pod_of(call.arguments).pod.startswith(adding.LAUNCHER):
+        return None
+    known = connection.watched(network.where, network.node)
+    return world._replace(datastore=known.datastore, combiner=known.combiner, namespaces=known.namespaces)
+
+
+def _attended(act: Act, *, known: bool = False) -> Verb:
+    """Return a verb that asks the datastore, and so may keep nobody else waiting.
+
+    One that goes by what is `known`, where an agent keeps it, writes whatever it does at a revision. It refuses nothing
+    on the strength of what may be old: then it is done again by what the datastore says.
+    """
 
     @wraps(act)
     def verb(call: Call, context: Context) -> Reply:
@@ -63,9 +85,53 @@ def _attended(act: Act) -> Verb:
         context.require_waiting("the datastore is asked")
         world = _world(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(world):
-            return act(call, network, world)
+            watched = _watched(call, network, context, world) if known else None
+            if watched:
+                with suppress(Refused, BadInput):
+                    return _noted(call, network, context, watched, act(call, network, watched))
+            reply = act(call, network, world)
+            if watched:
+                connection.watched(network.where, network.node).doubt()  # it was wrong
+            return _noted(call, network, context, watched or world, reply)
 
     return verb
+
+
+def _noted(call: Call, network: Network, context: Context, world: World, reply: Reply) -> Reply:
+    """Note in the node's ledger, where there is one, what a call has done, and what taking it back does."""
+    told = reply.facts.get("addresses")
+    if not context.home or not isinstance(told, list) or not told:
+        return reply
+    from unipam.dialects.calico.journal import journal
+
+    noted, lost = journal(context.home), Lost(_numbers(told), call.verb)
+    if reply.result is None:
+        noted.note(network.name, lost)
+        return reply
+    owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
+    details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
+    noted.note(network.name, Gained(owner, lost.addresses, _cooldown(world), details))
+    undo = reply.undo
+    if undo is None:
+        return reply
+
+    def undo_and_note(own: Context) -> None:
+        undo(own)
+        noted.note(network.name, lost._replace(reason="nobody heard the answer"))
+
+    return reply._replace(undo=undo_and_note)
+
+
+def _cooldown(world: World) -> int:
+    """Return for how many seconds addresses cool, as far as that is known: what was done is done."""
+    try:
+        return world.configuration().cooldown
+    except UnipamError:
+        return 0
+
+
+def _numbers(addresses: list[str]) -> tuple[int, ...]:
+    return tuple(parse_address(each.partition("/")[0]) for each in addresses)
 
 
 @contextmanager
@@ -115,6 +181,8 @@ def _del(call: Call, network: Network, world: World) -> Reply:
     for handle in (network.handle(container), given.workload or container):
         with suppress(NotFound):
             released += releasing.by_handle(world, handle)
+        if released:  # its ADD was answered by one version of Calico, and that version has one name for it
+            break
     return Reply({"network": call.config.name, "addresses": list(map(format_address, released))})
 
 
@@ -172,8 +240,8 @@ PLUGIN = Plugin(
     printing.CODES,
     printing.word,
     {
-        "ADD": _attended(_add),
-        "DEL": _attended(_del),
+        "ADD": logged(_attended(_add, known=True)),
+        "DEL": logged(_attended(_del, known=True)),
         "CHECK": _attended(_check),
         "GC": _attended(_gc),
         "STATUS": _status,

@@ -18,6 +18,7 @@ from unipam.model.errors import (
     GivenBack,
     Missing,
     Refused,
+    SourceFailed,
     StoreBroken,
     StoreBusy,
     StoreFull,
@@ -33,6 +34,7 @@ CODES: dict[type[UnipamError], int] = {
     StoreBusy: 11,
     GivenBack: 11,
     Superseded: 11,
+    SourceFailed: 11,
     StoreBroken: 5,
     StoreFull: 5,
 }

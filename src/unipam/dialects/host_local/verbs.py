@@ -6,6 +6,7 @@ STATUS, which answers for the node and not for a configuration.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from unipam.cni.plugin import NOT_SERVING, Plugin, Reply, not_serving
 from unipam.cni.result import Result
 from unipam.dialects.host_local import dialect, directory, resolv_conf
 from unipam.dialects.host_local.config import DATA_DIR, Network, flag, load, place, typed
+from unipam.dialects.host_local.pod_cidr import Node, replaced, wanted
 from unipam.ledger import relief
 from unipam.ledger.change import Allocation, Inheritance
 from unipam.ledger.given_back import refusal
@@ -30,8 +32,9 @@ from unipam.model.records import Owner, Request
 class _Reading:
     """What host-local reads out of a configuration: its types, and only after a call's own wishes its meaning."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any], said: Sequence[str] = ()) -> None:
         self.typed = typed(document)
+        self.said = {"messages": said} if said else {}
 
     @cached_property
     def network(self) -> Network:
@@ -44,14 +47,49 @@ class _Reading:
         return describe(self.network.pools)
 
 
-def _asked(call: Call) -> tuple[tuple[int, ...], Network, str]:
-    """Return the addresses asked for, the configuration, and its pools as the ledger notes them. Raises BadConfig.
+class _ByNode:
+    """A configuration that wants its node's ranges: what is read out of it depends on these."""
+
+    def __init__(self, document: dict[str, Any], node: Node) -> None:
+        self.node = node
+        self._document = document
+        self._readings: dict[tuple[str, ...], _Reading] = {}
+
+    def reading(self, ranges: tuple[str, ...]) -> _Reading:
+        """Return what is read with these ranges in it. Raises BadConfig."""
+        if ranges not in self._readings:
+            self._readings = {ranges: _Reading(*replaced(self._document, self.node.name, lambda: ranges))}
+        return self._readings[ranges]
+
+
+def _prepare(document: dict[str, Any]) -> _Reading | _ByNode:
+    node = wanted(document)
+    return _ByNode(document, node) if node else _Reading(document)
+
+
+def _read(call: Call, context: Context) -> _Reading:
+    """Return what is read out of a call's configuration. Raises BadConfig, WouldBlock, SourceFailed."""
+    prepared = call.config.read(_prepare)
+    if isinstance(prepared, _Reading):
+        return prepared
+    from unipam.dialects.host_local import node_ranges
+
+    directory = locate(call.config.read(place), call.cwd)
+    ranges = node_ranges.at_hand(prepared.node, directory)
+    if ranges is None:
+        context.require_waiting(f"the ranges of node {prepared.node.name}")
+        ranges = node_ranges.ask(prepared.node, context, directory)
+    return prepared.reading(ranges)
+
+
+def _asked(call: Call, context: Context) -> tuple[tuple[int, ...], Network, _Reading]:
+    """Return the addresses asked for, the configuration, and how it was read. Raises BadConfig.
 
     With what is wrong with the addresses host-local finds fault first.
     """
-    reading = call.config.read(_Reading)
+    reading = _read(call, context)
     wishes = dialect.wishes(reading.typed, call.arguments)
-    return wishes, reading.network, reading.pools
+    return wishes, reading.network, reading
 
 
 def _owner(call: Call) -> Owner:
@@ -74,14 +112,14 @@ def take_over(ledger: Ledger, path: str) -> Inheritance:
 
 
 def _add(call: Call, context: Context) -> Reply:
-    wishes, network, pools = _asked(call)
+    wishes, network, reading = _asked(call, context)
     dns = resolv_conf.read(network.resolv_conf, call.cwd) if network.resolv_conf else {}
     if call.own:
         raise protocol.own_namespace(call)
-    allocation, data_dir = _allocate(call, context, wishes, network, pools)
+    allocation, data_dir = _allocate(call, context, wishes, network, reading.pools)
     ips = dialect.addresses(network, allocation.claims)
     return Reply(
-        {"network": network.name, "addresses": [ip.address for ip in ips], "new": allocation.new},
+        {"network": network.name, "addresses": [ip.address for ip in ips], "new": allocation.new, **reading.said},
         Result(ips, network.routes, dns),
         (lambda own: own.ledgers.at(data_dir).undo(allocation, _UNHEARD)) if allocation.new else None,
     )
@@ -134,7 +172,7 @@ def _del(call: Call, context: Context) -> Reply:
 
 
 def _check(call: Call, context: Context) -> Reply:
-    _asked(call)
+    _asked(call, context)
     ledger, data_dir = _ledger(call, context)
     owner, space = _owner(call), call.config.name
     if ledger is None:
@@ -145,7 +183,7 @@ def _check(call: Call, context: Context) -> Reply:
 
 
 def _gc(call: Call, context: Context) -> Reply:
-    _asked(call)  # as host-local does: unlike a DEL nobody waits for it, and another comes
+    _asked(call, context)  # as host-local does: unlike a DEL nobody waits for it, and another comes
     document, space = call.config.document, call.config.name
     valid = protocol.valid_attachments(document)
     if valid is None and flag(document, "gcWithoutList"):
@@ -164,7 +202,7 @@ def _status(call: Call, context: Context) -> Reply:
         ledger = context.ledgers.at(locate(config.read(place), call.cwd))
         ledger.probe(config.name)
         if flag(config.document, "statusOnExhaustion"):
-            ledger.check_room(config.name, config.read(_Reading).network.pools)
+            ledger.check_room(config.name, _read(call, context).network.pools)
     except StoreBusy:
         pass  # somebody is writing: it works
     except (Exhausted, BadInput) as error:

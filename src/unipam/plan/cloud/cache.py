@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from unipam.model.cloud import Endpoint, Snapshot
 from unipam.model.errors import SourceFailed
+from unipam.rounds import Rounds
 
 T = TypeVar("T")
 Look = Callable[[Snapshot], Snapshot]
@@ -92,6 +93,23 @@ class CachedSnapshot:
         return last._replace(problems=(*last.problems, f"not renewed: {failure.message}"))
 
 
+class Renewal(Rounds):
+    """Looks again and again, in the background."""
+
+    def __init__(self, snapshot: CachedSnapshot, every: float) -> None:
+        super().__init__("cloud", every)
+        self._snapshot = snapshot
+
+    def round(self) -> None:
+        """See `Rounds`."""
+        try:
+            self._snapshot.get(0.0, within=0.0)
+        except SourceFailed:
+            pass  # noted and logged by `CachedSnapshot`, and told to whoever asks
+        except Exception:  # a fault of ours must not end the looking for good
+            log.exception("looking at the cloud failed")
+
+
 class CachedCloud:
     """A cloud (`port.Cloud`) seen through snapshots that are kept. May be used from any thread.
 
@@ -110,24 +128,20 @@ class CachedCloud:
     ) -> None:
         self._own = CachedSnapshot(own, clock)
         self._visitor = visitor
-        self._every = every
+        self._renewal = Renewal(self._own, every)
         self._done = done
         self._clock = clock
         self._lock = threading.Lock()
         self._people: OrderedDict[str, CachedSnapshot] = OrderedDict()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_fresh, name="cloud", daemon=True)
 
     def start(self) -> CachedCloud:
         """Look now and then again and again in the background, until `close`."""
-        self._thread.start()
+        self._renewal.start()
         return self
 
     def close(self) -> None:
         """End the looking in the background; a look that is under way is waited for."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._renewal.stop(wait=None)
         self._done()
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
@@ -153,16 +167,6 @@ class CachedCloud:
             return shared(self._visitor(credential, Snapshot()), self._own.get(-math.inf))
 
         return look
-
-    def _keep_fresh(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._own.get(0.0, within=0.0)
-            except SourceFailed:
-                pass  # noted and logged by `CachedSnapshot`, and told to whoever asks
-            except Exception:  # a fault of ours must not end the looking for good
-                log.exception("looking at the cloud failed")
-            self._stop.wait(self._every)
 
 
 def shared(view: Snapshot, whole: Snapshot) -> Snapshot:

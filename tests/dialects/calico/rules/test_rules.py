@@ -16,7 +16,7 @@ from unipam.dialects.calico.rules.names import Tunnel
 from unipam.dialects.calico.rules.owners import Owners, Pod
 from unipam.dialects.calico.rules.reserving import reserved
 from unipam.dialects.calico.rules.tunnels import Standing
-from unipam.model.errors import BadValue, Conflict, Mismatch, Missing
+from unipam.model.errors import BadValue, Conflict, Mismatch, Missing, Unreadable
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,6 @@ def test_which_configurations_make_sense(wanted: Configuration, problem: str) ->
     assert str(refused.value) == problem
 
 
-def test_windows_needs_strict_affinity() -> None:
-    configuring.check_windows(Configuration(strict=True))
-    with pytest.raises(BadValue, match="global strict affinity should not be false for Windows node"):
-        configuring.check_windows(Configuration())
-
-
 @pytest.mark.parametrize(("configured", "requested", "found"), [(0, 0, 20), (3, 0, 3), (0, 2, 2), (3, 2, 2), (2, 3, 2)])
 def test_limits(configured: int, requested: int, found: int) -> None:
     """AC-7."""
@@ -55,8 +49,6 @@ def test_limits(configured: int, requested: int, found: int) -> None:
 
 def test_names() -> None:
     """Spec §4.6."""
-    uid = "0b6c1e9a-0d4e-4f0e-8a51-3a3b1e9f7a11"
-    assert names.service("web", "default", uid) == "lb-79a5QQYYK4Jc6lWIaqIZZZHPzqo8bWeNZqRbRunYEXM"
     assert names.vm("", "default", "vm1") == "k8s-pod-network.vmi.default.vm1"
     long = names.vm("", "default", "v" * 120)
     assert long == "k8s-pod-network.vmi._hEIV3nmUggrLuUyLs7jvHib9JwzqCwd6uuVB143lp2U"
@@ -115,19 +107,15 @@ def test_what_becomes_of_a_tunnels_address(pools: list[Pool], found: Standing | 
 SOURCE, TARGET = {"namespace": "d", "pod": "source"}, {"namespace": "d", "pod": "target"}
 
 
-def test_a_vm_moves() -> None:
-    moved = owners.promoted(Pod("d", "target"), Owners(SOURCE, TARGET), "10.0.0.1")
-    assert moved == Owners(TARGET, SOURCE)
-    assert owners.promoted(Pod("d", "target"), moved, "10.0.0.1") == moved
-    with pytest.raises(Missing, match="AlternateOwnerAttrs is empty"):
-        owners.promoted(Pod("d", "target"), Owners(SOURCE, None), "10.0.0.1")
+def test_the_pods_of_a_vm_that_moved() -> None:
+    moved = Owners(TARGET, SOURCE)
+    assert owners.without(Pod("d", "source"), moved) == Owners(TARGET, None)
+    assert owners.without(Pod("d", "third"), moved) == moved
     with pytest.raises(Conflict) as refused:
-        owners.promoted(Pod("d", "third"), Owners(SOURCE, TARGET), "10.0.0.1")
+        owners.require(Pod("d", "third"), TARGET, "10.0.0.1", "AlternateOwnerAttrs")
     assert refused.value.facts["details"] == (
         "cannot set AlternateOwnerAttrs: expected pod=third namespace=d but found pod=target namespace=d"
     )
-    assert owners.without(Pod("d", "source"), moved) == Owners(TARGET, None)
-    assert owners.without(Pod("d", "third"), moved) == moved
 
 
 def test_owners_in_a_block() -> None:
@@ -171,6 +159,11 @@ def broken(**fields: object) -> Block:
 def test_what_is_wrong_with_a_block(block: Block, found: list[str]) -> None:
     """AC-18, in part: those with which a block can still be worked with."""
     assert checking.problems(block, BEGAN) == found
+
+
+def test_a_reservation_whose_name_cannot_be_read() -> None:
+    with pytest.raises(Unreadable, match="metadata is True, which is no object"):
+        reservation.read({"metadata": True})
 
 
 def test_reservations() -> None:

@@ -128,6 +128,9 @@ class Datastore(Protocol):
     def list(self, selection: Selection, deadline: float) -> Listing:
         """Read every object of the selection. Raises SourceFailed."""
 
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """Read several selections, in one request where the datastore is `transactional`. Raises SourceFailed."""
+
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """Write an object that is not there yet. Raises Exists, BadValue, SourceFailed, Unanswered."""
 

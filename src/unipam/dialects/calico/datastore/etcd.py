@@ -45,17 +45,12 @@ class EtcdDatastore(ByTransaction):
 
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
-        found = self._etcd.range(*paths.span(selection), deadline)
-        items, broken = [], []
-        for pair in found.pairs:
-            key = paths.key(pair.key.decode(errors="replace"))
-            if key is None or not paths.selected(key, selection):
-                continue
-            try:
-                items.append(_item(key, pair))
-            except ValueError as error:
-                broken.append(Broken(pair.key.decode(), str(error)))
-        return Listing(tuple(items), str(found.revision), tuple(broken))
+        return _listing(selection, self._etcd.range(*paths.span(selection), deadline))
+
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        found = self._etcd.ranges([paths.span(selection) for selection in selections], deadline)
+        return tuple(map(_listing, selections, found))
 
     def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
         """See `api.Datastore.transact`."""
@@ -104,6 +99,19 @@ class EtcdWatch:
     def close(self) -> None:
         """See `api.Watch.close`."""
         self._inbox.close()
+
+
+def _listing(selection: Selection, found: RangeResponse) -> Listing:
+    items, broken = [], []
+    for pair in found.pairs:
+        key = paths.key(pair.key.decode(errors="replace"))
+        if key is None or not paths.selected(key, selection):
+            continue
+        try:
+            items.append(_item(key, pair))
+        except ValueError as error:
+            broken.append(Broken(pair.key.decode(), str(error)))
+    return Listing(tuple(items), str(found.revision), tuple(broken))
 
 
 def _path(key: Key) -> bytes:

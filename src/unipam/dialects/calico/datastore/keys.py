@@ -78,4 +78,35 @@ class ClusterKey(msgspec.Struct, frozen=True):
         return "cluster information"
 
 
-Key = BlockKey | AffinityKey | HandleKey | ConfigKey | PoolKey | ReservationKey | NodeKey | ClusterKey
+class ControllersKey(msgspec.Struct, frozen=True):
+    """The one KubeControllersConfiguration: whether Services of type LoadBalancer have addresses of Calico's."""
+
+    def __str__(self) -> str:
+        return "configuration of kube-controllers"
+
+
+class WorkloadKey(msgspec.Struct, frozen=True):
+    """A WorkloadEndpoint: of a pod, whose name is `name` on Kubernetes; on etcd, `name` is the endpoint's own.
+
+    On Kubernetes it is read out of the pod, and not written.
+    """
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"workload {self.namespace}/{self.name}"
+
+
+Key = (
+    BlockKey
+    | AffinityKey
+    | HandleKey
+    | ConfigKey
+    | PoolKey
+    | ReservationKey
+    | NodeKey
+    | ClusterKey
+    | ControllersKey
+    | WorkloadKey
+)

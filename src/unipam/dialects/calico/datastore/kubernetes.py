@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from unipam.clients.inbox import Inbox
-from unipam.clients.kubernetes.api import KubernetesApi, Refusal, WatchEnded
+from unipam.clients.kubernetes.api import KubernetesApi, Refusal
+from unipam.clients.kubernetes.collection import Watching, read_all
 from unipam.dialects.calico.datastore import nodes
 from unipam.dialects.calico.datastore.api import (
     Broken,
@@ -27,7 +27,6 @@ from unipam.dialects.calico.datastore.refusals import conflict, exists, not_foun
 from unipam.dialects.calico.datastore.resources import NATIVE, STORED, Objects, selectors
 from unipam.model.errors import BadValue, Conflict, Expired, NotFound, SourceFailed, Unreadable
 
-_PAGE = "1000"
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 """What reading an object raises that is not what its kind must be."""
@@ -73,6 +72,10 @@ class KubernetesDatastore:
                 if selected(item.key, selection) and item.document.get("deleted") is not True:
                     items.append(item)
         return Listing(tuple(items), first, tuple(broken))
+
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        return tuple(self.list(selection, deadline) for selection in selections)
 
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """See `api.Datastore.create`. Nodes are Kubernetes' own to create."""
@@ -120,7 +123,9 @@ class KubernetesDatastore:
 
     def watch(self, selection: Selection, revision: str, deadline: float) -> KubernetesWatch:
         """See `api.Datastore.watch`."""
-        return KubernetesWatch(self._api, self._known(deadline), selection, revision, deadline)
+        objects, query = self._known(deadline), selectors(selection)[0]
+        watching = Watching(self._api, objects.collection(selection.kind), revision, deadline, **query)
+        return KubernetesWatch(watching, objects, selection)
 
     def close(self) -> None:
         """See `api.Datastore.close`."""
@@ -135,22 +140,11 @@ class KubernetesDatastore:
         return self._objects
 
     def _pages(self, path: str, query: dict[str, str], deadline: float) -> tuple[str, Sequence[Document]]:
-        """Return every object of a collection, and the revision of the list. Begins again where it took too long."""
-        found: list[Document] = []
-        more: dict[str, str] = {}
-        while True:
-            try:
-                page = self._api.get(path, deadline, limit=_PAGE, **query, **more)
-            except Refusal as error:
-                if error.status != 410:
-                    self._refuse(error, None, None)
-                found, more = [], {}
-                continue
-            found += page["items"]
-            about = page["metadata"]
-            if not about.get("continue"):
-                return about["resourceVersion"], found
-            more = {"continue": about["continue"]}
+        """Return every object of a collection, and the revision of the list."""
+        try:
+            return read_all(self._api, path, lambda each: each, deadline, **query)
+        except Refusal as error:
+            self._refuse(error, None, None)
 
     def _read(self, objects: Objects, key: Key, found: Document) -> Item:
         try:
@@ -189,19 +183,20 @@ class KubernetesDatastore:
 
 
 class KubernetesWatch:
-    """A Watch (`api`) of a collection. Where the server ends it in good order, another goes on from there."""
+    """A Watch (`api`) of a collection."""
 
-    def __init__(
-        self, api: KubernetesApi, objects: Objects, selection: Selection, revision: str, deadline: float
-    ) -> None:
-        self._api, self._objects, self._selection, self.revision = api, objects, selection, revision
-        self._closed = False
-        self._inbox: Inbox[Document] | None = self._begin(deadline)
+    def __init__(self, watching: Watching, objects: Objects, selection: Selection) -> None:
+        self._watching, self._objects, self._selection = watching, objects, selection
+
+    @property
+    def revision(self) -> str:
+        """See `api.Watch.revision`."""
+        return self._watching.revision
 
     def next(self, deadline: float) -> tuple[Event, ...]:
         """See `api.Watch.next`."""
-        while not self._closed:
-            if events := tuple(event for each in self._take(deadline) if (event := self._event(each))):
+        while not self._watching.closed:
+            if events := tuple(event for each in self._watching.next(deadline) if (event := self._event(each))):
                 return events
             if time.monotonic() >= deadline:
                 break
@@ -209,39 +204,13 @@ class KubernetesWatch:
 
     def close(self) -> None:
         """See `api.Watch.close`."""
-        self._closed = True
-        if (inbox := self._inbox) is not None:
-            inbox.close()
-
-    def _take(self, deadline: float) -> Sequence[Document]:
-        """Return what has come; nothing where time was too short to begin another watch after one that has ended."""
-        try:
-            if self._inbox is None:
-                self._inbox = self._begin(deadline)
-            return self._inbox.take(deadline)
-        except WatchEnded:
-            self._inbox = None
-        except Expired:
-            raise
-        except SourceFailed:
-            if self._inbox is not None or time.monotonic() < deadline:
-                raise
-        return ()
-
-    def _begin(self, deadline: float) -> Inbox[Document]:
-        path, query = self._objects.collection(self._selection.kind), selectors(self._selection)[0]
-        try:
-            return self._api.watch(path, self.revision, deadline, **query)
-        except Refusal as error:
-            raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name) from error
+        self._watching.close()
 
     def _event(self, event: Document) -> Event | None:
-        found = event["object"]
-        self.revision = found["metadata"]["resourceVersion"]
         if event["type"] not in _WHAT:
             return None
         try:
-            item = self._objects.read(self._selection.kind, found)
+            item = self._objects.read(self._selection.kind, event["object"])
         except _MALFORMED:
             return None
         if not selected(item.key, self._selection):

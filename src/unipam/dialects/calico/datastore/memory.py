@@ -73,6 +73,16 @@ class MemoryDatastore(ByTransaction):
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
         self._meet("list", selection, deadline)
+        return self._listing(selection)
+
+    def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
+        """See `api.Datastore.lists`."""
+        for selection in selections[: 1 if self.transactional else len(selections)]:
+            self._meet("list", selection, deadline)
+        with self.changed:
+            return tuple(map(self._listing, selections))
+
+    def _listing(self, selection: Selection) -> Listing:
         with self.changed:
             found = sorted((path(key), key, stored) for key, stored in self._stored.items() if selected(key, selection))
             revision = str(self._revision)

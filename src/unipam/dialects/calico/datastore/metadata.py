@@ -55,6 +55,14 @@ def show_uid(stored: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def uid(about: object) -> str | None:
+    """Return the uid that users see of an object with this metadata; None where a datastore keeps none."""
+    if not isinstance(about, dict) or not about.get("uid"):
+        return None
+    hidden = HIDDEN in (about.get("annotations") or {})
+    return show_uid(about["uid"]) if hidden else str(about["uid"])
+
+
 def _ours(of: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in of.items() if any(part in name for part in _OURS)}
 

@@ -12,16 +12,25 @@ from unipam.dialects.calico.datastore.keys import (
     BlockKey,
     ClusterKey,
     ConfigKey,
+    ControllersKey,
     HandleKey,
     Key,
     NodeKey,
     PoolKey,
     ReservationKey,
+    WorkloadKey,
 )
 
 _IPAM = "/calico/ipam/v2/"
 _RESOURCES = "/calico/resources/v3/projectcalico.org/"
 _CONFIG, _CLUSTER = f"{_IPAM}config", f"{_RESOURCES}clusterinformations/default"
+_CONTROLLERS, _WORKLOADS = f"{_RESOURCES}kubecontrollersconfigurations/default", f"{_RESOURCES}workloadendpoints/"
+_SINGLE: dict[str, ConfigKey | ClusterKey | ControllersKey] = {
+    _CONFIG: ConfigKey(),
+    _CLUSTER: ClusterKey(),
+    _CONTROLLERS: ControllersKey(),
+}
+"""The kinds of which there is one, by its key."""
 _BLOCKS, _HANDLES = f"{_IPAM}assignment/", f"{_IPAM}handle/"
 _PREFIXES: dict[type[Key], str] = {
     BlockKey: _BLOCKS,
@@ -31,11 +40,14 @@ _PREFIXES: dict[type[Key], str] = {
     ReservationKey: f"{_RESOURCES}ipreservations/",
     NodeKey: f"{_RESOURCES}nodes/",
     ClusterKey: _CLUSTER,
+    ControllersKey: _CONTROLLERS,
+    WorkloadKey: _WORKLOADS,
 }
 _NAMED = (PoolKey, ReservationKey, NodeKey, HandleKey)
 """The kinds whose keys are a prefix and a name."""
 
 _BLOCK = re.compile(rf"{_BLOCKS}ipv[46]/block/([^/]+)-(\d+)")
+_WORKLOAD = re.compile(rf"{_WORKLOADS}([^/]+)/([^/]+)")
 _AFFINITY = re.compile(rf"{_IPAM}({HOST}|{VIRTUAL})/([^/]+)/ipv[46]/block/([^/]+)-(\d+)")
 
 
@@ -52,16 +64,22 @@ def path(key: Key) -> str:
             return _CONFIG
         case ClusterKey():
             return _CLUSTER
+        case ControllersKey():
+            return _CONTROLLERS
+        case WorkloadKey(namespace, name):
+            return f"{_WORKLOADS}{namespace}/{name}"
 
 
 def key(path: str) -> Key | None:
     """Return the object that an etcd key belongs to; None where it is none of those known here."""
-    if path in {_CONFIG, _CLUSTER}:
-        return ConfigKey() if path == _CONFIG else ClusterKey()
+    if path in _SINGLE:
+        return _SINGLE[path]
     if found := _BLOCK.fullmatch(path):
         return BlockKey(f"{found[1]}/{found[2]}")
     if found := _AFFINITY.fullmatch(path):
         return AffinityKey(found[2], f"{found[3]}/{found[4]}", found[1])
+    if found := _WORKLOAD.fullmatch(path):
+        return WorkloadKey(found[1], found[2])
     prefix, _, name = path.rpartition("/")
     kind = next((kind for kind in _NAMED if f"{prefix}/" == _PREFIXES[kind]), None)
     return kind(name) if kind and name else None
@@ -72,7 +90,7 @@ def span(selection: Selection) -> tuple[bytes, bytes]:
 
     Among the keys of a range may be others, too.
     """
-    if selection.kind in {ConfigKey, ClusterKey}:
+    if selection.kind in {ConfigKey, ClusterKey, ControllersKey}:
         return _PREFIXES[selection.kind].encode(), b""
     if selection.kind is NodeKey and selection.host:
         return path(NodeKey(selection.host)).encode(), b""

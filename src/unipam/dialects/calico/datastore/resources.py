@@ -7,22 +7,27 @@ from urllib.parse import quote
 
 import msgspec
 
-from unipam.dialects.calico.datastore import metadata, names, nodes, specs
+from unipam.dialects.calico.datastore import metadata, names, nodes, specs, workloads
 from unipam.dialects.calico.datastore.api import Document, Item, Selection
 from unipam.dialects.calico.datastore.keys import (
     AffinityKey,
     BlockKey,
     ClusterKey,
     ConfigKey,
+    ControllersKey,
     HandleKey,
     Key,
     NodeKey,
     PoolKey,
     ReservationKey,
+    WorkloadKey,
 )
 
 STORED, NATIVE = "crd.projectcalico.org/v1", "projectcalico.org/v3"
 """The groups in which a cluster may keep Calico's resources."""
+_SINGLE = (ConfigKey, ClusterKey, ControllersKey)
+_KUBERNETES: dict[type[Key], str] = {NodeKey: "/api/v1/nodes", WorkloadKey: "/api/v1/pods"}
+"""What is Kubernetes' own, and read as Calico sees it."""
 _IPAM = (BlockKey, AffinityKey, HandleKey, ConfigKey)
 
 
@@ -43,6 +48,7 @@ RESOURCES: dict[type[Key], Resource] = {
     PoolKey: Resource("ippools", "IPPool"),
     ReservationKey: Resource("ipreservations", "IPReservation"),
     ClusterKey: Resource("clusterinformations", "ClusterInformation"),
+    ControllersKey: Resource("kubecontrollersconfigurations", "KubeControllersConfiguration"),
 }
 
 
@@ -53,14 +59,16 @@ class Objects(NamedTuple):
 
     def collection(self, kind: type[Key]) -> str:
         """Return the path of all objects of a kind."""
-        if kind is NodeKey:
-            return "/api/v1/nodes"
+        if kind in _KUBERNETES:
+            return _KUBERNETES[kind]
         resource = RESOURCES[kind]
         plural = (resource.native_plural if self.group == NATIVE else "") or resource.plural
         return f"/apis/{self.group}/{plural}"
 
     def path(self, key: Key) -> str:
         """Return the path of one object."""
+        if isinstance(key, WorkloadKey):
+            return f"/api/v1/namespaces/{quote(key.namespace, safe='')}/pods/{quote(key.name, safe='')}"
         return f"{self.collection(type(key))}/{quote(name_of(key), safe='')}"
 
     def write(self, item: Item) -> Document:
@@ -89,11 +97,13 @@ class Objects(NamedTuple):
     def _read(self, kind: type[Key], found: Document, about: Document) -> tuple[Key, Document]:
         if kind is NodeKey:
             return NodeKey(about["name"]), nodes.show(found)
+        if kind is WorkloadKey:
+            return WorkloadKey(about["namespace"], about["name"]), workloads.show(found)
         if kind in _IPAM:
             return specs.read(kind, found["spec"])
         shown = metadata.show(about) if self.group == STORED else _without(about, "resourceVersion", "managedFields")
         document = {**found, "kind": RESOURCES[kind].kind, "apiVersion": NATIVE, "metadata": shown}
-        return (ClusterKey() if kind is ClusterKey else kind(about["name"])), document  # type: ignore[call-arg]
+        return (kind() if kind in _SINGLE else kind(about["name"])), document  # type: ignore[call-arg]
 
     def _metadata(self, item: Item, name: str) -> Document:
         shown = item.document.get("metadata") or {}
@@ -123,9 +133,9 @@ def name_of(key: Key) -> str:
             return names.of_affinity(key)
         case HandleKey(identity):
             return identity.lower()
-        case PoolKey(name) | ReservationKey(name) | NodeKey(name):
+        case PoolKey(name) | ReservationKey(name) | NodeKey(name) | WorkloadKey(_, name):
             return name
-        case ConfigKey() | ClusterKey():
+        case ConfigKey() | ClusterKey() | ControllersKey():
             return "default"
 
 
@@ -136,7 +146,7 @@ def selectors(selection: Selection) -> tuple[dict[str, str], ...]:
     """
     if selection.kind is NodeKey and selection.host:
         return ({"fieldSelector": f"metadata.name={selection.host}"},)
-    if selection.kind in {ConfigKey, ClusterKey}:
+    if selection.kind in _SINGLE:
         return ({"fieldSelector": "metadata.name=default"},)
     if selection.kind is not AffinityKey:
         return ({},)

@@ -6,6 +6,9 @@ block is in `rules`.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from itertools import repeat
 from typing import Any, TypedDict
 
 import msgspec
@@ -27,6 +30,10 @@ class Attribute(TypedDict, total=False):
     secondary: dict[str, str] | None
     alternateOwnerAttrs: dict[str, str] | None
     releasedAt: str | None
+
+
+_get: Callable[[Attribute, str], object] = dict.get  # type: ignore[assignment]
+"""Not a method of each: every call looks at all the full blocks of its node."""
 
 
 class Block(msgspec.Struct):
@@ -71,6 +78,11 @@ class Block(msgspec.Struct):
             for attribute in (self.attributes[index],)
         )
 
+    @property
+    def cooling(self) -> bool:
+        """Whether anything in it was released and is not free yet."""
+        return any(map(_get, self.attributes, repeat("releasedAt")))
+
     def document(self) -> dict[str, Any]:
         """Return the block as it is stored, in Go's order of fields: no affinity is null, no time of one is absent."""
         return {
@@ -81,10 +93,40 @@ class Block(msgspec.Struct):
             "unallocated": self.unallocated,
             "attributes": self.attributes,
             "sequenceNumber": self.sequence,
-            "sequenceNumberForAllocation": dict(sorted((str(k), v) for k, v in self.sequences.items())),
+            "sequenceNumberForAllocation": _by_text(self.sequences, len(self.allocations)),
             "deleted": self.deleted,
             **self.rest,
         }
+
+
+def _by_text(sequences: dict[int, int], size: int) -> dict[str, int]:
+    """Return numbers by the texts of their ordinals, in Go's order."""
+    found = {text: sequences[ordinal] for ordinal, text in _ordinals(size) if ordinal in sequences}
+    if len(found) == len(sequences):
+        return found
+    return dict(sorted((str(ordinal), number) for ordinal, number in sequences.items()))  # some lie outside the block
+
+
+@functools.cache
+def _ordinals(size: int) -> list[tuple[int, str]]:
+    """Return the ordinals of a block with their texts, in Go's order: that of the texts."""
+    return sorted(enumerate(map(str, range(size))), key=lambda each: each[1])
+
+
+def copied(block: Block) -> Block:
+    """Return a copy that the rules may change: they replace attributes, and change none."""
+    return Block(
+        block.prefix,
+        block.affinity,
+        block.claimed,
+        block.allocations[:],
+        block.unallocated[:],
+        block.attributes[:],
+        block.sequence,
+        block.sequences.copy(),
+        block.deleted,
+        block.rest,
+    )
 
 
 _KNOWN = frozenset(

@@ -12,6 +12,8 @@ import msgspec
 from unipam.dialects.calico.documents.fields import broken, field, rest
 
 ENABLED, DISABLED = "Enabled", "Disabled"
+LONGEST_COOLDOWN = 1200
+"""Seconds: what `ipCooldownSeconds` may be at most (spec §1.3)."""
 
 
 class Configuration(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ def read(document: dict[str, Any]) -> tuple[list[Prefix], list[str]]:
 
     A plain address is one CIDR, and host bits are ignored, as the original reads them. Raises Unreadable.
     """
-    of = f"reservation {field(document.get('metadata') or {}, 'name', str, '', 'a reservation')}"
+    about = field(document, "metadata", dict, {}, "a reservation")
+    of = f"reservation {field(about, 'name', str, '', 'a reservation')}"
     entries = field(field(document, "spec", dict, {}, of), "reservedCIDRs", list, [], of)
     good, bad = [], []
     for entry in entries:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.documents.affinity import Affinity
-from unipam.dialects.calico.documents.block import Block
+from unipam.dialects.calico.documents.block import Block, copied
 from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import claiming
@@ -122,6 +122,7 @@ class _Search:
         self.addresses: list[tuple[int, Prefix]] = []
         self.messages: list[str] = []
         self._full = False
+        self._read_anew: set[Prefix] = set()
 
     @property
     def _missing(self) -> int:
@@ -181,30 +182,70 @@ class _Search:
 
     def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
         """Yield the host's blocks that have room, then new ones, as long as addresses are missing."""
+        combiner = self.world.combiner
         for prefix, affinity in affine.items():
             if self._missing <= 0:
                 return
+            if combiner and combiner.is_full(prefix):
+                continue
             if block := self._open(prefix, affinity):
                 yield block
-        owned = len(affine)
-        limit = limits.effective(self.settings.max_blocks, self.request.max_blocks)
+        owned, seen = len(affine), set(affine)
         while self._missing > 0:
-            if owned >= limit:
-                self._say(limits.reached(limit))
-                raise Exhausted("cannot allocate new block due to per host block limit", limit=limit)
-            if not self.settings.auto_allocate:
-                raise Exhausted("failed to find or claim a block")
-            yield self._claim(usable)
-            owned += 1
+            with self.world.claiming():
+                block = self._another(usable, seen)
+                if block is None:
+                    block = self._new(usable, owned)
+                    seen.add(block.value.prefix)
+                    owned += 1
+            yield block
+
+    def _new(self, usable: Sequence[Pool], owned: int) -> Stored[Block]:
+        """Claim a new block, if the host may have one more. Raises Exhausted, NoFreeBlocks."""
+        limit = limits.effective(self.settings.max_blocks, self.request.max_blocks)
+        if owned >= limit:
+            self._say(limits.reached(limit))
+            raise Exhausted("cannot allocate new block due to per host block limit", limit=limit)
+        if not self.settings.auto_allocate:
+            raise Exhausted("failed to find or claim a block")
+        block = self._claim(usable)
+        if self.world.combiner:
+            self.world.combiner.learn(block)
+        return block
+
+    def _another(self, usable: Sequence[Pool], seen: set[Prefix]) -> Stored[Block] | None:
+        """Return a block with room that is the host's by now: a call that came at once has claimed it.
+
+        Or somebody else has released what was in it, which this process does not know.
+        """
+        if self.world.combiner is None:
+            return None
+        for prefix, affinity in self.world.affinities(self.owner, self.request.family).items():
+            if prefix not in seen and pools.find(usable, prefix.first):
+                seen.add(prefix)
+                if block := self._open(prefix, affinity):
+                    return block
+        for block in self.territory.own(usable):
+            if block.value.prefix not in self._read_anew:
+                self._read_anew.add(block.value.prefix)
+                self.world.combiner.forget(block.value.prefix)
+                return block
+        return None
 
     def _open(self, prefix: Prefix, affinity: Stored[Affinity]) -> Stored[Block] | None:
         """Open a block of the host's, if it is that still and has room."""
         if self.reserved.gap(prefix.first, prefix.last) is None:
             return None
+        if affinity.value.confirmed and (known := self._known(prefix)):
+            block, waiting = known
+            return block if self._free(block.value) > waiting else None
         for _ in range(TRIES):
             try:
                 block = claiming.open_block(self.world, self.owner, prefix, affinity, self.request.reserve)
-                return block if self._has_room(block) else None
+                has_room = self._has_room(block)
+                if self.world.combiner:
+                    self.world.combiner.learn(block)
+                return block if has_room else None
             except (Conflict, Unanswered):
                 with suppress(NotFound):
                     affinity = self.world.affinity(self.owner, prefix)
@@ -213,6 +254,18 @@ class _Search:
             except (Refused, Unreadable):
                 return None
         return None
+
+    def _known(self, prefix: Prefix) -> tuple[Stored[Block], int] | None:
+        """Return a block of the host's that this process has at hand, and how many wait for addresses of it."""
+        known = self.world.combiner.peek(prefix) if self.world.combiner else None
+        return known if known and known[0].value.affinity == str(self.owner) else None
+
+    def _free(self, block: Block) -> int:
+        """Count what is free in a block that others use as well, and so is not to be changed."""
+        if not block.unallocated and block.cooling:
+            block = copied(block)
+            releasing.tidy(block, self.world.clock(), self.settings.cooldown)
+        return blocks.free(block, self.reserved)
 
     def _has_room(self, block: Stored[Block]) -> bool:
         releasing.tidy(block.value, self.world.clock(), self.settings.cooldown)
@@ -258,7 +311,10 @@ class _Search:
         task = Task(self.world, self.settings, self.holder, self.request.most)
         try:
             found = hand_out(
-                task, block, lambda b: blocks.draw(b, self._missing, self.holder, self.reserved, strict=strict)
+                task,
+                block,
+                lambda b: blocks.draw(b, self._missing, self.holder, self.reserved, strict=strict),
+                self._missing,
             )
         except Full:
             self._use_held()

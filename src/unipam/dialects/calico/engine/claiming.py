@@ -111,8 +111,8 @@ def _move(world: World, affinity: Stored[Affinity], state: str) -> Stored[Affini
     """Move the affinity to another state; a state that it is in already is not written again."""
     if affinity.value.state == state:
         return affinity
-    affinity.value.state = state
-    return Stored(affinity.value, world.datastore.update(affinity.changed(), world.deadline))
+    moved = Stored(Affinity(state, affinity.value.deleted, affinity.value.rest), affinity.item)
+    return moved._replace(item=world.datastore.update(moved.changed(), world.deadline))
 
 
 def give_up(world: World, owner: Owner, prefix: Prefix, *, must_be_empty: bool, sequence: int | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unipam.dialects.calico.datastore.api import Create, Delete, Update, Write
+from unipam.dialects.calico.datastore.api import Create, Delete, Item, Update, Write
 from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.handle import Handle
@@ -66,36 +66,45 @@ def _write_in_turn(world: World, block: Stored[Block], count: Count) -> None:
         raise
 
 
-def add(world: World, count: Count) -> None:
+def add(world: World, count: Count, known: Stored[Handle] | None = None) -> None:
     """Count addresses before they are handed out. Raises Full, Conflict, SourceFailed.
 
-    Where an answer is lost they are counted again: too much may be counted, but never too little.
+    `known` is the handle where it is known; else it is taken for a new one first, as most are. Where an answer is lost
+    they are counted again: too much may be counted, but never too little.
     """
+    change = _fresh(count) if known is None and not count.most else _raised(world, count, known)
     for _ in range(TRIES):
         try:
-            _apply(world, _raised(world, count))
+            apply(world, change)
             return
         except (Conflict, Exists, NotFound):
-            continue
+            change = _raised(world, count)
         except Unanswered as error:
             if world.late():
                 raise SourceFailed(error.message, **error.facts) from error
+            change = _raised(world, count)
     raise too_busy()
 
 
 def subtract(world: World, count: Count) -> None:
     """Count addresses no more that were not handed out, or are held no more. Raises SourceFailed.
 
-    A count that says less already is left as it is.
+    A count that says less already is left as it is, and so is one that has been written since an answer was lost: too
+    much may be counted, but never too little.
     """
+    unanswered = ""
     for _ in range(TRIES):
         try:
             stored = world.handle(count.handle)
+            if unanswered and stored.item.revision != unanswered:
+                return
             stored.value.subtract(count.cidr, count.number)
-            _apply(world, settled(stored))
+            apply(world, settled(stored))
             return
         except Conflict:
             continue
+        except Unanswered:
+            unanswered = stored.item.revision
         except (NotFound, BadValue):
             return
 
@@ -116,10 +125,10 @@ def _fresh(count: Count) -> Write:
     return Create(HandleKey(count.handle), Handle({count.cidr: count.number}).document())
 
 
-def _raised(world: World, count: Count) -> Write:
+def _raised(world: World, count: Count, known: Stored[Handle] | None = None) -> Write:
     """Return the write that counts addresses, by what is counted now. Raises Full."""
     try:
-        stored = world.handle(count.handle)
+        stored = known or world.handle(count.handle)
     except NotFound:
         return _fresh(count)
     family = 6 if ":" in count.cidr else 4
@@ -129,10 +138,17 @@ def _raised(world: World, count: Count) -> Write:
     return Update(stored.changed())
 
 
-def _apply(world: World, change: Write) -> None:
+def apply(world: World, change: Write) -> None:
+    """Write a handle. Raises what the datastore raises."""
+    assert isinstance(change.key, HandleKey)
+    if world.combiner:
+        world.combiner.keep(change.key.id, None)
+    written: Item | None = None
     if isinstance(change, Create):
-        world.datastore.create(change.key, change.document, world.deadline)
+        written = world.datastore.create(change.key, change.document, world.deadline)
     elif isinstance(change, Update):
-        world.datastore.update(change.item, world.deadline)
+        written = world.datastore.update(change.item, world.deadline)
     else:
         world.datastore.delete(change.key, change.revision, world.deadline)
+    if world.combiner:
+        world.combiner.keep(change.key.id, written)

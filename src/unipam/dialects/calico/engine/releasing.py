@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.dialects.calico.datastore.api import Create, Delete, Update, Write
+from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.fields import broken
 from unipam.dialects.calico.documents.handle import Handle
+from unipam.dialects.calico.documents.handle import read as read_handle
 from unipam.dialects.calico.engine import claiming, counting
 from unipam.dialects.calico.engine.counting import Count, settled, too_busy
+from unipam.dialects.calico.engine.parts import Loss
 from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write, owner
 from unipam.dialects.calico.rules import pools as choosing
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import held, sanitized
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadValue, Conflict, NotFound, Unanswered, UnipamError
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.combining import Combiner
 
 _MOST_ADDRESSES = 1024
 """How many addresses the blocks of one write have at most, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
@@ -111,11 +117,11 @@ def _is_held(block: Block, address: int) -> bool:
 def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> None:
     cidr = block.value.cidr
     if not world.datastore.transactional:
-        _apply(world, _without_released(block))
+        _apply(world, without_released(block))
         for handle, number in by_handle.items():
             counting.subtract(world.for_cleanup(), Count(handle, cidr, number))
         return
-    writes = [_without_released(block)]
+    writes = [without_released(block)]
     for handle, number in by_handle.items():
         with suppress(NotFound, BadValue):
             stored = world.handle(handle)
@@ -124,7 +130,7 @@ def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> Non
     world.datastore.transact(tuple(writes), world.deadline)
 
 
-def _without_released(block: Stored[Block]) -> Write:
+def without_released(block: Stored[Block]) -> Write:
     """Return the write of a block after a release; one that is nobody's and holds nothing is removed."""
     if block.value.empty and block.value.affinity is None:
         return Delete(block.item.key, block.item.revision)
@@ -146,22 +152,68 @@ def by_handle(world: World, handle: str) -> list[int]:
     counts anew.
     """
     handle = sanitized(handle)
+    if world.combiner and not world.datastore.transactional:
+        with world.combiner.alone(handle):
+            return _by_handle(world, handle)
+    return _by_handle(world, handle)
+
+
+def _by_handle(world: World, handle: str) -> list[int]:
     released: list[int] = []
     settings = None
     for _ in range(TRIES):
         try:
-            stored = world.handle(handle)
+            stored = _known(world, handle)
         except NotFound:
             if settings is None:
                 raise
             return released
         settings = settings or world.configuration()
         try:
-            released += _release_all(world, settings, stored, handle)
+            if world.combiner:
+                _release_together(world, world.combiner, settings, stored, released)
+            else:
+                released += _release_all(world, settings, stored, handle)
             return released
         except (Conflict, NotFound, Unanswered):
-            continue
+            if world.combiner:
+                world.combiner.keep(handle, None)
     raise too_busy()
+
+
+def _known(world: World, handle: str) -> Stored[Handle]:
+    """Return a handle as this process knows it, or else as it is. Raises NotFound."""
+    item = world.combiner.handle(handle) if world.combiner else None
+    return world.handle(handle) if item is None else Stored(read_handle(item.document, str(item.key)), item)
+
+
+def _release_together(
+    world: World, combiner: Combiner, settings: Configuration, stored: Stored[Handle], released: list[int]
+) -> None:
+    """Release all that a handle holds, block by block, with whatever else is wanted of these in this process.
+
+    What was `released` is added there, also when something goes wrong with the rest.
+    """
+    assert isinstance(stored.item.key, HandleKey)
+    handle, together = stored.item.key.id, world.datastore.transactional
+    prefixes = [_prefix(cidr) for cidr in stored.value.blocks]
+    for prefix in prefixes:
+        stored.value.settle(str(prefix), 0)
+        change = settled(stored)
+        part = Loss(settings, handle, change if together else None, world.clock)
+        try:
+            released += combiner.write(world, prefix, part)
+        except NotFound as error:
+            if isinstance(error.facts.get("key"), HandleKey):
+                raise
+            if together:  # the block is gone, and what was in it
+                counting.apply(world, change)
+        if (written := combiner.handle(handle)) is not None:
+            stored = stored._replace(item=written)
+        if known := combiner.peek(prefix):
+            _leave_unselected(world, known[0].value)
+    if not (together and prefixes):
+        counting.apply(world, settled(stored))
 
 
 def _release_all(world: World, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:
@@ -175,7 +227,7 @@ def _release_all(world: World, settings: Configuration, stored: Stored[Handle], 
                 block = world.block(prefix)
                 released += [block.value.address(ordinal) for ordinal in held(block.value, handle)]
                 releasing.release_handle(block.value, handle, world.clock(), settings.cooldown)
-                writes.append(_without_released(block))
+                writes.append(without_released(block))
                 emptied.append(block.value)
         stored = _write_all(world, writes, stored)
         for found in emptied:
@@ -226,6 +278,8 @@ def _leave_unselected(world: World, block: Block) -> None:
         return
     with suppress(UnipamError):
         if own.kind == "virtual" or not _is_selected(world, own.host, block):
+            if world.combiner:
+                world.combiner.forget(block.prefix)
             claiming.give_up(world, own, block.prefix, must_be_empty=True)
 
 

@@ -61,6 +61,14 @@ class Territory:
                     deserted.append(block)
         return self._reclaim(deserted)
 
+    def own(self, pools: Sequence[Pool]) -> Iterator[Stored[Block]]:
+        """Yield the owner's blocks in these pools that have room."""
+        for prefix, stored in self._blocks().items():
+            if stored is None or stored.value.affinity != str(self._owner) or self._with_room(prefix) is None:
+                continue
+            if any(pool.holds(prefix.first) for pool in pools):
+                yield stored
+
     def others(self, pool: Pool) -> Iterator[Stored[Block]]:
         """Yield the blocks of a pool that have room, whoever owns them, in the order of borrowing."""
         for prefix in in_order(pool, self._owner.host, self._blocks(), self._world.clock()):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from unipam.addr.prefix import Prefix, parse_prefix
 from unipam.addr.ranges import RangeSet
@@ -29,6 +30,9 @@ from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.rules.reserving import reserved
 from unipam.model.errors import Missing, NotFound, Unreadable
 
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.combining import Combiner
+
 
 class Value(Protocol):
     """What a document says."""
@@ -38,6 +42,7 @@ class Value(Protocol):
 
 
 T = TypeVar("T", bound=Value)
+R = TypeVar("R")
 
 TRIES = 100
 """How often a write is tried while somebody else is faster (spec §5.3)."""
@@ -79,17 +84,26 @@ class Stored(NamedTuple, Generic[T]):
 class World(NamedTuple):
     """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
 
-    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name.
+    `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name. Where
+    there is a `combiner`, writes of blocks go through it; one of them may take `patience` seconds, however long its
+    callers have waited. `namespaces` are those that were there when they were asked for; None where nothing is kept.
     """
 
     datastore: Datastore
     deadline: float
     clock: Callable[[], int] = time.time_ns
     unknown: str = "<nil>"
+    combiner: Combiner | None = None
+    patience: float = 90.0
+    namespaces: set[str] | None = None
 
     def for_cleanup(self) -> World:
         """Return the same world, with time enough to undo what was begun."""
         return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
+
+    def claiming(self) -> AbstractContextManager[object]:
+        """Return what is to be held while a block is claimed, so that calls that come at once do not claim one each."""
+        return self.combiner.claiming if self.combiner else nullcontext()
 
     def late(self) -> bool:
         """Return whether the call's time is over."""
@@ -104,11 +118,17 @@ class World(NamedTuple):
 
     def reserved(self) -> RangeSet:
         """Return all that is reserved."""
-        return reserved(item.document for item in self._list(Selection(ReservationKey)))
+        return self._derived(
+            "reserved", Selection(ReservationKey), lambda items: reserved(item.document for item in items)
+        )
 
     def pools(self) -> list[Pool]:
         """Return every pool that can be read, in the order of their names; a broken one is as if it were not there."""
-        return sorted(_readable(self._list(Selection(PoolKey)), pool.read), key=lambda each: each.name)
+
+        def read(items: tuple[Item, ...]) -> list[Pool]:
+            return sorted(_readable(items, pool.read), key=lambda each: each.name)
+
+        return self._derived("pools", Selection(PoolKey), read)
 
     def complaints(self) -> str:
         """Say what is wrong with the pools that cannot be read, for whoever finds none; empty when nothing is."""
@@ -131,13 +151,16 @@ class World(NamedTuple):
 
     def affinities(self, of: Owner, family: int) -> dict[Prefix, Stored[Affinity]]:
         """Return what an owner claims, in the order of the datastore."""
-        found = {}
-        for item in self._list(Selection(AffinityKey, of.host, of.kind)):
-            assert isinstance(item.key, AffinityKey)
-            prefix = parse_prefix(item.key.cidr)
-            if prefix.family == family:
-                found[prefix] = Stored(affinity.read(item.document, str(item.key)), item)
-        return found
+
+        def read(items: tuple[Item, ...]) -> dict[Prefix, Stored[Affinity]]:
+            claims = ((parse_prefix(_affinity_key(item).cidr), item) for item in items)
+            return {
+                prefix: Stored(affinity.read(item.document, str(item.key)), item)
+                for prefix, item in claims
+                if prefix.family == family
+            }
+
+        return self._derived(f"claims of {of}, {family}", Selection(AffinityKey, of.host, of.kind), read)
 
     def affinity(self, of: Owner, prefix: Prefix) -> Stored[Affinity]:
         """Return an owner's claim on a block. Raises NotFound."""
@@ -165,8 +188,18 @@ class World(NamedTuple):
         item = self.datastore.get(HandleKey(id), self.deadline)
         return Stored(handle.read(item.document, str(item.key)), item)
 
+    def _derived(self, what: str, selection: Selection, read: Callable[[tuple[Item, ...]], R]) -> R:
+        """Return what a selection says, read anew only when it has changed: callers change none of it."""
+        items = self._list(selection)
+        return self.combiner.derived(what, items, read) if self.combiner else read(items)
+
     def _list(self, selection: Selection) -> tuple[Item, ...]:
         return self.datastore.list(selection, self.deadline).items
+
+
+def _affinity_key(item: Item) -> AffinityKey:
+    assert isinstance(item.key, AffinityKey)
+    return item.key
 
 
 def affinity_key(of: Owner, prefix: Prefix) -> AffinityKey:
@@ -178,9 +211,6 @@ def next_write(stored: Stored[Block]) -> Item:
     """Return a block as it is written next: each write has a sequence number of its own (spec §1.4)."""
     stored.value.sequence += 1
     return stored.changed()
-
-
-R = TypeVar("R")
 
 
 def _readable(items: tuple[Item, ...], read: Callable[[Document], R]) -> list[R]:

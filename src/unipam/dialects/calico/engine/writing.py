@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import counting
+from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
+from unipam.dialects.calico.engine.parts import Choose, Gain
 from unipam.dialects.calico.engine.releasing import from_block
 from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import Conflict, NotFound, Unanswered
-
-Choose = Callable[[Block], list[int]]
-"""Hands addresses of a block out, in the block; which they are."""
 
 
 class Task(NamedTuple):
@@ -30,12 +28,14 @@ class Task(NamedTuple):
     most: int = 0
 
 
-def hand_out(task: Task, block: Stored[Block], choose: Choose) -> list[int]:
-    """Return the addresses that a holder was given in a block; none if it had none left.
+def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> list[int]:
+    """Return the addresses, up to a `number`, that a holder was given in a block; none if it had none left.
 
     Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
     then the holder has none of them.
     """
+    if task.world.combiner and not task.most:
+        return _together(task, task.world.combiner, block, choose, number)
     for _ in range(TRIES):
         releasing.tidy(block.value, task.world.clock(), task.settings.cooldown)
         number = block.value.sequence
@@ -53,6 +53,28 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose) -> list[int]:
             pass
         block = task.world.block(block.value.prefix)
     raise too_busy()
+
+
+def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> list[int]:
+    """Do the same together with whoever else in this process wants something of the block."""
+    world, handle = task.world, task.holder.handle
+    known = None if handle is None else combiner.handle(handle)
+    part = Gain(block.value.prefix, task.holder, choose, known)
+    place = combiner.learn(block)
+    if world.datastore.transactional:
+        found = combiner.write(world, block.value.prefix, part)
+    else:
+        with combiner.alone(handle):
+            try:
+                part.count(world, number, place.read)
+                found = combiner.write(world, block.value.prefix, part)
+            finally:
+                part.settle(world)
+    if part.doubt and world.late():
+        mine = [Wish(address, str(handle or "")) for address in found]
+        from_block(world.for_cleanup(), task.settings, block.value.prefix, mine)
+        raise part.doubt
+    return found
 
 
 def _count(task: Task, block: Block, number: int) -> Count | None:

@@ -17,9 +17,3 @@ def check(wanted: Configuration) -> None:
         )
     if wanted.max_blocks > 0 and not wanted.strict:
         raise BadValue("MaxBlocksPerHost requires StrictAffinity to be enabled", field="max_blocks")
-
-
-def check_windows(found: Configuration) -> None:
-    """Raise BadValue where a Windows node would have to borrow addresses, which it cannot."""
-    if not found.strict:
-        raise BadValue("global strict affinity should not be false for Windows node", field="strict")

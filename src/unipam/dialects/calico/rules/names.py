@@ -6,7 +6,7 @@ import base64
 import hashlib
 from enum import StrEnum
 
-_LONGEST_VM, _LONGEST_SERVICE = 128, 253
+_LONGEST_VM = 128
 
 
 def pod(network: str, container: str) -> str:
@@ -20,12 +20,6 @@ def vm(network: str, namespace: str, name: str) -> str:
     if len(prefix + suffix) <= _LONGEST_VM:
         return prefix + suffix
     return f"{prefix}_{_hash(suffix)}"[:_LONGEST_VM]
-
-
-def service(name: str, namespace: str, uid: str) -> str:
-    """Return the handle of a Service of type LoadBalancer."""
-    digest = _hash(f"{name}-{namespace}-{uid}".lower())
-    return "lb-" + digest.translate({ord(character): None for character in "-_."})[: _LONGEST_SERVICE - 3]
 
 
 def _hash(text: str) -> str:

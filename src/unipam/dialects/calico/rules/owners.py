@@ -64,16 +64,6 @@ def without(pod: Pod, owners: Owners) -> Owners:
     return owners._replace(alternate=None) if pod.is_in(owners.alternate) else owners
 
 
-def promoted(pod: Pod, owners: Owners, address: str) -> Owners:
-    """Return the owners once the VM has moved to a pod; asked again, nothing changes. Raises Missing or Conflict."""
-    if pod.is_in(owners.active):
-        return owners
-    if not owners.alternate:
-        raise Missing("AlternateOwnerAttrs is empty", address=address)
-    require(pod, owners.alternate, address, "AlternateOwnerAttrs")
-    return Owners(owners.alternate, owners.active)
-
-
 def require(pod: Pod, attributes: dict[str, str] | None, address: str, what: str) -> None:
     """Raise Conflict, in the original's words, unless attributes are a pod's."""
     if pod.is_in(attributes):

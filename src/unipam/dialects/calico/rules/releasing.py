@@ -94,6 +94,8 @@ def tidy(block: Block, moment: int, cooldown: int) -> bool:
 
     `cooldown` is in seconds. Whether that changed anything.
     """
+    if not block.cooling:
+        return _forget_unused(block)
     cooled = [
         index
         for index, attribute in enumerate(block.attributes)

@@ -1,0 +1,75 @@
+"""The options of `unipam controller --kubenet`: kube-controller-manager's flags, and which route table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from unipam.controllers.cloud import Cloud
+    from unipam.controllers.run import Make
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MASK = click.IntRange(1, 128)
+_OPTIONS = (
+    click.option("--kubenet", is_flag=True, help="Give nodes their ranges, and keep the routes to them."),
+    click.option("--cluster-cidr", default="", metavar="CIDR[,CIDR]", help="kubenet: whence nodes get ranges."),
+    click.option("--further-cluster-cidr", multiple=True, metavar="CIDR",
+                 help="kubenet: a range for when the first of its family is full."),
+    click.option("--node-cidr-mask-size", type=_MASK, help="kubenet: the length of a node's range. [default: 24; 64]"),
+    click.option("--node-cidr-mask-size-ipv4", type=_MASK, help="kubenet: the same, of a cluster of both families."),
+    click.option("--node-cidr-mask-size-ipv6", type=_MASK, help="kubenet: the same, of a cluster of both families."),
+    click.option("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]",
+                 help="kubenet: the services' ranges, which no node is given."),
+    click.option("--route-table", default="", metavar="ID", help="kubenet: the route table's resource id."),
+    click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
+    click.option("--location", default="", help="kubenet: where a missing table is made. [default: nowhere]"),
+    click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
+    click.option("--route-audit", type=click.FloatRange(10), default=300.0, show_default=True, metavar="SECONDS",
+                 help="kubenet: how long nobody looks at a table that nobody needs changed."),
+    click.option("--route-settling", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+                 help="kubenet: how long Azure takes until a route that was written is used."),
+)  # fmt: skip
+
+
+def options(command: F) -> F:
+    """Give a command these options."""
+    for each in reversed(_OPTIONS):
+        command = each(command)
+    return command
+
+
+def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
+    """Return what makes the controller. Raises BadConfig, UsageError."""
+    from unipam.clients.kubernetes.objects import Objects
+    from unipam.clients.mirror import Mirror
+    from unipam.controllers.kubenet.controller import Kubenet
+    from unipam.controllers.kubenet.table import Settings
+    from unipam.controllers.kubenet.writing import Writer
+    from unipam.controllers.log import tell
+    from unipam.dialects.kubenet.node import node_of
+    from unipam.dialects.kubenet.policy import policy
+
+    if not given["route_table"].startswith("/subscriptions/"):
+        raise click.UsageError("--kubenet needs --route-table: its resource id, /subscriptions/...")
+    made = policy(
+        given["cluster_cidr"],
+        mask=given["node_cidr_mask_size"],
+        mask_v4=given["node_cidr_mask_size_ipv4"],
+        mask_v6=given["node_cidr_mask_size_ipv6"],
+        services=given["service_cluster_ip_range"],
+        further=given["further_cluster_cidr"],
+    )
+    settings = Settings(
+        given["route_table"], given["node_subnet"], given["location"],
+        given["route_limit"], given["route_audit"], given["route_settling"],
+    )  # fmt: skip
+
+    def kubenet(api: Any) -> Kubenet:
+        nodes = Objects(api, "/api/v1/nodes", lambda each: str(each["metadata"]["name"]), node_of)
+        return Kubenet(made, settings, lambda wake: Mirror(nodes, wake), Writer(api), cloud(), tell)
+
+    return kubenet

@@ -1,0 +1,57 @@
+"""Route tables: read, and replaced as a whole, so that one write serves any number of routes (spec kubenet §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job
+from unipam.clients.azure.write.operations import patiently, until_ended
+from unipam.model.errors import SourceFailed
+
+VERSION = "2024-05-01"
+
+
+class Table(NamedTuple):
+    """A table as it was read; an empty `etag` is that of one that does not exist yet."""
+
+    document: Mapping[str, Any]
+    etag: str = ""
+
+    @property
+    def routes(self) -> Sequence[Mapping[str, Any]]:
+        """Return its routes, as they were read."""
+        return tuple(self._properties.get("routes") or ())
+
+    @property
+    def subnets(self) -> list[str]:
+        """Return the ids of the subnets that use it, in lower case."""
+        return [str(each.get("id", "")).lower() for each in self._properties.get("subnets") or ()]
+
+    @property
+    def _properties(self) -> Mapping[str, Any]:
+        return self.document.get("properties") or {}
+
+
+def read(table: str) -> Job[Table | None]:
+    """Read a table; None if there is none of this id. Raises SourceFailed."""
+    try:
+        answer = yield Ask(path=table, version=VERSION)
+    except SourceFailed as error:
+        if error.facts.get("status") == 404:
+            return None
+        raise
+    document = answer.read(dict[str, Any])
+    return Table(document, str(document.get("etag") or answer.etag))
+
+
+def replace(table: str, before: Table, routes: Sequence[Mapping[str, Any]]) -> Job[Table]:
+    """Write a table with these routes, and all else as it was; return it as it was read back. Raises SourceFailed."""
+    properties = {**(before.document.get("properties") or {}), "routes": list(routes)}
+    body = {**before.document, "properties": properties}
+    begun = yield from patiently(Ask("PUT", table, VERSION, body, before.etag, WRITTEN))
+    yield from until_ended(begun, Ask(path=table, version=VERSION))
+    written = yield from read(table)
+    if written is None:
+        raise SourceFailed(f"{table} was written, and is not there", source="azure", code="ResourceNotFound")
+    return written

@@ -1,0 +1,1 @@
+"""The cluster's reconcilers as one process: one of several replicas leads, and only that one changes anything."""

@@ -1,0 +1,103 @@
+"""What Azure is known to have. What could not be read stays as it was, and a list never undoes what is newer (A11)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from unipam.controllers.cilium.jobs import Model, Served, Survey
+from unipam.dialects.cilium.nics import Nic, Subnet, nics_of
+
+_NONE: list[Nic] = []
+
+
+class Inventory:
+    """Interfaces by machine, subnets and models. Ids are in lower case."""
+
+    def __init__(self, *, use_primary: bool = False) -> None:
+        self.subnets: dict[str, Subnet] = {}
+        self.scale_sets: list[str] = []
+        self.problems: list[str] = []
+        self.surveyed = False
+        self._use_primary = use_primary
+        self._nics: dict[str, list[Nic]] = {}
+        self._models: dict[str, Model] = {}
+        self._changed: dict[str, float] = {}
+        """When a machine was last seen by itself: a list that began before says nothing of it."""
+        self._granted: dict[str, int] = defaultdict(int)
+        """Addresses of a subnet that were given since it was read, and that are being given."""
+
+    def nics(self, instance: str) -> list[Nic]:
+        """Return a machine's interfaces."""
+        return self._nics.get(instance, _NONE)
+
+    def model(self, path: str) -> Model | None:
+        """Return what was last read of a machine, for a write at that version."""
+        return self._models.get(path.lower())
+
+    def forget_model(self, path: str) -> None:
+        """Have it read anew before the next write."""
+        self._models.pop(path.lower(), None)
+
+    def forget(self, instance: str) -> None:
+        """Have a machine's interfaces read anew before anything is said of them."""
+        self._nics.pop(instance, None)
+
+    def learn_models(self, found: Mapping[str, Model]) -> None:
+        """Keep models, where none is known that is newer."""
+        for path, model in found.items():
+            self._models.setdefault(path, model)
+
+    def room(self) -> dict[str, Subnet]:
+        """Return the subnets with what is left in them."""
+        return {
+            name: each._replace(free=max(0, each.free - self._granted[name])) for name, each in self.subnets.items()
+        }
+
+    def grant(self, subnet: str, count: int) -> None:
+        """Count addresses as given, or with a negative number as given back, until the subnet is read anew."""
+        self._granted[subnet.lower()] = max(0, self._granted[subnet.lower()] + count)
+
+    def exhausted(self, subnet: str) -> None:
+        """Count a subnet as full until it is read anew: others fill it, too."""
+        found = self.subnets.get(subnet.lower())
+        if found is not None:
+            self._granted[subnet.lower()] = found.free
+
+    def learn_subnet(self, subnet: Subnet | None) -> None:
+        """Keep a subnet that was read."""
+        if subnet is not None:
+            self.subnets[subnet.id.lower()] = subnet
+
+    def served(self, path: str, instance: str, served: Served, now: float) -> None:
+        """Take in what became of one machine. Of an interface that stands alone only this one was read."""
+        seen = nics_of(served.nics, use_primary=self._use_primary)
+        ids = {each.id.lower() for each in seen}
+        self._nics[instance] = [*(each for each in self.nics(instance) if each.id.lower() not in ids), *seen]
+        self._models[path.lower()] = served.model
+        self._changed[instance] = now
+
+    def surveyed_all(self, found: Survey, busy: Iterable[str]) -> None:
+        """Take in a whole survey, except for machines that have changed since it began, or that are being changed."""
+        self.surveyed = self.surveyed or found.whole
+        self.problems = found.problems
+        self.scale_sets = found.scale_sets or self.scale_sets
+        kept = {name for name, moment in self._changed.items() if moment >= found.began} | set(busy)
+        by_instance: dict[str, list[Nic]] = defaultdict(list)
+        for nic in nics_of(found.nics, use_primary=self._use_primary):
+            by_instance[nic.instance].append(nic)
+        for instance in {*self._nics, *by_instance} - kept:
+            if instance in by_instance:
+                self._nics[instance] = by_instance[instance]
+            elif found.whole:
+                self._nics.pop(instance)
+                self._changed.pop(instance, None)
+        for subnet in found.subnets:
+            self.learn_subnet(subnet)
+            self._granted.pop(subnet.id.lower(), None)
+
+    def subnet_ids(self, documents: Iterable[Mapping[str, Any]]) -> set[str]:
+        """Return the subnets that these interfaces, and those known already, are in."""
+        known = {nic.subnet for nics in self._nics.values() for nic in nics}
+        return {each for each in known | {nic.subnet for nic in nics_of(documents)} if each}

@@ -1,0 +1,208 @@
+"""What is asked of Azure for a machine: its model, a write of it, and its interfaces until they show what was written.
+
+The interfaces are looked at instead of the operation where that is enough: they tell the addresses in the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from unipam.clients.azure.arm import Answer
+from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
+from unipam.clients.azure.write.lists import every
+from unipam.clients.azure.write.operations import patiently, until_ended
+from unipam.clients.azure.write.verdicts import Kind, judge
+from unipam.dialects.cilium.machine import (
+    COMPUTE,
+    NETWORK,
+    SCALE_SET_NICS,
+    Machine,
+    configurations,
+    is_of_scale_set,
+    names,
+    nic_of,
+    with_more,
+    without,
+)
+from unipam.dialects.cilium.nics import Subnet, subnet_of
+from unipam.model.errors import Missing, SourceFailed
+
+Document = Mapping[str, Any]
+
+FIRST_LOOK = 0.5
+"""Seconds after a write until the interfaces are looked at for the first time."""
+_LOOKS, _STALE = 5, 2.0
+"""Looks at interfaces after the operation has ended, and seconds between them: what is read may be old."""
+_TRIES = 3
+
+
+class Model(NamedTuple):
+    """A machine's document, or that of an interface which stands alone; `etag` is empty where the service has none."""
+
+    document: Document
+    etag: str
+
+
+class Served(NamedTuple):
+    """What became of a machine: its model, its interfaces, and how many configurations were added or removed."""
+
+    model: Model
+    nics: Sequence[Document]
+    changed: int
+
+
+Wanted = Callable[[Sequence[object]], int]
+"""Says by the configurations of an interface's model how many more are to be added."""
+
+
+def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served]:
+    """Add configurations to an interface and wait for their addresses; to the first, where none is named.
+
+    Raises SourceFailed.
+
+    A model that was read earlier is written at its version; where the service has no versions it is read anew. What an
+    earlier write has left in the model counts as added: nothing is asked for twice.
+    """
+
+    def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
+        before = configurations(document, machine.nic)
+        count = wanted(before)
+        if count <= 0:
+            return None, 0
+        new = names(count, {str(each.get("name")) for each in before}, dice)
+        return with_more(document, machine.nic, new), count
+
+    return (yield from _amended(machine, model, change))
+
+
+def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served]:
+    """Remove configurations of these names from an interface. Raises SourceFailed."""
+
+    def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
+        there = {str(each.get("name")) for each in configurations(document, machine.nic)} & set(gone)
+        return (without(document, machine.nic, there), -len(there)) if there else (None, 0)
+
+    return (yield from _amended(machine, model, change))
+
+
+def _amended(
+    machine: Machine, model: Model | None, change: Callable[[Machine, Document], tuple[Document | None, int]]
+) -> Job[Served]:
+    for attempt in range(_TRIES):
+        if model is None or not model.etag:
+            model = _model((yield Ask(path=machine.path, version=machine.version)))
+        try:
+            machine = machine._replace(nic=machine.nic or nic_of(model.document))
+            body, count = change(machine, model.document)
+        except Missing as error:
+            raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
+        if body is None:
+            nics = yield from interfaces(machine.path)
+            if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
+                return Served(model, nics, 0)
+            body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
+        try:
+            begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
+        except SourceFailed as error:
+            if judge(error).kind is not Kind.CHANGED or attempt == _TRIES - 1:
+                raise
+            model = None
+            continue
+        nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
+        return Served(_model(begun), nics, count)
+    raise AssertionError("unreachable")
+
+
+def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
+    """Wait until the interface has exactly these configurations, each done; return the machine's interfaces."""
+    yield Pause(FIRST_LOOK, f"{begun.asked} is under way")
+    found = yield from interfaces(machine.path, follows=True)
+    if _shows(found, machine.nic, expected):
+        return found
+    yield from until_ended(begun, Ask(path=machine.path, version=machine.version))
+    for _ in range(_LOOKS):
+        found = yield from interfaces(machine.path, follows=True)
+        if _shows(found, machine.nic, expected):
+            break
+        yield Pause(_STALE, f"{begun.asked} has ended, and the interface does not show it yet")
+    return found
+
+
+def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
+    for each in nics:
+        if str(each.get("name", "")).lower() == nic.lower():
+            there = each.get("properties", {}).get("ipConfigurations") or []
+            done = all(str(c["properties"].get("provisioningState", "")).lower() == "succeeded" for c in there)
+            return done and _names(there) == expected
+    return False
+
+
+def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(each.get("name")) for each in found}
+
+
+def _model(answer: Answer) -> Model:
+    document = answer.read(dict[str, Any])
+    return Model(document, str(document.get("etag") or answer.etag))
+
+
+def interfaces(path: str, *, follows: bool = False) -> Job[list[Document]]:
+    """Read the interfaces of a scale set's machine, or the one that this is. Raises SourceFailed."""
+    if not is_of_scale_set(path):
+        return [(yield Ask(path=path, version=NETWORK, follows=follows)).read(dict[str, Any])]
+    answer = yield Ask(path=f"{path}/networkInterfaces", version=SCALE_SET_NICS, follows=follows)
+    return list(answer.read(dict[str, Any]).get("value") or ())
+
+
+def models(scale_set: str) -> Job[dict[str, Model]]:
+    """Read the models of all machines of a scale set, by their ids in lower case. Raises SourceFailed."""
+    found = yield from every(f"{scale_set}/virtualMachines", COMPUTE)
+    return {str(each["id"]).lower(): Model(each, str(each.get("etag") or "")) for each in found}
+
+
+class Survey(NamedTuple):
+    """Everything that was read in one pass, and what could not be read."""
+
+    began: float
+    nics: Sequence[Document]
+    scale_sets: list[str]
+    subnets: list[Subnet]
+    problems: list[str]
+    whole: bool
+    """Whether every list was read: only then is a machine that is not among the interfaces gone."""
+
+
+def survey(group: str, began: float, subnet_ids: Callable[[Sequence[Document]], Iterable[str]]) -> Job[Survey]:
+    """Read the scale sets, interfaces and subnets of a resource group: 2 + V + S requests. Raises nothing."""
+    problems: list[str] = []
+    sets = yield from _kept(every(f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets", COMPUTE), problems)
+    nics = yield from _kept(every(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK), problems)
+    filled = [each for each in sets if (each.get("sku") or {}).get("capacity") != 0]
+    for each in filled:
+        nics += yield from _kept(every(f"{each['id']}/networkInterfaces", SCALE_SET_NICS), problems, missing=True)
+    whole = not problems
+    subnets = []
+    for subnet_id in sorted(set(subnet_ids(nics))):
+        subnet = yield from read_subnet(subnet_id, problems)
+        subnets += [subnet] if subnet else []
+    return Survey(began, nics, [str(each["id"]) for each in filled], subnets, problems, whole)
+
+
+def read_subnet(subnet_id: str, problems: list[str]) -> Job[Subnet | None]:
+    """Read a subnet; None where it cannot be read, which is noted among the problems."""
+    try:
+        return subnet_of((yield Ask(path=subnet_id, version=NETWORK)).read(dict[str, Any]))
+    except SourceFailed as error:
+        problems.append(error.message)
+        return None
+
+
+def _kept(job: Job[list[dict[str, Any]]], problems: list[str], *, missing: bool = False) -> Job[list[dict[str, Any]]]:
+    """Return a list, or nothing and note why; a scale set without machines may be missing (24185)."""
+    try:
+        return (yield from job)
+    except SourceFailed as error:
+        if not (missing and error.facts.get("status") == 404):
+            problems.append(error.message)
+        return []

@@ -1,0 +1,42 @@
+"""What is written to a CiliumNode: its status first, so that the agent knows the interface, then its pool (A9)."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from unipam.clients.kubernetes.api import KubernetesApi, Refusal
+from unipam.dialects.cilium.node import PATH, CiliumNode, Published, spec_patch, status_patch
+
+_WITHIN = 10.0
+
+
+class Writer:
+    """Writes merge patches, which collide with nobody; the handshake at the revision that was read."""
+
+    def __init__(self, api: KubernetesApi) -> None:
+        self._api = api
+
+    def publish(self, node: CiliumNode, said: Published) -> bool:
+        """Write what differs; return whether anything was written. Raises SourceFailed.
+
+        A node that is gone, or that somebody has changed meanwhile, is left to the next look.
+        """
+        status, spec = status_patch(node, said), spec_patch(node, said)
+        path = f"{PATH}/{quote(node.name, safe='')}"
+        try:
+            if status:
+                about = {"uid": node.uid}
+                if "release-ips" in status.get("ipam", {}):
+                    about["resourceVersion"] = node.revision
+                self._api.merge(f"{path}/status", {"metadata": about, "status": status}, _soon())
+            if spec:
+                self._api.merge(path, {"metadata": {"uid": node.uid}, "spec": {"ipam": spec}}, _soon())
+        except Refusal as error:
+            if error.status not in {404, 409}:
+                raise
+        return bool(status or spec)
+
+
+def _soon() -> float:
+    return time.monotonic() + _WITHIN

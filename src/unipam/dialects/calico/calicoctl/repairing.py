@@ -1,0 +1,285 @@
+"""`ipam check --fix`: what can be proven wrong is put right, and nothing else.
+
+Each repair reads what it changes again, writes at the revisions that it read, and so changes nothing that somebody else
+has meanwhile put right or made use of. What is proven, and how:
+
+- a handle that counts other than its blocks hold: the blocks are written anew first (`engine.recounting`);
+- an affinity whose block is not there, or is another's: affinities are removed after their blocks, and last of all;
+  one that is pending is somebody's who is at it, unless there is no such node;
+- a block that names an owner without an affinity: affinities come before blocks. It gets one, or, if its node is
+  gone, is given up;
+- a block that is nobody's and holds nothing;
+- a leak: its pod is asked for once more, now. It is released by handle and sequence number, all addresses of a handle
+  or none, if it is older than `GRACE`, so that no pod is on its way up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from unipam.addr.prefix import Prefix, parse_prefix
+from unipam.dialects.calico.calicoctl.allocations import Allocation
+from unipam.dialects.calico.calicoctl.checking import Checked
+from unipam.dialects.calico.calicoctl.explaining import since
+from unipam.dialects.calico.calicoctl.observing import affinities, listed
+from unipam.dialects.calico.datastore.keys import HOST, AffinityKey, NodeKey, WorkloadKey
+from unipam.dialects.calico.documents import affinity as affinity_documents
+from unipam.dialects.calico.documents.affinity import PENDING
+from unipam.dialects.calico.documents.times import SECOND
+from unipam.dialects.calico.engine import claiming, releasing
+from unipam.dialects.calico.engine.recounting import recount
+from unipam.dialects.calico.engine.world import Owner, World, affinity_key, owner
+from unipam.dialects.calico.rules.releasing import Wish
+from unipam.model.errors import Conflict, Mismatch, NotFound, Stale, UnipamError, Unreadable
+
+GRACE = 300 * SECOND
+"""How old an address is, in nanoseconds, before it may be a leak."""
+
+
+class Repair(NamedTuple):
+    """What is wrong with what, what is done about it, and the doing, which says what came of it."""
+
+    what: str
+    wrong: str
+    action: str
+    do: Callable[[World], str]
+
+
+def plan(world: World, checked: Checked) -> list[Repair]:
+    """Return the repairs that what was checked calls for, in the order in which they are made."""
+    nodes = _nodes(world)
+    return [
+        *_leaks(world, checked, nodes),
+        *_handles(checked),
+        *_affinities(world, checked, nodes),
+        *_blocks(world, checked, nodes),
+    ]
+
+
+def carry_out(world: World, repairs: list[Repair]) -> Iterator[tuple[Repair, str]]:
+    """Make each repair; yield what came of it. What goes wrong with one does not touch the others."""
+    for repair in repairs:
+        try:
+            yield repair, repair.do(world)
+        except (NotFound, Conflict):
+            yield repair, "left alone: it has changed meanwhile"
+        except UnipamError as error:
+            yield repair, f"failed: {error.message}"
+
+
+_UNCHANGED = "left alone: it is in order by now"
+
+
+# Handles -----------------------------------------------------------------------------------------------------------
+
+
+def _handles(checked: Checked) -> Iterator[Repair]:
+    held: dict[str, dict[str, int]] = {}
+    for several in checked.allocations.values():
+        for each in several:
+            if each.handle and not each.cools:
+                counts = held.setdefault(each.handle, {})
+                counts[each.block.cidr] = counts.get(each.block.cidr, 0) + 1
+    hidden = {name for name, _ in checked.observed.broken}
+    for name in sorted({*held, *checked.observed.handles}):
+        item, holds = checked.observed.handles.get(name), held.get(name, {})
+        counted = dict((item.document.get("block") or {}) if item else {})
+        if (counted == holds and holds) or hidden & set(counted):
+            continue
+        yield Repair(
+            f"handle {name}",
+            _miscounted(counted, holds, missing=item is None),
+            _recounting(holds),
+            _recounter(name, holds),
+        )
+
+
+def _miscounted(counted: dict[str, int], holds: dict[str, int], *, missing: bool) -> str:
+    if missing:
+        return f"it is missing, and holds {sum(holds.values())}"
+    return f"it counts {sum(counted.values())}, and holds {sum(holds.values())}"
+
+
+def _recounting(holds: dict[str, int]) -> str:
+    return "count what it holds" if holds else "remove it"
+
+
+def _recounter(name: str, holds: dict[str, int]) -> Callable[[World], str]:
+    def do(world: World) -> str:
+        found = recount(world, name, [parse_prefix(cidr) for cidr in holds])
+        return f"counts {sum(found.after.values())}" if found else _UNCHANGED
+
+    return do
+
+
+# Affinities and blocks ---------------------------------------------------------------------------------------------
+
+
+def _affinities(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+    owners = {stored.value.cidr: stored.value.affinity for stored in checked.observed.blocks}
+    hidden = {name for name, _ in checked.observed.broken}
+    for item in affinities(world):
+        key = item.key
+        assert isinstance(key, AffinityKey)
+        if key.cidr in hidden or owners.get(key.cidr) == f"{key.kind}:{key.host}":
+            continue
+        try:
+            pending = affinity_documents.read(item.document, str(key)).state == PENDING
+        except Unreadable:
+            continue
+        if pending and (key.kind != HOST or key.host in nodes):
+            continue
+        wrong = f"the block is {owners[key.cidr] or 'nobody'}'s" if key.cidr in owners else "there is no such block"
+        yield Repair(str(key), wrong, "remove it", _remover(Owner(key.host, key.kind), parse_prefix(key.cidr)))
+
+
+def _remover(own: Owner, prefix: Prefix) -> Callable[[World], str]:
+    """Return what removes an affinity unless its block is there by now."""
+
+    def do(world: World) -> str:
+        found = world.affinity(own, prefix)
+        try:
+            if world.block(prefix).value.affinity == str(own):
+                return _UNCHANGED
+        except NotFound:
+            pass
+        world.datastore.delete(found.item.key, found.item.revision, world.deadline)
+        return "removed"
+
+    return do
+
+
+def _blocks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+    known = {item.key for item in affinities(world)}
+    for stored in checked.observed.blocks:
+        block, own = stored.value, owner(stored.value.affinity)
+        if own is None:
+            if block.affinity is None and block.empty:
+                yield Repair(
+                    f"block {block.cidr}", "it is nobody's, and holds nothing", "remove it", _emptier(block.prefix)
+                )
+        elif affinity_key(own, block.prefix) not in known:
+            gone = own.kind == HOST and own.host not in nodes
+            action = "give it up: the node is gone" if gone else "write the affinity"
+            yield Repair(
+                f"block {block.cidr}",
+                f"it is {own}'s, who has no affinity to it",
+                action,
+                _claimer(own, block.prefix, gone),
+            )
+
+
+def _emptier(prefix: Prefix) -> Callable[[World], str]:
+    def do(world: World) -> str:
+        found = world.block(prefix)
+        if found.value.affinity is not None or not found.value.empty:
+            return _UNCHANGED
+        world.datastore.delete(found.item.key, found.item.revision, world.deadline)
+        return "removed"
+
+    return do
+
+
+def _claimer(own: Owner, prefix: Prefix, gone: bool) -> Callable[[World], str]:
+    def do(world: World) -> str:
+        try:
+            if world.block(prefix).value.affinity != str(own) or _is_there(world, own, prefix):
+                return _UNCHANGED
+            claiming.claim(world, own, prefix)
+        except (Mismatch, Stale):
+            return _UNCHANGED
+        if not gone:
+            return "the affinity is there"
+        claiming.give_up(world, own, prefix, must_be_empty=False)
+        return "given up"
+
+    return do
+
+
+def _is_there(world: World, own: Owner, prefix: Prefix) -> bool:
+    try:
+        return bool(world.affinity(own, prefix))
+    except NotFound:
+        return False
+
+
+# Leaks -------------------------------------------------------------------------------------------------------------
+
+
+def _leaks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+    leaked = set(checked.leaked)
+    by_handle: dict[str, list[Allocation]] = {}
+    live = _Live()
+    for several in checked.allocations.values():
+        for each in several:
+            if each.handle and not each.cools:
+                by_handle.setdefault(each.handle, []).append(each)
+    for handle, several in sorted(by_handle.items()):
+        if all(each.address in leaked and _may_go(each, nodes, world.clock()) for each in several):
+            what = f"handle {handle}"
+            texts = ", ".join(each.text for each in several)
+            yield Repair(what, f"nobody uses {texts}", f"release {texts}", _releaser(several, live))
+
+
+def _may_go(each: Allocation, nodes: set[str], moment: int) -> bool:
+    """Return whether anybody can tell that an address is not used: a pod's, old enough, or a tunnel's of no node."""
+    noted = each.noted
+    if noted.get("pod") and noted.get("namespace"):
+        return "vmi-name" not in noted and moment - (since(noted.get("timestamp", "")) or 0) * SECOND > GRACE
+    return noted.get("type", "").endswith("TunnelAddress") and each.node not in nodes
+
+
+class _Live:
+    """Who uses addresses now: read once, when the first repair asks."""
+
+    def __init__(self) -> None:
+        self._workloads: dict[tuple[str, str], list[dict[str, Any]]] | None = None
+        self._nodes: set[str] = set()
+
+    def uses(self, world: World, each: Allocation) -> bool:
+        """Return whether an address' pod uses it, or is there without any address yet; or its node is there."""
+        if self._workloads is None:
+            self._read(world)
+        noted = each.noted
+        if not noted.get("pod"):
+            return each.node in self._nodes
+        return any(
+            _may_use(document, each.text)
+            for document in (self._workloads or {}).get((noted["namespace"], noted["pod"]), ())
+        )
+
+    def _read(self, world: World) -> None:
+        self._workloads = {}
+        for item in listed(world, WorkloadKey):
+            assert isinstance(item.key, WorkloadKey)
+            pod = str((item.document.get("spec") or {}).get("pod") or "")
+            self._workloads.setdefault((item.key.namespace, pod), []).append(item.document)
+        self._nodes = _nodes(world)
+
+
+def _may_use(workload: dict[str, Any], address: str) -> bool:
+    status = workload.get("status") or {}
+    networks = [*((workload.get("spec") or {}).get("ipNetworks") or ()), *(status.get("noted") or ())]
+    if status.get("ended"):
+        return False
+    return not networks or any(network.partition("/")[0] == address for network in networks)
+
+
+def _nodes(world: World) -> set[str]:
+    return {item.key.name for item in listed(world, NodeKey) if isinstance(item.key, NodeKey)}
+
+
+def _releaser(several: list[Allocation], live: _Live) -> Callable[[World], str]:
+    def do(world: World) -> str:
+        if any(live.uses(world, each) for each in several):
+            return "left alone: it is used"
+        wishes = [Wish(each.address, each.handle, each.sequence) for each in several]
+        outcome = releasing.release(world, wishes)
+        if isinstance(outcome.error, Conflict):
+            return "left alone: it was handed out anew"
+        if outcome.error:
+            raise outcome.error
+        return "released" if len(outcome.unheld) < len(wishes) else _UNCHANGED
+
+    return do

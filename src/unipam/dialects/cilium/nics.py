@@ -1,0 +1,138 @@
+"""Interfaces, machines and subnets of Azure, as an operator sees them (spec cilium §1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from unipam.addr.prefix import Prefix, format_address, parse_prefix
+from unipam.dialects.cilium.formulas import MOST
+
+SUCCEEDED = "succeeded"
+_ENDED = (SUCCEEDED, "failed", "canceled")
+RESERVED = 5
+"""Addresses of a subnet that Azure keeps."""
+
+
+class Address(NamedTuple):
+    """An address of an interface, its state in lower case, and the ipConfiguration that holds it."""
+
+    ip: str
+    state: str
+    configuration: str
+    primary: bool
+
+
+class Nic(NamedTuple):
+    """An interface. `instance` is its machine's id in lower case; `ip` its primary address."""
+
+    id: str
+    name: str
+    instance: str
+    mac: str
+    subnet: str
+    ip: str
+    addresses: tuple[Address, ...]
+    security_group: str = ""
+    use_primary: bool = False
+    updating: bool = False
+    """Whether a write of it is under way: one of its addresses may be about to go."""
+
+    @property
+    def secondary(self) -> list[Address]:
+        """Return the addresses that pods may have: without the primary one, which is the host's."""
+        return [each for each in self.addresses if self.use_primary or not each.primary]
+
+    @property
+    def available(self) -> list[Address]:
+        """Return those that are ready for use."""
+        return [each for each in self.secondary if each.state == SUCCEEDED]
+
+    @property
+    def room(self) -> int:
+        """Return how many addresses more it may have; those that are not ready count, and so does the primary one."""
+        return MOST - len(self.addresses)
+
+
+def capacity(nics: Iterable[Nic]) -> int:
+    """Return how many addresses pods of a machine may have in all (A5: 255 with one interface, 254 with two)."""
+    hidden = sum(1 for each in nics if not each.use_primary)
+    return MOST - hidden
+
+
+def nics_of(documents: Iterable[Mapping[str, Any]], *, use_primary: bool = False) -> list[Nic]:
+    """Return the interfaces that belong to machines."""
+    found = []
+    for each in documents:
+        properties = each.get("properties") or {}
+        machine = str((properties.get("virtualMachine") or {}).get("id") or "")
+        if machine:
+            found.append(_nic(each, properties, machine.lower(), use_primary))
+    return found
+
+
+def _nic(document: Mapping[str, Any], properties: Mapping[str, Any], machine: str, use_primary: bool) -> Nic:
+    configurations = properties.get("ipConfigurations") or []
+    addresses = tuple(filter(None, map(_address, configurations)))
+    subnet = next((found for each in configurations if (found := _subnet(each))), "")
+    return Nic(
+        str(document["id"]),
+        str(document.get("name") or str(document["id"]).rpartition("/")[2]),
+        machine,
+        str(properties.get("macAddress") or "").replace("-", ":"),
+        subnet,
+        next((each.ip for each in addresses if each.primary), ""),
+        addresses,
+        str((properties.get("networkSecurityGroup") or {}).get("id") or ""),
+        use_primary,
+        str(properties.get("provisioningState") or SUCCEEDED).lower() not in _ENDED,
+    )
+
+
+def _address(configuration: Mapping[str, Any]) -> Address | None:
+    """Return a configuration's address; none for one of IPv6, or one that has none yet."""
+    properties = configuration.get("properties") or {}
+    ip = str(properties.get("privateIPAddress") or "")
+    if not ip or properties.get("privateIPAddressVersion") == "IPv6" or "/" in ip:
+        return None
+    state = str(properties.get("provisioningState") or SUCCEEDED).lower()
+    return Address(ip, state, str(configuration.get("name", "")), bool(properties.get("primary")))
+
+
+def _subnet(configuration: Mapping[str, Any]) -> str:
+    return str(((configuration.get("properties") or {}).get("subnet") or {}).get("id") or "")
+
+
+class Subnet(NamedTuple):
+    """A subnet, and how many of its addresses were free when it was read."""
+
+    id: str
+    prefix: Prefix
+    free: int
+
+    @property
+    def cidr(self) -> str:
+        """Return its range."""
+        return str(self.prefix)
+
+    @property
+    def gateway(self) -> str:
+        """Return the address that Azure keeps for its router: the first."""
+        return format_address(self.prefix.first + 1)
+
+
+def subnet_of(document: Mapping[str, Any]) -> Subnet | None:
+    """Return a subnet; None for one without an IPv4 range. Where Azure tells no addresses in use, all count as free."""
+    properties = document.get("properties") or {}
+    texts = [properties.get("addressPrefix"), *(properties.get("addressPrefixes") or ())]
+    for text in texts:
+        if not text:
+            continue
+        try:
+            prefix = parse_prefix(str(text))
+        except ValueError:
+            continue
+        if prefix.family == 4:
+            used = len(properties.get("ipConfigurations") or ())
+            return Subnet(str(document["id"]), prefix, max(0, prefix.size - RESERVED - used))
+    return None

@@ -1,0 +1,156 @@
+"""A CiliumNode: what its agent and its users say in it, and what an operator writes into it (spec cilium §1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from unipam.addr.prefix import parse_address
+from unipam.dialects.cilium.formulas import MOST, PRE_ALLOCATE, Parameters
+from unipam.dialects.cilium.nics import Nic, Subnet
+
+PATH = "/apis/cilium.io/v2/ciliumnodes"
+MARKED, READY, KEPT, RELEASED = "marked-for-release", "ready-for-release", "do-not-release", "released"
+"""The states of the handshake by which an address is taken from a node (spec cilium §1.7)."""
+
+
+class CiliumNode(NamedTuple):
+    """`instance` is the machine's resource id in lower case; `used` the addresses that its agent says it uses."""
+
+    name: str
+    uid: str
+    revision: str
+    instance: str
+    wanted: Parameters
+    pool: frozenset[str]
+    used: frozenset[str]
+    demand: int
+    release: Mapping[str, str]
+    document: Mapping[str, Any]
+
+    @property
+    def in_use(self) -> int:
+        """Return how many addresses are used: by name, or as newer agents say it, by number (spec cilium §1.5)."""
+        return len(self.used) or self.demand
+
+
+def node_of(document: Mapping[str, Any]) -> CiliumNode:
+    """Return the node that a document of the API describes; what is of a wrong shape counts as absent."""
+    metadata, spec = _map(document, "metadata"), _map(document, "spec")
+    ipam, status = _map(spec, "ipam"), _map(_map(document, "status"), "ipam")
+    pre = _number(ipam, "pre-allocate") or PRE_ALLOCATE
+    return CiliumNode(
+        str(metadata.get("name", "")),
+        str(metadata.get("uid", "")),
+        str(metadata.get("resourceVersion", "")),
+        str(spec.get("instance-id", "")).lower(),
+        Parameters(
+            pre,
+            _number(ipam, "min-allocate"),
+            _number(ipam, "max-allocate") or MOST,
+            _number(ipam, "max-above-watermark"),
+            str(_map(spec, "azure").get("interface-name", "")),
+        ),
+        frozenset(_map(ipam, "pool")),
+        frozenset(_map(status, "used")),
+        max(0, _requested(ipam) - pre),
+        {str(ip): str(state) for ip, state in _map(status, "release-ips").items()},
+        document,
+    )
+
+
+def _requested(ipam: Mapping[str, Any]) -> int:
+    for each in _map(ipam, "pools").get("requested") or ():
+        if isinstance(each, dict) and each.get("pool") == "default":
+            return _number(_map(each, "needed"), "ipv4-addrs")
+    return 0
+
+
+def _map(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = of.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(of: Mapping[str, Any], name: str) -> int:
+    found = of.get(name)
+    return max(0, found) if isinstance(found, int) else 0
+
+
+class Published(NamedTuple):
+    """What a CiliumNode is to say: its pool, its interfaces, the handshake, and what is wrong."""
+
+    pool: dict[str, dict[str, str]]
+    interfaces: list[dict[str, Any]]
+    release: Mapping[str, str]
+    error: str = ""
+
+
+def published(
+    nics: Iterable[Nic],
+    subnets: Mapping[str, Subnet],
+    release: Mapping[str, str],
+    error: str = "",
+    before: Collection[str] = (),
+    going: Collection[str] = (),
+) -> Published:
+    """Return what is to be said of a machine with these interfaces. The order is always the same (A9).
+
+    Of an interface that is being written only what the pool has had `before` is said, and never what is `going`: a node
+    that was made anew knows nothing of a release that is under way.
+    """
+    nics = sorted(nics, key=lambda each: each.id)
+    pool = {
+        each.ip: {"resource": nic.id}
+        for nic in nics
+        for each in nic.available
+        if each.ip not in going and (not nic.updating or each.ip in before)
+    }
+    ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))
+    return Published(ordered, [_interface(each, subnets.get(each.subnet.lower())) for each in nics], release, error)
+
+
+def _interface(nic: Nic, subnet: Subnet | None) -> dict[str, Any]:
+    """Return an interface as 1.20.2 writes it, with the older fields mirrored (spec cilium §9.2)."""
+    addresses = sorted(nic.secondary, key=lambda each: parse_address(each.ip))
+    made: dict[str, Any] = {
+        "id": nic.id,
+        "name": nic.name,
+        "mac": nic.mac,
+        "ip": nic.ip,
+        "security-group": nic.security_group,
+        "addresses": [{"ip": each.ip, "subnet": nic.subnet, "state": each.state} for each in addresses],
+    }
+    if subnet is not None:
+        made |= {"gateway": subnet.gateway, "cidr": subnet.cidr, "subnet": {"id": nic.subnet, "cidr": subnet.cidr}}
+    return {name: value for name, value in made.items() if value not in ("", [])}
+
+
+def status_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
+    """Return the merge patch of the status, empty where nothing differs. It is written before the spec."""
+    ipam, azure = _map(_map(node.document, "status"), "ipam"), _map(_map(node.document, "status"), "azure")
+    changes: dict[str, Any] = {}
+    if said.interfaces and azure.get("interfaces") != said.interfaces:
+        changes["azure"] = {"interfaces": said.interfaces}
+    operator = {"error": said.error} if said.error else {}
+    inner: dict[str, Any] = {}
+    if _map(ipam, "operator-status") != operator or "operator-status" not in ipam:
+        inner["operator-status"] = operator or ({"error": None} if _map(ipam, "operator-status") else {})
+    if release := _differences(node.release, said.release):
+        inner["release-ips"] = release
+    return changes | ({"ipam": inner} if inner else {})
+
+
+def spec_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
+    """Return the merge patch of `spec.ipam`, empty where nothing differs; 8 is written where nobody said otherwise."""
+    ipam = _map(_map(node.document, "spec"), "ipam")
+    changes: dict[str, Any] = {}
+    if pool := _differences(_map(ipam, "pool"), said.pool):
+        changes["pool"] = pool
+    if not _number(ipam, "pre-allocate"):
+        changes["pre-allocate"] = PRE_ALLOCATE
+    return changes
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    gone = dict.fromkeys(before.keys() - after.keys())
+    return {**gone, **{name: value for name, value in after.items() if before.get(name) != value}}

@@ -1,0 +1,90 @@
+"""`unipam cluster` against an API server that has two nodes of Cilium, or of kubenet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.cli.test_schemas import require_described
+from tests.clients.fake_api_server import Asked, FakeApiServer, Say, fake_api_server, status
+from tests.dialects.cilium.test_nodes import captured
+
+from unipam.cli.main import unipam
+
+NODE: dict[str, Any] = {
+    "metadata": {"name": "n0", "uid": "u"},
+    "spec": {"podCIDR": "10.244.0.0/24", "podCIDRs": ["10.244.0.0/24"]},
+    "status": {"conditions": [{"type": "NetworkUnavailable", "status": "False", "reason": "RouteCreated"}]},
+}
+
+
+@pytest.fixture
+def lists() -> dict[str, list[Any]]:
+    """What the API server has, by resource; what is not named is not known to it."""
+    return {"nodes": [NODE, {"metadata": {"name": "n1"}}]}
+
+
+@pytest.fixture
+def server(tmp_path: Path, lists: dict[str, list[Any]]) -> Iterator[FakeApiServer]:
+    def answer(asked: Asked) -> Say:
+        resource = asked.target.partition("?")[0].rpartition("/")[2]
+        if resource not in lists:
+            return status(404, "NotFound", "the server could not find the requested resource")
+        return Say(200, {"metadata": {"resourceVersion": "1"}, "items": lists[resource]})
+
+    with fake_api_server(tmp_path, answer) as made:
+        yield made
+
+
+@pytest.mark.parametrize("words", ["show", "check --cluster-cidr 10.0.0.0/16", "explain 10.244.0.7"])
+def test_documents_are_what_their_schemas_say(server: FakeApiServer, words: str) -> None:
+    require_described(json.loads(called(server, *words.split(), "-o", "json").stdout))
+
+
+def called(server: FakeApiServer, *words: str) -> Result:
+    return CliRunner().invoke(
+        unipam, ["cluster", *words, "--kubeconfig", str(server.kubeconfig)], catch_exceptions=False
+    )
+
+
+def test_nodes_of_kubenet_are_shown(server: FakeApiServer) -> None:
+    rows = json.loads(called(server, "show", "-o", "json").stdout)["items"]
+    assert [(each["node"], each["ranges"], each["needs"], each["state"]) for each in rows] == [
+        ("n0", "10.244.0.0/24", 0, "route created"),
+        ("n1", "", 1, "no range yet"),
+    ]
+
+
+def test_nodes_of_cilium_are_shown_and_checked(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
+    lists |= {"nodes": [], "ciliumnodes": [captured("ciliumnode-2-first-pool.json"), captured("ciliumnode-403.json")]}
+    first, second = json.loads(called(server, "show", "-o", "json").stdout)["items"]
+    assert (first["has"], first["uses"], first["needs"], first["state"]) == (8, 0, 0, "complete")
+    assert (second["has"], second["needs"], second["state"]) == (0, 8, "waits for 8")
+    checked = called(server, "check")
+    assert checked.exit_code == 1
+    assert "node short" in checked.stdout
+    lists["ciliumnodes"].pop()
+    assert (called(server, "check").exit_code, called(server, "check").stderr.strip()) == (0, "nothing is wrong")
+
+
+def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
+    lists["ciliumnodes"] = [captured("ciliumnode-3-eight-used.json")]
+    address = next(iter(lists["ciliumnodes"][0]["status"]["ipam"]["used"]))
+    rows = json.loads(called(server, "explain", address, "-o", "json").stdout)["items"]
+    assert {"node": "aks-np0-vmss000000", "fact": "in the pool", "value": "yes"} in rows
+    assert next(each["value"] for each in rows if each["fact"] == "used by").startswith("default/")
+    assert "10.244.0.0/24" in called(server, "explain", "10.244.0.7").stdout
+    assert "uses" in called(server, "explain", "aks-np0-vmss000000").stdout
+    unknown = called(server, "explain", "10.9.9.9")
+    assert unknown.exit_code == 1
+    assert "no node is called '10.9.9.9' or has that address" in unknown.output
+
+
+def test_ranges_are_checked_where_the_clusters_is_named(server: FakeApiServer) -> None:
+    checked = called(server, "check", "--cluster-cidr", "10.0.0.0/16", "-o", "json")
+    assert checked.exit_code == 1
+    assert [each["kind"] for each in json.loads(checked.stdout)["items"]] == ["range outside"]

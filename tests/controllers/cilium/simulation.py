@@ -1,0 +1,210 @@
+"""The operator against CiliumNodes in memory, agents that use addresses, and the fake Azure, by a simulated clock."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.controllers.kubenet.simulation import NoWait, Simulated
+from tests.fakes.azure_compute import GROUP, Compute
+from tests.fakes.simulated import SimulatedAzure, World
+
+from unipam.clients.azure.write.budget import Budget
+from unipam.controllers.cilium.controller import Operator
+from unipam.dialects.cilium.node import (
+    KEPT,
+    MARKED,
+    READY,
+    RELEASED,
+    CiliumNode,
+    Published,
+    node_of,
+    spec_patch,
+    status_patch,
+)
+from unipam.dialects.cilium.planning import Policy
+from unipam.model.errors import SourceFailed, Unanswered
+
+PLAIN = Policy()
+
+
+def merged(document: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    made = dict(document) if isinstance(document, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            made.pop(name, None)
+        else:
+            made[name] = merged(made.get(name), value)
+    return made
+
+
+class Cluster:
+    """The API server's CiliumNodes. `fault` says how a write goes wrong; `order` is what was written, in order."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, Any]] = {}
+        self.away = False
+        self.fault: Callable[[], str] = lambda: ""
+        self.order: list[tuple[str, str]] = []
+        self._read: dict[str, CiliumNode] = {}
+        self._revision = 0
+
+    def snapshot(self) -> Mapping[str, CiliumNode]:
+        if self.away:
+            raise SourceFailed("the API server is away", source="kubernetes")
+        return dict(self._read)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def put(self, name: str, document: dict[str, Any]) -> None:
+        """Make or change one."""
+        self._revision += 1
+        document["metadata"] = {**document.get("metadata", {}), "name": name, "resourceVersion": str(self._revision)}
+        self.documents[name] = document
+        self._read[name] = node_of(document)
+
+    def remove(self, name: str) -> None:
+        del self.documents[name], self._read[name]
+
+    def publish(self, node: CiliumNode, said: Published) -> bool:
+        fault = self.fault()
+        if fault == "lost":
+            raise Unanswered("no answer", source="kubernetes")
+        there = self.documents.get(node.name)
+        if there is None or there["metadata"].get("uid", "") != node.uid:
+            return False
+        status, spec = status_patch(node, said), spec_patch(node, said)
+        if status and ("release-ips" not in status.get("ipam", {}) or self._read[node.name].revision == node.revision):
+            self.order.append((node.name, "status"))
+            self.put(node.name, merged(self.documents[node.name], {"status": status}))
+        if spec:
+            self.order.append((node.name, "spec"))
+            self.put(node.name, merged(self.documents[node.name], {"spec": {"ipam": spec}}))
+        if fault:
+            raise Unanswered("no answer", source="kubernetes")
+        return bool(status or spec)
+
+
+class Agent:
+    """A node's agent: pods take addresses of the pool and give them back; `used` is told at most every 15 s."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster, self.name = cluster, name
+        self.pods: set[str] = set()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return self.cluster.documents[self.name]
+
+    def _ipam(self) -> dict[str, Any]:
+        return dict(self.document.get("status", {}).get("ipam", {}))
+
+    @property
+    def free(self) -> list[str]:
+        """Addresses that a pod may be given: not those in the handshake."""
+        pool = self.document.get("spec", {}).get("ipam", {}).get("pool", {})
+        held = {ip for ip, state in self._ipam().get("release-ips", {}).items() if state != KEPT}
+        return sorted(set(pool) - self.pods - held)
+
+    def use(self, count: int) -> None:
+        """So many pods more, or, with a negative number, fewer."""
+        for _ in range(abs(count)):
+            if count > 0 and self.free:
+                self.pods.add(self.free[0])
+            elif count < 0 and self.pods:
+                self.pods.remove(max(self.pods))
+
+    def tell(self) -> None:
+        """Write the status: what is used, and the answers of the handshake."""
+        ipam = self._ipam()
+        pool = self.document.get("spec", {}).get("ipam", {}).get("pool", {})
+        answers = {}
+        for ip, state in ipam.get("release-ips", {}).items():
+            if state == MARKED:
+                answers[ip] = KEPT if ip in self.pods or ip not in pool else READY
+            elif state != RELEASED or ip in pool:
+                answers[ip] = state
+        used = {ip: {"owner": f"default/pod-{ip}"} for ip in sorted(self.pods)}
+        if (answers, used) != (ipam.get("release-ips", {}), ipam.get("used", {})):
+            document = copy.deepcopy(self.document)
+            status = document.setdefault("status", {}).setdefault("ipam", {})
+            status["release-ips"], status["used"] = answers, used
+            self.cluster.put(self.name, document)
+
+
+class Simulation:
+    """A cluster of Cilium on Azure."""
+
+    def __init__(self, machines: int = 0, *, policy: Policy = PLAIN, cidr: str = "10.240.0.0/16", **given: Any) -> None:
+        self.world = World()
+        self.azure = SimulatedAzure(self.world)
+        self.azure.arm.retry_after = "2"
+        self.compute = Compute(self.azure.arm, cidr)
+        self.cluster = Cluster()
+        self.policy = policy
+        self.agents: dict[str, Agent] = {}
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.ids = self.compute.scale_set("np", machines)
+        for index, machine in enumerate(self.ids):
+            self.node(f"n{index}", machine, **given)
+        self.start()
+
+    def start(self) -> None:
+        """A new process: nothing is remembered."""
+        self.dispatcher = Simulated(self.azure.send, self.world, Budget)
+        self.operator = Operator(
+            GROUP, self.policy, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell, self.world,
+            random.Random(len(self.told)),
+        )  # fmt: skip
+        self._term = NoWait()
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        self.told.append((event, facts))
+
+    def node(self, name: str, machine: str, **ipam: Any) -> None:
+        """A CiliumNode is there."""
+        wanted = {key.replace("_", "-"): value for key, value in ipam.items()}
+        document = {"metadata": {"uid": f"{name}-{self.world.now}"}, "spec": {"instance-id": machine, "ipam": wanted}}
+        self.cluster.put(name, document)
+        self.agents[name] = Agent(self.cluster, name)
+
+    def step(self) -> float:
+        """One round of the operator, and of what it asks Azure."""
+        self.dispatcher.step()
+        try:
+            seen = self.operator.observe(self._term)
+        except SourceFailed:
+            return min(self.dispatcher.step(), self.world.now + 1.0)
+        changes = self.operator.desired(seen, 0.0)
+        done = self.operator.carry_out(changes, self._term)
+        self.operator.report(seen, done)
+        due = min(self.operator.due(), self.dispatcher.step())
+        return max(due, self.world.now + 0.01) if not done.written else self.world.now + 0.01
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass."""
+        return self.world.run(seconds, self.step, until)
+
+    def use(self, name: str, count: int) -> None:
+        """Pods come or go, and the agent tells."""
+        self.agents[name].use(count)
+        self.agents[name].tell()
+
+    def pool(self, name: str) -> set[str]:
+        """What a node may use."""
+        return set(self.cluster.documents[name]["spec"]["ipam"].get("pool", {}))
+
+    def ready(self, count: int = 8) -> bool:
+        """Whether every node has so many addresses."""
+        return all(len(self.pool(each)) >= count for each in self.cluster.documents)
+
+    def error(self, name: str) -> str:
+        """What the operator says is wrong."""
+        ipam = self.cluster.documents[name].get("status", {}).get("ipam", {})
+        return str(ipam.get("operator-status", {}).get("error", ""))

@@ -1,0 +1,377 @@
+"""Cilium's operator through good days and bad ones, and its cost against the genuine one's (spec cilium §9)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from tests.controllers.cilium.simulation import Simulation
+from tests.fakes.azure_compute import GROUP
+from tests.fakes.azure_http import Refused
+from tests.fakes.simulated import LOST, UNSENT
+
+from unipam.dialects.cilium.planning import Policy
+
+
+def puts(operator: Simulation) -> int:
+    return len(operator.azure.asked("PUT"))
+
+
+def test_a_node_gets_its_first_pool() -> None:
+    operator = Simulation(1)
+    begun = operator.world.now
+    assert operator.run(60, operator.ready)
+    assert operator.world.now - begun <= 2.0
+    assert operator.pool("n0") == operator.compute.addresses(operator.ids[0])
+    assert puts(operator) == 1
+
+
+def test_a9_status_before_spec_and_nothing_that_is_not_needed() -> None:
+    """A9: the interface is told before the pool; what is as it was is not written."""
+    operator = Simulation(3)
+    assert operator.run(60, operator.ready)
+    operator.run(1)
+    for name in operator.cluster.documents:
+        of_node = [what for each, what in operator.cluster.order if each == name]
+        assert of_node[-2:] == ["status", "spec"]
+    before = len(operator.cluster.order)
+    operator.run(600)
+    assert len(operator.cluster.order) == before
+
+
+def test_a6_a_full_look_is_two_and_scale_sets_and_subnets() -> None:
+    """A6, and steady state: 2 + V + S reads a minute, whatever the number of nodes."""
+    operator = Simulation(20)
+    assert operator.run(60, operator.ready)
+    operator.run(120)
+    before = len(operator.azure.calls)
+    operator.run(600)
+    assert (len(operator.azure.calls) - before) / 10 <= 2 + 1 + 1
+
+
+def test_a6_growing_costs_two_calls() -> None:
+    """A6: eight more are one write and one look (theirs: 6)."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+    before = len(operator.azure.calls)
+    operator.use("n0", 8)
+    assert operator.run(10, lambda: operator.ready(16))
+    assert len(operator.azure.calls) - before <= 2
+
+
+def test_a20_a_cold_start_of_100_nodes() -> None:
+    """A20: first pool ≤ 2 s (theirs 72 s), all ≤ 30 s (97 s), ≤ 1.2 tokens and ≤ 2.5 calls a node (4 and 6)."""
+    operator = Simulation(100)
+    begun = operator.world.now
+    assert operator.run(60, lambda: any(operator.pool(each) for each in operator.cluster.documents))
+    assert operator.world.now - begun <= 2.0
+    assert operator.run(60, operator.ready)
+    assert operator.world.now - begun <= 30.0
+    assert operator.dispatcher.tokens <= 120
+    assert operator.dispatcher.sent <= 250
+    assert puts(operator) == 100
+
+
+def test_a3_1000_nodes_within_five_minutes() -> None:
+    """A3, scale: 1,000 nodes with the real default budget in ≤ 5 minutes (theirs about 16.6)."""
+    operator = Simulation(1000)
+    begun = operator.world.now
+    assert operator.run(600, operator.ready)
+    assert operator.world.now - begun <= 300.0
+    assert puts(operator) == 1000
+    assert len(operator.compute.holders) == 9000, "exactly eight each, and the primary ones"
+
+
+def test_a_node_that_joins_costs_two_tokens() -> None:
+    """≤ 2 tokens (theirs: 6), although no list has shown it yet."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+    before = operator.dispatcher.tokens
+    machine = operator.compute.machine(f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np", 1)
+    operator.node("n1", machine)
+    assert operator.run(10, operator.ready)
+    assert operator.dispatcher.tokens - before <= 2
+
+
+def test_a_write_of_five_seconds_costs_at_most_seven() -> None:
+    """Without Retry-After (theirs: 30 s)."""
+    operator = Simulation(1)
+    operator.azure.arm.takes, operator.azure.arm.retry_after = 5.0, "unsaid"
+    begun = operator.world.now
+    assert operator.run(30, operator.ready)
+    assert operator.world.now - begun <= 7.0 + 0.5, "and half a second for the lists"
+
+
+def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
+    """A8: ≤ 10 calls an hour in a busy cluster, and the CiliumNode says why (theirs: `{}`)."""
+    operator = Simulation(2)
+    text = "The client does not have authorization to perform action 'Microsoft.Compute/virtualMachines/write'."
+    operator.azure.fault = lambda ask: (
+        Refused(403, "AuthorizationFailed", text) if ask.path.endswith("/virtualMachines/0") and ask.writes else None
+    )
+    for _ in range(12):
+        operator.run(300)
+        operator.use("n1", 2)
+    about = [each for each in operator.azure.calls if each.ask.path.lower().startswith(operator.ids[0])]
+    assert len(about) <= 10 + 7, "writes, and the reads of the model before them"
+    assert len([each for each in about if each.ask.writes]) <= 7
+    assert "AuthorizationFailed" in operator.error("n0")
+    assert len(operator.pool("n1")) >= 24 + 8 - 8
+    operator.azure.fault = lambda _: None
+    assert operator.run(3700, lambda: bool(operator.pool("n0")))
+    operator.run(1)
+    assert operator.error("n0") == ""
+
+
+def test_a8_75_seconds_of_429() -> None:
+    """A8: no call before its time, all counted, and served when it ends."""
+    operator = Simulation(5)
+    assert operator.run(30, operator.ready)
+    end = operator.world.now + 75
+    limited = Refused(429, "TooManyRequests", "throttled", {"Retry-After": "5"})
+    operator.azure.fault = lambda _: limited if operator.world.now < end else None
+    begun = len(operator.azure.calls)
+    for index in range(5):
+        operator.use(f"n{index}", 4)
+    operator.run(75)
+    for writes in (True, False):
+        times = [each.at for each in operator.azure.calls[begun:] if each.ask.writes == writes]
+        waves = sorted({round(each, 1) for each in times})
+        assert all(later - earlier >= 4.9 for earlier, later in itertools.pairwise(waves) if later - earlier > 0.2)
+    assert operator.run(15, lambda: operator.ready(12))
+
+
+def test_a4_a5_never_two_subnets_and_never_more_than_256() -> None:
+    """A4, A5: a pod-hungry node stops at 255; the fake would refuse more, and another subnet."""
+    operator = Simulation(1, pre_allocate=300)
+    operator.run(600)
+    assert len(operator.pool("n0")) == 255
+    assert [each.status for each in operator.azure.calls if each.status >= 400] == []
+
+
+def test_a_full_subnet_is_shared_out_and_told() -> None:
+    """Theirs: three refused writes by racing on the same room, and `{}`."""
+    operator = Simulation(4, cidr="10.240.0.0/27")
+    operator.run(60)
+    given = sorted(len(operator.pool(each)) for each in operator.cluster.documents)
+    assert sum(given) == 32 - 5 - 4
+    assert [each.status for each in operator.azure.calls if each.status >= 400] == []
+    short = [each for each in operator.cluster.documents if len(operator.pool(each)) < 8]
+    assert all("has no free address" in operator.error(each) for each in short)
+    before = puts(operator)
+    operator.run(600)
+    assert puts(operator) == before
+
+
+def test_a_subnet_that_others_fill_is_told_and_served_when_there_is_room() -> None:
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.compute.fill(left=3)
+    operator.use("n0", 8)
+    operator.run(30)
+    assert "SubnetIsFull" in operator.error("n0")
+    for ip in [each for each, holder in operator.compute.holders.items() if holder == "others"][:100]:
+        del operator.compute.holders[ip]
+    assert operator.run(300, lambda: len(operator.pool("n0")) == 16)
+
+
+@pytest.mark.parametrize("fault", [LOST, UNSENT])
+def test_no_node_is_written_twice_for_one_need(fault: str) -> None:
+    """The answer is lost: what is in the model counts (theirs: 10 of 300 written twice)."""
+    operator = Simulation(1)
+    faults = iter([fault])
+    operator.azure.fault = lambda ask: next(faults, None) if ask.writes else None
+    assert operator.run(60, operator.ready)
+    operator.run(200)
+    assert len(operator.pool("n0")) == 8
+    assert len(operator.compute.addresses(operator.ids[0])) == 8
+
+
+def test_an_operation_that_fails_late_leaves_nothing_and_is_tried_again() -> None:
+    operator = Simulation(1)
+    operator.azure.arm.takes = 3.0
+    operator.azure.arm.fail_next = ("InternalServerError", "allocation failed")
+    assert operator.run(60, operator.ready)
+    assert len(operator.compute.addresses(operator.ids[0])) == 8
+
+
+def test_a12_the_body_that_is_written() -> None:
+    """A12: no image, existing configurations untouched, new names as Cilium's."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    (put,) = operator.azure.asked("PUT")
+    assert put.ask.body is not None
+    properties = put.ask.body["properties"]
+    assert properties["storageProfile"] == {"dataDisks": []}
+    assert "instanceView" not in properties
+    assert put.ask.match
+
+
+def test_a_foreign_change_of_the_model_is_not_overwritten() -> None:
+    """Between read and write somebody attaches a disk: 412, read again, both changes stand."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    machine = operator.azure.arm.get(operator.ids[0])
+    assert machine is not None
+    properties = machine["properties"]
+    properties["storageProfile"]["dataDisks"] = [{"lun": 0}]
+    operator.azure.arm.put(machine["id"], properties, location="westeurope")
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: operator.ready(16))
+    after = operator.azure.arm.get(operator.ids[0])
+    assert after is not None
+    assert after["properties"]["storageProfile"]["dataDisks"] == [{"lun": 0}]
+    assert [each.status for each in operator.azure.calls].count(412) == 1
+
+
+def test_a13_strict_max_allocate() -> None:
+    """A13: Cilium's max-allocate does not bound the watermark; ours does on request."""
+    theirs = Simulation(1, max_allocate=10, max_above_watermark=20)
+    theirs.run(60)
+    assert len(theirs.pool("n0")) == 28
+    strict = Simulation(1, policy=Policy(strict=True), max_allocate=10, max_above_watermark=20)
+    strict.run(60)
+    assert len(strict.pool("n0")) == 10
+
+
+def test_a14_a_scale_set_without_machines() -> None:
+    """A14: capacity 0 is passed over; a 404 of a list empties nothing."""
+    operator = Simulation(1)
+    operator.compute.scale_set("empty", 0)
+    operator.azure.fault = lambda ask: (
+        Refused(404, "ResourceNotFound", "gone") if "empty/networkInterfaces" in ask.path else None
+    )
+    assert operator.run(30, operator.ready)
+    assert not [each for each in operator.azure.calls if "empty" in each.ask.path]
+
+
+def test_a16_metrics() -> None:
+    """A16: Cilium's names; a node's series go with it."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+
+    def samples() -> dict[tuple[str, ...], float]:
+        return {(s.name, *s.labels.values()): s.value for m in operator.operator.metrics() for s in m.samples}
+
+    found = samples()
+    assert found["cilium_operator_ipam_available_ips", "n0"] == 255
+    assert found["cilium_operator_ipam_needed_ips", "n1"] == 0
+    assert found["cilium_operator_ipam_nodes", "total"] == 2
+    assert sum(v for k, v in found.items() if k[0] == "cilium_operator_ipam_ip_allocation_ops_total") == 16
+    operator.cluster.remove("n0")
+    operator.run(1)
+    assert ("cilium_operator_ipam_used_ips", "n0") not in samples()
+
+
+def test_a17_a_machine_that_stands_alone() -> None:
+    """A17: by its interface, in every path."""
+    operator = Simulation(0, policy=Policy(release=True, release_after=60.0))
+    operator.node("vm", operator.compute.alone("vm"))
+    assert operator.run(30, lambda: operator.ready(8))
+    operator.use("vm", 8)
+    assert operator.run(30, lambda: operator.ready(16))
+    released(operator, "vm", 8)
+
+
+def released(operator: Simulation, name: str, count: int) -> None:
+    """Pods go, the agent answers, and so many addresses come back to the subnet."""
+    before = len(operator.compute.holders)
+    operator.use(name, -100)
+    for _ in range(40):
+        operator.run(15)
+        operator.agents[name].tell()
+    assert len(operator.compute.holders) == before - count
+    assert len(operator.pool(name)) == 8
+    assert operator.cluster.documents[name]["status"]["ipam"]["release-ips"] == {}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a10_addresses_that_are_too_many_come_back(restart: bool) -> None:
+    """A10: the handshake to its end, also over a restart of the operator."""
+    operator = Simulation(1, policy=Policy(release=True, release_after=60.0))
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: operator.ready(16))
+    if restart:
+        operator.use("n0", -100)
+        operator.run(70)
+        operator.start()
+    released(operator, "n0", 8)
+
+
+def test_a10_an_address_that_is_used_again_is_not_taken() -> None:
+    """A10: excess goes away while it is marked: the handshake is called off."""
+    operator = Simulation(1, policy=Policy(release=True, release_after=60.0))
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: operator.ready(16))
+    operator.use("n0", -100)
+    operator.run(70)
+    assert set(operator.cluster.documents["n0"]["status"]["ipam"]["release-ips"].values()) == {"marked-for-release"}
+    operator.use("n0", 8)
+    operator.run(300)
+    assert len(operator.compute.addresses(operator.ids[0])) == 16
+    assert operator.agents["n0"].pods <= operator.compute.addresses(operator.ids[0])
+
+
+def test_without_release_nothing_is_taken() -> None:
+    """As Cilium: a node keeps its most."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: operator.ready(16))
+    operator.use("n0", -100)
+    operator.run(900)
+    assert len(operator.pool("n0")) == 16
+
+
+def test_a11_a_list_that_began_earlier_does_not_undo_what_is_newer() -> None:
+    """A11, A19: a survey is read before a write, and comes after it."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.run(50)
+    operator.azure.latency = 3.0
+    operator.use("n0", 8)
+    pools = []
+    for _ in range(60):
+        operator.run(1)
+        pools.append(len(operator.pool("n0")))
+    assert pools == sorted(pools), "the pool never shrank"
+    assert pools[-1] == 16
+    assert len(operator.compute.addresses(operator.ids[0])) == 16
+
+
+@pytest.mark.parametrize("part", ["networkInterfaces", "subnets", "virtualMachineScaleSets"])
+def test_a21_a_list_that_fails_empties_nothing(part: str) -> None:
+    """A21: what was known stays, and the problem is told."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+    before = {name: operator.pool(name) for name in operator.cluster.documents}
+    operator.azure.fault = lambda ask: Refused(500, "InternalServerError", "") if ask.path.endswith(part) or (
+        part == "subnets" and "/subnets/" in ask.path
+    ) else None  # fmt: skip
+    operator.run(600)
+    assert {name: operator.pool(name) for name in operator.cluster.documents} == before
+    assert [facts for event, facts in operator.told if event == "survey incomplete"]
+    interfaces = operator.cluster.documents["n0"]["status"]["azure"]["interfaces"]
+    assert interfaces[0]["cidr"] == "10.240.0.0/16"
+
+
+def test_a_node_recreated_under_its_name_is_another() -> None:
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.cluster.remove("n0")
+    operator.run(1)
+    operator.node("n0", operator.ids[0])
+    assert operator.run(30, operator.ready)
+    assert puts(operator) == 2, "its machine has its addresses already"
+
+
+def test_an_unknown_machine_is_told_and_does_not_block_others() -> None:
+    operator = Simulation(1)
+    operator.node("ghost", f"{GROUP}/providers/microsoft.compute/virtualmachinescalesets/np/virtualmachines/77".lower())
+    assert operator.run(60, lambda: bool(operator.pool("n0")))

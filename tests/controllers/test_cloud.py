@@ -1,0 +1,65 @@
+"""Azure as the controllers of a process ask it: threads, one budget, and what waits is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clients.azure.conftest import HandedToken
+from tests.fakes.azure import azure, resource_id
+
+from unipam.clients.azure.arm import Arm
+from unipam.clients.azure.settings import Settings
+from unipam.clients.azure.write.budget import Budget
+from unipam.clients.azure.write.jobs import Job, Pause
+from unipam.clients.azure.write.route_tables import Table, read, replace
+from unipam.controllers import cloud as under_test
+from unipam.controllers.cloud import Cloud
+from unipam.controllers.term import Term
+from unipam.model.errors import SourceFailed
+
+
+def test_jobs_are_done_over_tls_and_no_write_begins_after_the_term(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(under_test, "_LATE", -1.0)
+    monkeypatch.setattr(under_test, "_LONGEST_WAIT", 0.05)
+    with azure(tmp_path) as fake:
+        table = resource_id(fake.subscribe(), "Microsoft.Network/routeTables/rt")
+        fake.arm.put(table, {"routes": []}, location="westeurope")
+        entra = fake.entra
+        settings = Settings(
+            entra.tenant, entra.client, entra.secret, authority=fake.base, endpoint=fake.base, ca_file=fake.ca
+        )
+        cloud = Cloud(Arm(settings, HandedToken(entra.token(fake.base, entra.principal))), Budget)
+        term = Term(60.0)
+        cloud.lead(term)
+
+        def done(job: Job[Any]) -> Any:
+            came, results = threading.Event(), []
+            cloud.start("table", job, lambda result: (results.append(result), came.set()))
+            assert came.wait(20)
+            return results[0]
+
+        def after(job: Job[Any]) -> Job[Any]:
+            yield Pause(0.3, "the test waits")
+            return (yield from job)
+
+        before = done(after(read(table)))
+        assert isinstance(before, Table)
+        written = done(replace(table, before, []))
+        assert isinstance(written, Table)
+        assert written.etag != before.etag
+        term.end()
+        refused = done(replace(table, written, []))
+        assert isinstance(refused, SourceFailed)
+        assert "leads no more" in str(refused)
+        assert [call.method for call in fake.calls].count("PUT") == 1
+        cloud.close()
+        cloud.close()
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {"azure jobs wait"} == {each["event"] for each in told}
+    assert told[0]["first"][0]["why"] == "the test waits"

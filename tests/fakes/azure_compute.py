@@ -1,0 +1,179 @@
+"""The fake's machines: whoever writes a model gets addresses of the subnet, when the operation has ended.
+
+A subnet has no more than it has; others may fill it. What a write adds is `Updating` at the interface, and what
+it removes comes back to the subnet a while later. Refusals: those of spec cilium §0 and §1.6.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from tests.fakes.azure_arm import Resources
+from tests.fakes.azure_http import Refused
+
+from unipam.addr.prefix import format_address, parse_address, parse_prefix
+
+GROUP = "/subscriptions/s/resourceGroups/MC_g"
+MOST = 256
+
+
+class Compute:
+    """Machines in `arm`: scale sets' ones, and those that stand alone."""
+
+    def __init__(self, arm: Resources, cidr: str = "10.240.0.0/16", group: str = GROUP) -> None:
+        self.arm, self.group = arm, group
+        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
+        arm.stale = True  # nobody asks Resource Graph here, and it costs
+        arm.hooks["/virtualmachines/"] = self
+        arm.hooks["/networkinterfaces/"] = self
+        self.prefix = parse_prefix(cidr)
+        self.holders: dict[str, str] = {}
+        """By address: the configuration that has it, or has had it until a while ago, or `others`."""
+        self.cursor = self.prefix.first + 4
+        self.history: list[tuple[str, str, str]] = []
+        """Every address that was given or taken: verb, address, configuration."""
+        arm.put(self.subnet, {"addressPrefix": cidr})
+        arm.shows[self.subnet.lower()] = self._subnet
+
+    def scale_set(self, name: str, machines: int) -> list[str]:
+        """A scale set; the ids of its machines, in lower case as agents write them."""
+        scale_set = f"{self.group}/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
+        self.arm.put(scale_set, {}, sku={"name": "D4", "capacity": machines})
+        return [self.machine(scale_set, index) for index in range(machines)]
+
+    def machine(self, scale_set: str, index: int) -> str:
+        """One more machine of a scale set."""
+        machine = f"{scale_set}/virtualMachines/{index}"
+        configuration = {"name": "ipconfig1", "properties": self._wanted(primary=True)}
+        nic = {"name": "aks-nic", "properties": {"primary": True, "ipConfigurations": [configuration]}}
+        storage = {"imageReference": {"id": "/subscriptions/other/galleries/g"}, "dataDisks": []}
+        profile = {"networkInterfaceConfigurations": [nic]}
+        self.arm.put(
+            machine,
+            {"networkProfileConfiguration": profile, "storageProfile": storage, "instanceView": {"statuses": []}},
+            location="westeurope",
+        )
+        self._interface(f"{machine}/networkInterfaces/aks-nic", machine, configuration)
+        return machine.lower()
+
+    def alone(self, name: str) -> str:
+        """A machine of no scale set."""
+        machine = f"{self.group}/providers/Microsoft.Compute/virtualMachines/{name}"
+        nic = f"{self.group}/providers/Microsoft.Network/networkInterfaces/{name}-nic"
+        self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
+        return machine.lower()
+
+    def fill(self, left: int) -> None:
+        """Others take all addresses of the subnet but these."""
+        for ip in list(self._free())[left:]:
+            self.holders[ip] = "others"
+
+    def addresses(self, machine: str) -> set[str]:
+        """The secondary addresses that a machine has, ready for use."""
+        return {
+            each["properties"]["privateIPAddress"]
+            for nic in self._nics(machine)
+            for each in nic["properties"]["ipConfigurations"]
+            if not each["properties"]["primary"] and each["properties"]["provisioningState"] == "Succeeded"
+        }
+
+    def check(self, path: str, body: dict[str, Any]) -> None:
+        """Look at what is to be stored. Raises Refused."""
+        for nic, wanted in _models(path, body):
+            names = [each["name"] for each in wanted]
+            subnets = {each["properties"]["subnet"]["id"].lower() for each in wanted}
+            if len(set(names)) != len(names) or len(names) > MOST or not names:
+                raise Refused(400, "InvalidParameter", f"{nic} has {len(names)} configurations.")
+            if len(subnets) > 1:
+                code = "VMScaleSetIpConfigurationsOnSameNicCannotUseDifferentSubnets"
+                raise Refused(400, code, f"{nic} names {sorted(subnets)}.")
+            more = len(set(names) - set(self._has(nic)))
+            if more > self._size - len(self.holders):
+                raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
+        if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
+            text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
+            raise Refused(403, "LinkedAuthorizationFailed", text)
+
+    def begun(self, path: str, body: dict[str, Any]) -> None:
+        """A model was accepted: addresses are found for what is new, which is not ready yet."""
+        for nic, wanted in _models(path, body):
+            has = self._has(nic)
+            self.arm.raw(nic)["properties"]["provisioningState"] = "Updating"
+            for each in wanted:
+                if each["name"] not in has:
+                    self._give(nic, each["name"], "Updating")
+
+    def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
+        """The operation has ended: what is new is ready, and what is not wanted is gone; or nothing came of it."""
+        for nic, wanted in _models(path, body):
+            names = {each["name"] for each in wanted}
+            kept = []
+            for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:
+                state = each["properties"]["provisioningState"]
+                if (well and each["name"] not in names) or (not well and state == "Updating"):
+                    self._take(nic, each)
+                else:
+                    each["properties"]["provisioningState"] = "Succeeded"
+                    kept.append(each)
+            self.arm.raw(nic)["properties"] |= {"ipConfigurations": kept, "provisioningState": "Succeeded"}
+
+    def _interface(self, nic: str, machine: str, configuration: dict[str, Any]) -> None:
+        properties = {"virtualMachine": {"id": machine}, "macAddress": "00-22-48-00-00-01", "primary": True}
+        self.arm.put(nic, {**properties, "ipConfigurations": []})
+        self._give(nic, configuration["name"], "Succeeded", primary=True)
+
+    def _give(self, nic: str, name: str, state: str, *, primary: bool = False) -> None:
+        ip = next(self._free())
+        self.cursor = parse_address(ip) + 1
+        self.holders[ip] = f"{nic}/{name}".lower()
+        self.history.append(("give", ip, self.holders[ip]))
+        properties = {**self._wanted(primary=primary), "privateIPAddress": ip, "provisioningState": state}
+        self.arm.raw(nic)["properties"]["ipConfigurations"].append({"name": name, "properties": properties})
+
+    def _take(self, nic: str, configuration: dict[str, Any]) -> None:
+        ip = configuration["properties"]["privateIPAddress"]
+        self.history.append(("take", ip, self.holders.pop(ip)))
+
+    def _free(self) -> Iterator[str]:
+        """Addresses that nobody has, from where the last one was found, so that one is not given again at once."""
+        first, start = self.prefix.first + 4, self.cursor
+        for offset in range(self._size):
+            ip = format_address(first + (start - first + offset) % self._size)
+            if ip not in self.holders:
+                yield ip
+
+    @property
+    def _size(self) -> int:
+        return self.prefix.size - 5
+
+    def _has(self, nic: str) -> list[str]:
+        return [each["name"] for each in self.arm.raw(nic)["properties"]["ipConfigurations"]]
+
+    def _nics(self, machine: str) -> list[dict[str, Any]]:
+        return [
+            each
+            for key, each in self.arm.everything().items()
+            if "/networkinterfaces/" in key and each["properties"]["virtualMachine"]["id"].lower() == machine.lower()
+        ]
+
+    def _wanted(self, *, primary: bool) -> dict[str, Any]:
+        return {"primary": primary, "privateIPAddressVersion": "IPv4", "subnet": {"id": self.subnet}}
+
+    def _subnet(self, found: dict[str, Any]) -> dict[str, Any]:
+        made = copy.copy(found)
+        made["properties"] = {
+            **found["properties"],
+            "ipConfigurations": [{"id": each} for each in self.holders.values()],
+        }
+        return made
+
+
+def _models(path: str, body: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The interfaces that a body describes, and their configurations."""
+    if "/networkinterfaces/" in path.lower():
+        yield path, body["properties"]["ipConfigurations"]
+        return
+    for each in body["properties"]["networkProfileConfiguration"]["networkInterfaceConfigurations"]:
+        yield f"{path}/networkInterfaces/{each['name']}", each["properties"]["ipConfigurations"]

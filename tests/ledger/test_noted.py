@@ -1,0 +1,51 @@
+"""What is decided on elsewhere is noted as it happened, whatever the ledger knew before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unipam.addr.prefix import parse_address
+from unipam.ledger import reads
+from unipam.ledger.ledger import Ledger
+from unipam.ledger.noted import Gained, Lost, note
+from unipam.ledger.open import Ledgers
+from unipam.model.records import COOLING, HELD, Owner
+
+A, B = parse_address("10.0.0.1"), parse_address("10.0.0.2")
+
+
+def ledger(path: Path) -> Ledger:
+    return Ledgers().at(str(path))
+
+
+def held(of: Ledger) -> list[tuple[str, str, str]]:
+    return [(each.address, each.container, each.state) for each in reads.leases(of)]
+
+
+def test_gained_and_lost(tmp_path: Path) -> None:
+    of = ledger(tmp_path)
+    note(of, "net", [Gained(Owner("c1", "eth0"), (A, B), 30), Lost((A,), "DEL")])
+    assert held(of) == [("10.0.0.1", "c1", COOLING), ("10.0.0.2", "c1", HELD)]
+    assert [each.verb for each in reads.history(of, "10.0.0.1", 10)] == ["release", "allocate"]
+    of.store.close()
+
+
+def test_what_the_ledger_missed(tmp_path: Path) -> None:
+    """A release that nobody noted; an address that cools here and was handed out; one of which nothing is known."""
+    of = ledger(tmp_path)
+    note(of, "net", [Gained(Owner("c1"), (A,)), Gained(Owner("c2"), (A,))])
+    assert held(of) == [("10.0.0.1", "c2", HELD)]
+    past = [(each.verb, each.container) for each in reads.history(of, "10.0.0.1", 10)]
+    assert past == [("allocate", "c2"), ("release", "c1"), ("allocate", "c1")]
+    note(of, "net", [Gained(Owner("c3"), (B,), 30), Lost((B,), "DEL"), Gained(Owner("c4"), (B,))])
+    assert held(of)[1] == ("10.0.0.2", "c4", HELD)
+    note(of, "net", [Lost((A, B), "DEL"), Lost((A, B), "DEL")])
+    assert held(of) == []
+    of.store.close()
+
+
+def test_what_is_noted_twice_happened_once(tmp_path: Path) -> None:
+    of = ledger(tmp_path)
+    note(of, "net", [Gained(Owner("c1"), (A,)), Gained(Owner("c1"), (A,))])
+    assert len(reads.history(of, "10.0.0.1", 10)) == 1
+    of.store.close()
