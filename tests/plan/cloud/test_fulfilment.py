@@ -22,7 +22,7 @@ from unipam.model.cloud import Snapshot
 from unipam.plan import blocks, reservations
 from unipam.plan import networks as plan_networks
 from unipam.plan.cloud import drift as cloud_drift
-from unipam.plan.cloud.findings import drift
+from unipam.plan.cloud.findings import planned
 from unipam.plan.cloud.sync import GRACE, SYSTEM, sync
 from unipam.plan.reads import use_of
 from unipam.plan.reservations import Reserved
@@ -86,7 +86,10 @@ class Register:
         return self.plan.read(lambda tx: use_of(tx, find_block(tx, find_space(tx, "s").id, "b"))).used
 
     def findings(self) -> set[str]:
-        return {finding.rule for finding in self.plan.read(lambda tx: drift(tx, self.snapshot))}
+        return {
+            finding.rule
+            for finding in cloud_drift.findings(self.plan.read(lambda tx: list(planned(tx))), self.snapshot)
+        }
 
     def vnet(self, name: str, *prefixes: str, tag: str = "", key: str = "X-IPAM-RES-ID") -> str:
         return self.fake.vnet(self.subscription, name, *prefixes, tags={key: tag} if tag else {})

@@ -6,19 +6,13 @@ from collections.abc import Iterator
 
 from unipam.addr.prefix import parse_prefix
 from unipam.model import objects
-from unipam.model.cloud import Snapshot
 from unipam.plan import tree
 from unipam.plan.blocks import blocks
-from unipam.plan.cloud.drift import Finding, PlannedBlock, PlannedNetwork, PlannedReservation, findings
+from unipam.plan.cloud.drift import PlannedBlock, PlannedNetwork, PlannedReservation
 from unipam.plan.networks import associated
 from unipam.plan.reservations import pending, settled
 from unipam.plan.tree import Node
 from unipam.store.api import Tx
-
-
-def drift(tx: Tx, snapshot: Snapshot) -> list[Finding]:
-    """Return where the plan and the cloud disagree, the worst first."""
-    return findings(list(planned(tx)), snapshot)
 
 
 def planned(tx: Tx) -> Iterator[PlannedBlock]:

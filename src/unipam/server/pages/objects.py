@@ -41,7 +41,7 @@ from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-CHILDREN = 45
+CHILDREN = 42
 _WORDS = {model.EXTERNAL: "external network", model.SUBNET: "subnet of an external network"}
 _CANDIDATES = 5
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from unipam.plan.cloud.findings import drift
 from unipam.plan.journal import Wanted, lines
 from unipam.plan.overview import overview
 from unipam.plan.permissions import UseCase
+from unipam.server.looking import compared_for
 from unipam.server.pages.page import Head, PageDep
 
 router = APIRouter(include_in_schema=False)
@@ -35,10 +35,9 @@ async def first(page: PageDep) -> Response:
 @router.get("/overview/findings")
 async def findings(page: PageDep) -> Response:
     """Count where the plan and the cloud disagree: a part of its own, since it looks at everything."""
-    page.session.require(UseCase.COMPARE_WITH_CLOUD)
-    snapshot = await page.register.last_snapshot()
-    found = await page.read(lambda tx: drift(tx, snapshot))
+    compared = await compared_for(page.session)
+    found = compared.findings
     counts = [(name, kind, sum(each.severity == name for each in found)) for name, kind in _SEVERITIES]
     head = Head("Findings", "Where do the plan and the cloud disagree?", crumbs=(("/", "Overview"),))
     template = "overview-findings.html" if page.is_part else "overview-findings-page.html"
-    return page.render(template, head, counts=counts, compared=snapshot.taken, worst=found[:5])
+    return page.render(template, head, counts=counts, compared=compared.taken, worst=found[:5])
