@@ -100,7 +100,19 @@ class AzureNode(Keeps):
     def agent(self, *options: str) -> Iterator[None]:
         """An agent in the namespace while the block lasts."""
         log = self.root / "agent.log"
-        command = [UNIPAM, "agent", "--socket", self.socket, "--metrics", "", "--sweep", "0", *options]
+        command = [
+            UNIPAM,
+            "agent",
+            "--socket",
+            self.socket,
+            "--data-dir",
+            self.data_dir,
+            "--metrics",
+            "",
+            "--sweep",
+            "0",
+            *options,
+        ]
         with log.open("ab") as file:
             agent = self.inside(command, stderr=file)
         try:
