@@ -77,7 +77,8 @@ async def _show(page: Page, problem: Problem | None = None) -> Response:
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
     shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
-    part = part_of(shapes, Paging(_PAGE, page.query("after"), "", sort if sort != "name" else ""), "id")
+    most = _PAGE // 2 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form
+    part = part_of(shapes, Paging(most, page.query("after"), "", sort if sort != "name" else ""), "id")
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
         "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
