@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 Row = Mapping[str, object]
@@ -114,6 +113,8 @@ def percent(value: float | None) -> str:
 
 def seconds(value: Any) -> float:
     """Return a moment as epoch seconds."""
+    from datetime import datetime  # whatever shows no table does without
+
     return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else float(value)
 
 
