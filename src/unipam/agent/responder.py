@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, cast
 
 from unipam.cni.call import Answer, Call
@@ -14,15 +16,26 @@ from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
 
 _WAITING_CALLS = 32
+UNDO_PAUSES = (0.5, 2.0, 8.0, 0.0)
+"""Seconds after each failure to take back what nobody heard of: a datastore may be slow, which is why nobody did."""
 
 
 class Responder:
     """Answers calls: at once in this thread, or patiently in another.
 
-    `timeout` is in seconds; `home` is the directory of the node's ledger for what has none of its own.
+    `timeout` is in seconds; `home` is the directory of the node's ledger for what has none of its own; `say`
+    logs an event with its facts.
     """
 
-    def __init__(self, *, flush: bool = False, timeout: float = 3.5, home: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        flush: bool = False,
+        timeout: float = 3.5,
+        home: str = "",
+        say: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
+        self._say = say
         self.ledgers = Ledgers(timeout=0, flush=flush)
         self._context = Context(self.ledgers, attended=True, home=home)
         self._timeout = timeout
@@ -55,8 +68,17 @@ class Responder:
     def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""
         if given.undo:
-            undo = given.undo
-            self._start(lambda: undo(self._context_here()))
+            self._start(partial(self._take_back, given.undo, given.facts))
+
+    def _take_back(self, undo: Callable[[Context], None], told: Mapping[str, object]) -> None:
+        for pause in UNDO_PAUSES:
+            try:
+                undo(self._context_here())
+            except Exception as error:  # noqa: BLE001 (nobody else would hear of it)
+                self._say("not undone", error=str(error), again_in=pause, **told)
+                time.sleep(pause)
+            else:
+                return
 
     def finish(self) -> None:
         """Wait until all that was started is done."""

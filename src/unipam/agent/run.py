@@ -45,7 +45,7 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     """
     watch = Watch(Log(form=settings.log_format))
     home = next(iter(settings.data_dirs), "")
-    server = Server(settings.socket, Responder(flush=settings.flush, home=home), watch.observe)
+    server = Server(settings.socket, Responder(flush=settings.flush, home=home, say=watch.say), watch.observe)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     sweeper = _start_sweeper(settings, server, watch)

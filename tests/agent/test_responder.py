@@ -1,0 +1,37 @@
+"""What nobody heard of is taken back, also where that does not succeed at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unipam.agent import responder
+from unipam.agent.responder import Responder
+from unipam.cni.call import Answer
+from unipam.model.errors import SourceFailed
+
+
+def answered(undo: Any) -> Answer:
+    return Answer(0, undo=undo, facts={"addresses": ["10.0.0.2"]})
+
+
+@pytest.mark.parametrize(("failures", "done"), [(0, True), (2, True), (9, False)])
+def test_an_undo_that_fails_is_tried_again_and_told(failures: int, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder, "UNDO_PAUSES", (0.001, 0.001, 0.001))
+    tries, told, undone = [], [], []
+
+    def undo(_: object) -> None:
+        tries.append(1)
+        if len(tries) <= failures:
+            raise SourceFailed("the datastore is slow")
+        undone.append(1)
+
+    mine = Responder(say=lambda event, **facts: told.append((event, facts)))
+    mine.undo(answered(undo))
+    mine.finish()
+    assert bool(undone) is done
+    assert len(tries) == min(failures + 1, 3)
+    assert [(event, facts["error"], facts["addresses"]) for event, facts in told] == [
+        ("not undone", "the datastore is slow", ["10.0.0.2"])
+    ] * min(failures, 3)
