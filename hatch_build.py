@@ -1,7 +1,7 @@
 """The build hook: compiles the native CNI launcher into the package, and puts htmx, which the pages use, beside them.
 
 The launcher needs a C compiler for Linux on x86_64 or aarch64 and nothing more, neither headers nor a C library:
-``$CC``, or ``cc``. A wheel is for the processor that this compiler makes code for, whatever the building machine has.
+`$CC`, or `cc`. A wheel is for the processor that this compiler makes code for, whatever the building machine has.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ MACHINES = {62: "x86_64", 183: "aarch64"}
 
 
 class LauncherHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts ``unipam/cni/launcher`` and htmx into the wheel, or into the source tree for an editable installation."""
+    """Puts `unipam/cni/launcher` and htmx into the wheel, or into the source tree for an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and mark the wheel as one processor's; a source distribution carries the source alone."""

@@ -40,7 +40,7 @@ from unipam.dialects.calico.datastore.watched import WatchedDatastore
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine.auto import Request, auto_assign
 from unipam.dialects.calico.engine.combining import Combiner
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 
 NAME = "calico-ipam"
 PEER = os.environ.get("UNIPAM_CALICO_IPAM", "")
@@ -279,11 +279,11 @@ def _start_pods(config: dict[str, object], number: int) -> list[int]:
     times = []
     for pod in range(PODS):
         begun = time.perf_counter_ns()
-        world = World(
+        session = Session(
             watched.datastore, time.monotonic() + 60, combiner=watched.combiner, namespaces=watched.namespaces
         )
         wanted = Request(1, 4, node, f"{node}.{pod}", {"node": node, "pod": f"pod-{pod}"}, requested, WORKLOAD)
-        found = auto_assign(world, wanted)
+        found = auto_assign(session, wanted)
         assert len(found.addresses) == 1, found
         times.append(time.perf_counter_ns() - begun)
     watched.datastore.close()

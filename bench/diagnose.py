@@ -1,6 +1,6 @@
-"""How fast ``unipam diagnose`` reads, and how much memory it takes: logs as nodes have them, each read by a process.
+"""How fast `unipam diagnose` reads, and how much memory it takes: logs as nodes have them, each read by a process.
 
-``UNIPAM_BENCH_MB`` sets the size of each log (100 unless set). A process reads its log three times and the least CPU
+`UNIPAM_BENCH_MB` sets the size of each log (100 unless set). A process reads its log three times and the least CPU
 time counts, for what else runs on a machine can only add to it. Its memory counts when the log was read once, as a user
 reads it: later on it holds an older report as well.
 """

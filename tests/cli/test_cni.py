@@ -1,4 +1,4 @@
-"""``unipam cni``: what an operator types and reads."""
+"""`unipam cni`: what an operator types and reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``unipam external`` and ``unipam network subnets``: on a local database and against a server alike."""
+"""`unipam external` and `unipam network subnets`: on a local database and against a server alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""unipam as plain ``pip install unipam`` brings it: no command ends in a traceback for want of an extra."""
+"""unipam as plain `pip install unipam` brings it: no command ends in a traceback for want of an extra."""
 
 from __future__ import annotations
 

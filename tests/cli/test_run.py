@@ -1,4 +1,4 @@
-"""``unipam run`` beside others: a port that is taken, a register that is another's, a second run on one state."""
+"""`unipam run` beside others: a port that is taken, a register that is another's, a second run on one state."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def taken() -> Iterator[int]:
 
 @contextlib.contextmanager
 def running(state: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """``unipam run``, ended with the block."""
+    """`unipam run`, ended with the block."""
     command = [UNIPAM, "run", "--state-dir", state, "--metrics", "", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

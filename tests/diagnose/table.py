@@ -1,6 +1,6 @@
 """The table of docs/diagnose.md: every published excerpt, the verdict, and what is found in it.
 
-``python -m tests.diagnose.table`` prints it; UNIPAM_SHARED names the directory of the captured inputs.
+`python -m tests.diagnose.table` prints it; UNIPAM_SHARED names the directory of the captured inputs.
 """
 
 from __future__ import annotations

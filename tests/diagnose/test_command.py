@@ -1,4 +1,4 @@
-"""``unipam diagnose`` as a person calls it: exit codes, forms of the answer, the page, and nothing odd on stderr."""
+"""`unipam diagnose` as a person calls it: exit codes, forms of the answer, the page, and nothing odd on stderr."""
 
 from __future__ import annotations
 

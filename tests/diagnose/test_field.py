@@ -1,4 +1,4 @@
-"""Every published excerpt, against ``field.toml``: what its sidecar expects, the findings no more and no fewer, and the
+"""Every published excerpt, against `field.toml`: what its sidecar expects, the findings no more and no fewer, and the
 names and numbers that a person must be told. The tool itself never sees the sidecars; the table was written from them.
 """
 

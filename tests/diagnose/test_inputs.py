@@ -76,7 +76,7 @@ def test_what_need_never_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pipe_without_a_name_is_read_to_its_end() -> None:
-    """The shell's ``<(...)``."""
+    """The shell's `<(...)`."""
     reading, writing = os.pipe()
     os.write(writing, LINE)
     os.close(writing)

@@ -73,7 +73,7 @@ def locked(cluster: Cluster) -> bool:
 
 def test_what_would_be_done(site: Cluster, place: Place) -> None:
     before = site.everything()
-    plan = upgrading.preview(site.world, NODE, place)
+    plan = upgrading.preview(site.session, NODE, place)
     assert [(step.what, step.handle) for step in plan.steps] == [
         ("assign", "kubenet.c5"), ("drop", ""), ("assign", f"ipip-tunnel-addr-{NODE}"),
     ]  # fmt: skip
@@ -87,7 +87,7 @@ def test_what_would_be_done(site: Cluster, place: Place) -> None:
 def test_a_pod_keeps_its_address(site: Cluster, place: Place) -> None:
     """The lease, the tunnel, the ranges of all nodes; the datastore is unlocked afterwards, the directory put aside."""
     before = files(place)
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     assert site.handles() == site.recounted()
     assert site.handles() == {
         "kubenet.c5": {"10.244.1.0/26": 1}, f"ipip-tunnel-addr-{NODE}": {"10.244.1.0/26": 1},
@@ -104,7 +104,7 @@ def test_a_pod_keeps_its_address(site: Cluster, place: Place) -> None:
 
 def test_nobody_is_given_what_another_nodes_host_local_has_out(site: Cluster, place: Place) -> None:
     """host-b is not moved yet: its whole range is its own."""
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     for number in range(300):
         for address, _ in site.ask(1, NODE, handle=f"h{number}").addresses:
             assert not parse_address("10.244.2.0") <= address <= parse_address("10.244.2.255")
@@ -112,35 +112,35 @@ def test_nobody_is_given_what_another_nodes_host_local_has_out(site: Cluster, pl
 
 def test_it_may_be_done_again(site: Cluster, place: Place) -> None:
     """As after a death between assigning and putting the directory aside."""
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     Path(place.aside).rename(place.directory)
     before = site.handles()
-    plan = upgrading.move(site.world, NODE, place)
+    plan = upgrading.move(site.session, NODE, place)
     assert [step.what for step in plan.steps] == ["keep", "drop", "keep"]
     assert site.handles() == before
-    assert set(upgrading.undo(site.world, place).released) == {"10.244.1.5", "10.244.1.1"}
+    assert set(upgrading.undo(site.session, place).released) == {"10.244.1.5", "10.244.1.1"}
 
 
 def test_all_of_it_is_undone(site: Cluster, place: Place) -> None:
     before = files(place)
-    upgrading.move(site.world, NODE, place)
-    assert upgrading.undo(site.world, place, dry_run=True).released == ["10.244.1.5", "10.244.1.1"]
-    done = upgrading.undo(site.world, place)
+    upgrading.move(site.session, NODE, place)
+    assert upgrading.undo(site.session, place, dry_run=True).released == ["10.244.1.5", "10.244.1.1"]
+    done = upgrading.undo(site.session, place)
     assert (done.released, done.gone, done.strangers) == (["10.244.1.5", "10.244.1.1"], [], [])
     assert files(place) == before
     assert site.handles() == {}
     assert tunnel(site) == ""
     assert {block.affinity for block in site.blocks().values()} == {"host:host-b"}
     with pytest.raises(Missing, match="was not moved from here"):
-        upgrading.undo(site.world, place)
+        upgrading.undo(site.session, place)
 
 
 def test_what_went_meanwhile_does_not_come_back(site: Cluster, place: Place) -> None:
     """A container that was removed under Calico has no lease in host-local's directory; new pods are named."""
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     site.drop("kubenet.c5")
     site.ask(1, NODE, handle="kubenet.new", attributes={"node": NODE, "namespace": "d", "pod": "new"})
-    done = upgrading.undo(site.world, place)
+    done = upgrading.undo(site.session, place)
     assert done.gone == ["10.244.1.5"]
     assert "10.244.1.5" not in files(place)
     assert [text.split(" ")[0] for text in done.strangers] == ["d/new"]
@@ -149,9 +149,9 @@ def test_what_went_meanwhile_does_not_come_back(site: Cluster, place: Place) -> 
 
 def test_a_tunnel_that_has_an_address_keeps_it(site: Cluster, place: Place) -> None:
     node(site, NODE, "10.244.1.0/24", bgp={"ipv4IPIPTunnelAddr": "10.244.1.77"})
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     assert tunnel(site) == "10.244.1.77"
-    block = site.world.block(next(p for p in site.world.blocks() if str(p) == "10.244.1.64/26")).value
+    block = site.session.block(next(p for p in site.session.blocks() if str(p) == "10.244.1.64/26")).value
     assert block.attribute(13) == {
         "handle_id": f"ipip-tunnel-addr-{NODE}", "secondary": {"node": NODE, "type": "ipipTunnelAddress"},
     }  # fmt: skip
@@ -159,7 +159,7 @@ def test_a_tunnel_that_has_an_address_keeps_it(site: Cluster, place: Place) -> N
 
 def test_without_a_pool_for_tunnels_none_is_assigned(site: Cluster, place: Place) -> None:
     site.pool("p", "10.244.0.0/16")
-    assert [step.what for step in upgrading.preview(site.world, NODE, place).steps] == ["assign", "drop"]
+    assert [step.what for step in upgrading.preview(site.session, NODE, place).steps] == ["assign", "drop"]
 
 
 @pytest.mark.parametrize("spoil", ["no pool", "taken"])
@@ -170,9 +170,9 @@ def test_what_cannot_be_moved_stops_all_of_it(site: Cluster, place: Place, spoil
         site.give("10.244.1.5", NODE, "somebody")
     before, held = site.everything(), files(place)
     with pytest.raises(Refused, match="1 leases cannot be moved"):
-        upgrading.move(site.world, NODE, place)
+        upgrading.move(site.session, NODE, place)
     assert (site.everything(), files(place)) == (before, held)
-    upgrading.move(site.world, NODE, place, force=True)
+    upgrading.move(site.session, NODE, place, force=True)
     assert "kubenet.c5" not in site.handles()
 
 
@@ -181,7 +181,7 @@ def test_a_lock_that_is_held_is_waited_for_briefly(
 ) -> None:
     monkeypatch.setattr(directory, "_TIMEOUT", 0.05)
     with directory.locked(place.directory), pytest.raises(StoreBusy):
-        upgrading.move(site.world, NODE, place)
+        upgrading.move(site.session, NODE, place)
 
 
 def test_a_failure_half_way_leaves_it_unlocked_and_to_be_repeated(site: Cluster, place: Place) -> None:
@@ -192,11 +192,11 @@ def test_a_failure_half_way_leaves_it_unlocked_and_to_be_repeated(site: Cluster,
 
     site.break_down(fail)
     with pytest.raises(SourceFailed):
-        upgrading.move(site.world, NODE, place)
+        upgrading.move(site.session, NODE, place)
     site.break_down(lambda _call, _about: None)
     assert not locked(site)
     assert Path(place.directory).exists()
-    upgrading.move(site.world, NODE, place)
+    upgrading.move(site.session, NODE, place)
     assert site.handles() == site.recounted()
     assert "kubenet.c5" in site.handles()
 
@@ -204,16 +204,16 @@ def test_a_failure_half_way_leaves_it_unlocked_and_to_be_repeated(site: Cluster,
 def test_leases_that_are_in_unipams_ledger_are_given_back_first(site: Cluster, place: Place) -> None:
     directory.leave_note(place.directory)
     with pytest.raises(Refused, match="unipam adopt host-local --rollback"):
-        upgrading.move(site.world, NODE, place)
+        upgrading.move(site.session, NODE, place)
 
 
 def test_a_node_that_nobody_knows(site: Cluster, place: Place) -> None:
     with pytest.raises(Missing, match="there is no node ghost"):
-        upgrading.preview(site.world, "ghost", place)
+        upgrading.preview(site.session, "ghost", place)
 
 
 def test_the_command(site: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calico_migrate, "world_of", lambda config: site.world)
+    monkeypatch.setattr(calico_migrate, "session_of", lambda config: site.session)
     words = ["calico", "migrate", "kubenet", "--node", NODE, "--data-dir", place.data_dir]
     told = CliRunner().invoke(unipam, [*words, "--dry-run"])
     assert told.exit_code == 0, told.output
@@ -235,10 +235,10 @@ def original(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def test_upgrade(site: Cluster, original: Place, tmp_path: Path) -> None:
-    assert list(upgrading.upgrade(site.world, NODE, original)) == ["assigned 2 addresses in Calico IPAM"]
+    assert list(upgrading.upgrade(site.session, NODE, original)) == ["assigned 2 addresses in Calico IPAM"]
     assert not (tmp_path / "calico").exists()
     assert "kubenet.c5" in site.handles()
-    assert list(upgrading.upgrade(site.world, NODE, original)) == [
+    assert list(upgrading.upgrade(site.session, NODE, original)) == [
         "host-local IPAM data dir not found; no migration necessary, successfully exiting..."
     ]
 
@@ -247,7 +247,7 @@ def test_upgrade_of_an_empty_directory(site: Cluster, original: Place, tmp_path:
     """The tunnel has an address all the same, and no program is removed."""
     for each in Path(original.directory).iterdir():
         each.unlink()
-    assert list(upgrading.upgrade(site.world, NODE, original)) == ["assigned 1 addresses in Calico IPAM"]
+    assert list(upgrading.upgrade(site.session, NODE, original)) == ["assigned 1 addresses in Calico IPAM"]
     assert not Path(original.directory).exists()
     assert list(site.handles()) == [f"ipip-tunnel-addr-{NODE}"]
     assert (tmp_path / "calico").exists()

@@ -32,7 +32,7 @@ from unipam.dialects.calico.datastore.resources import STORED
 from unipam.dialects.calico.documents import block as blocks
 from unipam.dialects.calico.engine import explicit
 from unipam.dialects.calico.engine.auto import Request, auto_assign
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.leases import of_block
 from unipam.dialects.calico.rules.names import Tunnel
 from unipam.model.errors import NotFound, SourceFailed
@@ -57,14 +57,14 @@ class Cluster:
         """An address for a pod that may or may not be there."""
         attributes = {"namespace": "default", "pod": pod, "node": node}
         request = Request(1, 4, node, handle or f"net.{pod}", attributes, use="Workload")
-        ((address, _),) = auto_assign(World(self.store, soon()), request).addresses
+        ((address, _),) = auto_assign(Session(self.store, soon()), request).addresses
         return format_address(address)
 
     def tunnel(self, node: str, address: str) -> None:
         """A tunnel's address for a node."""
         attributes = {"node": node, "type": Tunnel.VXLAN.attribute}
         wanted = explicit.Request(parse_address(address), node, Tunnel.VXLAN.handle(node), attributes, use="Tunnel")
-        explicit.assign(World(self.store, soon()), wanted)
+        explicit.assign(Session(self.store, soon()), wanted)
 
     def handles(self) -> set[str]:
         """The handles there are."""

@@ -1,4 +1,4 @@
-"""``unipam sizing`` as a user meets it: real files, real output, exit codes."""
+"""`unipam sizing` as a user meets it: real files, real output, exit codes."""
 
 from __future__ import annotations
 

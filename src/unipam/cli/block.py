@@ -1,4 +1,4 @@
-"""``unipam block``: prefixes that are given to a team or a region, at any depth."""
+"""`unipam block`: prefixes that are given to a team or a region, at any depth."""
 
 from __future__ import annotations
 

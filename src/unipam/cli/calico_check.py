@@ -12,7 +12,7 @@ from unipam.cli.calico_cluster import (
     config_option,
     kubeconfig_of,
     mismatch_option,
-    open_world,
+    open_session,
     report_version,
     services,
 )
@@ -21,7 +21,7 @@ from unipam.dialects.calico.where import find
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.calicoctl.checking import Checked
-    from unipam.dialects.calico.engine.world import World
+    from unipam.dialects.calico.engine.session import Session
 
 
 @click.command("check")
@@ -52,18 +52,18 @@ def command(output: str, kubeconfig: str, fix: bool, dry_run: bool, config: str,
         raise click.UsageError("--dry-run says what --fix would do: give both")
     where = find(config)
     kubeconfig = kubeconfig_of(where, kubeconfig)
-    world = open_world(where)
-    checked = _checked(world, lambda: services(where, kubeconfig, world))
+    session = open_session(where)
+    checked = _checked(session, lambda: services(where, kubeconfig, session))
     _tell(checked, output, everything=shown["show_all_ips"], problems=shown["show_problem_ips"])
     if fix:
-        _fix(world, checked, output, dry_run=dry_run)
+        _fix(session, checked, output, dry_run=dry_run)
 
 
-def _checked(world: World, read: Any) -> Checked:
+def _checked(session: Session, read: Any) -> Checked:
     from unipam.dialects.calico.calicoctl.checking import check
     from unipam.dialects.calico.calicoctl.observing import observe
 
-    return check(observe(world, read), world.clock())
+    return check(observe(session, read), session.clock())
 
 
 def _tell(checked: Checked, output: str, *, everything: bool, problems: bool) -> None:
@@ -83,11 +83,11 @@ def _tell(checked: Checked, output: str, *, everything: bool, problems: bool) ->
             raise click.ClickException(f"cannot write the report {output}: {error.strerror}") from error
 
 
-def _fix(world: World, checked: Checked, output: str, *, dry_run: bool) -> None:
+def _fix(session: Session, checked: Checked, output: str, *, dry_run: bool) -> None:
     from unipam.dialects.calico.calicoctl import locking, repairing
 
     to_stderr = output in {"json", "yaml"}
-    repairs = repairing.plan(world, checked)
+    repairs = repairing.plan(session, checked)
     if not repairs:
         click.echo("Nothing to repair.", err=to_stderr)
         return
@@ -95,9 +95,9 @@ def _fix(world: World, checked: Checked, output: str, *, dry_run: bool) -> None:
         for each in repairs:
             click.echo(f"would repair {each.what}: {each.wrong}: {each.action}", err=to_stderr)
         return
-    locking.require_unlocked(world, "a repair")
+    locking.require_unlocked(session, "a repair")
     failed = 0
-    for each, outcome in repairing.carry_out(world, repairs):
+    for each, outcome in repairing.carry_out(session, repairs):
         failed += outcome.startswith("failed")
         click.echo(f"{each.what}: {each.wrong}: {outcome}", err=to_stderr)
     if failed:

@@ -11,7 +11,7 @@ import click
 from unipam.dialects.calico.where import CALICOCTL_CONFIG, KUBERNETES, Where, find
 
 if TYPE_CHECKING:
-    from unipam.dialects.calico.engine.world import World
+    from unipam.dialects.calico.engine.session import Session
 
 TIMEOUT = 600.0
 """Seconds that a command has for all that it asks of the datastore."""
@@ -37,32 +37,32 @@ mismatch_option = click.option(
 )
 
 
-def open_world(where: Where) -> World:
+def open_session(where: Where) -> Session:
     """Return the datastore that commands work on. Raises BadConfig, BadValue; SourceFailed where none answers."""
     from contextlib import suppress
 
     from unipam.dialects.calico import connection, printing
     from unipam.dialects.calico.datastore.keys import ClusterKey
-    from unipam.dialects.calico.engine.world import World
+    from unipam.dialects.calico.engine.session import Session
     from unipam.model.errors import NotFound, Unreadable
 
     datastore = connection.datastore(where)
     with suppress(NotFound, Unreadable):
         datastore.get(ClusterKey(), time.monotonic() + PROBE)
-    return World(datastore, time.monotonic() + TIMEOUT, unknown=printing.unknown_node(where.kind))
+    return Session(datastore, time.monotonic() + TIMEOUT, unknown=printing.unknown_node(where.kind))
 
 
-def world_of(config: str) -> World:
+def session_of(config: str) -> Session:
     """Return the datastore that the settings name. Raises BadConfig, BadValue, UnreadableInput."""
-    return open_world(find(config))
+    return open_session(find(config))
 
 
-def services(where: Where, kubeconfig: str, world: World) -> list[dict[str, Any]]:
+def services(where: Where, kubeconfig: str, session: Session) -> list[dict[str, Any]]:
     """Return every Service; on etcd by a kubeconfig of its own. Raises Missing, SourceFailed."""
     from unipam.dialects.calico import connection
 
     asked = where if where.kind == KUBERNETES else Where(KUBERNETES, kubeconfig=kubeconfig)
-    return list(connection.kubernetes(asked, "/api/v1/services", world.deadline)["items"])
+    return list(connection.kubernetes(asked, "/api/v1/services", session.deadline)["items"])
 
 
 def kubeconfig_of(where: Where, given: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.calico_cluster import config_option, open_world
+from unipam.cli.calico_cluster import config_option, open_session
 from unipam.cli.output import format_option, show
 from unipam.cli.table import View, column
 from unipam.dialects.calico.where import find
@@ -29,7 +29,7 @@ def command(config: str, output: str) -> None:
     from unipam.dialects.calico.calicoctl import doctoring
 
     where = find(config)
-    found = doctoring.examine(open_world(where), where)
+    found = doctoring.examine(open_session(where), where)
     show(doctoring.rows(found), output, FINDINGS)
     if not doctoring.is_fit(found):
         raise click.ClickException("this cluster is not fit for unipam as it is: see what is `unfit`")

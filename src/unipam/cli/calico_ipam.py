@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from unipam.cli import calico_check
-from unipam.cli.calico_cluster import config_option, mismatch_option, report_version, world_of
+from unipam.cli.calico_cluster import config_option, mismatch_option, report_version, session_of
 from unipam.cli.output import document_option, show_document
 
 if TYPE_CHECKING:
-    from unipam.dialects.calico.engine.world import World
+    from unipam.dialects.calico.engine.session import Session
 
 
 @click.group("ipam")
@@ -38,24 +38,24 @@ def show(
       unipam calico ipam show --ip=10.65.79.0
       unipam calico ipam show --show-borrowed -o json
     """
-    world = world_of(config)
+    session = session_of(config)
     if ip is not None:
-        _show_address(world, ip, output)
+        _show_address(session, ip, output)
     elif show_borrowed:
-        _show_borrowed(world, output)
+        _show_borrowed(session, output)
     elif show_configuration:
-        _show_configuration(world, output)
+        _show_configuration(session, output)
     else:
-        _show_usage(world, output, blocks=show_blocks)
+        _show_usage(session, output, blocks=show_blocks)
 
 
-def _show_usage(world: World, output: str, *, blocks: bool) -> None:
+def _show_usage(session: Session, output: str, *, blocks: bool) -> None:
     from unipam.dialects.calico.calicoctl import showing
     from unipam.dialects.calico.calicoctl.observing import read_blocks
     from unipam.dialects.calico.rules.utilization import utilization
 
-    found, broken = read_blocks(world)
-    usage = utilization(world.pools(), [stored.value for stored in found], world.reserved())
+    found, broken = read_blocks(session)
+    usage = utilization(session.pools(), [stored.value for stored in found], session.reserved())
     if output == "table":
         click.echo(showing.usage_table(usage, blocks=blocks), nl=False)
     else:
@@ -64,11 +64,11 @@ def _show_usage(world: World, output: str, *, blocks: bool) -> None:
         click.echo(f"not counted: {name}: {why}", err=True)
 
 
-def _show_address(world: World, ip: str, output: str) -> None:
+def _show_address(session: Session, ip: str, output: str) -> None:
     from unipam.dialects.calico.calicoctl import showing
 
     address = _address(ip)
-    found = showing.holder(world, address)
+    found = showing.holder(session, address)
     if output == "table":
         click.echo("\n".join(showing.address_lines(address, found)))
     else:
@@ -84,21 +84,21 @@ def _address(text: str) -> int:
         raise click.ClickException(f"invalid IP address specified: {text}") from None
 
 
-def _show_borrowed(world: World, output: str) -> None:
+def _show_borrowed(session: Session, output: str) -> None:
     from unipam.dialects.calico.calicoctl import showing
     from unipam.dialects.calico.calicoctl.observing import read_blocks
 
-    found = showing.borrowed(stored.value for stored in read_blocks(world)[0])
+    found = showing.borrowed(stored.value for stored in read_blocks(session)[0])
     if output == "table":
         click.echo(showing.borrowed_table(found), nl=False)
     else:
         show_document({"items": showing.borrowed_rows(found)}, output, "calico-borrowed")
 
 
-def _show_configuration(world: World, output: str) -> None:
+def _show_configuration(session: Session, output: str) -> None:
     from unipam.dialects.calico.calicoctl import showing
 
-    found = world.configuration()
+    found = session.configuration()
     if output == "table":
         click.echo(showing.configuration_table(found), nl=False)
     else:
@@ -126,40 +126,40 @@ def release(ip: str | None, reports: tuple[str, ...], force: bool, dry_run: bool
       unipam calico ipam release --from-report=report.json
       unipam calico ipam release --from-report=first.json --from-report=second.json --force
     """
-    world = world_of(config)
+    session = session_of(config)
     if reports:
-        _release_reported(world, reports, output, force=force, dry_run=dry_run)
+        _release_reported(session, reports, output, force=force, dry_run=dry_run)
     elif ip is not None:
-        _release_address(world, ip, output, dry_run=dry_run)
+        _release_address(session, ip, output, dry_run=dry_run)
 
 
-def _release_address(world: World, ip: str, output: str, *, dry_run: bool) -> None:
+def _release_address(session: Session, ip: str, output: str, *, dry_run: bool) -> None:
     from unipam.dialects.calico.calicoctl import releasing, showing
 
     address = _address(ip)
     if dry_run:
-        found = showing.holder(world, address)
+        found = showing.holder(session, address)
         click.echo(f"would release {ip}" if found else f"IP address {ip} is not assigned")
         return
-    releasing.release_address(world, address)
+    releasing.release_address(session, address)
     if output == "table":
         click.echo(f"Successfully released IP address {ip}")
     else:
         show_document(releasing.Released(1, 0, None, 0, 0, 0, []).record(), output, "calico-released")
 
 
-def _release_reported(world: World, paths: tuple[str, ...], output: str, *, force: bool, dry_run: bool) -> None:
+def _release_reported(session: Session, paths: tuple[str, ...], output: str, *, force: bool, dry_run: bool) -> None:
     from unipam.dialects.calico.calicoctl import releasing
 
     found = {path: releasing.read(path) for path in paths}
-    for warning in releasing.guard(world, found, report_version(), force=force):
+    for warning in releasing.guard(session, found, report_version(), force=force):
         click.echo(warning, err=output != "table")
     leaks = releasing.common(list(found.values()))
     if dry_run:
         for text in (*leaks.wishes, *(f"handle {handle}" for handle in leaks.handles)):
             click.echo(f"would release {text}")
         return
-    done = releasing.release(world, leaks)
+    done = releasing.release(session, leaks)
     if output == "table":
         click.echo("\n".join(releasing.lines(done)))
     else:
@@ -192,7 +192,7 @@ def configure(ip_cooldown_seconds: int | None, dry_run: bool, config: str, outpu
 
     strict, blocks = given["strictaffinity"], given["max_blocks_per_host"]
     changes = configuring.parse(strict, blocks, given["kubevirt_ip_persistence"], ip_cooldown_seconds)
-    after = configuring.configure(world_of(config), changes, dry_run=dry_run)
+    after = configuring.configure(session_of(config), changes, dry_run=dry_run)
     if output != "table":
         show_document({"items": showing.configuration_rows(after)}, output, "calico-configuration")
         return
@@ -223,7 +223,7 @@ def split(number: int, cidr: str, name: str, dry_run: bool, config: str, output:
     """
     from unipam.dialects.calico.calicoctl import pooling
 
-    made = pooling.split(world_of(config), number, name, cidr, dry_run=dry_run)
+    made = pooling.split(session_of(config), number, name, cidr, dry_run=dry_run)
     if output != "table":
         action = "would be created" if dry_run else "created"
         items = [{"name": part, "cidr": prefix, "action": action} for part, prefix in made]

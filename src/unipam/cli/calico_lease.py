@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unipam.cli.calico_cluster import world_of
+from unipam.cli.calico_cluster import session_of
 from unipam.cli.output import show_document, when
 from unipam.cli.table import Row, View, age, column, ident, moment, number
 
@@ -40,11 +40,11 @@ def reader(config: str) -> Callable[[], list[Row]]:
     from unipam.dialects.calico.calicoctl.observing import read_blocks
 
     def read() -> list[Row]:
-        world = world_of(config)
-        blocks, broken = read_blocks(world)
+        session = session_of(config)
+        blocks, broken = read_blocks(session)
         for name, why in broken:
             click.echo(f"not listed: {name}: {why}", err=True)
-        found = leases((stored.value for stored in blocks), world.configuration().cooldown)
+        found = leases((stored.value for stored in blocks), session.configuration().cooldown)
         return [_row(each) for each in found]
 
     return read
@@ -63,12 +63,12 @@ def explain_address(config: str, subject: str, output: str) -> None:
         address = parse_address(subject)
     except ValueError as error:
         raise click.ClickException(f"--calico explains addresses: {error}") from error
-    world = world_of(config)
-    told = explaining.sentences(world, address)
+    session = session_of(config)
+    told = explaining.sentences(session, address)
     if output == "table":
         click.echo("\n".join(told))
         return
-    found = showing.holder(world, address)
-    leases = [_row(explaining.lease(found, world.configuration().cooldown))] if found else []
+    found = showing.holder(session, address)
+    leases = [_row(explaining.lease(found, session.configuration().cooldown))] if found else []
     document = {"subject": subject, "kind": "address", "sentences": told, "leases": leases}
     show_document(document, output, "calico-explanation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from unipam.cli.calico_cluster import config_option, world_of
+from unipam.cli.calico_cluster import config_option, session_of
 from unipam.cli.output import data_dir_option, format_option, is_table, show, show_document
 from unipam.cli.table import View, column
 
@@ -38,15 +38,15 @@ def command(network: str, data_dir: str, config: str, output: str, node: str, **
     from unipam.dialects import upgrading
     from unipam.dialects.calico.config import hostname
 
-    world, place = world_of(config), upgrading.Place(data_dir, network)
+    session, place = session_of(config), upgrading.Place(data_dir, network)
     if flags["rollback"]:
-        _tell_undone(upgrading.undo(world, place, dry_run=flags["dry_run"]), output, dry_run=flags["dry_run"])
+        _tell_undone(upgrading.undo(session, place, dry_run=flags["dry_run"]), output, dry_run=flags["dry_run"])
         return
     node = node or hostname()
     if flags["dry_run"]:
-        plan = upgrading.preview(world, node, place)
+        plan = upgrading.preview(session, node, place)
     else:
-        plan = upgrading.move(world, node, place, force=flags["force"])
+        plan = upgrading.move(session, node, place, force=flags["force"])
     rows = [step.row() for step in plan.steps]
     show(rows, output, STEPS, "host-local has nothing out: nothing to move")
     if is_table(output):

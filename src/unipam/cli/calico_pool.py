@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from unipam.cli.calico_cluster import config_option, world_of
+from unipam.cli.calico_cluster import config_option, session_of
 from unipam.cli.output import document_option, format_option, show, show_document
 from unipam.cli.table import View, column
 
@@ -38,11 +38,11 @@ def apply(filename: str, dry_run: bool, config: str, output: str) -> None:
     """
     from unipam.dialects.calico.calicoctl import pooling
 
-    world, documents = world_of(config), _documents(filename)
+    session, documents = session_of(config), _documents(filename)
     for each in documents:
-        pooling.apply(world, each, dry_run=True)
+        pooling.apply(session, each, dry_run=True)
     done = [
-        (each["metadata"]["name"], str(each["spec"]["cidr"]), pooling.apply(world, each, dry_run=dry_run))
+        (each["metadata"]["name"], str(each["spec"]["cidr"]), pooling.apply(session, each, dry_run=dry_run))
         for each in documents
     ]
     rows = [
@@ -81,7 +81,7 @@ def delete(name: str, dry_run: bool, config: str, output: str) -> None:
     """
     from unipam.dialects.calico.calicoctl import pooling
 
-    left = pooling.delete(world_of(config), name, dry_run=dry_run)
+    left = pooling.delete(session_of(config), name, dry_run=dry_run)
     if output != "table":
         held = [{"block": block, "used": used} for block, used in left]
         show_document({"pool": name, "dry_run": dry_run, "held": held}, output, "calico-deleted-pool")
@@ -123,6 +123,6 @@ def unlock(config: str) -> None:
 def _set_locked(config: str, *, locked: bool) -> None:
     from unipam.dialects.calico.calicoctl import locking
 
-    changed = locking.set_locked(world_of(config), locked=locked)
+    changed = locking.set_locked(session_of(config), locked=locked)
     state = "locked" if locked else "unlocked"
     click.echo(f"Datastore {state}." if changed else f"Datastore is {state} already.")

@@ -1,4 +1,4 @@
-"""``unipam cni``: the launcher in a runtime's plugin directory, and the way back."""
+"""`unipam cni`: the launcher in a runtime's plugin directory, and the way back."""
 
 from __future__ import annotations
 

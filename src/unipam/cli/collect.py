@@ -1,4 +1,4 @@
-"""Collecting what ``unipam diagnose --node`` would read on a node, from afar: through a debug pod, with kubectl.
+"""Collecting what `unipam diagnose --node` would read on a node, from afar: through a debug pod, with kubectl.
 
 The pod uses the host's network, for a node whose pods get no addresses is the very case, and mounts the host's files
 read-only. It is deleted at the end, and ends by itself after ten minutes.
@@ -31,7 +31,7 @@ class CollectionFailed(Exception):
 def collect(node: str, directory: Path, image: str = IMAGE) -> None:
     """Write what the node keeps into *directory*: its files below their own paths, and what the cluster says of it.
 
-    Raises ``CollectionFailed`` when there is no kubectl, no such node, or the pod does not start.
+    Raises `CollectionFailed` when there is no kubectl, no such node, or the pod does not start.
     """
     _from_the_cluster(node, directory)
     with _pod(node, image) as pod:
@@ -52,7 +52,7 @@ def _from_the_cluster(node: str, directory: Path) -> None:
 
 
 def _files(pod: str, directory: Path) -> None:
-    """Collect the places of ``NODE_PLACES``, packed on the node and unpacked here."""
+    """Collect the places of `NODE_PLACES`, packed on the node and unpacked here."""
     places = " ".join(NODE_PLACES)
     packed = _kubectl(*_exec(pod, "sh", "-c", f"tar czhf - $(ls -d {places} 2>/dev/null) 2>/dev/null; true"))
     try:

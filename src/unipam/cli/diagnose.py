@@ -1,4 +1,4 @@
-"""``unipam diagnose``: the command line of the diagnosis. What is said is made in ``unipam.diagnose``; here is how."""
+"""`unipam diagnose`: the command line of the diagnosis. What is said is made in `unipam.diagnose`; here is how."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def command(
 
 
 def _near(path: str, image: str | None, stack: contextlib.ExitStack) -> str:
-    """Return the path itself; for ``node/NAME`` a directory with what that node keeps, fetched now."""
+    """Return the path itself; for `node/NAME` a directory with what that node keeps, fetched now."""
     kind, slash, name = path.partition("/")
     if kind != "node" or not slash or "/" in name or Path(path).exists():
         return path

@@ -1,4 +1,4 @@
-"""``unipam external``: networks that no cloud tells of, on premises or elsewhere, as parts of blocks."""
+"""`unipam external`: networks that no cloud tells of, on premises or elsewhere, as parts of blocks."""
 
 from __future__ import annotations
 

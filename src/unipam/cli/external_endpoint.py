@@ -1,4 +1,4 @@
-"""``unipam external endpoint``: the addresses of an external subnet that something uses."""
+"""`unipam external endpoint`: the addresses of an external subnet that something uses."""
 
 from __future__ import annotations
 

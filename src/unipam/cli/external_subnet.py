@@ -1,4 +1,4 @@
-"""``unipam external subnet``: the parts of an external network."""
+"""`unipam external subnet`: the parts of an external network."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ EXTRAS = {
     "uvicorn": "server",
     "uvloop": "server",
 }
-"""The extra (pyproject.toml) of each top-level module that a plain ``pip install unipam`` does not bring."""
+"""The extra (pyproject.toml) of each top-level module that a plain `pip install unipam` does not bring."""
 
 
 def way_out(missing: ModuleNotFoundError) -> str:

@@ -1,4 +1,4 @@
-"""``unipam register grant``: what groups and app roles of Entra ID are good for."""
+"""`unipam register grant`: what groups and app roles of Entra ID are good for."""
 
 from __future__ import annotations
 

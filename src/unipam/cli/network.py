@@ -1,4 +1,4 @@
-"""``unipam network``: virtual networks and hubs of the cloud as parts of blocks."""
+"""`unipam network`: virtual networks and hubs of the cloud as parts of blocks."""
 
 from __future__ import annotations
 

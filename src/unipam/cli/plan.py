@@ -1,4 +1,4 @@
-"""``unipam plan``: questions to the whole plan, now and at a past moment."""
+"""`unipam plan`: questions to the whole plan, now and at a past moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``unipam register``: move whole plans, keep copies, let people and pipelines in."""
+"""`unipam register`: move whole plans, keep copies, let people and pipelines in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``unipam reservation``: prefixes kept for networks to come."""
+"""`unipam reservation`: prefixes kept for networks to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``unipam server``: the register as a process."""
+"""`unipam server`: the register as a process."""
 
 from __future__ import annotations
 

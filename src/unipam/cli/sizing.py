@@ -1,4 +1,4 @@
-"""``unipam sizing``: plan the subnets and ranges of an AKS cluster.
+"""`unipam sizing`: plan the subnets and ranges of an AKS cluster.
 
 Here: reading a description, options on top of it, and drawing the plan. Not here: any rule (`unipam.sizing`).
 """
@@ -158,7 +158,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _pool(text: str) -> dict[str, object]:
-    """Return ``user,nodes=50,max_pods=30,zones=1/2/3`` as a pool of the document."""
+    """Return `user,nodes=50,max_pods=30,zones=1/2/3` as a pool of the document."""
     name, *pairs = text.split(",")
     fields = (_pair(pair, "--pool") for pair in pairs)
     return {"name": name.strip(), **{key: _value(key, value) for key, value in fields}}

@@ -1,4 +1,4 @@
-"""The plan of ``unipam sizing`` as tables for a terminal. Not here: the command (`cli.sizing`), and any rule."""
+"""The plan of `unipam sizing` as tables for a terminal. Not here: the command (`cli.sizing`), and any rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``unipam space``: the routing domains of the plan, within which nothing overlaps."""
+"""`unipam space`: the routing domains of the plan, within which nothing overlaps."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from unipam.dialects import upgrading
 from unipam.dialects.calico import connection, printing
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.where import KUBERNETES, from_environment, made
 from unipam.model.errors import UnipamError
 
@@ -57,8 +57,8 @@ def _upgrade() -> int:
         _tell(f"failed to initialize api client: {error.message}")
         return 1
     while True:
-        world = World(datastore, time.monotonic() + _ATTEMPT, unknown=printing.unknown_node(KUBERNETES))
-        if upgrading.attempt(world, node, _tell, time.sleep):
+        session = Session(datastore, time.monotonic() + _ATTEMPT, unknown=printing.unknown_node(KUBERNETES))
+        if upgrading.attempt(session, node, _tell, time.sleep):
             _tell("migration from host-local to calico-ipam complete")
             return 0
         time.sleep(1)

@@ -16,7 +16,7 @@ import msgspec
 from unipam.addr.prefix import format_address, parse_address
 from unipam.dialects.calico import moving
 from unipam.dialects.calico.calicoctl import locking
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.moving import ASSIGN, Lease, Plan, Step
 from unipam.dialects.calico.rules.names import Tunnel
 from unipam.dialects.host_local import directory
@@ -77,12 +77,12 @@ def leases(place: Place) -> list[Lease]:
     return [Lease(claim.first, claim.owner.holder) for claim in found.inheritance.claims]
 
 
-def preview(world: World, node: str, place: Place) -> Plan:
+def preview(session: Session, node: str, place: Place) -> Plan:
     """Return what `move` would do."""
-    return moving.plan(world, node, place.network, leases(place))
+    return moving.plan(session, node, place.network, leases(place))
 
 
-def move(world: World, node: str, place: Place, *, lock: bool = True, force: bool = False) -> Plan:
+def move(session: Session, node: str, place: Place, *, lock: bool = True, force: bool = False) -> Plan:
     """Assign every lease in Calico's datastore, and put host-local's directory aside; what was done.
 
     With `lock` the cluster's datastore is locked meanwhile. Raises Refused, having changed nothing, where a lease
@@ -90,28 +90,28 @@ def move(world: World, node: str, place: Place, *, lock: bool = True, force: boo
     undone.
     """
     with directory.locked(place.directory):
-        planned = preview(world, node, place)
+        planned = preview(session, node, place)
         if planned.refused and not force:
             told = "; ".join(f"{format_address(step.address)}: {step.why}" for step in planned.refused[:3])
             count = len(planned.refused)
             raise Refused(f"{count} leases cannot be moved ({told}): see --dry-run; --force leaves them out")
-        locked = lock and locking.set_locked(world, locked=True)
+        locked = lock and locking.set_locked(session, locked=True)
         try:
-            _carry_out(world, node, place, planned)
+            _carry_out(session, node, place, planned)
         finally:
             if locked:
-                locking.set_locked(world.for_cleanup(), locked=False)
+                locking.set_locked(session.for_cleanup(), locked=False)
     return planned
 
 
-def _carry_out(world: World, node: str, place: Place, planned: Plan) -> None:
+def _carry_out(session: Session, node: str, place: Place, planned: Plan) -> None:
     _write(place, _Record(node, place.network, _recorded(place, planned)))
-    for other, block in moving.claim(world, planned.claims):
+    for other, block in moving.claim(session, planned.claims):
         if other == node:
             raise Refused(f"{block} of {node}'s range is not its own in Calico: look at `unipam calico ipam check`")
     for step in planned.steps:
         if step.what == ASSIGN:
-            moving.assign(world, node, step)
+            moving.assign(session, node, step)
     try:
         os.rename(place.directory, place.aside)
     except OSError as error:
@@ -158,7 +158,7 @@ class Undone(NamedTuple):
     strangers: list[str]
 
 
-def undo(world: World, place: Place, *, dry_run: bool = False) -> Undone:
+def undo(session: Session, place: Place, *, dry_run: bool = False) -> Undone:
     """Release what `move` assigned, and put host-local's directory back, without what was given up meanwhile.
 
     Raises Missing where nothing was moved.
@@ -167,14 +167,14 @@ def undo(world: World, place: Place, *, dry_run: bool = False) -> Undone:
     steps = [
         Step(parse_address(each.address), ASSIGN, "", each.handle, {}, _tunnel(each.tunnel)) for each in record.assigned
     ]
-    unknown = moving.strangers(world, record.node, [step.handle for step in steps])
+    unknown = moving.strangers(session, record.node, [step.handle for step in steps])
     texts = [each.address for each in record.assigned]
     if dry_run:
         return Undone(texts, [], unknown)
-    gone, failed = moving.give_back(world, record.node, steps)
+    gone, failed = moving.give_back(session, record.node, steps)
     if failed:
         raise failed[0]
-    moving.unclaim(world, record.node)
+    moving.unclaim(session, record.node)
     lost = [format_address(address) for address in gone]
     _put_back(place, lost)
     return Undone([text for text in texts if text not in lost], lost, unknown)
@@ -206,7 +206,7 @@ PAUSE = 5.0
 
 
 def upgrade(
-    world: World, node: str, place: Place = NETWORK, sleep: Callable[[float], None] = lambda _: None
+    session: Session, node: str, place: Place = NETWORK, sleep: Callable[[float], None] = lambda _: None
 ) -> Iterator[str]:
     """Do what `calico-ipam -upgrade` does once; yield what it says. Leases without a pod are dropped, as by it.
 
@@ -220,14 +220,14 @@ def upgrade(
         for binary in BINARIES:
             Path(binary).unlink(missing_ok=True)
         sleep(PAUSE)
-    done = move(world, node, place, lock=there)
+    done = move(session, node, place, lock=there)
     yield f"assigned {sum(step.what == ASSIGN for step in done.steps)} addresses in Calico IPAM"
 
 
-def attempt(world: World, node: str, tell: Callable[[str], None], sleep: Callable[[float], None]) -> bool:
+def attempt(session: Session, node: str, tell: Callable[[str], None], sleep: Callable[[float], None]) -> bool:
     """Try to upgrade once, telling of it; whether it is done."""
     try:
-        for text in upgrade(world, node, sleep=sleep):
+        for text in upgrade(session, node, sleep=sleep):
             tell(text)
     except (UnipamError, OSError) as error:
         tell(f"failed to migrate ipam, retrying... error={error}")

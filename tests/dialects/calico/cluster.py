@@ -28,7 +28,7 @@ from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.engine import affinities, explicit, releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
 from unipam.dialects.calico.engine.combining import Combiner
-from unipam.dialects.calico.engine.world import Owner, World
+from unipam.dialects.calico.engine.session import Owner, Session
 from unipam.dialects.calico.rules.blocks import handle_of
 
 BEGAN = 1_756_728_000 * SECOND
@@ -45,13 +45,13 @@ class Cluster:
         self._watched: dict[str, tuple[MemoryDatastore, Watched]] = {}
 
     @property
-    def world(self) -> World:
+    def session(self) -> Session:
         """What a call works on."""
-        return self.world_of("host-a")
+        return self.session_of("host-a")
 
-    def world_of(self, host: str) -> World:
+    def session_of(self, host: str) -> Session:
         """What a call of a node works on; where it is `known`, what its agent has at hand."""
-        found = World(self.store, time.monotonic() + self.timeout, self._tick, patience=self.timeout)
+        found = Session(self.store, time.monotonic() + self.timeout, self._tick, patience=self.timeout)
         if not self.known:
             return found
         watched = self.watched(host)
@@ -109,20 +109,20 @@ class Cluster:
     def ask(self, number: int, host: str, **more: Any) -> Assigned:
         """AutoAssign. Raises what ended it, if nothing came of it."""
         request = Request(number, more.pop("family", 4), host, **{"use": WORKLOAD, **more})
-        return auto_assign(self.world_of(host), request)
+        return auto_assign(self.session_of(host), request)
 
     def give(self, address: str, host: str, handle: str | None = None, **more: Any) -> str:
         """AssignIP; the block."""
         wanted = explicit.Request(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
-        return str(explicit.assign(self.world_of(host), wanted))
+        return str(explicit.assign(self.session_of(host), wanted))
 
     def drop(self, handle: str) -> list[str]:
         """Release all that a handle holds."""
-        return list(map(format_address, releasing.by_handle(self.world, handle)))
+        return list(map(format_address, releasing.by_handle(self.session, handle)))
 
     def abandon(self, host: str) -> None:
         """Give up every block of a host."""
-        affinities.give_up_host(self.world, Owner(host), must_be_empty=False)
+        affinities.give_up_host(self.session, Owner(host), must_be_empty=False)
 
     # What is there -------------------------------------------------------------------------------------------------
 

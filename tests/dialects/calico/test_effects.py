@@ -15,7 +15,7 @@ from unipam.addr.prefix import format_address, parse_address, parse_prefix
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.dialects.calico.documents import block, configuration
 from unipam.dialects.calico.engine import affinities, releasing
-from unipam.dialects.calico.engine.world import Owner, World
+from unipam.dialects.calico.engine.session import Owner, Session
 from unipam.dialects.calico.rules import configuring
 from unipam.dialects.calico.rules.blocks import handle_of
 from unipam.dialects.calico.rules.releasing import Wish
@@ -30,27 +30,27 @@ def transactional(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def done(number: str, transactional: bool, act: Callable[[World], object]) -> None:
+def done(number: str, transactional: bool, act: Callable[[Session], object]) -> None:
     """Do what a captured call did, and compare what it changed of IPAM's documents."""
     call = CALLS[number]
     store = MemoryDatastore(transactional=transactional)
     fill(store, call.before)
     before = contents(store)
-    act(World(store, time.monotonic() + 60, lambda: call.at))
+    act(Session(store, time.monotonic() + 60, lambda: call.at))
     wanted = {name: value for name, value in call.changes.items() if name.startswith("/calico/ipam/")}
     assert compared(changes(before, contents(store)), before) == compared(wanted, before)
 
 
 def test_an_address_is_released(transactional: bool) -> None:
-    def act(world: World) -> None:
-        assert releasing.release(world, [Wish(parse_address("192.168.200.7"))]).unheld == []
+    def act(session: Session) -> None:
+        assert releasing.release(session, [Wish(parse_address("192.168.200.7"))]).unheld == []
 
     done("151", transactional, act)
 
 
 def test_a_free_address_is_released(transactional: bool) -> None:
-    def act(world: World) -> None:
-        assert releasing.release(world, [Wish(parse_address("192.168.200.7"))]).unheld == [
+    def act(session: Session) -> None:
+        assert releasing.release(session, [Wish(parse_address("192.168.200.7"))]).unheld == [
             parse_address("192.168.200.7")
         ]
 
@@ -73,8 +73,8 @@ def test_a_report_is_released(transactional: bool) -> None:
     """Handles, sequence numbers and, of pools that do not select the node any more, the blocks themselves."""
     report = leaked(CALLS["157"])
 
-    def act(world: World) -> None:
-        outcome = releasing.release(world, report)
+    def act(session: Session) -> None:
+        outcome = releasing.release(session, report)
         assert (len(outcome.granted), outcome.unheld, outcome.error) == (27, [], None)
 
     assert len(report) == 28  # with what cools, which no report has
@@ -85,8 +85,8 @@ def test_a_report_is_released(transactional: bool) -> None:
 def test_a_report_is_released_again(transactional: bool) -> None:
     report = [wish for wish in leaked(CALLS["157"]) if wish.handle]
 
-    def act(world: World) -> None:
-        outcome = releasing.release(world, report)
+    def act(session: Session) -> None:
+        outcome = releasing.release(session, report)
         assert isinstance(outcome.error, Conflict)
         assert str(outcome.error).startswith("update conflict: ")
         assert sorted(map(format_address, outcome.unheld)) == [f"10.77.0.{number}" for number in range(4)]
@@ -95,11 +95,11 @@ def test_a_report_is_released_again(transactional: bool) -> None:
 
 
 def test_a_pool_goes(transactional: bool) -> None:
-    done("165", transactional, lambda world: affinities.give_up_pool(world, parse_prefix("10.77.0.0/29")))
+    done("165", transactional, lambda session: affinities.give_up_pool(session, parse_prefix("10.77.0.0/29")))
 
 
 def test_a_node_goes(transactional: bool) -> None:
-    done("166", transactional, lambda world: affinities.give_up_host(world, Owner("node2"), must_be_empty=False))
+    done("166", transactional, lambda session: affinities.give_up_host(session, Owner("node2"), must_be_empty=False))
 
 
 SETTINGS: dict[str, dict[str, Any]] = {

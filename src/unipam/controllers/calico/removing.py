@@ -20,7 +20,7 @@ from unipam.dialects.calico.datastore.remembered import Remembered
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.engine import garbage as engine
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.garbage import Garbage, Leak, by_block, still_garbage
 from unipam.dialects.calico.rules.leases import Kind, Lease, SeenHandle
 from unipam.dialects.calico.rules.liveness import Living, Pod, PodName
@@ -66,12 +66,12 @@ class Remover:
         """Remove what is garbage still, as long as the term lasts. Raises SourceFailed."""
         if found.nothing or self._is_locked():
             return Done(candidates=found.candidates)
-        settings = self._world().configuration()
+        settings = self._session().configuration()
         leaks = self._still_leaks(found.leaks)
         released = self._release(settings, leaks, handles, term)
         claims = [
             *(self._each(found.empty + found.abandoned, engine.give_up, term)),
-            *(self._each(found.stray, lambda world, each: engine.remove_claim(world, *each), term)),
+            *(self._each(found.stray, lambda session, each: engine.remove_claim(session, *each), term)),
         ]
         return Done(
             tuple(released),
@@ -79,12 +79,12 @@ class Remover:
             sum(self._each(found.ownerless, engine.remove_block, term)),
             sum(claims),
             self._recount(found, term),
-            sum(self._each(found.cooled, lambda world, cidr: engine.free_cooled(world, settings, cidr), term)),
+            sum(self._each(found.cooled, lambda session, cidr: engine.free_cooled(session, settings, cidr), term)),
             found.candidates,
         )
 
-    def _world(self, seconds: float = _ONE) -> World:
-        return World(self._datastore, time.monotonic() + seconds)
+    def _session(self, seconds: float = _ONE) -> Session:
+        return Session(self._datastore, time.monotonic() + seconds)
 
     def _is_locked(self) -> bool:
         """Return whether somebody moves the datastore, as it says now."""
@@ -94,11 +94,11 @@ class Remover:
             return False
         return not read_ready(found)
 
-    def _each(self, things: Iterable[T], remove: Callable[[World, T], bool], term: Term) -> Iterator[bool]:
+    def _each(self, things: Iterable[T], remove: Callable[[Session, T], bool], term: Term) -> Iterator[bool]:
         for thing in things:
             if not term.lasts:
                 return
-            yield remove(self._world(), thing)
+            yield remove(self._session(), thing)
 
     def _still_leaks(self, leaks: Sequence[Leak]) -> list[Leak]:
         """Return the leaks that are ones by what the API server says now."""
@@ -138,7 +138,7 @@ class Remover:
         for cidr, leases in blocks.items():
             if not term.lasts:
                 break
-            gone.update(engine.release(self._world(_ALL)._replace(datastore=datastore), settings, cidr, leases))
+            gone.update(engine.release(self._session(_ALL)._replace(datastore=datastore), settings, cidr, leases))
         return [leak for leak in leaks if leak.lease in gone]
 
     def _remembering(self, cidrs: Collection[str], items: dict[Key, Item]) -> Datastore:
@@ -158,8 +158,8 @@ class Remover:
         if not found.surplus:
             return 0
         cidrs = {cidr for each in found.surplus for cidr, _ in each.seen.counts}
-        blocks = engine.blocks_of(self._world(_ALL), cidrs)
-        return sum(self._each(found.surplus, lambda world, each: engine.recount(world, each, blocks), term))
+        blocks = engine.blocks_of(self._session(_ALL), cidrs)
+        return sum(self._each(found.surplus, lambda session, each: engine.recount(session, each, blocks), term))
 
 
 def _handles(leaks: Iterable[Leak], handles: Mapping[str, SeenHandle]) -> dict[Key, Item]:

@@ -14,7 +14,7 @@ from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.documents.times import go_text
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
 
@@ -41,28 +41,28 @@ class Task(NamedTuple):
     """Whether a VM is about to move to the pod."""
 
 
-def prepare(network: Network, container: str, named: call.Arguments, world: World) -> tuple[Task, Addresses]:
+def prepare(network: Network, container: str, named: call.Arguments, session: Session) -> tuple[Task, Addresses]:
     """Return what an ADD with these CNI_ARGS is to do; and the addresses that a VM has already, noted as the pod's.
 
     Raises Missing, Mismatch, Refused, BadConfig.
     """
     given = arguments.load(named)
-    attributes = {"node": network.node, "timestamp": go_text(world.clock())}
+    attributes = {"node": network.node, "timestamp": go_text(session.clock())}
     if given.pod:
         attributes |= {"pod": given.pod, "namespace": given.namespace}
-    vm = _kept_vm(network, given, world)
+    vm = _kept_vm(network, given, session)
     if vm is None:
         return Task(network, given, network.handle(container), attributes), []
     task = Task(network, given, vm.handle(network.name), attributes | vm.attributes(), 1, bool(vm.migration))
     from unipam.dialects.calico import vms
 
-    return task, vms.take(world, vm, task.handle, task.attributes)
+    return task, vms.take(session, vm, task.handle, task.attributes)
 
 
-def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
+def _kept_vm(network: Network, given: Arguments, session: Session) -> vms.Vm | None:
     """Return the VM whose addresses the pod is to have. Raises NotFound, Missing, Mismatch, Refused, BadConfig."""
-    vm = vm_of(network, given, world)
-    if vm is None or world.configuration().keeps_vm_addresses:
+    vm = vm_of(network, given, session)
+    if vm is None or session.configuration().keeps_vm_addresses:
         return vm
     if vm.migration:
         why = "is not allowed when KubeVirtVMAddressPersistence is disabled"
@@ -70,7 +70,7 @@ def _kept_vm(network: Network, given: Arguments, world: World) -> vms.Vm | None:
     return None
 
 
-def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
+def vm_of(network: Network, given: Arguments, session: Session) -> vms.Vm | None:
     """Return the VM that the pod of a call runs, if any.
 
     Raises NotFound when the pod is gone, Missing, Mismatch and BadConfig when its VM cannot be told.
@@ -80,42 +80,42 @@ def vm_of(network: Network, given: Arguments, world: World) -> vms.Vm | None:
     from unipam.dialects.calico import vms
 
     try:
-        return vms.of_pod(_asker(network, world), given.namespace, given.pod)
+        return vms.of_pod(_asker(network, session), given.namespace, given.pod)
     except (Missing, Mismatch, BadConfig) as error:
         raise type(error)(f"failed to get VMI info: {error.message}", **error.facts) from error
 
 
-def _asker(network: Network, world: World) -> vms.Get:
-    return lambda path: connection.kubernetes(network.where, path, world.deadline)
+def _asker(network: Network, session: Session) -> vms.Get:
+    return lambda path: connection.kubernetes(network.where, path, session.deadline)
 
 
-def assign(task: Task, world: World) -> Addresses:
+def assign(task: Task, session: Session) -> Addresses:
     """Assign what the call asks for: the one address that it names, or any."""
     address = task.given.address
     if address is None:
-        return _any(task, world)
+        return _any(task, session)
     from unipam.dialects.calico.engine import explicit
 
     node, attributes = task.network.node, task.attributes
-    explicit.assign(world, explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most))
+    explicit.assign(session, explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most))
     return [(address, printing.alone(address))]
 
 
-def _any(task: Task, world: World) -> Addresses:
+def _any(task: Task, session: Session) -> Addresses:
     """Assign one address of each family, or none: whatever stands in the way is raised once all is given back."""
     network = task.network
-    requested = {family: resolve(world, network.pools[family], family) for family in (4, 6)}
-    namespace = _namespace(network, task.given, world)
+    requested = {family: resolve(session, network.pools[family], family) for family in (4, 6)}
+    namespace = _namespace(network, task.given, session)
     addresses: Addresses = []
     for family in network.families:
         request = Request(
             1, family, network.node, task.handle, task.attributes, requested[family], WORKLOAD, network.max_blocks,
             most=task.most, namespace=namespace,
         )  # fmt: skip
-        assigned = auto_assign(world, request)
+        assigned = auto_assign(session, request)
         addresses += assigned.addresses
         if error := _shortfall(assigned):
-            give_back(world, task.handle, addresses)
+            give_back(session, task.handle, addresses)
             raise error
     return addresses
 
@@ -127,14 +127,14 @@ def _shortfall(assigned: Assigned) -> UnipamError | None:
     return Exhausted(problem) if assigned.shortfall else None
 
 
-def give_back(world: World, handle: str, addresses: Addresses) -> None:
+def give_back(session: Session, handle: str, addresses: Addresses) -> None:
     if addresses:
-        releasing.release(world.for_cleanup(), [Wish(address, handle) for address, _ in addresses])
+        releasing.release(session.for_cleanup(), [Wish(address, handle) for address, _ in addresses])
 
 
-def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
+def resolve(session: Session, names: tuple[str, ...], family: int) -> list[Prefix]:
     """Return the CIDRs of pools that are named or given as CIDRs. Raises BadConfig in the original's words."""
-    known = {pool.name: pool.prefix for pool in world.pools()} if names else {}
+    known = {pool.name: pool.prefix for pool in session.pools()} if names else {}
     found = []
     for name in names:
         try:
@@ -149,18 +149,18 @@ def resolve(world: World, names: tuple[str, ...], family: int) -> list[Prefix]:
     return found
 
 
-def _namespace(network: Network, given: Arguments, world: World) -> dict[str, str]:
+def _namespace(network: Network, given: Arguments, session: Session) -> dict[str, str]:
     """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig.
 
     One that was there need not be asked for again while no pool looks at its labels.
     """
     if not network.asks_for_namespace:
         return {}
-    namespace, seen = given.namespace or "default", world.namespaces
-    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in world.pools()):
+    namespace, seen = given.namespace or "default", session.namespaces
+    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in session.pools()):
         return {}
     try:
-        found = connection.kubernetes(network.where, connection.namespace_path(namespace), world.deadline)
+        found = connection.kubernetes(network.where, connection.namespace_path(namespace), session.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
     if seen is not None:

@@ -21,7 +21,7 @@ from unipam.dialects.calico.documents import node as nodes
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import affinities, explicit, releasing
 from unipam.dialects.calico.engine.counting import too_busy
-from unipam.dialects.calico.engine.world import TRIES, Owner, World
+from unipam.dialects.calico.engine.session import TRIES, Owner, Session
 from unipam.dialects.calico.rules import names, pools, tunnels
 from unipam.dialects.calico.rules.names import Tunnel
 from unipam.dialects.calico.rules.releasing import Wish
@@ -66,21 +66,21 @@ class Plan(NamedTuple):
         return [step for step in self.steps if step.what == REFUSE]
 
 
-def plan(world: World, node: str, network: str, leases: Sequence[Lease]) -> Plan:
+def plan(session: Session, node: str, network: str, leases: Sequence[Lease]) -> Plan:
     """Return what moving a node's leases of a network does; nothing is changed. Raises Missing for a node unknown."""
-    documents = {item.key.name: item.document for item in listed(world, NodeKey) if isinstance(item.key, NodeKey)}
+    documents = {item.key.name: item.document for item in listed(session, NodeKey) if isinstance(item.key, NodeKey)}
     if node not in documents:
         raise Missing(f"there is no node {node}: name the one that this machine is in Kubernetes", node=node)
-    known = [pool for pool in world.pools() if pool.enabled]
-    pods = _pods(world, node)
-    steps = [_step(world, node, network, lease, known, pods) for lease in leases]
-    return Plan(node, tuple(_claims(documents, known)), (*steps, *_tunnels(world, node, documents[node], known)))
+    known = [pool for pool in session.pools() if pool.enabled]
+    pods = _pods(session, node)
+    steps = [_step(session, node, network, lease, known, pods) for lease in leases]
+    return Plan(node, tuple(_claims(documents, known)), (*steps, *_tunnels(session, node, documents[node], known)))
 
 
-def _pods(world: World, node: str) -> dict[int, dict[str, str]]:
+def _pods(session: Session, node: str) -> dict[int, dict[str, str]]:
     """Return the pods of a node, by their addresses."""
     found = {}
-    for item in listed(world, WorkloadKey):
+    for item in listed(session, WorkloadKey):
         assert isinstance(item.key, WorkloadKey)
         spec = item.document.get("spec") or {}
         for network in spec.get("ipNetworks") or () if spec.get("node", node) == node else ():
@@ -91,7 +91,7 @@ def _pods(world: World, node: str) -> dict[int, dict[str, str]]:
 
 
 def _step(
-    world: World, node: str, network: str, lease: Lease, known: list[Pool], pods: dict[int, dict[str, str]]
+    session: Session, node: str, network: str, lease: Lease, known: list[Pool], pods: dict[int, dict[str, str]]
 ) -> Step:  # fmt: skip
     address, handle = lease.address, names.pod(network, lease.container)
     if address not in pods:
@@ -99,7 +99,7 @@ def _step(
     attributes = {"node": node, **pods[address]}
     if pools.find(known, address) is None:
         return Step(address, REFUSE, "it lies in no enabled pool: make one that covers it", handle)
-    found = holder(world, address)
+    found = holder(session, address)
     if found is None:
         return Step(address, ASSIGN, "", handle, attributes)
     if found.handle == handle:
@@ -134,7 +134,7 @@ _FIELDS: dict[Tunnel, tuple[str, ...]] = {
 """Where in a node's spec the address of each tunnel stands."""
 
 
-def _tunnels(world: World, node: str, document: dict[str, Any], known: list[Pool]) -> Iterator[Step]:
+def _tunnels(session: Session, node: str, document: dict[str, Any], known: list[Pool]) -> Iterator[Step]:
     """Yield what becomes of the node's tunnel addresses: each that it has, and an IPIP one where none is written down.
 
     With host-local, that is the first address of the node's range.
@@ -147,7 +147,7 @@ def _tunnels(world: World, node: str, document: dict[str, Any], known: list[Pool
         address = _parsed(text) if text else _first(document)
         if address is None:
             continue
-        found = holder(world, address)
+        found = holder(session, address)
         standing = tunnels.Standing(address, found.attribute if found else None) if text else None
         step = tunnels.decide(tunnel, node, standing, eligible)
         yield from _tunnel_step(node, tunnel, address, step, found, eligible)
@@ -183,10 +183,10 @@ def _first(document: dict[str, Any]) -> int | None:
     return next((prefix.first + 1 for prefix in _ranges(document) if prefix.family == 4), None)
 
 
-def write_tunnel(world: World, node: str, tunnel: Tunnel, text: str, before: str | None = None) -> None:
+def write_tunnel(session: Session, node: str, tunnel: Tunnel, text: str, before: str | None = None) -> None:
     """Write a tunnel's address down with its node; with `before` only if that stands there. Raises NotFound."""
     for _ in range(TRIES):
-        item = world.datastore.get(NodeKey(node), world.deadline)
+        item = session.datastore.get(NodeKey(node), session.deadline)
         found = _field(item.document, tunnel)
         if found == text or before not in {None, found}:
             return
@@ -199,7 +199,7 @@ def write_tunnel(world: World, node: str, tunnel: Tunnel, text: str, before: str
         else:
             spec.pop(name, None)
         try:
-            world.datastore.update(item, world.deadline)
+            session.datastore.update(item, session.deadline)
             return
         except Conflict:
             continue
@@ -209,34 +209,34 @@ def write_tunnel(world: World, node: str, tunnel: Tunnel, text: str, before: str
 # Doing and undoing -------------------------------------------------------------------------------------------------
 
 
-def claim(world: World, claims: Sequence[tuple[str, Prefix]]) -> Iterator[tuple[str, str]]:
+def claim(session: Session, claims: Sequence[tuple[str, Prefix]]) -> Iterator[tuple[str, str]]:
     """Claim every block of each node's range for it; yield node and block of those that are somebody else's."""
     for node, prefix in claims:
         try:
-            for failed in affinities.claim_cidr(world, Owner(node), prefix).failed:
+            for failed in affinities.claim_cidr(session, Owner(node), prefix).failed:
                 yield node, str(failed)
         except (Outside, BadValue) as error:
             yield node, error.message
 
 
-def assign(world: World, node: str, step: Step) -> None:
+def assign(session: Session, node: str, step: Step) -> None:
     """Assign an address as its step says. Raises Taken where somebody else was faster, and what AssignIP raises."""
     wanted = explicit.Request(step.address, node, step.handle, step.attributes)
     try:
-        explicit.assign(world, wanted)
+        explicit.assign(session, wanted)
     except Taken:
-        found = holder(world, step.address)
+        found = holder(session, step.address)
         if found is None or found.handle != step.handle:
             raise
     if step.tunnel is not None:
-        write_tunnel(world, node, step.tunnel, format_address(step.address))
+        write_tunnel(session, node, step.tunnel, format_address(step.address))
 
 
-def give_back(world: World, node: str, steps: Sequence[Step]) -> tuple[list[int], list[UnipamError]]:
+def give_back(session: Session, node: str, steps: Sequence[Step]) -> tuple[list[int], list[UnipamError]]:
     """Release what was assigned; the addresses that their containers have given up meanwhile, and what went wrong."""
     gone, failed = [], []
     for step in steps:
-        outcome = releasing.release(world, [Wish(step.address, step.handle)])
+        outcome = releasing.release(session, [Wish(step.address, step.handle)])
         gone += outcome.unheld
         if isinstance(outcome.error, Conflict):
             gone.append(step.address)  # somebody else has it by now
@@ -244,20 +244,20 @@ def give_back(world: World, node: str, steps: Sequence[Step]) -> tuple[list[int]
             failed.append(outcome.error)
         elif step.tunnel is not None:
             with suppress(NotFound):
-                write_tunnel(world, node, step.tunnel, "", before=format_address(step.address))
+                write_tunnel(session, node, step.tunnel, "", before=format_address(step.address))
     return gone, failed
 
 
-def unclaim(world: World, node: str) -> None:
+def unclaim(session: Session, node: str) -> None:
     """Give up the blocks of a node in which it has nothing."""
     with suppress(NotEmpty):
-        affinities.give_up_host(world, Owner(node), must_be_empty=True)
+        affinities.give_up_host(session, Owner(node), must_be_empty=True)
 
 
-def strangers(world: World, node: str, known: Sequence[str]) -> list[str]:
+def strangers(session: Session, node: str, known: Sequence[str]) -> list[str]:
     """Return the pods of a node that Calico has given addresses since: host-local does not know them."""
     from unipam.dialects.calico.calicoctl.allocations import of_blocks
 
-    blocks = [stored.value for stored in world.blocks().values() if stored]
+    blocks = [stored.value for stored in session.blocks().values() if stored]
     found = (each for each in of_blocks(blocks) if each.node == node and each.noted.get("pod"))
     return sorted(f"{e.noted.get('namespace')}/{e.noted['pod']} ({e.text})" for e in found if e.handle not in known)

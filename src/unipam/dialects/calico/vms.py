@@ -13,7 +13,7 @@ from urllib.parse import quote
 from unipam.addr.prefix import Prefix, format_address
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.holding import held_by, holder_of, set_owners
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules import names, owners
 from unipam.dialects.calico.rules.owners import Owners, Pod
 from unipam.model.errors import Mismatch, Missing, NotFound
@@ -92,13 +92,13 @@ def _get(get: Get, namespace: str, plural: str, name: str) -> Mapping[str, Any]:
         raise Missing(problem, name=name) from error
 
 
-def take(world: World, vm: Vm, handle: str, attributes: dict[str, str]) -> list[tuple[int, Prefix]]:
+def take(session: Session, vm: Vm, handle: str, attributes: dict[str, str]) -> list[tuple[int, Prefix]]:
     """Return the addresses that a VM has already, noted as its pod's: whoever was noted before is overwritten.
 
     None when it has none yet. Raises Missing for a pod to which the VM is about to move then.
     """
     try:
-        held = held_by(world, handle)
+        held = held_by(session, handle)
     except NotFound:
         held = []
     if not held and vm.migration:
@@ -108,23 +108,23 @@ def take(world: World, vm: Vm, handle: str, attributes: dict[str, str]) -> list[
         return found._replace(alternate=attributes) if vm.migration else found._replace(active=attributes)
 
     for address, prefix in held:
-        set_owners(world, address, prefix, handle, noted)
+        set_owners(session, address, prefix, handle, noted)
     return held
 
 
-def leave(world: World, vm: Vm, handle: str, pod: Pod) -> list[str]:
+def leave(session: Session, vm: Vm, handle: str, pod: Pod) -> list[str]:
     """Note that a pod is gone. Release the VM's addresses if it goes too and no other pod is noted; which they are."""
     try:
-        held = held_by(world, handle)
+        held = held_by(session, handle)
     except NotFound:
         return []
     for address, prefix in held:
-        set_owners(world, address, prefix, handle, lambda found: owners.without(pod, found))
-    if not vm.going or any(_is_noted(world, address, prefix) for address, prefix in held):
+        set_owners(session, address, prefix, handle, lambda found: owners.without(pod, found))
+    if not vm.going or any(_is_noted(session, address, prefix) for address, prefix in held):
         return []
-    return list(map(format_address, releasing.by_handle(world, handle)))
+    return list(map(format_address, releasing.by_handle(session, handle)))
 
 
-def _is_noted(world: World, address: int, prefix: Prefix) -> bool:
-    holder = holder_of(world, address, prefix)
+def _is_noted(session: Session, address: int, prefix: Prefix) -> bool:
+    holder = holder_of(session, address, prefix)
     return bool(holder and (holder.get("secondary") or holder.get("alternateOwnerAttrs")))

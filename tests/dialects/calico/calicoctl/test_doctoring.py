@@ -29,7 +29,7 @@ def site(cluster: Cluster) -> Cluster:
 
 
 def examined(site: Cluster) -> list[doctoring.Finding]:
-    return doctoring.examine(site.world, ETCD)
+    return doctoring.examine(site.session, ETCD)
 
 
 def told(site: Cluster, verdict: str) -> list[str]:
@@ -130,7 +130,7 @@ def test_overlapping_blocks_are_not_worked_with(site: Cluster) -> None:
 
 
 def test_the_command(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calico_doctor, "open_world", lambda where: site.world)
+    monkeypatch.setattr(calico_doctor, "open_session", lambda where: site.session)
     monkeypatch.setattr(calico_doctor, "find", lambda config: ETCD)
     done = CliRunner().invoke(unipam, ["calico", "doctor", "-o", "json"])
     assert done.exit_code == 0, done.output

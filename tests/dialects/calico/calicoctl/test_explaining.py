@@ -24,7 +24,7 @@ def site(cluster: Cluster) -> Cluster:
 
 
 def told(site: Cluster, address: str) -> str:
-    return " ".join(explaining.sentences(site.world, parse_address(address)))
+    return " ".join(explaining.sentences(site.session, parse_address(address)))
 
 
 def test_a_pods_address(site: Cluster) -> None:
@@ -89,7 +89,7 @@ def test_a_cooling_address(site: Cluster) -> None:
 
 
 def test_leases_are_listed(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calico_lease, "world_of", lambda config: site.world)
+    monkeypatch.setattr(calico_lease, "session_of", lambda config: site.session)
     site.give("10.0.0.1", "host-a", "net.c1", attributes=POD)
     site.give(
         "10.0.0.2", "host-a", "ipip-tunnel-addr-host-a", attributes={"node": "host-a", "type": "ipipTunnelAddress"}
@@ -105,7 +105,7 @@ def test_leases_are_listed(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_explain(site: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calico_lease, "world_of", lambda config: site.world)
+    monkeypatch.setattr(calico_lease, "session_of", lambda config: site.session)
     site.give("10.0.0.1", "host-a", "net.c1", attributes=POD)
     done = CliRunner().invoke(unipam, ["explain", "10.0.0.1", "--calico"])
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 4)

@@ -38,18 +38,20 @@ def site(cluster: Cluster) -> Cluster:
 
 
 def checked(site: Cluster) -> Checked:
-    return check(observe(site.world, list), site.now)
+    return check(observe(site.session, list), site.now)
 
 
 def fix(site: Cluster) -> dict[str, str]:
     """What came of each repair."""
-    world = site.world
-    return {each.what: outcome for each, outcome in repairing.carry_out(world, repairing.plan(world, checked(site)))}
+    session = site.session
+    return {
+        each.what: outcome for each, outcome in repairing.carry_out(session, repairing.plan(session, checked(site)))
+    }
 
 
 def in_order(site: Cluster) -> bool:
     """Whether there is nothing to repair, and handles count what blocks hold (AC-14)."""
-    return repairing.plan(site.world, checked(site)) == [] and site.handles() == site.recounted()
+    return repairing.plan(site.session, checked(site)) == [] and site.handles() == site.recounted()
 
 
 def put(site: Cluster, key: Key, document: dict[str, Any]) -> None:
@@ -71,7 +73,7 @@ def workload(site: Cluster, pod: str, *addresses: str, **more: Any) -> None:
 
 def overcount(site: Cluster) -> None:
     site.ask(2, "host-a", handle="h", attributes={})
-    counting.add(site.world, Count("h", next(iter(site.blocks())), 3))
+    counting.add(site.session, Count("h", next(iter(site.blocks())), 3))
 
 
 def count_of_nothing(site: Cluster) -> None:
@@ -151,17 +153,17 @@ def test_what_is_wrong_is_put_right(site: Cluster, spoil: Callable[[Cluster], No
 def test_a_plan_changes_nothing(site: Cluster, spoil: Callable[[Cluster], None]) -> None:
     spoil(site)
     before = site.everything()
-    assert repairing.plan(site.world, checked(site))
+    assert repairing.plan(site.session, checked(site))
     assert site.everything() == before
 
 
 @pytest.mark.parametrize("spoil", WRONG)
 def test_what_somebody_else_has_put_right_is_left_alone(site: Cluster, spoil: Callable[[Cluster], None]) -> None:
     spoil(site)
-    plan = repairing.plan(site.world, checked(site))
+    plan = repairing.plan(site.session, checked(site))
     fix(site)
     before = site.everything()
-    outcomes = [outcome for _, outcome in repairing.carry_out(site.world, plan)]
+    outcomes = [outcome for _, outcome in repairing.carry_out(site.session, plan)]
     assert all("left alone" in each for each in outcomes), outcomes
     assert site.everything() == before
 
@@ -169,17 +171,17 @@ def test_what_somebody_else_has_put_right_is_left_alone(site: Cluster, spoil: Ca
 def test_a_claim_that_is_under_way_is_left_alone(site: Cluster) -> None:
     """AC-12."""
     put(site, AffinityKey("host-a", "10.0.0.12/30"), {"state": "pending", "deleted": False})
-    assert repairing.plan(site.world, checked(site)) == []
+    assert repairing.plan(site.session, checked(site)) == []
 
 
 def test_a_count_of_an_add_that_is_under_way_goes_only_with_its_block_written(site: Cluster) -> None:
     """Whoever has counted an address, and has read the block before the repair, is overtaken."""
     site.ask(1, "host-a", handle="other")
     cidr = next(iter(site.blocks()))
-    read = site.world.block(parse_prefix(cidr))
-    counting.add(site.world, Count("h", cidr, 1))
+    read = site.session.block(parse_prefix(cidr))
+    counting.add(site.session, Count("h", cidr, 1))
     assert fix(site) == {"handle h": "counts 0"}
-    assert site.world.block(parse_prefix(cidr)).item.revision != read.item.revision
+    assert site.session.block(parse_prefix(cidr)).item.revision != read.item.revision
 
 
 # Leaks ------------------------------------------------------------------------------------------------------------
@@ -210,15 +212,15 @@ def test_an_address_of_a_pod_on_its_way_up_is_left_alone(site: Cluster) -> None:
     """Its pod is not to be seen yet: the address is younger than five minutes."""
     site.ask(1, "host-a", handle="h", attributes=pod_attributes(site))
     assert len(checked(site).leaked) == 1
-    assert repairing.plan(site.world, checked(site)) == []
+    assert repairing.plan(site.session, checked(site)) == []
 
 
 @pytest.mark.parametrize("addresses", [(), ("this",)], ids=["no address yet", "this address"])
 def test_a_pod_that_came_meanwhile_keeps_its_address(site: Cluster, addresses: tuple[str, ...]) -> None:
     address = leak(site)
-    plan = repairing.plan(site.world, checked(site))
+    plan = repairing.plan(site.session, checked(site))
     workload(site, "web", *(address for _ in addresses))
-    assert [outcome for _, outcome in repairing.carry_out(site.world, plan)] == ["left alone: it is used"]
+    assert [outcome for _, outcome in repairing.carry_out(site.session, plan)] == ["left alone: it is used"]
     assert site.handles() == site.recounted() != {}
 
 
@@ -237,11 +239,11 @@ def test_a_pod_with_another_address_does_not_use_this_one(site: Cluster) -> None
 def test_an_address_that_was_handed_out_anew_is_left_alone(site: Cluster) -> None:
     """Handle and sequence number are those of the leak, or nothing is released."""
     leak(site)
-    plan = repairing.plan(site.world, checked(site))
+    plan = repairing.plan(site.session, checked(site))
     site.drop("h")
     for _ in range(4):
         site.ask(1, "host-a", handle="h", attributes=pod_attributes(site))
-    assert [outcome for _, outcome in repairing.carry_out(site.world, plan)] == ["left alone: it was handed out anew"]
+    assert [outcome for _, outcome in repairing.carry_out(site.session, plan)] == ["left alone: it was handed out anew"]
     assert sum(site.handles()["h"].values()) == 4
 
 
@@ -255,7 +257,7 @@ def test_all_addresses_of_a_handle_go_or_none(site: Cluster) -> None:
     six = next(block for cidr, block in site.blocks().items() if ":" in cidr)
     workload(site, "web", next(_allocations(six)).text)
     assert len(checked(site).leaked) == 1
-    assert repairing.plan(site.world, checked(site)) == []
+    assert repairing.plan(site.session, checked(site)) == []
 
 
 def test_what_nobody_can_tell_is_left_alone(site: Cluster) -> None:
@@ -264,7 +266,7 @@ def test_what_nobody_can_tell_is_left_alone(site: Cluster) -> None:
     site.give("10.0.0.2", "host-a", "by-hand")
     site.sleep(600)
     assert len(checked(site).leaked) == 2
-    assert repairing.plan(site.world, checked(site)) == []
+    assert repairing.plan(site.session, checked(site)) == []
 
 
 @pytest.mark.parametrize("gone", [True, False])
@@ -284,7 +286,7 @@ def test_a_broken_block_is_named_and_nothing_else_affected(site: Cluster) -> Non
     ((name, why),) = found.invalid
     assert (name, found.leaked, found.unassigned) == (cidr, [], [])
     assert "ordinal 9 appears in the Unallocated array but is out of the block" in why
-    assert repairing.plan(site.world, found) == []
+    assert repairing.plan(site.session, found) == []
     assert len(site.store.list(Selection(HandleKey), float("inf")).items) == 1
 
 
@@ -299,8 +301,8 @@ def test_a_released_address_that_cools_is_no_leak(site: Cluster) -> None:
 
 def test_a_handle_that_went_meanwhile(site: Cluster) -> None:
     count_of_nothing(site)
-    plan = repairing.plan(site.world, checked(site))
+    plan = repairing.plan(site.session, checked(site))
     remove(site, HandleKey("h"))
-    assert [outcome for _, outcome in repairing.carry_out(site.world, plan)] == ["left alone: it is in order by now"]
+    assert [outcome for _, outcome in repairing.carry_out(site.session, plan)] == ["left alone: it is in order by now"]
     with pytest.raises(NotFound):
-        site.world.handle("h")
+        site.session.handle("h")

@@ -51,7 +51,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "report_version", lambda: "v3.34.0-0.dev-head")
     monkeypatch.setattr(calico_cluster, "find", lambda config: Where("etcdv3"))
     monkeypatch.setattr(calico_check, "find", lambda config: Where("etcdv3"))
-    monkeypatch.setattr(calico_check, "services", lambda where, kubeconfig, world: [])
+    monkeypatch.setattr(calico_check, "services", lambda where, kubeconfig, session: [])
     monkeypatch.delenv("KUBECONFIG", raising=False)
 
 

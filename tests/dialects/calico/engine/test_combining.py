@@ -22,7 +22,7 @@ from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
 from unipam.dialects.calico.engine.combining import Combiner, Place
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.model.errors import NotFound, SourceFailed, UnipamError
 
 
@@ -45,16 +45,16 @@ class Agent:
         self.cluster, self.store, self.host = cluster, store, host
         self.watched = Watched(WatchedDatastore(store, host), Combiner(), set())
 
-    def world(self, timeout: float = 30.0) -> World:
+    def session(self, timeout: float = 30.0) -> Session:
         deadline = time.monotonic() + timeout
-        return World(self.watched.datastore, deadline, time.time_ns, combiner=self.watched.combiner, patience=timeout)
+        return Session(self.watched.datastore, deadline, time.time_ns, combiner=self.watched.combiner, patience=timeout)
 
     def add(self, handle: str, family: int = 4, timeout: float = 30.0) -> Assigned:
         request = Request(1, family, self.host, handle, {"pod": handle}, use=WORKLOAD)
-        return auto_assign(self.world(timeout), request)
+        return auto_assign(self.session(timeout), request)
 
     def drop(self, handle: str) -> list[str]:
-        return list(map(format_address, releasing.by_handle(self.world(), handle)))
+        return list(map(format_address, releasing.by_handle(self.session(), handle)))
 
     def asks(self, act: Callable[[], object]) -> list[str]:
         """What is asked of the datastore for something."""

@@ -20,7 +20,7 @@ from unipam.dialects.calico.datastore.keys import AffinityKey, BlockKey, HandleK
 from unipam.dialects.calico.datastore.memory import Fault, MemoryDatastore
 from unipam.dialects.calico.documents.affinity import PENDING
 from unipam.dialects.calico.engine import claiming, releasing
-from unipam.dialects.calico.engine.world import Owner
+from unipam.dialects.calico.engine.session import Owner
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import NotFound, Refused, Stale, Unanswered, UnipamError
 
@@ -235,7 +235,7 @@ def test_the_answer_to_a_release_by_address_is_lost(cluster: Cluster, kind: Faul
     cluster.give("10.0.0.1", "host-a", "h")
     number = cluster.blocks()["10.0.0.0/26"].sequences[1]
     cluster.break_down(Broken(0, kind))
-    outcome = releasing.release(cluster.world, [Wish(parse_address("10.0.0.1"), "h", number)])
+    outcome = releasing.release(cluster.session, [Wish(parse_address("10.0.0.1"), "h", number)])
     assert (outcome.error, outcome.unheld) == (None, [])
     assert cluster.recounted() == {}
     check(cluster)
@@ -250,7 +250,7 @@ def test_a_block_that_was_written_meanwhile_is_not_given_up(cluster: Cluster) ->
     cluster.ask(1, "host-a", handle="h")
     cluster.drop("h")
     with pytest.raises(Stale, match="IPAM block updated since we last read it"):
-        claiming.give_up(cluster.world, Owner("host-a"), cidr("10.0.0.0/30"), must_be_empty=True, sequence=seen)
+        claiming.give_up(cluster.session, Owner("host-a"), cidr("10.0.0.0/30"), must_be_empty=True, sequence=seen)
     assert cluster.affinities()
 
 

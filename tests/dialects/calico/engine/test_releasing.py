@@ -9,7 +9,7 @@ from unipam.addr.prefix import format_address, parse_address
 from unipam.dialects.calico.datastore.keys import PoolKey
 from unipam.dialects.calico.engine import affinities, releasing
 from unipam.dialects.calico.engine.releasing import Outcome
-from unipam.dialects.calico.engine.world import Owner
+from unipam.dialects.calico.engine.session import Owner
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import Conflict, NotEmpty, NotFound
 
@@ -19,7 +19,7 @@ POOL = "10.0.0.0/24"
 def release(cluster: Cluster, *wishes: tuple[str, str, int | None] | str) -> Outcome:
     """ReleaseIPs."""
     full = [(each, "", None) if isinstance(each, str) else each for each in wishes]
-    return releasing.release(cluster.world, [Wish(parse_address(a), h, s) for a, h, s in full])
+    return releasing.release(cluster.session, [Wish(parse_address(a), h, s) for a, h, s in full])
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_an_address_handed_out_anew_is_not_released_by_its_former_number(filled:
 
 def test_from_a_pool_that_is_gone(filled: Cluster) -> None:
     """AC-23: the block is looked for, loses its owner with the pool, and goes with its last address."""
-    affinities.give_up_pool(filled.world, cidr(POOL))
+    affinities.give_up_pool(filled.session, cidr(POOL))
     assert filled.affinities() == {}
     assert filled.blocks()["10.0.0.0/26"].affinity is None
     filled.store.delete(PoolKey("v4"), None, float("inf"))
@@ -127,10 +127,10 @@ def test_a_host_that_goes(filled: Cluster) -> None:
     filled.ask(1, "host-a", handle="six", family=6)
     filled.drop("six")
     with pytest.raises(NotEmpty) as refused:
-        affinities.give_up_host(filled.world, Owner("host-a"), must_be_empty=True)
+        affinities.give_up_host(filled.session, Owner("host-a"), must_be_empty=True)
     assert str(refused.value) == "block '10.0.0.0/26' is not empty"
     assert set(filled.affinities()) == {("host:host-a", "10.0.0.0/26")}
-    affinities.give_up_host(filled.world, Owner("host-a"), must_be_empty=False)
+    affinities.give_up_host(filled.session, Owner("host-a"), must_be_empty=False)
     assert filled.affinities() == {}
     assert filled.blocks()["10.0.0.0/26"].affinity is None
 
@@ -138,5 +138,5 @@ def test_a_host_that_goes(filled: Cluster) -> None:
 def test_blocks_of_a_cidr(cluster: Cluster) -> None:
     cluster.pool("v4", POOL)
     cluster.give("10.0.0.64", "host-b")
-    claims = affinities.claim_cidr(cluster.world, Owner("host-a"), cidr("10.0.0.0/25"))
+    claims = affinities.claim_cidr(cluster.session, Owner("host-a"), cidr("10.0.0.0/25"))
     assert (list(map(str, claims.claimed)), list(map(str, claims.failed))) == (["10.0.0.0/26"], ["10.0.0.64/26"])

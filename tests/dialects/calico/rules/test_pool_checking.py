@@ -110,26 +110,26 @@ def test_overlaps_are_refused(cluster: Cluster) -> None:
     """AC-1: a disabled pool's, too."""
     cluster.pool("old", "10.0.0.0/16", disabled=True)
     with pytest.raises(Refused, match=r"IPPool\(new\) CIDR overlaps with IPPool\(old\) CIDR 10.0.0.0/16"):
-        pooling.apply(cluster.world, document("new", "10.0.4.0/24"))
+        pooling.apply(cluster.session, document("new", "10.0.4.0/24"))
 
 
 def test_blocks_of_another_size_are_refused(cluster: Cluster) -> None:
     """AC-25: their pool is gone, and they are not."""
     cluster.pool("old", "10.0.0.0/24")
     cluster.ask(1, "host-a", handle="h")
-    assert pooling.delete(cluster.world, "old", lambda _: None) == [(next(iter(cluster.blocks())), 1)]
+    assert pooling.delete(cluster.session, "old", lambda _: None) == [(next(iter(cluster.blocks())), 1)]
     with pytest.raises(Refused, match="conflicts with existing allocations that use a different blockSize"):
-        pooling.apply(cluster.world, document("new", "10.0.0.0/24", blockSize=28))
-    assert pooling.apply(cluster.world, document("new", "10.0.0.0/24")) == "created"
+        pooling.apply(cluster.session, document("new", "10.0.0.0/24", blockSize=28))
+    assert pooling.apply(cluster.session, document("new", "10.0.0.0/24")) == "created"
 
 
 def test_a_pool_is_changed_or_left(cluster: Cluster) -> None:
-    assert pooling.apply(cluster.world, document("p", "10.0.0.0/24"), dry_run=True) == "created"
-    assert cluster.world.pools() == []
-    assert pooling.apply(cluster.world, document("p", "10.0.0.0/24")) == "created"
-    assert pooling.apply(cluster.world, document("p", "10.0.0.0/24")) == "unchanged"
-    assert pooling.apply(cluster.world, document("p", "10.0.0.0/24", disabled=True)) == "updated"
-    assert [pool.enabled for pool in cluster.world.pools()] == [False]
+    assert pooling.apply(cluster.session, document("p", "10.0.0.0/24"), dry_run=True) == "created"
+    assert cluster.session.pools() == []
+    assert pooling.apply(cluster.session, document("p", "10.0.0.0/24")) == "created"
+    assert pooling.apply(cluster.session, document("p", "10.0.0.0/24")) == "unchanged"
+    assert pooling.apply(cluster.session, document("p", "10.0.0.0/24", disabled=True)) == "updated"
+    assert [pool.enabled for pool in cluster.session.pools()] == [False]
 
 
 def test_a_deleted_pool_leaves_what_lives(cluster: Cluster) -> None:
@@ -137,7 +137,7 @@ def test_a_deleted_pool_leaves_what_lives(cluster: Cluster) -> None:
     cluster.pool("p", "10.0.0.0/24")
     cluster.ask(1, "host-a", handle="a")
     cluster.ask(1, "host-b", handle="b")
-    left = pooling.delete(cluster.world, "p", lambda _: None)
+    left = pooling.delete(cluster.session, "p", lambda _: None)
     assert [count for _, count in left] == [1, 1]
     assert {block.affinity for block in cluster.blocks().values()} == {None}
     assert cluster.affinities() == {}
@@ -151,7 +151,7 @@ def test_a_pool_that_would_be_deleted_is_not(cluster: Cluster) -> None:
     cluster.pool("p", "10.0.0.0/24")
     cluster.ask(1, "host-a", handle="a")
     before = cluster.everything()
-    assert len(pooling.delete(cluster.world, "p", lambda _: None, dry_run=True)) == 1
+    assert len(pooling.delete(cluster.session, "p", lambda _: None, dry_run=True)) == 1
     assert cluster.everything() == before
 
 
@@ -164,8 +164,8 @@ def test_what_cannot_be_split(cluster: Cluster, number: int, why: str) -> None:
     _lock(cluster)
     cluster.pool("p", "10.0.0.0/24")
     with pytest.raises(BadValue, match=why):
-        pooling.split(cluster.world, number, "p")
-    assert [pool.enabled for pool in cluster.world.pools()] == [True]
+        pooling.split(cluster.session, number, "p")
+    assert [pool.enabled for pool in cluster.session.pools()] == [True]
 
 
 def _lock(cluster: Cluster) -> None:
@@ -181,10 +181,12 @@ def test_a_split_keeps_every_address(cluster: Cluster) -> None:
     for number in range(70):
         cluster.ask(1, "host-a", handle=f"h{number}")
     before = (cluster.blocks(), cluster.affinities(), cluster.handles())
-    made = pooling.split(cluster.world, 4, cidr="10.0.0.0/24")
+    made = pooling.split(cluster.session, 4, cidr="10.0.0.0/24")
     parts = [(f"split-p-{part}", f"10.0.0.{64 * part}/26") for part in range(4)]
     assert made == parts
-    assert [(pool.name, pool.cidr, pool.enabled) for pool in cluster.world.pools()] == [(*each, True) for each in parts]
+    assert [(pool.name, pool.cidr, pool.enabled) for pool in cluster.session.pools()] == [
+        (*each, True) for each in parts
+    ]
     assert (cluster.blocks(), cluster.affinities(), cluster.handles()) == before
     assert len(cluster.ask(58, "host-a", handle="more").addresses) == 58
 
@@ -193,7 +195,7 @@ def test_a_long_name_is_cut(cluster: Cluster) -> None:
     """AC-24."""
     _lock(cluster)
     cluster.pool("p" * 250, "10.0.0.0/24")
-    assert [len(name) for name, _ in pooling.split(cluster.world, 2, "p" * 250)] == [253, 253]
+    assert [len(name) for name, _ in pooling.split(cluster.session, 2, "p" * 250)] == [253, 253]
 
 
 def test_a_datastore_that_is_not_locked_is_not_split(cluster: Cluster) -> None:
@@ -203,8 +205,8 @@ def test_a_datastore_that_is_not_locked_is_not_split(cluster: Cluster) -> None:
     cluster.store.put(ClusterKey(), b'{"metadata": {"name": "default"}, "spec": {}}')
     cluster.pool("p", "10.0.0.0/24")
     with pytest.raises(Refused, match="datastore is not locked"):
-        pooling.split(cluster.world, 2, "p")
-    assert locking.set_locked(cluster.world, locked=True)
-    assert not locking.set_locked(cluster.world, locked=True)
-    assert len(pooling.split(cluster.world, 2, "p", dry_run=True)) == 2
-    assert [pool.name for pool in cluster.world.pools()] == ["p"]
+        pooling.split(cluster.session, 2, "p")
+    assert locking.set_locked(cluster.session, locked=True)
+    assert not locking.set_locked(cluster.session, locked=True)
+    assert len(pooling.split(cluster.session, 2, "p", dry_run=True)) == 2
+    assert [pool.name for pool in cluster.session.pools()] == ["p"]

@@ -31,7 +31,7 @@ def test_what_is_in_use_and_reserved(
     cluster.pool("p", "10.0.0.0/24")
     cluster.give("10.0.0.5", "host-a", "h")
     cluster.reserve(*reserved)
-    (found,) = utilization(cluster.world.pools(), cluster.blocks().values(), cluster.world.reserved())
+    (found,) = utilization(cluster.session.pools(), cluster.blocks().values(), cluster.session.reserved())
     assert found.usage
     assert counts(found.usage) == pool
     assert [counts(each) for each in found.blocks] == [block]
@@ -43,7 +43,7 @@ def test_blocks_of_no_pool_come_last(cluster: Cluster) -> None:
     cluster.pool("six", "fd00::/120", blockSize=122)
     cluster.ask(1, "host-a", family=6, handle="h")
     blocks = cluster.blocks().values()
-    pools = [pool for pool in cluster.world.pools() if pool.name == "p"]
+    pools = [pool for pool in cluster.session.pools() if pool.name == "p"]
     *_, orphans = utilization(pools, blocks, RangeSet())
     assert (orphans.pool, orphans.usage, [counts(each) for each in orphans.blocks]) == (None, None, [(64, 1, 0, 63)])
 
@@ -54,7 +54,7 @@ def test_what_cools_is_in_use(cluster: Cluster) -> None:
     cluster.configure(cooldown=60)
     cluster.ask(1, "host-a", handle="h")
     cluster.drop("h")
-    (found,) = utilization(cluster.world.pools(), cluster.blocks().values(), RangeSet())
+    (found,) = utilization(cluster.session.pools(), cluster.blocks().values(), RangeSet())
     assert found.usage
     assert counts(found.usage) == (256, 1, 0, 255)
 
@@ -63,7 +63,7 @@ def test_a_large_pool_is_counted_whole(cluster: Cluster) -> None:
     """AC-26: numbers do not end at 2^63."""
     cluster.pool("six", "fd00::/48", blockSize=122)
     cluster.ask(1, "host-a", family=6, handle="h")
-    (found,) = utilization(cluster.world.pools(), cluster.blocks().values(), RangeSet())
+    (found,) = utilization(cluster.session.pools(), cluster.blocks().values(), RangeSet())
     assert found.usage
     assert counts(found.usage) == (1 << 80, 1, 0, (1 << 80) - 1)
     assert found.usage.prefix == parse_prefix("fd00::/48")

@@ -10,7 +10,7 @@ from unipam.dialects.calico.datastore.keys import ConfigKey
 from unipam.dialects.calico.documents import configuration
 from unipam.dialects.calico.documents.configuration import DISABLED, ENABLED, LONGEST_COOLDOWN, Configuration
 from unipam.dialects.calico.engine.counting import too_busy
-from unipam.dialects.calico.engine.world import TRIES, World
+from unipam.dialects.calico.engine.session import TRIES, Session
 from unipam.dialects.calico.rules import configuring
 from unipam.model.errors import BadValue, Conflict, Exists, NotFound
 
@@ -43,14 +43,14 @@ _FLAGS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True)
 _FLAGS |= dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 
 
-def configure(world: World, changes: dict[str, Any], *, dry_run: bool = False) -> Configuration:
+def configure(session: Session, changes: dict[str, Any], *, dry_run: bool = False) -> Configuration:
     """Change the configuration; return it as it is then.
 
     Raises BadValue for one with which nobody could be given anything, or that no datastore should have.
     """
     for _ in range(TRIES):
         try:
-            stored = world.datastore.get(ConfigKey(), world.deadline)
+            stored = session.datastore.get(ConfigKey(), session.deadline)
         except NotFound:
             stored = None
         before = configuration.read(stored.document) if stored else configuration.DEFAULT
@@ -61,9 +61,9 @@ def configure(world: World, changes: dict[str, Any], *, dry_run: bool = False) -
             return after
         try:
             if stored:
-                world.datastore.update(stored._replace(document=after.document()), world.deadline)
+                session.datastore.update(stored._replace(document=after.document()), session.deadline)
             else:
-                world.datastore.create(ConfigKey(), after.document(), world.deadline)
+                session.datastore.create(ConfigKey(), after.document(), session.deadline)
             return after
         except (Conflict, Exists, NotFound):
             continue

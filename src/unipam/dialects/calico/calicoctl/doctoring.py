@@ -15,7 +15,7 @@ from unipam.dialects.calico.datastore.names import HOSTNAME_HASH
 from unipam.dialects.calico.documents.affinity import PENDING
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.pool import LOAD_BALANCER
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules import configuring, limits, pool_checking
 from unipam.dialects.calico.rules.pools import find
 from unipam.dialects.calico.where import ETCD, KUBERNETES, Where
@@ -37,30 +37,30 @@ class Finding(NamedTuple):
         return {"about": self.about, "verdict": self.verdict, "what": self.what}
 
 
-def examine(world: World, where: Where) -> list[Finding]:
+def examine(session: Session, where: Where) -> list[Finding]:
     """Look at all of a cluster's IPAM. Raises SourceFailed where the datastore does not answer."""
-    found = list(_datastore(world, where))
+    found = list(_datastore(session, where))
     if any(each.verdict == UNFIT for each in found):
         return found
-    checked = check(observe(world, list), world.clock())
+    checked = check(observe(session, list), session.clock())
     return [
         *found,
-        *_configuration(world),
-        *_pools(world),
+        *_configuration(session),
+        *_pools(session),
         *_blocks(checked),
-        *_affinities(world, where),
-        *_handles(world, checked),
-        *_nodes(world, checked),
+        *_affinities(session, where),
+        *_handles(session, checked),
+        *_nodes(session, checked),
         *_changes(checked),
     ]
 
 
-def _datastore(world: World, where: Where) -> Iterator[Finding]:
+def _datastore(session: Session, where: Where) -> Iterator[Finding]:
     from unipam.dialects.calico.calicoctl.observing import cluster_of
 
     name = "etcd" if where.kind == ETCD else "the Kubernetes API"
     try:
-        cluster = cluster_of(world)
+        cluster = cluster_of(session)
     except Missing as error:
         yield Finding("datastore", UNFIT, f"{name} answers, and {error.message}")
         return
@@ -70,8 +70,8 @@ def _datastore(world: World, where: Where) -> Iterator[Finding]:
         yield Finding("lock", MEND, "the datastore is locked: see who moves it, then `unipam calico datastore unlock`")
 
 
-def _configuration(world: World) -> Iterator[Finding]:
-    found = world.configuration()
+def _configuration(session: Session) -> Iterator[Finding]:
+    found = session.configuration()
     limit = limits.effective(found.max_blocks, 0)
     said = f"strict affinity {'on' if found.strict else 'off'}, at most {limit} blocks a node and family"
     yield Finding("configuration", FIT, f"{said}, cooldown {found.cooldown} s")
@@ -81,12 +81,12 @@ def _configuration(world: World) -> Iterator[Finding]:
         yield Finding("configuration", MEND, f"{error.message}: `unipam calico ipam configure`")
 
 
-def _pools(world: World) -> Iterator[Finding]:
-    pools = world.pools()
+def _pools(session: Session) -> Iterator[Finding]:
+    pools = session.pools()
     yield Finding("pools", FIT if pools else UNFIT, f"{len(pools)} pools, {sum(p.enabled for p in pools)} enabled")
-    if complaints := world.complaints():
+    if complaints := session.complaints():
         yield Finding("pools", MEND, complaints)
-    for item in listed(world, PoolKey):
+    for item in listed(session, PoolKey):
         assert isinstance(item.key, PoolKey)
         try:
             wrong = pool_checking.problems(item.document.get("spec") or {})
@@ -126,8 +126,8 @@ def _overlapping(prefixes: list[Prefix]) -> Iterator[tuple[Prefix, Prefix]]:
             widest = prefix
 
 
-def _affinities(world: World, where: Where) -> Iterator[Finding]:
-    found = affinities(world)
+def _affinities(session: Session, where: Where) -> Iterator[Finding]:
+    found = affinities(session)
     pending = [item for item in found if item.document.get("state") == PENDING]
     yield Finding("affinities", FIT, f"{len(found)} claims on blocks")
     if pending:
@@ -143,17 +143,17 @@ def _is_unlabelled(about: object) -> bool:
     return isinstance(about, dict) and HOSTNAME_HASH not in (about.get("labels") or {})
 
 
-def _handles(world: World, checked: Checked) -> Iterator[Finding]:
+def _handles(session: Session, checked: Checked) -> Iterator[Finding]:
     handles = checked.observed.handles
-    wrong = [each for each in repairing.plan(world, checked) if each.what.startswith("handle ")]
+    wrong = [each for each in repairing.plan(session, checked) if each.what.startswith("handle ")]
     yield Finding("handles", FIT, f"{len(handles)} handles, {len(checked.idle)} without an address")
     if wrong:
         what = f"{len(wrong)} leaked or count wrongly: `unipam calico ipam check --fix --dry-run`"
         yield Finding("handles", MEND, what)
 
 
-def _nodes(world: World, checked: Checked) -> Iterator[Finding]:
-    nodes = {item.key.name for item in listed(world, NodeKey) if isinstance(item.key, NodeKey)}
+def _nodes(session: Session, checked: Checked) -> Iterator[Finding]:
+    nodes = {item.key.name for item in listed(session, NodeKey) if isinstance(item.key, NodeKey)}
     used = {each.node for several in checked.allocations.values() for each in several if not each.cools}
     gone = sorted(used - nodes - {""})
     yield Finding("nodes", FIT, f"{len(nodes)} nodes, {len(used & nodes)} with addresses")

@@ -12,7 +12,7 @@ from unipam.dialects.calico.calicoctl.showing import block_owner, holder
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.pool import MANUAL, Pool
 from unipam.dialects.calico.documents.times import SECOND, parse_rfc3339
-from unipam.dialects.calico.engine.world import World, owner
+from unipam.dialects.calico.engine.session import Session, owner
 from unipam.dialects.calico.rules.pools import find
 from unipam.model.errors import NotFound, Unreadable
 from unipam.model.moments import moment
@@ -77,25 +77,25 @@ def _seconds(text: str) -> float | None:
         return None
 
 
-def sentences(world: World, address: int) -> list[str]:
+def sentences(session: Session, address: int) -> list[str]:
     """Say who has an address and what it lies in, or why nobody has it. Raises SourceFailed."""
-    found, pool = holder(world, address), find(world.pools(), address)
-    block = found.block if found else _block(world, pool, address)
-    cooldown = world.configuration().cooldown
-    told = [_held(found, cooldown)] if found else [_free(world, address, pool, block)]
+    found, pool = holder(session, address), find(session.pools(), address)
+    block = found.block if found else _block(session, pool, address)
+    cooldown = session.configuration().cooldown
+    told = [_held(found, cooldown)] if found else [_free(session, address, pool, block)]
     if found and found.handle:
-        told.append(_counted(world, found.handle))
+        told.append(_counted(session, found.handle))
     if block is not None:
-        told.append(_lies(world, block))
+        told.append(_lies(session, block))
     told.append(_of_pool(pool, format_address(address)))
     return told
 
 
-def _block(world: World, pool: Pool | None, address: int) -> Block | None:
+def _block(session: Session, pool: Pool | None, address: int) -> Block | None:
     if pool is None:
         return None
     try:
-        return world.block(pool.block_of(address)).value
+        return session.block(pool.block_of(address)).value
     except (NotFound, Unreadable):
         return None
 
@@ -121,9 +121,9 @@ def _when(seconds: float | None) -> str:
     return "an unknown time" if seconds is None else moment(seconds)
 
 
-def _free(world: World, address: int, pool: Pool | None, block: Block | None) -> str:
+def _free(session: Session, address: int, pool: Pool | None, block: Block | None) -> str:
     text = format_address(address)
-    if address in world.reserved():
+    if address in session.reserved():
         return f"{text} is free, and reserved: nobody is given it who does not ask for it by name."
     if pool is None:
         return f"{text} lies in no pool and no block: Calico never hands it out."
@@ -133,9 +133,9 @@ def _free(world: World, address: int, pool: Pool | None, block: Block | None) ->
     return f"{text} is free, number {place} of {len(block.unallocated)} in its block's queue."
 
 
-def _counted(world: World, handle: str) -> str:
+def _counted(session: Session, handle: str) -> str:
     try:
-        counted = world.handle(handle).value.blocks
+        counted = session.handle(handle).value.blocks
     except NotFound:
         return f"The handle {handle} is missing: a DEL would not find the address (`unipam calico ipam check --fix`)."
     except Unreadable as error:
@@ -143,14 +143,14 @@ def _counted(world: World, handle: str) -> str:
     return f"Its handle counts {sum(counted.values())} addresses in {', '.join(counted) or 'no block'}."
 
 
-def _lies(world: World, block: Block) -> str:
+def _lies(session: Session, block: Block) -> str:
     used = sum(index is not None for index in block.allocations)
     told = f"It lies in block {block.cidr}, of which {used} of {block.prefix.size} addresses are in use"
     own = owner(block.affinity)
     if own is None:
         return f"{told}, and which is nobody's: it goes with its last address."
     try:
-        state = world.affinity(own, block.prefix).value.state or "confirmed"
+        state = session.affinity(own, block.prefix).value.state or "confirmed"
     except NotFound:
         state = "missing: `unipam calico ipam check --fix`"
     return f"{told}, and which is {own}'s since {block.claimed or 'an unknown time'} (affinity {state})."

@@ -23,7 +23,7 @@ from unipam.dialects.calico.datastore.keys import (
 from unipam.dialects.calico.documents import block as blocks
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.pool import Pool
-from unipam.dialects.calico.engine.world import Stored, World
+from unipam.dialects.calico.engine.session import Session, Stored
 from unipam.dialects.calico.rules.services import are_calicos
 from unipam.model.errors import BadValue, Missing, NotFound, Unreadable
 
@@ -62,27 +62,27 @@ class Observed(NamedTuple):
     handles: dict[str, Item]
 
 
-def observe(world: World, services: Services) -> Observed:
+def observe(session: Session, services: Services) -> Observed:
     """Read a cluster. Raises Missing where it says nothing of itself, SourceFailed, BadValue for an odd address."""
-    cluster = cluster_of(world)
-    found, broken = read_blocks(world)
-    pools = tuple(world.pools())
-    tunnels = tuple(_tunnels(world))
-    balancers, of_services = _services(world, services)
-    workloads = tuple(_workloads(world))
-    handles = {str(item.key.id): item for item in listed(world, HandleKey)}  # type: ignore[union-attr]
+    cluster = cluster_of(session)
+    found, broken = read_blocks(session)
+    pools = tuple(session.pools())
+    tunnels = tuple(_tunnels(session))
+    balancers, of_services = _services(session, services)
+    workloads = tuple(_workloads(session))
+    handles = {str(item.key.id): item for item in listed(session, HandleKey)}  # type: ignore[union-attr]
     return Observed(cluster, found, broken, pools, tunnels, balancers, of_services, workloads, handles)
 
 
-def listed(world: World, kind: Any) -> tuple[Item, ...]:
+def listed(session: Session, kind: Any) -> tuple[Item, ...]:
     """Return every object of a kind of key."""
-    return world.datastore.list(Selection(kind), world.deadline).items
+    return session.datastore.list(Selection(kind), session.deadline).items
 
 
-def cluster_of(world: World) -> Cluster:
+def cluster_of(session: Session) -> Cluster:
     """Return what a cluster says of itself. Raises Missing."""
     try:
-        item = world.datastore.get(ClusterKey(), world.deadline)
+        item = session.datastore.get(ClusterKey(), session.deadline)
     except NotFound as error:
         problem = "resource does not exist: ClusterInformation(default): is this Calico's datastore?"
         raise Missing(problem, key="ClusterInformation(default)") from error
@@ -91,9 +91,9 @@ def cluster_of(world: World) -> Cluster:
     return Cluster(guid, kind, version, spec.get("datastoreReady") is False, item.revision)
 
 
-def read_blocks(world: World) -> tuple[tuple[Stored[Block], ...], tuple[tuple[str, str], ...]]:
+def read_blocks(session: Session) -> tuple[tuple[Stored[Block], ...], tuple[tuple[str, str], ...]]:
     """Return the blocks that can be read, and the name of each other one with what is wrong with it."""
-    listing = world.datastore.list(Selection(BlockKey), world.deadline)
+    listing = session.datastore.list(Selection(BlockKey), session.deadline)
     found, broken = [], [(each.name, each.why) for each in listing.broken]
     for item in listing.items:
         assert isinstance(item.key, BlockKey)
@@ -109,8 +109,8 @@ _TUNNELS = (("ipv4VXLANTunnelAddr",), ("ipv6VXLANTunnelAddr",), ("wireguard", "i
 """Where in a node's spec its tunnels' addresses stand. calicoctl knows those of IPv4 only."""
 
 
-def _tunnels(world: World) -> Iterator[Use]:
-    for item in listed(world, NodeKey):
+def _tunnels(session: Session) -> Iterator[Use]:
+    for item in listed(session, NodeKey):
         assert isinstance(item.key, NodeKey)
         for where in _TUNNELS:
             found: Any = item.document.get("spec") or {}
@@ -120,18 +120,18 @@ def _tunnels(world: World) -> Iterator[Use]:
                 yield Use(_address(str(found), f"node {item.key.name}"), f"Node({item.key.name})")
 
 
-def _workloads(world: World) -> Iterator[Use]:
-    for item in listed(world, WorkloadKey):
+def _workloads(session: Session) -> Iterator[Use]:
+    for item in listed(session, WorkloadKey):
         assert isinstance(item.key, WorkloadKey)
         name = f"{item.key.namespace}/{(item.document.get('metadata') or {}).get('name', item.key.name)}"
         for network in (item.document.get("spec") or {}).get("ipNetworks") or ():
             yield Use(_address(str(network), f"workload {name}"), f"Workload({name})")
 
 
-def _services(world: World, services: Services) -> tuple[int | None, tuple[Use, ...]]:
+def _services(session: Session, services: Services) -> tuple[int | None, tuple[Use, ...]]:
     """Return how many Services have addresses of Calico's, and these; None where it assigns none."""
     try:
-        document = world.datastore.get(ControllersKey(), world.deadline).document
+        document = session.datastore.get(ControllersKey(), session.deadline).document
     except NotFound:
         document = {}
     balancing = ((document.get("spec") or {}).get("controllers") or {}).get("loadBalancer")
@@ -156,6 +156,6 @@ def _address(text: str, of: str) -> int:
         raise BadValue(f"{of} has an address that is none: {error}", field="address", value=text) from error
 
 
-def affinities(world: World) -> tuple[Item, ...]:
+def affinities(session: Session) -> tuple[Item, ...]:
     """Return every claim on a block, whoever's it is."""
-    return listed(world, AffinityKey)
+    return listed(session, AffinityKey)

@@ -13,7 +13,7 @@ from unipam.dialects.calico.datastore.api import Item, Selection
 from unipam.dialects.calico.datastore.keys import BlockKey, PoolKey
 from unipam.dialects.calico.documents.times import rfc3339
 from unipam.dialects.calico.engine import affinities
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules import pool_checking
 from unipam.dialects.calico.rules.pool_checking import Problem, Spec
 from unipam.model.errors import BadValue, Missing, NotFound, Refused
@@ -25,38 +25,44 @@ PAUSE = 0.5
 _LONGEST_NAME, _KEPT_OF_NAME = 253, 245
 
 
-def judge(world: World, name: str, spec: Spec) -> list[Problem]:
+def judge(session: Session, name: str, spec: Spec) -> list[Problem]:
     """Return what speaks against a pool as it would be made or changed. Raises BadValue for a CIDR that is none."""
     found = pool_checking.problems(spec)
     try:
-        old = world.datastore.get(PoolKey(name), world.deadline)
+        old = session.datastore.get(PoolKey(name), session.deadline)
     except NotFound:
-        return found + pool_checking.overlaps(name, spec, world.pools()) + pool_checking.conflicts(spec, _blocks(world))
+        return (
+            found
+            + pool_checking.overlaps(name, spec, session.pools())
+            + pool_checking.conflicts(spec, _blocks(session))
+        )
     return found + pool_checking.changed(old.document.get("spec") or {}, spec)
 
 
-def _blocks(world: World) -> list[Prefix]:
+def _blocks(session: Session) -> list[Prefix]:
     """Return the place of every block, also of those that cannot be read."""
-    listing = world.datastore.list(Selection(BlockKey), world.deadline)
+    listing = session.datastore.list(Selection(BlockKey), session.deadline)
     return [parse_prefix(item.key.cidr) for item in listing.items if isinstance(item.key, BlockKey)]
 
 
-def apply(world: World, document: Document, *, dry_run: bool = False) -> str:
+def apply(session: Session, document: Document, *, dry_run: bool = False) -> str:
     """Make or change a pool; "created", "updated" or "unchanged". Raises Refused with all that speaks against it."""
     name, spec = _read(document)
-    if found := judge(world, name, spec):
+    if found := judge(session, name, spec):
         raise Refused(f"the pool {name} is refused: {'; '.join(map(str, found))}", pool=name)
     key, wanted = PoolKey(name), pool_checking.defaulted(spec)
     try:
-        old = world.datastore.get(key, world.deadline)
+        old = session.datastore.get(key, session.deadline)
     except NotFound:
         if not dry_run:
-            world.datastore.create(key, resource(world, name, wanted, document.get("metadata") or {}), world.deadline)
+            session.datastore.create(
+                key, resource(session, name, wanted, document.get("metadata") or {}), session.deadline
+            )
         return "created"
     if pool_checking.defaulted(old.document.get("spec") or {}) == wanted:
         return "unchanged"
     if not dry_run:
-        world.datastore.update(old._replace(document={**old.document, "spec": wanted}), world.deadline)
+        session.datastore.update(old._replace(document={**old.document, "spec": wanted}), session.deadline)
     return "updated"
 
 
@@ -70,35 +76,35 @@ def _read(document: Document) -> tuple[str, Spec]:
     return name, spec
 
 
-def resource(world: World, name: str, spec: Spec, metadata: Document) -> Document:
+def resource(session: Session, name: str, spec: Spec, metadata: Document) -> Document:
     """Return a new IPPool of projectcalico.org/v3; labels and annotations of `metadata` are kept."""
     kept = {field: metadata[field] for field in ("labels", "annotations") if metadata.get(field)}
-    about = {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": rfc3339(world.clock()), **kept}
+    about = {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": rfc3339(session.clock()), **kept}
     return {"kind": "IPPool", "apiVersion": "projectcalico.org/v3", "metadata": about, "spec": spec}
 
 
 def delete(
-    world: World, name: str, pause: Callable[[float], None] = time.sleep, *, dry_run: bool = False
+    session: Session, name: str, pause: Callable[[float], None] = time.sleep, *, dry_run: bool = False
 ) -> list[tuple[str, int]]:
     """Delete a pool: disable it, give up its blocks, remove it.
 
     Return the blocks in which addresses are held still, and how many: those go with their last address. Raises Missing.
     """
-    item = _pool(world, name)
+    item = _pool(session, name)
     cidr = _cidr(item)
     if not dry_run:
-        item = _disable(world, item)
+        item = _disable(session, item)
         pause(PAUSE)
-        affinities.give_up_pool(world, cidr)
-        world.datastore.delete(item.key, item.revision, world.deadline)
-    inside = [stored.value for prefix, stored in world.blocks().items() if stored and cidr.contains(prefix)]
+        affinities.give_up_pool(session, cidr)
+        session.datastore.delete(item.key, item.revision, session.deadline)
+    inside = [stored.value for prefix, stored in session.blocks().items() if stored and cidr.contains(prefix)]
     held = ((block.cidr, sum(index is not None for index in block.allocations)) for block in inside if not block.empty)
     return sorted(held)
 
 
-def _pool(world: World, name: str) -> Item:
+def _pool(session: Session, name: str) -> Item:
     try:
-        return world.datastore.get(PoolKey(name), world.deadline)
+        return session.datastore.get(PoolKey(name), session.deadline)
     except NotFound as error:
         raise Missing(f"there is no IP pool {name}: `unipam calico ipam show` lists them", pool=name) from error
 
@@ -111,15 +117,17 @@ def _cidr(item: Item) -> Prefix:
         raise BadValue(f"{item.key} has a CIDR that is none: {error}", field="cidr", value=cidr) from error
 
 
-def _disable(world: World, item: Item) -> Item:
+def _disable(session: Session, item: Item) -> Item:
     spec = item.document.get("spec") or {}
     if spec.get("disabled"):
         return item
     changed = {**item.document, "spec": {**spec, "disabled": True}}
-    return world.datastore.update(item._replace(document=changed), world.deadline)
+    return session.datastore.update(item._replace(document=changed), session.deadline)
 
 
-def split(world: World, number: int, name: str = "", cidr: str = "", *, dry_run: bool = False) -> list[tuple[str, str]]:
+def split(
+    session: Session, number: int, name: str = "", cidr: str = "", *, dry_run: bool = False
+) -> list[tuple[str, str]]:
     """Split a pool into as many of equal size; their names and CIDRs. Blocks and addresses stay as they are.
 
     Raises Refused while the datastore is not locked, Missing, BadValue.
@@ -127,25 +135,25 @@ def split(world: World, number: int, name: str = "", cidr: str = "", *, dry_run:
     if not name and not cidr:
         problem = "no name or CIDR provided. Provide a name or CIDR to denote the IP pool to split"
         raise BadValue(problem, field="name")
-    locking.require_locked(world)
-    item = _named(world, name, cidr)
+    locking.require_locked(session)
+    item = _named(session, name, cidr)
     spec = item.document["spec"]
     parts = list(zip(_names(str(item.document["metadata"]["name"]), number), _parts(_cidr(item), number), strict=True))
     _require_whole_blocks(spec, parts)
     if not dry_run:
-        item = _disable(world, item)
+        item = _disable(session, item)
         for part, prefix in parts:
             of_part = {field: value for field, value in spec.items() if field != "disabled"} | {"cidr": str(prefix)}
-            made = resource(world, part, of_part, item.document["metadata"])
-            world.datastore.create(PoolKey(part), made, world.deadline)
-        world.datastore.delete(item.key, item.revision, world.deadline)
+            made = resource(session, part, of_part, item.document["metadata"])
+            session.datastore.create(PoolKey(part), made, session.deadline)
+        session.datastore.delete(item.key, item.revision, session.deadline)
     return [(part, str(prefix)) for part, prefix in parts]
 
 
-def _named(world: World, name: str, cidr: str) -> Item:
+def _named(session: Session, name: str, cidr: str) -> Item:
     if name:
-        return _pool(world, name)
-    for item in world.datastore.list(Selection(PoolKey), world.deadline).items:
+        return _pool(session, name)
+    for item in session.datastore.list(Selection(PoolKey), session.deadline).items:
         if (item.document.get("spec") or {}).get("cidr") == cidr:
             return item
     raise Missing(f"unable to find IP pool {name} covering the specified CIDR {cidr}", cidr=cidr)

@@ -17,7 +17,7 @@ from unipam.dialects.calico.calicoctl.observing import cluster_of
 from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.datastore.metadata import uid
 from unipam.dialects.calico.engine import releasing
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import (
     BadValue,
@@ -88,9 +88,9 @@ class Released(NamedTuple):
         return {**self._asdict(), "error": self.error.message if self.error else ""}
 
 
-def release_address(world: World, address: int) -> None:
+def release_address(session: Session, address: int) -> None:
     """Release one address, whoever holds it. Raises Missing when nobody does."""
-    outcome = releasing.release(world, [Wish(address)])
+    outcome = releasing.release(session, [Wish(address)])
     if outcome.error:
         raise outcome.error
     if outcome.unheld:
@@ -108,13 +108,13 @@ def read(path: str) -> Report:
         raise BadValue(f"{path} is no report of `ipam check -o`: {error}", field="report", value=path) from error
 
 
-def guard(world: World, reports: dict[str, Report], version: str, *, force: bool) -> list[str]:
+def guard(session: Session, reports: dict[str, Report], version: str, *, force: bool) -> list[str]:
     """Return the warnings of reports that are good enough. Raises, in calicoctl's order and words, for others.
 
     Mismatch of the cluster, which nobody can overrule; Refused for another version; Stale when none is of now; Refused
     while the datastore is not locked.
     """
-    cluster, warnings = cluster_of(world), []
+    cluster, warnings = cluster_of(session), []
     for path, report in reports.items():
         if report.cluster != cluster.guid:
             problem = (
@@ -164,14 +164,14 @@ def _address(text: str) -> int:
         raise BadValue(f"a report has an address that is none: {error}", field="ip", value=text) from error
 
 
-def release(world: World, leaks: Leaks) -> Released:
+def release(session: Session, leaks: Leaks) -> Released:
     """Release what leaked, and remove handles of nothing; each only if it is still as the reports saw it."""
-    outcome = releasing.release(world, list(leaks.wishes.values()))
+    outcome = releasing.release(session, list(leaks.wishes.values()))
     deleted = skipped = 0
     failed = []
     for each in leaks.handles.values():
         try:
-            world.datastore.delete(HandleKey(each.id), _unchanged(world, each), world.deadline)
+            session.datastore.delete(HandleKey(each.id), _unchanged(session, each), session.deadline)
             deleted += 1
         except (NotFound, Conflict):
             skipped += 1
@@ -181,9 +181,9 @@ def release(world: World, leaks: Leaks) -> Released:
     return Released(len(leaks.wishes), len(outcome.unheld), outcome.error, *counts, failed)
 
 
-def _unchanged(world: World, handle: _Handle) -> str:
+def _unchanged(session: Session, handle: _Handle) -> str:
     """Return the revision of a handle that is as a report saw it. Raises NotFound, Conflict."""
-    found = world.handle(handle.id).item
+    found = session.handle(handle.id).item
     if found.revision != handle.revision or uid(found.origin) != handle.uid:
         raise Conflict("IPAM handle revision or UID didn't match", key=found.key)
     return found.revision

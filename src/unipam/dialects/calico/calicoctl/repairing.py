@@ -29,7 +29,7 @@ from unipam.dialects.calico.documents.affinity import PENDING
 from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.engine import claiming, releasing
 from unipam.dialects.calico.engine.recounting import recount
-from unipam.dialects.calico.engine.world import Owner, World, affinity_key, owner
+from unipam.dialects.calico.engine.session import Owner, Session, affinity_key, owner
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import Conflict, Mismatch, NotFound, Stale, UnipamError, Unreadable
 
@@ -43,25 +43,25 @@ class Repair(NamedTuple):
     what: str
     wrong: str
     action: str
-    do: Callable[[World], str]
+    do: Callable[[Session], str]
 
 
-def plan(world: World, checked: Checked) -> list[Repair]:
+def plan(session: Session, checked: Checked) -> list[Repair]:
     """Return the repairs that what was checked calls for, in the order in which they are made."""
-    nodes = _nodes(world)
+    nodes = _nodes(session)
     return [
-        *_leaks(world, checked, nodes),
+        *_leaks(session, checked, nodes),
         *_handles(checked),
-        *_affinities(world, checked, nodes),
-        *_blocks(world, checked, nodes),
+        *_affinities(session, checked, nodes),
+        *_blocks(session, checked, nodes),
     ]
 
 
-def carry_out(world: World, repairs: list[Repair]) -> Iterator[tuple[Repair, str]]:
+def carry_out(session: Session, repairs: list[Repair]) -> Iterator[tuple[Repair, str]]:
     """Make each repair; yield what came of it. What goes wrong with one does not touch the others."""
     for repair in repairs:
         try:
-            yield repair, repair.do(world)
+            yield repair, repair.do(session)
         except (NotFound, Conflict):
             yield repair, "left alone: it has changed meanwhile"
         except UnipamError as error:
@@ -105,9 +105,9 @@ def _recounting(holds: dict[str, int]) -> str:
     return "count what it holds" if holds else "remove it"
 
 
-def _recounter(name: str, holds: dict[str, int]) -> Callable[[World], str]:
-    def do(world: World) -> str:
-        found = recount(world, name, [parse_prefix(cidr) for cidr in holds])
+def _recounter(name: str, holds: dict[str, int]) -> Callable[[Session], str]:
+    def do(session: Session) -> str:
+        found = recount(session, name, [parse_prefix(cidr) for cidr in holds])
         return f"counts {sum(found.after.values())}" if found else _UNCHANGED
 
     return do
@@ -116,10 +116,10 @@ def _recounter(name: str, holds: dict[str, int]) -> Callable[[World], str]:
 # Affinities and blocks ---------------------------------------------------------------------------------------------
 
 
-def _affinities(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+def _affinities(session: Session, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
     owners = {stored.value.cidr: stored.value.affinity for stored in checked.observed.blocks}
     hidden = {name for name, _ in checked.observed.broken}
-    for item in affinities(world):
+    for item in affinities(session):
         key = item.key
         assert isinstance(key, AffinityKey)
         if key.cidr in hidden or owners.get(key.cidr) == f"{key.kind}:{key.host}":
@@ -134,24 +134,24 @@ def _affinities(world: World, checked: Checked, nodes: set[str]) -> Iterator[Rep
         yield Repair(str(key), wrong, "remove it", _remover(Owner(key.host, key.kind), parse_prefix(key.cidr)))
 
 
-def _remover(own: Owner, prefix: Prefix) -> Callable[[World], str]:
+def _remover(own: Owner, prefix: Prefix) -> Callable[[Session], str]:
     """Return what removes an affinity unless its block is there by now."""
 
-    def do(world: World) -> str:
-        found = world.affinity(own, prefix)
+    def do(session: Session) -> str:
+        found = session.affinity(own, prefix)
         try:
-            if world.block(prefix).value.affinity == str(own):
+            if session.block(prefix).value.affinity == str(own):
                 return _UNCHANGED
         except NotFound:
             pass
-        world.datastore.delete(found.item.key, found.item.revision, world.deadline)
+        session.datastore.delete(found.item.key, found.item.revision, session.deadline)
         return "removed"
 
     return do
 
 
-def _blocks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
-    known = {item.key for item in affinities(world)}
+def _blocks(session: Session, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+    known = {item.key for item in affinities(session)}
     for stored in checked.observed.blocks:
         block, own = stored.value, owner(stored.value.affinity)
         if own is None:
@@ -170,36 +170,36 @@ def _blocks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]
             )
 
 
-def _emptier(prefix: Prefix) -> Callable[[World], str]:
-    def do(world: World) -> str:
-        found = world.block(prefix)
+def _emptier(prefix: Prefix) -> Callable[[Session], str]:
+    def do(session: Session) -> str:
+        found = session.block(prefix)
         if found.value.affinity is not None or not found.value.empty:
             return _UNCHANGED
-        world.datastore.delete(found.item.key, found.item.revision, world.deadline)
+        session.datastore.delete(found.item.key, found.item.revision, session.deadline)
         return "removed"
 
     return do
 
 
-def _claimer(own: Owner, prefix: Prefix, gone: bool) -> Callable[[World], str]:
-    def do(world: World) -> str:
+def _claimer(own: Owner, prefix: Prefix, gone: bool) -> Callable[[Session], str]:
+    def do(session: Session) -> str:
         try:
-            if world.block(prefix).value.affinity != str(own) or _is_there(world, own, prefix):
+            if session.block(prefix).value.affinity != str(own) or _is_there(session, own, prefix):
                 return _UNCHANGED
-            claiming.claim(world, own, prefix)
+            claiming.claim(session, own, prefix)
         except (Mismatch, Stale):
             return _UNCHANGED
         if not gone:
             return "the affinity is there"
-        claiming.give_up(world, own, prefix, must_be_empty=False)
+        claiming.give_up(session, own, prefix, must_be_empty=False)
         return "given up"
 
     return do
 
 
-def _is_there(world: World, own: Owner, prefix: Prefix) -> bool:
+def _is_there(session: Session, own: Owner, prefix: Prefix) -> bool:
     try:
-        return bool(world.affinity(own, prefix))
+        return bool(session.affinity(own, prefix))
     except NotFound:
         return False
 
@@ -207,7 +207,7 @@ def _is_there(world: World, own: Owner, prefix: Prefix) -> bool:
 # Leaks -------------------------------------------------------------------------------------------------------------
 
 
-def _leaks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
+def _leaks(session: Session, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
     leaked = set(checked.leaked)
     by_handle: dict[str, list[Allocation]] = {}
     live = _Live()
@@ -216,7 +216,7 @@ def _leaks(world: World, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
             if each.handle and not each.cools:
                 by_handle.setdefault(each.handle, []).append(each)
     for handle, several in sorted(by_handle.items()):
-        if all(each.address in leaked and _may_go(each, nodes, world.clock()) for each in several):
+        if all(each.address in leaked and _may_go(each, nodes, session.clock()) for each in several):
             what = f"handle {handle}"
             texts = ", ".join(each.text for each in several)
             yield Repair(what, f"nobody uses {texts}", f"release {texts}", _releaser(several, live))
@@ -237,10 +237,10 @@ class _Live:
         self._workloads: dict[tuple[str, str], list[dict[str, Any]]] | None = None
         self._nodes: set[str] = set()
 
-    def uses(self, world: World, each: Allocation) -> bool:
+    def uses(self, session: Session, each: Allocation) -> bool:
         """Return whether an address' pod uses it, or is there without any address yet; or its node is there."""
         if self._workloads is None:
-            self._read(world)
+            self._read(session)
         noted = each.noted
         if not noted.get("pod"):
             return each.node in self._nodes
@@ -249,13 +249,13 @@ class _Live:
             for document in (self._workloads or {}).get((noted["namespace"], noted["pod"]), ())
         )
 
-    def _read(self, world: World) -> None:
+    def _read(self, session: Session) -> None:
         self._workloads = {}
-        for item in listed(world, WorkloadKey):
+        for item in listed(session, WorkloadKey):
             assert isinstance(item.key, WorkloadKey)
             pod = str((item.document.get("spec") or {}).get("pod") or "")
             self._workloads.setdefault((item.key.namespace, pod), []).append(item.document)
-        self._nodes = _nodes(world)
+        self._nodes = _nodes(session)
 
 
 def _may_use(workload: dict[str, Any], address: str) -> bool:
@@ -266,16 +266,16 @@ def _may_use(workload: dict[str, Any], address: str) -> bool:
     return not networks or any(network.partition("/")[0] == address for network in networks)
 
 
-def _nodes(world: World) -> set[str]:
-    return {item.key.name for item in listed(world, NodeKey) if isinstance(item.key, NodeKey)}
+def _nodes(session: Session) -> set[str]:
+    return {item.key.name for item in listed(session, NodeKey) if isinstance(item.key, NodeKey)}
 
 
-def _releaser(several: list[Allocation], live: _Live) -> Callable[[World], str]:
-    def do(world: World) -> str:
-        if any(live.uses(world, each) for each in several):
+def _releaser(several: list[Allocation], live: _Live) -> Callable[[Session], str]:
+    def do(session: Session) -> str:
+        if any(live.uses(session, each) for each in several):
             return "left alone: it is used"
         wishes = [Wish(each.address, each.handle, each.sequence) for each in several]
-        outcome = releasing.release(world, wishes)
+        outcome = releasing.release(session, wishes)
         if isinstance(outcome.error, Conflict):
             return "left alone: it was handed out anew"
         if outcome.error:

@@ -10,7 +10,7 @@ from unipam.dialects.calico.calicoctl.allocations import Allocation, of_blocks
 from unipam.dialects.calico.calicoctl.table import table
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import ENABLED, Configuration
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.pools import find
 from unipam.dialects.calico.rules.utilization import PoolUsage, Usage
 
@@ -53,27 +53,27 @@ def _record(usage: Usage) -> dict[str, Any]:
     return {"cidr": str(usage.prefix), **counts}
 
 
-def holder(world: World, address: int) -> Allocation | None:
+def holder(session: Session, address: int) -> Allocation | None:
     """Return who holds an address, whatever has become of its pool; None for nobody. What cools is held by nobody."""
-    pool = find(world.pools(), address)
-    for block in [_block(world, pool.block_of(address))] if pool else _all_blocks(world):
+    pool = find(session.pools(), address)
+    for block in [_block(session, pool.block_of(address))] if pool else _all_blocks(session):
         if block is not None and block.prefix.first <= address <= block.prefix.last:
             ordinal = address - block.prefix.first
             return None if block.allocations[ordinal] is None else Allocation(address, block, ordinal)
     return None
 
 
-def _block(world: World, prefix: Any) -> Block | None:
+def _block(session: Session, prefix: Any) -> Block | None:
     from unipam.model.errors import NotFound
 
     try:
-        return world.block(prefix).value
+        return session.block(prefix).value
     except NotFound:
         return None
 
 
-def _all_blocks(world: World) -> Iterable[Block]:
-    return (stored.value for stored in world.blocks().values() if stored)
+def _all_blocks(session: Session) -> Iterable[Block]:
+    return (stored.value for stored in session.blocks().values() if stored)
 
 
 def address_lines(address: int, found: Allocation | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix, truncate
 from unipam.dialects.calico.engine import claiming
-from unipam.dialects.calico.engine.world import TRIES, Owner, World, owner
+from unipam.dialects.calico.engine.session import TRIES, Owner, Session, owner
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import Reserve
 from unipam.model.errors import BadValue, Conflict, Mismatch, NotEmpty, NotFound, Outside, Stale, UnipamError
@@ -19,9 +19,9 @@ class Claims(NamedTuple):
     failed: list[Prefix]
 
 
-def claim_cidr(world: World, own: Owner, cidr: Prefix, reserve: Reserve | None = None) -> Claims:
+def claim_cidr(session: Session, own: Owner, cidr: Prefix, reserve: Reserve | None = None) -> Claims:
     """Claim every block of a CIDR. Raises Outside, or BadValue for a CIDR that is smaller than a block."""
-    pool = pools.find([pool for pool in world.pools() if pool.enabled], cidr.first)
+    pool = pools.find([pool for pool in session.pools() if pool.enabled], cidr.first)
     if pool is None:
         raise Outside(f"The requested CIDR ({cidr}) is not within any configured pools.", prefix=str(cidr))
     if cidr.length > pool.block_length:
@@ -31,7 +31,7 @@ def claim_cidr(world: World, own: Owner, cidr: Prefix, reserve: Reserve | None =
     while at <= cidr.last:
         prefix = truncate(at, pool.block_length)
         try:
-            claiming.claim(world, own, prefix, reserve)
+            claiming.claim(session, own, prefix, reserve)
             found.claimed.append(prefix)
         except (Mismatch, Stale):
             found.failed.append(prefix)
@@ -39,36 +39,36 @@ def claim_cidr(world: World, own: Owner, cidr: Prefix, reserve: Reserve | None =
     return found
 
 
-def give_up_host(world: World, own: Owner, *, must_be_empty: bool) -> None:
+def give_up_host(session: Session, own: Owner, *, must_be_empty: bool) -> None:
     """Give up every block of a host. Raises the last thing that went wrong, after all were tried."""
-    _give_up(world, [(own, prefix) for family in (4, 6) for prefix in world.affinities(own, family)], must_be_empty)
+    _give_up(session, [(own, prefix) for family in (4, 6) for prefix in session.affinities(own, family)], must_be_empty)
 
 
-def give_up_pool(world: World, cidr: Prefix, *, must_be_empty: bool = False) -> None:
+def give_up_pool(session: Session, cidr: Prefix, *, must_be_empty: bool = False) -> None:
     """Give up every block in a pool, whoever owns it, as happens before the pool goes. Raises as `give_up_host`."""
     owned = [
         (found, prefix)
-        for prefix, stored in world.blocks().items()
+        for prefix, stored in session.blocks().items()
         if stored is not None and cidr.contains(prefix) and (found := owner(stored.value.affinity))
     ]
-    _give_up(world, owned, must_be_empty)
+    _give_up(session, owned, must_be_empty)
 
 
-def _give_up(world: World, owned: list[tuple[Owner, Prefix]], must_be_empty: bool) -> None:
+def _give_up(session: Session, owned: list[tuple[Owner, Prefix]], must_be_empty: bool) -> None:
     problem: UnipamError | None = None
     for own, prefix in owned:
         try:
-            _give_up_one(world, own, prefix, must_be_empty)
+            _give_up_one(session, own, prefix, must_be_empty)
         except UnipamError as error:
             problem = error
     if problem:
         raise problem
 
 
-def _give_up_one(world: World, own: Owner, prefix: Prefix, must_be_empty: bool) -> None:
+def _give_up_one(session: Session, own: Owner, prefix: Prefix, must_be_empty: bool) -> None:
     for _ in range(TRIES):
         try:
-            claiming.give_up(world, own, prefix, must_be_empty=must_be_empty)
+            claiming.give_up(session, own, prefix, must_be_empty=must_be_empty)
         except Conflict:
             continue
         except (NotFound, Mismatch):

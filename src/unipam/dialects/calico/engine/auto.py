@@ -15,8 +15,8 @@ from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.counting import Full, too_busy
 from unipam.dialects.calico.engine.holding import held_by
+from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
 from unipam.dialects.calico.engine.territory import NoFreeBlocks, Territory
-from unipam.dialects.calico.engine.world import LOAD_BALANCER, TRIES, Owner, Stored, World
 from unipam.dialects.calico.engine.writing import Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
@@ -89,12 +89,12 @@ class Assigned(NamedTuple):
         return "; ".join(said)
 
 
-def auto_assign(world: World, request: Request) -> Assigned:
+def auto_assign(session: Session, request: Request) -> Assigned:
     """Assign what can be assigned.
 
     What stood in the way of the rest is in `error`, if it was more than a lack of room.
     """
-    search = _Search(world, request)
+    search = _Search(session, request)
     error = None
     try:
         check(request)
@@ -116,8 +116,8 @@ def check(request: Request) -> None:
 class _Search:
     """One request on its way through the blocks."""
 
-    def __init__(self, world: World, request: Request) -> None:
-        self.world, self.request, self.owner = world, request, request.owner
+    def __init__(self, session: Session, request: Request) -> None:
+        self.session, self.request, self.owner = session, request, request.owner
         self.holder = Holder(str(self.owner), request.handle, dict(request.attributes))
         self.addresses: list[tuple[int, Prefix]] = []
         self.messages: list[str] = []
@@ -130,9 +130,9 @@ class _Search:
 
     def run(self) -> None:
         """Search; what was found stays when something ends it. Raises what does."""
-        self.settings = self.world.configuration()
-        self.reserved = self.world.reserved()
-        self.territory = Territory(self.world, self.settings, self.owner, self.reserved)
+        self.settings = self.session.configuration()
+        self.reserved = self.session.reserved()
+        self.territory = Territory(self.session, self.settings, self.owner, self.reserved)
         usable, affine = self._prepare()
         try:
             for block in self._own_blocks(usable, affine):
@@ -152,16 +152,16 @@ class _Search:
 
         Empty blocks in pools that are not for it are given up.
         """
-        labels: Labels = {} if self.owner is LOAD_BALANCER else self.world.node_labels(self.request.host)
-        known = self.world.pools()
+        labels: Labels = {} if self.owner is LOAD_BALANCER else self.session.node_labels(self.request.host)
+        known = self.session.pools()
         request = self.request
         wanted = PoolRequest(request.family, request.pools, request.use, request.namespace, request.reserve)
         try:
             chosen = pools.choose(known, wanted, request.host, labels)
         except (Exhausted, Missing) as error:
-            error.facts["details"] = self.world.complaints()
+            error.facts["details"] = self.session.complaints()
             raise
-        claims = self.world.affinities(self.owner, request.family)
+        claims = self.session.affinities(self.owner, request.family)
         affine = {prefix: claim for prefix, claim in claims.items() if pools.find(chosen.usable, prefix.first)}
         for prefix in claims:
             if prefix not in affine and not pools.find(chosen.selecting, prefix.first):
@@ -173,7 +173,7 @@ class _Search:
     def _leave(self, prefix: Prefix) -> None:
         for _ in range(TRIES):
             try:
-                claiming.give_up(self.world, self.owner, prefix, must_be_empty=True)
+                claiming.give_up(self.session, self.owner, prefix, must_be_empty=True)
             except Conflict:
                 continue
             except Refused:
@@ -182,7 +182,7 @@ class _Search:
 
     def _own_blocks(self, usable: Sequence[Pool], affine: Mapping[Prefix, Stored[Affinity]]) -> Iterator[Stored[Block]]:
         """Yield the host's blocks that have room, then new ones, as long as addresses are missing."""
-        combiner = self.world.combiner
+        combiner = self.session.combiner
         for prefix, affinity in affine.items():
             if self._missing <= 0:
                 return
@@ -192,7 +192,7 @@ class _Search:
                 yield block
         owned, seen = len(affine), set(affine)
         while self._missing > 0:
-            with self.world.claiming():
+            with self.session.claiming():
                 block = self._another(usable, seen)
                 if block is None:
                     block = self._new(usable, owned)
@@ -209,8 +209,8 @@ class _Search:
         if not self.settings.auto_allocate:
             raise Exhausted("failed to find or claim a block")
         block = self._claim(usable)
-        if self.world.combiner:
-            self.world.combiner.learn(block)
+        if self.session.combiner:
+            self.session.combiner.learn(block)
         return block
 
     def _another(self, usable: Sequence[Pool], seen: set[Prefix]) -> Stored[Block] | None:
@@ -218,9 +218,9 @@ class _Search:
 
         Or somebody else has released what was in it, which this process does not know.
         """
-        if self.world.combiner is None:
+        if self.session.combiner is None:
             return None
-        for prefix, affinity in self.world.affinities(self.owner, self.request.family).items():
+        for prefix, affinity in self.session.affinities(self.owner, self.request.family).items():
             if prefix not in seen and pools.find(usable, prefix.first):
                 seen.add(prefix)
                 if block := self._open(prefix, affinity):
@@ -228,7 +228,7 @@ class _Search:
         for block in self.territory.own(usable):
             if block.value.prefix not in self._read_anew:
                 self._read_anew.add(block.value.prefix)
-                self.world.combiner.forget(block.value.prefix)
+                self.session.combiner.forget(block.value.prefix)
                 return block
         return None
 
@@ -241,14 +241,14 @@ class _Search:
             return block if self._free(block.value) > waiting else None
         for _ in range(TRIES):
             try:
-                block = claiming.open_block(self.world, self.owner, prefix, affinity, self.request.reserve)
+                block = claiming.open_block(self.session, self.owner, prefix, affinity, self.request.reserve)
                 has_room = self._has_room(block)
-                if self.world.combiner:
-                    self.world.combiner.learn(block)
+                if self.session.combiner:
+                    self.session.combiner.learn(block)
                 return block if has_room else None
             except (Conflict, Unanswered):
                 with suppress(NotFound):
-                    affinity = self.world.affinity(self.owner, prefix)
+                    affinity = self.session.affinity(self.owner, prefix)
                     continue
                 return None
             except (Refused, Unreadable):
@@ -257,18 +257,18 @@ class _Search:
 
     def _known(self, prefix: Prefix) -> tuple[Stored[Block], int] | None:
         """Return a block of the host's that this process has at hand, and how many wait for addresses of it."""
-        known = self.world.combiner.peek(prefix) if self.world.combiner else None
+        known = self.session.combiner.peek(prefix) if self.session.combiner else None
         return known if known and known[0].value.affinity == str(self.owner) else None
 
     def _free(self, block: Block) -> int:
         """Count what is free in a block that others use as well, and so is not to be changed."""
         if not block.unallocated and block.cooling:
             block = copied(block)
-            releasing.tidy(block, self.world.clock(), self.settings.cooldown)
+            releasing.tidy(block, self.session.clock(), self.settings.cooldown)
         return blocks.free(block, self.reserved)
 
     def _has_room(self, block: Stored[Block]) -> bool:
-        releasing.tidy(block.value, self.world.clock(), self.settings.cooldown)
+        releasing.tidy(block.value, self.session.clock(), self.settings.cooldown)
         return blocks.free(block.value, self.reserved) > 0
 
     def _claim(self, usable: Sequence[Pool]) -> Stored[Block]:
@@ -277,7 +277,7 @@ class _Search:
             prefix = self.territory.find(usable)
             self.territory.forget()
             try:
-                block = claiming.claim(self.world, self.owner, prefix, self.request.reserve)
+                block = claiming.claim(self.session, self.owner, prefix, self.request.reserve)
             except (Mismatch, Stale):
                 continue
             except Unreadable:
@@ -308,7 +308,7 @@ class _Search:
             self._say(f"No IPs available in pools: [{' '.join(exhausted)}]")
 
     def _take(self, block: Stored[Block], *, strict: bool) -> None:
-        task = Task(self.world, self.settings, self.holder, self.request.most)
+        task = Task(self.session, self.settings, self.holder, self.request.most)
         try:
             found = hand_out(
                 task,
@@ -324,7 +324,7 @@ class _Search:
     def _use_held(self) -> None:
         """Answer with what the handle has, which may have no more; somebody may be about to give it that."""
         request, self._full = self.request, True
-        held = held_by(self.world, str(request.handle), request.family)
+        held = held_by(self.session, str(request.handle), request.family)
         self.addresses = held[: request.number]
         if len(held) < request.number:
             self._say(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.engine.releasing import from_block
-from unipam.dialects.calico.engine.world import World
+from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.blocks import handle_of
 from unipam.dialects.calico.rules.releasing import Wish
 
@@ -15,21 +15,21 @@ Gone = Callable[[str], bool]
 """Whether whoever has this handle is gone."""
 
 
-def collect(world: World, node: str, gone: Gone) -> list[int]:
+def collect(session: Session, node: str, gone: Gone) -> list[int]:
     """Release what gone holders have of a node, wherever it lies; the addresses.
 
     Each is released with its handle and sequence number, so that nothing goes that has been handed out anew.
     """
-    settings = world.configuration()
+    settings = session.configuration()
     released = []
-    for prefix, wishes in _found(world, node, gone):
-        unheld = set(from_block(world, settings, prefix, wishes))
+    for prefix, wishes in _found(session, node, gone):
+        unheld = set(from_block(session, settings, prefix, wishes))
         released += [wish.address for wish in wishes if wish.address not in unheld]
     return released
 
 
-def _found(world: World, node: str, gone: Gone) -> Iterator[tuple[Prefix, list[Wish]]]:
-    for prefix, stored in world.blocks().items():
+def _found(session: Session, node: str, gone: Gone) -> Iterator[tuple[Prefix, list[Wish]]]:
+    for prefix, stored in session.blocks().items():
         wishes = list(_wishes(stored.value, node, gone)) if stored else []
         if wishes:
             yield prefix, wishes

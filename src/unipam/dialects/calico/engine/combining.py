@@ -21,7 +21,7 @@ from unipam.dialects.calico.datastore.api import Item
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.engine.joint_write import JointWrite
 from unipam.dialects.calico.engine.parts import Part
-from unipam.dialects.calico.engine.world import Stored, World
+from unipam.dialects.calico.engine.session import Session, Stored
 from unipam.model.errors import SourceFailed, UnipamError
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ class Combiner:
 
     # ---- writing
 
-    def write(self, world: World, prefix: Prefix, part: Part) -> list[int]:
+    def write(self, session: Session, prefix: Prefix, part: Part) -> list[int]:
         """Do what a part wants, together with whatever else is wanted of the block by now; its addresses.
 
         Raises what the part ends with: Refused, Unreadable, NotFound when the block is gone, SourceFailed; Unanswered
@@ -176,20 +176,20 @@ class Combiner:
         with place.turn:
             place.waiting.append(part)
         while not part.done:
-            batch = self._wait(place, part, world)
+            batch = self._wait(place, part, session)
             if batch:
-                self._carry_out(world, prefix, place, batch)
+                self._carry_out(session, prefix, place, batch)
         if part.error:
             raise part.error
         return part.addresses
 
-    def _wait(self, place: Place, part: Part, world: World) -> list[Part]:
+    def _wait(self, place: Place, part: Part, session: Session) -> list[Part]:
         """Wait until the part is done, or it is its caller's turn to write: then for these. Raises SourceFailed."""
         with place.turn:
             while place.busy and not part.done:
                 queued = part in place.waiting
-                place.turn.wait(max(0.0, world.deadline - time.monotonic()) if queued else None)
-                if world.late() and part in place.waiting:
+                place.turn.wait(max(0.0, session.deadline - time.monotonic()) if queued else None)
+                if session.late() and part in place.waiting:
                     place.waiting.remove(part)
                     raise SourceFailed("the datastore was too slow for all who waited", source="the queue of a block")
             if part.done:
@@ -199,8 +199,8 @@ class Combiner:
             place.writing = sum(each.gains for each in batch)
             return batch
 
-    def _carry_out(self, world: World, prefix: Prefix, place: Place, batch: list[Part]) -> None:
-        timed = world._replace(deadline=time.monotonic() + world.patience)
+    def _carry_out(self, session: Session, prefix: Prefix, place: Place, batch: list[Part]) -> None:
+        timed = session._replace(deadline=time.monotonic() + session.patience)
         try:
             JointWrite(self, timed, prefix, place).run(batch)
         except UnipamError as error:

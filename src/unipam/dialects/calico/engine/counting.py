@@ -13,7 +13,7 @@ from unipam.dialects.calico.datastore.api import Create, Delete, Item, Update, W
 from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.handle import Handle
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.model.errors import BadValue, Conflict, Exists, NotFound, Refused, SourceFailed, Unanswered
 
 
@@ -30,63 +30,63 @@ class Full(Exception):
     """A handle has as many addresses as it may have. Users never see it."""
 
 
-def write(world: World, block: Stored[Block], count: Count | None) -> None:
+def write(session: Session, block: Stored[Block], count: Count | None) -> None:
     """Write a block whose addresses were handed out, and count them. Nothing is written by half.
 
     Raises Conflict or NotFound when the block must be read again, Full, SourceFailed, and Unanswered when nobody knows
     whether the block was written; then the addresses are counted in any case.
     """
     if count is None:
-        world.datastore.update(next_write(block), world.deadline)
-    elif world.datastore.transactional:
-        _write_together(world, block, count)
+        session.datastore.update(next_write(block), session.deadline)
+    elif session.datastore.transactional:
+        _write_together(session, block, count)
     else:
-        _write_in_turn(world, block, count)
+        _write_in_turn(session, block, count)
 
 
-def _write_together(world: World, block: Stored[Block], count: Count) -> None:
+def _write_together(session: Session, block: Stored[Block], count: Count) -> None:
     changed = Update(next_write(block))
     if not count.most:  # most handles are new, so none is looked for
         try:
-            world.datastore.transact((changed, _fresh(count)), world.deadline)
+            session.datastore.transact((changed, _fresh(count)), session.deadline)
             return
         except Exists:
             pass
-    world.datastore.transact((changed, _raised(world, count)), world.deadline)
+    session.datastore.transact((changed, _raised(session, count)), session.deadline)
 
 
-def _write_in_turn(world: World, block: Stored[Block], count: Count) -> None:
-    add(world, count)
+def _write_in_turn(session: Session, block: Stored[Block], count: Count) -> None:
+    add(session, count)
     try:
-        world.datastore.update(next_write(block), world.deadline)
+        session.datastore.update(next_write(block), session.deadline)
     except Unanswered:
         raise
     except Exception:
-        subtract(world.for_cleanup(), count)
+        subtract(session.for_cleanup(), count)
         raise
 
 
-def add(world: World, count: Count, known: Stored[Handle] | None = None) -> None:
+def add(session: Session, count: Count, known: Stored[Handle] | None = None) -> None:
     """Count addresses before they are handed out. Raises Full, Conflict, SourceFailed.
 
     `known` is the handle where it is known; else it is taken for a new one first, as most are. Where an answer is lost
     they are counted again: too much may be counted, but never too little.
     """
-    change = _fresh(count) if known is None and not count.most else _raised(world, count, known)
+    change = _fresh(count) if known is None and not count.most else _raised(session, count, known)
     for _ in range(TRIES):
         try:
-            apply(world, change)
+            apply(session, change)
             return
         except (Conflict, Exists, NotFound):
-            change = _raised(world, count)
+            change = _raised(session, count)
         except Unanswered as error:
-            if world.late():
+            if session.late():
                 raise SourceFailed(error.message, **error.facts) from error
-            change = _raised(world, count)
+            change = _raised(session, count)
     raise too_busy()
 
 
-def subtract(world: World, count: Count) -> None:
+def subtract(session: Session, count: Count) -> None:
     """Count addresses no more that were not handed out, or are held no more. Raises SourceFailed.
 
     A count that says less already is left as it is, and so is one that has been written since an answer was lost: too
@@ -95,11 +95,11 @@ def subtract(world: World, count: Count) -> None:
     unanswered = ""
     for _ in range(TRIES):
         try:
-            stored = world.handle(count.handle)
+            stored = session.handle(count.handle)
             if unanswered and stored.item.revision != unanswered:
                 return
             stored.value.subtract(count.cidr, count.number)
-            apply(world, settled(stored))
+            apply(session, settled(stored))
             return
         except Conflict:
             continue
@@ -125,10 +125,10 @@ def _fresh(count: Count) -> Write:
     return Create(HandleKey(count.handle), Handle({count.cidr: count.number}).document())
 
 
-def _raised(world: World, count: Count, known: Stored[Handle] | None = None) -> Write:
+def _raised(session: Session, count: Count, known: Stored[Handle] | None = None) -> Write:
     """Return the write that counts addresses, by what is counted now. Raises Full."""
     try:
-        stored = known or world.handle(count.handle)
+        stored = known or session.handle(count.handle)
     except NotFound:
         return _fresh(count)
     family = 6 if ":" in count.cidr else 4
@@ -138,17 +138,17 @@ def _raised(world: World, count: Count, known: Stored[Handle] | None = None) -> 
     return Update(stored.changed())
 
 
-def apply(world: World, change: Write) -> None:
+def apply(session: Session, change: Write) -> None:
     """Write a handle. Raises what the datastore raises."""
     assert isinstance(change.key, HandleKey)
-    if world.combiner:
-        world.combiner.keep(change.key.id, None)
+    if session.combiner:
+        session.combiner.keep(change.key.id, None)
     written: Item | None = None
     if isinstance(change, Create):
-        written = world.datastore.create(change.key, change.document, world.deadline)
+        written = session.datastore.create(change.key, change.document, session.deadline)
     elif isinstance(change, Update):
-        written = world.datastore.update(change.item, world.deadline)
+        written = session.datastore.update(change.item, session.deadline)
     else:
-        world.datastore.delete(change.key, change.revision, world.deadline)
-    if world.combiner:
-        world.combiner.keep(change.key.id, written)
+        session.datastore.delete(change.key, change.revision, session.deadline)
+    if session.combiner:
+        session.combiner.keep(change.key.id, written)

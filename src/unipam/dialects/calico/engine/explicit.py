@@ -15,7 +15,7 @@ from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
 from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.counting import Full, too_busy
 from unipam.dialects.calico.engine.holding import held_by
-from unipam.dialects.calico.engine.world import LOAD_BALANCER, TRIES, Owner, Stored, World
+from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
 from unipam.dialects.calico.engine.writing import Task, hand_out
 from unipam.dialects.calico.rules import blocks, pools
 from unipam.dialects.calico.rules.blocks import Holder, handle_of
@@ -40,42 +40,42 @@ class Request(NamedTuple):
         return LOAD_BALANCER if self.use == FOR_SERVICES else Owner(self.host)
 
 
-def assign(world: World, wanted: Request) -> Prefix:
+def assign(session: Session, wanted: Request) -> Prefix:
     """Assign an address; its block. Raises Outside, BadValue, Mismatch, Taken, Duplicate in the original's words."""
-    pool = pools.find([pool for pool in world.pools() if pool.enabled], wanted.address)
+    pool = pools.find([pool for pool in session.pools() if pool.enabled], wanted.address)
     if pool is None:
         raise Outside("The provided IP address is not in a configured pool\n", prefix=format_address(wanted.address))
     pools.check_use(pool, format_address(wanted.address), wanted.use)
-    settings = world.configuration()
+    settings = session.configuration()
     holder = Holder(str(wanted.owner), wanted.handle, dict(wanted.attributes))
-    task = Task(world, settings, holder, wanted.most)
+    task = Task(session, settings, holder, wanted.most)
     prefix = pool.block_of(wanted.address)
     for _ in range(TRIES):
         try:
-            block = _block(world, wanted, prefix)
+            block = _block(session, wanted, prefix)
             hand_out(task, block, lambda found: _choose(found, wanted, holder, strict=settings.strict))
             return prefix
         except (NotFound, Stale):  # it went, or whoever has it was faster: that is the block then
             continue
         except Full:
-            _require_held(world, wanted)
+            _require_held(session, wanted)
             return prefix
         except Taken:
-            if wanted.most and _holds(world, wanted, prefix):
+            if wanted.most and _holds(session, wanted, prefix):
                 return prefix
             raise
     raise too_busy()
 
 
-def _block(world: World, wanted: Request, prefix: Prefix) -> Stored[Block]:
+def _block(session: Session, wanted: Request, prefix: Prefix) -> Stored[Block]:
     try:
-        return world.block(prefix)
+        return session.block(prefix)
     except NotFound:
         pass
     try:
-        return claiming.claim(world, wanted.owner, prefix, wanted.reserve)
+        return claiming.claim(session, wanted.owner, prefix, wanted.reserve)
     except Mismatch:
-        return world.block(prefix)
+        return session.block(prefix)
 
 
 def _choose(block: Block, wanted: Request, holder: Holder, *, strict: bool) -> list[int]:
@@ -83,15 +83,15 @@ def _choose(block: Block, wanted: Request, holder: Holder, *, strict: bool) -> l
     return [wanted.address]
 
 
-def _holds(world: World, wanted: Request, prefix: Prefix) -> bool:
-    attribute = world.block(prefix).value.attribute(wanted.address - prefix.first)
+def _holds(session: Session, wanted: Request, prefix: Prefix) -> bool:
+    attribute = session.block(prefix).value.attribute(wanted.address - prefix.first)
     return attribute is not None and attribute.get("releasedAt") is None and handle_of(attribute) == wanted.handle
 
 
-def _require_held(world: World, wanted: Request) -> None:
+def _require_held(session: Session, wanted: Request) -> None:
     """Raise Duplicate unless the handle, which may have no more, has just this address."""
     handle = str(wanted.handle)
-    if wanted.address not in {address for address, _ in held_by(world, handle)}:
+    if wanted.address not in {address for address, _ in held_by(session, handle)}:
         text = format_address(wanted.address)
         raise Duplicate(
             f"handle {handle} already has IP(s) allocated, cannot assign additional IP {text}"

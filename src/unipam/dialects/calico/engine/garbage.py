@@ -15,7 +15,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.counting import settled
 from unipam.dialects.calico.engine.releasing import from_block, without_released
-from unipam.dialects.calico.engine.world import Owner, World, affinity_key, owner
+from unipam.dialects.calico.engine.session import Owner, Session, affinity_key, owner
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import held
 from unipam.dialects.calico.rules.garbage import Claim, Surplus
@@ -30,83 +30,83 @@ _FEW = 20
 """Blocks that are read one by one; more of them are listed with all others."""
 
 
-def release(world: World, settings: Configuration, cidr: str, leases: Sequence[Lease]) -> list[Lease]:
+def release(session: Session, settings: Configuration, cidr: str, leases: Sequence[Lease]) -> list[Lease]:
     """Release leases of one block by handle and sequence number, all or none; those that were there.
 
     Raises SourceFailed.
     """
     wishes = [Wish(lease.address, lease.handle, lease.sequence) for lease in leases]
     try:
-        unheld = set(from_block(world, settings, parse_prefix(cidr), wishes))
+        unheld = set(from_block(session, settings, parse_prefix(cidr), wishes))
     except _OVERTAKEN:
         return []
     return [lease for lease in leases if lease.address not in unheld]
 
 
-def give_up(world: World, claim: Claim) -> bool:
+def give_up(session: Session, claim: Claim) -> bool:
     """Give up a claim on an empty block that has not been written since; whether it was. Raises SourceFailed."""
     try:
         own = Owner(claim.node)
-        claiming.give_up(world, own, parse_prefix(claim.cidr), must_be_empty=True, sequence=claim.sequence)
+        claiming.give_up(session, own, parse_prefix(claim.cidr), must_be_empty=True, sequence=claim.sequence)
     except _OVERTAKEN:
         return False
     return True
 
 
-def remove_claim(world: World, key: AffinityKey, revision: str) -> bool:
+def remove_claim(session: Session, key: AffinityKey, revision: str) -> bool:
     """Remove a claim on a block that is not there; whether it was removed. Raises SourceFailed."""
     with suppress(*_OVERTAKEN):
         try:
-            world.block(parse_prefix(key.cidr))
+            session.block(parse_prefix(key.cidr))
         except NotFound:
-            world.datastore.delete(key, revision, world.deadline)
+            session.datastore.delete(key, revision, session.deadline)
             return True
     return False
 
 
-def remove_block(world: World, cidr: str) -> bool:
+def remove_block(session: Session, cidr: str) -> bool:
     """Remove an empty block that nobody claims; whether it was removed. Raises SourceFailed."""
     with suppress(*_OVERTAKEN):
-        stored = world.block(parse_prefix(cidr))
-        if stored.value.empty and not _is_claimed(world, stored.value):
-            world.datastore.delete(stored.item.key, stored.item.revision, world.deadline)
+        stored = session.block(parse_prefix(cidr))
+        if stored.value.empty and not _is_claimed(session, stored.value):
+            session.datastore.delete(stored.item.key, stored.item.revision, session.deadline)
             return True
     return False
 
 
-def _is_claimed(world: World, block: Block) -> bool:
+def _is_claimed(session: Session, block: Block) -> bool:
     own = owner(block.affinity)
     if own is None:
         return block.affinity is not None
     try:
-        world.datastore.get(affinity_key(own, block.prefix), world.deadline)
+        session.datastore.get(affinity_key(own, block.prefix), session.deadline)
     except NotFound:
         return False
     return True
 
 
-def free_cooled(world: World, settings: Configuration, cidr: str) -> bool:
+def free_cooled(session: Session, settings: Configuration, cidr: str) -> bool:
     """Free the addresses of a block that have cooled; whether there were any. Raises SourceFailed."""
     with suppress(*_OVERTAKEN):
-        stored = world.block(parse_prefix(cidr))
-        if releasing.tidy(stored.value, world.clock(), settings.cooldown):
-            world.datastore.transact((without_released(stored),), world.deadline)
+        stored = session.block(parse_prefix(cidr))
+        if releasing.tidy(stored.value, session.clock(), settings.cooldown):
+            session.datastore.transact((without_released(stored),), session.deadline)
             return True
     return False
 
 
-def blocks_of(world: World, cidrs: Iterable[str]) -> Mapping[str, Block | None]:
+def blocks_of(session: Session, cidrs: Iterable[str]) -> Mapping[str, Block | None]:
     """Read blocks as they are now, of many all there are in one list; those that are not there are left out.
 
     One that is broken is None. Raises SourceFailed.
     """
     wanted = set(cidrs)
     if len(wanted) > _FEW:
-        return {str(prefix): stored.value if stored else None for prefix, stored in world.blocks().items()}
+        return {str(prefix): stored.value if stored else None for prefix, stored in session.blocks().items()}
     found: dict[str, Block | None] = {}
     for cidr in wanted:
         try:
-            found[cidr] = world.block(parse_prefix(cidr)).value
+            found[cidr] = session.block(parse_prefix(cidr)).value
         except NotFound:
             continue
         except Unreadable:
@@ -114,7 +114,7 @@ def blocks_of(world: World, cidrs: Iterable[str]) -> Mapping[str, Block | None]:
     return found
 
 
-def recount(world: World, surplus: Surplus, blocks: Mapping[str, Block | None]) -> bool:
+def recount(session: Session, surplus: Surplus, blocks: Mapping[str, Block | None]) -> bool:
     """Let a handle count what blocks hold, which were read later than the handle; one that counts nothing goes.
 
     Whether it was changed. Raises SourceFailed.
@@ -126,13 +126,13 @@ def recount(world: World, surplus: Surplus, blocks: Mapping[str, Block | None]) 
     key = HandleKey(surplus.handle)
     with suppress(*_OVERTAKEN):
         if not any(true.values()):
-            world.datastore.delete(key, surplus.seen.revision, world.deadline)
+            session.datastore.delete(key, surplus.seen.revision, session.deadline)
             return True
-        stored = world.handle(surplus.handle)
+        stored = session.handle(surplus.handle)
         if stored.item.revision != surplus.seen.revision:
             return False
         for cidr, number in counts.items():
             stored.value.settle(cidr, min(number, true.get(cidr, 0)))
-        world.datastore.transact((settled(stored),), world.deadline)
+        session.datastore.transact((settled(stored),), session.deadline)
         return True
     return False

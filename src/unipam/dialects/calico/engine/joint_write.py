@@ -12,7 +12,7 @@ from unipam.dialects.calico.documents.block import Block, copied
 from unipam.dialects.calico.engine.counting import too_busy
 from unipam.dialects.calico.engine.parts import Part
 from unipam.dialects.calico.engine.releasing import without_released
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.model.errors import Conflict, Exists, NotFound, Refused, Unanswered, UnipamError
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class JointWrite:
     """The write of a block that is kept in a place. One thread uses it; the parts are its own meanwhile."""
 
-    def __init__(self, combiner: Combiner, world: World, prefix: Prefix, place: Place) -> None:
-        self._combiner, self._world, self._prefix, self._place = combiner, world, prefix, place
+    def __init__(self, combiner: Combiner, session: Session, prefix: Prefix, place: Place) -> None:
+        self._combiner, self._session, self._prefix, self._place = combiner, session, prefix, place
         self._fresh = False
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -63,7 +63,7 @@ class JointWrite:
         """Return the block to work on: a copy, so that what was not written is not known. Raises NotFound."""
         block = self._place.block
         if block is None:
-            block = self._world.block(self._prefix)
+            block = self._session.block(self._prefix)
             self._fresh = True
             with self._place.turn:
                 self._place.know(block)
@@ -72,7 +72,7 @@ class JointWrite:
     def _looked(self, part: Part) -> bool:
         """Let a part read what it needs; return whether it can go on."""
         try:
-            part.look(self._world)
+            part.look(self._session)
         except UnipamError as error:
             part.error, part.done = error, True
         return not part.done
@@ -80,15 +80,15 @@ class JointWrite:
     def _recounted(self, parts: list[Part]) -> list[Part]:
         for part in parts:
             try:
-                part.recount(self._world, self._place.read)
+                part.recount(self._session, self._place.read)
             except UnipamError as error:
                 part.error, part.done = error, True
         return [part for part in parts if not part.done]
 
     def _changed(self, block: Block, parts: list[Part]) -> tuple[list[Part], list[tuple[Part, UnipamError | None]]]:
         """Make the changes in a block; who has changed something, and who was refused, with or without a reason."""
-        settings = self._world.configuration()
-        releasing.tidy(block, self._world.clock(), settings.cooldown)
+        settings = self._session.configuration()
+        releasing.tidy(block, self._session.clock(), settings.cooldown)
         acting: list[Part] = []
         refused: list[tuple[Part, UnipamError | None]] = []
         for part in parts:
@@ -102,11 +102,11 @@ class JointWrite:
         return acting, refused
 
     def _commit(self, draft: Stored[Block], parts: list[Part]) -> None:
-        together = self._world.datastore.transactional
+        together = self._session.datastore.transactional
         counted = [(part, part.counted(draft.value)) for part in parts] if together else []
         block = without_released(draft)
         writes: tuple[Write, ...] = (block, *(write for _, write in counted if write))
-        items = {item.key: item for item in self._world.datastore.transact(writes, self._world.deadline)}
+        items = {item.key: item for item in self._session.datastore.transact(writes, self._session.deadline)}
         if isinstance(block, Delete):
             self._know(None)
         elif isinstance(block, Update):
@@ -138,7 +138,7 @@ class JointWrite:
         """
         for part in parts:
             part.doubt = error
-            if part.handle is not None and self._world.datastore.transactional:
+            if part.handle is not None and self._session.datastore.transactional:
                 self._combiner.keep(part.handle, None)
         self._know(None)
         if any(part.gains for part in parts):
@@ -150,16 +150,16 @@ class JointWrite:
 
     def _settled(self, parts: list[Part]) -> list[Part]:
         """Return the parts of a write that was not made, and is not made any more; none if it was."""
-        world = self._world = self._world.for_cleanup()
+        session = self._session = self._session.for_cleanup()
         for _ in range(TRIES):
             try:
-                block = world.block(self._prefix)
+                block = session.block(self._prefix)
                 if any(part.shows(block.value) for part in parts):
                     self._know(block)
                     for part in parts:
                         part.done = True
                     return []
-                block = Stored(block.value, world.datastore.update(next_write(block), world.deadline))
+                block = Stored(block.value, session.datastore.update(next_write(block), session.deadline))
             except NotFound:
                 return parts
             except (Conflict, Unanswered):

@@ -16,7 +16,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.engine import counting
 from unipam.dialects.calico.engine.counting import Count
-from unipam.dialects.calico.engine.world import Stored, World
+from unipam.dialects.calico.engine.session import Session, Stored
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder, held
 from unipam.model.errors import NotFound, UnipamError
@@ -40,7 +40,7 @@ class Part(Protocol):
     def change(self, block: Block) -> bool:
         """Make the change in a block; return whether it is to be written. Raises Refused."""
 
-    def look(self, world: World) -> None:
+    def look(self, session: Session) -> None:
         """Read what `counted` needs, if anything. Raises SourceFailed, Unreadable."""
 
     def counted(self, block: Block) -> Write | None:
@@ -52,7 +52,7 @@ class Part(Protocol):
     def shows(self, block: Block) -> bool:
         """Return whether a block shows that the change was written."""
 
-    def recount(self, world: World, read: int) -> None:
+    def recount(self, session: Session, read: int) -> None:
         """Count anew in a datastore that writes in turn, if the block has been read since the part was counted."""
 
 
@@ -89,11 +89,11 @@ class Gain(_Part):
         self.addresses = self._choose(block)
         return bool(self.addresses)
 
-    def look(self, world: World) -> None:
+    def look(self, session: Session) -> None:
         """See `Part.look`."""
         if self.handle is not None and self._known and self._stored is None:
             try:
-                self._stored = world.handle(self.handle)
+                self._stored = session.handle(self.handle)
             except NotFound:
                 self._known = False
 
@@ -123,31 +123,31 @@ class Gain(_Part):
 
     # ---- where block and handle are written in turn, the handle counts before the block is written
 
-    def count(self, world: World, number: int, read: int) -> None:
+    def count(self, session: Session, number: int, read: int) -> None:
         """Count what is asked for, before the block is written; `read` says which reading of the block that was after.
 
         Raises what `counting.add` raises.
         """
         if self.handle is not None:
             count = Count(self.handle, self._cidr, number)
-            counting.add(world, count, self._stored)
+            counting.add(session, count, self._stored)
             self._count, self._read = count, read
 
-    def recount(self, world: World, read: int) -> None:
+    def recount(self, session: Session, read: int) -> None:
         """See `Part.recount`: whoever wrote the block may have released the handle, and be about to remove it."""
         if self._count is not None and self._read != read:
             count, self._count = self._count, None
-            counting.subtract(world, count)
-            counting.add(world, count)
+            counting.subtract(session, count)
+            counting.add(session, count)
             self._count, self._read = count, read
 
-    def settle(self, world: World) -> None:
+    def settle(self, session: Session) -> None:
         """Count no more than there is, once all is over; where nobody knows what there is, too much may be counted."""
         if self._count is None or (self.error and self.doubt):
             return
         surplus = self._count.number - (0 if self.error else len(self.addresses))
         if surplus:
-            counting.subtract(world.for_cleanup(), self._count._replace(number=surplus))
+            counting.subtract(session.for_cleanup(), self._count._replace(number=surplus))
         self._count = None
 
 
@@ -170,7 +170,7 @@ class Loss(_Part):
         releasing.release_handle(block, self.handle, self._clock(), self._settings.cooldown)
         return True
 
-    def look(self, world: World) -> None:
+    def look(self, session: Session) -> None:
         """See `Part.look`."""
 
     def counted(self, block: Block) -> Write | None:  # noqa: ARG002 (a handle that gains counts in it)
@@ -185,7 +185,7 @@ class Loss(_Part):
         """See `Part.shows`: nobody can tell who has released what is not there."""
         return False
 
-    def recount(self, world: World, read: int) -> None:
+    def recount(self, session: Session, read: int) -> None:
         """See `Part.recount`: its handle was read before, and is removed after."""
 
 

@@ -16,7 +16,7 @@ from unipam.dialects.calico.datastore.keys import HandleKey
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.engine.counting import apply, settled, too_busy
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules.blocks import held
 from unipam.model.errors import Conflict, Exists, NotFound, Unanswered
 
@@ -28,7 +28,7 @@ class Recount(NamedTuple):
     after: dict[str, int]
 
 
-def recount(world: World, handle: str, blocks: Collection[Prefix]) -> Recount | None:
+def recount(session: Session, handle: str, blocks: Collection[Prefix]) -> Recount | None:
     """Make a handle count what is held in its blocks, and in these; None where it does so already.
 
     A handle that counts nothing is removed, and one that is missing is made. Raises Conflict when there is no end of
@@ -36,35 +36,35 @@ def recount(world: World, handle: str, blocks: Collection[Prefix]) -> Recount | 
     """
     for _ in range(TRIES):
         try:
-            return _recount(world, handle, blocks)
+            return _recount(session, handle, blocks)
         except (Conflict, Exists, NotFound, Unanswered):
             continue
     raise too_busy()
 
 
-def _recount(world: World, handle: str, blocks: Collection[Prefix]) -> Recount | None:
-    stored = _handle(world, handle)
+def _recount(session: Session, handle: str, blocks: Collection[Prefix]) -> Recount | None:
+    stored = _handle(session, handle)
     before = dict(stored.value.blocks) if stored else {}
-    found = {str(prefix): _block(world, prefix) for prefix in {*map(parse_prefix, before), *blocks}}
+    found = {str(prefix): _block(session, prefix) for prefix in {*map(parse_prefix, before), *blocks}}
     after = {cidr: len(held(block.value, handle)) for cidr, block in found.items() if block is not None}
     after = {cidr: count for cidr, count in after.items() if count}
     if after == before and (after or stored is None):
         return None
     touched = [block for cidr, block in found.items() if block and after.get(cidr) != before.get(cidr)]
-    _write(world, touched, _counted(stored, handle, after))
+    _write(session, touched, _counted(stored, handle, after))
     return Recount(before, after)
 
 
-def _handle(world: World, handle: str) -> Stored[Handle] | None:
+def _handle(session: Session, handle: str) -> Stored[Handle] | None:
     try:
-        return world.handle(handle)
+        return session.handle(handle)
     except NotFound:
         return None
 
 
-def _block(world: World, prefix: Prefix) -> Stored[Block] | None:
+def _block(session: Session, prefix: Prefix) -> Stored[Block] | None:
     try:
-        return world.block(prefix)
+        return session.block(prefix)
     except NotFound:
         return None
 
@@ -76,11 +76,11 @@ def _counted(stored: Stored[Handle] | None, handle: str, counts: dict[str, int])
     return settled(stored)
 
 
-def _write(world: World, blocks: list[Stored[Block]], handle: Write) -> None:
+def _write(session: Session, blocks: list[Stored[Block]], handle: Write) -> None:
     writes = [Update(next_write(block)) for block in blocks]
-    if world.datastore.transactional:
-        world.datastore.transact((*writes, handle), world.deadline)
+    if session.datastore.transactional:
+        session.datastore.transact((*writes, handle), session.deadline)
         return
     for each in writes:
-        world.datastore.update(each.item, world.deadline)
-    apply(world, handle)
+        session.datastore.update(each.item, session.deadline)
+    apply(session, handle)

@@ -17,7 +17,7 @@ from unipam.dialects.calico.documents.handle import read as read_handle
 from unipam.dialects.calico.engine import claiming, counting
 from unipam.dialects.calico.engine.counting import Count, settled, too_busy
 from unipam.dialects.calico.engine.parts import Loss
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write, owner
+from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write, owner
 from unipam.dialects.calico.rules import pools as choosing
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import held, sanitized
@@ -39,33 +39,33 @@ class Outcome(NamedTuple):
     error: UnipamError | None
 
 
-def release(world: World, wishes: Sequence[Wish]) -> Outcome:
+def release(session: Session, wishes: Sequence[Wish]) -> Outcome:
     """Release addresses, those of one block all or none of them.
 
     What goes wrong with a block does not touch the others.
     """
     outcome = Outcome([], [], None)
-    by_block, outside = _grouped(world, [wish._replace(handle=sanitized(wish.handle)) for wish in wishes])
+    by_block, outside = _grouped(session, [wish._replace(handle=sanitized(wish.handle)) for wish in wishes])
     outcome.unheld.extend(outside)
-    settings = world.configuration() if by_block else Configuration()
+    settings = session.configuration() if by_block else Configuration()
     for prefix, own in by_block.items():
         try:
-            outcome.unheld.extend(from_block(world, settings, prefix, own))
+            outcome.unheld.extend(from_block(session, settings, prefix, own))
             outcome.granted.extend(own)
         except UnipamError as error:
             outcome = outcome if outcome.error else outcome._replace(error=error)
     return outcome
 
 
-def _grouped(world: World, wishes: Iterable[Wish]) -> tuple[dict[Prefix, list[Wish]], list[int]]:
+def _grouped(session: Session, wishes: Iterable[Wish]) -> tuple[dict[Prefix, list[Wish]], list[int]]:
     """Group the wishes by their blocks; return these, and the addresses that are in none."""
-    pools, blocks = world.pools(), None
+    pools, blocks = session.pools(), None
     grouped: dict[Prefix, list[Wish]] = {}
     outside = []
     for wish in wishes:
         pool = choosing.find(pools, wish.address)
         if pool is None:
-            blocks = world.blocks() if blocks is None else blocks
+            blocks = session.blocks() if blocks is None else blocks
         prefix = pool.block_of(wish.address) if pool else _around(blocks or {}, wish.address)
         if prefix is None:
             outside.append(wish.address)
@@ -78,33 +78,33 @@ def _around(prefixes: Iterable[Prefix], address: int) -> Prefix | None:
     return next((prefix for prefix in prefixes if prefix.first <= address <= prefix.last), None)
 
 
-def from_block(world: World, settings: Configuration, prefix: Prefix, wishes: Sequence[Wish]) -> list[int]:
+def from_block(session: Session, settings: Configuration, prefix: Prefix, wishes: Sequence[Wish]) -> list[int]:
     """Release addresses of one block; those that nobody held. Raises Conflict when one is not as its wish says."""
     left = list(wishes)
     for _ in range(TRIES):
         try:
-            block = world.block(prefix)
+            block = session.block(prefix)
         except NotFound:
             return [wish.address for wish in left]
-        released = releasing.release(block.value, left, world.clock(), settings.cooldown)
+        released = releasing.release(block.value, left, session.clock(), settings.cooldown)
         if len(released.unheld) == len({wish.address for wish in left}):
             return released.unheld
         try:
-            _write(world, block, released.by_handle)
+            _write(session, block, released.by_handle)
         except (Conflict, NotFound):
             continue
         except Unanswered:
-            left = _still_held(world, prefix, left)
+            left = _still_held(session, prefix, left)
             continue
-        _leave_unselected(world, block.value)
+        _leave_unselected(session, block.value)
         return released.unheld
     raise too_busy()
 
 
-def _still_held(world: World, prefix: Prefix, wishes: Sequence[Wish]) -> list[Wish]:
+def _still_held(session: Session, prefix: Prefix, wishes: Sequence[Wish]) -> list[Wish]:
     """Return the wishes that a write, of which nobody knows whether it was made, has not granted."""
     with suppress(NotFound):
-        block = world.block(prefix).value
+        block = session.block(prefix).value
         return [wish for wish in wishes if _is_held(block, wish.address)]
     return []
 
@@ -114,20 +114,20 @@ def _is_held(block: Block, address: int) -> bool:
     return attribute is not None and attribute.get("releasedAt") is None
 
 
-def _write(world: World, block: Stored[Block], by_handle: dict[str, int]) -> None:
+def _write(session: Session, block: Stored[Block], by_handle: dict[str, int]) -> None:
     cidr = block.value.cidr
-    if not world.datastore.transactional:
-        _apply(world, without_released(block))
+    if not session.datastore.transactional:
+        _apply(session, without_released(block))
         for handle, number in by_handle.items():
-            counting.subtract(world.for_cleanup(), Count(handle, cidr, number))
+            counting.subtract(session.for_cleanup(), Count(handle, cidr, number))
         return
     writes = [without_released(block)]
     for handle, number in by_handle.items():
         with suppress(NotFound, BadValue):
-            stored = world.handle(handle)
+            stored = session.handle(handle)
             stored.value.subtract(cidr, number)
             writes.append(settled(stored))
-    world.datastore.transact(tuple(writes), world.deadline)
+    session.datastore.transact(tuple(writes), session.deadline)
 
 
 def without_released(block: Stored[Block]) -> Write:
@@ -137,14 +137,14 @@ def without_released(block: Stored[Block]) -> Write:
     return Update(next_write(block))
 
 
-def _apply(world: World, change: Write) -> None:
+def _apply(session: Session, change: Write) -> None:
     if isinstance(change, Update):
-        world.datastore.update(change.item, world.deadline)
+        session.datastore.update(change.item, session.deadline)
     elif not isinstance(change, Create):
-        world.datastore.delete(change.key, change.revision, world.deadline)
+        session.datastore.delete(change.key, change.revision, session.deadline)
 
 
-def by_handle(world: World, handle: str) -> list[int]:
+def by_handle(session: Session, handle: str) -> list[int]:
     """Release all that a handle holds, and remove it; the addresses. Raises NotFound when there is no such handle.
 
     What the handle counts beyond what its blocks hold is forgotten. That is safe because the handle was read before the
@@ -152,71 +152,71 @@ def by_handle(world: World, handle: str) -> list[int]:
     counts anew.
     """
     handle = sanitized(handle)
-    if world.combiner and not world.datastore.transactional:
-        with world.combiner.alone(handle):
-            return _by_handle(world, handle)
-    return _by_handle(world, handle)
+    if session.combiner and not session.datastore.transactional:
+        with session.combiner.alone(handle):
+            return _by_handle(session, handle)
+    return _by_handle(session, handle)
 
 
-def _by_handle(world: World, handle: str) -> list[int]:
+def _by_handle(session: Session, handle: str) -> list[int]:
     released: list[int] = []
     settings = None
     for _ in range(TRIES):
         try:
-            stored = _known(world, handle)
+            stored = _known(session, handle)
         except NotFound:
             if settings is None:
                 raise
             return released
-        settings = settings or world.configuration()
+        settings = settings or session.configuration()
         try:
-            if world.combiner:
-                _release_together(world, world.combiner, settings, stored, released)
+            if session.combiner:
+                _release_together(session, session.combiner, settings, stored, released)
             else:
-                released += _release_all(world, settings, stored, handle)
+                released += _release_all(session, settings, stored, handle)
             return released
         except (Conflict, NotFound, Unanswered):
-            if world.combiner:
-                world.combiner.keep(handle, None)
+            if session.combiner:
+                session.combiner.keep(handle, None)
     raise too_busy()
 
 
-def _known(world: World, handle: str) -> Stored[Handle]:
+def _known(session: Session, handle: str) -> Stored[Handle]:
     """Return a handle as this process knows it, or else as it is. Raises NotFound."""
-    item = world.combiner.handle(handle) if world.combiner else None
-    return world.handle(handle) if item is None else Stored(read_handle(item.document, str(item.key)), item)
+    item = session.combiner.handle(handle) if session.combiner else None
+    return session.handle(handle) if item is None else Stored(read_handle(item.document, str(item.key)), item)
 
 
 def _release_together(
-    world: World, combiner: Combiner, settings: Configuration, stored: Stored[Handle], released: list[int]
+    session: Session, combiner: Combiner, settings: Configuration, stored: Stored[Handle], released: list[int]
 ) -> None:
     """Release all that a handle holds, block by block, with whatever else is wanted of these in this process.
 
     What was `released` is added there, also when something goes wrong with the rest.
     """
     assert isinstance(stored.item.key, HandleKey)
-    handle, together = stored.item.key.id, world.datastore.transactional
+    handle, together = stored.item.key.id, session.datastore.transactional
     prefixes = [_prefix(cidr) for cidr in stored.value.blocks]
     for prefix in prefixes:
         stored.value.settle(str(prefix), 0)
         change = settled(stored)
-        part = Loss(settings, handle, change if together else None, world.clock)
+        part = Loss(settings, handle, change if together else None, session.clock)
         try:
-            released += combiner.write(world, prefix, part)
+            released += combiner.write(session, prefix, part)
         except NotFound as error:
             if isinstance(error.facts.get("key"), HandleKey):
                 raise
             if together:  # the block is gone, and what was in it
-                counting.apply(world, change)
+                counting.apply(session, change)
         if (written := combiner.handle(handle)) is not None:
             stored = stored._replace(item=written)
         if known := combiner.peek(prefix):
-            _leave_unselected(world, known[0].value)
+            _leave_unselected(session, known[0].value)
     if not (together and prefixes):
-        counting.apply(world, settled(stored))
+        counting.apply(session, settled(stored))
 
 
-def _release_all(world: World, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:
+def _release_all(session: Session, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:
     released = []
     for batch in _batches(stored.value):
         writes = []
@@ -224,28 +224,28 @@ def _release_all(world: World, settings: Configuration, stored: Stored[Handle], 
         for prefix in batch:
             stored.value.settle(str(prefix), 0)
             with suppress(NotFound):
-                block = world.block(prefix)
+                block = session.block(prefix)
                 released += [block.value.address(ordinal) for ordinal in held(block.value, handle)]
-                releasing.release_handle(block.value, handle, world.clock(), settings.cooldown)
+                releasing.release_handle(block.value, handle, session.clock(), settings.cooldown)
                 writes.append(without_released(block))
                 emptied.append(block.value)
-        stored = _write_all(world, writes, stored)
+        stored = _write_all(session, writes, stored)
         for found in emptied:
-            _leave_unselected(world, found)
+            _leave_unselected(session, found)
     return released
 
 
-def _write_all(world: World, writes: Sequence[Write], stored: Stored[Handle]) -> Stored[Handle]:
+def _write_all(session: Session, writes: Sequence[Write], stored: Stored[Handle]) -> Stored[Handle]:
     """Write blocks and then, or at once, what is left of a handle."""
     last = settled(stored)
-    if world.datastore.transactional:
-        items = world.datastore.transact((*writes, last), world.deadline)
+    if session.datastore.transactional:
+        items = session.datastore.transact((*writes, last), session.deadline)
     else:
         for change in writes:
-            _apply(world, change)
-        items = (world.datastore.update(last.item, world.deadline),) if isinstance(last, Update) else ()
+            _apply(session, change)
+        items = (session.datastore.update(last.item, session.deadline),) if isinstance(last, Update) else ()
         if isinstance(last, Delete):
-            world.datastore.delete(last.key, last.revision, world.deadline)
+            session.datastore.delete(last.key, last.revision, session.deadline)
     return Stored(stored.value, items[-1]) if isinstance(last, Update) else stored
 
 
@@ -268,7 +268,7 @@ def _prefix(cidr: str) -> Prefix:
         raise broken("a handle", str(error), "block") from None
 
 
-def _leave_unselected(world: World, block: Block) -> None:
+def _leave_unselected(session: Session, block: Block) -> None:
     """Give up a block that became empty if it should not be its owner's any more.
 
     What goes wrong goes wrong silently.
@@ -277,17 +277,17 @@ def _leave_unselected(world: World, block: Block) -> None:
     if own is None or not block.empty:
         return
     with suppress(UnipamError):
-        if own.kind == "virtual" or not _is_selected(world, own.host, block):
-            if world.combiner:
-                world.combiner.forget(block.prefix)
-            claiming.give_up(world, own, block.prefix, must_be_empty=True)
+        if own.kind == "virtual" or not _is_selected(session, own.host, block):
+            if session.combiner:
+                session.combiner.forget(block.prefix)
+            claiming.give_up(session, own, block.prefix, must_be_empty=True)
 
 
-def _is_selected(world: World, host: str, block: Block) -> bool:
+def _is_selected(session: Session, host: str, block: Block) -> bool:
     """Return whether a block's pool selects its node; where one of the two is gone, nothing is said.
 
     Raises Missing, BadValue.
     """
-    pools = [pool for pool in world.pools() if pool.enabled]
+    pools = [pool for pool in session.pools() if pool.enabled]
     pool = choosing.find(pools, block.prefix.first)
-    return pool is None or choosing.selects_node(pool, world.node_labels(host))
+    return pool is None or choosing.selects_node(pool, session.node_labels(host))

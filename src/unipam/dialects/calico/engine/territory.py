@@ -12,7 +12,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.documents.times import SECOND, parse_rfc3339
 from unipam.dialects.calico.engine import claiming
-from unipam.dialects.calico.engine.world import Owner, Stored, World, owner
+from unipam.dialects.calico.engine.session import Owner, Session, Stored, owner
 from unipam.dialects.calico.rules import blocks, releasing
 from unipam.dialects.calico.rules.walk import in_order, walk
 from unipam.model.errors import Refused
@@ -28,8 +28,8 @@ class NoFreeBlocks(Exception):
 class Territory:
     """The blocks of the cluster as an owner looks at them. They are read once, and again when somebody was faster."""
 
-    def __init__(self, world: World, settings: Configuration, own: Owner, reserved: RangeSet) -> None:
-        self._world, self._settings, self._owner, self._reserved = world, settings, own, reserved
+    def __init__(self, session: Session, settings: Configuration, own: Owner, reserved: RangeSet) -> None:
+        self._session, self._settings, self._owner, self._reserved = session, settings, own, reserved
         self._known: dict[Prefix, Stored[Block] | None] | None = None
         self._avoided: dict[Prefix, None] = {}
         self._by_length: dict[int, RangeSet] | None = None
@@ -49,7 +49,7 @@ class Territory:
         """
         known, deserted = self._blocks(), []
         for pool in pools:
-            for prefix in walk(pool, self._owner.host, self._reserved, self._world.clock()):
+            for prefix in walk(pool, self._owner.host, self._reserved, self._session.clock()):
                 if prefix not in known:
                     if not self._overlaps_another_size(prefix):
                         return prefix
@@ -71,16 +71,16 @@ class Territory:
 
     def others(self, pool: Pool) -> Iterator[Stored[Block]]:
         """Yield the blocks of a pool that have room, whoever owns them, in the order of borrowing."""
-        for prefix in in_order(pool, self._owner.host, self._blocks(), self._world.clock()):
+        for prefix in in_order(pool, self._owner.host, self._blocks(), self._session.clock()):
             if self._with_room(prefix) is not None and (stored := self._blocks()[prefix]):
                 yield stored
 
     def _blocks(self) -> dict[Prefix, Stored[Block] | None]:
         if self._known is None:
-            self._known = {**self._world.blocks(), **self._avoided}
+            self._known = {**self._session.blocks(), **self._avoided}
             for stored in self._known.values():
                 if stored is not None:
-                    releasing.tidy(stored.value, self._world.clock(), self._settings.cooldown)
+                    releasing.tidy(stored.value, self._session.clock(), self._settings.cooldown)
         return self._known
 
     def _overlaps_another_size(self, prefix: Prefix) -> bool:
@@ -105,12 +105,12 @@ class Territory:
             if former is None or not self._is_old(block):
                 continue
             with suppress(Refused):
-                claiming.give_up(self._world, former, block.prefix, must_be_empty=True, sequence=block.sequence)
+                claiming.give_up(self._session, former, block.prefix, must_be_empty=True, sequence=block.sequence)
                 return block.prefix
         raise NoFreeBlocks
 
     def _is_old(self, block: Block) -> bool:
         try:
-            return block.claimed is None or self._world.clock() - parse_rfc3339(block.claimed) >= RECLAIM_AFTER
+            return block.claimed is None or self._session.clock() - parse_rfc3339(block.claimed) >= RECLAIM_AFTER
         except ValueError:
             return False

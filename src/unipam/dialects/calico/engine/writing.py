@@ -12,7 +12,7 @@ from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
 from unipam.dialects.calico.engine.parts import Choose, Gain
 from unipam.dialects.calico.engine.releasing import from_block
-from unipam.dialects.calico.engine.world import TRIES, Stored, World, next_write
+from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.releasing import Wish
@@ -22,7 +22,7 @@ from unipam.model.errors import Conflict, NotFound, Unanswered
 class Task(NamedTuple):
     """For whom addresses are, by which settings, and how many of a family the handle may have (0: any number)."""
 
-    world: World
+    session: Session
     settings: Configuration
     holder: Holder
     most: int = 0
@@ -34,45 +34,45 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) 
     Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
     then the holder has none of them.
     """
-    if task.world.combiner and not task.most:
-        return _together(task, task.world.combiner, block, choose, number)
+    if task.session.combiner and not task.most:
+        return _together(task, task.session.combiner, block, choose, number)
     for _ in range(TRIES):
-        releasing.tidy(block.value, task.world.clock(), task.settings.cooldown)
+        releasing.tidy(block.value, task.session.clock(), task.settings.cooldown)
         number = block.value.sequence
         addresses = choose(block.value)
         if not addresses:
             return []
         count = _count(task, block.value, len(addresses))
         try:
-            counting.write(task.world, block, count)
+            counting.write(task.session, block, count)
             return addresses
         except Unanswered as error:
             if _was_made(task, block.value.prefix, number, count, error):
                 return addresses
         except (Conflict, NotFound):
             pass
-        block = task.world.block(block.value.prefix)
+        block = task.session.block(block.value.prefix)
     raise too_busy()
 
 
 def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> list[int]:
     """Do the same together with whoever else in this process wants something of the block."""
-    world, handle = task.world, task.holder.handle
+    session, handle = task.session, task.holder.handle
     known = None if handle is None else combiner.handle(handle)
     part = Gain(block.value.prefix, task.holder, choose, known)
     place = combiner.learn(block)
-    if world.datastore.transactional:
-        found = combiner.write(world, block.value.prefix, part)
+    if session.datastore.transactional:
+        found = combiner.write(session, block.value.prefix, part)
     else:
         with combiner.alone(handle):
             try:
-                part.count(world, number, place.read)
-                found = combiner.write(world, block.value.prefix, part)
+                part.count(session, number, place.read)
+                found = combiner.write(session, block.value.prefix, part)
             finally:
-                part.settle(world)
-    if part.doubt and world.late():
+                part.settle(session)
+    if part.doubt and session.late():
         mine = [Wish(address, str(handle or "")) for address in found]
-        from_block(world.for_cleanup(), task.settings, block.value.prefix, mine)
+        from_block(session.for_cleanup(), task.settings, block.value.prefix, mine)
         raise part.doubt
     return found
 
@@ -88,28 +88,28 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
     It is as it is from then on: a write that may still be under way is made to fail. Raises the error where the
     call's time is over, and then the write is undone.
     """
-    world = task.world.for_cleanup()
-    mine = _find(world, prefix, task.holder, number)
-    if not mine and count and not world.datastore.transactional:
-        counting.subtract(world, count)
-    if not task.world.late():
+    session = task.session.for_cleanup()
+    mine = _find(session, prefix, task.holder, number)
+    if not mine and count and not session.datastore.transactional:
+        counting.subtract(session, count)
+    if not task.session.late():
         return bool(mine)
     if mine:
-        from_block(world, task.settings, prefix, [Wish(each, sequence=number) for each in mine])
+        from_block(session, task.settings, prefix, [Wish(each, sequence=number) for each in mine])
     raise error
 
 
-def _find(world: World, prefix: Prefix, holder: Holder, number: int) -> list[int]:
+def _find(session: Session, prefix: Prefix, holder: Holder, number: int) -> list[int]:
     """Return the addresses that a holder was given in a block by the write with this sequence number."""
     for _ in range(TRIES):
         try:
-            stored = world.block(prefix)
+            stored = session.block(prefix)
         except NotFound:
             return []
         if mine := _given(stored.value, holder, number):
             return mine
         try:
-            world.datastore.update(next_write(stored), world.deadline)
+            session.datastore.update(next_write(stored), session.deadline)
             return []
         except (Conflict, NotFound, Unanswered):
             continue

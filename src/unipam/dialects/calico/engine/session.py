@@ -81,9 +81,10 @@ class Stored(NamedTuple, Generic[T]):
         return self.item._replace(document=self.value.document())
 
 
-class World(NamedTuple):
-    """What a call works on. `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
+class Session(NamedTuple):
+    """What one call asks the datastore with, and until when.
 
+    `clock` gives nanoseconds since the epoch, `deadline` is on `time.monotonic()`.
     `unknown` is what the datastore of the original says of a node that is not there; {} stands for its name. Where
     there is a `combiner`, writes of blocks go through it; one of them may take `patience` seconds, however long its
     callers have waited. `namespaces` are those that were there when they were asked for; None where nothing is kept.
@@ -97,8 +98,8 @@ class World(NamedTuple):
     patience: float = 90.0
     namespaces: set[str] | None = None
 
-    def for_cleanup(self) -> World:
-        """Return the same world, with time enough to undo what was begun."""
+    def for_cleanup(self) -> Session:
+        """Return the same session, with time enough to undo what was begun."""
         return self._replace(deadline=max(self.deadline, time.monotonic() + CLEANUP))
 
     def claiming(self) -> AbstractContextManager[object]:
