@@ -122,7 +122,7 @@ def test_what_is_free_is_what_is_given(terminal: Terminal) -> None:
 
 def test_what_makes_no_sense_is_said_in_one_line(terminal: Terminal) -> None:
     add = ("external", "subnet", "add", *DC)
-    assert "give either --size or --prefix" in terminal.refused(*add, "x", "--desc", "d")
+    assert "give either --length or --prefix" in terminal.refused(*add, "x", "--desc", "d")
     assert "overlaps the subnet web" in terminal.refused(*add, "x", "--prefix", "10.0.0.8/29", "--desc", "d")
     assert "did you mean 10.0.1.0/24" in terminal.refused(*add, "x", "--prefix", "10.0.1.1/24", "--desc", "d")
     assert "no external named 'nope'" in terminal.refused("external", "show", "prod", "west", "nope")
