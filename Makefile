@@ -71,7 +71,7 @@ lock: $(RELEASE)/twine ## pin every dependency anew, for development and for eac
 	$(COMPILE) --group sbom -c requirements.lock -o deploy/requirements/sbom.lock
 	$(COMPILE) --group build --group release -c requirements.lock -o deploy/requirements/release.lock
 	$(COMPILE) pyproject.toml --all-extras -c requirements.lock -o deploy/requirements/machine.lock
-	$(COMPILE) pyproject.toml --extra cri --extra calico -c requirements.lock -o deploy/requirements/agent.lock
+	$(COMPILE) pyproject.toml --extra cri -c requirements.lock -o deploy/requirements/agent.lock
 	$(COMPILE) pyproject.toml --extra server --extra azure -c requirements.lock -o deploy/requirements/register.lock
 
 $(RELEASE)/twine: deploy/requirements/release.lock
