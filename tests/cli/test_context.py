@@ -87,7 +87,6 @@ def test_a_context_without_a_register_is_refused(home: Path, words: tuple[str, .
 
 
 def test_tokens_are_in_the_keyring_where_that_is_wanted(home: Path, tmp_path: Path) -> None:
-    pytest.importorskip("keyring", reason="keyring is not installed")
     backend = tmp_path / "backend.py"
     backend.write_text(
         "import json, os, keyring.backend, keyring.errors\n"

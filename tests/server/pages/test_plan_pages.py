@@ -77,10 +77,8 @@ def small(live: Live, *, many: int = 1) -> None:
 # ---- page × role × amount
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"planner"}))  # who has a space, so that nothing is empty
 def test_every_page_of_an_empty_register_says_what_to_do(live: Live, role: str) -> None:
-    if role == "planner":
-        pytest.skip("a planner has a space, so the register is not empty")
     who = visitor(live, role)
     for page in PAGES:
         answer = who.get(page)

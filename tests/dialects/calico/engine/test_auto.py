@@ -329,10 +329,9 @@ def test_the_first_block_of_a_host_is_where_the_real_one_begins(cluster: Cluster
     assert (format_address(address), str(prefix)) == ("192.168.166.128", "192.168.166.128/26")
 
 
+@pytest.mark.parametrize("known", [False], ids=["cold"])  # what an agent asks is in test_combining
 def test_how_much_is_asked_of_the_datastore(cluster: Cluster) -> None:
     """docs/calico.md; the real one asks 15, 10 and 9 times on etcd (spec §9)."""
-    if cluster.known:
-        pytest.skip("what an agent asks is in test_combining")
     cluster.pool("v4", "10.0.0.0/24")
     asked: list[object] = []
 
