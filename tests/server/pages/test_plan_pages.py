@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import shlex
-import tempfile
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -41,15 +39,6 @@ def visitor(live: Live, role: str) -> Visitor:
     found = Visitor(live.admin.port)
     assert found.sign_in(api.token).status in (200, 404)
     return found
-
-
-@pytest.fixture(scope="module")
-def sample() -> Iterator[Live]:
-    """A register with the sample plan; tests only look at it."""
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        with serve(str(place / "register.db"), place, sample=True) as running:
-            yield running
 
 
 @pytest.fixture(scope="module")

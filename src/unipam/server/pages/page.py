@@ -16,6 +16,7 @@ from unipam.plan.access import preferences, sessions
 from unipam.plan.access.callers import EVERYWHERE, Caller
 from unipam.plan.access.preferences import Preferences
 from unipam.plan.access.sessions import WebSession
+from unipam.plan.cloud.cache import OLD
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
 from unipam.server.pages import browser, navigation
@@ -173,6 +174,10 @@ class Frame(NamedTuple):
     def role(self) -> str:
         """Return what the person may do, in words."""
         return role_of(self.caller)
+
+    def is_old(self, seen: float) -> bool:
+        """Return whether what was seen of the cloud then is older than it should be."""
+        return self.moments.now - seen > OLD
 
     def with_query(self, **changed: object) -> str:
         """Return this page's address with these values changed in its query; None or "" takes one away."""
