@@ -23,7 +23,7 @@ PLACES = {
     "block": "/spaces/corp/blocks/uksouth?bits=24", "external": "/spaces/corp/blocks/datacentre/externals/dublin",
     "reserve": "/reserve?space=corp&block=westeurope&size=22", "no-room": "/reserve?space=corp&block=uksouth&size=18",
     "reservations": "/reservations", "reservations-over": "/reservations?status=over", "networks": "/networks",
-    "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint",
+    "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint", "endpoints": "/networks/endpoints",
     "sizing": "/sizing?variant=pod-subnet&nodes=30&max_pods=50", "diagnose": "/diagnose",
     "new": "/new/block?space=corp",
 }  # fmt: skip

@@ -23,6 +23,7 @@ PAGES = (
     "/reserve?space=S&block=B&size=24", "/reserve?space=S&block=B&size=12", "/reserve?space=S&block=B&nodes=10&pods=30",
     "/reserve?space=S&block=B&cidr=10.0.0.0/24", "/reservations", "/reservations?status=over",
     "/reservations?space=S&block=B&q=x", "/networks", "/networks?tab=findings", "/networks?plan=unplanned&overlap=yes",
+    "/networks/endpoints", "/networks/endpoints?q=10.0.0.0/8&orphaned=no&sort=private_ip",
     "/externals", "/externals?kind=subnet", "/externals?kind=endpoint", "/sizing",
     "/sizing?variant=overlay&nodes=3", "/diagnose", "/spaces/S", "/spaces/S/blocks/B", "/spaces/S/blocks/B?bits=24",
     "/new/space", "/new/block?space=S", "/new/external?space=S&block=B",
@@ -152,7 +153,8 @@ def test_pages_are_small(looker: Visitor) -> None:
     "/map?under=nothing/at/all", "/map?under=S/B&part=10.0.0.1/24", "/reserve?size=abc&space=S&block=B",
     "/reserve?cidr=10.0.0.1/24", "/reserve?space=S&block=nothing&size=24", "/reserve?nodes=-1&pods=3",
     "/reservations?sort=colour", "/reservations?after=!!!", "/reservations?space=nothing", "/networks?sort=colour",
-    "/networks?after=nothing", "/externals?kind=planet", "/sizing?variant=none", "/sizing?variant=overlay&nodes=many",
+    "/networks?after=nothing", "/networks/endpoints?after=nothing",
+    "/externals?kind=planet", "/sizing?variant=none", "/sizing?variant=overlay&nodes=many",
     "/network", "/network?id=nothing", "/spaces/nothing", "/spaces/S/blocks/nothing", "/new/planet",
     "/spaces/S/blocks/B?bits=x", "/spaces/S/blocks/B/reservations/none", "/spaces/S/blocks/B?from=zzz",
 ])  # fmt: skip
@@ -235,6 +237,19 @@ def test_a_drifting_network_is_associated_by_a_button(admin: Visitor, live: Live
     assert "stray is in B now" in done.words
     assert "Plan and Azure agree" in admin.get("/networks?tab=findings").words
     assert "in the plan" in admin.get("/networks").words
+
+
+def test_orphans_are_found_among_endpoints(looker: Visitor) -> None:
+    page = looker.get("/networks/endpoints?orphaned=yes")
+    rows = page.rows()[1:]
+    assert rows
+    assert all(row[0].startswith("pe-") and row[0].endswith(" orphaned") for row in rows)
+    assert all(row[2] == "Private Endpoint" for row in rows)
+    address = rows[0][1]
+    (found,) = [row for row in looker.get(f"/networks/endpoints?q={address}").rows()[1:] if row[0] == rows[0][0]]
+    assert found[3] in looker.get(f"/addresses/{address}").words
+    exported = looker.raw("GET", "/networks/endpoints?orphaned=yes&format=csv").text
+    assert sorted(line.split(",")[0] for line in exported.splitlines()[1:]) == sorted(row[1] for row in rows)
 
 
 def test_several_reservations_are_given_up_at_once(admin: Visitor, api: Client) -> None:
