@@ -239,6 +239,26 @@ def test_a_drifting_network_is_associated_by_a_button(admin: Visitor, live: Live
     assert "in the plan" in admin.get("/networks").words
 
 
+def test_several_drifting_networks_are_associated_at_once(admin: Visitor, live: Live) -> None:
+    for number in range(3):
+        live.cloud.put(f"drift-{number}", f"10.0.{number}.0/24")
+    live.cloud.put("taken", "10.0.0.0/25")
+    page = admin.get("/networks?plan=unplanned&q=drift")
+    names = {each.get("aria-label"): each.get("value") for each in page.find("input", type="checkbox")}
+    assert sorted(names) == ["Choose drift-0", "Choose drift-1", "Choose drift-2"]
+    everything = admin.get("/networks?plan=unplanned")
+    clash = [str(each.get("value")) for each in everything.find("input", type="checkbox")]
+    refused = admin.send(everything, "/networks/associate-several", chosen=clash)
+    assert refused.status == 409, refused.words
+    assert len(refused.find("input", checked="")) == 4, "nothing is done, and what was chosen is kept"
+    (search,) = refused.find("form", class_="filter")
+    assert search.get("action") == "/networks"
+    assert admin.send(everything, "/networks/associate-several").status == 400
+    done = admin.send(page, "/networks/associate-several", chosen=list(names.values()), reason="CHG-1")
+    assert "3 networks are in the plan now." in done.words
+    assert [each.get("aria-label") for each in done.find("input", type="checkbox")] == ["Choose taken"]
+
+
 def test_orphans_are_found_among_endpoints(looker: Visitor) -> None:
     page = looker.get("/networks/endpoints?orphaned=yes")
     rows = page.rows()[1:]
