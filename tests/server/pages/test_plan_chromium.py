@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.server.live import Client, Live
-from tests.server.pages.chromium import look, needs_chromium, origin, sign_in, tab
+from tests.server.pages.chromium import look, needs_chromium, origin, sign_in, tab, tab_to
 
 pytestmark = needs_chromium
 
@@ -50,6 +50,22 @@ def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample:
         expect(page.get_by_role("link", name="Close uksouth")).to_be_visible()
         page.go_back()
         expect(page.get_by_role("link", name="Open uksouth")).to_be_visible()
+
+
+def test_the_tree_is_walked_by_arrows(browser: Browser, sample: Live) -> None:
+    with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan?open=corp")
+        tab_to(page, "Open westeurope")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("link", name="Close westeurope")).to_be_focused()
+        page.keyboard.press("c")
+        expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == "10.0.0.0/12"
+        page.keyboard.press("ArrowLeft")
+        expect(page.get_by_role("link", name="Open westeurope")).to_be_focused()
 
 
 def test_files_are_dropped_on_the_page(browser: Browser, api: Client, live: Live) -> None:
