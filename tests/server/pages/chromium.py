@@ -11,11 +11,17 @@ from typing import Any
 import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from tests.server.live import Live
 
 PATH = Path("/usr/bin/chromium")
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 SHOTS = os.environ.get("UNIPAM_SHOTS", "")
 """A directory for screenshots of every page that a test looks at; none are made without it."""
+
+_FOCUSED = """(() => {
+  const it = document.activeElement;
+  return it.getAttribute("aria-label") || (it.labels && it.labels.length ? it.labels[0].innerText : it.innerText) || "";
+})()"""
 
 needs_chromium = [
     pytest.mark.real,
@@ -35,14 +41,18 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def tab(browser: Browser, **options: Any) -> Iterator[Page]:
-    """A tab of a profile of its own. Raises AssertionError at the end for anything on its console."""
+def tab(browser: Browser, *, may_fail: tuple[int, ...] = (), **options: Any) -> Iterator[Page]:
+    """A tab of a profile of its own. Raises AssertionError at the end for anything on its console.
+
+    Chromium writes there of every answer that is an error; a test that wants some names their statuses.
+    """
     context = browser.new_context(**options)
     page = context.new_page()
     complaints: list[str] = []
 
     def told(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        awaited = any(f"status of {status} " in message.text for status in may_fail)
+        if message.type in ("error", "warning") and not awaited:
             complaints.append(message.text)
 
     page.on("console", told)
@@ -54,12 +64,31 @@ def tab(browser: Browser, **options: Any) -> Iterator[Page]:
     assert not complaints, complaints
 
 
+def origin(live: Live) -> str:
+    """Where a register's pages are."""
+    return f"http://127.0.0.1:{live.admin.port}"
+
+
 def sign_in(page: Page, origin: str, token: str) -> None:
     """Sign in as a person does."""
     page.goto(f"{origin}/auth/sign-in?next=/status")
     page.get_by_label("API token").fill(token)
     page.get_by_role("button", name="Sign in with the token").click()
     page.wait_for_load_state()
+
+
+def tab_to(page: Page, name: str, most: int = 150) -> None:
+    """Press the tab key until what is called so has the focus: by its name, or by its beginning and `...`.
+
+    Raises AssertionError if nothing is.
+    """
+    passed = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate(_FOCUSED).strip())
+        if passed[-1] == name or (name.endswith("...") and passed[-1].startswith(name[:-3])):
+            return
+    raise AssertionError(f"nothing called {name!r} among {list(dict.fromkeys(passed))}")
 
 
 def accessible(page: Page) -> None:

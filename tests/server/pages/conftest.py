@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from tests.server.live import Client, Live
+from tests.server.live import Client, Live, serve
 from tests.server.pages.chromium import chromium
 from tests.server.pages.visitor import Visitor
 
@@ -30,3 +32,12 @@ def browser() -> Iterator[Browser]:
     """Chromium, started once a file: while it runs its event loop is the thread's, and asyncio.run() is refused."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[Live]:
+    """A register with the sample plan, which the tests of one file share."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        with serve(str(place / "register.db"), place, sample=True) as running:
+            yield running

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 import urllib.parse
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.server.live import Client, Live, serve
-from tests.server.pages.chromium import look, needs_chromium, sign_in, tab
+from tests.server.live import Client, Live
+from tests.server.pages.chromium import look, needs_chromium, origin, sign_in, tab, tab_to
 
 pytestmark = needs_chromium
-
-
-@pytest.fixture(scope="module")
-def sample() -> Iterator[Live]:
-    """A register with the sample plan."""
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        with serve(str(place / "register.db"), place, sample=True) as running:
-            yield running
-
-
-def origin(live: Live) -> str:
-    return f"http://127.0.0.1:{live.admin.port}"
 
 
 def hub(live: Live) -> str:
@@ -39,7 +23,7 @@ PLACES = {
     "block": "/spaces/corp/blocks/uksouth?bits=24", "external": "/spaces/corp/blocks/datacentre/externals/dublin",
     "reserve": "/reserve?space=corp&block=westeurope&size=22", "no-room": "/reserve?space=corp&block=uksouth&size=18",
     "reservations": "/reservations", "reservations-over": "/reservations?status=over", "networks": "/networks",
-    "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint",
+    "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint", "endpoints": "/networks/endpoints",
     "sizing": "/sizing?variant=pod-subnet&nodes=30&max_pods=50", "diagnose": "/diagnose",
     "new": "/new/block?space=corp",
 }  # fmt: skip
@@ -68,32 +52,20 @@ def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample:
         expect(page.get_by_role("link", name="Open uksouth")).to_be_visible()
 
 
-def test_room_for_a_22_is_found_and_reserved_by_keyboard_alone(browser: Browser, sample: Live) -> None:
-    with tab(browser) as page:
+def test_the_tree_is_walked_by_arrows(browser: Browser, sample: Live) -> None:
+    with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
         sign_in(page, origin(sample), sample.admin.token)
-        page.goto(origin(sample) + "/plan")
-        page.keyboard.press("g")
-        page.keyboard.press("+")
-        page.wait_for_url("**/reserve*")
-        page.keyboard.type("22")
-        page.get_by_label("Blocks, in this order").focus()
-        page.keyboard.type("westeurope")
-        page.keyboard.press("Tab")
-        button = page.get_by_role("button", name="Reserve 10.")
-        expect(button).to_be_visible()
-        page.get_by_label("What it is for").focus()
-        page.keyboard.type("by keyboard")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", level=1)).to_have_text("by keyboard")
-        expect(page.get_by_text("az network vnet create")).to_be_visible()
-
-
-def test_a_drifting_network_is_associated_by_mouse(browser: Browser, sample: Live) -> None:
-    with tab(browser) as page:
-        sign_in(page, origin(sample), sample.admin.token)
-        page.goto(origin(sample) + "/networks?plan=unplanned")
-        page.get_by_role("row", name="vnet-skunkworks").get_by_role("button", name="Associate with westeurope").click()
-        expect(page.get_by_text("vnet-skunkworks is in westeurope now")).to_be_visible()
+        page.goto(origin(sample) + "/plan?open=corp")
+        tab_to(page, "Open westeurope")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("link", name="Close westeurope")).to_be_focused()
+        page.keyboard.press("c")
+        expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == "10.0.0.0/12"
+        page.keyboard.press("ArrowLeft")
+        expect(page.get_by_role("link", name="Open westeurope")).to_be_focused()
 
 
 def test_files_are_dropped_on_the_page(browser: Browser, api: Client, live: Live) -> None:

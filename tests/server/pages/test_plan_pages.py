@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import shlex
-import tempfile
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,6 +23,7 @@ PAGES = (
     "/reserve?space=S&block=B&size=24", "/reserve?space=S&block=B&size=12", "/reserve?space=S&block=B&nodes=10&pods=30",
     "/reserve?space=S&block=B&cidr=10.0.0.0/24", "/reservations", "/reservations?status=over",
     "/reservations?space=S&block=B&q=x", "/networks", "/networks?tab=findings", "/networks?plan=unplanned&overlap=yes",
+    "/networks/endpoints", "/networks/endpoints?q=10.0.0.0/8&orphaned=no&sort=private_ip",
     "/externals", "/externals?kind=subnet", "/externals?kind=endpoint", "/sizing",
     "/sizing?variant=overlay&nodes=3", "/diagnose", "/spaces/S", "/spaces/S/blocks/B", "/spaces/S/blocks/B?bits=24",
     "/new/space", "/new/block?space=S", "/new/external?space=S&block=B",
@@ -41,15 +40,6 @@ def visitor(live: Live, role: str) -> Visitor:
     found = Visitor(live.admin.port)
     assert found.sign_in(api.token).status in (200, 404)
     return found
-
-
-@pytest.fixture(scope="module")
-def sample() -> Iterator[Live]:
-    """A register with the sample plan; tests only look at it."""
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        with serve(str(place / "register.db"), place, sample=True) as running:
-            yield running
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +153,8 @@ def test_pages_are_small(looker: Visitor) -> None:
     "/map?under=nothing/at/all", "/map?under=S/B&part=10.0.0.1/24", "/reserve?size=abc&space=S&block=B",
     "/reserve?cidr=10.0.0.1/24", "/reserve?space=S&block=nothing&size=24", "/reserve?nodes=-1&pods=3",
     "/reservations?sort=colour", "/reservations?after=!!!", "/reservations?space=nothing", "/networks?sort=colour",
-    "/networks?after=nothing", "/externals?kind=planet", "/sizing?variant=none", "/sizing?variant=overlay&nodes=many",
+    "/networks?after=nothing", "/networks/endpoints?after=nothing",
+    "/externals?kind=planet", "/sizing?variant=none", "/sizing?variant=overlay&nodes=many",
     "/network", "/network?id=nothing", "/spaces/nothing", "/spaces/S/blocks/nothing", "/new/planet",
     "/spaces/S/blocks/B?bits=x", "/spaces/S/blocks/B/reservations/none", "/spaces/S/blocks/B?from=zzz",
 ])  # fmt: skip
@@ -246,6 +237,39 @@ def test_a_drifting_network_is_associated_by_a_button(admin: Visitor, live: Live
     assert "stray is in B now" in done.words
     assert "Plan and Azure agree" in admin.get("/networks?tab=findings").words
     assert "in the plan" in admin.get("/networks").words
+
+
+def test_several_drifting_networks_are_associated_at_once(admin: Visitor, live: Live) -> None:
+    for number in range(3):
+        live.cloud.put(f"drift-{number}", f"10.0.{number}.0/24")
+    live.cloud.put("taken", "10.0.0.0/25")
+    page = admin.get("/networks?plan=unplanned&q=drift")
+    names = {each.get("aria-label"): each.get("value") for each in page.find("input", type="checkbox")}
+    assert sorted(names) == ["Choose drift-0", "Choose drift-1", "Choose drift-2"]
+    everything = admin.get("/networks?plan=unplanned")
+    clash = [str(each.get("value")) for each in everything.find("input", type="checkbox")]
+    refused = admin.send(everything, "/networks/associate-several", chosen=clash)
+    assert refused.status == 409, refused.words
+    assert len(refused.find("input", checked="")) == 4, "nothing is done, and what was chosen is kept"
+    (search,) = refused.find("form", class_="filter")
+    assert search.get("action") == "/networks"
+    assert admin.send(everything, "/networks/associate-several").status == 400
+    done = admin.send(page, "/networks/associate-several", chosen=list(names.values()), reason="CHG-1")
+    assert "3 networks are in the plan now." in done.words
+    assert [each.get("aria-label") for each in done.find("input", type="checkbox")] == ["Choose taken"]
+
+
+def test_orphans_are_found_among_endpoints(looker: Visitor) -> None:
+    page = looker.get("/networks/endpoints?orphaned=yes")
+    rows = page.rows()[1:]
+    assert rows
+    assert all(row[0].startswith("pe-") and row[0].endswith(" orphaned") for row in rows)
+    assert all(row[2] == "Private Endpoint" for row in rows)
+    address = rows[0][1]
+    (found,) = [row for row in looker.get(f"/networks/endpoints?q={address}").rows()[1:] if row[0] == rows[0][0]]
+    assert found[3] in looker.get(f"/addresses/{address}").words
+    exported = looker.raw("GET", "/networks/endpoints?orphaned=yes&format=csv").text
+    assert sorted(line.split(",")[0] for line in exported.splitlines()[1:]) == sorted(row[1] for row in rows)
 
 
 def test_several_reservations_are_given_up_at_once(admin: Visitor, api: Client) -> None:

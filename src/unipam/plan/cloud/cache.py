@@ -27,6 +27,8 @@ EVERY = 60.0
 """Seconds between two looks of the register's own."""
 PAUSE, LONGEST_PAUSE = 10.0, 300.0
 """Seconds without a look after a failure, doubled with each further one; a refusal may tell a longer one."""
+OLD = LONGEST_PAUSE
+"""Seconds after which a snapshot is old: no two looks are further apart unless those between failed."""
 VISIBLE_FOR = 60.0
 """Seconds for which what a person may see is not looked at again."""
 MOST_PEOPLE = 64

@@ -90,16 +90,26 @@ def _subnets(each: Kept, prefixes: Iterable[Prefix]) -> Iterator[CloudSubnet]:
 
 
 def _endpoints(network: CloudNetwork) -> Iterator[Endpoint]:
+    """Yield up to two machines, and now and then a private endpoint, some of which lead nowhere any more."""
     dice = random.Random(network.id)  # noqa: S311 (for looks)
+    name = network.name.removeprefix("vnet-")
     for subnet in network.subnets[:1]:
         for number in range(dice.randint(0, 2)):
-            address = format_address(subnet.prefixes[0].first + 4 + number)
-            name = f"vm-{network.name.removeprefix('vnet-')}-{number}"
-            where = network.id.rpartition("/providers/")[0]
-            yield Endpoint(
-                "vm", f"{where}/providers/Microsoft.Compute/virtualMachines/{name}", name, address,
-                network.resource_group, network.subscription, TENANT, network.name, network.id, subnet.name, subnet.id,
-            )  # fmt: skip
+            yield _endpoint(network, subnet, 4 + number, f"Compute/virtualMachines/vm-{name}-{number}")
+        if dice.random() < 0.2:
+            said = {"kind": "Private Endpoint", "group_id": "blob", "orphaned": dice.random() < 0.3}
+            made = _endpoint(network, subnet, 6, f"Network/privateEndpoints/pe-{name}")
+            yield made._replace(source="pe", metadata=said)
+
+
+def _endpoint(network: CloudNetwork, subnet: CloudSubnet, place: int, resource: str) -> Endpoint:
+    """Return a machine, or what is told apart from one, at a place in a subnet."""
+    where = network.id.rpartition("/providers/")[0]
+    return Endpoint(
+        "vm", f"{where}/providers/Microsoft.{resource}", resource.rpartition("/")[2],
+        format_address(subnet.prefixes[0].first + place), network.resource_group, network.subscription, TENANT,
+        network.name, network.id, subnet.name, subnet.id,
+    )  # fmt: skip
 
 
 class SampleCloud:
@@ -110,7 +120,7 @@ class SampleCloud:
 
     def snapshot(self, *, newer_than: float = 0.0) -> Snapshot:
         """Return everything, as it is now."""
-        return self._seen._replace(taken=max(self._seen.taken, newer_than))
+        return self._seen._replace(taken=max(time.time(), newer_than))
 
     def visible_to(self, credential: str, *, newer_than: float = 0.0) -> Snapshot:  # noqa: ARG002 (the protocol's)
         """Return what a person may see: all of it, since it is nobody's."""

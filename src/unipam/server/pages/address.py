@@ -8,10 +8,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
+from unipam.plan.cloud.endpoints import is_orphaned, seats
 from unipam.plan.listing import Row
 from unipam.plan.timeline import Holding, Surroundings, at, holdings, surroundings
+from unipam.server.looking import seen_of
+from unipam.server.pages import words
 from unipam.server.pages.page import Head, PageDep
-from unipam.server.pages.places import place_of, reserve_place
+from unipam.server.pages.places import network_place, place_of, reserve_place
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,16 +35,19 @@ async def address(page: PageDep, cidr: str) -> Response:
     prefix = parse_place(cidr, "address")
     visibility = await page.session.visibility()
     around = await page.read(lambda tx: surroundings(tx, prefix, visibility))
+    snapshot = await seen_of(page.session)
     held = await page.read(lambda tx: holdings(tx, prefix, visibility))
-    text = str(prefix).removesuffix("/32").removesuffix("/128")
+    text = words.place(str(prefix))
     head = Head(
         text, "Who has it, who had it, why?", (("/journal", "Journal"),), f"plan explain {prefix}",
         f"/explain?cidr={prefix}", past=True,
+        seen=snapshot.taken or None,
     )  # fmt: skip
     return page.render(
         "address.html", head, text=text, prefix=str(prefix), around=around, bars=bars(held, page.moments.now),
-        then=None if page.at is None else at(held, page.at), link=link, reserve=reserve,
-        verdicts=[verdict(each) for each in around],
+        then=None if page.at is None else inmost_at(held, page.at), link=link, reserve=reserve,
+        verdicts=[verdict(each) for each in around], seats=seats(snapshot, prefix), network_place=network_place,
+        orphaned=is_orphaned,
     )  # fmt: skip
 
 
@@ -53,6 +59,11 @@ def link(row: Row) -> str:
 def reserve(row: Row, cidr: str) -> str:
     """Return where a prefix of a block is reserved."""
     return reserve_place((*row.path, row.name), cidr)
+
+
+def inmost_at(held: list[Holding], moment: float) -> list[Holding]:
+    """Return the innermost of what had an address at a moment, for each space."""
+    return list({each.where[0]: each for each in at(held, moment) if each.where}.values())
 
 
 def verdict(around: Surroundings) -> tuple[str, Row | None, bool]:

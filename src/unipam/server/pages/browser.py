@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -122,8 +122,14 @@ def texts(form: FormData) -> dict[str, str]:
 
 
 def place_of(request: Request) -> str:
-    """Return the address of what is asked, within this server."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    """Return the address of the page that is asked for, within this server; of a form, the page that it stood on."""
+    stood_on: str = getattr(request.state, "stood_on", "")
+    return stood_on or request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """Return the query of the page that is asked for, or that a form stood on."""
+    return dict(parse_qsl(place_of(request).partition("?")[2], keep_blank_values=True))
 
 
 def own_place(text: Any) -> str:

@@ -13,25 +13,21 @@ from fastapi.responses import Response
 from unipam.addr.prefix import Range
 from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, Snapshot, key
-from unipam.model.errors import BadValue, Missing, NotSignedIn, UnipamError
-from unipam.plan import networks as plan_networks
-from unipam.plan import reservations
+from unipam.model.errors import BadValue, Missing
 from unipam.plan.cloud import drift
 from unipam.plan.cloud.drift import Finding
 from unipam.plan.cloud.peerings import component
 from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Standing
 from unipam.plan.listing import place_in
 from unipam.plan.parts import Paging, has_text, part_of
-from unipam.plan.permissions import UseCase, require
-from unipam.plan.tree import Author
+from unipam.plan.permissions import UseCase
 from unipam.server.looking import compared_for, seen_of, standings_for
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
-from unipam.server.pages.forms import Problem, do, fresh_key
-from unipam.server.pages.page import FormDep, Head, Page, PageDep
+from unipam.server.pages.forms import Problem, fresh_key
+from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import block_place, network_place, reservation_place
 from unipam.server.pages.plan import space_choice
-from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,10 +63,11 @@ class Remedy(NamedTuple):
 @router.get("/networks")
 async def networks(page: PageDep) -> Response:
     """What does Azure have that the plan does not know, and the reverse?"""
-    return await (_findings(page) if page.query("tab") == "findings" else _show(page))
+    return await (show_findings(page) if page.query("tab") == "findings" else show(page))
 
 
-async def _show(page: Page, problem: Problem | None = None) -> Response:
+async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str] = ()) -> Response:
+    """Answer with the networks; with what went wrong when a form of theirs was refused."""
     rows = [row for row in await standings_for(page.session) if _wanted(page, row)]
     if page.wanted_format:
         return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
@@ -91,6 +88,7 @@ async def _show(page: Page, problem: Problem | None = None) -> Response:
         problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
         associate=lambda row: [_associate(page, row.id, s.space, s.block) for s in row.fits], key=fresh_key(),
+        several=page.query("plan") == UNPLANNED, chosen=chosen,
     )  # fmt: skip
 
 
@@ -124,7 +122,7 @@ def _meets(prefix: str, place: Range) -> bool:
     return own.first <= place.last and own.last >= place.first
 
 
-async def _findings(page: Page, problem: Problem | None = None) -> Response:
+async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     """Answer with the findings, each with what mends it."""
     refused = page.may(UseCase.COMPARE_WITH_CLOUD)
     head = Head("Findings", "Where do plan and Azure disagree, and what mends it?", _ABOVE,
@@ -177,74 +175,6 @@ def remedies(page: Page, each: Finding) -> list[Remedy]:
 def _associate(page: Page, resource_id: str, space: str, block: str) -> Remedy:
     fields = (("id", resource_id), ("space", space), ("block", block))
     return Remedy(f"Associate with {block}", "/networks/associate", fields, page.may(UseCase.ASSOCIATE_NETWORK, space))
-
-
-async def _back(form: FormDep, error: UnipamError) -> Response:
-    """Show the page again from which a form came, with what went wrong."""
-    problem = Problem.of(error)
-    if form.fields.get("from") == "findings":
-        return await _findings(form.page, problem)
-    return await _show(form.page, problem)
-
-
-def _from(form: FormDep) -> str:
-    return "/networks?tab=findings" if form.fields.get("from") == "findings" else "/networks"
-
-
-@router.post("/networks/associate")
-async def associate(form: FormDep) -> Response:
-    """Make a network part of a block."""
-    page, given = form.page, form.fields
-    resource_id, space, block = given.get("id", ""), given.get("space", ""), given.get("block", "")
-    try:
-        require(page.caller, UseCase.ASSOCIATE_NETWORK, space)
-        snapshot = await page.register.reach(page.caller, [resource_id])
-
-        def work(tx: Tx, by: Author) -> str:
-            network = plan_networks.find_network(snapshot, resource_id)
-            plan_networks.associate(tx, by, space, block, network)
-            return network.name
-
-        return await do(form, work, lambda name: (_from(form), f"{name} is in {block} now."))
-    except NotSignedIn:
-        raise
-    except UnipamError as error:
-        return await _back(form, error)
-
-
-@router.post("/networks/dissociate")
-async def dissociate(form: FormDep) -> Response:
-    """Take a network out of a block."""
-    given = form.fields
-    resource_id, space, block = given.get("id", ""), given.get("space", ""), given.get("block", "")
-    try:
-        require(form.page.caller, UseCase.DISSOCIATE_NETWORK, space)
-        return await do(
-            form, lambda tx, by: plan_networks.dissociate(tx, by, space, block, [resource_id]),
-            lambda _: (_from(form), f"It is out of {block} now; its prefixes are free in the plan."), frees=True,
-        )  # fmt: skip
-    except NotSignedIn:
-        raise
-    except UnipamError as error:
-        return await _back(form, error)
-
-
-@router.post("/networks/cancel")
-async def cancel(form: FormDep) -> Response:
-    """Give up a reservation that a finding is about."""
-    page, given = form.page, form.fields
-    number, space, block = given.get("reservation", ""), given.get("space", ""), given.get("block", "")
-
-    def work(tx: Tx, by: Author) -> None:
-        reservations.cancel(tx, by, space, block, [number], lambda row: require(
-            page.caller, UseCase.CANCEL_RESERVATION, space, row.facts))  # fmt: skip
-
-    try:
-        return await do(form, work, lambda _: (_from(form), "The reservation is given up."), frees=True)
-    except NotSignedIn:
-        raise
-    except UnipamError as error:
-        return await _back(form, error)
 
 
 # ---- one network, and what it is connected with

@@ -16,6 +16,7 @@ from unipam.plan.access import preferences, sessions
 from unipam.plan.access.callers import EVERYWHERE, Caller
 from unipam.plan.access.preferences import Preferences
 from unipam.plan.access.sessions import WebSession
+from unipam.plan.cloud.cache import OLD
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
 from unipam.server.pages import browser, navigation
@@ -90,7 +91,7 @@ class Page:
 
     def query(self, name: str, default: str = "") -> str:
         """Return a value of the query, without blanks around it."""
-        return self.request.query_params.get(name, default).strip()
+        return browser.query_of(self.request).get(name, default).strip()
 
     def may(self, use_case: UseCase, space: str = "") -> str:
         """Return why the caller may not do this; empty when it may. Show it where the button would be."""
@@ -162,8 +163,9 @@ class Frame(NamedTuple):
     def of(cls, page: Page) -> Frame:
         """Return the frame of a page."""
         request = page.request
+        place = browser.place_of(request)
         return cls(
-            browser.place_of(request), request.url.path, dict(request.query_params),
+            place, place.partition("?")[0], browser.query_of(request),
             navigation.groups(request.app.state.pages), page.caller, page.preferences, page.moments,
             browser.form_token(page.key), page.register.version, browser.origin(request), page.at,
             request.app.state.pages, browser.done(request),
@@ -173,6 +175,10 @@ class Frame(NamedTuple):
     def role(self) -> str:
         """Return what the person may do, in words."""
         return role_of(self.caller)
+
+    def is_old(self, seen: float) -> bool:
+        """Return whether what was seen of the cloud then is older than it should be."""
+        return self.moments.now - seen > OLD
 
     def with_query(self, **changed: object) -> str:
         """Return this page's address with these values changed in its query; None or "" takes one away."""
@@ -253,6 +259,8 @@ async def open_form(request: Request) -> Form:
     browser.require_own_origin(request)
     form = await browser.read_form(request)
     fields = browser.texts(form)
+    if fields.get(browser.PAGE):  # what is refused is shown there again, with its filters
+        request.state.stood_on = browser.own_place(fields[browser.PAGE])
     try:
         page = await open_page(request)
     except NotSignedIn as error:

@@ -28,7 +28,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Head, Page, PageDep
 from unipam.server.pages.pictures import Item, Row
-from unipam.server.pages.places import place_of, reservation_place
+from unipam.server.pages.places import block_place, place_of, reservation_place
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -94,9 +94,10 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     space = typed.get("space", "") or (spaces[0] if spaces else "")
     head = Head("Reserve", "How large, where, and what would it be?", command=_command(wish), api=_api(wish))
     return page.render(
-        "reserve.html", head, problem.status if problem else 200, typed={**typed, "space": space}, spaces=spaces,
+        "reserve.html", head, problem.status if problem and not page.is_part else 200, while_typing=page.is_part,
+        typed={**typed, "space": space}, spaces=spaces,
         choices=choices, wish=wish, offer=offer, problem=problem, key=fresh_key(),
-        refused=page.may(UseCase.RESERVE, space) if space else "",
+        refused=page.may(UseCase.RESERVE, space) if space else "", all_of=block_place,
     )  # fmt: skip
 
 
@@ -208,9 +209,12 @@ def _no_room(tx: Tx, wish: Wish, found: Sequence[Node[Block]], visibility: Visib
 
     names = ", ".join(block.facts.name for block in found)
     many = f"{wish.amount} times a /{wish.bits}" if wish.amount > 1 else f"a /{wish.bits}"
+    small = next((block for block in found if wish.bits is not None and wish.bits < block.prefix.bits), None)
+    larger = f" A /{wish.bits} is larger than {small.facts.name} ({small.prefix})." if small else ""
+    left = room_left(tx, FreeSpace(tx), found)
     largest = sorted(tx.select(Selection(parents=(found[0].id,), limit=5000)), key=lambda c: c.first - c.last)
     return Offer(
-        found[0].facts.name, refusal=f"There is no room for {many} in {names}: {room_left(tx, FreeSpace(tx), found)}.",
+        found[0].facts.name, refusal=f"There is no room for {many} in {names}: {left}.{larger}",
         whole=_whole_block(tx, found[0], []), holders=_rows(tx, largest[:_HOLDERS], visibility),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(number=words.number, duration=words.duration, pair=lambda each: (each, each))
+    made.filters.update(number=words.number, place=words.place, duration=words.duration, pair=lambda each: (each, each))
     made.globals.update(asset=asset, percent=words.percent)
     return made
 

@@ -22,6 +22,11 @@ def visible(value: Any) -> Any:
     return value.translate(_UNSEEN) if type(value) is str else value
 
 
+def place(cidr: str) -> str:
+    """Write a prefix as people do: one of a single address as that address."""
+    return cidr.removesuffix("/128") if ":" in cidr else cidr.removesuffix("/32")
+
+
 def number(value: float) -> str:
     """Write a number with its thousands apart; a power of two that nobody reads as digits as that."""
     if isinstance(value, int) and value >= _LARGE:

@@ -52,6 +52,25 @@ document.documentElement.classList.add("js");
     if (found) found.replaceChildren();
   };
 
+  // Within the plan's tree: up and down between rows, right and left open and shut one, c copies its prefix.
+  const inTree = (event) => {
+    const row = event.target.closest(".tree tbody tr");
+    if (!row) return;
+    event.preventDefault();
+    if (event.key === "c") {
+      const prefix = row.querySelector("th .code");
+      if (prefix) copy(prefix.textContent).then(() => say("Copied"), () => say("The browser does not let this page copy"));
+    } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+      const toggle = row.querySelector(".toggle");
+      if (toggle && (toggle.getAttribute("aria-expanded") === "true") === (event.key === "ArrowLeft")) toggle.click();
+    } else {
+      const step = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
+      let next = row[step];
+      while (next && !next.querySelector("a")) next = next[step];
+      if (next) next.querySelector("a").focus();
+    }
+  };
+
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") leave();
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
@@ -62,6 +81,8 @@ document.documentElement.classList.add("js");
     } else if (event.key === "/") {
       const search = document.getElementById("search");
       if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "c"].includes(event.key)) {
+      inTree(event);
     } else if (event.key === "g") {
       going = true;
       setTimeout(() => { going = false; }, 1500);
