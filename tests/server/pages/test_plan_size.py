@@ -34,7 +34,7 @@ THOUSANDS = int(os.environ.get("UNIPAM_PAGES_SIZE", "3"))
 PAGES = (
     "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.64.0.0", "/plan?open=S/nets", "/map",
     "/map?under=S/many", "/map?under=S/many&view=areas",
-    "/spaces/S", "/spaces/S/blocks/many?bits=28", "/reservations",
+    "/spaces/S", "/spaces/S/blocks/many?bits=28", "/spaces/S/blocks/nets", "/reservations",
     "/reservations?sort=-created", "/reservations?q=no%201000", "/reservations?q=10.64.3.0/24&sort=desc",
     "/networks", "/networks?plan=unplanned", "/networks?tab=findings", "/externals", "/externals?q=x77",
     "/reserve?space=S&block=many&size=28", "/reserve?space=S&block=nets&size=9",
@@ -46,7 +46,8 @@ def large() -> Iterator[Live]:
     """A register with many reservations in one block, networks in another, externals in a third."""
     amount = THOUSANDS * 1000
     cloud = MemoryCloud()
-    ids = [cloud.put(f"net-{n}", f"172.{16 + n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28") for n in range(amount // 6)]
+    bases = [f"172.{16 + n // 4096}.{n // 16 % 256}.{n % 16 * 16}" for n in range(amount // 6)]
+    ids = [cloud.put(f"net-{n}", f"{base}/28", subnets={"a": f"{base}/29"}) for n, base in enumerate(bases)]
     seen = cloud.snapshot()
 
     def fill(tx: Tx, by: Author) -> None:
