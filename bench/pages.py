@@ -41,6 +41,7 @@ TIMES = 5
 EVERY = (
     "/", "/overview/findings", "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.0.64.0",
     "/plan?open=S/nets", "/map", "/map?under=S/many", "/map?under=S/many&view=areas", "/map?under=S/nets",
+    "/map?under=S/out",
     "/spaces/S", "/spaces/S/blocks/many", "/spaces/S/blocks/many?bits=28", "/spaces/S/blocks/nets",
     "/spaces/S/blocks/out/externals/x77", "/reservations", "/reservations?sort=-created", "/reservations?q=no%201000",
     "/reservations?q=10.0.3.0/24&sort=desc", "/networks", "/networks?plan=unplanned", "/networks?tab=findings",
@@ -201,7 +202,7 @@ def _in_chromium(name: str, port: int, token: str) -> None:
 def _memory(server: ServerProcess, token: str) -> None:
     """Compare what a server holds after many pages of one person with that after as many of many people."""
     _title("memory for each person who signed in")
-    looked_at, each = ("/", "/plan", "/reservations", "/journal"), 200
+    looked_at, each = ("/", "/plan", "/reservations", "/journal"), 100
     one = _signed_in(server.port, token)
     for _ in range(each):
         for page in looked_at:
