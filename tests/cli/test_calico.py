@@ -78,13 +78,13 @@ def test_a_file_of_pools_is_applied_whole_or_not_at_all(site: Cluster, tmp_path:
         f"kind: List\nitems: [{good}]\n---\nkind: IPPool\nmetadata: {{name: b}}\nspec: {{cidr: 10.1.0.1/24}}\n"
     )
     assert run("pool", "apply", "-f", str(path)).exit_code == 1
-    assert site.world.pools() == []
+    assert site.session.pools() == []
     path.write_text(path.read_text().replace("10.1.0.1", "10.1.0.0"))
     told = run("pool", "apply", "-f", str(path), "--dry-run")
-    assert (told.exit_code, site.world.pools()) == (0, [])
+    assert (told.exit_code, site.session.pools()) == (0, [])
     assert "would be created" in told.stdout
     assert run("pool", "apply", "-f", str(path)).exit_code == 0
-    assert [pool.name for pool in site.world.pools()] == ["a", "b"]
+    assert [pool.name for pool in site.session.pools()] == ["a", "b"]
 
 
 def test_a_release_can_be_rehearsed(site: Cluster) -> None:
@@ -106,7 +106,7 @@ def test_the_lock(site: Cluster) -> None:
 def test_a_configuration_can_be_rehearsed(site: Cluster) -> None:
     told = run("ipam", "configure", "--strictaffinity=true", "--dry-run")
     assert told.stdout == "Would set StrictAffinity to: true\n"
-    assert not site.world.configuration().strict
+    assert not site.session.configuration().strict
 
 
 # Documents --------------------------------------------------------------------------------------------------------

@@ -150,7 +150,8 @@ def test_changes_are_told_one_by_one() -> None:
 
 @pytest.fixture
 def watching(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    words = [UNIPAM, "lease", "list", "-w", "--data-dir", str(data_dir), "-o", "json"]
+    # Where the tests run in the background SIGINT is ignored, and whatever is started then ignores it as well.
+    words = ["env", "--default-signal=INT", UNIPAM, "lease", "list", "-w", "--data-dir", str(data_dir), "-o", "json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -24,6 +24,7 @@ VOLATILE = [
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b", "HEX"),
     (r"\b(?<=version )\d+\.\d+[\w.+]*|\b\d+\.\d+\.dev\d+\+\w+(\.\w+)?", "VERSION"),
     (r"\[\d+\] \d+\n", ""),
+    (r"(?m)^ *runtime not asked: .*\n", ""),  # said from the agent's first sweep on
     (r" +", " "),
 ]
 """Expression and what stands for it, in the order in which they are applied."""

@@ -25,8 +25,8 @@ def admin(live: Live, api: Client) -> Visitor:
     return visitor
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, started once."""
+    """Chromium, started once a file: while it runs its event loop is the thread's, and asyncio.run() is refused."""
     with chromium() as started:
         yield started
