@@ -105,6 +105,7 @@ class Now:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+        self._uses: dict[int, Use] = {}
 
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """See `Source`."""
@@ -118,8 +119,10 @@ class Now:
         return self._tx.gaps(claim.id, max(first, claim.first), claim.last)
 
     def use(self, node: Node[objects.Facts]) -> Use:
-        """See `Source`."""
-        return use_of(self._tx, node)
+        """See `Source`. What lies there is counted once: the rows of a block and of its space both tell it."""
+        if node.id not in self._uses:
+            self._uses[node.id] = use_of(self._tx, node)
+        return self._uses[node.id]
 
     def count(self, parent: int) -> int:
         """See `Source`."""

@@ -11,7 +11,7 @@ from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.objects import F
-from unipam.model.records import SPACE, Claim, Entry
+from unipam.model.records import SPACE, Claim, Entry, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import name_of
 from unipam.plan.free import FreeSpace
@@ -127,15 +127,5 @@ def network_of(entry: Entry) -> str:
 
 def counts(tx: Tx) -> dict[str, int]:
     """Return how many objects of each kind there are."""
-    found = dict.fromkeys(objects.KINDS, 0)
-    for space in tree.spaces(tx):
-        found[SPACE] += 1
-        _count(tx, space.id, found)
-    return found
-
-
-def _count(tx: Tx, parent: int, found: dict[str, int]) -> None:
-    for claim in tx.claims(parent):
-        found[claim.kind] += 1
-        if claim.kind in (objects.BLOCK, objects.EXTERNAL, objects.SUBNET):
-            _count(tx, claim.id, found)
+    inner = {kind: tx.tally(Selection(kind)) for kind in objects.KINDS if kind != SPACE}
+    return {SPACE: len(tx.spaces()), **inner}

@@ -18,7 +18,7 @@ from unipam.addr.prefix import BITS, Prefix, truncate
 from unipam.model import objects
 from unipam.model.errors import BadValue, Missing, NameTaken, Outside, Overlap, Stale
 from unipam.model.objects import F, Facts
-from unipam.model.records import HELD, SPACE, Claim, Entry, Owner
+from unipam.model.records import HELD, SPACE, Claim, Entry, Owner, Selection
 from unipam.store.api import Store, Tx
 from unipam.store.reserve import where_full
 
@@ -28,6 +28,9 @@ L = TypeVar("L", objects.External, objects.Endpoint)
 
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
 """The journal's verbs of the plan; removals may have others that say more (`settle`, `vanish`)."""
+
+EVERY = (1 << 63) - 1
+"""As a limit: all of them."""
 
 WHOLE_LINE = Prefix(0, 0)
 """Every address: what a space spans."""
@@ -91,8 +94,9 @@ def node(claim: Claim) -> Node[Facts]:
 
 
 def children(tx: Tx, parent: int, kind: type[F]) -> list[Node[F]]:
-    """Return the objects of one kind directly under another, in address order."""
-    return of_kind(tx.claims(parent), kind)
+    """Return the objects of one kind directly under another, in address order; what else lies there is not read."""
+    name = str(kind.__struct_config__.tag)
+    return [cast("Node[F]", node(claim)) for claim in tx.select(Selection(name, (parent,), limit=EVERY))]
 
 
 def of_kind(claims: Iterable[Claim], kind: type[F]) -> list[Node[F]]:

@@ -6,6 +6,7 @@ for as long as the journal has not moved and what is seen of the cloud is the sa
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 from unipam.model.cloud import Snapshot
@@ -40,18 +41,20 @@ class Compared(NamedTuple):
 
 
 class Comparison:
-    """Compares, and keeps the last result; of two who ask at once both may do the work."""
+    """Compares, and keeps the last result. Threads that ask at once wait for the one that does the work."""
 
     def __init__(self) -> None:
         self._last: Compared | None = None
+        self._working = threading.Lock()
 
     def of(self, tx: Tx, snapshot: Snapshot) -> Compared:
         """Return the comparison of the plan as it is now with this snapshot of the register's own."""
-        entry, last = tx.last_entry(), self._last
-        if last is not None and last.holds_for(entry, snapshot):
-            found = last._replace(snapshot=snapshot)
-        else:
-            blocks = list(planned(tx))
-            found = Compared(entry, snapshot, findings(blocks, snapshot), standings(blocks, snapshot))
-        self._last = found
-        return found
+        entry = tx.last_entry()
+        with self._working:
+            last = self._last
+            if last is not None and last.holds_for(entry, snapshot):
+                self._last = last._replace(snapshot=snapshot)
+            else:
+                blocks = list(planned(tx))
+                self._last = Compared(entry, snapshot, findings(blocks, snapshot), standings(blocks, snapshot))
+            return self._last

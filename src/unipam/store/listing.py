@@ -56,12 +56,14 @@ def count(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:
 
 
 def _where(wanted: Selection, how: Dialect) -> tuple[list[str], list[Any]]:
-    mark = how.mark
+    mark, parents = how.mark, wanted.parents or ()
     text = how.contains.format(column="holder"), how.contains.format(column="details")
     given: list[tuple[bool, str, list[Any]]] = [
         (True, "parent > 0", []),
         (bool(wanted.kind), f"kind = {mark}", [wanted.kind]),
-        (wanted.parents is not None, how.among("parent"), [how.array(wanted.parents or ())]),
+        (wanted.parents is not None, how.among("parent"), [how.array(parents)]),
+        # SQLite looks for a range of parents where it has an index, and reads from 0 on if it knows no other.
+        (bool(parents), f"parent BETWEEN {mark} AND {mark}", [min(parents, default=0), max(parents, default=0)]),
         (bool(wanted.status), f"{_status(how)} = {mark}", [wanted.status]),
         (bool(wanted.text), f"({text[0]} OR {text[1]})", [wanted.text.lower()] * 2),
     ]

@@ -194,7 +194,8 @@ class SqliteTx:
         return int(self._do(*listing.count(wanted, _LISTING)).fetchone()[0])
 
     def extent(self, parent: int, kind: str) -> Extent:
-        sql = "SELECT first, last FROM claim WHERE kind = ? AND parent = ? AND parent > 0"
+        # Without `likely` SQLite looks for every parent above 0 in the index, and reads every claim of the kind.
+        sql = "SELECT first, last FROM claim WHERE kind = ? AND parent = ? AND likely(parent > 0)"
         rows = self._run(sql, (kind, parent)).fetchall()
         return Extent(len(rows), _sum(rows))
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.plan.clouds import MemoryCloud
@@ -20,12 +22,13 @@ from tests.server.pages.test_plan_pages import visitor
 from tests.server.pages.visitor import Visitor
 
 from unipam.model.objects import parse_cidr
-from unipam.model.records import Selection
+from unipam.model.records import Claim, Selection
 from unipam.plan import blocks, externals, networks
 from unipam.plan.externals import NewPrefix, Place
 from unipam.plan.open import open_store
 from unipam.plan.reserve import ReservationRequest, reserve
 from unipam.plan.tree import Author, Plan
+from unipam.store import sqlite_tx
 from unipam.store.api import Tx
 from unipam.store.listing import query
 from unipam.store.sqlite_tx import _LISTING
@@ -34,7 +37,7 @@ THOUSANDS = int(os.environ.get("UNIPAM_PAGES_SIZE", "3"))
 PAGES = (
     "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.64.0.0", "/plan?open=S/nets", "/map",
     "/map?under=S/many", "/map?under=S/many&view=areas",
-    "/spaces/S", "/spaces/S/blocks/many?bits=28", "/reservations",
+    "/spaces/S", "/spaces/S/blocks/many?bits=28", "/spaces/S/blocks/nets", "/reservations",
     "/reservations?sort=-created", "/reservations?q=no%201000", "/reservations?q=10.64.3.0/24&sort=desc",
     "/networks", "/networks?plan=unplanned", "/networks?tab=findings", "/externals", "/externals?q=x77",
     "/reserve?space=S&block=many&size=28", "/reserve?space=S&block=nets&size=9",
@@ -46,7 +49,8 @@ def large() -> Iterator[Live]:
     """A register with many reservations in one block, networks in another, externals in a third."""
     amount = THOUSANDS * 1000
     cloud = MemoryCloud()
-    ids = [cloud.put(f"net-{n}", f"172.{16 + n // 4096}.{n // 16 % 256}.{n % 16 * 16}/28") for n in range(amount // 6)]
+    bases = [f"172.{16 + n // 4096}.{n // 16 % 256}.{n % 16 * 16}" for n in range(amount // 6)]
+    ids = [cloud.put(f"net-{n}", f"{base}/28", subnets={"a": f"{base}/29"}) for n, base in enumerate(bases)]
     seen = cloud.snapshot()
 
     def fill(tx: Tx, by: Author) -> None:
@@ -91,6 +95,22 @@ def test_a_page_of_a_large_plan_is_small(who: Visitor, page: str, capsys: pytest
     assert len(answer.text) <= 60_000
 
 
+@pytest.mark.parametrize("page", ["/status", "/sizing", "/reserve"])
+def test_a_page_reads_only_the_claims_that_it_tells_of(
+    who: Visitor, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Claim] = []
+    read_claim = sqlite_tx._claim
+
+    def counted(row: Any) -> Claim:
+        read.append(read_claim(row))
+        return read[-1]
+
+    monkeypatch.setattr(sqlite_tx, "_claim", counted)
+    assert who.raw("GET", page).status == 200
+    assert {claim.kind for claim in read} <= {"space", "block"}
+
+
 def plans(database: str, statement: str, values: list[object]) -> list[str]:
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
@@ -104,6 +124,19 @@ def test_no_listing_scans_the_table(large: Live, wanted: Selection) -> None:
     steps = plans(large.settings.database, *query(wanted, _LISTING))
     assert not [step for step in steps if step.startswith("SCAN claim")], steps
     assert [step for step in steps if "claim_kind" in step or "claim_first" in step], steps
+
+
+def test_what_lies_under_something_is_found_without_what_lies_elsewhere(large: Live) -> None:
+    asked: list[str] = []
+    with sqlite3.connect(f"file:{large.settings.database}?mode=ro", uri=True) as connection:
+        tx = sqlite_tx.SqliteTx(connection)
+        connection.set_trace_callback(asked.append)
+        tx.extent(7, "reservation")
+        tx.select(Selection("reservation", (7,)))
+        tx.tally(Selection("reservation", (7,)))
+    for statement in asked:
+        steps = plans(large.settings.database, statement, [])
+        assert any(re.search(r"kind=\? AND parent(=\?|>\? AND parent<\?)", step) for step in steps), (statement, steps)
 
 
 def test_the_order_of_places_needs_no_sorting(large: Live) -> None:

@@ -41,7 +41,8 @@ from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-CHILDREN = 42
+CHILDREN, FINDINGS = 36, 10
+"""Rows of one page. A network's has its resource id in it: with more of them the page would exceed 60 kB."""
 _WORDS = {model.EXTERNAL: "external network", model.SUBNET: "subnet of an external network"}
 _CANDIDATES = 5
 
@@ -220,7 +221,7 @@ async def findings_about(page: Page, subject: Subject) -> list[Finding]:
         each
         for each in (await compared_for(page.session)).findings
         if each.space == space and (not names or each.block in names or each.subject in (subject.name, *names))
-    ][:20]
+    ][:FINDINGS]
 
 
 def space_subject(tx: Tx, page: Page, space: str) -> Subject:

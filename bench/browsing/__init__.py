@@ -1,0 +1,1 @@
+"""A register of a large organisation, and people who look at its pages."""
