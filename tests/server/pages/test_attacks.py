@@ -137,7 +137,7 @@ def test_nothing_of_it_does_anything(live: Live, api: Client, admin: Visitor) ->
 
 
 @pytest.mark.parametrize(
-    "text", [SCRIPT, '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "' onmouseover='x", "\u202e\u0000x"]
+    "text", [SCRIPT, '"><img src=x onerror=alert(1)>', "{{ 7001*1009 }}", "' onmouseover='x", "\u202e\u0000x"]
 )
 def test_what_was_named_to_harm_is_shown_as_text(live: Live, api: Client, admin: Visitor, text: str) -> None:
     """In a reason, which stands in the journal; names and descriptions have their own alphabets."""
@@ -149,7 +149,7 @@ def test_what_was_named_to_harm_is_shown_as_text(live: Live, api: Client, admin:
     store.close()
     page = admin.get("/journal")
     contract(page)
-    assert "49" not in page.words
+    assert "7064009" not in page.words
     assert " ".join(text.translate({0: "\ufffd", 0x202E: "\ufffd"}).split()) in page.words
     exported = admin.raw("GET", "/journal?format=csv")
     assert exported.headers.get_content_type() == "text/csv"
