@@ -74,7 +74,7 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
     shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
-    most = _PAGE // 2 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form
+    most = _PAGE * 2 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
     part = part_of(shapes, Paging(most, page.query("after"), "", sort if sort != "name" else ""), "id")
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
