@@ -20,6 +20,7 @@ VOLATILE = [
     (r"\b\d+(\.\d+)? ?(ms|MiB|KiB|kB|µs|bytes)\b", "SIZE"),
     (r"\b(\d+[smhd] ?)+ ago\b", "AGO"),
     (r"(?m)(?:^|(?<=[ \"]))(\d+[smhdy])+(?= |$)", "AGE"),
+    (r"(reservation +)[0-9A-Za-z]{12}\b", r"\1ID"),  # whatever letters it is of
     (r"\b[0-9A-Za-z]{22}\b|\b(?=\w*[a-z])(?=\w*[A-Z])[0-9A-Za-z]{12}\b", "ID"),  # whole, or cut as tables cut it
     (r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b", "HEX"),
     (r"\b(?<=version )\d+\.\d+[\w.+]*|\b\d+\.\d+\.dev\d+\+\w+(\.\w+)?", "VERSION"),
