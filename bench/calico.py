@@ -88,7 +88,6 @@ def on_kubernetes() -> Iterator[Site]:
     server = kube_apiserver.shared(STORED)
     api = KubernetesApi(str(server.kubeconfig))
     kube_apiserver.empty(api, server.group)
-    kube_apiserver.await_namespace(api)
 
     network: dict[str, object] = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
     yield Site("Kubernetes", network, KubernetesDatastore(api), partial(kube_apiserver.requests, server))

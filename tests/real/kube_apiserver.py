@@ -171,6 +171,8 @@ def api_server(group: str) -> Iterator[ApiServer]:
         made = ApiServer(directory, stored.endpoints, group)
         try:
             made.start()
+            with contextlib.closing(KubernetesApi(str(made.kubeconfig))) as api:
+                await_namespace(api)
             yield made
         finally:
             made.kill()

@@ -61,7 +61,6 @@ def on_kubernetes() -> Iterator[Site]:
     server = kube_apiserver.shared(STORED)
     with contextlib.closing(KubernetesApi(str(server.kubeconfig))) as api:
         kube_apiserver.empty(api, STORED)
-        kube_apiserver.await_namespace(api)
         put_pool(KubernetesDatastore(api))
         with contextlib.suppress(Refusal):
             api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}}, soon())
