@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.server.directory import Entra
 from tests.server.live import Client, Live, serve
+from tests.server.process import Process
 
 
 @pytest.fixture
@@ -32,3 +34,18 @@ def entra() -> Iterator[Entra]:
     made = Entra()
     yield made
     made.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
+    """Start registers as processes of their own, `start(database)`; whatever still runs afterwards is killed."""
+    running: list[Process] = []
+
+    def start(database: str) -> Process:
+        running.append(Process(database, tmp_path))
+        return running[-1]
+
+    yield start
+    for each in running:
+        if each.process.poll() is None:
+            each.end(signal.SIGKILL)

@@ -6,7 +6,7 @@ import http.client
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,6 @@ from tests.server.process import UNIPAM, Process, clean_environment
 
 from unipam.plan.open import open_store
 from unipam.plan.tree import Plan
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
-    running: list[Process] = []
-
-    def start(database: str) -> Process:
-        running.append(Process(database, tmp_path))
-        return running[-1]
-
-    yield start
-    for each in running:
-        if each.process.poll() is None:
-            each.end(signal.SIGKILL)
 
 
 def prepare(client: Client) -> None:

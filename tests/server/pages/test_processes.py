@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from tests.real.postgres import needs_postgres, shared
 from tests.server.pages.visitor import Visitor
 from tests.server.process import Process
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], Process]]:
-    running: list[Process] = []
-
-    def start(database: str) -> Process:
-        running.append(Process(database, tmp_path))
-        return running[-1]
-
-    yield start
-    for each in running:
-        if each.process.poll() is None:
-            each.end(signal.SIGKILL)
 
 
 def at(visitor: Visitor, port: int) -> Visitor:

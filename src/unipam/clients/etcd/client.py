@@ -69,8 +69,3 @@ def watched(encoded: Iterable[bytes], after: int, name: str) -> Iterator[WatchRe
             raise SourceFailed(f"{name}: the watch was cancelled: {read.cancelled}", source=name)
         if not read.created:
             yield read
-
-
-def end_of(prefix: bytes) -> bytes:
-    """Return the end of the range of all keys that begin with a prefix."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])

@@ -26,11 +26,6 @@ class Machine(NamedTuple):
     version: str
     nic: str
 
-    @property
-    def of_scale_set(self) -> bool:
-        """Return whether it is written as a whole machine."""
-        return _OF_SCALE_SET in self.path.lower()
-
 
 def is_of_scale_set(instance: str) -> bool:
     """Return whether a machine belongs to a scale set of uniform machines."""
