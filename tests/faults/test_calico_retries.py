@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.real, etcd.needs_etcd]
 
 ROUNDS = int(os.environ.get("UNIPAM_CALICO_RETRIES", "4"))
 RUNTIMES = 4
-DELAYS = (0.0, 0.02, 0.3, 1.2)
+DELAYS = (0.02, 0.1, 0.3, 0.8, 1.2)
 """Seconds on each way; with the last a launcher has lost its patience before its call is over."""
 
 
@@ -154,7 +154,8 @@ class Runtime:
 
 def weather(between: Proxy, done: threading.Event) -> None:
     dice = random.Random(0)
-    while not done.wait(dice.uniform(0.2, 1.5)):
+    between.delay = DELAYS[2]
+    while not done.wait(dice.uniform(0.5, 2.0)):
         between.delay = dice.choice(DELAYS)
         if dice.random() < 0.2:
             between.cut(reset=dice.random() < 0.5)
@@ -173,7 +174,8 @@ def test_given_up_and_asked_again(
     tmp_path: Path, start_agent: Callable[..., Agent], short_dir: Callable[[], Path],
 ) -> None:  # fmt: skip
     with there(tmp_path) as place:
-        for name, cidr, size in (("v4", "10.5.0.0/28", 29), ("v6", "fd00::/124", 125)):
+        # As many addresses as containers: what is given up is given again at once, and to the same.
+        for name, cidr, size in (("v4", "10.5.0.0/29", 29), ("v6", "fd00::/125", 125)):
             spec = {"cidr": cidr, "blockSize": size, "nodeSelector": "all()"}
             document = {
                 "apiVersion": "projectcalico.org/v3",
