@@ -9,9 +9,7 @@ from unipam.dialects.native.config import Network
 from unipam.ledger.learned import Learned
 from unipam.model.errors import (
     BadInput,
-    Exhausted,
     GivenBack,
-    Missing,
     SourceFailed,
     StoreBroken,
     StoreBusy,
@@ -26,8 +24,6 @@ NAME = "unipam"
 CODES: dict[type[UnipamError], int] = {
     UnipamError: 999,
     BadInput: 7,
-    Exhausted: 11,  # an operator is about to bring more
-    Missing: 11,
     StoreBusy: 11,
     GivenBack: 11,
     Superseded: 11,
@@ -35,6 +31,9 @@ CODES: dict[type[UnipamError], int] = {
     StoreBroken: 5,
     StoreFull: 5,
 }
+
+AGAIN_LATER = 11
+"""The code of what an operator is about to mend by bringing more addresses."""
 
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 

@@ -165,9 +165,10 @@ def allocate(ledger: Ledger, request: Request) -> tuple[Allocation, Learned]:
 def missing(known: Known) -> Missing:
     """Return the error of a node that has no address for anybody."""
     if not known.uid:
-        return Missing(f"nothing is known yet of CiliumNode {known.node}", node=known.node)
-    return Missing(
-        f"CiliumNode {known.node} has no address for pods: see its status.ipam.operator-status, and whether an operator"
-        f" runs (unipam controller --cilium)",
-        node=known.node,
-    )
+        text = f"CiliumNode {known.node} is not there: it is made by Cilium's agent, or by hand"
+    else:
+        text = (
+            f"CiliumNode {known.node} has no address for pods: its status.ipam.operator-status may say why; an operator"
+            " brings them (unipam controller --cilium)"
+        )
+    return Missing(text, node=known.node)

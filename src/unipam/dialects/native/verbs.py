@@ -57,10 +57,11 @@ def _add(call: Call, context: Context) -> Reply:
     warm.refresh(network.node, directory, context)
     try:
         allocation, learned = _serve(ledger, request, context)
-    except Exhausted as error:
+    except (Exhausted, Missing) as error:
         where = "" if directory == DATA_DIR else f" --data-dir {directory}"
-        relief.refuse(ledger, SPACE, request, error)
-        error.facts["details"] = f"the node waits for more: unipam explain {SPACE}{where}"
+        error.facts |= {"code": dialect.AGAIN_LATER, "details": f"what fills it: unipam explain {SPACE}{where}"}
+        if isinstance(error, Exhausted):
+            relief.refuse(ledger, SPACE, request, error)
         warm.touch(urgent=True)
         raise
     warm.touch()
