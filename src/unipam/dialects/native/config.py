@@ -8,6 +8,7 @@ from unipam.addr.prefix import family
 from unipam.dialects.host_local import config as host_local
 from unipam.dialects.host_local import pod_cidr
 from unipam.dialects.host_local.pod_cidr import Node
+from unipam.dialects.native import making
 from unipam.model.errors import BadConfig
 
 CILIUM_NODE, POD_CIDR = "ciliumnode", "podcidr"
@@ -19,13 +20,14 @@ DATA_DIR = f"/var/lib/unipam/{CILIUM_NODE}"
 class Network(NamedTuple):
     """A configuration that makes sense. `typed` has what host-local reads out of it, `terms` what that means.
 
-    `gateways` by family stand in results in the place of the subnets' own.
+    `gateways` by family stand in results in the place of the subnets' own. `asked` is for a CiliumNode that is made.
     """
 
     node: Node
     typed: dict[str, Any]
     terms: host_local.Network
     gateways: dict[int, int]
+    asked: dict[str, Any]
 
 
 def source(document: dict[str, Any]) -> str:
@@ -47,4 +49,4 @@ def load(document: dict[str, Any]) -> Network:
     typed = host_local.typed(document)
     gateway = typed["ipam"].get("gateway")
     gateways = {} if gateway is None else {family(gateway): gateway}
-    return Network(pod_cidr.named(document), typed, host_local.of_pools(typed, ()), gateways)
+    return Network(pod_cidr.named(document), typed, host_local.of_pools(typed, ()), gateways, making.wanted(document))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from unipam.clients.kubernetes.objects import Objects
 from unipam.clients.mirror import Mirror
 from unipam.dialects.cilium.node import PATH, CiliumNode, node_of
 from unipam.dialects.host_local.pod_cidr import Node
-from unipam.dialects.native import handshake, space
+from unipam.dialects.native import handshake, making, space
 from unipam.dialects.native.space import Taken
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import SourceFailed, UnipamError
@@ -43,6 +44,8 @@ class Following:
         self._wake, self._told = threading.Event(), threading.Event()
         self._reported = -_CALM
         self._latest: CiliumNode | None = None
+        self.wanted: Mapping[str, Any] = {}
+        """What a CiliumNode is to ask for that is made here."""
         self.problem, self.taken = "nothing has been read yet", Taken({}, {}, 0, ())
         source = Objects(self._api, PATH, _name, node_of, fieldSelector=f"metadata.name={whose.name}")
         self._mirror: Mirror[str, CiliumNode] = Mirror(source, self._wake.set, WITHIN)
@@ -78,6 +81,8 @@ class Following:
         if taken is None:
             return
         self.taken = taken
+        if not seen.uid or not seen.instance:
+            self._introduce(seen)
         if seen.uid:
             self._tell(seen, taken)
 
@@ -108,6 +113,20 @@ class Following:
         if ipam:
             self._write({"metadata": about, "status": {"ipam": ipam}})
             self._reported = time.monotonic()
+
+    def _introduce(self, seen: CiliumNode) -> None:
+        """Make the CiliumNode, or name its machine, where Cilium's agent has not. Raises SourceFailed."""
+        try:
+            node = self._api.get(f"/api/v1/nodes/{quote(self.whose.name, safe='')}", _soon())
+            machine = making.machine(node)
+            if machine and not seen.uid:
+                self._latest = node_of(self._api.create(PATH, making.made(node, self.wanted), _soon()))
+            elif machine:
+                body = {"metadata": {"uid": seen.uid}, "spec": {"instance-id": machine}}
+                self._latest = node_of(self._api.merge(self._path, body, _soon()))
+        except Refusal as error:
+            if error.status not in {404, 409}:  # it is not Azure's, or somebody else was first
+                raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name) from error
 
     def _write(self, body: Object) -> None:
         try:

@@ -54,7 +54,7 @@ def _add(call: Call, context: Context) -> Reply:
     network, directory = _network(call), _directory(call)
     ledger = context.ledgers.at(directory)
     request = _request(call, network, ledger)
-    warm.refresh(network.node, directory, context)
+    warm.refresh(network.node, directory, context, network.asked)
     try:
         allocation, learned = _serve(ledger, request, context)
     except (Exhausted, Missing) as error:
@@ -121,7 +121,7 @@ def _status(call: Call, context: Context) -> Reply:
         network, directory = _network(call), _directory(call)
         ledger = context.ledgers.at(directory)
         ledger.probe(SPACE)
-        warm.refresh(network.node, directory, context)
+        warm.refresh(network.node, directory, context, network.asked)
         if not space.is_known(ledger, network.node):
             raise Missing(f"nothing is known yet of CiliumNode {network.node.name}")
     except StoreBusy:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from unipam.cni.context import Context
 from unipam.cni.plugin import Learnt
@@ -41,10 +42,11 @@ def _follow(whose: Node, directory: str) -> Following:
         return _followed[whose]
 
 
-def refresh(whose: Node, directory: str, context: Context) -> None:
+def refresh(whose: Node, directory: str, context: Context, asked: Mapping[str, Any]) -> None:
     """See to it that what the ledger knows of the pool is fresh. Raises BadInput, WouldBlock, SourceFailed.
 
-    Where the API server does not answer, what is known has to do, if anything is.
+    Where the API server does not answer, what is known has to do, if anything is. A CiliumNode that an agent has to
+    make itself asks for what is `asked`.
     """
     if not context.attended:
         _ask(whose, directory, context)
@@ -54,6 +56,7 @@ def refresh(whose: Node, directory: str, context: Context) -> None:
     if follower is None or not known:
         context.require_waiting(f"CiliumNode {whose.name} is not known yet")
         follower = _follow(whose, directory)
+    follower.wanted = asked
     if follower.directory != directory:
         raise BadConfig(
             f"ipam.dataDir is {directory}, and the pool of CiliumNode {whose.name} is kept in {follower.directory}:"
