@@ -52,7 +52,7 @@ def plugin(
 def network(cluster: Cluster, tmp_path: Path, version: str = "1.0.0", **ipam: Any) -> dict[str, Any]:
     inner = {"type": "unipam", "source": "ciliumnode", "dataDir": str(tmp_path / "state"), **ipam}
     access = {"node_name": "n1", "kubeconfig": str(cluster.server.kubeconfig)}
-    return {"cniVersion": version, "name": "pods", "type": "ptp", "ipam": inner, "kubernetes": access}
+    return {"cniVersion": version, "name": "pods", "type": "bridge", "ipam": inner, "kubernetes": access}
 
 
 def pod(name: str) -> str:

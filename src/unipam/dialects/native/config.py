@@ -20,13 +20,15 @@ DATA_DIR = f"/var/lib/unipam/{CILIUM_NODE}"
 class Network(NamedTuple):
     """A configuration that makes sense. `typed` has what host-local reads out of it, `terms` what that means.
 
-    `gateways` by family stand in results in the place of the subnets' own. `asked` is for a CiliumNode that is made.
+    `gateways` by family stand in results in the place of the subnets' own; with `apart` that is another one in any case
+    (`dialect.apart`). `asked` is for a CiliumNode that is made.
     """
 
     node: Node
     typed: dict[str, Any]
     terms: host_local.Network
     gateways: dict[int, int]
+    apart: bool
     asked: dict[str, Any]
 
 
@@ -49,4 +51,6 @@ def load(document: dict[str, Any]) -> Network:
     typed = host_local.typed(document)
     gateway = typed["ipam"].get("gateway")
     gateways = {} if gateway is None else {family(gateway): gateway}
-    return Network(pod_cidr.named(document), typed, host_local.of_pools(typed, ()), gateways, making.wanted(document))
+    apart = document.get("type") == "ptp"
+    terms = host_local.of_pools(typed, ())
+    return Network(pod_cidr.named(document), typed, terms, gateways, apart, making.wanted(document))

@@ -6,7 +6,7 @@ from unipam.addr.prefix import V4_OFFSET, family, format_address, is_v4
 from unipam.cni.result import Ip, Result
 from unipam.dialects.azure_vnet import nics
 from unipam.dialects.native.config import Network
-from unipam.ledger.learned import Learned
+from unipam.ledger.learned import Learned, LearnedPool
 from unipam.model.errors import (
     BadInput,
     GivenBack,
@@ -35,6 +35,9 @@ CODES: dict[type[UnipamError], int] = {
 AGAIN_LATER = 11
 """The code of what an operator is about to mend by bringing more addresses."""
 
+_KEPT_BY_AZURE = 3
+"""Where in a subnet an address is that Azure gives to nobody (the first four and the last are its own)."""
+
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -62,9 +65,19 @@ def _ip(network: Network, learned: Learned, claim: Claim) -> Ip:
     pool = learned.holding(claim.first)
     offset = V4_OFFSET if is_v4(claim.first) else 0
     length = pool.network.length if pool else 128
-    gateway = network.gateways.get(family(claim.first), pool.gateway if pool else None)
+    own = None if pool is None else apart(pool) if network.apart else pool.gateway
+    gateway = network.gateways.get(family(claim.first), own)
     shown = None if gateway is None else format_address(gateway)
     return Ip(claim.first, f"{format_address(claim.first)}/{length - offset}", shown)
+
+
+def apart(pool: LearnedPool) -> int | None:
+    """Return the gateway that pods of `ptp` are told in a subnet of Azure, which keeps this address and uses it not.
+
+    The plugin gives the gateway's address to the node itself, once for each pod. Were it the subnet's own, the node
+    would take its way out for itself, and could not set up a route over it again.
+    """
+    return pool.network.first + _KEPT_BY_AZURE if pool.interface and pool.gateway is not None else pool.gateway
 
 
 def _route(ip: Ip) -> dict[str, object]:
