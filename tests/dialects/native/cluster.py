@@ -104,14 +104,14 @@ class Cluster:
 
     def _merge(self, patch: Any) -> Any:
         self._revision += 1
-        merged = _merged(self._document, patch)
-        merged["metadata"]["resourceVersion"] = str(self._revision)
-        self._document = merged
-        self._events.append((self._revision, {"type": "MODIFIED", "object": copy.deepcopy(merged)}))
-        return copy.deepcopy(merged)
+        made = merged(self._document, patch)
+        made["metadata"]["resourceVersion"] = str(self._revision)
+        self._document = made
+        self._events.append((self._revision, {"type": "MODIFIED", "object": copy.deepcopy(made)}))
+        return copy.deepcopy(made)
 
 
-def _merged(old: Any, patch: Any) -> Any:
+def merged(old: Any, patch: Any) -> Any:
     """What a JSON merge patch makes of a document (RFC 7396)."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
@@ -120,5 +120,5 @@ def _merged(old: Any, patch: Any) -> Any:
         if value is None:
             made.pop(name, None)
         else:
-            made[name] = _merged(made.get(name), value)
+            made[name] = merged(made.get(name), value)
     return copy.deepcopy(made)

@@ -14,20 +14,20 @@ from unipam.ledger.learned import Learned, LearnedPool
 from unipam.model.records import Pool, PoolRange
 
 
-def pools_of(node: CiliumNode) -> tuple[LearnedPool, ...]:
+def pools_of(node: CiliumNode, withheld: Iterable[str] = ()) -> tuple[LearnedPool, ...]:
     """Return the pools of a CiliumNode, in order: what may be handed out of each interface's subnet.
 
-    What is being released is in none of them, nor what is kept for somebody by name, nor what lies on an interface of
-    which the subnet is not told yet. A node without a pool has its podCIDRs, if it has any.
+    What is being released is in none of them, nor what is `withheld` or kept for somebody by name, nor what lies on an
+    interface of which the subnet is not told yet. A node without a pool has its podCIDRs, if it has any.
     """
     ipam = section(section(node.document, "spec"), "ipam")
     pool = section(ipam, "pool")
-    found = _of_addresses(node, pool) if pool else _of_ranges(ipam.get("podCIDRs"))
+    found = _of_addresses(node, pool, withheld) if pool else _of_ranges(ipam.get("podCIDRs"))
     return tuple(sorted(found))
 
 
-def _of_addresses(node: CiliumNode, pool: Mapping[str, Any]) -> Iterator[LearnedPool]:
-    nics, taken = _interfaces(node), RangeSet(going(node))
+def _of_addresses(node: CiliumNode, pool: Mapping[str, Any], withheld: Iterable[str]) -> Iterator[LearnedPool]:
+    nics, taken = _interfaces(node), RangeSet([*going(node), *filter(None, map(span_of, withheld))])
     by_interface: dict[str, RangeSet] = defaultdict(RangeSet)
     for text in pool:
         entry, span = section(pool, text), span_of(text)

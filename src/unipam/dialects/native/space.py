@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from unipam.dialects.cilium.node import CiliumNode
+from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
 from unipam.dialects.host_local.pod_cidr import Node
 from unipam.dialects.native import handshake
 from unipam.dialects.native.config import CILIUM_NODE
@@ -29,13 +29,39 @@ SPACE = CILIUM_NODE
 """What the space in the ledger is called."""
 
 
-class Known(NamedTuple):
-    """Whose CiliumNode a ledger keeps, and what of it was seen last."""
+WITHHELD = 60.0
+"""Seconds for which nobody is given what was given up, once the CiliumNode says no more of that.
+
+The write that takes the address may be under way: whoever has called it off in the CiliumNode need not be whose it is.
+"""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Whose CiliumNode a ledger keeps, and what of it was seen last.
+
+    `given_up` are addresses that the machine may lose any moment; those `withheld` were, until then (epoch seconds).
+    """
 
     node: str = ""
     kubeconfig: str = ""
     uid: str = ""
     revision: str = ""
+    given_up: tuple[str, ...] = ()
+    withheld: dict[str, float] = {}
+
+    def is_of(self, whose: Node, seen: CiliumNode, now: float) -> bool:
+        """Return whether all that a CiliumNode says is written down, and nothing of it is over."""
+        same = (self.node, self.kubeconfig, self.uid, self.revision) == (*whose, seen.uid, seen.revision)
+        return same and bool(seen.revision) and all(until > now for until in self.withheld.values())
+
+    def after(self, whose: Node, seen: CiliumNode, now: float) -> Known:
+        """Return what is known once this has been seen; what is given up by that is added when it is known."""
+        said = {text for text, state in seen.release.items() if state in (READY, RELEASED)}
+        going = {text for text, state in seen.release.items() if state != KEPT}
+        withheld = dict.fromkeys(self.given_up, now + WITHHELD) | self.withheld
+        kept = {text: until for text, until in withheld.items() if until > now and text not in going}
+        revision = seen.revision or self.revision
+        return Known(*whose, seen.uid, revision, tuple(sorted(said)), kept)
 
 
 class Taken(NamedTuple):
@@ -76,7 +102,7 @@ def _recall(tx: Tx, parent: int) -> Known:
 
 @functools.lru_cache(maxsize=16)
 def _decode(note: str) -> Known:
-    return Known(**msgspec.json.decode(note)) if note else Known()
+    return msgspec.json.decode(note, type=Known) if note else Known()
 
 
 def _note(parent: int) -> str:
@@ -91,6 +117,22 @@ def take(ledger: Ledger, whose: Node, seen: CiliumNode, *, asked_after: Known | 
 
     In this transaction an address is taken out of the pool, and only then anybody is told that it was given up.
     """
+    return _looked(ledger, whose, seen) or _written(ledger, whose, seen, asked_after)
+
+
+def _looked(ledger: Ledger, whose: Node, seen: CiliumNode) -> Taken | None:
+    """Return what there is to be said where all of it has been written down before; None where it has not."""
+    with ledger.store.reading() as tx:
+        parent = tx.space(SPACE)
+        if parent is None or not _recall(tx, parent).is_of(whose, seen, ledger.clock()):
+            return None
+        learned, claims = learning.recall(tx, parent), list(tx.claims(parent))
+    taken = _taken(seen, learned, claims)
+    fresh = {text for text, state in taken.answers.items() if state == READY and seen.release[text] == MARKED}
+    return None if fresh or learned.boot != ledger.boot else taken
+
+
+def _written(ledger: Ledger, whose: Node, seen: CiliumNode, asked_after: Known | None) -> Taken | None:
     with Change(ledger, SPACE, nothing) as (tx, (parent, *_), now):
         before = _recall(tx, parent)
         if handshake.is_older(seen.revision, before.revision) and before != asked_after:
@@ -99,13 +141,15 @@ def take(ledger: Ledger, whose: Node, seen: CiliumNode, *, asked_after: Known | 
         if not before.uid and seen.uid:
             adopt(tx, parent, _in_use(tx, parent, seen, ledger.boot, now), now)
         claims = list(tx.claims(parent))
-        held = [each for each in claims if each.state == HELD]
-        merged = _merged(learned, seen, held)
+        after = before.after(whose, seen, now)
+        merged = _merged(learned, pools_of(seen, after.withheld), claims)
         learning.remember(tx, parent, merged)
-        after = Known(whose.name, whose.kubeconfig, seen.uid, seen.revision or before.revision)
+        taken = _taken(seen, merged, claims)
+        giving = {text for text, state in taken.answers.items() if state == READY}
+        after = msgspec.structs.replace(after, given_up=tuple(sorted(giving.union(after.given_up))))
         if after != before:
-            tx.set_note(_note(parent), msgspec.json.encode(after._asdict()).decode())
-    return _taken(seen, merged, claims, held)
+            tx.set_note(_note(parent), msgspec.json.encode(after).decode())
+    return taken
 
 
 def _in_use(tx: Tx, parent: int, seen: CiliumNode, boot: int, now: float) -> Inheritance:
@@ -125,19 +169,19 @@ def _in_use(tx: Tx, parent: int, seen: CiliumNode, boot: int, now: float) -> Inh
     return Inheritance(tuple(claims), origin=f"status.ipam.used of CiliumNode {seen.name}")
 
 
-def _merged(before: Learned, seen: CiliumNode, held: list[Claim]) -> Learned:
+def _merged(before: Learned, now: tuple[LearnedPool, ...], claims: list[Claim]) -> Learned:
     """Return the pools as they are now; of one that has gone its subnet stays, as long as an address of it is held."""
-    now = pools_of(seen)
-    networks = {each.network for each in now}
+    networks, held = {each.network for each in now}, [each.first for each in claims if each.state == HELD]
     kept = [
         each._replace(addresses=())
         for each in before.pools
-        if each.network not in networks and any(each.span.first <= c.first <= each.span.last for c in held)
+        if each.network not in networks and any(each.span.first <= address <= each.span.last for address in held)
     ]
     return Learned(before.boot, tuple(sorted((*now, *kept))))
 
 
-def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim], held: list[Claim]) -> Taken:
+def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim]) -> Taken:
+    held = [each for each in claims if each.state == HELD]
     resting = [each.first for each in claims if each.state == COOLING]
     answers = handshake.answers(seen, {each.first for each in held}, resting)
     claimed = {each.first for each in claims}
