@@ -94,7 +94,8 @@ class Day:
 
     def look(self, agent: Agent) -> None:
         """See what has come, perhaps not all of it; take it in, or ask for what there is if it is known to be old."""
-        agent.at = self.dice.randint(max(agent.at, len(self.documents) - 12), len(self.documents) - 1)
+        if self.dice.random() < 0.5:
+            agent.at = self.dice.randint(agent.at, len(self.documents) - 1)
         seen = node_of(self.documents[agent.at])
         taken = space.take(self.ledger, WHOSE, seen)
         if taken is None:
@@ -208,8 +209,8 @@ class Day:
         deeds = [
             (6, self.start), (7, self.end), (8, lambda: self.look(agent)), (4, lambda: self.ask(agent)),
             (8, lambda: self.tell(agent)), (1, lambda: self.die(agent)), (6, self.mark), (1, self.call_off),
-            (4, self.begin_taking), (4, self.take), (6, self.publish), (5, self.grow), (0.7, self.meddle), (3, self.mend),
-            (3, self.wait),
+            (4, self.begin_taking), (4, self.take), (6, self.publish), (5, self.grow), (0.7, self.meddle),
+            (3, self.mend), (3, self.wait),
         ]  # fmt: skip
         weights, what = zip(*deeds, strict=True)
         self.dice.choices(what, weights)[0]()
