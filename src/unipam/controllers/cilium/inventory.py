@@ -36,9 +36,12 @@ class Inventory:
         """Return what was last read of a machine, for a write at that version."""
         return self._models.get(path.lower())
 
-    def forget_model(self, path: str) -> None:
-        """Have it read anew before the next write."""
-        self._models.pop(path.lower(), None)
+    def keep_model(self, path: str, model: Model | None) -> None:
+        """Keep what was read of a machine; with None have it read anew before the next write."""
+        if model is None:
+            self._models.pop(path.lower(), None)
+        else:
+            self._models[path.lower()] = model
 
     def forget(self, instance: str) -> None:
         """Have a machine's interfaces read anew before anything is said of them."""

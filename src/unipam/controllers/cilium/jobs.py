@@ -52,14 +52,19 @@ class Served(NamedTuple):
     changed: int
 
 
+class Unserved(NamedTuple):
+    """Why a machine was not served, and the model that was read for it, where a refusal shows that it was not written."""
+
+    error: SourceFailed
+    model: Model | None
+
+
 Wanted = Callable[[Sequence[object]], int]
 """Says by the configurations of an interface's model how many more are to be added."""
 
 
-def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served]:
+def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served | Unserved]:
     """Add configurations to an interface and wait for their addresses; to the first, where none is named.
-
-    Raises SourceFailed.
 
     A model that was read earlier is written at its version; where the service has no versions it is read anew. What an
     earlier write has left in the model counts as added: nothing is asked for twice.
@@ -76,8 +81,8 @@ def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[s
     return (yield from _amended(machine, model, change))
 
 
-def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served]:
-    """Remove configurations of these names from an interface. Raises SourceFailed."""
+def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served | Unserved]:
+    """Remove configurations of these names from an interface."""
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
         there = {str(each.get("name")) for each in configurations(document, machine.nic)} & set(gone)
@@ -88,30 +93,38 @@ def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[
 
 def _amended(
     machine: Machine, model: Model | None, change: Callable[[Machine, Document], tuple[Document | None, int]]
-) -> Job[Served]:
+) -> Job[Served | Unserved]:
     for attempt in range(_TRIES):
-        if model is None or not model.etag:
-            model = _model((yield Ask(path=machine.path, version=machine.version)))
         try:
-            machine = machine._replace(nic=machine.nic or nic_of(model.document))
-            body, count = change(machine, model.document)
-        except Missing as error:
-            raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
-        if body is None:
-            nics = yield from interfaces(machine.path)
-            if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
-                return Served(model, nics, 0)
-            body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
-        try:
-            begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
+            if model is None or not model.etag:
+                model = _model((yield Ask(path=machine.path, version=machine.version)))
+            return (yield from _written(machine, model, change))
         except SourceFailed as error:
-            if judge(error).kind is not Kind.CHANGED or attempt == _TRIES - 1:
-                raise
+            kind = judge(error).kind
+            if kind is not Kind.CHANGED or attempt == _TRIES - 1:
+                refused = kind is Kind.PERMANENT and "status" in error.facts  # else the operation failed later
+                return Unserved(error, model if refused else None)
             model = None
-            continue
-        nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
-        return Served(_model(begun), nics, count)
     raise AssertionError("unreachable")
+
+
+def _written(
+    machine: Machine, model: Model, change: Callable[[Machine, Document], tuple[Document | None, int]]
+) -> Job[Served]:
+    """Write a model with the change, at the version that was read. Raises SourceFailed."""
+    try:
+        machine = machine._replace(nic=machine.nic or nic_of(model.document))
+        body, count = change(machine, model.document)
+    except Missing as error:
+        raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
+    if body is None:
+        nics = yield from interfaces(machine.path)
+        if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
+            return Served(model, nics, 0)
+        body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
+    begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
+    nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
+    return Served(_model(begun), nics, count)
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
