@@ -133,7 +133,7 @@ def test_a5_capacity() -> None:
     assert capacity([nic()]) == 255
     assert capacity([nic(), nic("b")]) == 254
     assert capacity([nic(use_primary=True)]) == 256
-    assert growth(node(pre=300), [nic(count=250)], ROOM, Policy()) == Grow(nic(count=250), 6, 51)
+    assert growth(node(pre=300), [nic(count=250)], ROOM, Policy()) == Grow(nic(count=250), 6, 7)
     assert isinstance(growth(node(pre=300), [nic(count=256)], ROOM, Policy()), Short)
 
 

@@ -15,7 +15,8 @@ from unipam.controllers.term import Term
 from unipam.controllers.together import together
 from unipam.dialects.cilium.nics import Subnet
 from unipam.dialects.cilium.node import CiliumNode, Published, published, spec_patch, status_patch
-from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth, handshake
+from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth
+from unipam.dialects.cilium.releasing import HIDDEN_FOR, release
 from unipam.model.errors import SourceFailed
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Operator:
             return Changes([], observed.at)
         room = self._inventory.room()
         nodes = [each for each in observed.nodes.values() if self._is_news(each)]
-        nodes.sort(key=lambda each: (-deficit(each, self._inventory.nics(each.instance)), each.name))
+        nodes.sort(key=lambda each: (-deficit(each, self._inventory.nics(each.instance), self._policy), each.name))
         steps = [self._step(each, room, observed.at) for each in nodes]
         return Changes(steps, observed.at)
 
@@ -161,17 +162,18 @@ class Operator:
         if isinstance(grow, Grow):
             subnet = room[grow.nic.subnet.lower()]
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
-        release = handshake(node, nics, self._policy, before.release.since if before else {}, now)
+        going_on = release(node, nics, self._policy, before.release.since if before else {}, now)
         error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
-        going = self._serving.taking.get(node.instance, ())
-        said = published(nics, self._inventory.subnets, release.states, error, node.pool, going) if nics else None
-        return Step(node, nics, grow, release, said)
+        going = {*self._serving.taking.get(node.instance, ()), *going_on.hidden}
+        said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
+        return Step(node, nics, grow, going_on, said)
 
     def _next_due(self, now: float) -> float:
         marks = [
-            moment + self._policy.release_after
+            moment + self._policy.release_after + hidden
             for step in self._steps.values()
-            for moment in step.release.since.values()
+            for moment in set(step.release.since.values())
+            for hidden in (0.0, HIDDEN_FOR)
         ]
         return min((each for each in (*self._serving.resting(), *marks) if each > now), default=math.inf)
 

@@ -13,12 +13,14 @@ from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
 from unipam.clients.azure.write.lists import every
 from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.clients.azure.write.verdicts import Kind, judge
+from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.machine import (
     COMPUTE,
     NETWORK,
     SCALE_SET_NICS,
     Machine,
     configurations,
+    is_block,
     is_of_scale_set,
     names,
     nic_of,
@@ -45,7 +47,7 @@ class Model(NamedTuple):
 
 
 class Served(NamedTuple):
-    """What became of a machine: its model, its interfaces, and how many configurations were added or removed."""
+    """What became of a machine: its model, its interfaces, and how many addresses were added or removed."""
 
     model: Model
     nics: Sequence[Document]
@@ -59,8 +61,26 @@ class Unserved(NamedTuple):
     model: Model | None
 
 
-Wanted = Callable[[Sequence[object]], int]
-"""Says by the configurations of an interface's model how many more are to be added."""
+class More(NamedTuple):
+    """Configurations: so many with one address, so many with a block."""
+
+    single: int
+    blocks: int = 0
+
+    @property
+    def addresses(self) -> int:
+        """Return how many addresses they have."""
+        return self.single + self.blocks * BLOCK
+
+
+Wanted = Callable[[Sequence[Document]], More]
+"""Says by the configurations of an interface's model how many more are to be added; a negative number is none."""
+
+
+def counted(configurations: Iterable[Document]) -> More:
+    """Return how many there are of each kind; those of IPv6 count as single ones."""
+    found = [is_block(each) for each in configurations]
+    return More(found.count(False), found.count(True))
 
 
 def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served | Unserved]:
@@ -72,11 +92,11 @@ def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[s
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
         before = configurations(document, machine.nic)
-        count = wanted(before)
-        if count <= 0:
+        more = More(*(max(0, each) for each in wanted(before)))
+        if not any(more):
             return None, 0
-        new = names(count, {str(each.get("name")) for each in before}, dice)
-        return with_more(document, machine.nic, new), count
+        new = names(sum(more), {str(each.get("name")) for each in before}, dice)
+        return with_more(document, machine.nic, new[: more.single], new[more.single :]), more.addresses
 
     return (yield from _amended(machine, model, change))
 
@@ -85,8 +105,9 @@ def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[
     """Remove configurations of these names from an interface."""
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
-        there = {str(each.get("name")) for each in configurations(document, machine.nic)} & set(gone)
-        return (without(document, machine.nic, there), -len(there)) if there else (None, 0)
+        there = [each for each in configurations(document, machine.nic) if each.get("name") in gone]
+        count = -counted(there).addresses
+        return (without(document, machine.nic, _names(there)), count) if there else (None, 0)
 
     return (yield from _amended(machine, model, change))
 

@@ -15,22 +15,24 @@ from unipam.clients.azure.write.verdicts import judge
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.cilium import jobs
 from unipam.controllers.cilium.inventory import Inventory
-from unipam.controllers.cilium.jobs import Model, Served, Survey, Unserved
+from unipam.controllers.cilium.jobs import Model, More, Served, Survey, Unserved, counted
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.dialects.cilium.formulas import MOST, to_add
 from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, machine_of, scale_set_of
-from unipam.dialects.cilium.nics import Nic, Subnet
+from unipam.dialects.cilium.nics import Nic, Subnet, is_other
 from unipam.dialects.cilium.node import CiliumNode, Published
-from unipam.dialects.cilium.planning import Grow, Handshake, Policy, Short
+from unipam.dialects.cilium.planning import Grow, Policy, Short
+from unipam.dialects.cilium.releasing import Handshake
 from unipam.model.errors import SourceFailed
 
 RESYNC = 60.0
 """Seconds between two surveys of everything."""
 _LIST_MODELS_FROM = 3
 """Machines of one scale set whose models are missing from which on they are listed instead of read one by one."""
+_FORBIDDEN = 403
 _SURVEY, _MODELS = "survey", "models"
 
 
@@ -150,11 +152,14 @@ class Serving:
             self._shrink(step)
 
     def _grow(self, step: Step, grow: Grow) -> None:
-        machine, known = machine_of(grow.nic.id), len(grow.nic.addresses)
+        machine, known = machine_of(grow.nic.id), More(grow.nic.configured - grow.nic.blocks, grow.nic.blocks)
         self.inventory.grant(grow.nic.subnet, grow.more)
 
-        def wanted(configurations: Sequence[object]) -> int:
-            return grow.more - max(0, len(configurations) - known)
+        def wanted(configurations: Sequence[jobs.Document]) -> More:
+            there = counted(configurations)
+            return More(
+                grow.single - max(0, there.single - known.single), grow.blocks - max(0, there.blocks - known.blocks)
+            )
 
         job = jobs.grow(machine, self.inventory.model(machine.path), wanted, self._names())
         self._start_node(step.node, machine, job, grow)
@@ -164,9 +169,10 @@ class Serving:
         if not is_of_scale_set(node.instance):
             return
 
-        def wanted(configurations: Sequence[object]) -> int:
-            available = len(configurations) - 1
-            return min(to_add(available, node.in_use, node.wanted, strict=self._policy.strict), MOST - 1 - available)
+        def wanted(configurations: Sequence[jobs.Document]) -> More:
+            available = sum(1 for each in configurations if not is_other(each)) - 1
+            count = to_add(available, node.in_use, node.wanted, strict=self._policy.strict)
+            return More(min(count, MOST - len(configurations)))
 
         machine = Machine(node.instance, COMPUTE, node.wanted.interface)
         job = jobs.grow(machine, self.inventory.model(node.instance), wanted, self._names())
@@ -200,6 +206,8 @@ class Serving:
 
     def _served(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Served, now: float) -> None:
         self.inventory.served(machine.path, node.instance, result, now)
+        if grow and grow.blocks and not any(each.blocks > grow.nic.blocks for each in self.inventory.nics(node.instance)):
+            self.inventory.without_blocks(grow.nic.subnet)  # Azure has passed over what it does not know
         backoff = self._backoff(node.name)
         if result.changed:
             backoff.succeeded()
@@ -221,13 +229,17 @@ class Serving:
 
     def _failed(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Unserved, now: float) -> None:
         error, verdict = result.error, judge(result.error)
+        permanent = verdict.permanent
         self.inventory.keep_model(machine.path, result.model)
         if grow is not None:
             self.inventory.grant(grow.nic.subnet, -grow.more)
-            if verdict.code == "SubnetIsFull":
+            if grow.blocks and verdict.permanent and error.facts.get("status") != _FORBIDDEN:
+                self.inventory.without_blocks(grow.nic.subnet)
+                permanent = False  # single addresses may be had
+            elif verdict.code == "SubnetIsFull":
                 self.inventory.exhausted(grow.nic.subnet)
         backoff = self._backoff(node.name)
-        backoff.failed(now, permanent=verdict.permanent, least=verdict.wait)
+        backoff.failed(now, permanent=permanent, least=verdict.wait)
         self.errors[node.name] = f"{verdict.code or 'no answer'}: {error.message}"
         self.measures.failed()
         self._tell("machine not served", node=node.name, code=verdict.code, error=error.message,

@@ -16,6 +16,7 @@ COMPUTE, NETWORK, SCALE_SET_NICS = "2024-11-01", "2024-05-01", "2018-10-01"
 _READ_ONLY = ("instanceView", "provisioningState", "timeCreated")
 _MARK = "Cilium-"
 """How the names of configurations begin that Cilium, or we, have added."""
+_LENGTH, _BLOCK_LENGTH = "privateIPAddressPrefixLength", 28
 _OF_SCALE_SET = "/virtualmachinescalesets/"
 
 
@@ -82,8 +83,19 @@ def configurations(document: Mapping[str, Any], nic: str) -> list[dict[str, Any]
     raise Missing(f"interface {nic} does not exist in VM {document.get('id', '')}", interface=nic)
 
 
-def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str]) -> dict[str, Any]:
-    """Return the body that adds configurations of these names, where the first one is. Raises Missing."""
+def is_block(configuration: Mapping[str, Any]) -> bool:
+    """Return whether a configuration has a block of addresses, or is to have one."""
+    properties = configuration.get("properties") or {}
+    return properties.get(_LENGTH, 32) != 32 or "/" in str(properties.get("privateIPAddress") or "")
+
+
+def with_more(
+    document: Mapping[str, Any], nic: str, new: Iterable[str], blocks: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the body that adds configurations of these names, and of these with blocks, where the first one is.
+
+    Raises Missing.
+    """
     before = configurations(document, nic)
     first = before[0].get("properties") or {}
     properties: dict[str, Any] = {"privateIPAddressVersion": "IPv4", "subnet": {"id": first["subnet"]["id"]}}
@@ -91,7 +103,9 @@ def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str]) -> dict
         properties["applicationSecurityGroups"] = first["applicationSecurityGroups"]
     if "networkProfileConfiguration" not in (document.get("properties") or {}):
         properties["privateIPAllocationMethod"] = "Dynamic"
-    return _body(document, nic, [*before, *({"name": each, "properties": dict(properties)} for each in new)])
+    single = [{"name": each, "properties": dict(properties)} for each in new]
+    manifold = [{"name": each, "properties": {**properties, _LENGTH: _BLOCK_LENGTH}} for each in blocks]
+    return _body(document, nic, [*before, *single, *manifold])
 
 
 def without(document: Mapping[str, Any], nic: str, gone: Collection[str]) -> dict[str, Any]:
