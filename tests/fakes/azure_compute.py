@@ -1,5 +1,5 @@
 """The fake's machines: whoever writes a model gets addresses of the subnet, when the operation has ended; or blocks of
-sixteen, at interfaces that stand alone: a scale set's model has no field for these, and what is said in it is passed over.
+sixteen, at interfaces that stand alone: a scale set's model has no field for these, and passes over what is said.
 
 A subnet has no more than it has; others may fill it. What a write adds is `Updating` at the interface, and what
 it removes comes back to the subnet a while later. Refusals: those of spec cilium §0 and §1.6.
@@ -115,7 +115,12 @@ class Compute:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
             has = self._has(nic)
-            self.arm.raw(nic)["properties"]["provisioningState"] = "Updating"
+            properties = self.arm.raw(nic)["properties"]
+            properties["provisioningState"] = "Updating"
+            public = {each["name"]: each["properties"].get("publicIPAddress") for each in wanted}
+            for each in properties["ipConfigurations"]:
+                if public.get(each["name"]):
+                    each["properties"]["publicIPAddress"] = public[each["name"]]
             for each in wanted:
                 if each["name"] not in has:
                     self._give(nic, each["name"], "Updating", block=_is_block(path, each))

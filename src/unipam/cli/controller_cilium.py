@@ -36,6 +36,7 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     """Return what makes the operator. Raises UsageError."""
     from unipam.clients.kubernetes.objects import Objects
     from unipam.clients.mirror import Mirror
+    from unipam.controllers.cilium import pods
     from unipam.controllers.cilium.controller import Operator
     from unipam.controllers.cilium.writing import Writer
     from unipam.controllers.log import tell
@@ -56,6 +57,11 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
 
     def operator(api: Any) -> Operator:
         nodes = Objects(api, PATH, lambda each: str(each["metadata"]["name"]), node_of)
-        return Operator(group, policy, lambda wake: Mirror(nodes, wake), Writer(api), cloud(), tell)
+        seen = pods.pods(api)
+
+        def watched() -> pods.Pods:
+            return pods.Pods(Mirror(seen, lambda: None), pods.endpoints_of(api), tell)
+
+        return Operator(group, policy, lambda wake: Mirror(nodes, wake), Writer(api), cloud(), tell, watched)
 
     return operator

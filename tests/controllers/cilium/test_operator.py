@@ -118,6 +118,7 @@ def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     assert len(about) <= 10, "the reads of the model counted"
     assert len([each for each in about if each.ask.writes]) <= 7
     assert "AuthorizationFailed" in operator.error("n0")
+    assert [each[:2] for each in operator.cluster.events] == [("n0", "AddressesShort")]
     assert len(operator.pool("n1")) >= 24 + 8 - 8
     operator.azure.fault = lambda _: None
     assert operator.run(3700, lambda: bool(operator.pool("n0")))

@@ -13,7 +13,8 @@ from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
-from unipam.dialects.cilium.nics import Subnet
+from unipam.dialects.cilium import foreign
+from unipam.dialects.cilium.nics import Nic, Subnet
 from unipam.dialects.cilium.node import CiliumNode, Published, published, spec_patch, status_patch
 from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth
 from unipam.dialects.cilium.releasing import HIDDEN_FOR, release
@@ -40,6 +41,28 @@ class NodeWriter(Protocol):
 
     def publish(self, node: CiliumNode, said: Published) -> bool:
         """Write what differs; return whether anything was. Raises SourceFailed."""
+
+    def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
+        """Tell whoever describes the node. Raises SourceFailed."""
+
+
+class Pods(Protocol):
+    """What `pods.Pods` does."""
+
+    def look(self, now: float) -> float:
+        """See how pods are; return when to look again."""
+
+    def known(self, now: float) -> bool:
+        """Return whether what is known of pods suffices to offer addresses."""
+
+    def waiting(self, node: str) -> int:
+        """Return how many pods of a node wait for an address."""
+
+    def foreign(self, node: str, addresses: Iterable[str], now: float) -> dict[str, str]:
+        """Return the pods of a node that have these addresses, and that Cilium does not run."""
+
+    def close(self) -> None:
+        """Let go of the watch."""
 
 
 class Observed(NamedTuple):
@@ -75,21 +98,25 @@ class Operator:
         writer: NodeWriter,
         azure: Jobs,
         tell: Tell,
+        pods: Callable[[], Pods] | None = None,
         now: Callable[[], float] = time.monotonic,
         dice: random.Random | None = None,
     ) -> None:
         self._policy, self._writer, self._azure, self._tell, self._now = policy, writer, azure, tell, now
         self._make_nodes = nodes
         self._nodes: Nodes | None = None
+        self._make_pods = pods
+        self._pods: Pods | None = None
         dice = dice or random.Random()  # noqa: S311 (names, which must differ and not be secret)
         self._serving = Serving(group, policy, azure, tell, self._wake, dice)
-        self._serving.unpublished = lambda: self._steps.clear()
+        self._steps: dict[str, Step] = {}
+        self._serving.unpublished = self._steps.clear
         self._inventory = self._serving.inventory
         self._written: dict[str, tuple[str, Published]] = {}
-        self._steps: dict[str, Step] = {}
         self._observed = Observed({}, 0.0)
         self._term: Term | None = None
         self._due = 0.0
+        self._next_pods = math.inf
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
@@ -97,23 +124,26 @@ class Operator:
         self._azure.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
+            self._pods = self._make_pods() if self._make_pods else None
         term.wait(max(0.0, min(self.due() - self._now(), _LONGEST_WAIT)))
         now = self._now()
         self._serving.settle(now)
+        self._next_pods = self._pods.look(now) if self._pods else math.inf
         return Observed(self._nodes.snapshot(), now)
 
     def due(self) -> float:
         """Return when there is something to do, if nothing happens until then."""
-        return min(self._due, self._serving.due())
+        return min(self._due, self._serving.due(), self._next_pods)
 
     def desired(self, observed: Observed, now: float) -> Changes:  # noqa: ARG002 (moments are the monotonic clock's)
         """See `Controller.desired`. Nodes for whom all is as it was are passed over."""
-        if not self._inventory.surveyed:
+        if not self._inventory.surveyed or (self._pods and not self._pods.known(observed.at)):
             return Changes([], observed.at)
         room = self._inventory.room()
         nodes = [each for each in observed.nodes.values() if self._is_news(each)]
         nodes.sort(key=lambda each: (-deficit(each, self._inventory.nics(each.instance), self._policy), each.name))
         steps = [self._step(each, room, observed.at) for each in nodes]
+        self._serving.news.clear()
         return Changes(steps, observed.at)
 
     def carry_out(self, changes: Changes, term: Term) -> Done:
@@ -139,8 +169,9 @@ class Operator:
 
     def close(self) -> None:
         """See `Controller.close`."""
-        if self._nodes is not None:
-            self._nodes.close()
+        for each in (self._nodes, self._pods):
+            if each is not None:
+                each.close()
         self._azure.close()
 
     def _wake(self) -> None:
@@ -152,21 +183,36 @@ class Operator:
         step = self._steps.get(node.name)
         if step is None or step.node is not node or step.nics is not self._inventory.nics(node.instance):
             return True
-        open_ends = step.growth is not None or step.release.since or step.release.states
+        if node.name in self._serving.news:
+            return True
+        open_ends = (
+            step.growth is not None or step.release.since or step.release.states or step.taken or node.wants_static_ip
+        )
         return bool(open_ends) and not self._serving.busy(node)
 
     def _step(self, node: CiliumNode, room: dict[str, Subnet], now: float) -> Step:
         """Return what is to be done about a node, and take it out of the room that is left for others."""
-        nics, before = self._inventory.nics(node.instance), self._steps.get(node.name)
-        grow = growth(node, nics, room, self._policy)
+        every, before = self._inventory.nics(node.instance), self._steps.get(node.name)
+        taken = self._foreign(node, every, now)
+        nics = foreign.without(every, taken)
+        grow = growth(node, nics, room, self._policy, self._pods.waiting(node.name) if self._pods else 0)
         if isinstance(grow, Grow):
             subnet = room[grow.nic.subnet.lower()]
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
         going_on = release(node, nics, self._policy, before.release.since if before else {}, now)
         error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
+        error = error or foreign.told(taken)
         going = {*self._serving.taking.get(node.instance, ()), *going_on.hidden}
         said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
-        return Step(node, nics, grow, going_on, said)
+        if said is not None:
+            said = said._replace(static_ip=self._serving.static_ips.get(node.name, ""))
+        return Step(node, every, taken, grow, going_on, said)
+
+    def _foreign(self, node: CiliumNode, nics: Iterable[Nic], now: float) -> Mapping[str, str]:
+        """Return what something else on the machine has: only what was never offered to the agent can be."""
+        if self._pods is None:
+            return {}
+        return foreign.foreign(node, nics, self._pods, now)
 
     def _next_due(self, now: float) -> float:
         marks = [
@@ -193,4 +239,17 @@ class Operator:
             self._steps.pop(step.node.name, None)
             return False
         self._written[step.node.name] = (step.node.revision, step.said)
+        self._post(step.node, step.said.error)
         return True
+
+    def _post(self, node: CiliumNode, error: str) -> None:
+        """Tell whoever describes the node of a problem that is new, or over."""
+        if error == node.error:
+            return
+        try:
+            if error:
+                self._writer.tell(node, "AddressesShort", error, warning=True)
+            else:
+                self._writer.tell(node, "AddressesServed", "its addresses are as they should be again", warning=False)
+        except SourceFailed as failure:
+            self._tell("event not written", node=node.name, error=failure.message)

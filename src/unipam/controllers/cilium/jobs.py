@@ -55,7 +55,7 @@ class Served(NamedTuple):
 
 
 class Unserved(NamedTuple):
-    """Why a machine was not served, and the model that was read for it, where a refusal shows that it was not written."""
+    """Why a machine was not served, and the model that was read, where a refusal shows that it was not written."""
 
     error: SourceFailed
     model: Model | None
@@ -118,7 +118,7 @@ def _amended(
     for attempt in range(_TRIES):
         try:
             if model is None or not model.etag:
-                model = _model((yield Ask(path=machine.path, version=machine.version)))
+                model = model_of((yield Ask(path=machine.path, version=machine.version)))
             return (yield from _written(machine, model, change))
         except SourceFailed as error:
             kind = judge(error).kind
@@ -145,7 +145,7 @@ def _written(
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
     nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
-    return Served(_model(begun), nics, count)
+    return Served(model_of(begun), nics, count)
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
@@ -176,7 +176,8 @@ def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
     return {str(each.get("name")) for each in found}
 
 
-def _model(answer: Answer) -> Model:
+def model_of(answer: Answer) -> Model:
+    """Return the model that an answer tells. Raises SourceFailed."""
     document = answer.read(dict[str, Any])
     return Model(document, str(document.get("etag") or answer.etag))
 

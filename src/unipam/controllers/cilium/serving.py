@@ -17,6 +17,7 @@ from unipam.controllers.cilium import jobs
 from unipam.controllers.cilium.inventory import Inventory
 from unipam.controllers.cilium.jobs import Model, More, Served, Survey, Unserved, counted
 from unipam.controllers.cilium.measures import Measures
+from unipam.controllers.cilium.static_ip import Assigned, assign
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
@@ -41,6 +42,8 @@ class Step(NamedTuple):
 
     node: CiliumNode
     nics: Sequence[Nic]
+    taken: Mapping[str, str]
+    """Addresses that something else on the machine has, and the pods that have them."""
     growth: Grow | Short | None
     release: Handshake
     said: Published | None
@@ -68,8 +71,12 @@ class Serving:
         self.measures = Measures()
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
+        self.static_ips: dict[str, str] = {}
+        """By node: the public address that it was given."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it."""
+        self.news: set[str] = set()
+        """Nodes of which there is something new to say, though neither they nor their interfaces have changed."""
         self.unpublished: Callable[[], None] = lambda: None
         """Is called when a subnet was learnt: whoever is in it is to be published anew."""
         self._outcomes: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
@@ -97,8 +104,9 @@ class Serving:
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        self._backoffs.pop(name, None)
-        self.errors.pop(name, None)
+        for of_node in (self._backoffs, self.errors, self.static_ips):
+            of_node.pop(name, None)
+        self._backoffs.pop(_static(name), None)
 
     def serve(self, steps: Sequence[Step], now: float, term: Term) -> None:
         """Begin what is due, as long as the term lasts."""
@@ -140,7 +148,13 @@ class Serving:
 
     def _serve(self, step: Step, now: float) -> None:
         node = step.node
-        if not node.instance or self._azure.busy(node.instance) or now < self._backoff(node.name).until:
+        if not node.instance or self._azure.busy(node.instance):
+            return
+        rests = now < self._backoff(node.name).until
+        if self._lacks_static_ip(step, now) and (rests or not isinstance(step.growth, Grow)):
+            self._give_static_ip(step)
+            return
+        if rests:
             return
         if self._azure.busy((_MODELS, self._lacks_model(step))):
             return
@@ -188,6 +202,31 @@ class Serving:
                 self._start_node(step.node, machine, job, None)
                 return
 
+    def _lacks_static_ip(self, step: Step, now: float) -> bool:
+        name = step.node.name
+        wanted = step.node.wants_static_ip and step.nics and name not in self.static_ips
+        return bool(wanted) and now >= self._backoff(_static(name)).until
+
+    def _give_static_ip(self, step: Step) -> None:
+        node, first = step.node, min(step.nics, key=lambda each: each.id)
+        machine, backoff = machine_of(first.id), self._backoff(_static(node.name))
+        self._busy.add(node.instance)
+
+        def ended(result: Assigned | SourceFailed, now: float) -> None:
+            self._busy.discard(node.instance)
+            if isinstance(result, Assigned):
+                self.static_ips[node.name] = result.address
+                self.inventory.keep_model(machine.path, result.model)
+                backoff.succeeded()
+                self.errors.pop(node.name, None)
+                self._tell("public address given", node=node.name, address=result.address)
+                self.news.add(node.name)
+                return
+            self.inventory.keep_model(machine.path, None)
+            self._note_failure(node.name, backoff, result, now)
+
+        self._start(node.instance, assign(machine, self._group, node.static_tags), ended, 0.0)
+
     def _start_node(self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None) -> None:
         self._busy.add(node.instance)
 
@@ -206,7 +245,11 @@ class Serving:
 
     def _served(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Served, now: float) -> None:
         self.inventory.served(machine.path, node.instance, result, now)
-        if grow and grow.blocks and not any(each.blocks > grow.nic.blocks for each in self.inventory.nics(node.instance)):
+        if (
+            grow
+            and grow.blocks
+            and not any(each.blocks > grow.nic.blocks for each in self.inventory.nics(node.instance))
+        ):
             self.inventory.without_blocks(grow.nic.subnet)  # Azure has passed over what it does not know
         backoff = self._backoff(node.name)
         if result.changed:
@@ -238,11 +281,17 @@ class Serving:
                 permanent = False  # single addresses may be had
             elif verdict.code == "SubnetIsFull":
                 self.inventory.exhausted(grow.nic.subnet)
-        backoff = self._backoff(node.name)
-        backoff.failed(now, permanent=permanent, least=verdict.wait)
-        self.errors[node.name] = f"{verdict.code or 'no answer'}: {error.message}"
+        self._note_failure(node.name, self._backoff(node.name), error, now, permanent=permanent)
+
+    def _note_failure(
+        self, name: str, backoff: Backoff, error: SourceFailed, now: float, *, permanent: bool | None = None
+    ) -> None:
+        verdict = judge(error)
+        backoff.failed(now, permanent=verdict.permanent if permanent is None else permanent, least=verdict.wait)
+        self.errors[name] = f"{verdict.code or 'no answer'}: {error.message}"
+        self.news.add(name)
         self.measures.failed()
-        self._tell("machine not served", node=node.name, code=verdict.code, error=error.message,
+        self._tell("machine not served", node=name, code=verdict.code, error=error.message,
                    again_in=round(backoff.until - now, 1))  # fmt: skip
 
     def _names(self) -> Iterator[str]:
@@ -259,3 +308,8 @@ class Serving:
 
     def _backoff(self, name: str) -> Backoff:
         return self._backoffs.setdefault(name, Backoff())
+
+
+def _static(name: str) -> str:
+    """Return what the failures of a node's public address are noted under."""
+    return f"{name}/static-ip"

@@ -49,14 +49,19 @@ def scale_set_of(nic_id: str) -> str:
 
 def nic_of(document: Mapping[str, Any]) -> str:
     """Return the name of the first interface in a model: the primary one, where it says so. Raises Missing."""
+    return str(primary_interface(document)["name"])
+
+
+def primary_interface(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first interface in a model: the primary one, where it says so. Raises Missing."""
     profile = (document.get("properties") or {}).get("networkProfileConfiguration") or {}
-    found = sorted(
+    found: list[Mapping[str, Any]] = sorted(
         profile.get("networkInterfaceConfigurations") or (),
         key=lambda each: not (each.get("properties") or {}).get("primary"),
     )
     if not found:
         raise Missing(f"VM {document.get('id', '')} has no interface in its model")
-    return str(found[0]["name"])
+    return found[0]
 
 
 def names(count: int, taken: Collection[str], dice: Iterable[str]) -> list[str]:
@@ -89,9 +94,7 @@ def is_block(configuration: Mapping[str, Any]) -> bool:
     return properties.get(_LENGTH, 32) != 32 or "/" in str(properties.get("privateIPAddress") or "")
 
 
-def with_more(
-    document: Mapping[str, Any], nic: str, new: Iterable[str], blocks: Iterable[str] = ()
-) -> dict[str, Any]:
+def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str], blocks: Iterable[str] = ()) -> dict[str, Any]:
     """Return the body that adds configurations of these names, and of these with blocks, where the first one is.
 
     Raises Missing.
@@ -118,8 +121,8 @@ def without(document: Mapping[str, Any], nic: str, gone: Collection[str]) -> dic
     return _body(document, nic, kept)
 
 
-def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the whole model with these configurations, without what cannot be written.
+def body_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole model, without what cannot be written.
 
     An image of a gallery that the identity may not read would have every write refused (19695): it is left out.
     """
@@ -127,10 +130,17 @@ def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -
     properties = made["properties"]
     for each in _READ_ONLY:
         properties.pop(each, None)
+    properties.get("storageProfile", {}).pop("imageReference", None)
+    return made
+
+
+def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the whole model with these configurations."""
+    made = body_of(document)
+    properties = made["properties"]
     if "networkProfileConfiguration" not in properties:
         properties["ipConfigurations"] = wanted
         return made
-    properties.get("storageProfile", {}).pop("imageReference", None)
     for each in properties["networkProfileConfiguration"]["networkInterfaceConfigurations"]:
         if str(each.get("name", "")).lower() == nic.lower():
             each["properties"]["ipConfigurations"] = wanted

@@ -16,7 +16,7 @@ RESERVED = 5
 
 
 class Address(NamedTuple):
-    """An address of an interface, its state in lower case, and the ipConfiguration that holds it, perhaps in a block."""
+    """An address of an interface, its state in lower case, and the ipConfiguration that has it, perhaps in a block."""
 
     ip: str
     state: str

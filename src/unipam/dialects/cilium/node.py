@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, parse_address, parse_prefix
@@ -33,6 +34,19 @@ class CiliumNode(NamedTuple):
     release: Mapping[str, str]
     document: Mapping[str, Any]
     allocated: tuple[Prefix, ...] | None = None
+    static_tags: Mapping[str, str] = MappingProxyType({})
+    static_ip: str = ""
+
+    @property
+    def error(self) -> str:
+        """Return what an operator last said is wrong."""
+        ipam = _map(_map(self.document, "status"), "ipam")
+        return str(_map(ipam, "operator-status").get("error") or "")
+
+    @property
+    def wants_static_ip(self) -> bool:
+        """Return whether it names a public IP prefix by tags, and has no address of one yet."""
+        return bool(self.static_tags) and not self.static_ip
 
     @property
     def in_use(self) -> int:
@@ -63,6 +77,8 @@ def node_of(document: Mapping[str, Any]) -> CiliumNode:
         {str(ip): str(state) for ip, state in _map(status, "release-ips").items()},
         document,
         _allocated(ipam),
+        {str(tag): str(value) for tag, value in _map(ipam, "static-ip-tags").items()},
+        str(status.get("assigned-static-ip") or ""),
     )
 
 
@@ -103,6 +119,7 @@ class Published(NamedTuple):
     interfaces: list[dict[str, Any]]
     release: Mapping[str, str]
     error: str = ""
+    static_ip: str = ""
 
 
 def published(
@@ -157,6 +174,8 @@ def status_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
     inner: dict[str, Any] = {}
     if _map(ipam, "operator-status") != operator or "operator-status" not in ipam:
         inner["operator-status"] = operator or ({"error": None} if _map(ipam, "operator-status") else {})
+    if said.static_ip and said.static_ip != node.static_ip:
+        inner["assigned-static-ip"] = said.static_ip
     if release := _differences(node.release, said.release):
         inner["release-ips"] = release
     return changes | ({"ipam": inner} if inner else {})
