@@ -42,7 +42,7 @@ def interface(document: dict[str, Any]) -> dict[str, Any]:
     """The interface of ARM that the captured status was made of."""
     (said,) = document["status"]["azure"]["interfaces"]
     first = {"ip": said["ip"], "primary": True, "state": "Succeeded"}
-    every = [first, *({"primary": False, **each, "state": "Succeeded"} for each in said["addresses"])]
+    every = [first, *({"primary": False, **each, "state": "Succeeded"} for each in said.get("addresses", ()))]
     return {
         "id": said["id"], "name": said["name"],
         "properties": {

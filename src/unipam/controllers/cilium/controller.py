@@ -155,6 +155,11 @@ class Operator:
         said = [each for each in changes.steps if each.said is not None and self._differs(each)]
         return Done(together(lambda each: term.lasts and self._publish(each), said))
 
+    @property
+    def problems(self) -> list[str]:
+        """Return what the last survey could not read, as long as nothing was surveyed as a whole."""
+        return [] if self._inventory.surveyed else self._inventory.problems
+
     def report(self, observed: Observed, done: Done) -> None:  # noqa: ARG002 (each write is told when it is made)
         """See `Controller.report`."""
         self._observed = observed

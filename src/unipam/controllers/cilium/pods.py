@@ -46,6 +46,20 @@ class Mirrored(Protocol):
         """Let go of the watch."""
 
 
+class Listed:
+    """Pods that were read once."""
+
+    def __init__(self, found: Mapping[Name, Pod]) -> None:
+        self._found = found
+
+    def snapshot(self) -> Mapping[Name, Pod]:
+        """See `Mirrored.snapshot`."""
+        return self._found
+
+    def close(self) -> None:
+        """See `Mirrored.close`."""
+
+
 def pods(api: KubernetesApi) -> Objects[Name, Pod]:
     """Return all pods of a cluster."""
     return Objects(api, PODS, name_of, pod_of)
