@@ -33,7 +33,7 @@ USED = "node_ipam_controller_cidrset_usage_cidrs"
 
 
 class Case(NamedTuple):
-    """A cluster's flags, how many nodes find a range in it, and what nodes have that were there before."""
+    """A cluster's flags, how many nodes find a range beside those that were there before, and what these have."""
 
     flags: tuple[str, ...]
     room: int
@@ -52,13 +52,13 @@ CASES = {
         (
             "--cluster-cidr=10.244.0.0/20,fd00:1::/108", "--node-cidr-mask-size-ipv4=24",
             "--node-cidr-mask-size-ipv6=112",
-        ), 16, (("10.244.2.0/24", "fd00:1::4:0/112"),),
+        ), 15, (("10.244.2.0/24", "fd00:1::4:0/112"),),
     ),
     "IPv6 first": Case(
         (
             "--cluster-cidr=fd00:1::/61,10.244.0.0/20", "--service-cluster-ip-range=fd00:1::/112,10.0.0.0/16",
             "--node-cidr-mask-size-ipv4=25",
-        ), 7, (("fd00:1:0:2::/64", "10.244.1.128/25"),),
+        ), 6, (("fd00:1:0:2::/64", "10.244.1.128/25"),),
     ),
 }  # fmt: skip
 
@@ -264,8 +264,8 @@ def test_k10_a_node_that_is_being_deleted_keeps_its_range(both: Both) -> None:
         end()
 
 
-def test_k13_400_nodes_in_a_crowd_have_400_ranges(both: Both, record_property: Callable[[str, object], None]) -> None:
-    """K13: all distinct, with both; the seconds that each took are properties of the test."""
+def test_k13_400_nodes_in_a_crowd_have_400_ranges(both: Both) -> None:
+    """K13: all distinct, with both; what each took is printed (pytest -s)."""
     for name, (begin, end) in zip(("nodeipam", "unipam"), turns(both, "--cluster-cidr=10.0.0.0/8"), strict=True):
         begin()
         both.nodes.add("first")
@@ -275,7 +275,7 @@ def test_k13_400_nodes_in_a_crowd_have_400_ranges(both: Both, record_property: C
             list(crowd.map(both.nodes.add, [f"n{index}" for index in range(400)]))
         created = time.monotonic()
         await_(lambda: all(both.nodes.ranges().values()))
-        record_property(name, f"created in {created - began:.2f} s, all served {time.monotonic() - began:.2f} s after")
+        print(f"{name}: created in {created - began:.2f} s, all served {time.monotonic() - created:.2f} s after that")
         assert len({each for (each,) in both.nodes.ranges().values()}) == 401
         end()
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 _LONGEST_WAIT = 60.0
+_FIRST_LIST = 5.0
+"""Seconds that the first round waits for the nodes' list, which wakes it; later it is a failed round."""
 _COMPONENT, _FAILED = "route_controller", "FailedToCreateRoute"
 
 
@@ -93,6 +95,7 @@ class Kubenet:
         self._jobs.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
+            term.wait(_FIRST_LIST)
         now = self._now()
         due = min(self.ranges.due(now), self.table.due(now))
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))
