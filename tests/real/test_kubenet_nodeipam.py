@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -275,7 +276,8 @@ def test_k13_400_nodes_in_a_crowd_have_400_ranges(both: Both) -> None:
             list(crowd.map(both.nodes.add, [f"n{index}" for index in range(400)]))
         created = time.monotonic()
         await_(lambda: all(both.nodes.ranges().values()))
-        print(f"{name}: created in {created - began:.2f} s, all served {time.monotonic() - created:.2f} s after that")
+        took = f"{name}: created in {created - began:.2f} s, all served {time.monotonic() - created:.2f} s after that\n"
+        sys.stdout.write(took)
         assert len({each for (each,) in both.nodes.ranges().values()}) == 401
         end()
 
