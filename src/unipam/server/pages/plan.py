@@ -16,7 +16,7 @@ from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
-from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.page import Fresh, Head, Page, PageDep
 from unipam.server.pages.places import place_of, take_place
 from unipam.store.api import Tx
 
@@ -61,11 +61,12 @@ async def plan(page: PageDep) -> Response:
     lines, names = await page.read(lambda tx: lines_of(page, Tree(tx, visibility, snapshot, page.at), wanted))
     head = Head(
         "Plan", "What is where, how full is it, and what is free?", command=_command(wanted), api=_api(wanted),
-        exports=True, seen=snapshot.taken or None, past=True,
+        exports=True, seen=snapshot.taken or None, past=True, listing="plan",
+        fresh=Fresh("New space", "/new/space", page.may(UseCase.MAKE_SPACE)),
     )  # fmt: skip
     return page.render(
         "plan.html", head, lines=lines, spaces=space_choice(names), wanted=wanted, filtered=wanted.filter,
-        reserve_refused=lambda space: page.may(UseCase.RESERVE, space), make_space=page.may(UseCase.MAKE_SPACE),
+        reserve_refused=lambda space: page.may(UseCase.RESERVE, space),
     )  # fmt: skip
 
 
