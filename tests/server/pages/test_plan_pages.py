@@ -17,6 +17,7 @@ from tests.server.pages.visitor import Visitor
 
 from unipam.cli.main import unipam
 from unipam.model.errors import SourceFailed
+from unipam.plan.access.preferences import LISTS
 
 PAGES = (
     "/plan", "/plan?show=free&size=24&space=S", "/map", "/map?view=areas", "/map?under=S/B", "/reserve",
@@ -137,10 +138,20 @@ def test_every_link_on_the_sample_s_pages_leads_somewhere(looker: Visitor) -> No
     assert len(seen) > 60
 
 
-def test_pages_are_small(looker: Visitor) -> None:
-    for page in ("/plan", "/plan?open=corp,corp/westeurope", "/networks", "/reservations?status=over", "/map",
-                 "/map?under=corp/westeurope", "/spaces/corp/blocks/westeurope"):  # fmt: skip
-        assert len(looker.get(page).text) <= 60_000, page
+@pytest.mark.parametrize("columns", [{}, {name: list(every) for name, every in LISTS.items()}], ids=["usual", "all"])
+def test_pages_are_small(looker: Visitor, sample: Live, columns: dict[str, list[str]]) -> None:
+    assert native(sample).put("/me/preferences", {"columns": columns}).status == 200
+    sizes = {
+        page: len(looker.raw("GET", page).text)
+        for page in (
+            "/plan", "/plan?open=corp,corp/westeurope", "/networks", "/networks?plan=unplanned", "/networks/endpoints",
+            "/networks?tab=findings", "/reservations", "/reservations?status=over", "/externals?kind=endpoint", "/map",
+            "/map?under=corp/westeurope", "/map?under=corp/westeurope&colour=owner", "/spaces/corp/blocks/westeurope",
+            "/journal",
+        )
+    }  # fmt: skip
+    native(sample).put("/me/preferences", {})
+    assert not {page: size for page, size in sizes.items() if size > 60_000}, sizes
 
 
 # ---- bad input

@@ -13,7 +13,7 @@ from unipam.model.records import COOLING, HELD
 from unipam.plan.listing import place_in
 from unipam.plan.parts import Paging, has_text, part_of
 from unipam.plan.permissions import UseCase
-from unipam.server.node import WITHOUT, node_of
+from unipam.server.node import node_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Head, Page, PageDep
@@ -31,11 +31,11 @@ async def leases(page: PageDep) -> Response:
     """Who has an address, since when?"""
     refused = page.may(UseCase.SEE_LEASES)
     asked = {name: page.query(name) for name in (*_NAMES, "q", "sort")}
+    found, pools, without = ([], [], "") if refused else await _read(page)
     head = Head(
         "Leases", "Who has an address of this node, and since when?", command=_command(asked),
-        api=with_query("/leases", asked), exports=not refused, listing="" if refused else "leases",
+        api=with_query("/leases", asked), exports=not refused, listing="leases" if found else "",
     )  # fmt: skip
-    found, pools, without = ([], [], "") if refused else await _read(page)
     rows = [row for row in map(Lease._asdict, found) if _wanted(row, asked)]
     if page.wanted_format:
         return export(rows, Lease._fields, "leases", page.wanted_format)
@@ -53,7 +53,7 @@ async def _read(page: Page) -> tuple[list[Lease], list[PoolUse], str]:
         node = node_of(page.register.node)
         return await node.leases(), await node.pools(), ""
     except Missing as error:
-        return [], [], WITHOUT if page.register.node is None else error.message
+        return [], [], "none" if page.register.node is None else error.message
 
 
 def _wanted(row: dict[str, Any], asked: dict[str, str]) -> bool:

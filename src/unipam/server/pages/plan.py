@@ -22,7 +22,7 @@ from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-MOST_ROWS, FEWEST = 84, 20
+MOST_ROWS, FEWEST = 64, 20
 """Rows that a page has at most, and that an open node has in any case."""
 _AT_ONCE = 500
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
