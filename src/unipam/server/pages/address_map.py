@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -115,7 +116,7 @@ def _overview(
     for space in spaces:
         for block in tree.under(space.path, Filter(limit=200)).rows:
             blocks.append(block)
-            rows = tree.under(block.path, Filter(limit=max(20, left))).rows if view == "rows" else []
+            rows = tree.under(block.path, Filter(limit=max(20, left), largest=False)).rows if view == "rows" else []
             left -= len(rows)
             strips.append(_strip(page, block, rows, 1))
     if under and not spaces:
@@ -131,7 +132,7 @@ def _inside(
     own = tree.row(under)
     part = objects.parse_cidr(page.query("part"), "part") if page.query("part") else None
     start = format_address(part.first) if part else ""
-    found = tree.under(under, Filter(limit=MOST, start=start))
+    found = tree.under(under, Filter(limit=MOST, start=start, largest=False))
     left_out = 0 if found.next is None else max(1, found.total - len(found.rows))
     if view == "areas":
         tiles = pictures.treemap(pictures.largest([_item(page, row) for row in found.rows], _TILES), HEIGHT)
@@ -163,7 +164,8 @@ def _item(page: Page, row: Branch) -> Item:
     kind = {SPACE: "block", "cloud subnet": "cloud", objects.SUBNET: "external", objects.ENDPOINT: "external"}
     name = row.desc if row.kind == objects.RESERVATION and row.desc else row.name
     taken = ((row.used or 0) + (row.reserved or 0)) / row.size if row.size and row.used is not None else 0.0
-    return Item(prefix.first, prefix.last, kind.get(row.kind, row.kind), name or row.cidr, _zoom(page, row), taken)
+    leads = partial(_zoom, page, row)
+    return Item(prefix.first, prefix.last, kind.get(row.kind, row.kind), name or row.cidr, leads, taken)
 
 
 def _prefix(row: Branch) -> Prefix:
