@@ -48,8 +48,8 @@ class Tx(Protocol):
     def claims_by_holder(self, holder: str) -> list[Claim]:
         """Return every claim whose owner's holder is this one or begins with it, in any space."""
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        """Return every claim whose owner's holder is exactly this one, under any parent."""
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        """Return every claim whose owner's holder is exactly one of these, under any parent, in address order."""
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         """Return the claim that begins at this address."""

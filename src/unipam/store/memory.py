@@ -79,8 +79,8 @@ class MemoryTx:
     def claims_by_holder(self, holder: str) -> list[Claim]:
         return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder.startswith(holder))
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder == holder)
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder in holders)
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next((c for c in self._under(parent) if c.first == first), None)

@@ -121,8 +121,8 @@ class PostgresTx:
         condition = "holder >= %s AND holder < %s AND parent > 0 ORDER BY parent, first"
         return self._claims(condition, holder, holder + _AFTER_ALL)
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        return self._claims("holder = %s AND parent > 0 ORDER BY parent, first", holder)
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        return sorted(self._claims("holder = ANY(%s) AND parent > 0", [*holders]))
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next(iter(self._claims("parent = %s AND first = %s AND parent > 0", parent, _n(first))), None)
