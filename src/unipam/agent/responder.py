@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from unipam.cni.call import Answer, Call, Undo
 from unipam.cni.context import Context
-from unipam.cni.undoing import take_back
+from unipam.cni.undoing import LONG, take_back
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
@@ -26,6 +26,8 @@ class Responder:
     `timeout` is in seconds; `home` is the directory of the node's ledger for what has none of its own; `say`
     logs an event with its facts.
     """
+
+    pauses: Sequence[float] = LONG
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class Responder:
         def say(why: str, again_in: float) -> None:
             self._say("not undone", **{**told, "error": why, "again_in": again_in})
 
-        take_back(undo, self._context_here, self._ending.wait, say)
+        take_back(undo, self._context_here, self.pauses, self._ending.wait, say)
 
     def finish(self) -> None:
         """Wait until all that was started is done; what cannot be undone is tried once more, and then left."""
