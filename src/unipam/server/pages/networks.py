@@ -26,7 +26,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.forms import Problem, fresh_key
 from unipam.server.pages.page import Head, Page, PageDep
-from unipam.server.pages.places import block_place, network_place, reservation_place
+from unipam.server.pages.places import block_place, network_place, reservation_place, subnet_place
 from unipam.server.pages.plan import space_choice
 
 router = APIRouter(include_in_schema=False)
@@ -46,7 +46,7 @@ SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), 
          ("subscription_name", "subscription"))  # fmt: skip
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
-_PAGE = 80
+_PAGE = 50
 _MOST_DRAWN = 300
 
 
@@ -78,7 +78,7 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
     shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
-    most = _PAGE * 2 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
+    most = _PAGE * 3 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
     part = part_of(shapes, Paging(most, page.query("after"), "", sort if sort != "name" else ""), "id")
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
@@ -140,7 +140,7 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     if page.wanted_format:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
-    part = part_of(shapes, Paging(_PAGE // 3, page.query("after")), "number")
+    part = part_of(shapes, Paging(_PAGE // 2, page.query("after")), "number")
     fits = {key(row.id): row.fits for row in compared.standings}
     rows = [(each["row"], remedies(page, each["row"], fits)) for each in part["items"]]
     return page.render(
@@ -235,6 +235,7 @@ async def network_page(page: PageDep) -> Response:
                 with_query("/cloud/peerings", {"network": row.id}), seen=snapshot.taken)  # fmt: skip
     return page.render(
         "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,
+        subnet_place=subnet_place,
         graph=drawn(snapshot, network) if network else None, key=fresh_key(),
         fits=[_associate(page, row.id, spot) for spot in row.fits],
         leaves=[(spot, page.may(UseCase.DISSOCIATE_NETWORK, spot.space)) for spot in row.places],
