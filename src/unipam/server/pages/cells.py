@@ -36,7 +36,7 @@ class Sheet(NamedTuple):
 
 
 def sheet(prefix: Prefix, known: Mapping[int, Cell], part: str = "", most: int = 64) -> Sheet:
-    """Return a prefix's addresses as cells, those that nothing is known of as free; of one of its parts, if it is large.
+    """Return a prefix's addresses as cells, what nothing is known of as free; of one of its parts, if it is large.
 
     At most `most` parts are offered: behind them nothing can be chosen.
     """

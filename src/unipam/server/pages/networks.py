@@ -47,7 +47,8 @@ SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), 
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
 _PAGE = 50
-_MOST_DRAWN = 300
+_MOST_DRAWN, _MOST_TOLD = 70, 40
+"""Networks that one drawing has, and peerings that its table has at most, lest the page exceed 60 kB."""
 
 
 class Remedy(NamedTuple):
@@ -212,12 +213,17 @@ class Line(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The drawing of a component, in a square of 1000; `left_out` networks are not drawn."""
+    """The drawing of a component of `total` networks, in a square of 1000; `left_out` of them are not drawn.
+
+    `rows` are the peerings of what is drawn, those first that are not connected; `untold` are not among them.
+    """
 
     dots: tuple[Dot, ...]
     lines: tuple[Line, ...]
     rows: tuple[tuple[str, str, str, str, str], ...]
+    total: int
     left_out: int
+    untold: int
 
 
 @router.get("/network")
@@ -249,7 +255,7 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     rings = _rings(part)
     at = dict(_placed(rings))
     ends = {key(each.id): each for each in part}
-    rows = list(_peerings(part))
+    rows = sorted(_peerings(part), key=lambda row: row[3] == "Connected")
     lines = tuple(
         Line(*at[own], *at[key(remote)], state, f"{name} to {remote.rpartition('/')[2]}: {state}")
         for own, name, remote, state in rows
@@ -262,9 +268,9 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     shown = tuple(
         (name, remote.rpartition("/")[2], state, network_place(ends[own].id),
          network_place(remote) if key(remote) in ends else "")
-        for own, name, remote, state in rows
+        for own, name, remote, state in rows[:_MOST_TOLD]
     )  # fmt: skip
-    return Graph(dots, lines, shown, len(found) - len(part))
+    return Graph(dots, lines, shown, len(found), len(found) - len(part), max(0, len(rows) - _MOST_TOLD))
 
 
 def _peerings(networks: Sequence[CloudNetwork]) -> Iterator[tuple[str, str, str, str]]:
