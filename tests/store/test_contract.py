@@ -645,7 +645,7 @@ def things(store: Store) -> tuple[int, int]:
     """Two spaces with some claims, not in the order of their addresses."""
     with store.transaction() as tx:
         a, b = tx.create_space("a", 1.0), tx.create_space("b", 1.0)
-        for place, desc in ((5, "Five"), (1, "one 100%"), (3, "three_")):
+        for place, desc in ((5, "Five"), (1, "one 100%"), (3, "three_\\x")):
             tx.insert(thing(a, place, desc=desc, until=float(9 - place) if place < 5 else None))
         tx.insert(thing(b, 2, desc="two", status="late"))
         tx.insert(thing(b, 4, kind="other"))
@@ -671,7 +671,9 @@ def test_a_listing_is_sorted_and_filtered(store: Store, things: tuple[int, int])
     assert listed(store, parents=(b,)) == [2, 4]
     assert listed(store, kind="net", parents=()) == []
     assert listed(store, kind="net", text="100%") == [1]
-    assert listed(store, kind="net", text="E_") == [3]
+    assert listed(store, kind="net", text="E_") == listed(store, kind="net", text="ree_") == [3]
+    assert listed(store, kind="net", text="\\x") == [3]
+    assert listed(store, kind="net", text="E%") == listed(store, kind="net", text="o_e") == []
     assert listed(store, kind="net", status="late") == [2]
     assert listed(store, kind="net", status="wait") == [1, 3, 5]
     assert listed(store, overlaps=Range(HERE + 3 * 256 + 7, HERE + 4 * 256)) == [3, 4]

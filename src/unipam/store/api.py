@@ -164,6 +164,9 @@ class Tx(Protocol):
         What is left has no holes, whatever clocks did. The last entry of all stays in any case.
         """
 
+    def lacking(self) -> list[str]:
+        """Return what the store has to do without, in words, with what helps; empty when nothing."""
+
     def note(self, key: str) -> str:
         """Return a remark about the ledger itself ("" when there is none)."""
 

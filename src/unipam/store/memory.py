@@ -233,6 +233,9 @@ class MemoryTx:
         self._journal = kept
         return gone
 
+    def lacking(self) -> list[str]:
+        return []
+
     def note(self, key: str) -> str:
         return self._notes.get(key, "")
 

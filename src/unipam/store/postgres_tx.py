@@ -16,7 +16,7 @@ import psycopg
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
+from unipam.store import listing, postgres_search
 from unipam.store.journal import JournalFilter, Place, statements
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
@@ -52,7 +52,9 @@ _LISTING = listing.Dialect(
     address=_n,
     member=lambda name: f"(details::jsonb ->> '{name}') COLLATE \"C\"",
     number=lambda name: f"(details::jsonb ->> '{name}')::double precision",
-    contains="strpos(lower({column}), %s) > 0",
+    contains="lower({column}) LIKE %s",
+    pattern=postgres_search.pattern,
+    index_texts=True,
     among=lambda column: f"{column} = ANY(%s)",
     array=list,
 )
@@ -324,6 +326,9 @@ class PostgresTx:
         kept = "SELECT min(id) AS id FROM journal WHERE at >= %s UNION ALL SELECT max(id) FROM journal"
         sql = f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}) AS kept)"
         return self._run(sql, (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return [] if postgres_search.has_index(self.connection) else [postgres_search.LACKING]
 
     def note(self, key: str) -> str:
         return self._value("SELECT value FROM note WHERE key = %s", key) or ""

@@ -120,6 +120,8 @@ _LISTING = listing.Dialect(
     member=lambda name: f"json_extract(details, '$.{name}')",
     number=lambda name: f"json_extract(details, '$.{name}')",
     contains="instr(lower({column}), ?)",
+    pattern=str,
+    index_texts=False,
     among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
     array=lambda values: _array([*values]),
 )
@@ -425,6 +427,9 @@ class SqliteTx:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
         kept = "SELECT min(id) AS id FROM journal WHERE at >= ? UNION ALL SELECT max(id) FROM journal"
         return self._do(f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}))", (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return []
 
     def note(self, key: str) -> str:
         row = self._do("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
