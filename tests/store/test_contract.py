@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tempfile
 import threading
 from collections.abc import Callable
@@ -708,6 +709,40 @@ def test_claims_of_several_names_are_found_at_once(store: Store, space: int) -> 
             tx.insert(lease(parent, first, owner=Owner(holder)))
         assert [c.first - HERE for c in tx.claims_named(["a", "b", "none"])] == [0, 1, 9]
         assert tx.claims_named([]) == []
+
+
+def replayed(entries: list[Entry]) -> dict[int, int]:
+    """What stands after these entries, by where it began: the number of the entry that says what it is now."""
+    standing: dict[int, int] = {}
+    for each in entries:
+        before = standing.pop(each.generation, None)
+        if each.verb == "create":
+            standing[each.id] = each.id
+        elif each.verb == "change" and before is not None:
+            standing[each.id] = before
+    return {begun: number for number, begun in standing.items()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_past_is_what_a_replay_says(store: Store, seed: int) -> None:
+    dice = random.Random(seed)
+    with store.transaction() as tx:
+        newest: list[int] = []
+        for _ in range(60):  # clocks may be set back, but an entry is replaced once
+            verb = dice.choice(("create", "create", "change", "change", "remove", "sign-in"))
+            known = newest.pop(dice.randrange(len(newest))) if newest and verb in ("change", "remove") else 0
+            verb = "create" if verb == "change" and not known else verb
+            number = tx.record(entry(at=dice.randrange(20), verb=verb)._replace(generation=known))
+            newest += [number] if verb in ("create", "change") else []
+        for until in range(21):
+            found = tx.unreplaced(until, ("create", "change"))
+            begun = tx.beginnings([each.id for each in found if each.generation], until)
+            now = {begun.get(each.id, 0) if each.generation else each.id: each.id for each in found}
+            now.pop(0, None)
+            assert now == replayed(list(tx.entries(until))), until
+            assert [each.id for each in found] == sorted(each.id for each in found)
+        assert tx.unreplaced(20, ()) == []
+        assert tx.beginnings([], 20) == {}
 
 
 def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) -> None:

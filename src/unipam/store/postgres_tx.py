@@ -17,7 +17,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store import listing, postgres_search
-from unipam.store.journal import JournalFilter, Place, statements
+from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
@@ -319,6 +319,14 @@ class PostgresTx:
         values = (text,) if holders is None else (text, [*holders])
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
+
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        self.send()
+        return [_entry(row) for row in self._run(unreplaced("verb = ANY(%s)", "%s"), ([*verbs], until, until))]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        self.send()
+        return dict(self._run(beginnings("id = ANY(%s)", "%s"), ([*numbers], until)).fetchall())
 
     def forget(self, before: float) -> int:
         self.send()
