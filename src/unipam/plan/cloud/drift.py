@@ -92,7 +92,7 @@ def findings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Finding
     if not snapshot.taken:
         return []
     places = looked_up(blocks, snapshot)
-    taken = {space: _taken(inner, places) for space, inner in _by_space(blocks).items()}
+    taken = {space: taken_in(inner, places) for space, inner in _by_space(blocks).items()}
     rules: tuple[Callable[[Sequence[PlannedBlock], Snapshot], Iterator[Finding]], ...]
     rules = (_lost, _double, _tags, _unassociated)
     found = {*_peer_overlaps(blocks, snapshot, taken), *_placement(blocks, snapshot, taken)}
@@ -133,14 +133,15 @@ def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwo
     return [p for p in prefixes if p not in planned.prefixes and block.prefix.contains(p)]
 
 
-def _taken(blocks: Iterable[PlannedBlock], places: RangeSet) -> TakenIndex:
-    """Return what holds a place in these blocks, as far as that is looked up."""
+def taken_in(blocks: Iterable[PlannedBlock], places: RangeSet | None = None) -> TakenIndex:
+    """Return whatever holds a place in these blocks; of `places` only, where not all of it is looked up."""
     found = []
     for block in blocks:
         networks = ((key(n.id), f"network {n.name}", prefix) for n in block.networks for prefix in n.prefixes)
         pending = ((r.id, f"reservation {r.id}", r.prefix) for r in block.pending)
         others = ((name, f"external network {name}", prefix) for name, prefix in block.others)
-        held = (each for each in (*networks, *pending, *others) if places.overlaps(each[2].first, each[2].last))
+        every = (*networks, *pending, *others)
+        held = every if places is None else (each for each in every if places.overlaps(each[2].first, each[2].last))
         found += [Taken(prefix, subject, name, block) for subject, name, prefix in held]
     return TakenIndex(found)
 
