@@ -20,7 +20,7 @@ from unipam.ledger import learned as learning
 from unipam.ledger.change import Allocation, Change, Inheritance, adopt, nothing, serve
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Ledger
-from unipam.model import facts
+from unipam.model import facts, rules
 from unipam.model.errors import Missing
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Owner, Request
 from unipam.store.api import Tx
@@ -136,7 +136,7 @@ def _looked(ledger: Ledger, whose: Node, seen: CiliumNode) -> Taken | None:
         if parent is None or not _recall(tx, parent).is_of(whose, seen):
             return None
         learned, claims = learning.recall(tx, parent), list(tx.claims(parent))
-    taken = _taken(seen, learned, claims)
+    taken = _taken(seen, learned, claims, ledger.clock())
     fresh = {text for text, state in taken.answers.items() if state == READY and seen.release[text] == MARKED}
     return None if fresh or learned.boot != ledger.boot else taken
 
@@ -153,7 +153,7 @@ def _written(ledger: Ledger, whose: Node, seen: CiliumNode, asked_after: Known |
         after = before.after(whose, seen, now, asked=before == asked_after)
         merged = _merged(learned, pools_of(seen, after.withheld), claims)
         learning.remember(tx, parent, merged)
-        taken = _taken(seen, merged, claims)
+        taken = _taken(seen, merged, claims, now)
         giving = {text for text, state in taken.answers.items() if state == READY}
         after = msgspec.structs.replace(after, given_up=tuple(sorted(giving.union(after.given_up))))
         if after != before:
@@ -189,9 +189,9 @@ def _merged(before: Learned, now: tuple[LearnedPool, ...], claims: list[Claim]) 
     return Learned(before.boot, tuple(sorted((*now, *kept))))
 
 
-def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim]) -> Taken:
+def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim], now: float) -> Taken:
     held = [each for each in claims if each.state == HELD]
-    resting = [each.first for each in claims if each.state == COOLING]
+    resting = [each.first for each in claims if each.state == COOLING and not rules.is_cool(each, now)]
     answers = handshake.answers(seen, {each.first for each in held}, resting)
     claimed = {each.first for each in claims}
     spans = [span for pool in learned.pools for span in pool.addresses]
