@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,11 +42,11 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class ApiServer:
-    """One process on an etcd. It can be killed and started again. `group` holds Calico's resources."""
+    """One process on an etcd of its own. Either can be killed and started again. `group` holds Calico's resources."""
 
-    def __init__(self, directory: Path, endpoints: Sequence[str], group: str) -> None:
-        self.directory, self.group = directory, group
-        self._endpoints = ",".join(endpoints)
+    def __init__(self, directory: Path, stored: etcd.Cluster, group: str) -> None:
+        self.directory, self.stored, self.group = directory, stored, group
+        self._endpoints = ",".join(stored.endpoints)
         (self.port,) = etcd.free_ports(1)
         self.kubeconfig = directory / "kubeconfig"
         self.process: subprocess.Popen[bytes] | None = None
@@ -168,7 +168,7 @@ def api_server(group: str) -> Iterator[ApiServer]:
         pytest.skip(WHY)
     with etcd.cluster() as stored:
         directory = Path(tempfile.mkdtemp(prefix="unipam-kube-"))
-        made = ApiServer(directory, stored.endpoints, group)
+        made = ApiServer(directory, stored, group)
         try:
             made.start()
             with contextlib.closing(KubernetesApi(str(made.kubeconfig))) as api:
