@@ -105,7 +105,9 @@ class Compute:
             has = self._has(nic)
             new = [each for each in wanted if each["name"] not in has]
             blocks = sum(1 for each in new if _is_block(path, each))
-            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or blocks > len(self._free_blocks()):
+            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or (
+                blocks and blocks > len(self._free_blocks())
+            ):
                 raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
         if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
             text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
@@ -114,6 +116,7 @@ class Compute:
     def begun(self, path: str, body: dict[str, Any]) -> None:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             has = self._has(nic)
             properties = self.arm.raw(nic)["properties"]
             properties["provisioningState"] = "Updating"
@@ -128,6 +131,7 @@ class Compute:
     def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
         """The operation has ended: what is new is ready, and what is not wanted is gone; or nothing came of it."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             names = {each["name"] for each in wanted}
             kept = []
             for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:
