@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from unipam.agent import responder
 from unipam.agent.responder import Responder
+from unipam.cni import undoing
 from unipam.cni.call import Answer
 from unipam.model.errors import SourceFailed
 
@@ -18,7 +18,7 @@ def answered(undo: Any) -> Answer:
 
 @pytest.mark.parametrize(("failures", "done"), [(0, True), (2, True), (9, False)])
 def test_an_undo_that_fails_is_tried_again_and_told(failures: int, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responder, "UNDO_PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(undoing, "PAUSES", (0.001, 0.001))
     tries, told, undone = [], [], []
 
     def undo(_: object) -> None:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
 
-from unipam.model.cloud import Snapshot
-from unipam.model.errors import BadValue, Missing
+from unipam.model.cloud import CloudNetwork, Snapshot
+from unipam.model.errors import BadValue, Missing, Overlap
 from unipam.model.objects import parse_cidr
 from unipam.plan.access.callers import Caller
 from unipam.plan.branches import FREE, Branch, Filter, Tree, split
 from unipam.plan.cloud.drift import PEER_OVERLAP, findings
 from unipam.plan.cloud.findings import planned
-from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, in_sight, standings
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, in_sight, standings
 from unipam.plan.listing import Wish, listed
+from unipam.plan.networks import associate
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.plan.reads import counts
 from unipam.plan.sample.cloud import SampleCloud
 from unipam.plan.sample.story import cloud_of
 from unipam.plan.settled import any_part
-from unipam.plan.tree import Plan
+from unipam.plan.tree import Author, Plan
+from unipam.store.api import Tx
 from unipam.store.memory import MemoryStore
 
 ADMIN = Visibility(Caller("admin", "admin", admin=True))
@@ -215,6 +218,35 @@ def test_every_network_stands_somehow_to_the_plan(plan: Plan, seen: Snapshot) ->
     assert legacy.plan == UNPLANNED
     assert [(spot.space, spot.block) for spot in lost.fits] == [("corp", "westeurope")]
     assert lost.overlaps == ()
+    assert lost.fits[0].taken == ""
+
+
+def test_what_would_be_refused_is_said_where_a_network_fits(plan: Plan, seen: Snapshot) -> None:
+    """What `associate` says of every block that has addresses of a network, and what the listing says of it, agree."""
+    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    tried = 0
+    for row in found:
+        for spot in row.fits:
+            network = seen.network(row.id)
+            assert network is not None
+            try:
+                plan.write(partial(undone, spot=spot, network=network), Author("test"))
+            except Overlap:
+                assert spot.taken, (row.name, spot)
+            except Undone:
+                assert not spot.taken, (row.name, spot)
+            tried += 1
+    assert tried > 5
+    assert {bool(spot.taken) for row in found for spot in row.fits} == {True, False}
+
+
+class Undone(Exception):
+    """What was done was possible, and shall not be kept."""
+
+
+def undone(tx: Tx, by: Author, *, spot: Spot, network: CloudNetwork) -> None:
+    associate(tx, by, spot.space, spot.block, network)
+    raise Undone
 
 
 def test_others_networks_are_not_named_as_what_overlaps(plan: Plan, seen: Snapshot) -> None:
@@ -222,4 +254,5 @@ def test_others_networks_are_not_named_as_what_overlaps(plan: Plan, seen: Snapsh
     (legacy,) = [row for row in found if row.name == "vnet-legacy-1"]
     only = Visibility(Caller("some", "some"), {legacy.id.lower()})
     (shown,) = in_sight(found, only)
-    assert shown == msgspec.structs.replace(legacy, overlaps=(HIDDEN,) * len(legacy.overlaps))
+    fits = tuple(msgspec.structs.replace(spot, taken=f"network {HIDDEN}") for spot in legacy.fits)
+    assert shown == msgspec.structs.replace(legacy, overlaps=(HIDDEN,) * len(legacy.overlaps), fits=fits)

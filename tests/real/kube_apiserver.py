@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,11 +46,11 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class ApiServer:
-    """One process on an etcd. It can be killed and started again. `group` holds Calico's resources."""
+    """One process on an etcd of its own. Either can be killed and started again. `group` holds Calico's resources."""
 
-    def __init__(self, directory: Path, endpoints: Sequence[str], group: str, options: Sequence[str] = ALLOW) -> None:
-        self.directory, self.group, self._options = directory, group, options
-        self._endpoints = ",".join(endpoints)
+    def __init__(self, directory: Path, stored: etcd.Cluster, group: str, options: Sequence[str] = ALLOW) -> None:
+        self.directory, self.stored, self.group, self._options = directory, stored, group, options
+        self._endpoints = ",".join(stored.endpoints)
         (self.port,) = etcd.free_ports(1)
         self.kubeconfig = directory / "kubeconfig"
         self.process: subprocess.Popen[bytes] | None = None
@@ -173,7 +173,7 @@ def api_server(group: str, options: Sequence[str] = ALLOW) -> Iterator[ApiServer
         pytest.skip(WHY)
     with etcd.cluster() as stored:
         directory = Path(tempfile.mkdtemp(prefix="unipam-kube-"))
-        made = ApiServer(directory, stored.endpoints, group, options)
+        made = ApiServer(directory, stored, group, options)
         try:
             made.start()
             with contextlib.closing(KubernetesApi(str(made.kubeconfig))) as api:

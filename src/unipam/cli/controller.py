@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unipam.cli import controller_cilium, controller_kubenet
+from unipam.cli import cilium_flags, controller_cilium, controller_kubenet
+from unipam.cli.output import format_option
 
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
@@ -38,11 +39,17 @@ if TYPE_CHECKING:
               help="Of Calico's resources in Kubernetes. [default: the server is asked]")  # fmt: skip
 @controller_kubenet.options
 @controller_cilium.options
+@cilium_flags.options
 @click.option("--limit-ipam-api-qps", type=click.FloatRange(0.01), default=4.0, show_default=True,
               help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
 @click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
               help="How many of them at once, after a rest.")  # fmt: skip
-def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="cilium: say what would be done, do nothing, and end.")
+@format_option
+@click.pass_context
+def command(
+    context: click.Context, /, *, calico: bool, kubenet: bool, cilium: bool, dry_run: bool, output: str, **given: Any
+) -> None:
     """Keep the cluster's addresses in order, as long as this process leads.
 
     Of several processes with the same lease one leads, and another one takes over within two seconds when it ends.
@@ -53,11 +60,20 @@ def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
       unipam controller --calico --kubeconfig ~/.kube/config --grace 30
       unipam controller --calico --datastore etcdv3 --etcd-endpoints https://10.0.0.1:2379
       unipam controller --cilium --azure-subscription-id ID --azure-resource-group MC_GROUP
+      unipam controller --cilium --config-dir /tmp/cilium/config-map --dry-run
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
+    from unipam.controllers.election import Timing
     from unipam.controllers.run import Settings, run
 
-    cloud = functools.cache(lambda: _azure(given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]))
+    given = cilium_flags.renamed(given)
+    if dry_run:
+        if calico or kubenet or not cilium:
+            raise click.UsageError("--dry-run is for --cilium alone")
+        _tell_unused(context)
+        controller_cilium.rehearse(given, output)
+        return
+    cloud = functools.cache(lambda: _azure(given))
     makes = [
         *([_calico(_where(given), given["grace"])] if calico else []),
         *([controller_kubenet.make(given, cloud)] if kubenet else []),
@@ -65,11 +81,24 @@ def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
     ]
     if not makes:
         raise click.UsageError("name a controller: --calico, --kubenet or --cilium")
+    _tell_unused(context)
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
-    run(Settings(tuple(makes), **{name: given[name] for name in names}))
+    timing = Timing(
+        *(given[f"leader_election_{each}"] for each in ("lease_duration", "renew_deadline", "retry_period"))
+    )
+    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing))
 
 
-def _azure(rate: float, burst: int) -> Cloud:
+def _tell_unused(context: click.Context) -> None:
+    """Log which flags of Cilium's operator were given and have no effect here."""
+    from unipam.controllers.log import tell
+
+    flags, others = cilium_flags.without_effect(context), cilium_flags.of_others(context)
+    if flags or others:
+        tell("flags without effect", flags=flags, of_others=others)
+
+
+def _azure(given: dict[str, Any]) -> Cloud:
     """Return Azure, as whom the environment says. Raises BadConfig."""
     from unipam.clients.azure import credentials
     from unipam.clients.azure.arm import Arm
@@ -77,7 +106,8 @@ def _azure(rate: float, burst: int) -> Cloud:
     from unipam.clients.azure.write.budget import Budget
     from unipam.controllers.cloud import Cloud
 
-    settings = from_environment(os.environ)
+    settings = from_environment(os.environ, client=given["azure_user_assigned_identity_id"])
+    rate, burst = given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]
     return Cloud(Arm(settings, credentials.own(settings)), lambda: Budget(rate, burst))
 
 

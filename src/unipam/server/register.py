@@ -26,6 +26,7 @@ from unipam.server.auth import Authenticator
 from unipam.server.code_flow import CodeFlow
 from unipam.server.comparison import Comparison
 from unipam.server.metrics import Metrics
+from unipam.server.node import Node
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
 from unipam.server.threads import Threads
@@ -55,6 +56,7 @@ class Register:
     comparison: Comparison = field(default_factory=Comparison)
     engine: str = "SQLite"
     flow: CodeFlow | None = None
+    node: Node | None = None
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
@@ -154,6 +156,8 @@ class Register:
         self._looking.close(now)
         self._visiting.close(now)
         self._computing.close(now)
+        if self.node is not None:
+            self.node.close(now)
         self.worker.close()
 
 

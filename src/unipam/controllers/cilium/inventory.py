@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unipam.controllers.cilium.jobs import Model, Served, Survey
+from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.nics import Nic, Subnet, nics_of
 
 _NONE: list[Nic] = []
@@ -25,6 +26,8 @@ class Inventory:
         self._models: dict[str, Model] = {}
         self._changed: dict[str, float] = {}
         """When a machine was last seen by itself: a list that began before says nothing of it."""
+        self._plain: dict[str, int] = {}
+        """Subnets in which no block was to be had, and what was free in them then."""
         self._granted: dict[str, int] = defaultdict(int)
         """Addresses of a subnet that were given since it was read, and that are being given."""
 
@@ -36,9 +39,12 @@ class Inventory:
         """Return what was last read of a machine, for a write at that version."""
         return self._models.get(path.lower())
 
-    def forget_model(self, path: str) -> None:
-        """Have it read anew before the next write."""
-        self._models.pop(path.lower(), None)
+    def keep_model(self, path: str, model: Model | None) -> None:
+        """Keep what was read of a machine; with None have it read anew before the next write."""
+        if model is None:
+            self._models.pop(path.lower(), None)
+        else:
+            self._models[path.lower()] = model
 
     def forget(self, instance: str) -> None:
         """Have a machine's interfaces read anew before anything is said of them."""
@@ -52,8 +58,13 @@ class Inventory:
     def room(self) -> dict[str, Subnet]:
         """Return the subnets with what is left in them."""
         return {
-            name: each._replace(free=max(0, each.free - self._granted[name])) for name, each in self.subnets.items()
+            name: each._replace(free=max(0, each.free - self._granted[name]), blocks=name not in self._plain)
+            for name, each in self.subnets.items()
         }
+
+    def without_blocks(self, subnet: str) -> None:
+        """Count a subnet as one in which no block is to be had, until it has room for another one than now."""
+        self._plain[subnet.lower()] = self.subnets[subnet.lower()].free if subnet.lower() in self.subnets else 0
 
     def grant(self, subnet: str, count: int) -> None:
         """Count addresses as given, or with a negative number as given back, until the subnet is read anew."""
@@ -69,6 +80,8 @@ class Inventory:
         """Keep a subnet that was read."""
         if subnet is not None:
             self.subnets[subnet.id.lower()] = subnet
+            if subnet.free >= self._plain.get(subnet.id.lower(), subnet.free) + BLOCK:
+                self._plain.pop(subnet.id.lower())
 
     def served(self, path: str, instance: str, served: Served, now: float) -> None:
         """Take in what became of one machine. Of an interface that stands alone only this one was read."""

@@ -111,7 +111,7 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
     return spaces
 
 
-def _taken(blocks: Iterable[PlannedBlock]) -> TakenIndex:
+def taken_in(blocks: Iterable[PlannedBlock]) -> TakenIndex:
     """Return whatever holds a place in these blocks."""
     found = []
     for block in blocks:
@@ -128,7 +128,7 @@ def _peer_overlaps(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterat
     Both would be reachable at the same addresses, and Azure routes to one of them only.
     """
     for inner in _by_space(blocks).values():
-        taken = _taken(inner)
+        taken = taken_in(inner)
         for network in {key(n.id): n for block in inner for n in block.networks}.values():
             here = snapshot.network(network.id)
             for remote, prefixes in _peers(here, snapshot) if here else ():
@@ -148,7 +148,7 @@ def _peers(network: CloudNetwork, snapshot: Snapshot) -> Iterator[tuple[str, tup
 
 def _placement(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
     """Find associated networks: gone, out of sight, outside their block, or with a prefix that something else holds."""
-    by_space = {space: _taken(inner) for space, inner in _by_space(blocks).items()}
+    by_space = {space: taken_in(inner) for space, inner in _by_space(blocks).items()}
     placed = _placed(blocks)
     for block in blocks:
         for planned in block.networks:

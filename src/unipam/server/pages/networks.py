@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from unipam.model.errors import BadValue, Missing
 from unipam.plan.cloud import drift
 from unipam.plan.cloud.drift import Finding
 from unipam.plan.cloud.peerings import component
-from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Standing
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, Standing
 from unipam.plan.listing import place_in
 from unipam.plan.parts import Paging, has_text, part_of
 from unipam.plan.permissions import UseCase
@@ -51,13 +51,17 @@ _MOST_DRAWN = 300
 
 
 class Remedy(NamedTuple):
-    """A button that mends something, or why it may not be pressed; or a link to where it is mended."""
+    """A button that mends something, or why it may not be pressed; or a link to where it is mended.
+
+    `chosen` stands for it where several are chosen at once.
+    """
 
     text: str
     action: str
     fields: tuple[tuple[str, str], ...] = ()
     refused: str = ""
     link: str = ""
+    chosen: str = ""
 
 
 @router.get("/networks")
@@ -80,14 +84,14 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
     head = Head(
         "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
         command=_command(page), api=with_query("/cloud/networks", {"plan": page.query("plan"), "q": page.query("q")}),
-        exports=True, seen=snapshot.taken,
+        exports=True, seen=snapshot.taken, listing="networks",
     )  # fmt: skip
     return page.render(
         "networks.html", head, problem.status if problem else 200, rows=[each["row"] for each in part["items"]],
         part=part, marks=MARKS, plans=PLANS, sorts=SORTS, spaces=space_choice(names), sort=sort, problem=problem,
         problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
-        associate=lambda row: [_associate(page, row.id, s.space, s.block) for s in row.fits], key=fresh_key(),
+        associate=lambda row: [_associate(page, row.id, spot) for spot in row.fits], key=fresh_key(),
         several=page.query("plan") == UNPLANNED, chosen=chosen,
     )  # fmt: skip
 
@@ -137,7 +141,8 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
     part = part_of(shapes, Paging(_PAGE // 3, page.query("after")), "number")
-    rows = [(each["row"], remedies(page, each["row"])) for each in part["items"]]
+    fits = {key(row.id): row.fits for row in compared.standings}
+    rows = [(each["row"], remedies(page, each["row"], fits)) for each in part["items"]]
     return page.render(
         "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",
         seen=compared.taken, levels=LEVELS, problem=problem, key=fresh_key(),
@@ -152,11 +157,13 @@ def _is_wanted(page: Page, each: Finding) -> bool:
     return has_text([each.message, each.subject, each.other, *each.prefixes], page.query("q").lower())
 
 
-def remedies(page: Page, each: Finding) -> list[Remedy]:
-    """Return what mends a finding: in the plan by a button, in Azure by words."""
+def remedies(page: Page, each: Finding, fits: Mapping[str, Sequence[Spot]]) -> list[Remedy]:
+    """Return what mends a finding: a button in the plan, words in Azure. `fits` are networks' spots by their keys."""
     if each.rule == drift.UNASSOCIATED:
+        where = (each.space, each.block)
+        spots = [spot for spot in fits.get(key(each.subject), ()) if (spot.space, spot.block) == where]
         return [
-            _associate(page, each.subject, each.space, each.block),
+            *(_associate(page, each.subject, spot) for spot in spots),
             Remedy("Reserve elsewhere", "", link="/reserve"),
         ]
     if each.rule in (drift.VANISHED, drift.OUTSIDE, drift.DOUBLE):
@@ -172,9 +179,11 @@ def remedies(page: Page, each: Finding) -> list[Remedy]:
     return [Remedy("See the network", "", link=network_place(subject))] if subject else []
 
 
-def _associate(page: Page, resource_id: str, space: str, block: str) -> Remedy:
-    fields = (("id", resource_id), ("space", space), ("block", block))
-    return Remedy(f"Associate with {block}", "/networks/associate", fields, page.may(UseCase.ASSOCIATE_NETWORK, space))
+def _associate(page: Page, resource_id: str, spot: Spot) -> Remedy:
+    fields = (("id", resource_id), ("space", spot.space), ("block", spot.block))
+    refused = f"{spot.taken} has these addresses" if spot.taken else page.may(UseCase.ASSOCIATE_NETWORK, spot.space)
+    return Remedy(f"Associate with {spot.block}", "/networks/associate", fields, refused,
+                  chosen=f"{spot.space}/{spot.block}/{resource_id}")  # fmt: skip
 
 
 # ---- one network, and what it is connected with
@@ -227,7 +236,7 @@ async def network_page(page: PageDep) -> Response:
     return page.render(
         "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,
         graph=drawn(snapshot, network) if network else None, key=fresh_key(),
-        fits=[_associate(page, row.id, spot.space, spot.block) for spot in row.fits],
+        fits=[_associate(page, row.id, spot) for spot in row.fits],
         leaves=[(spot, page.may(UseCase.DISSOCIATE_NETWORK, spot.space)) for spot in row.places],
     )  # fmt: skip
 

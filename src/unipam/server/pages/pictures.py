@@ -14,6 +14,8 @@ WIDTH = 1000.0
 FEWEST = 5.0
 """Units of `WIDTH` that a mark has at least; what is narrower is merged."""
 MANY = "many"
+MOST_MARKS = 200
+"""Marks of one picture: with more of them its page would exceed 60 kB, and they would be too narrow to be hit."""
 
 
 class Item(NamedTuple):
@@ -99,6 +101,14 @@ def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
     """
     fewest = FEWEST if most > 1 else 3.4 * FEWEST
     bits = min(most.bit_length() - 1, 128 - span.length)
+    rows = _rows(span, items, bits, fewest)
+    while sum(len(row.marks) for row in rows) > MOST_MARKS:
+        fewest *= 2
+        rows = _rows(span, items, bits, fewest)
+    return rows
+
+
+def _rows(span: Prefix, items: Sequence[Item], bits: int, fewest: float) -> list[Row]:
     rows = []
     step = span.size >> bits
     for number in range(1 << bits):

@@ -103,7 +103,7 @@ def look(seen: Seen, before: Mapping[Suspect, float], policy: Policy, at: float,
     `moment` is the time by which addresses cool, in epoch nanoseconds.
     """
     trial = _Trial(before, at)
-    candidates, held = _candidates(seen)
+    candidates, held = candidates_of(_blocks(seen), seen.living)
     leaks = [
         leak
         for leak in candidates
@@ -162,8 +162,8 @@ def _blocks(seen: Seen) -> Iterator[SeenBlock]:
     return (block for block in seen.blocks.values() if block is not None)
 
 
-def _candidates(seen: Seen) -> tuple[list[Leak], Counter[str]]:
-    """Return the leases that are nobody's, and how many of each node are somebody's.
+def candidates_of(blocks: Iterable[SeenBlock], living: Living) -> tuple[list[Leak], Counter[str]]:
+    """Return the leases of all blocks that are nobody's, and how many of each node are somebody's.
 
     Those of one handle go together or not at all; those without a handle, or without a sequence number, never. A
     tunnel's goes with its node, when nothing else keeps that one.
@@ -172,11 +172,11 @@ def _candidates(seen: Seen) -> tuple[list[Leak], Counter[str]]:
     tunnels: list[Leak] = []
     held: Counter[str] = Counter()
     alive: set[str] = {""}
-    for block in _blocks(seen):
+    for block in blocks:
         for lease in block.leases:
-            if why := why_gone(lease, seen.living):
+            if why := why_gone(lease, living):
                 gone.append(Leak(block.cidr, lease, why))
-            elif lease.kind is Kind.TUNNEL and lease.node and not seen.living.has_node(lease.node):
+            elif lease.kind is Kind.TUNNEL and lease.node and not living.has_node(lease.node):
                 tunnels.append(Leak(block.cidr, lease, "its node is gone"))
             else:
                 alive.add(lease.handle)
