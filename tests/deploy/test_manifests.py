@@ -80,7 +80,9 @@ def built(kustomization: Path) -> list[dict[str, Any]]:
 
 
 def placed(one: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """An object in the kustomization's namespace; the namespace itself takes that name."""
+    """An object in the kustomization's namespace, if it is in any; the namespace itself takes that name."""
+    if one["kind"].startswith("ClusterRole"):
+        return one
     key = "name" if one["kind"] == "Namespace" else "namespace"
     return {**one, "metadata": {**one["metadata"], key: namespace}}
 

@@ -68,7 +68,7 @@ def test_the_sample_is_worth_looking_at(plan: Plan, seen: Snapshot) -> None:
     assert 390 <= found["network"] <= 420
     assert len(seen.networks) >= 400
     assert min(found["reservation"], found["external"], found["subnet"], found["endpoint"]) >= 6
-    blocks = plan.read(lambda tx: list(planned(tx)))
+    blocks = plan.read(lambda tx: planned(tx, seen).blocks)
     assert len([b for b in blocks if b.prefix.family == 6]) == 2
     assert len([f for f in findings(blocks, seen) if f.rule == PEER_OVERLAP]) == 2
     over = plan.read(lambda tx: any_part(tx, Wish("reservation", status="over", limit=1000), ADMIN)).rows
@@ -210,7 +210,7 @@ def test_a_listing_is_of_a_space_a_block_a_text_or_a_place(plan: Plan) -> None:
 
 
 def test_every_network_stands_somehow_to_the_plan(plan: Plan, seen: Snapshot) -> None:
-    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
     assert {row.plan for row in found} == {ASSOCIATED, EXPECTED, UNPLANNED, APART, GONE}
     by_name = {row.name: row for row in found}
     legacy, lost = by_name["vnet-legacy-0"], by_name["vnet-skunkworks"]
@@ -250,7 +250,7 @@ def undone(tx: Tx, by: Author, *, spot: Spot, network: CloudNetwork) -> None:
 
 
 def test_others_networks_are_not_named_as_what_overlaps(plan: Plan, seen: Snapshot) -> None:
-    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
     (legacy,) = [row for row in found if row.name == "vnet-legacy-1"]
     only = Visibility(Caller("some", "some"), {legacy.id.lower()})
     (shown,) = in_sight(found, only)

@@ -694,13 +694,27 @@ def test_parts_of_a_listing_make_the_whole(store: Store, things: tuple[int, int]
     assert parts == whole
 
 
+def test_claims_of_several_names_are_found_at_once(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        other = tx.create_space("other", 1.0)
+        for parent, first, holder in (
+            (space, HERE, "a"),
+            (other, HERE + 9, "a"),
+            (space, HERE + 1, "b"),
+            (space, HERE + 2, "ab"),
+        ):
+            tx.insert(lease(parent, first, owner=Owner(holder)))
+        assert [c.first - HERE for c in tx.claims_named(["a", "b", "none"])] == [0, 1, 9]
+        assert tx.claims_named([]) == []
+
+
 def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) -> None:
     a, b = things
     with store.transaction() as tx:
-        assert tx.extent(a, "net") == Extent(3, 768)
-        assert tx.extent(b, "other") == Extent(1, 256)
-        assert tx.extent(b, "none") == Extent(0, 0)
-        assert (tx.claimed(a), tx.claimed(b), tx.claimed(99)) == (768, 512, 0)
+        assert tx.extents([a], "net") == {a: Extent(3, 768)}
+        assert tx.extents([b, 99], "other") == {b: Extent(1, 256)}
+        assert tx.extents([a, b], "none") == tx.extents([], "net") == {}
+        assert tx.claimed([a, b, 99]) == {a: 768, b: 512}
         before = tx.last_entry()
         assert tx.record(entry()) == tx.last_entry() > before
 

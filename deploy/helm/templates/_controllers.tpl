@@ -1,7 +1,39 @@
-{{- /* For each of `controller.controllers`: its part of the command line, and what it may do in the cluster. */ -}}
+{{- /* For each name in `controller.run`: its part of the command line, and what it may do in the cluster. */ -}}
 
-{{- define "unipam.controller.cilium.command" -}}
-{{- $cilium := .Values.controller.cilium -}}
+{{- define "unipam.controller.image" -}}
+{{- $run := .Values.controller.run -}}
+{{- $azure := or (has "cilium" $run) (has "kubenet" $run) -}}
+{{- $image := .Values.controller.image -}}
+{{- $repository := $image.repository | default (ternary "unipam-register" "unipam-agent" $azure) -}}
+{{- include "unipam.image" (dict "image" (dict "repository" $repository "tag" $image.tag) "root" .) -}}
+{{- end }}
+
+{{- define "unipam.command.calico" -}}
+- --calico
+{{- end }}
+
+{{- define "unipam.may.calico" -}}
+- apiGroups: [""]
+  resources: [pods, nodes]
+  verbs: [get, list, watch]
+- apiGroups: [{{ .calico.apiGroup }}]
+  resources: [ipamblocks, ipamhandles, blockaffinities]
+  verbs: [get, list, watch, update, delete]
+- apiGroups: [{{ .calico.apiGroup }}]
+  resources:
+    - ippools
+    - ipreservations
+    - {{ eq .calico.apiGroup "crd.projectcalico.org" | ternary "ipamconfigs" "ipamconfigurations" }}
+    - clusterinformations
+    - kubecontrollersconfigurations
+  verbs: [get, list, watch]
+- apiGroups: [kubevirt.io]
+  resources: [virtualmachines, virtualmachineinstances]
+  verbs: [list]
+{{- end }}
+
+{{- define "unipam.command.cilium" -}}
+{{- $cilium := .cilium -}}
 - --cilium
 - --azure-subscription-id
 - {{ required "controller.cilium.subscription: the machines' subscription" $cilium.subscription | quote }}
@@ -12,7 +44,7 @@
 {{- end }}
 {{- end }}
 
-{{- define "unipam.controller.cilium.rules" -}}
+{{- define "unipam.may.cilium" -}}
 - apiGroups: [cilium.io]
   resources: [ciliumnodes]
   verbs: [list, watch, patch]
@@ -30,8 +62,8 @@
   verbs: [create]
 {{- end }}
 
-{{- define "unipam.controller.kubenet.command" -}}
-{{- $kubenet := .Values.controller.kubenet -}}
+{{- define "unipam.command.kubenet" -}}
+{{- $kubenet := .kubenet -}}
 - --kubenet
 - --cluster-cidr
 - {{ required "controller.kubenet.clusterCidr: the pods' ranges" $kubenet.clusterCidr | quote }}
@@ -43,7 +75,7 @@
 - {{ required "controller.kubenet.nodeSubnet: the resource id of the nodes' subnet" $kubenet.nodeSubnet | quote }}
 {{- end }}
 
-{{- define "unipam.controller.kubenet.rules" -}}
+{{- define "unipam.may.kubenet" -}}
 - apiGroups: [""]
   resources: [nodes]
   verbs: [get, list, watch, patch]

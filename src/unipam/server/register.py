@@ -24,7 +24,7 @@ from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
 from unipam.server.code_flow import CodeFlow
-from unipam.server.comparison import Comparison
+from unipam.server.comparison import Compared, Comparison
 from unipam.server.metrics import Metrics
 from unipam.server.node import Node
 from unipam.server.store_worker import StoreWorker
@@ -80,6 +80,11 @@ class Register:
             return await self.snapshot()
         except SourceFailed:
             return Snapshot()
+
+    async def compared(self) -> Compared:
+        """Return the plan compared with all that is seen of the cloud."""
+        snapshot = await self.last_snapshot()
+        return await self.worker.read_at_length(lambda tx: self.comparison.of(tx, snapshot))
 
     async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """Return what this caller may see of the cloud (D12). Raises SourceFailed.

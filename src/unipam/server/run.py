@@ -235,6 +235,8 @@ async def follow_once(register: Register) -> int:
     snapshot = await register.last_snapshot()
     changed = await register.worker.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
     await register.worker.freeing().write(_forget, SYSTEM)
+    if snapshot.taken:
+        await register.compared()  # ahead of who asks for it: the first time everything is read
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

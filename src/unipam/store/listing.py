@@ -45,8 +45,11 @@ def query(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:
         values += _position(wanted, how)
     way = " DESC" if wanted.descending else ""
     order = ", ".join(f"{column}{way}" for column in columns)
-    sql = f"SELECT {CLAIM} FROM claim WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {how.mark}"
-    return sql, [*values, wanted.limit]
+    part = f"FROM claim WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {how.mark}"
+    if wanted.order == PLACE:
+        return f"SELECT {CLAIM} {part}", [*values, wanted.limit]
+    # Sorted are numbers, not whole rows: of those only the ones that are wanted are read.
+    return f"SELECT {CLAIM} FROM claim WHERE id IN (SELECT id {part}) ORDER BY {order}", [*values, wanted.limit]
 
 
 def count(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:

@@ -79,8 +79,8 @@ class MemoryTx:
     def claims_by_holder(self, holder: str) -> list[Claim]:
         return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder.startswith(holder))
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder == holder)
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder in holders)
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next((c for c in self._under(parent) if c.first == first), None)
@@ -111,12 +111,13 @@ class MemoryTx:
             and wanted.status in ("", _members(c).get("status", "wait"))
         ]  # fmt: skip
 
-    def extent(self, parent: int, kind: str) -> Extent:
-        found = [c.last - c.first + 1 for c in self._under(parent) if c.kind == kind]
-        return Extent(len(found), sum(found))
+    def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
+        found = {p: [c.last - c.first + 1 for c in self._under(p) if c.kind == kind] for p in parents}
+        return {parent: Extent(len(sizes), sum(sizes)) for parent, sizes in found.items() if sizes}
 
-    def claimed(self, parent: int) -> int:
-        return sum(c.last - c.first + 1 for c in self._under(parent))
+    def claimed(self, parents: Collection[int]) -> dict[int, int]:
+        found = {p: sum(c.last - c.first + 1 for c in self._under(p)) for p in parents}
+        return {parent: size for parent, size in found.items() if size}
 
     def last_entry(self) -> int:
         return self._last_entry

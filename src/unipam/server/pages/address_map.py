@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -130,7 +131,7 @@ def _overview(page: Page, tree: Tree, under: tuple[str, ...], view: str, paintin
         blocks = tree.under(space.path, Filter(limit=_BLOCKS))
         hidden += max(0, blocks.total - len(blocks.rows))
         for block in blocks.rows:
-            rows = tree.under(block.path, Filter(limit=max(20, left))).rows if view == "rows" else []
+            rows = tree.under(block.path, Filter(limit=max(20, left), largest=False)).rows if view == "rows" else []
             left -= len(rows)
             found.append((block, rows))
     table = [block for block, _ in found]
@@ -148,7 +149,7 @@ def _inside(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting:
     own = tree.row(under)
     part = objects.parse_cidr(page.query("part"), "part") if page.query("part") else None
     start = format_address(part.first) if part else ""
-    found = tree.under(under, Filter(limit=MOST, start=start))
+    found = tree.under(under, Filter(limit=MOST, start=start, largest=False))
     left_out = 0 if found.next is None else max(1, found.total - len(found.rows))
     used = [row for row in found.rows if row.kind != FREE]
     table, untold = used[:_TABLE], max(0, len(used) - _TABLE)
@@ -178,7 +179,8 @@ def _item(page: Page, row: Branch, colours: Paint) -> Item:
     name = row.desc if row.kind == objects.RESERVATION and row.desc else row.name
     label = " ".join(filter(None, (colours.letter(row), name or row.cidr)))
     taken = ((row.used or 0) + (row.reserved or 0)) / row.size if row.size and row.used is not None else 0.0
-    return Item(prefix.first, prefix.last, colours.kind(row), label, _zoom(page, row), taken)
+    leads = partial(_zoom, page, row)
+    return Item(prefix.first, prefix.last, colours.kind(row), label, leads, taken)
 
 
 def _prefix(row: Branch) -> Prefix:

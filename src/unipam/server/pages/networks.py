@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -44,6 +44,7 @@ COLUMNS = ("name", "kind", "plan", "prefixes", "overlaps", "places", "fits", "re
 FINDING_COLUMNS = ("severity", "rule", "space", "block", "subject", "prefixes", "other", "message")
 SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), ("plan", "in the plan?"),
          ("subscription_name", "subscription"))  # fmt: skip
+_SORTABLE = ("id", "size", "plan", "subscription_name")
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
 _PAGE = 80
@@ -72,14 +73,15 @@ async def networks(page: PageDep) -> Response:
 
 async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str] = ()) -> Response:
     """Answer with the networks; with what went wrong when a form of theirs was refused."""
-    rows = [row for row in await standings_for(page.session) if _wanted(page, row)]
+    found, is_wanted = await standings_for(page.session), _wish(page)
+    rows = found if is_wanted is None else await page.register.in_thread(lambda: list(filter(is_wanted, found)))
     if page.wanted_format:
         return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
-    shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
     most = _PAGE * 2 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
-    part = part_of(shapes, Paging(most, page.query("after"), "", sort if sort != "name" else ""), "id")
+    paging = Paging(most, page.query("after"), "", sort if sort != "name" else "")  # by name they are already
+    part = await page.register.in_thread(lambda: part_of(rows, paging, "id", _sorted_by))
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
         "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
@@ -87,7 +89,7 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
         exports=True, seen=snapshot.taken, listing="networks",
     )  # fmt: skip
     return page.render(
-        "networks.html", head, problem.status if problem else 200, rows=[each["row"] for each in part["items"]],
+        "networks.html", head, problem.status if problem else 200, rows=part["items"],
         part=part, marks=MARKS, plans=PLANS, sorts=SORTS, spaces=space_choice(names), sort=sort, problem=problem,
         problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
@@ -102,23 +104,31 @@ def _command(page: Page) -> str:
     return " ".join([*words, *(["--search", repr(page.query("q"))] if page.query("q") else [])])
 
 
-def _sortable(row: Standing) -> dict[str, Any]:
-    first = row.prefixes[0] if row.prefixes else None
-    return {"prefixes": first, "size": row.size, "plan": row.plan, "subscription_name": row.subscription_name}
+def _sorted_by(row: Standing, member: str) -> Any:
+    """Return a member of a row, for sorting and paging; of its prefixes the first."""
+    if member == "prefixes":
+        return row.prefixes[0] if row.prefixes else None
+    if member not in _SORTABLE:
+        raise LookupError(member)
+    return getattr(row, member)
 
 
-def _wanted(page: Page, row: Standing) -> bool:
-    plan, overlap, space, text = (page.query(name) for name in ("plan", "overlap", "space", "q"))
-    if plan and row.plan != plan:
-        return False
-    if overlap and bool(row.overlaps) != (overlap == "yes"):
-        return False
-    if space and all(objects.fold(spot.space) != objects.fold(space) for spot in (*row.places, *row.fits)):
-        return False
+def _wish(page: Page) -> Callable[[Standing], bool] | None:
+    """Return which rows are wanted, as a test; None: all of them."""
+    plan, overlap, text = page.query("plan"), page.query("overlap"), page.query("q")
+    space, lowered = objects.fold(page.query("space")), text.lower()
     place = place_in(text or page.query("overlaps"))
-    if place is not None:
-        return any(_meets(prefix, place) for prefix in row.prefixes)
-    return has_text([row.name, row.id, *row.prefixes, row.subscription_name], text.lower())
+
+    def is_wanted(row: Standing) -> bool:
+        if (plan and row.plan != plan) or (overlap and bool(row.overlaps) != (overlap == "yes")):
+            return False
+        if space and all(objects.fold(spot.space) != space for spot in (*row.places, *row.fits)):
+            return False
+        if place is not None:
+            return any(_meets(prefix, place) for prefix in row.prefixes)
+        return not text or has_text([row.name, row.id, *row.prefixes, row.subscription_name], lowered)
+
+    return is_wanted if plan or overlap or space or text or place else None
 
 
 def _meets(prefix: str, place: Range) -> bool:
