@@ -53,7 +53,21 @@ def deployment(*settings: str) -> dict[str, Any]:
 
 
 SQLITE = "register.database.sqlite.enabled=true"
+CILIUM = [
+    "controller.enabled=true", "controller.run={cilium}", "controller.cilium.subscription=" + "0" * 8
+    + "-0000-0000-0000-" + "0" * 12, "controller.cilium.resourceGroup=MC_GROUP",
+    "controller.workloadIdentity.clientId=" + "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+]  # fmt: skip
+_GROUP = "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network"
+KUBENET = [
+    "controller.enabled=true", "controller.run={kubenet}", "controller.kubenet.clusterCidr=10.244.0.0/16",
+    "controller.kubenet.serviceClusterIpRange=10.0.0.0/16", f"controller.kubenet.routeTable={_GROUP}/routeTables/NAME",
+    f"controller.kubenet.nodeSubnet={_GROUP}/virtualNetworks/VNET/subnets/NAME",
+    "controller.workloadIdentity.clientId=" + "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+]  # fmt: skip
 SAME = [
+    ("controller/cilium", "unipam-controller", CILIUM, "1.30.0"),
+    ("controller/kubenet", "unipam-controller", KUBENET, "1.30.0"),
     ("agent", "unipam-node", ["agent.enabled=true"], "1.30.0"),
     ("agent/older", "unipam-node", ["agent.enabled=true"], "1.29.9"),
     ("agent/older", "unipam-node", ["agent.enabled=true"], "1.20.2"),
@@ -114,6 +128,20 @@ def test_every_command_line_is_one_that_unipam_takes() -> None:
         except click.UsageError as error:
             pytest.fail(error.format_message())
     assert install[-6:-2] == ["--name", "host-local", "--name", "azure-vnet-ipam"]
+
+
+def test_several_controllers_are_one_process_with_the_rights_of_all() -> None:
+    """Both parts of the command line, and the rules of each."""
+    of_both = [*CILIUM, *KUBENET, "controller.run={cilium,kubenet}", "controller.options={--range-rest=60}"]
+    objects = drawn("unipam-controller", *of_both)
+    words = main_container(objects["Deployment", "unipam-controller"])["command"]
+    assert words.index("--cilium") < words.index("--kubenet") < words.index("--range-rest=60")
+    check(Line("helm", tuple(words[1:])))
+    rules = objects["ClusterRole", "unipam-controller"]["rules"]
+    alone = [
+        drawn("unipam-controller", *each)["ClusterRole", "unipam-controller"]["rules"] for each in (CILIUM, KUBENET)
+    ]
+    assert rules == [*alone[0], *alone[1]]
 
 
 def test_an_agent_for_calico_reads_what_its_configuration_names() -> None:
@@ -189,6 +217,8 @@ def test_what_is_switched_off_is_not_there(kind: str) -> None:
         ("agent.enabled=true,register.enabled=true", "set one of agent.enabled, controller.enabled and"),
         ("controller.enabled=true,controller.run={}", "run"),
         ("controller.enabled=true,controller.run={calicos}", "run"),
+        ("controller.enabled=true,controller.run={kubenet}", "controller.kubenet.clusterCidr"),
+        ("controller.enabled=true,controller.run={cilium}", "controller.cilium.subscription"),
         (f"register.enabled=true,register.database.url=x,{SQLITE}", "exclude each other"),
         ("register.enabled=true,register.entra.tenant=T", "belong together"),
         ("register.enabled=true,register.trustedProxies=*", "trustedProxies must name"),

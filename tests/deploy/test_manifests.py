@@ -265,7 +265,7 @@ def test_no_container_may_more_than_it_needs(place: str, workload: dict[str, Any
         assert security["readOnlyRootFilesystem"]
         assert not security["allowPrivilegeEscalation"]
         assert security["capabilities"]["drop"] == ["ALL"]
-    speaks_to_kubernetes = place.endswith("/controller")
+    speaks_to_kubernetes = "/controller" in place
     assert pod(workload)["automountServiceAccountToken"] is speaks_to_kubernetes
     assert pod(workload)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
