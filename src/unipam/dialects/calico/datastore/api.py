@@ -56,11 +56,15 @@ class Broken(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """Every object of a selection in the order of the datastore's names, and the revision to watch from."""
+    """Every object of a selection in the order of the datastore's names, and the revision to watch from.
+
+    Those that are `leaving` are marked as deleted: whoever gets one ends its removal.
+    """
 
     items: tuple[Item, ...]
     revision: str
     broken: tuple[Broken, ...] = ()
+    leaving: tuple[Item, ...] = ()
 
 
 class Event(NamedTuple):
