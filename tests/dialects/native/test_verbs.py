@@ -302,3 +302,16 @@ def test_a_ciliumnode_of_a_cluster_pool_has_ranges(cluster: Cluster, plugin: Plu
     assert [ip["address"] for ip in result["ips"]] == ["10.200.1.2/24", "fd00:200::2/112"]
     assert [ip["gateway"] for ip in result["ips"]] == ["10.200.1.1", "fd00:200::1"]
     assert "interfaces" not in result
+
+
+def test_without_access_of_its_own_the_cold_path_serves_what_an_agent_has_learned(
+    cluster: Cluster, agent_plugin: Plugin, placed: Callable[[Path], Plugin], short_dir: Callable[[], Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    given = network(cluster, tmp_path)
+    cold, pathless = placed(short_dir() / "none.sock"), {**given, "kubernetes": {"node_name": "n1"}}
+    error = cold("ADD", pathless, "c0").error
+    assert error["code"] == 7
+    assert "no kubeconfig is named" in error["msg"]
+    assert agent_plugin("ADD", given, "c1").addresses == ["10.240.0.10/16"]
+    assert cold("ADD", pathless, "c2").addresses == ["10.240.0.11/16"]
