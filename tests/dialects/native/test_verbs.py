@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.clients.fake_api_server import fake_api_server
-from tests.conftest import Agent, Plugin
+from tests.conftest import UNIPAM, Agent, Plugin
 from tests.dialects.native.cluster import Cluster, cilium_node
 
 from unipam.cni.install import install
@@ -57,6 +58,13 @@ def network(cluster: Cluster, tmp_path: Path, version: str = "1.0.0", **ipam: An
 
 def pod(name: str) -> str:
     return f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}"
+
+
+def explain(*words: str) -> str:
+    """What a person is told."""
+    return " ".join(
+        subprocess.run([UNIPAM, "explain", *words], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -169,6 +177,9 @@ def test_an_address_that_leaves_the_pool_stays_with_its_pod_and_is_told(
     assert told["message"].startswith("10.240.0.10 (default/web) is not the node's any more")
     assert plugin("CHECK", {**given, "prevResult": added.result}, "c1").silent
     assert POOL[0] in cluster.ipam["used"]
+    explained = explain("10.240.0.10", "--data-dir", given["ipam"]["dataDir"])
+    assert "is held by c1/eth0 (pod default/web)" in explained
+    assert "10.240.0.10 is in no pool of ciliumnode any more: it stays with its holder" in explained
     assert plugin("DEL", given, "c1").silent
     rest = [plugin("ADD", given, f"d{number}") for number in range(8)]
     assert [each.code for each in rest] == [0] * 7 + [1], "nobody gets it again"
