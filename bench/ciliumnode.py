@@ -8,8 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.clients.fake_api_server import fake_api_server
-from tests.dialects.native.cluster import Cluster, cilium_node
+from tests.dialects.native.cluster import cluster
 
 from bench import spawn
 from bench.host_local import PEER, THE_PEER, V4, Node, adding, config, environment, in_turns, us
@@ -38,25 +37,17 @@ def rows(node: Node, kubeconfig: Path) -> Iterator[Row]:
     stdin = by_ciliumnode(kubeconfig, node.root / "pods")
     ranges = config(node.fill("ranges", 0, "10.0.0.2"), V4)
     for held in (0, 150):
-        spawn.run(ours, environment("ADD", "held"), stdin, held - held // 2, offset=held)
-        spawn.run(ours, environment("ADD", "more"), stdin, held // 2, offset=held)
-        work = [_adding(ours, stdin), adding(node, ranges), *([_adding([PEER], _peer(node))] if THE_PEER.met() else [])]
-        found = in_turns(*work)
-        yield Row(
-            f"ADD by a CiliumNode, {held} leases / by our host-local",
-            us(found[0]),
-            us(found[1]),
-            found[0] / found[1],
-            1.5,
-        )
-        for peer in found[2:]:
-            yield Row(
-                f"ADD by a CiliumNode, {held} leases / real host-local", us(found[0]), us(peer), found[0] / peer, 1 / 4
-            )
+        spawn.run(ours, environment("ADD", "held"), stdin, held)
+        mine, plain, *peers = in_turns(_adding(ours, stdin), adding(node, ranges), *_peers(node))
+        what = f"ADD by a CiliumNode, {held} leases"
+        yield Row(f"{what} / our host-local", us(mine), us(plain), mine / plain, 1.5)
+        for peer in peers:
+            yield Row(f"{what} / real host-local", us(mine), us(peer), mine / peer, 1 / 4)
 
 
-def _peer(node: Node) -> bytes:
-    return config(node.root / "peer", V4)
+def _peers(node: Node) -> Iterator[Callable[[int], list[int]]]:
+    if THE_PEER.met():
+        yield _adding([PEER], config(node.root / "peer", V4))
 
 
 def _adding(argv: list[str], stdin: bytes) -> Callable[[int], list[int]]:
@@ -69,22 +60,26 @@ def _adding(argv: list[str], stdin: bytes) -> Callable[[int], list[int]]:
 
 
 def cold(node: Node, kubeconfig: Path) -> Row:
-    """Measure an ADD without an agent, which asks the API server first."""
-    stdin = by_ciliumnode(kubeconfig, node.root / "cold")
-    taken = statistics.median(spawn.run([str(node.bin / NAME)], environment("ADD"), stdin, 25))
-    return Row("cold ADD by a CiliumNode (no agent; asks the API server) (ms)", us(taken), "", taken / 1e6, None)
+    """Measure an ADD without an agent, which asks the API server first, beside one of our host-local's."""
+    asking, plain = by_ciliumnode(kubeconfig, node.root / "cold"), config(node.root / "cold-ranges", V4)
+    pairs = [
+        [statistics.median(spawn.run(argv, environment("ADD"), stdin, 5, offset=5 * turn)) for argv, stdin in each]
+        for turn in range(5)
+        for each in [[([str(node.bin / NAME)], asking), (node.ours, plain)]]
+    ]
+    ours, peer = map(statistics.median, zip(*pairs, strict=True))
+    return Row("cold ADD by a CiliumNode / by our host-local", us(ours), us(peer), ours / peer, None)
 
 
 def main() -> None:
     """Print the rows."""
-    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, fake_api_server(Path(root)) as server:
-        server._then = Cluster(server, cilium_node(*POOL))
+    with tempfile.TemporaryDirectory(prefix="unipam-bench-") as root, cluster(Path(root), *POOL) as server:
         node = Node(Path(root))
         install.install(node.bin, node.socket, (NAME,))
 
         def measured() -> Iterator[Row]:
             with node.agent("--sweep", "0"):
-                yield from rows(node, server.kubeconfig)
-            yield cold(node, server.kubeconfig)
+                yield from rows(node, server.server.kubeconfig)
+            yield cold(node, server.server.kubeconfig)
 
         show("CiliumNode: medians, launcher and agent, 252 addresses of one interface", measured())

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.fake_api_server import fake_api_server
 from tests.conftest import UNIPAM, Agent, Plugin
-from tests.dialects.native.cluster import Cluster, cilium_node
+from tests.dialects.native.cluster import Cluster
+from tests.dialects.native.cluster import cluster as running
 
 from unipam.cni.install import install
 
@@ -20,9 +20,7 @@ POOL = [f"10.240.0.{10 + i}" for i in range(8)]
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with fake_api_server(tmp_path) as server:
-        made = Cluster(server, cilium_node(*POOL))
-        server._then = made
+    with running(tmp_path, *POOL) as made:
         yield made
 
 

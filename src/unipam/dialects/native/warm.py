@@ -59,7 +59,7 @@ def refresh(whose: Node, directory: str, context: Context, asked: Mapping[str, A
         _ask(whose, directory, context)
         return
     follower = _followed.get(whose)
-    known = space.is_known(context.ledgers.at(directory), whose)
+    known = bool(follower and follower.knows) or space.is_known(context.ledgers.at(directory), whose)
     if follower is None or not known:
         context.require_waiting(f"CiliumNode {whose.name} is not known yet")
         try:
