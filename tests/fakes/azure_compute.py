@@ -191,7 +191,8 @@ class Compute:
         return [
             each
             for key, each in self.arm.everything().items()
-            if "/networkinterfaces/" in key and each["properties"]["virtualMachine"]["id"].lower() == machine.lower()
+            if "/networkinterfaces/" in key
+            and (each["properties"].get("virtualMachine") or {}).get("id", "").lower() == machine.lower()
         ]
 
     def _wanted(self, *, primary: bool) -> dict[str, Any]:
