@@ -66,6 +66,13 @@ class Compute:
         self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
         return machine.lower()
 
+    def give(self, machine: str, name: str) -> str:
+        """Somebody else has given a machine's interface one more address, which is returned."""
+        before = self.addresses(machine)
+        self._give(str(self._nics(machine)[0]["id"]), name, "Succeeded")
+        (ip,) = self.addresses(machine) - before
+        return ip
+
     def scatter(self) -> None:
         """Others take one address of each range of sixteen: no block can be had, and single addresses can."""
         first = self.prefix.first

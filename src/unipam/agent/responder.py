@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, cast
 
-from unipam.cni.call import Answer, Call
+from unipam.cni.call import Answer, Call, Undo
 from unipam.cni.context import Context
+from unipam.cni.undoing import take_back
 from unipam.dialects.registry import answer
 from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
 
 _WAITING_CALLS = 32
-UNDO_PAUSES = (0.5, 2.0, 8.0, 0.0)
-"""Seconds after each failure to take back what nobody heard of: a datastore may be slow, which is why nobody did."""
+_UNDOING = 8
+"""How many threads take back what nobody heard of: others than those of calls, which would wait for them."""
 
 
 class Responder:
@@ -42,6 +42,8 @@ class Responder:
         self._flush = flush
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_WAITING_CALLS, "waiting-call")
+        self._undoing = ThreadPoolExecutor(_UNDOING, "undoing")
+        self._ending = threading.Event()
         self._running: set[Future[Any]] = set()
 
     def at_once(self, call: Call) -> Answer | None:
@@ -61,32 +63,37 @@ class Responder:
         except UnipamError:  # asked again one by one, each hears for itself what is wrong
             return [None] * len(calls)
 
-    def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
-        """Answer, waiting for other writers until the timeout; `then` is told in a thread of its own."""
-        self._start(lambda: then(answer(call, self._context_here())))
+    def patiently(self, call: Call, then: Callable[[Answer], None], heard: Callable[[], bool] = lambda: True) -> None:
+        """Answer, waiting for other writers until the timeout; `then` is told in a thread of its own.
+
+        A call for which nobody waits any more (`heard`) when its turn comes is not begun.
+        """
+
+        def work() -> None:
+            if heard():
+                then(answer(call, self._context_here()._replace(heard=heard)))
+
+        self._start(self._threads, work)
 
     def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""
         if given.undo:
-            self._start(partial(self._take_back, given.undo, given.facts))
+            self._start(self._undoing, partial(self._take_back, given.undo, given.facts))
 
-    def _take_back(self, undo: Callable[[Context], None], told: Mapping[str, object]) -> None:
-        for pause in UNDO_PAUSES:
-            try:
-                undo(self._context_here())
-            except Exception as error:  # noqa: BLE001 (nobody else would hear of it)
-                self._say("not undone", error=str(error), again_in=pause, **told)
-                time.sleep(pause)
-            else:
-                return
+    def _take_back(self, undo: Undo, told: Mapping[str, object]) -> None:
+        def say(why: str, again_in: float) -> None:
+            self._say("not undone", **{**told, "error": why, "again_in": again_in})
+
+        take_back(undo, self._context_here, self._ending.wait, say)
 
     def finish(self) -> None:
-        """Wait until all that was started is done."""
+        """Wait until all that was started is done; what cannot be undone is tried once more, and then left."""
+        self._ending.set()
         while self._running:
             wait(self._running)
 
-    def _start(self, work: Callable[[], None]) -> None:
-        future = self._threads.submit(work)
+    def _start(self, threads: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        future = threads.submit(work)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
 

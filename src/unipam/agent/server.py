@@ -231,7 +231,7 @@ class Server:
         answers = self.responder.together([call for _, call in asked])
         for (connection, call), given in zip(asked, answers, strict=True):
             if given is None:
-                self.responder.patiently(call, partial(self._hand_to_loop, connection))
+                self.responder.patiently(call, partial(self._hand_to_loop, connection), connection.heard)
             else:
                 self._reply(connection, call, given)
             self._watch(connection)
@@ -273,7 +273,7 @@ class Server:
     def _close(self, connection: Connection, *, acknowledged: bool) -> None:
         """Close a connection; undo what was answered and not acknowledged."""
         del self._connections[connection.descriptor]
-        connection.socket.close()
+        acknowledged = connection.close() or acknowledged
         self._buffered -= connection.buffered
         self._accept_again()
         if connection.answer is not None and not acknowledged:

@@ -7,7 +7,7 @@ last, and is the plugin's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -43,11 +43,15 @@ Codes = Mapping[type[UnipamError], int]
 
 
 class Learnt(NamedTuple):
-    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong."""
+    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong.
+
+    `findings` are what somebody should look at.
+    """
 
     space: str
     pools: tuple[tuple[str, int], ...] = ()
     error: str = ""
+    findings: tuple[str, ...] = ()
 
 
 Warm = Callable[[Context, str], list[Learnt]]
@@ -141,11 +145,15 @@ def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
 
 
 def _failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
-    """Return the answer that says what went wrong; `dated` with the version of the configuration."""
+    """Return the answer that says what went wrong; `dated` with the version of the configuration.
+
+    An error may bring an `undo` for what it has left behind. Whoever hears of the error removes that with a DEL.
+    """
     message = message.encode("utf-8", "replace").decode()  # a path need not be UTF-8, JSON must
     facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
     details = str(error.facts.get("details", ""))
-    return Answer(1, render_error(code, message, details, config.version if dated else ""), facts=facts)
+    undo = cast("Undo | None", error.facts.get("undo"))
+    return Answer(1, render_error(code, message, details, config.version if dated else ""), undo=undo, facts=facts)
 
 
 def _about(chosen: Plugin) -> Answer:

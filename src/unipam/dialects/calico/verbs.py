@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import protocol
@@ -27,6 +27,7 @@ from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.logged import logged
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
+from unipam.dialects.calico.rules.releasing import Wish
 from unipam.ledger.noted import Gained, Lost
 from unipam.model import facts
 from unipam.model.errors import (
@@ -58,7 +59,8 @@ def _session(network: Network, context: Context, timeout: float) -> Session:
     deadline = time.monotonic() + timeout
     datastore = connection.once(network.where, network.node)
     unknown = printing.unknown_node(network.where.kind)
-    return Session(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
+    clock = lambda: int(context.clock() * 1e9)  # noqa: E731
+    return Session(datastore, deadline, clock, unknown, patience=timeout, heard=context.heard)
 
 
 def _watched(call: Call, network: Network, context: Context, session: Session) -> Session | None:
@@ -98,7 +100,7 @@ def _attended(act: Act, *, known: bool = False) -> Verb:
 
 
 def _noted(call: Call, network: Network, context: Context, session: Session, reply: Reply) -> Reply:
-    """Note in the node's ledger, where there is one, what a call has done, and what taking it back does."""
+    """Note in the node's ledger, where there is one, what a call has done."""
     told = reply.facts.get("addresses")
     if not context.home or not isinstance(told, list) or not told:
         return reply
@@ -111,15 +113,7 @@ def _noted(call: Call, network: Network, context: Context, session: Session, rep
     owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
     details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
     noted.note(network.name, Gained(owner, lost.addresses, _cooldown(session), details))
-    undo = reply.undo
-    if undo is None:
-        return reply
-
-    def undo_and_note(own: Context) -> None:
-        undo(own)
-        noted.note(network.name, lost._replace(reason="nobody heard the answer"))
-
-    return reply._replace(undo=undo_and_note)
+    return reply
 
 
 def _cooldown(session: Session) -> int:
@@ -149,13 +143,23 @@ def _add(call: Call, network: Network, session: Session) -> Reply:
     task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.arguments, session)
     if held:
         return _answered(call, printing.kept(held, routed=not task.moving), new=False)
-    addresses = adding.assign(task, session)
-
-    def undo(own: Context) -> None:
-        adding.give_back(_session(network, own, TIMEOUT), task.handle, addresses)
-
+    try:
+        addresses, wishes = adding.assign(task, session)
+    except UnipamError as error:
+        if isinstance(left := error.facts.get("left"), list):
+            error.facts["undo"] = partial(_take_back, network, left)
+        raise
     given = _answered(call, printing.result(addresses), new=True)
-    return given._replace(undo=undo) if addresses else given
+    return given._replace(undo=partial(_take_back, network, wishes)) if wishes else given
+
+
+def _take_back(network: Network, wishes: list[Wish], own: Context) -> None:
+    """Take back, in the context of whoever does it, what nobody heard of. Raises SourceFailed."""
+    lost = releasing.take_back(_session(network, own, TIMEOUT), wishes)
+    if own.home and lost:
+        from unipam.dialects.calico.journal import journal
+
+        journal(own.home).note(network.name, Lost(tuple(lost), "nobody heard the answer"))
 
 
 def _answered(call: Call, found: Result, *, new: bool) -> Reply:

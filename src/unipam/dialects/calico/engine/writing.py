@@ -11,12 +11,15 @@ from unipam.dialects.calico.engine import counting
 from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
 from unipam.dialects.calico.engine.parts import Choose, Gain
-from unipam.dialects.calico.engine.releasing import from_block
+from unipam.dialects.calico.engine.releasing import take_back
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.releasing import Wish
-from unipam.model.errors import Conflict, NotFound, Unanswered
+from unipam.model.errors import Conflict, NotFound, SourceFailed, Unanswered
+
+Given = dict[int, int]
+"""Addresses that a holder was given, each with the sequence number of this very allocation."""
 
 
 class Task(NamedTuple):
@@ -28,11 +31,11 @@ class Task(NamedTuple):
     most: int = 0
 
 
-def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> list[int]:
+def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> Given:
     """Return the addresses, up to a `number`, that a holder was given in a block; none if it had none left.
 
     Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
-    then the holder has none of them.
+    then the holder has none of them, or the error says what is `left`.
     """
     if task.session.combiner and not task.most:
         return _together(task, task.session.combiner, block, choose, number)
@@ -40,41 +43,55 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) 
         releasing.tidy(block.value, task.session.clock(), task.settings.cooldown)
         number = block.value.sequence
         addresses = choose(block.value)
+        given = dict.fromkeys(addresses, number)
         if not addresses:
-            return []
+            return given
         count = _count(task, block.value, len(addresses))
         try:
             counting.write(task.session, block, count)
-            return addresses
+            return given
         except Unanswered as error:
             if _was_made(task, block.value.prefix, number, count, error):
-                return addresses
+                return given
         except (Conflict, NotFound):
             pass
         block = task.session.block(block.value.prefix)
     raise too_busy()
 
 
-def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> list[int]:
+def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> Given:
     """Do the same together with whoever else in this process wants something of the block."""
     session, handle = task.session, task.holder.handle
     known = None if handle is None else combiner.handle(handle)
     part = Gain(block.value.prefix, task.holder, choose, known)
     place = combiner.learn(block)
     if session.datastore.transactional:
-        found = combiner.write(session, block.value.prefix, part)
+        _write(combiner, session, block.value.prefix, part)
     else:
         with combiner.alone(handle):
             try:
                 part.count(session, number, place.read)
-                found = combiner.write(session, block.value.prefix, part)
+                _write(combiner, session, block.value.prefix, part)
             finally:
                 part.settle(session)
     if part.doubt and session.late():
-        mine = [Wish(address, str(handle or "")) for address in found]
-        from_block(session.for_cleanup(), task.settings, block.value.prefix, mine)
+        take_back(session.for_cleanup(), _wishes(part.given, handle))
         raise part.doubt
-    return found
+    return part.given
+
+
+def _write(combiner: Combiner, session: Session, prefix: Prefix, part: Gain) -> None:
+    """Write a part. Where nobody knows whether that was done, the error says what may be `left` of it."""
+    try:
+        combiner.write(session, prefix, part)
+    except SourceFailed as error:
+        if not part.doubt:
+            raise
+        raise type(error)(error.message, **{**error.facts, "left": _wishes(part.given, part.handle)}) from error
+
+
+def _wishes(given: Given, handle: str | None) -> list[Wish]:
+    return [Wish(address, str(handle or ""), number) for address, number in given.items()]
 
 
 def _count(task: Task, block: Block, number: int) -> Count | None:
@@ -95,7 +112,7 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
     if not task.session.late():
         return bool(mine)
     if mine:
-        from_block(session, task.settings, prefix, [Wish(each, sequence=number) for each in mine])
+        take_back(session, _wishes(dict.fromkeys(mine, number), task.holder.handle))
     raise error
 
 
