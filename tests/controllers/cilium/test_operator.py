@@ -261,7 +261,13 @@ def test_a16_metrics() -> None:
     assert found["cilium_operator_ipam_available_ips", "n0"] == 255
     assert found["cilium_operator_ipam_needed_ips", "n1"] == 0
     assert found["cilium_operator_ipam_nodes", "total"] == 2
-    assert sum(v for k, v in found.items() if k[0] == "cilium_operator_ipam_ip_allocation_ops_total") == 16
+    subnet = operator.compute.subnet
+    assert found["cilium_operator_ipam_ip_allocation_ops", subnet] == 16
+    assert found["cilium_operator_ipam_available_ips_per_subnet", subnet, ""] == 65536 - 5 - 18
+    assert found["cilium_operator_ipam_interface_candidates",] == 2
+    assert found["cilium_operator_ipam_allocation_duration_seconds_count", "allocateIP", "success", subnet] == 2
+    assert found["cilium_operator_ipam_background_sync_duration_seconds_count", "success"] == 1
+    assert found["cilium_operator_ipam_resync_total",] == 1
     operator.cluster.remove("n0")
     operator.run(1)
     assert ("cilium_operator_ipam_used_ips", "n0") not in samples()

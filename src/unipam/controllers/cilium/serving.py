@@ -68,7 +68,7 @@ class Serving:
             group, policy, azure, tell, wake, dice,
         )  # fmt: skip
         self.inventory = Inventory(use_primary=policy.use_primary)
-        self.measures = Measures()
+        self.measures = Measures(policy)
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
         self.static_ips: dict[str, str] = {}
@@ -80,7 +80,7 @@ class Serving:
         self.unpublished: Callable[[], None] = lambda: None
         """Is called when a subnet was learnt: whoever is in it is to be published anew."""
         self._outcomes: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
-        self._next_survey = 0.0
+        self._next_survey = self._round = 0.0
         self._backoffs: dict[str, Backoff] = {}
         self._busy: set[str] = set()
         self._listed: dict[str, float] = {}
@@ -110,6 +110,7 @@ class Serving:
 
     def serve(self, steps: Sequence[Step], now: float, term: Term) -> None:
         """Begin what is due, as long as the term lasts."""
+        self._round = now
         if now >= self._next_survey and not self._azure.busy(_SURVEY):
             self._begin_survey(now)
         self._list_models(steps, now)
@@ -121,6 +122,7 @@ class Serving:
 
         def surveyed(found: Survey, at: float) -> None:
             self.inventory.surveyed_all(found, self._busy)
+            self.measures.surveyed(at - now, well=found.whole)
             if found.problems:
                 self._tell("survey incomplete", problems=found.problems)
             if not self.inventory.surveyed:
@@ -229,10 +231,13 @@ class Serving:
 
     def _start_node(self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None) -> None:
         self._busy.add(node.instance)
+        began, subnets = self._round, [each.subnet for each in self.inventory.nics(node.instance)]
 
         def ended(result: Served | Unserved, now: float) -> None:
             self._busy.discard(node.instance)
             taking = self.taking.pop(node.instance, None)
+            well = isinstance(result, Served)
+            self.measures.took(now - began, min(subnets, default=""), released=bool(taking), well=well)
             if isinstance(result, Served):
                 self._served(node, machine, grow, result, now)
                 return
