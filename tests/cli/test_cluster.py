@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.dialects.cilium.test_nodes import captured, interface
 from tests.fakes.azure import azure
 
 from unipam.cli.main import unipam
+from unipam.controllers.health import Health, State
+from unipam.model.errors import SourceFailed
 
 NODE: dict[str, Any] = {
     "metadata": {"name": "n0", "uid": "u"},
@@ -70,6 +73,24 @@ def test_nodes_of_cilium_are_shown_and_checked(server: FakeApiServer, lists: dic
     assert "node short" in checked.stdout
     lists["ciliumnodes"].pop()
     assert (called(server, "check").exit_code, called(server, "check").stderr.strip()) == (0, "nothing is wrong")
+
+
+def test_what_a_node_waits_for_is_asked_of_the_controller(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
+    lists |= {"nodes": [], "ciliumnodes": [captured("ciliumnode-403.json")]}
+    machine = lists["ciliumnodes"][0]["spec"]["instance-id"]
+    row = {
+        "job": machine.upper(),
+        "what": f"PUT {machine}",
+        "why": "the budget of the subscription",
+        "for": 3.5,
+        "in": 0.2,
+    }
+    with contextlib.closing(Health("127.0.0.1:0", lambda: State("", leading=True), list, lambda: [row])) as health:
+        shown = called(server, "show", "-o", "json", "--controller", f"127.0.0.1:{health.port}")
+    (found,) = json.loads(shown.stdout)["items"]
+    assert found["waits"] == f"PUT {machine}: the budget of the subscription, for 3.5 s, 0.2 s more"
+    with pytest.raises(SourceFailed, match=r"the controller at 127\.0\.0\.1:1 does not tell what waits"):
+        called(server, "show", "--controller", "127.0.0.1:1")
 
 
 def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unipam.dialects.kubenet.policy import Policy
     from unipam.model.finding import Finding
 
-_WITHIN = 60.0
+_WITHIN, _ASK_WITHIN = 60.0, 5.0
 _NODES = View(
     "cluster-node",
     (
@@ -31,6 +31,7 @@ _NODES = View(
         number("uses"),
         number("needs"),
         column("state"),
+        column("waits", wide=True),
         column("machine", wide=True),
     ),
     name="node",
@@ -58,17 +59,19 @@ def command() -> None:
 
 @command.command("show")
 @_kubeconfig_option
+@click.option("--controller", default="", metavar="HOST:PORT",
+              help="Ask the leading unipam controller there, too, for which request to Azure a node waits.")  # fmt: skip
 @list_options
-def cluster_show(kubeconfig: str, output: str) -> None:
-    """Show for each node what it has, uses and needs, and how it stands.
+def cluster_show(kubeconfig: str, controller: str, output: str) -> None:
+    """Show for each node what it has, uses and needs, how it stands, and what it waits for.
 
     \b
     Examples:
       unipam cluster show
       unipam cluster show --kubeconfig ~/.kube/config -o json
-      unipam cluster show --watch
+      unipam cluster show --watch --controller 127.0.0.1:9518
     """
-    show_list(lambda: _rows(kubeconfig), output, _NODES, empty="the cluster has no node")
+    show_list(lambda: _rows(kubeconfig, controller), output, _NODES, empty="the cluster has no node")
 
 
 @command.command("check")
@@ -131,10 +134,33 @@ def _words(text: str) -> list[str]:
     return text.replace(",", "").split()
 
 
-def _rows(kubeconfig: str) -> list[Row]:
+def _rows(kubeconfig: str, controller: str) -> list[Row]:
     seen = _read(kubeconfig)
+    waiting = _waiting(controller) if controller else {}
     of_kubenet = [_of_kubenet(each) for each in seen.nodes if each.ranges or not seen.cilium]
-    return [_of_cilium(each) for each in seen.cilium] + of_kubenet
+    return [_of_cilium(each, waiting.get(each.instance, "")) for each in seen.cilium] + of_kubenet
+
+
+def _waiting(controller: str) -> dict[str, str]:
+    """Return by machine what it waits for, as the controller tells. Raises SourceFailed."""
+    import http.client
+    import json
+
+    from unipam.model.errors import SourceFailed
+
+    connection = http.client.HTTPConnection(controller, timeout=_ASK_WITHIN)
+    try:
+        connection.request("GET", "/waiting")
+        rows = json.loads(connection.getresponse().read())["items"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        problem = f"the controller at {controller} does not tell what waits: {error or type(error).__name__}"
+        raise SourceFailed(problem, source="controller") from error
+    finally:
+        connection.close()
+    return {
+        str(each["job"]).lower(): f"{each['what']}: {each['why']}, for {each['for']} s, {each['in']} s more"
+        for each in rows
+    }
 
 
 class Seen(NamedTuple):
@@ -233,7 +259,7 @@ def _interfaces(group: str) -> dict[str, list[Any]]:
     return found
 
 
-def _of_cilium(node: CiliumNode) -> Row:
+def _of_cilium(node: CiliumNode, waits: str = "") -> Row:
     from unipam.dialects.cilium.formulas import needed
 
     short = needed(len(node.pool), node.in_use, node.wanted)
@@ -241,6 +267,7 @@ def _of_cilium(node: CiliumNode) -> Row:
     return {
         "node": node.name, "system": "cilium", "has": len(node.pool), "ranges": "", "uses": node.in_use, "needs": short,
         "state": node.error or (f"waits for {short}" if short else going), "machine": node.instance,
+        "waits": waits,
     }  # fmt: skip
 
 
@@ -250,6 +277,7 @@ def _of_kubenet(node: Node) -> Row:
     return {
         "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges), "uses": None,
         "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state, "machine": "",
+        "waits": "",
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A15 of Cilium's spec (§7), as far as a CNI plugin has a part in it.
 
-Not for a plugin: waiting for a first pool (an ADD is told, and tried again by the kubelet), expiration timers (there is a
-DEL), `cilium status`, and a second family (an interface of Azure has IPv4 alone in this mode).
+Not for a plugin: waiting for a first pool (an ADD is told, and tried again by the kubelet), expiration timers (there is
+a DEL), `cilium status`, and a second family (an interface of Azure has IPv4 alone in this mode).
 """
 
 from __future__ import annotations
