@@ -60,7 +60,7 @@ def command() -> None:
 @command.command("show")
 @_kubeconfig_option
 @click.option("--controller", default="", metavar="HOST:PORT",
-              help="Ask the leading unipam controller there, too, for which request to Azure a node waits.")  # fmt: skip
+              help="Ask the leading controller there, too, for which request to Azure a node waits.")  # fmt: skip
 @list_options
 def cluster_show(kubeconfig: str, controller: str, output: str) -> None:
     """Show for each node what it has, uses and needs, how it stands, and what it waits for.
