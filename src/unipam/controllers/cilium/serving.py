@@ -71,8 +71,8 @@ class Serving:
         self.measures = Measures(policy)
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
-        self.static_ips: dict[str, str] = {}
-        """By node: the public address that it was given."""
+        self._static_ips: dict[str, tuple[str, str]] = {}
+        """By node: its uid, and the public address that it was given."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it."""
         self.news: set[str] = set()
@@ -98,13 +98,18 @@ class Serving:
         """Return whether a job for its machine is under way."""
         return self._azure.busy(node.instance)
 
+    def static_ip(self, node: CiliumNode) -> str:
+        """Return the public address that this very node was given; empty for none."""
+        uid, address = self._static_ips.get(node.name, ("", ""))
+        return address if uid == node.uid else ""
+
     def resting(self) -> list[float]:
         """Return until when nodes are left alone that could not be served."""
         return [each.until for each in self._backoffs.values()]
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self.static_ips):
+        for of_node in (self._backoffs, self.errors, self._static_ips):
             of_node.pop(name, None)
         self._backoffs.pop(_static(name), None)
 
@@ -206,7 +211,7 @@ class Serving:
 
     def _lacks_static_ip(self, step: Step, now: float) -> bool:
         name = step.node.name
-        wanted = step.node.wants_static_ip and step.nics and name not in self.static_ips
+        wanted = step.node.wants_static_ip and step.nics and not self.static_ip(step.node)
         return bool(wanted) and now >= self._backoff(_static(name)).until
 
     def _give_static_ip(self, step: Step) -> None:
@@ -217,7 +222,7 @@ class Serving:
         def ended(result: Assigned | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
             if isinstance(result, Assigned):
-                self.static_ips[node.name] = result.address
+                self._static_ips[node.name] = node.uid, result.address
                 self.inventory.keep_model(machine.path, result.model)
                 backoff.succeeded()
                 self.errors.pop(node.name, None)
