@@ -8,7 +8,7 @@ it removes comes back to the subnet a while later. Refusals: those of spec ciliu
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from tests.fakes.azure_arm import Resources
@@ -23,12 +23,21 @@ MOST, BLOCK = 256, 16
 class Compute:
     """Machines in `arm`: scale sets' ones, and those that stand alone."""
 
-    def __init__(self, arm: Resources, cidr: str = "10.240.0.0/16", group: str = GROUP) -> None:
+    def __init__(
+        self,
+        arm: Resources,
+        cidr: str = "10.240.0.0/16",
+        group: str = GROUP,
+        *,
+        subnet: str = "nodes",
+        serves: Collection[str] = ("/virtualmachines/", "/networkinterfaces/"),
+    ) -> None:
+        """Have a subnet for those machines whose paths have one of these parts."""
         self.arm, self.group = arm, group
-        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
+        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/{subnet}"
         arm.stale = True  # nobody asks Resource Graph here, and it costs
-        arm.hooks["/virtualmachines/"] = self
-        arm.hooks["/networkinterfaces/"] = self
+        for part in serves:
+            arm.hooks[part] = self
         self.prefix = parse_prefix(cidr)
         self.holders: dict[str, str] = {}
         """By address: the configuration that has it, or has had it until a while ago, or `others`."""
@@ -198,7 +207,8 @@ class Compute:
         return [
             each
             for key, each in self.arm.everything().items()
-            if "/networkinterfaces/" in key and each["properties"]["virtualMachine"]["id"].lower() == machine.lower()
+            if "/networkinterfaces/" in key
+            and (each["properties"].get("virtualMachine") or {}).get("id", "").lower() == machine.lower()
         ]
 
     def _wanted(self, *, primary: bool) -> dict[str, Any]:

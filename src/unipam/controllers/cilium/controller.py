@@ -198,6 +198,9 @@ class Operator:
     def _step(self, node: CiliumNode, room: dict[str, Subnet], now: float) -> Step:
         """Return what is to be done about a node, and take it out of the room that is left for others."""
         every, before = self._inventory.nics(node.instance), self._steps.get(node.name)
+        if before is not None and before.node.uid != node.uid:  # another one, made under its name
+            self._serving.forget(node.name)
+            before = None
         taken = self._foreign(node, every, now)
         nics = foreign.without(every, taken)
         grow = growth(node, nics, room, self._policy, self._pods.waiting(node.name) if self._pods else 0)
@@ -210,7 +213,7 @@ class Operator:
         going = {*self._serving.taking.get(node.instance, ()), *going_on.hidden}
         said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
         if said is not None:
-            said = said._replace(static_ip=self._serving.static_ips.get(node.name, ""))
+            said = said._replace(static_ip=self._serving.static_ip(node))
         return Step(node, every, taken, grow, going_on, said)
 
     def _foreign(self, node: CiliumNode, nics: Iterable[Nic], now: float) -> Mapping[str, str]:
