@@ -223,7 +223,7 @@ def test_every_network_stands_somehow_to_the_plan(plan: Plan, seen: Snapshot) ->
 
 def test_what_would_be_refused_is_said_where_a_network_fits(plan: Plan, seen: Snapshot) -> None:
     """What `associate` says of every block that has addresses of a network, and what the listing says of it, agree."""
-    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
     tried = 0
     for row in found:
         for spot in row.fits:

@@ -115,22 +115,38 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
     return spaces
 
 
-def looked_up(blocks: Iterable[PlannedBlock], snapshot: Snapshot) -> RangeSet:
-    """Return the addresses of which it matters what holds them in the plan: whatever else lies there is no finding."""
+def looked_up(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> RangeSet:
+    """Return the addresses of which it matters what holds them in the plan; else nothing changes."""
     places = RangeSet()
-    for block in blocks:
-        for planned in block.networks:
-            here = snapshot.network(planned.id)
-            far = (prefix for _, prefixes in _peers(here, snapshot) for prefix in prefixes) if here else ()
-            for prefix in (*far, *_unplanned(block, planned, here)):
-                places.add(prefix.first, prefix.last)
+    for prefix in (*_of_associated(blocks, snapshot), *_of_others(blocks, snapshot)):
+        places.add(prefix.first, prefix.last)
     return places
 
 
-def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork | None) -> list[Prefix]:
+def _of_associated(blocks: Iterable[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield what associated networks are peered with, and what of theirs the plan has not given to them."""
+    for block in blocks:
+        for planned in block.networks:
+            here = snapshot.network(planned.id)
+            if here is not None:
+                yield from (prefix for _, prefixes in _peers(here, snapshot) for prefix in prefixes)
+                yield from _unplanned(block, planned, here)
+
+
+def _of_others(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield the prefixes of networks that lie in a block, the innermost of its space, which has not got the network."""
+    placed, index = _placed(blocks), TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks)
+    for resource_id, network in snapshot.networks.items():
+        own = placed.get(resource_id, ())
+        for prefix in network.prefixes:
+            around = {held.block.space: held.block for held in index.overlapping(prefix)}
+            if any(all(each is not mine for mine in own) for each in around.values()):
+                yield prefix
+
+
+def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork) -> list[Prefix]:
     """Return the prefixes that a network has in the cloud, inside the block, and could not be given in the plan."""
-    prefixes = network.prefixes if network else ()
-    return [p for p in prefixes if p not in planned.prefixes and block.prefix.contains(p)]
+    return [p for p in network.prefixes if p not in planned.prefixes and block.prefix.contains(p)]
 
 
 def taken_in(blocks: Iterable[PlannedBlock], places: RangeSet | None = None) -> TakenIndex:
