@@ -66,6 +66,13 @@ class Compute:
         self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
         return machine.lower()
 
+    def give(self, machine: str, name: str) -> str:
+        """Somebody else has given a machine's interface one more address, which is returned."""
+        before = self.addresses(machine)
+        self._give(str(self._nics(machine)[0]["id"]), name, "Succeeded")
+        (ip,) = self.addresses(machine) - before
+        return ip
+
     def scatter(self) -> None:
         """Others take one address of each range of sixteen: no block can be had, and single addresses can."""
         first = self.prefix.first
@@ -105,7 +112,9 @@ class Compute:
             has = self._has(nic)
             new = [each for each in wanted if each["name"] not in has]
             blocks = sum(1 for each in new if _is_block(path, each))
-            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or blocks > len(self._free_blocks()):
+            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or (
+                blocks and blocks > len(self._free_blocks())
+            ):
                 raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
         if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
             text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
@@ -114,6 +123,7 @@ class Compute:
     def begun(self, path: str, body: dict[str, Any]) -> None:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             has = self._has(nic)
             properties = self.arm.raw(nic)["properties"]
             properties["provisioningState"] = "Updating"
@@ -128,6 +138,7 @@ class Compute:
     def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
         """The operation has ended: what is new is ready, and what is not wanted is gone; or nothing came of it."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             names = {each["name"] for each in wanted}
             kept = []
             for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:

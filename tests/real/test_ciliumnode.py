@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import pytest
 from tests.fakes.azure import azure
 from tests.fakes.azure_compute import Compute
 from tests.real import cilium_nodes, etcd, kube_apiserver
+from tests.real.cilium_nodes import Site
 from tests.real.kube_apiserver import ApiServer
 from tests.real.node import Node, missing
 
@@ -31,63 +30,6 @@ pytestmark = [
     pytest.mark.skipif(bool(kube_apiserver.WHY), reason=kube_apiserver.WHY),
 ]
 PODS = 40
-
-
-class Site:
-    """One machine with its pods, and what must hold of them at every moment."""
-
-    def __init__(self, node: Node, compute: Compute, machine: str, kubeconfig: Path, host: str) -> None:
-        self.node, self.compute, self.machine, self.host = node, compute, machine, host
-        self.conf: dict[str, Any] = {
-            "cniVersion": "1.0.0", "name": "pods",
-            "ipam": {"type": "unipam", "source": "ciliumnode", "dataDir": str(node.data_dir), "pre-allocate": 8},
-            "kubernetes": {"node_name": "n1", "kubeconfig": str(kubeconfig)},
-        }  # fmt: skip
-        self.users: dict[str, str] = {}
-        self.broken: list[str] = []
-        self._lock = threading.Lock()
-        self._take, compute._take = compute._take, self._taking
-
-    def _taking(self, nic: str, configuration: dict[str, Any]) -> None:
-        """Watch what leaves the machine's interface."""
-        ip = configuration["properties"]["privateIPAddress"]
-        with self._lock:
-            if ip in self.users:
-                self.broken.append(f"{ip} was taken from {self.users[ip]}")
-        self._take(nic, configuration)
-
-    def add(self, pod: str, plugin: str = "ptp", tries: int = 60) -> str:
-        """Start a pod as a kubelet does: again and again until it has its address."""
-        for _ in range(tries):
-            said = self._call("ADD", pod, plugin)
-            if said.code == 0:
-                (address,) = said.addresses
-                with self._lock:
-                    if address in self.users:
-                        self.broken.append(f"{address} was given to {pod}, and {self.users[address]} has it")
-                    self.users[address] = pod
-                return str(address)
-            self._call("DEL", pod, plugin)
-            time.sleep(0.3)
-        raise AssertionError(said.stdout)
-
-    def delete(self, pod: str, plugin: str = "ptp") -> None:
-        """End a pod."""
-        with self._lock:
-            self.users = {ip: each for ip, each in self.users.items() if each != pod}
-        assert self._call("DEL", pod, plugin).code == 0
-
-    def _call(self, verb: str, pod: str, plugin: str) -> Any:
-        conf = {**self.conf, "type": plugin}
-        conf |= {"bridge": "br0"} if plugin == "bridge" else {}
-        where = f"/run/netns/{pod}"
-        args = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod}"
-        return self.node.call(verb, conf, f"c-{pod}", plugin=plugin, netns=where, args=args, inside=self.host)
-
-    @property
-    def addresses(self) -> set[str]:
-        """The addresses that the machine has for pods."""
-        return self.compute.addresses(self.machine)
 
 
 @pytest.fixture

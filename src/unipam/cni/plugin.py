@@ -43,11 +43,15 @@ Codes = Mapping[type[UnipamError], int]
 
 
 class Learnt(NamedTuple):
-    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong."""
+    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong.
+
+    `findings` are what somebody should look at.
+    """
 
     space: str
     pools: tuple[tuple[str, int], ...] = ()
     error: str = ""
+    findings: tuple[str, ...] = ()
 
 
 Warm = Callable[[Context, str], list[Learnt]]

@@ -48,11 +48,13 @@ def _native() -> Plugin:
     return PLUGIN
 
 
+CALICO = "calico-ipam"
+
 _PLUGINS = {
     "host-local": _host_local,
     "azure-vnet-ipam": _azure_vnet,
     "azure-vnet-ipamv6": _azure_vnet,
-    "calico-ipam": _calico,
+    CALICO: _calico,
     "unipam": _native,
 }
 
@@ -65,9 +67,10 @@ def names() -> tuple[str, ...]:
 def placed() -> tuple[str, ...]:
     """Return the names that are put into a runtime's directory unasked.
 
-    calico-ipam, not whole yet, is when named, and so is our own, which takes nobody's place.
+    Not our own, which takes nobody's place, nor calico-ipam: that writes into a whole cluster's datastore, so a node
+    changes over to it when somebody says so.
     """
-    return tuple(name for name in _PLUGINS if name not in {"calico-ipam", "unipam"})
+    return tuple(name for name in _PLUGINS if name not in {CALICO, "unipam"})
 
 
 @functools.cache

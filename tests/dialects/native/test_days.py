@@ -28,8 +28,8 @@ from unipam.model.records import HELD, Owner, Request
 from unipam.store.memory import MemoryStore
 
 WHOSE = Node("n1", "")
-DAYS = int(os.environ.get("UNIPAM_DAYS", "40"))
-STEPS = 500
+DAYS = int(os.environ.get("UNIPAM_DAYS", "30"))
+STEPS = 1000
 
 
 class Agent:
@@ -98,8 +98,9 @@ class Day:
             agent.at = self.dice.randint(agent.at, len(self.documents) - 1)
         seen = node_of(self.documents[agent.at])
         taken = space.take(self.ledger, WHOSE, seen)
-        if taken is None:
-            agent.asked = space.known(self.ledger), -1
+        before = space.known(self.ledger)
+        if taken is None or before.is_over(self.clock.now):
+            agent.asked = before, -1
         else:
             agent.says = seen, taken
 
@@ -202,14 +203,16 @@ class Day:
         """Time goes by; no write at Azure takes as long as what was given up is kept from everybody."""
         if self.taking and self.clock.now > self.began + space.WITHHELD / 3:
             self.take()
+        while self.machine != node_of(self.documents[-1]).pool - self.taking and not self.taking:
+            self.publish()
         self.clock.now += self.dice.choice([1, 20])
 
     def step(self) -> None:
         agent = self.dice.choice(self.agents)
         deeds = [
-            (6, self.start), (7, self.end), (8, lambda: self.look(agent)), (4, lambda: self.ask(agent)),
-            (8, lambda: self.tell(agent)), (1, lambda: self.die(agent)), (6, self.mark), (1, self.call_off),
-            (4, self.begin_taking), (4, self.take), (6, self.publish), (5, self.grow), (0.7, self.meddle),
+            (12, self.start), (10, self.end), (14, lambda: self.look(agent)), (6, lambda: self.ask(agent)),
+            (14, lambda: self.tell(agent)), (1, lambda: self.die(agent)), (6, self.mark), (0.5, self.call_off),
+            (4, self.begin_taking), (4, self.take), (6, self.publish), (5, self.grow), (0.4, self.meddle),
             (3, self.mend), (3, self.wait),
         ]  # fmt: skip
         weights, what = zip(*deeds, strict=True)
@@ -235,4 +238,4 @@ def test_days_are_not_empty() -> None:
             given |= day.held().keys()
             taken += len(day.machine) < before
     assert len(given) > 15
-    assert taken > 20
+    assert taken > 30

@@ -19,6 +19,7 @@ from unipam.dialects.cilium.node import PATH, CiliumNode, node_of
 from unipam.dialects.host_local.pod_cidr import Node
 from unipam.dialects.native import handshake, making, space
 from unipam.dialects.native.space import Taken
+from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import Ledgers
 from unipam.model.errors import SourceFailed, UnipamError
 
@@ -77,7 +78,11 @@ class Following:
 
     def _round(self) -> None:
         seen = self._newest()
-        taken = self._take(seen)
+        taken, before = space.take(self._ledger, self.whose, seen), space.known(self._ledger)
+        # The mirror lags behind another process, or the cluster has gone back in time; or it is to be told again.
+        if taken is None or before.is_over(time.time()):
+            seen = self._latest = read(self._api, self.whose)
+            taken = space.take(self._ledger, self.whose, seen, asked_after=before)
         if taken is None:
             return
         self.taken = taken
@@ -86,20 +91,15 @@ class Following:
         if seen.uid:
             self._tell(seen, taken)
 
+    @property
+    def _ledger(self) -> Ledger:
+        return self._ledgers.at(self.directory)
+
     def _newest(self) -> CiliumNode:
         """Return the CiliumNode as it was seen last, by the mirror or in the answer to a write. Raises SourceFailed."""
         seen = self._mirror.snapshot().get(self.whose.name) or absent(self.whose)
         latest = self._latest
         return latest if latest and handshake.is_older(seen.revision, latest.revision) else seen
-
-    def _take(self, seen: CiliumNode) -> Taken | None:
-        ledger = self._ledgers.at(self.directory)
-        taken = space.take(ledger, self.whose, seen)
-        if taken is None:  # the mirror lags behind another process, or the cluster has gone back in time
-            before = space.known(ledger)
-            seen = read(self._api, self.whose)
-            taken = space.take(ledger, self.whose, seen, asked_after=before)
-        return taken
 
     def _tell(self, seen: CiliumNode, taken: Taken) -> None:
         about: dict[str, Any] = {"uid": seen.uid}

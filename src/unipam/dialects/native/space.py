@@ -20,7 +20,7 @@ from unipam.ledger import learned as learning
 from unipam.ledger.change import Allocation, Change, Inheritance, adopt, nothing, serve
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.ledger.ledger import Ledger
-from unipam.model import facts
+from unipam.model import facts, rules
 from unipam.model.errors import Missing
 from unipam.model.records import COOLING, HELD, LEASE, Claim, Owner, Request
 from unipam.store.api import Tx
@@ -33,6 +33,7 @@ WITHHELD = 60.0
 """Seconds for which nobody is given what was given up, once the CiliumNode says no more of that.
 
 The write that takes the address may be under way: whoever has called it off in the CiliumNode need not be whose it is.
+Afterwards the API server must have been asked, as what is watched may be old.
 """
 
 
@@ -49,17 +50,24 @@ class Known(msgspec.Struct, frozen=True):
     given_up: tuple[str, ...] = ()
     withheld: dict[str, float] = {}
 
-    def is_of(self, whose: Node, seen: CiliumNode, now: float) -> bool:
-        """Return whether all that a CiliumNode says is written down, and nothing of it is over."""
+    def is_of(self, whose: Node, seen: CiliumNode) -> bool:
+        """Return whether all that a CiliumNode says is written down."""
         same = (self.node, self.kubeconfig, self.uid, self.revision) == (*whose, seen.uid, seen.revision)
-        return same and bool(seen.revision) and all(until > now for until in self.withheld.values())
+        return same and bool(seen.revision)
 
-    def after(self, whose: Node, seen: CiliumNode, now: float) -> Known:
-        """Return what is known once this has been seen; what is given up by that is added when it is known."""
+    def is_over(self, now: float) -> bool:
+        """Return whether something has been withheld long enough."""
+        return any(until <= now for until in self.withheld.values())
+
+    def after(self, whose: Node, seen: CiliumNode, now: float, *, asked: bool) -> Known:
+        """Return what is known once this has been seen; what is given up by that is added when it is known.
+
+        `asked` says that it was asked for after all else was known.
+        """
         said = {text for text, state in seen.release.items() if state in (READY, RELEASED)}
         going = {text for text, state in seen.release.items() if state != KEPT}
         withheld = dict.fromkeys(self.given_up, now + WITHHELD) | self.withheld
-        kept = {text: until for text, until in withheld.items() if until > now and text not in going}
+        kept = {text: until for text, until in withheld.items() if text not in going and not (asked and until <= now)}
         revision = seen.revision or self.revision
         return Known(*whose, seen.uid, revision, tuple(sorted(said)), kept)
 
@@ -117,17 +125,18 @@ def take(ledger: Ledger, whose: Node, seen: CiliumNode, *, asked_after: Known | 
 
     In this transaction an address is taken out of the pool, and only then anybody is told that it was given up.
     """
-    return _looked(ledger, whose, seen) or _written(ledger, whose, seen, asked_after)
+    looked = None if asked_after else _looked(ledger, whose, seen)
+    return looked or _written(ledger, whose, seen, asked_after)
 
 
 def _looked(ledger: Ledger, whose: Node, seen: CiliumNode) -> Taken | None:
     """Return what there is to be said where all of it has been written down before; None where it has not."""
     with ledger.store.reading() as tx:
         parent = tx.space(SPACE)
-        if parent is None or not _recall(tx, parent).is_of(whose, seen, ledger.clock()):
+        if parent is None or not _recall(tx, parent).is_of(whose, seen):
             return None
         learned, claims = learning.recall(tx, parent), list(tx.claims(parent))
-    taken = _taken(seen, learned, claims)
+    taken = _taken(seen, learned, claims, ledger.clock())
     fresh = {text for text, state in taken.answers.items() if state == READY and seen.release[text] == MARKED}
     return None if fresh or learned.boot != ledger.boot else taken
 
@@ -141,10 +150,10 @@ def _written(ledger: Ledger, whose: Node, seen: CiliumNode, asked_after: Known |
         if not before.uid and seen.uid:
             adopt(tx, parent, _in_use(tx, parent, seen, ledger.boot, now), now)
         claims = list(tx.claims(parent))
-        after = before.after(whose, seen, now)
+        after = before.after(whose, seen, now, asked=before == asked_after)
         merged = _merged(learned, pools_of(seen, after.withheld), claims)
         learning.remember(tx, parent, merged)
-        taken = _taken(seen, merged, claims)
+        taken = _taken(seen, merged, claims, now)
         giving = {text for text, state in taken.answers.items() if state == READY}
         after = msgspec.structs.replace(after, given_up=tuple(sorted(giving.union(after.given_up))))
         if after != before:
@@ -180,9 +189,9 @@ def _merged(before: Learned, now: tuple[LearnedPool, ...], claims: list[Claim]) 
     return Learned(before.boot, tuple(sorted((*now, *kept))))
 
 
-def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim]) -> Taken:
+def _taken(seen: CiliumNode, learned: Learned, claims: list[Claim], now: float) -> Taken:
     held = [each for each in claims if each.state == HELD]
-    resting = [each.first for each in claims if each.state == COOLING]
+    resting = [each.first for each in claims if each.state == COOLING and not rules.is_cool(each, now)]
     answers = handshake.answers(seen, {each.first for each in held}, resting)
     claimed = {each.first for each in claims}
     spans = [span for pool in learned.pools for span in pool.addresses]

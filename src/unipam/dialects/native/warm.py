@@ -29,7 +29,14 @@ def keep_warm(context: Context, directory: str) -> list[Learnt]:
         return []
     follower = _follow(Node(known.node, known.kubeconfig), directory)
     pools = tuple((pool.name, pool.capacity) for pool in space.pools(ledger))
-    return [Learnt(SPACE, pools, follower.problem)]
+    return [Learnt(SPACE, pools, follower.problem, tuple(map(_astray, follower.taken.astray)))]
+
+
+def _astray(lease: str) -> str:
+    return (
+        f"{lease} is not the node's any more by its CiliumNode, and stays with its pod until that ends:"
+        " delete the pod, so that it gets another address"
+    )
 
 
 def _follow(whose: Node, directory: str) -> Following:

@@ -116,7 +116,10 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
 
 
 def looked_up(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> RangeSet:
-    """Return the addresses of which it matters what holds them in the plan; else nothing changes."""
+    """Return the addresses of which it matters what holds them in the plan.
+
+    Whatever else lies in the plan is no finding, and not in the way of a network that could be associated.
+    """
     places = RangeSet()
     for prefix in (*_of_associated(blocks, snapshot), *_of_others(blocks, snapshot)):
         places.add(prefix.first, prefix.last)
@@ -139,7 +142,7 @@ def _of_others(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[P
     for resource_id, network in snapshot.networks.items():
         own = placed.get(resource_id, ())
         for prefix in network.prefixes:
-            around = {held.block.space: held.block for held in index.overlapping(prefix)}
+            around = {b.block.space: b.block for b in index.overlapping(prefix) if b.prefix.contains(prefix)}
             if any(all(each is not mine for mine in own) for each in around.values()):
                 yield prefix
 
