@@ -63,13 +63,14 @@ def logged(verb: Verb) -> Verb:
 
 def _tell(call: Call, began: float, addresses: Sequence[str], error: UnipamError | None) -> None:
     with suppress(OSError, UnipamError, ValueError):  # a log that cannot be written fails no pod
-        network = call.config.read(calico.load)
+        network = calico.remembered(call.config)
         asked, *rest = lines(call, network, addresses, error)
         document = call.config.document
         low = str(document.get("log_level") or "").lower() == "error"
         shown = [(began, asked), *((time.time(), line) for line in rest)]
         text = "".join(_form(moment, line) for moment, line in shown if line.level == ERROR or not low)
-        append(Path(document["log_file_path"]), text, _limits(document))
+        if text:
+            append(Path(document["log_file_path"]), text, _limits(document))
 
 
 def _form(moment: float, line: Line) -> str:

@@ -13,7 +13,7 @@ from functools import wraps
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.cni import protocol
-from unipam.cni.call import Call, Config
+from unipam.cni.call import Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Plugin, Reply, Verb, not_serving
 from unipam.cni.result import Result
@@ -49,10 +49,6 @@ AGENT_TIMEOUT = 4.5
 Act = Callable[[Call, Network, Session], Reply]
 
 
-def _network(config: Config) -> Network:
-    return calico.load(config.document)
-
-
 def _session(network: Network, context: Context, timeout: float) -> Session:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
@@ -81,8 +77,8 @@ def _attended(act: Act, *, known: bool = False) -> Verb:
 
     @wraps(act)
     def verb(call: Call, context: Context) -> Reply:
-        network = _network(call.config)  # not remembered: whether the node's file says another name is asked each time
         context.require_waiting("the datastore is asked")
+        network = calico.remembered(call.config)
         session = _session(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(session):
             watched = _watched(call, network, context, session) if known else None
@@ -223,7 +219,7 @@ def _status(call: Call, context: Context) -> Reply:
     """Check that an ADD could be served: the datastore answers, and there are pools for the node."""
     context.require_waiting("the datastore is asked")
     try:
-        network = _network(call.config)
+        network = calico.remembered(call.config)
         session = _session(network, context, TIMEOUT if call.last else AGENT_TIMEOUT)
         with _in_time(session):
             labels, known = session.node_labels(network.node), session.pools()
