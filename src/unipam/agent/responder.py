@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
-from unipam.dialects.registry import answer
+from unipam.dialects.registry import answer, together
 from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
+
+T = TypeVar("T")
 
 _WAITING_CALLS = 32
 UNDO_PAUSES = (0.5, 2.0, 8.0, 0.0)
@@ -43,6 +45,9 @@ class Responder:
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_WAITING_CALLS, "waiting-call")
         self._running: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, bytes], list[tuple[Any, Call]]] = {}
+        """Calls that wait for a thread, by plugin and configuration; a key is there while a thread attends to it."""
 
     def at_once(self, call: Call) -> Answer | None:
         """Return the answer, or None when giving it would mean to wait."""
@@ -61,9 +66,42 @@ class Responder:
         except UnipamError:  # asked again one by one, each hears for itself what is wrong
             return [None] * len(calls)
 
-    def patiently(self, call: Call, then: Callable[[Answer], None]) -> None:
-        """Answer, waiting for other writers until the timeout; `then` is told in a thread of its own."""
-        self._start(lambda: then(answer(call, self._context_here())))
+    def patiently(self, asked: Sequence[tuple[T, Call]], then: Callable[[list[tuple[T, Answer]]], None]) -> None:
+        """Answer each call, waiting for what it needs until the timeout; `then` is told in threads of their own.
+
+        Calls of one configuration that wait at once are answered together, as far as their plugin can.
+        """
+        for each in asked:
+            key = each[1].plugin, each[1].stdin
+            with self._lock:
+                begun = key in self._waiting
+                self._waiting.setdefault(key, []).append(each)
+            if not begun:
+                self._start(partial(self._answer_waiting, key, then))
+
+    def _answer_waiting(self, key: tuple[str, bytes], then: Callable[[list[tuple[T, Answer]]], None]) -> None:
+        """Answer whoever waits with this configuration, and who comes meanwhile."""
+        while waiting := self._take(key):
+            answers = together([call for _, call in waiting], self._context_here())
+            given = [(who, each) for (who, _), each in zip(waiting, answers, strict=True) if each]
+            if given:
+                then(given)
+            for (who, call), each in zip(waiting, answers, strict=True):
+                if each is None:
+                    self._start(partial(self._answer_alone, who, call, then))
+
+    def _take(self, key: tuple[str, bytes]) -> list[tuple[Any, Call]]:
+        """Take who waits; none when nobody does, and then whoever comes next begins anew."""
+        with self._lock:
+            waiting = self._waiting[key]
+            if waiting:
+                self._waiting[key] = []
+            else:
+                del self._waiting[key]
+            return waiting
+
+    def _answer_alone(self, who: T, call: Call, then: Callable[[list[tuple[T, Answer]]], None]) -> None:
+        then([(who, answer(call, self._context_here()))])
 
     def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""

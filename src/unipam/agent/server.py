@@ -17,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from unipam.agent.connection import Connection
 from unipam.agent.peer import OwnNamespace, peer
@@ -230,15 +229,15 @@ class Server:
         asked, self._asked = self._asked, []
         answers = self.responder.together([call for _, call in asked])
         for (connection, call), given in zip(asked, answers, strict=True):
-            if given is None:
-                self.responder.patiently(call, partial(self._hand_to_loop, connection))
-            else:
+            if given is not None:
                 self._reply(connection, call, given)
             self._watch(connection)
+        waiting = [each for each, given in zip(asked, answers, strict=True) if given is None]
+        self.responder.patiently(waiting, self._hand_to_loop)
 
-    def _hand_to_loop(self, connection: Connection, given: Answer) -> None:
-        """Give an answer to the loop, from the thread that waited for it."""
-        self._ready.append((connection, given))
+    def _hand_to_loop(self, given: list[tuple[Connection, Answer]]) -> None:
+        """Give answers to the loop, from the thread that waited for them."""
+        self._ready.extend(given)
         os.eventfd_write(self._wake, 1)
 
     def _reply_ready(self) -> None:

@@ -39,6 +39,8 @@ class Reply(NamedTuple):
 
 
 Verb = Callable[[Call, Context], Reply]
+Together = Callable[[Sequence[Call], Context], Sequence[Reply | UnipamError | None]]
+"""Answers calls of one configuration that came at once, or says what went wrong; None asks for one by itself."""
 Codes = Mapping[type[UnipamError], int]
 
 
@@ -60,7 +62,8 @@ class Plugin(NamedTuple):
     `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
     learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
     an ADD is told whether it is for the caller's own network namespace (`Call.own`). `render` prints a result as a
-    version of the protocol has it. `command` is for one that takes arguments, as a program of people's; its exit code.
+    version of the protocol has it. `together` is for one whose calls share what they wait for. `command` is for one
+    that takes arguments, as a program of people's; its exit code.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Plugin(NamedTuple):
     warm: Warm | None = None
     places: tuple[str, ...] = ()
     render: Callable[[Result, str], bytes] = render
+    together: Together | None = None
     command: Callable[[Sequence[str]], int] | None = None
 
 
@@ -112,6 +116,18 @@ def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
         return _internal_error(error)
 
 
+def together(chosen: Plugin, calls: Sequence[Call], context: Context) -> list[Answer | None]:
+    """Return what the plugin answers calls of one configuration that have been read; None for who is to ask by itself.
+
+    Raises nothing.
+    """
+    try:
+        given = chosen.together(calls, context) if chosen.together else [None] * len(calls)
+        return [None if each is None else _worded(chosen, call, each) for call, each in zip(calls, given, strict=True)]
+    except Exception:  # noqa: BLE001 (a fault of ours, which each of them then meets, and tells, by itself)
+        return [None] * len(calls)
+
+
 def _internal_error(error: Exception) -> Answer:
     import traceback
 
@@ -131,13 +147,20 @@ def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
     if verb == "VERSION":
         return _version(chosen)
     try:
-        facts, result, undo = chosen.verbs[verb](call, context)
-        return Answer(0, b"" if result is None else chosen.render(result, call.config.version), b"", undo, facts)
+        return _worded(chosen, call, chosen.verbs[verb](call, context))
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not context.may_wait:
             raise WouldBlock(error.message) from error
-        dated = chosen.dated or verb == "STATUS"
-        return _failure(error, code_of(error, chosen.codes), chosen.word(error), call.config, dated=dated)
+        return _worded(chosen, call, error)
+
+
+def _worded(chosen: Plugin, call: Call, given: Reply | UnipamError) -> Answer:
+    """Return the answer with what a verb has done, or with why not."""
+    if isinstance(given, UnipamError):
+        dated = chosen.dated or call.verb == "STATUS"
+        return _failure(given, code_of(given, chosen.codes), chosen.word(given), call.config, dated=dated)
+    facts, result, undo = given
+    return Answer(0, b"" if result is None else chosen.render(result, call.config.version), b"", undo, facts)
 
 
 def _failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:

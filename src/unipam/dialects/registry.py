@@ -69,3 +69,8 @@ def plugin(name: str) -> Plugin:
 def answer(call: Call, context: Context) -> Answer:
     """Return the answer of the plugin that the call names. Raises what `cni.plugin.answer` raises."""
     return protocol.answer(plugin(call.plugin), call, context)
+
+
+def together(calls: Sequence[Call], context: Context) -> list[Answer | None]:
+    """Return the answers of calls of one plugin and configuration that came at once; see `cni.plugin.together`."""
+    return protocol.together(plugin(calls[0].plugin), calls, context)

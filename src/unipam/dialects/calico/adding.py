@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_interface
@@ -12,8 +13,9 @@ from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents import node
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.documents.times import go_text
-from unipam.dialects.calico.engine import releasing
+from unipam.dialects.calico.engine import auto, releasing
 from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
+from unipam.dialects.calico.engine.parts import Gain
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
@@ -105,19 +107,33 @@ def _any(task: Task, session: Session) -> Addresses:
     """Assign one address of each family, or none: whatever stands in the way is raised once all is given back."""
     network = task.network
     requested = {family: resolve(session, network.pools[family], family) for family in (4, 6)}
-    namespace = _namespace(network, task.given, session)
+    namespace = _namespace(task, session)
     addresses: Addresses = []
     for family in network.families:
-        request = Request(
-            1, family, network.node, task.handle, task.attributes, requested[family], WORKLOAD, network.max_blocks,
-            most=task.most, namespace=namespace,
-        )  # fmt: skip
-        assigned = auto_assign(session, request)
+        assigned = auto_assign(session, _request(task, family, requested[family], namespace))
         addresses += assigned.addresses
         if error := _shortfall(assigned):
             give_back(session, task.handle, addresses)
             raise error
     return addresses
+
+
+def _request(task: Task, family: int, requested: Sequence[Prefix], namespace: dict[str, str]) -> Request:
+    network = task.network
+    return Request(
+        1, family, network.node, task.handle, task.attributes, requested, WORKLOAD, network.max_blocks,
+        most=task.most, namespace=namespace,
+    )  # fmt: skip
+
+
+def part_of(task: Task, session: Session, prefix: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
+    """Return how an ADD is met by a part in the write of one known block; see `auto.part_of`."""
+    network = task.network
+    if task.given.address is not None or len(network.families) != 1 or not _namespace_is_known(task, session):
+        return None
+    (family,) = network.families
+    requested = {each: resolve(session, network.pools[each], each) for each in (4, 6)}
+    return auto.part_of(session, _request(task, family, requested[family], {}), prefix, ahead)
 
 
 def _shortfall(assigned: Assigned) -> UnipamError | None:
@@ -149,18 +165,24 @@ def resolve(session: Session, names: tuple[str, ...], family: int) -> list[Prefi
     return found
 
 
-def _namespace(network: Network, given: Arguments, session: Session) -> dict[str, str]:
-    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig.
+def _namespace_is_known(task: Task, session: Session) -> bool:
+    """Return whether nobody need be asked for the pod's namespace.
 
-    One that was there need not be asked for again while no pool looks at its labels.
+    One that was there is not asked for again while no pool looks at its labels.
     """
-    if not network.asks_for_namespace:
+    if not task.network.asks_for_namespace:
+        return True
+    namespace, seen = task.given.namespace or "default", session.namespaces
+    return seen is not None and namespace in seen and not any(pool.namespace_selector for pool in session.pools())
+
+
+def _namespace(task: Task, session: Session) -> dict[str, str]:
+    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    if _namespace_is_known(task, session):
         return {}
-    namespace, seen = given.namespace or "default", session.namespaces
-    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in session.pools()):
-        return {}
+    namespace, seen = task.given.namespace or "default", session.namespaces
     try:
-        found = connection.kubernetes(network.where, connection.namespace_path(namespace), session.deadline)
+        found = connection.kubernetes(task.network.where, connection.namespace_path(namespace), session.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
     if seen is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -22,7 +22,6 @@ from unipam.cni.plugin import Reply, Verb
 from unipam.dialects.calico import arguments
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.config import Network
-from unipam.ledger.open import WouldBlock
 from unipam.model.errors import UnipamError
 
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
@@ -44,24 +43,23 @@ def logged(verb: Verb) -> Verb:
 
     @wraps(verb)
     def told(call: Call, context: Context) -> Reply:
-        if not call.config.document.get("log_file_path"):
-            return verb(call, context)
         began = time.time()
         try:
             reply = verb(call, context)
-        except WouldBlock:
-            raise
         except UnipamError as error:
-            _tell(call, began, (), error)
+            tell(call, began, {}, error)
             raise
-        addresses: Any = reply.facts.get("addresses", ())
-        _tell(call, began, addresses, None)
+        tell(call, began, reply.facts)
         return reply
 
     return told
 
 
-def _tell(call: Call, began: float, addresses: Sequence[str], error: UnipamError | None) -> None:
+def tell(call: Call, began: float, facts: Mapping[str, object], error: UnipamError | None = None) -> None:
+    """Tell the original's log, where there is one, of a call that began then, and what came of it."""
+    if not call.config.document.get("log_file_path"):
+        return
+    addresses: Any = facts.get("addresses", ())
     with suppress(OSError, UnipamError, ValueError):  # a log that cannot be written fails no pod
         network = calico.remembered(call.config)
         asked, *rest = lines(call, network, addresses, error)

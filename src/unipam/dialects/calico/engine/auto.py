@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.counting import Full, too_busy
 from unipam.dialects.calico.engine.holding import held_by
+from unipam.dialects.calico.engine.parts import Gain
 from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
 from unipam.dialects.calico.engine.territory import NoFreeBlocks, Territory
 from unipam.dialects.calico.engine.writing import Task, hand_out
@@ -104,6 +106,16 @@ def auto_assign(session: Session, request: Request) -> Assigned:
     return Assigned(request, search.addresses, search.messages, error)
 
 
+def part_of(session: Session, request: Request, prefix: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
+    """Return how a request for one address is met by a part in the write of a block that this process knows.
+
+    That block has to be `prefix`, where one is given, and `ahead` are asked of it already. None where there is none:
+    then the request is to be made by `auto_assign`. Raises what that finds wrong.
+    """
+    check(request)
+    return _Search(session, request).known_part(prefix, ahead)
+
+
 def check(request: Request) -> None:
     """Raise BadValue for a request that does not say what for, or that asks for pools of the other family."""
     if not request.use:
@@ -128,12 +140,24 @@ class _Search:
     def _missing(self) -> int:
         return 0 if self._full else self.request.number - len(self.addresses)
 
+    def known_part(self, wanted: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
+        """See `part_of`."""
+        combiner = self.session.combiner
+        _, affine = self._prepare()
+        for prefix, affinity in affine.items():
+            known = self._known(prefix) if combiner and affinity.value.confirmed else None
+            if combiner is None or known is None:
+                return None
+            if self._free(known[0].value) > known[1] + (ahead if prefix == wanted else 0):
+                handle = self.request.handle and combiner.handle(self.request.handle)
+                part = Gain(prefix, self.holder, partial(self._choose, strict=self.settings.strict), handle or None)
+                return (prefix, part) if wanted in {None, prefix} else None
+        return None
+
     def run(self) -> None:
         """Search; what was found stays when something ends it. Raises what does."""
-        self.settings = self.session.configuration()
-        self.reserved = self.session.reserved()
-        self.territory = Territory(self.session, self.settings, self.owner, self.reserved)
         usable, affine = self._prepare()
+        self.territory = Territory(self.session, self.settings, self.owner, self.reserved)
         try:
             for block in self._own_blocks(usable, affine):
                 self._draw(block)
@@ -152,6 +176,7 @@ class _Search:
 
         Empty blocks in pools that are not for it are given up.
         """
+        self.settings, self.reserved = self.session.configuration(), self.session.reserved()
         labels: Labels = {} if self.owner is LOAD_BALANCER else self.session.node_labels(self.request.host)
         known = self.session.pools()
         request = self.request
@@ -310,16 +335,14 @@ class _Search:
     def _take(self, block: Stored[Block], *, strict: bool) -> None:
         task = Task(self.session, self.settings, self.holder, self.request.most)
         try:
-            found = hand_out(
-                task,
-                block,
-                lambda b: blocks.draw(b, self._missing, self.holder, self.reserved, strict=strict),
-                self._missing,
-            )
+            found = hand_out(task, block, partial(self._choose, strict=strict), self._missing)
         except Full:
             self._use_held()
             return
         self.addresses += [(address, block.value.prefix) for address in found]
+
+    def _choose(self, block: Block, *, strict: bool) -> list[int]:
+        return blocks.draw(block, self._missing, self.holder, self.reserved, strict=strict)
 
     def _use_held(self) -> None:
         """Answer with what the handle has, which may have no more; somebody may be about to give it that."""

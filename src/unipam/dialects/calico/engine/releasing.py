@@ -158,6 +158,20 @@ def by_handle(session: Session, handle: str) -> list[int]:
     return _by_handle(session, handle)
 
 
+def part_of(session: Session, handle: str) -> tuple[Prefix, Loss] | None:
+    """Return how all that a handle holds is released by a part in the write of the one block that it names.
+
+    None where this process does not know that it is one: then it is to be done by `by_handle`.
+    """
+    item = session.combiner.handle(sanitized(handle)) if session.combiner else None
+    stored = None if item is None else Stored(read_handle(item.document, str(item.key)), item)
+    if stored is None or len(stored.value.blocks) != 1 or not session.datastore.transactional:
+        return None
+    (cidr,) = stored.value.blocks
+    stored.value.settle(cidr, 0)
+    return _prefix(cidr), Loss(session.configuration(), sanitized(handle), settled(stored), session.clock)
+
+
 def _by_handle(session: Session, handle: str) -> list[int]:
     released: list[int] = []
     settings = None
@@ -210,10 +224,15 @@ def _release_together(
                 counting.apply(session, change)
         if (written := combiner.handle(handle)) is not None:
             stored = stored._replace(item=written)
-        if known := combiner.peek(prefix):
-            _leave_unselected(session, known[0].value)
+        leave_known(session, combiner, prefix)
     if not (together and prefixes):
         counting.apply(session, settled(stored))
+
+
+def leave_known(session: Session, combiner: Combiner, prefix: Prefix) -> None:
+    """Give up a block of which something was released, if nothing is left in it and it is for other nodes by now."""
+    if known := combiner.peek(prefix):
+        _leave_unselected(session, known[0].value)
 
 
 def _release_all(session: Session, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:

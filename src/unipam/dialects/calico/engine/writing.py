@@ -10,7 +10,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import counting
 from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
-from unipam.dialects.calico.engine.parts import Choose, Gain
+from unipam.dialects.calico.engine.parts import Choose, Gain, Part
 from unipam.dialects.calico.engine.releasing import from_block
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
@@ -70,11 +70,16 @@ def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choo
                 found = combiner.write(session, block.value.prefix, part)
             finally:
                 part.settle(session)
-    if part.doubt and session.late():
-        mine = [Wish(address, str(handle or "")) for address in found]
-        from_block(session.for_cleanup(), task.settings, block.value.prefix, mine)
-        raise part.doubt
+    undo_doubtful(session, task.settings, block.value.prefix, part)
     return found
+
+
+def undo_doubtful(session: Session, settings: Configuration, prefix: Prefix, part: Part) -> None:
+    """Give back what was handed out by a write of which nobody could say in time whether it was made: raise why."""
+    if part.doubt and session.late():
+        mine = [Wish(address, part.handle or "") for address in part.addresses]
+        from_block(session.for_cleanup(), settings, prefix, mine)
+        raise part.doubt
 
 
 def _count(task: Task, block: Block, number: int) -> Count | None:
