@@ -16,6 +16,8 @@ from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
 
 T = TypeVar("T")
+Then = Callable[[list[tuple[T, Answer]]], None]
+"""Takes answers, each with whom it is for."""
 
 _WAITING_CALLS = 32
 UNDO_PAUSES = (0.5, 2.0, 8.0, 0.0)
@@ -66,7 +68,7 @@ class Responder:
         except UnipamError:  # asked again one by one, each hears for itself what is wrong
             return [None] * len(calls)
 
-    def patiently(self, asked: Sequence[tuple[T, Call]], then: Callable[[list[tuple[T, Answer]]], None]) -> None:
+    def patiently(self, asked: Sequence[tuple[T, Call]], then: Then[T]) -> None:
         """Answer each call, waiting for what it needs until the timeout; `then` is told in threads of their own.
 
         Calls of one configuration that wait at once are answered together, as far as their plugin can.
@@ -79,16 +81,30 @@ class Responder:
             if not begun:
                 self._start(partial(self._answer_waiting, key, then))
 
-    def _answer_waiting(self, key: tuple[str, bytes], then: Callable[[list[tuple[T, Answer]]], None]) -> None:
+    def _answer_waiting(self, key: tuple[str, bytes], then: Then[T]) -> None:
         """Answer whoever waits with this configuration, and who comes meanwhile."""
         while waiting := self._take(key):
-            answers = together([call for _, call in waiting], self._context_here())
-            given = [(who, each) for (who, _), each in zip(waiting, answers, strict=True) if each]
-            if given:
-                then(given)
-            for (who, call), each in zip(waiting, answers, strict=True):
-                if each is None:
-                    self._start(partial(self._answer_alone, who, call, then))
+            joints = together([call for _, call in waiting], self._context_here())
+            for number in set(range(len(waiting))).difference(*(numbers for numbers, _ in joints)):
+                self._start(partial(self._answer_alone, waiting[number], then))
+            works = [partial(self._answer_jointly, [waiting[n] for n in numbers], act, then) for numbers, act in joints]
+            for work in works[1:]:
+                self._start(work)
+            for work in works[:1]:
+                work()
+
+    def _answer_jointly(
+        self, asked: Sequence[tuple[T, Call]], act: Callable[[Context], list[Answer | None]], then: Then[T]
+    ) -> None:
+        answers = list(zip(asked, act(self._context_here()), strict=True))
+        if given := [(who, each) for (who, _), each in answers if each]:
+            then(given)
+        for each, answered in answers:
+            if answered is None:
+                self._start(partial(self._answer_alone, each, then))
+
+    def _answer_alone(self, asked: tuple[T, Call], then: Then[T]) -> None:
+        then([(asked[0], answer(asked[1], self._context_here()))])
 
     def _take(self, key: tuple[str, bytes]) -> list[tuple[Any, Call]]:
         """Take who waits; none when nobody does, and then whoever comes next begins anew."""
@@ -99,9 +115,6 @@ class Responder:
             else:
                 del self._waiting[key]
             return waiting
-
-    def _answer_alone(self, who: T, call: Call, then: Callable[[list[tuple[T, Answer]]], None]) -> None:
-        then([(who, answer(call, self._context_here()))])
 
     def undo(self, given: Answer) -> None:
         """Take back what nobody heard of, in a thread: the ledger may be busy."""

@@ -7,6 +7,8 @@ last, and is the plugin's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -39,8 +41,20 @@ class Reply(NamedTuple):
 
 
 Verb = Callable[[Call, Context], Reply]
-Together = Callable[[Sequence[Call], Context], Sequence[Reply | UnipamError | None]]
-"""Answers calls of one configuration that came at once, or says what went wrong; None asks for one by itself."""
+
+
+class Joint(NamedTuple):
+    """Some of the calls that came at once, by their numbers, and what answers them, or says what went wrong.
+
+    None asks for the call by itself.
+    """
+
+    numbers: Sequence[int]
+    answer: Callable[[Context], Sequence[Reply | UnipamError | None]]
+
+
+Together = Callable[[Sequence[Call], Context], Sequence[Joint]]
+"""Plans which calls of one configuration are answered together; those in no plan are answered by themselves."""
 Codes = Mapping[type[UnipamError], int]
 
 
@@ -116,16 +130,27 @@ def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
         return _internal_error(error)
 
 
-def together(chosen: Plugin, calls: Sequence[Call], context: Context) -> list[Answer | None]:
-    """Return what the plugin answers calls of one configuration that have been read; None for who is to ask by itself.
+def together(
+    chosen: Plugin, calls: Sequence[Call], context: Context
+) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
+    """Return which calls of one configuration, that have been read, are answered together, and how. Raises nothing.
 
-    Raises nothing.
+    The others, and those whose answer is None, are answered by themselves.
     """
+    if chosen.together is None:
+        return []
+    with suppress(Exception):  # a fault of ours, which each of them then meets, and tells, by itself
+        joints = chosen.together(calls, context)
+        return [(joint.numbers, partial(_answers, chosen, calls, joint)) for joint in joints]
+    return []
+
+
+def _answers(chosen: Plugin, calls: Sequence[Call], joint: Joint, context: Context) -> list[Answer | None]:
     try:
-        given = chosen.together(calls, context) if chosen.together else [None] * len(calls)
-        return [None if each is None else _worded(chosen, call, each) for call, each in zip(calls, given, strict=True)]
-    except Exception:  # noqa: BLE001 (a fault of ours, which each of them then meets, and tells, by itself)
-        return [None] * len(calls)
+        given = zip(joint.numbers, joint.answer(context), strict=True)
+        return [None if each is None else _worded(chosen, calls[number], each) for number, each in given]
+    except Exception as error:  # noqa: BLE001 (as above; what was written stays written)
+        return [_internal_error(error)] * len(joint.numbers)
 
 
 def _internal_error(error: Exception) -> Answer:

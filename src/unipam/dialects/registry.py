@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unipam.cni import plugin as protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from unipam.cni.call import Answer, Call
     from unipam.cni.context import Context
@@ -71,6 +71,8 @@ def answer(call: Call, context: Context) -> Answer:
     return protocol.answer(plugin(call.plugin), call, context)
 
 
-def together(calls: Sequence[Call], context: Context) -> list[Answer | None]:
-    """Return the answers of calls of one plugin and configuration that came at once; see `cni.plugin.together`."""
+def together(
+    calls: Sequence[Call], context: Context
+) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
+    """Return which calls of one plugin and configuration are answered together; see `cni.plugin.together`."""
     return protocol.together(plugin(calls[0].plugin), calls, context)

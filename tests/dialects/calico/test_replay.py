@@ -11,7 +11,7 @@ from tests.dialects.calico.captures import Captured, calls, changes, compared, c
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
-from unipam.dialects.calico import attending, config, connection, verbs
+from unipam.dialects.calico import attending, config, connection
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.dialects.calico.where import Where

@@ -126,14 +126,24 @@ def _request(task: Task, family: int, requested: Sequence[Prefix], namespace: di
     )  # fmt: skip
 
 
-def part_of(task: Task, session: Session, prefix: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
-    """Return how an ADD is met by a part in the write of one known block; see `auto.part_of`."""
-    network = task.network
-    if task.given.address is not None or len(network.families) != 1 or not _namespace_is_known(task, session):
+def outlook(network: Network, session: Session) -> auto.Outlook | None:
+    """Return what the node's known blocks have room for; None where an ADD needs more than one address.
+
+    Raises what an ADD would.
+    """
+    if len(network.families) != 1:
         return None
     (family,) = network.families
     requested = {each: resolve(session, network.pools[each], each) for each in (4, 6)}
-    return auto.part_of(session, _request(task, family, requested[family], {}), prefix, ahead)
+    task = Task(network, Arguments(), "", {})
+    return auto.Outlook(session, _request(task, family, requested[family], {}))
+
+
+def part_of(task: Task, session: Session, known: auto.Outlook | None) -> tuple[Prefix, Gain] | None:
+    """Return how an ADD is met by a part in the write of one known block; None where more must be asked."""
+    if known is None or task.given.address is not None or not _namespace_is_known(task, session):
+        return None
+    return known.part(task.handle, task.attributes)
 
 
 def _shortfall(assigned: Assigned) -> UnipamError | None:

@@ -18,6 +18,7 @@ from unipam.dialects.calico.adding import Addresses
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine.session import Session
 from unipam.ledger.noted import Gained, Lost
+from unipam.ledger.open import uptime
 from unipam.model import facts
 from unipam.model.errors import BadInput, Refused, SourceFailed, UnipamError
 from unipam.model.records import Owner
@@ -34,6 +35,11 @@ Act = Callable[[Call, Network, Session], Reply]
 def time_of(call: Call) -> float:
     """Return how many seconds a call has from when somebody attends to it, however long it waited before."""
     return TIMEOUT if call.last else AGENT_TIMEOUT
+
+
+def is_left(call: Call) -> bool:
+    """Return whether a call has waited for longer than its launcher, which has asked cold by now."""
+    return not call.last and 0.0 < call.asked < uptime() - AGENT_TIMEOUT
 
 
 def open_session(network: Network, context: Context, timeout: float) -> Session:

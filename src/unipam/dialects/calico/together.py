@@ -6,119 +6,132 @@ the node's, or the release of one. Any other call is answered by itself (`verbs`
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.cni.call import Call
 from unipam.cni.context import Context
-from unipam.cni.plugin import Reply
+from unipam.cni.plugin import Joint, Reply
 from unipam.dialects.calico import adding, attending
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine import releasing, writing
+from unipam.dialects.calico.engine.auto import Outlook
+from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.parts import Part
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.logged import tell
-from unipam.model.errors import BadInput, Refused, Unanswered, UnipamError
+from unipam.model.errors import BadInput, Refused, SourceFailed, Unanswered, UnipamError
 
 
 class _Share(NamedTuple):
     """A call with its part in the write of a block, and how it is answered once that is made."""
 
     call: Call
-    prefix: Prefix
     part: Part
     reply: Callable[[], Reply]
 
 
-def together(calls: Sequence[Call], context: Context) -> list[Reply | UnipamError | None]:
-    """Answer calls of one configuration that came at once, or say what went wrong; None for who is to ask by itself."""
-    began, network = time.time(), calico.remembered(calls[0].config)
-    session = _session(calls, network, context)
-    if session is None or session.combiner is None:
-        return [None] * len(calls)
-    shares = list(_shares(calls, network, session))
-    taken = [share for share in shares if share]
-    if taken:
-        session.combiner.write_all(session, taken[0].prefix, [share.part for share in taken])
-    return [share and _outcome(share, network, context, session, began) for share in shares]
+class _Batch:
+    """What the calls have in common; `began` is in seconds since the epoch."""
+
+    def __init__(self, network: Network, session: Session, combiner: Combiner, began: float) -> None:
+        self.network, self.session, self.combiner, self.began = network, session, combiner, began
+
+    @functools.cached_property
+    def outlook(self) -> Outlook | None:
+        """What the node's known blocks have room for. Raises what an ADD would."""
+        return adding.outlook(self.network, self.session)
 
 
-def _session(calls: Sequence[Call], network: Network, context: Context) -> Session | None:
+def together(calls: Sequence[Call], context: Context) -> list[Joint]:
+    """Return what answers calls of one configuration that came at once: those of one block together."""
+    left = {number: call for number, call in enumerate(calls) if attending.is_left(call)}
+    joints = [Joint(tuple(left), lambda _: [_too_slow()] * len(left))] if left else []
+    batch = _batch(calls, context)
+    if batch is None:
+        return joints
+    shares: dict[Prefix, dict[int, _Share]] = {}
+    for number, call in enumerate(calls):
+        if number not in left and (found := _share(call, batch)):
+            shares.setdefault(found[0], {})[number] = found[1]
+    joints += [
+        Joint(tuple(several), partial(_answer, batch, prefix, tuple(several.values())))
+        for prefix, several in shares.items()
+    ]
+    return joints
+
+
+def _too_slow() -> UnipamError:
+    return SourceFailed("the datastore was too slow for all who waited", source="the queue of a node's calls")
+
+
+def _batch(calls: Sequence[Call], context: Context) -> _Batch | None:
     """Return what the calls go by, if all of it is known and one write is enough for block and handles."""
+    began, network = time.time(), calico.remembered(calls[0].config)
     session = attending.open_session(network, context, min(map(attending.time_of, calls)))
-    if not session.datastore.transactional:
+    known = attending.known_session(network, context, session) if session.datastore.transactional else None
+    return _Batch(network, known, known.combiner, began) if known and known.combiner else None
+
+
+def _share(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
+    """Return a call's part and in which block; None where it is to be answered by itself."""
+    if call.verb not in {"ADD", "DEL"} or attending.is_of_vm(call):
         return None
-    return attending.known_session(network, context, session)
+    try:
+        return _del(call, batch) if call.verb == "DEL" else _add(call, batch)
+    except UnipamError:  # perhaps what is known is old: the call by itself finds out
+        return None
 
 
-def _shares(calls: Sequence[Call], network: Network, session: Session) -> Iterator[_Share | None]:
-    """Yield each call's part, all of them in one block."""
-    prefix, gains = None, 0
-    for call in calls:
-        try:
-            share = _SHARES[call.verb](call, network, session, prefix, gains) if _is_plain(call) else None
-        except UnipamError:  # perhaps what is known is old
-            share = None
-        if share:
-            prefix, gains = share.prefix, gains + share.part.gains
-        yield share
-
-
-def _is_plain(call: Call) -> bool:
-    return call.verb in _SHARES and not attending.is_of_vm(call)
-
-
-def _add(call: Call, network: Network, session: Session, prefix: Prefix | None, ahead: int) -> _Share | None:
-    task, _ = adding.prepare(network, call.env["CNI_CONTAINERID"], call.arguments, session)
-    found = adding.part_of(task, session, prefix, ahead)
+def _add(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
+    task, _ = adding.prepare(batch.network, call.env["CNI_CONTAINERID"], call.arguments, batch.session)
+    found = adding.part_of(task, batch.session, batch.outlook)
     if found is None:
         return None
-    block, part = found
-    return _Share(
-        call,
-        block,
-        part,
-        lambda: attending.added(call, network, task.handle, [(address, block) for address in part.addresses]),
-    )
+    prefix, part = found
+
+    def reply() -> Reply:
+        addresses = [(address, prefix) for address in part.addresses]
+        return attending.added(call, batch.network, task.handle, addresses)
+
+    return prefix, _Share(call, part, reply)
 
 
-def _del(call: Call, network: Network, session: Session, prefix: Prefix | None, _: int) -> _Share | None:
-    found = releasing.part_of(session, network.handle(call.env["CNI_CONTAINERID"]))
-    if found is None or prefix not in {None, found[0]}:
+def _del(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
+    found = releasing.part_of(batch.session, batch.network.handle(call.env["CNI_CONTAINERID"]))
+    if found is None:
         return None
-    block, part = found
-    return _Share(call, block, part, lambda: attending.released(call, part.addresses))
+    prefix, part = found
+    return prefix, _Share(call, part, lambda: attending.released(call, part.addresses))
 
 
-_SHARES = {"ADD": _add, "DEL": _del}
+def _answer(
+    batch: _Batch, prefix: Prefix, shares: Sequence[_Share], context: Context
+) -> list[Reply | UnipamError | None]:
+    """Write a block for several calls; what each of them is answered."""
+    batch.combiner.write_all(batch.session, prefix, [share.part for share in shares])
+    if any(not share.part.gains for share in shares):
+        releasing.leave_known(batch.session, batch.combiner, prefix)
+    return [_outcome(share, prefix, batch, context) for share in shares]
 
 
-def _outcome(
-    share: _Share, network: Network, context: Context, session: Session, began: float
-) -> Reply | UnipamError | None:
+def _outcome(share: _Share, prefix: Prefix, batch: _Batch, context: Context) -> Reply | UnipamError | None:
+    part, call, session = share.part, share.call, batch.session
+    if isinstance(part.error, Unanswered | Refused | BadInput) or not part.addresses:
+        return None  # it is found out by asking again
     try:
         with attending.in_time(session):
-            reply = _reply(share, session)
+            if part.error:
+                raise part.error
+            writing.undo_doubtful(session, session.configuration(), prefix, part)
     except UnipamError as error:
-        tell(share.call, began, {}, error)
+        tell(call, batch.began, {}, error)
         return error
-    if reply is None:
-        return None
-    tell(share.call, began, reply.facts)
-    return attending.noted(share.call, network, context, session, reply)
-
-
-def _reply(share: _Share, session: Session) -> Reply | None:
-    """Return what a call is answered; None where that is found out by asking again. Raises SourceFailed, Unanswered."""
-    part = share.part
-    if isinstance(part.error, Unanswered | Refused | BadInput) or not part.addresses:
-        return None
-    if part.error:
-        raise part.error
-    writing.undo_doubtful(session, session.configuration(), share.prefix, part)
-    if not part.gains and session.combiner:
-        releasing.leave_known(session, session.combiner, share.prefix)
-    return share.reply()
+    reply = share.reply()
+    tell(call, batch.began, reply.facts)
+    return attending.noted(call, batch.network, context, session, reply)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
+from unipam.dialects.calico.datastore.api import Item
 from unipam.dialects.calico.documents.affinity import Affinity
 from unipam.dialects.calico.documents.block import Block, copied
 from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
@@ -106,14 +106,28 @@ def auto_assign(session: Session, request: Request) -> Assigned:
     return Assigned(request, search.addresses, search.messages, error)
 
 
-def part_of(session: Session, request: Request, prefix: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
-    """Return how a request for one address is met by a part in the write of a block that this process knows.
+class Outlook:
+    """What the known blocks of a host have room for, by and by: requests alike but for their holders. For one thread.
 
-    That block has to be `prefix`, where one is given, and `ahead` are asked of it already. None where there is none:
-    then the request is to be made by `auto_assign`. Raises what that finds wrong.
+    Raises what `auto_assign` finds wrong with the request.
     """
-    check(request)
-    return _Search(session, request).known_part(prefix, ahead)
+
+    def __init__(self, session: Session, request: Request) -> None:
+        check(request)
+        self._session, self._search = session, _Search(session, request)
+        self._rooms = self._search.rooms()
+        self._prefix, self._room = Prefix(0, 0), 0
+
+    def part(self, handle: str, attributes: Mapping[str, str]) -> tuple[Prefix, Gain] | None:
+        """Return how a holder is given an address by a part in the write of a block; None where more must be asked."""
+        while self._room <= 0:
+            found = next(self._rooms, None)
+            if found is None:
+                return None
+            self._prefix, self._room = found
+        self._room -= 1
+        known = self._session.combiner.handle(handle) if self._session.combiner else None
+        return self._prefix, self._search.part(self._prefix, handle, attributes, known)
 
 
 def check(request: Request) -> None:
@@ -140,19 +154,20 @@ class _Search:
     def _missing(self) -> int:
         return 0 if self._full else self.request.number - len(self.addresses)
 
-    def known_part(self, wanted: Prefix | None, ahead: int) -> tuple[Prefix, Gain] | None:
-        """See `part_of`."""
-        combiner = self.session.combiner
+    def rooms(self) -> Iterator[tuple[Prefix, int]]:
+        """Yield the host's blocks with how much room they have, in order and as far as that is known."""
         _, affine = self._prepare()
         for prefix, affinity in affine.items():
-            known = self._known(prefix) if combiner and affinity.value.confirmed else None
-            if combiner is None or known is None:
-                return None
-            if self._free(known[0].value) > known[1] + (ahead if prefix == wanted else 0):
-                handle = self.request.handle and combiner.handle(self.request.handle)
-                part = Gain(prefix, self.holder, partial(self._choose, strict=self.settings.strict), handle or None)
-                return (prefix, part) if wanted in {None, prefix} else None
-        return None
+            known = self._known(prefix) if affinity.value.confirmed else None
+            if known is None:
+                return
+            yield prefix, self._free(known[0].value) - known[1]
+
+    def part(self, prefix: Prefix, handle: str, attributes: Mapping[str, str], known: Item | None) -> Gain:
+        """Return the part in a block's write that gives a holder one address."""
+        holder = Holder(str(self.owner), handle, dict(attributes))
+        reserved, strict = self.reserved, self.settings.strict
+        return Gain(prefix, holder, lambda block: blocks.draw(block, 1, holder, reserved, strict=strict), known)
 
     def run(self) -> None:
         """Search; what was found stays when something ends it. Raises what does."""
@@ -335,14 +350,16 @@ class _Search:
     def _take(self, block: Stored[Block], *, strict: bool) -> None:
         task = Task(self.session, self.settings, self.holder, self.request.most)
         try:
-            found = hand_out(task, block, partial(self._choose, strict=strict), self._missing)
+            found = hand_out(
+                task,
+                block,
+                lambda b: blocks.draw(b, self._missing, self.holder, self.reserved, strict=strict),
+                self._missing,
+            )
         except Full:
             self._use_held()
             return
         self.addresses += [(address, block.value.prefix) for address in found]
-
-    def _choose(self, block: Block, *, strict: bool) -> list[int]:
-        return blocks.draw(block, self._missing, self.holder, self.reserved, strict=strict)
 
     def _use_held(self) -> None:
         """Answer with what the handle has, which may have no more; somebody may be about to give it that."""
