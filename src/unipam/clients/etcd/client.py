@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.members import Members
 from unipam.clients.etcd.messages import RangeResponse, TxnResponse, WatchResponse
 from unipam.clients.etcd.settings import Settings
-from unipam.clients.inbox import Inbox
 from unipam.model.errors import Expired, SourceFailed
+
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
 
 _Read = TypeVar("_Read")
 
@@ -44,6 +46,8 @@ class Etcd:
 
         Raises SourceFailed; reading it raises SourceFailed and Expired.
         """
+        from unipam.clients.inbox import Inbox  # a cold call watches nothing
+
         call, ended = self._members.watch(messages.watch(key, end, after), deadline)
         return Inbox(watched(call, after, self.name), call.cancel, ended)
 

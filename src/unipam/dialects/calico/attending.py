@@ -17,7 +17,6 @@ from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.adding import Addresses
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine.session import Session
-from unipam.ledger.noted import Gained, Lost
 from unipam.ledger.open import uptime
 from unipam.model import facts
 from unipam.model.errors import BadInput, Refused, SourceFailed, UnipamError
@@ -108,6 +107,7 @@ def noted(call: Call, network: Network, context: Context, session: Session, repl
     if not context.home or not isinstance(told, list) or not told:
         return reply
     from unipam.dialects.calico.journal import journal
+    from unipam.ledger.noted import Gained, Lost
 
     written, lost = journal(context.home), Lost(_numbers(told), call.verb)
     if reply.result is None:

@@ -7,14 +7,12 @@ empty: runtimes throw it away.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unipam.cni.call import Call
 from unipam.cni.context import Context
@@ -23,6 +21,9 @@ from unipam.dialects.calico import arguments
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.config import Network
 from unipam.model.errors import UnipamError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
 _MIB, _DAY = 1 << 20, 86400
@@ -68,6 +69,8 @@ def tell(call: Call, began: float, facts: Mapping[str, object], error: UnipamErr
         shown = [(began, asked), *((time.time(), line) for line in rest)]
         text = "".join(_form(moment, line) for moment, line in shown if line.level == ERROR or not low)
         if text:
+            from pathlib import Path
+
             append(Path(document["log_file_path"]), text, _limits(document))
 
 
@@ -151,6 +154,8 @@ def append(path: Path, text: str, limits: Limits) -> None:
 
     Whoever else writes it now waits, so that only one puts it aside. Raises OSError.
     """
+    import fcntl
+
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     with path.open("ab") as file:
         os.fchmod(file.fileno(), 0o644)

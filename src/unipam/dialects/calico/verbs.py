@@ -6,25 +6,24 @@ original does not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from unipam.addr.prefix import format_address
 from unipam.cni import protocol
 from unipam.cni.call import Call
 from unipam.cni.context import Context
-from unipam.cni.plugin import Plugin, Reply, not_serving
+from unipam.cni.plugin import Joint, Plugin, Reply, not_serving
 from unipam.dialects.calico import adding, arguments, printing
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.attending import added, answered, attended, in_time, open_session, released, time_of
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents.pool import WORKLOAD
-from unipam.dialects.calico.engine import collecting, releasing
-from unipam.dialects.calico.engine.holding import held_by
+from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.logged import logged
 from unipam.dialects.calico.rules import pools
 from unipam.dialects.calico.rules.pools import PoolRequest
-from unipam.dialects.calico.together import together
 from unipam.model.errors import Mismatch, Missing, NotFound, UnipamError
 
 
@@ -60,6 +59,8 @@ def _del(call: Call, network: Network, session: Session) -> Reply:
 
 def _check(call: Call, network: Network, session: Session) -> Reply:
     """Check that the container holds what prevResult says of Calico's pools; where it says nothing, anything at all."""
+    from unipam.dialects.calico.engine.holding import held_by
+
     handle = network.handle(call.env["CNI_CONTAINERID"])
     wanted = protocol.previous_addresses(call.config.document)
     try:
@@ -79,6 +80,8 @@ def _check(call: Call, network: Network, session: Session) -> Reply:
 
 def _gc(call: Call, network: Network, session: Session) -> Reply:
     """Release what this network's containers on this node hold that are not valid any more."""
+    from unipam.dialects.calico.engine import collecting
+
     valid = protocol.valid_attachments(call.config.document)
     gone: list[int] = []
     if valid is not None:
@@ -107,6 +110,12 @@ def _status(call: Call, context: Context) -> Reply:
     return Reply({"network": call.config.name})
 
 
+def _together(calls: Sequence[Call], context: Context) -> Sequence[Joint]:
+    from unipam.dialects.calico.together import together
+
+    return together(calls, context)
+
+
 PLUGIN = Plugin(
     printing.NAME,
     printing.CODES,
@@ -121,5 +130,5 @@ PLUGIN = Plugin(
     versions=printing.VERSIONS,
     dated=False,
     render=printing.shown,
-    together=together,
+    together=_together,
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.messages import Change, KeyValue, RangeResponse, WatchResponse
-from unipam.clients.inbox import Inbox
 from unipam.dialects.calico.datastore import paths
 from unipam.dialects.calico.datastore.api import (
     Broken,
@@ -23,6 +24,9 @@ from unipam.dialects.calico.datastore.document import decode, encode
 from unipam.dialects.calico.datastore.keys import Key
 from unipam.dialects.calico.datastore.refusals import not_found, objection
 from unipam.model.errors import SourceFailed, Unanswered, Unreadable
+
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
 
 
 class EtcdDatastore(ByTransaction):

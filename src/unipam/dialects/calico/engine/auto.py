@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.datastore.api import Item
@@ -14,11 +15,9 @@ from unipam.dialects.calico.documents.block import Block, copied
 from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import claiming
+from unipam.dialects.calico.engine.claiming import NoFreeBlocks
 from unipam.dialects.calico.engine.counting import Full, too_busy
-from unipam.dialects.calico.engine.holding import held_by
-from unipam.dialects.calico.engine.parts import Gain
 from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
-from unipam.dialects.calico.engine.territory import NoFreeBlocks, Territory
 from unipam.dialects.calico.engine.writing import Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
@@ -37,6 +36,10 @@ from unipam.model.errors import (
     UnipamError,
     Unreadable,
 )
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.parts import Gain
+    from unipam.dialects.calico.engine.territory import Territory
 
 STRICT = "No more free affine blocks and strict affinity enabled"
 FAILED = "Failed to assign IPs in newly allocated block"
@@ -165,14 +168,22 @@ class _Search:
 
     def part(self, prefix: Prefix, handle: str, attributes: Mapping[str, str], known: Item | None) -> Gain:
         """Return the part in a block's write that gives a holder one address."""
+        from unipam.dialects.calico.engine.parts import Gain
+
         holder = Holder(str(self.owner), handle, dict(attributes))
         reserved, strict = self.reserved, self.settings.strict
         return Gain(prefix, holder, lambda block: blocks.draw(block, 1, holder, reserved, strict=strict), known)
 
+    @functools.cached_property
+    def territory(self) -> Territory:
+        """The blocks of the cluster, for a host whose own do not do."""
+        from unipam.dialects.calico.engine.territory import Territory
+
+        return Territory(self.session, self.settings, self.owner, self.reserved)
+
     def run(self) -> None:
         """Search; what was found stays when something ends it. Raises what does."""
         usable, affine = self._prepare()
-        self.territory = Territory(self.session, self.settings, self.owner, self.reserved)
         try:
             for block in self._own_blocks(usable, affine):
                 self._draw(block)
@@ -363,6 +374,8 @@ class _Search:
 
     def _use_held(self) -> None:
         """Answer with what the handle has, which may have no more; somebody may be about to give it that."""
+        from unipam.dialects.calico.engine.holding import held_by
+
         request, self._full = self.request, True
         held = held_by(self.session, str(request.handle), request.family)
         self.addresses = held[: request.number]

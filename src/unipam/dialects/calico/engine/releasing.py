@@ -16,7 +16,6 @@ from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.documents.handle import read as read_handle
 from unipam.dialects.calico.engine import claiming, counting
 from unipam.dialects.calico.engine.counting import Count, settled, too_busy
-from unipam.dialects.calico.engine.parts import Loss
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write, owner
 from unipam.dialects.calico.rules import pools as choosing
 from unipam.dialects.calico.rules import releasing
@@ -26,6 +25,7 @@ from unipam.model.errors import BadValue, Conflict, NotFound, Unanswered, Unipam
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
+    from unipam.dialects.calico.engine.parts import Loss
 
 _MOST_ADDRESSES = 1024
 """How many addresses the blocks of one write have at most, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
@@ -163,6 +163,8 @@ def part_of(session: Session, handle: str) -> tuple[Prefix, Loss] | None:
 
     None where this process does not know that it is one: then it is to be done by `by_handle`.
     """
+    from unipam.dialects.calico.engine.parts import Loss
+
     item = session.combiner.handle(sanitized(handle)) if session.combiner else None
     stored = None if item is None else Stored(read_handle(item.document, str(item.key)), item)
     if stored is None or len(stored.value.blocks) != 1 or not session.datastore.transactional:
@@ -208,6 +210,8 @@ def _release_together(
 
     What was `released` is added there, also when something goes wrong with the rest.
     """
+    from unipam.dialects.calico.engine.parts import Loss
+
     assert isinstance(stored.item.key, HandleKey)
     handle, together = stored.item.key.id, session.datastore.transactional
     prefixes = [_prefix(cidr) for cidr in stored.value.blocks]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import counting
-from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
-from unipam.dialects.calico.engine.parts import Choose, Gain, Part
 from unipam.dialects.calico.engine.releasing import from_block
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import Conflict, NotFound, Unanswered
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.combining import Combiner
+    from unipam.dialects.calico.engine.parts import Choose, Part
 
 
 class Task(NamedTuple):
@@ -57,6 +59,8 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) 
 
 def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> list[int]:
     """Do the same together with whoever else in this process wants something of the block."""
+    from unipam.dialects.calico.engine.parts import Gain
+
     session, handle = task.session, task.holder.handle
     known = None if handle is None else combiner.handle(handle)
     part = Gain(block.value.prefix, task.holder, choose, known)
