@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar, cast
 
+import unipam.store.sqlite  # noqa: F401 (ledgers import it when they need it, and an agent may have no file left then)
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects.registry import answer, together
@@ -16,6 +17,7 @@ from unipam.ledger.open import Ledgers, WouldBlock
 from unipam.model.errors import UnipamError
 
 T = TypeVar("T")
+Work = Callable[[], None]
 Then = Callable[[list[tuple[T, Answer]]], None]
 """Takes answers, each with whom it is for."""
 
@@ -82,16 +84,29 @@ class Responder:
                 self._start(partial(self._answer_waiting, key, then))
 
     def _answer_waiting(self, key: tuple[str, bytes], then: Then[T]) -> None:
-        """Answer whoever waits with this configuration, and who comes meanwhile."""
+        """Answer whoever waits with this configuration, and who comes meanwhile.
+
+        Here it is those of one joint at a time, and once nobody waits any more one by itself; in other threads the rest.
+        """
+        last: list[Work] = []
         while waiting := self._take(key):
-            joints = together([call for _, call in waiting], self._context_here())
-            for number in set(range(len(waiting))).difference(*(numbers for numbers, _ in joints)):
-                self._start(partial(self._answer_alone, waiting[number], then))
-            works = [partial(self._answer_jointly, [waiting[n] for n in numbers], act, then) for numbers, act in joints]
-            for work in works[1:]:
+            joints, alone = self._planned(waiting, then)
+            for work in (*last, *joints[1:], *(alone if joints else alone[1:])):
                 self._start(work)
-            for work in works[:1]:
+            last = [] if joints else alone[:1]
+            for work in joints[:1]:
                 work()
+        for work in last:
+            work()
+
+    def _planned(self, waiting: Sequence[tuple[T, Call]], then: Then[T]) -> tuple[list[Work], list[Work]]:
+        """Return what answers those who can be answered together, and what answers each of the others."""
+        joints = together([call for _, call in waiting], self._context_here())
+        alone = sorted(set(range(len(waiting))).difference(*(numbers for numbers, _ in joints)))
+        return (
+            [partial(self._answer_jointly, [waiting[n] for n in numbers], act, then) for numbers, act in joints],
+            [partial(self._answer_alone, waiting[number], then) for number in alone],
+        )
 
     def _answer_jointly(
         self, asked: Sequence[tuple[T, Call]], act: Callable[[Context], list[Answer | None]], then: Then[T]
@@ -136,7 +151,7 @@ class Responder:
         while self._running:
             wait(self._running)
 
-    def _start(self, work: Callable[[], None]) -> None:
+    def _start(self, work: Work) -> None:
         future = self._threads.submit(work)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
