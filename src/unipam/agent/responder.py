@@ -86,7 +86,7 @@ class Responder:
     def _answer_waiting(self, key: tuple[str, bytes], then: Then[T]) -> None:
         """Answer whoever waits with this configuration, and who comes meanwhile.
 
-        Here it is those of one joint at a time, and once nobody waits any more one by itself; in other threads the rest.
+        Here it is those of one joint at a time, and once nobody waits one by itself; all else in other threads.
         """
         last: list[Work] = []
         while waiting := self._take(key):
