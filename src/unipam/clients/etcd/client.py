@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
+_PAGE = 500
+"""Keys that are read at once where there may be very many."""
+
 
 class Etcd:
     """A cluster. Any thread may use it; deadlines are readings of `time.monotonic()`."""
@@ -27,6 +30,20 @@ class Etcd:
     def range(self, key: bytes, end: bytes, deadline: float) -> RangeResponse:
         """Read one key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
         return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
+
+    def pages(self, key: bytes, end: bytes, deadline: float) -> Iterator[RangeResponse]:
+        """Read the keys from `key` up to `end` as they are at one moment, some at a time, in order.
+
+        Raises SourceFailed, also where that moment is forgotten meanwhile.
+        """
+        revision, more = 0, True
+        while more:
+            request = messages.range_of(key, end, limit=_PAGE, revision=revision)
+            found = self._read(messages.read_range, self._members.read(request, deadline))
+            revision, more = revision or found.revision, found.more
+            yield found._replace(revision=revision)
+            if found.pairs:
+                key = found.pairs[-1].key + b"\0"
 
     def ranges(self, spans: Sequence[tuple[bytes, bytes]], deadline: float) -> tuple[RangeResponse, ...]:
         """Read several ranges as they are at one moment, in one request. Raises SourceFailed."""

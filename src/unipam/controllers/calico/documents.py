@@ -42,9 +42,13 @@ class Documents(Generic[R]):
 
     def list(self, deadline: float) -> tuple[str, dict[Named, R | Broken]]:
         """See `mirror.Source.list`."""
-        listing = self._datastore.list(self._selection, deadline)
-        found: dict[Named, R | Broken] = {Unnamed(each.name): Broken() for each in listing.broken}
-        return listing.revision, found | {item.key: self._read(item) for item in listing.items}
+        found: dict[Named, R | Broken] = {}
+        revision = ""
+        for page in self._datastore.pages(self._selection, deadline):  # so that few documents are held at once
+            revision = page.revision
+            found |= {Unnamed(each.name): Broken() for each in page.broken}
+            found |= {item.key: self._read(item) for item in page.items}
+        return revision, found
 
     def watch(self, revision: str, deadline: float) -> DocumentWatcher[R]:
         """See `mirror.Source.watch`."""

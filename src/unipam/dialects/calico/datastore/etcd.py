@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unipam.clients.etcd import messages
@@ -50,6 +51,14 @@ class EtcdDatastore(ByTransaction):
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
         return _listing(selection, self._etcd.range(*paths.span(selection), deadline))
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `api.Datastore.pages`."""
+        key, end = paths.span(selection)
+        for found in self._etcd.pages(key, end, deadline) if end else ():
+            yield _listing(selection, found)
+        if not end:
+            yield self.list(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""
