@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from unipam.agent import responder
-from unipam.agent.responder import Responder
+from unipam.agent.responder import Responder, Waiting
+from unipam.cni import undoing
 from unipam.cni.call import Answer, Call
 from unipam.model.errors import SourceFailed
 
@@ -21,7 +23,7 @@ def answered(undo: Any) -> Answer:
 
 @pytest.mark.parametrize(("failures", "done"), [(0, True), (2, True), (9, False)])
 def test_an_undo_that_fails_is_tried_again_and_told(failures: int, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responder, "UNDO_PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(undoing, "PAUSES", (0.001, 0.001))
     tries, told, undone = [], [], []
 
     def undo(_: object) -> None:
@@ -32,6 +34,8 @@ def test_an_undo_that_fails_is_tried_again_and_told(failures: int, done: bool, m
 
     mine = Responder(say=lambda event, **facts: told.append((event, facts)))
     mine.undo(answered(undo))
+    while len(tries) < min(failures + 1, 3):
+        time.sleep(0.001)
     mine.finish()
     assert bool(undone) is done
     assert len(tries) == min(failures + 1, 3)
@@ -45,7 +49,7 @@ def test_calls_that_wait_at_once_are_answered_together(monkeypatch: pytest.Monke
     batches: list[list[str]] = []
     busy, go = threading.Event(), threading.Event()
 
-    def together(calls: Sequence[Call], _: object) -> list[tuple[Sequence[int], Any]]:
+    def together(calls: Sequence[Call], _heard: object, _: object) -> list[tuple[Sequence[int], Any]]:
         names = [each.cwd for each in calls]
         batches.append(names)
         if names == ["first"]:
@@ -64,7 +68,7 @@ def test_calls_that_wait_at_once_are_answered_together(monkeypatch: pytest.Monke
             told.put(each)
 
     def ask(config: bytes, *names: str) -> None:
-        mine.patiently([(name, Call("calico-ipam", {}, config, name)) for name in names], tell)
+        mine.patiently([Waiting(name, Call("calico-ipam", {}, config, name)) for name in names], tell)
 
     ask(b"{}", "first")
     assert busy.wait(30)
@@ -84,3 +88,31 @@ def test_calls_that_wait_at_once_are_answered_together(monkeypatch: pytest.Monke
     ask(b"{}", "later")
     mine.finish()
     assert told.get(timeout=30)[0] == "later"
+
+
+def test_an_agent_that_ends_tries_once_more_and_waits_no_longer() -> None:
+    tries: list[int] = []
+
+    def undo(_: object) -> None:
+        tries.append(1)
+        raise SourceFailed("the datastore is away")
+
+    mine = Responder()
+    mine.undo(answered(undo))
+    while not tries:
+        time.sleep(0.001)
+    mine.finish()
+    assert len(tries) == 2
+
+
+def test_a_call_for_which_nobody_waits_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(responder, "together", lambda calls, _heard, _: begun.extend(each.cwd for each in calls) or [])
+    monkeypatch.setattr(responder, "answer", lambda call, context: Answer(0, str(context.heard()).encode()))
+    told: queue.Queue[tuple[str, Answer]] = queue.Queue()
+    mine = Responder()
+    asked = [Waiting(name, Call("p", {}, b"", name), lambda here=name: here == "here") for name in ("gone", "here")]
+    mine.patiently(asked, lambda given: [told.put(each) for each in given] and None)  # type: ignore[func-returns-value]
+    assert told.get(timeout=30) == ("here", Answer(0, b"True"))
+    mine.finish()
+    assert (begun, told.qsize()) == (["here"], 0)

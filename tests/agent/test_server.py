@@ -90,6 +90,7 @@ def say_other(connection: socket.socket) -> None:
 def test_an_add_that_nobody_heard_of_is_undone(
     agent: Agent, warm: Plugin, config: dict[str, Any], end: Callable[[socket.socket], None]
 ) -> None:
+    assert warm("ADD", config, "before").addresses == ["10.1.2.2/24"]  # so that the ledger is no news to the agent
     with agent.connect() as connection:
         connection.sendall(question("ADD", config))
         end(connection)
@@ -100,7 +101,7 @@ def test_an_add_that_nobody_heard_of_is_undone(
         "the caller went away before it had the answer",
     )
     assert warm("CHECK", config).code == 1
-    assert warm("ADD", config).addresses == ["10.1.2.3/24"]
+    assert warm("ADD", config).addresses == ["10.1.2.4/24"]
 
 
 def test_what_an_earlier_call_was_told_is_not_undone_by_a_later_one(

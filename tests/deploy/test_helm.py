@@ -53,10 +53,25 @@ def deployment(*settings: str) -> dict[str, Any]:
 
 
 SQLITE = "register.database.sqlite.enabled=true"
+CILIUM = [
+    "controller.enabled=true", "controller.run={cilium}", "controller.cilium.subscription=" + "0" * 8
+    + "-0000-0000-0000-" + "0" * 12, "controller.cilium.resourceGroup=MC_GROUP",
+    "controller.workloadIdentity.clientId=" + "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+]  # fmt: skip
+_GROUP = "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network"
+KUBENET = [
+    "controller.enabled=true", "controller.run={kubenet}", "controller.kubenet.clusterCidr=10.244.0.0/16",
+    "controller.kubenet.serviceClusterIpRange=10.0.0.0/16", f"controller.kubenet.routeTable={_GROUP}/routeTables/NAME",
+    f"controller.kubenet.nodeSubnet={_GROUP}/virtualNetworks/VNET/subnets/NAME",
+    "controller.workloadIdentity.clientId=" + "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+]  # fmt: skip
 SAME = [
+    ("controller/cilium", "unipam-controller", CILIUM, "1.30.0"),
+    ("controller/kubenet", "unipam-controller", KUBENET, "1.30.0"),
     ("agent", "unipam-node", ["agent.enabled=true"], "1.30.0"),
     ("agent/older", "unipam-node", ["agent.enabled=true"], "1.29.9"),
     ("agent/older", "unipam-node", ["agent.enabled=true"], "1.20.2"),
+    ("controller", "unipam-controller", ["controller.enabled=true"], "1.30.0"),
     ("", "unipam", ["register.enabled=true"], "1.30.0"),
     ("sqlite", "unipam", ["register.enabled=true", SQLITE, "register.ingress.enabled=false"], "1.30.0"),
 ]
@@ -115,6 +130,47 @@ def test_every_command_line_is_one_that_unipam_takes() -> None:
     assert install[-6:-2] == ["--name", "host-local", "--name", "azure-vnet-ipam"]
 
 
+def test_several_controllers_are_one_process_with_the_rights_of_all() -> None:
+    """Both parts of the command line, and the rules of each."""
+    of_both = [*CILIUM, *KUBENET, "controller.run={cilium,kubenet}", "controller.options={--range-rest=60}"]
+    objects = drawn("unipam-controller", *of_both)
+    words = main_container(objects["Deployment", "unipam-controller"])["command"]
+    assert words.index("--cilium") < words.index("--kubenet") < words.index("--range-rest=60")
+    check(Line("helm", tuple(words[1:])))
+    rules = objects["ClusterRole", "unipam-controller"]["rules"]
+    alone = [
+        drawn("unipam-controller", *each)["ClusterRole", "unipam-controller"]["rules"] for each in (CILIUM, KUBENET)
+    ]
+    assert rules == [*alone[0], *alone[1]]
+
+
+def test_an_agent_for_calico_reads_what_its_configuration_names() -> None:
+    """Its kubeconfig, and the node's name; without calico-ipam the agent sees neither."""
+    for plugins, seen in (("host-local", set()), ("calico-ipam", {"/etc/cni/net.d", "/var/lib/calico"})):
+        agent = drawn("unipam-node", "agent.enabled=true", f"agent.plugins={{{plugins}}}")
+        daemon = agent["DaemonSet", "unipam-agent"]
+        assert understood(daemon) == daemon
+        mounts = {each["mountPath"]: each["name"] for each in main_container(daemon)["volumeMounts"]}
+        assert {path for path in mounts if path.startswith(("/etc", "/var/lib/calico"))} == seen
+        volumes = {each["name"]: each.get("hostPath", {}).get("path") for each in pod(daemon)["volumes"]}
+        assert {volumes[mounts[path]] for path in seen} == seen
+
+
+def test_a_controller_is_told_what_to_run_and_how() -> None:
+    options = ["controller.options={--grace,30}", "controller.calico.apiGroup=projectcalico.org"]
+    etcd = ["controller.env[0].name=ETCD_ENDPOINTS", "controller.env[0].value=https://e:2379"]
+    drawn_ = drawn("unipam-controller", "controller.enabled=true", *options, *etcd)
+    deployment_ = drawn_["Deployment", "unipam-controller"]
+    assert understood(deployment_) == deployment_
+    words = main_container(deployment_)["command"]
+    assert words == ["unipam", "controller", "--calico", "--listen", "0.0.0.0:9518", "--grace", "30"]
+    check(Line("helm", tuple(words[1:])))
+    assert {"name": "ETCD_ENDPOINTS", "value": "https://e:2379"} in main_container(deployment_)["env"]
+    rules = drawn_["ClusterRole", "unipam-controller"]["rules"]
+    assert {group for rule in rules for group in rule["apiGroups"]} == {"", "projectcalico.org", "kubevirt.io"}
+    assert "ipamconfigurations" in {resource for rule in rules for resource in rule["resources"]}
+
+
 def test_the_database_is_a_secret_s_a_url_s_or_a_file_s() -> None:
     def names(one: dict[str, Any]) -> Any:
         (database,) = (each for each in main_container(one)["env"] if each["name"] == "UNIPAM_DATABASE")
@@ -157,8 +213,12 @@ def test_what_is_switched_off_is_not_there(kind: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("agent.enabled=false", "set either agent.enabled or register.enabled"),
-        ("agent.enabled=true,register.enabled=true", "set either agent.enabled or register.enabled"),
+        ("agent.enabled=false", "set one of agent.enabled, controller.enabled and register.enabled"),
+        ("agent.enabled=true,register.enabled=true", "set one of agent.enabled, controller.enabled and"),
+        ("controller.enabled=true,controller.run={}", "run"),
+        ("controller.enabled=true,controller.run={calicos}", "run"),
+        ("controller.enabled=true,controller.run={kubenet}", "controller.kubenet.clusterCidr"),
+        ("controller.enabled=true,controller.run={cilium}", "controller.cilium.subscription"),
         (f"register.enabled=true,register.database.url=x,{SQLITE}", "exclude each other"),
         ("register.enabled=true,register.entra.tenant=T", "belong together"),
         ("register.enabled=true,register.trustedProxies=*", "trustedProxies must name"),

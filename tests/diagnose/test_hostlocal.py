@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +102,42 @@ def test_reservations_beside_a_list_of_pods(network: Callable[..., Path], tmp_pa
     assert (found.kind, found.entities["addresses"]) == ("reservations-without-pod", ["10.244.0.3"])
     (tmp_path / "pods.txt").write_text(row + row.replace("web-1", "web-2").replace("0.2 ", "0.3 "))
     assert not diagnose([directory, tmp_path / "pods.txt"]).findings
+
+
+CONFLIST = {
+    "cniVersion": "0.3.1", "name": "kubenet",
+    "plugins": [{
+        "type": "bridge", "bridge": "cbr0", "ipam": {
+            "type": "host-local", "ranges": [[{"subnet": "10.244.1.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }],
+}  # fmt: skip
+BRIDGE = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
+    inet 127.0.0.1/8 scope host lo
+       valid_lft forever preferred_lft forever
+4: cbr0: <BROADCAST,MULTICAST,PROMISC,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether 9a:3c:60:b6:7a:10 brd ff:ff:ff:ff:ff:ff
+    inet 10.244.1.1/24 brd 10.244.1.255 scope global cbr0
+       valid_lft forever preferred_lft forever
+"""
+
+
+@pytest.mark.parametrize(("range_", "told"), [("10.244.2.0/24", True), ("10.244.1.0/24", False)])
+def test_k31_a_node_made_anew_with_another_range(tmp_path: Path, range_: str, told: bool) -> None:
+    """K31: the Node's range, the configuration's, cbr0's and the reservations of the old one, in one finding."""
+    node = {"kind": "Node", "metadata": {"name": "n2"}, "spec": {"podCIDRs": [range_]}, "status": {"addresses": []}}
+    (tmp_path / "node.json").write_text(json.dumps(node, indent=1))
+    (tmp_path / "10-containerd-net.conflist").write_text(json.dumps(CONFLIST, indent=1))
+    (tmp_path / "ip-addr.txt").write_text(BRIDGE)
+    kept = tmp_path / "var/lib/cni/networks/kubenet"
+    kept.mkdir(parents=True)
+    (kept / "10.244.1.7").write_text("c" * 64 + "\r\neth0")
+    found = [each for each in diagnose([str(tmp_path)]).findings if each.kind == "other-range"]
+    assert len(found) == told
+    for one in found:
+        assert one.subject == "10.244.2.0/24"
+        assert "configuration kubenet 10.244.1.0/24, bridge cbr0 10.244.1.0/24" in one.title
+        assert one.entities["addresses"] == ["10.244.1.7"]
+        assert {each.file.rpartition("/")[2] for each in one.evidence} == {"10-containerd-net.conflist", "ip-addr.txt"}

@@ -1,4 +1,5 @@
-"""The fake's machines: whoever writes a model gets addresses of the subnet, when the operation has ended.
+"""The fake's machines: whoever writes a model gets addresses of the subnet, when the operation has ended; or blocks of
+sixteen, at interfaces that stand alone: a scale set's model has no field for these, and passes over what is said.
 
 A subnet has no more than it has; others may fill it. What a write adds is `Updating` at the interface, and what
 it removes comes back to the subnet a while later. Refusals: those of spec cilium §0 and §1.6.
@@ -16,7 +17,7 @@ from tests.fakes.azure_http import Refused
 from unipam.addr.prefix import format_address, parse_address, parse_prefix
 
 GROUP = "/subscriptions/s/resourceGroups/MC_g"
-MOST = 256
+MOST, BLOCK = 256, 16
 
 
 class Compute:
@@ -65,6 +66,19 @@ class Compute:
         self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
         return machine.lower()
 
+    def give(self, machine: str, name: str) -> str:
+        """Somebody else has given a machine's interface one more address, which is returned."""
+        before = self.addresses(machine)
+        self._give(str(self._nics(machine)[0]["id"]), name, "Succeeded")
+        (ip,) = self.addresses(machine) - before
+        return ip
+
+    def scatter(self) -> None:
+        """Others take one address of each range of sixteen: no block can be had, and single addresses can."""
+        first = self.prefix.first
+        for start in range(first - first % BLOCK, self.prefix.last + 1, BLOCK):
+            self.holders.setdefault(format_address(start + 8), "others")
+
     def fill(self, left: int) -> None:
         """Others take all addresses of the subnet but these."""
         for ip in list(self._free())[left:]:
@@ -73,11 +87,17 @@ class Compute:
     def addresses(self, machine: str) -> set[str]:
         """The secondary addresses that a machine has, ready for use."""
         return {
-            each["properties"]["privateIPAddress"]
+            ip
             for nic in self._nics(machine)
             for each in nic["properties"]["ipConfigurations"]
             if not each["properties"]["primary"] and each["properties"]["provisioningState"] == "Succeeded"
+            for ip in _addresses(each)
         }
+
+    def configurations(self, machine: str) -> int:
+        """How many secondary configurations a machine has."""
+        every = [each for nic in self._nics(machine) for each in nic["properties"]["ipConfigurations"]]
+        return sum(1 for each in every if not each["properties"]["primary"])
 
     def check(self, path: str, body: dict[str, Any]) -> None:
         """Look at what is to be stored. Raises Refused."""
@@ -89,8 +109,12 @@ class Compute:
             if len(subnets) > 1:
                 code = "VMScaleSetIpConfigurationsOnSameNicCannotUseDifferentSubnets"
                 raise Refused(400, code, f"{nic} names {sorted(subnets)}.")
-            more = len(set(names) - set(self._has(nic)))
-            if more > self._size - len(self.holders):
+            has = self._has(nic)
+            new = [each for each in wanted if each["name"] not in has]
+            blocks = sum(1 for each in new if _is_block(path, each))
+            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or (
+                blocks and blocks > len(self._free_blocks())
+            ):
                 raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
         if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
             text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
@@ -99,15 +123,22 @@ class Compute:
     def begun(self, path: str, body: dict[str, Any]) -> None:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             has = self._has(nic)
-            self.arm.raw(nic)["properties"]["provisioningState"] = "Updating"
+            properties = self.arm.raw(nic)["properties"]
+            properties["provisioningState"] = "Updating"
+            public = {each["name"]: each["properties"].get("publicIPAddress") for each in wanted}
+            for each in properties["ipConfigurations"]:
+                if public.get(each["name"]):
+                    each["properties"]["publicIPAddress"] = public[each["name"]]
             for each in wanted:
                 if each["name"] not in has:
-                    self._give(nic, each["name"], "Updating")
+                    self._give(nic, each["name"], "Updating", block=_is_block(path, each))
 
     def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
         """The operation has ended: what is new is ready, and what is not wanted is gone; or nothing came of it."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             names = {each["name"] for each in wanted}
             kept = []
             for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:
@@ -124,17 +155,20 @@ class Compute:
         self.arm.put(nic, {**properties, "ipConfigurations": []})
         self._give(nic, configuration["name"], "Succeeded", primary=True)
 
-    def _give(self, nic: str, name: str, state: str, *, primary: bool = False) -> None:
-        ip = next(self._free())
-        self.cursor = parse_address(ip) + 1
-        self.holders[ip] = f"{nic}/{name}".lower()
-        self.history.append(("give", ip, self.holders[ip]))
+    def _give(self, nic: str, name: str, state: str, *, primary: bool = False, block: bool = False) -> None:
+        ip = self._free_blocks()[0] if block else next(self._free())
+        self.cursor = parse_address(ip.partition("/")[0]) + 1
         properties = {**self._wanted(primary=primary), "privateIPAddress": ip, "provisioningState": state}
+        if block:
+            properties["privateIPAddressPrefixLength"] = 28
+        for each in _addresses({"properties": properties}):
+            self.holders[each] = f"{nic}/{name}".lower()
+            self.history.append(("give", each, self.holders[each]))
         self.arm.raw(nic)["properties"]["ipConfigurations"].append({"name": name, "properties": properties})
 
     def _take(self, nic: str, configuration: dict[str, Any]) -> None:
-        ip = configuration["properties"]["privateIPAddress"]
-        self.history.append(("take", ip, self.holders.pop(ip)))
+        for ip in _addresses(configuration):
+            self.history.append(("take", ip, self.holders.pop(ip)))
 
     def _free(self) -> Iterator[str]:
         """Addresses that nobody has, from where the last one was found, so that one is not given again at once."""
@@ -143,6 +177,15 @@ class Compute:
             ip = format_address(first + (start - first + offset) % self._size)
             if ip not in self.holders:
                 yield ip
+
+    def _free_blocks(self) -> list[str]:
+        first = self.prefix.first
+        starts = range(first - first % BLOCK + BLOCK, self.prefix.last - BLOCK, BLOCK)
+        return [
+            f"{format_address(start)}/28"
+            for start in starts
+            if not any(format_address(each) in self.holders for each in range(start, start + BLOCK))
+        ]
 
     @property
     def _size(self) -> int:
@@ -168,6 +211,16 @@ class Compute:
             "ipConfigurations": [{"id": each} for each in self.holders.values()],
         }
         return made
+
+
+def _is_block(path: str, configuration: dict[str, Any]) -> bool:
+    alone = "/virtualmachines/" not in path.lower()
+    return alone and configuration["properties"].get("privateIPAddressPrefixLength") == 28
+
+
+def _addresses(configuration: dict[str, Any]) -> list[str]:
+    ip, _, length = configuration["properties"]["privateIPAddress"].partition("/")
+    return [format_address(parse_address(ip) + each) for each in range(BLOCK if length else 1)]
 
 
 def _models(path: str, body: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:

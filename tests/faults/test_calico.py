@@ -9,32 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import Agent, environment
+from tests.faults.calico_crowd import Crowd, compare, handles, holdings
 from tests.real import etcd, kube_apiserver
 from tests.real.etcd import soon
 
-from unipam.addr.prefix import format_address
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.cni.install import install
-from unipam.dialects.calico.datastore.api import Datastore, Selection
+from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
-from unipam.dialects.calico.datastore.keys import BlockKey, HandleKey, NodeKey, PoolKey
+from unipam.dialects.calico.datastore.keys import NodeKey, PoolKey
 from unipam.dialects.calico.datastore.kubernetes import KubernetesDatastore
 from unipam.dialects.calico.datastore.resources import STORED
-from unipam.dialects.calico.documents.block import read
-from unipam.dialects.calico.rules.blocks import handle_of
 
 pytestmark = [pytest.mark.real, etcd.needs_etcd]
 
@@ -48,118 +42,27 @@ POOL = {
 }
 
 
-@dataclass
-class Crowd:
-    """Callers that add and remove containers of one node, until they are told to end."""
+def crowd_of(plugin: Path, network: dict[str, Any]) -> Crowd:
+    """Callers of one plugin with one configuration."""
 
-    plugin: Path
-    network: dict[str, Any]
-    living: dict[str, list[str]] = field(default_factory=dict)
-    doubtful: set[str] = field(default_factory=set)
-    """Containers whose last call failed: a runtime removes them, until it hears that they are gone."""
-
-    told: int = 0
-    complaints: list[str] = field(default_factory=list)
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def call(self, verb: str, container: str) -> subprocess.CompletedProcess[bytes]:
+    def ask(caller: int, verb: str, container: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [str(self.plugin)], env=environment(verb, container), input=json.dumps(self.network).encode(),
+            [str(plugin)], env=environment(verb, container), input=json.dumps(network).encode(),
             capture_output=True, check=False, timeout=300,
         )  # fmt: skip
 
-    def add(self, container: str) -> None:
-        done = self.call("ADD", container)
-        with self._lock:
-            if done.returncode:
-                self.doubtful.add(container)
-                return
-            found = [each["address"].partition("/")[0] for each in json.loads(done.stdout)["ips"]]
-            self.told += 1
-            for other, addresses in self.living.items():
-                if set(found) & set(addresses):
-                    self.complaints.append(f"{found} was told to {container} and {other}")
-            self.living[container] = found
-
-    def remove(self, container: str) -> None:
-        with self._lock:
-            self.living.pop(container, None)
-            self.doubtful.add(container)
-        if self.call("DEL", container).returncode == 0:
-            with self._lock:
-                self.doubtful.discard(container)
-                self.told += 1
-
-    def caller(self, number: int) -> None:
-        dice, own, turn = random.Random(number), list[str](), 0
-        while not self._ended.is_set():
-            if own and dice.random() < 0.45:
-                self.remove(own.pop(dice.randrange(len(own))))
-                continue
-            turn += 1
-            container = f"c{number}-{turn}"
-            self.add(container)
-            if container in self.living:
-                own.append(container)
-
-    @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self.caller, args=(number,)) for number in range(CALLERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()
-
-    def await_more(self, many: int = 30) -> None:
-        """Wait until so many calls more have succeeded."""
-        enough, until = self.told + many, time.monotonic() + 180
-        while self.told < enough:
-            assert time.monotonic() < until, (self.told, enough)
-            time.sleep(0.05)
-
-    def tidy_up(self) -> None:
-        """Remove what nobody knows of, as a runtime does."""
-        for container in sorted(self.doubtful):
-            self.remove(container)
-        assert not self.doubtful
+    return Crowd(ask, CALLERS)
 
 
 def check(crowd: Crowd, store: Datastore, *, exact: bool) -> None:
-    """Compare what callers were told with what the datastore has; `exact` where no count may be too high.
-
-    A container may hold more than it was told, where the agent died over an ADD and the launcher asked again; with its
-    DEL all of it goes.
-    """
-    assert crowd.complaints == []
-    held = holdings(store)
-    assert held.keys() == {f"k8s-pod-network.{name}" for name in crowd.living}
-    for name, told in crowd.living.items():
-        assert set(told) <= set(held[f"k8s-pod-network.{name}"])
-    handles = {item.key.id: item.document["block"] for item in store.list(Selection(HandleKey), soon(60)).items}  # type: ignore[union-attr]
-    for handle, addresses in held.items():
-        counted = sum(handles[handle].values())
-        assert counted == len(addresses) if exact else counted >= len(addresses)
-    assert not exact or handles.keys() == held.keys()
-    for name in list(crowd.living):
-        crowd.remove(name)
+    """Compare what callers were told with what the datastore has; `exact` where no count may be too high."""
+    compare(crowd, store)
+    if exact:
+        counted = {handle: sum(blocks.values()) for handle, blocks in handles(store).items()}
+        assert counted == {handle: len(addresses) for handle, addresses in holdings(store).items()}
+    crowd.remove_all()
     assert (crowd.doubtful, holdings(store)) == (set(), {})
-    assert not exact or not store.list(Selection(HandleKey), soon(60)).items
-
-
-def holdings(store: Datastore) -> dict[str, list[str]]:
-    """The addresses that each handle holds, by the blocks."""
-    found: dict[str, list[str]] = {}
-    for item in store.list(Selection(BlockKey), soon(60)).items:
-        block = read(item.document)
-        for ordinal in range(len(block.allocations)):
-            if (attribute := block.attribute(ordinal)) is not None:
-                found.setdefault(handle_of(attribute), []).append(format_address(block.address(ordinal)))
-    return found
+    assert not exact or not handles(store)
 
 
 @pytest.fixture
@@ -193,7 +96,7 @@ def test_the_leader_of_three_members_is_killed(
     with etcd.cluster(3) as three:
         store = EtcdDatastore(Etcd(Settings(three.endpoints)))
         with contextlib.closing(store):
-            crowd = Crowd(launcher(start_agent().socket), on_etcd(store, three.endpoints))
+            crowd = crowd_of(launcher(start_agent().socket), on_etcd(store, three.endpoints))
             with crowd.at_work():
                 for _ in range(DEATHS):
                     crowd.await_more()
@@ -216,7 +119,7 @@ def test_the_api_server_is_killed(start_agent: Callable[..., Agent], launcher: C
         with contextlib.suppress(Refusal):
             api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}}, soon(60))
         network = config(datastore_type="kubernetes", kubernetes={"kubeconfig": str(server.kubeconfig)})
-        crowd = Crowd(launcher(start_agent().socket), network)
+        crowd = crowd_of(launcher(start_agent().socket), network)
         with crowd.at_work():
             for _ in range(DEATHS):
                 crowd.await_more()
@@ -237,7 +140,7 @@ def test_the_agent_is_killed(
         with contextlib.closing(store):
             directory = short_dir()
             agent = start_agent(directory=directory)
-            crowd = Crowd(launcher(agent.socket), on_etcd(store, one.endpoints))
+            crowd = crowd_of(launcher(agent.socket), on_etcd(store, one.endpoints))
             with crowd.at_work():
                 for _ in range(2 * DEATHS):
                     crowd.await_more()

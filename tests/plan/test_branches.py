@@ -5,25 +5,28 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
 
-from unipam.model.cloud import Snapshot
-from unipam.model.errors import BadValue, Missing
+from unipam.model.cloud import CloudNetwork, Snapshot
+from unipam.model.errors import BadValue, Missing, Overlap
 from unipam.model.objects import parse_cidr
 from unipam.plan.access.callers import Caller
 from unipam.plan.branches import FREE, Branch, Filter, Tree, split
 from unipam.plan.cloud.drift import PEER_OVERLAP, findings
 from unipam.plan.cloud.findings import planned
-from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, in_sight, standings
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, in_sight, standings
 from unipam.plan.listing import Wish, listed
+from unipam.plan.networks import associate
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.plan.reads import counts
 from unipam.plan.sample.cloud import SampleCloud
 from unipam.plan.sample.story import cloud_of
 from unipam.plan.settled import any_part
-from unipam.plan.tree import Plan
+from unipam.plan.tree import Author, Plan
+from unipam.store.api import Tx
 from unipam.store.memory import MemoryStore
 
 ADMIN = Visibility(Caller("admin", "admin", admin=True))
@@ -65,7 +68,7 @@ def test_the_sample_is_worth_looking_at(plan: Plan, seen: Snapshot) -> None:
     assert 390 <= found["network"] <= 420
     assert len(seen.networks) >= 400
     assert min(found["reservation"], found["external"], found["subnet"], found["endpoint"]) >= 6
-    blocks = plan.read(lambda tx: list(planned(tx)))
+    blocks = plan.read(lambda tx: planned(tx, seen).blocks)
     assert len([b for b in blocks if b.prefix.family == 6]) == 2
     assert len([f for f in findings(blocks, seen) if f.rule == PEER_OVERLAP]) == 2
     over = plan.read(lambda tx: any_part(tx, Wish("reservation", status="over", limit=1000), ADMIN)).rows
@@ -207,7 +210,7 @@ def test_a_listing_is_of_a_space_a_block_a_text_or_a_place(plan: Plan) -> None:
 
 
 def test_every_network_stands_somehow_to_the_plan(plan: Plan, seen: Snapshot) -> None:
-    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
     assert {row.plan for row in found} == {ASSOCIATED, EXPECTED, UNPLANNED, APART, GONE}
     by_name = {row.name: row for row in found}
     legacy, lost = by_name["vnet-legacy-0"], by_name["vnet-skunkworks"]
@@ -215,11 +218,42 @@ def test_every_network_stands_somehow_to_the_plan(plan: Plan, seen: Snapshot) ->
     assert legacy.plan == UNPLANNED
     assert [(spot.space, spot.block) for spot in lost.fits] == [("corp", "westeurope")]
     assert lost.overlaps == ()
+    assert lost.fits[0].taken == ""
+
+
+def test_what_would_be_refused_is_said_where_a_network_fits(plan: Plan, seen: Snapshot) -> None:
+    """What `associate` says of every block that has addresses of a network, and what the listing says of it, agree."""
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
+    tried = 0
+    for row in found:
+        for spot in row.fits:
+            network = seen.network(row.id)
+            assert network is not None
+            try:
+                plan.write(partial(undone, spot=spot, network=network), Author("test"))
+            except Overlap:
+                assert spot.taken, (row.name, spot)
+            except Undone:
+                assert not spot.taken, (row.name, spot)
+            tried += 1
+    assert tried > 5
+    assert {bool(spot.taken) for row in found for spot in row.fits} == {True, False}
+
+
+class Undone(Exception):
+    """What was done was possible, and shall not be kept."""
+
+
+def undone(tx: Tx, by: Author, *, spot: Spot, network: CloudNetwork) -> None:
+    associate(tx, by, spot.space, spot.block, network)
+    raise Undone
 
 
 def test_others_networks_are_not_named_as_what_overlaps(plan: Plan, seen: Snapshot) -> None:
-    found = standings(plan.read(lambda tx: list(planned(tx))), seen)
+    found = standings(plan.read(lambda tx: planned(tx, seen).blocks), seen)
     (legacy,) = [row for row in found if row.name == "vnet-legacy-1"]
     only = Visibility(Caller("some", "some"), {legacy.id.lower()})
     (shown,) = in_sight(found, only)
-    assert shown == msgspec.structs.replace(legacy, overlaps=(HIDDEN,) * len(legacy.overlaps))
+    assert any(spot.taken for spot in legacy.fits)
+    fits = tuple(msgspec.structs.replace(spot, taken=f"network {HIDDEN}" if spot.taken else "") for spot in legacy.fits)
+    assert shown == msgspec.structs.replace(legacy, overlaps=(HIDDEN,) * len(legacy.overlaps), fits=fits)

@@ -36,21 +36,29 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{1}"
     conf_dir = "{0}/net.d"
+    conf_template = "{3}"
 """
 
 
 class Containerd:
-    """Runs in the network namespace `host` with the plugins of `node`."""
+    """Runs in the network namespace `host` with the plugins of `node`.
 
-    def __init__(self, root: Path, node: Node, host: str) -> None:
+    It draws its network from a `template`, when it is told the node's ranges; where there is none it has one at once.
+    """
+
+    def __init__(self, root: Path, node: Node, host: str, template: str = "") -> None:
         self.root = root
         self.host = host
         self.socket = str(root / "c.sock")
         self._config = root / "config.toml"
-        self._config.write_text(_CONFIG.format(root, node.bin_dir, PAUSE))
+        drawn = root / "template" if template else Path()
+        self._config.write_text(_CONFIG.format(root, node.bin_dir, PAUSE, drawn if template else ""))
         self._ipam = node.ipam("10.88.0.0/24", "fd88::/64")
         (root / "net.d").mkdir()
-        self.configure()
+        if template:
+            drawn.write_text(template)
+        else:
+            self.configure()
         self._foreign = set(_CACHE.glob("*"))
 
     def configure(self, *further: dict[str, Any], **ipam: Any) -> None:
@@ -58,6 +66,12 @@ class Containerd:
         bridge = {"type": "bridge", "bridge": "cri0", "isGateway": True, "ipam": self._ipam | ipam}
         conf = {"cniVersion": "1.0.0", "name": "cri", "plugins": [bridge, *further]}
         (self.root / "net.d" / "10-cri.conflist").write_text(json.dumps(conf))
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """The network that it has drawn, or was given."""
+        (path,) = (self.root / "net.d").glob("10-*.conflist")
+        return dict(json.loads(path.read_text()))
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

@@ -56,6 +56,11 @@ class Runtime:
         answer = self.call("RunPodSandbox", encode((1, config)))
         return answer[2:].decode()  # field 1, and an id is shorter than 128 bytes
 
+    def ranges(self, *cidrs: str) -> None:
+        """Tell it the node's ranges of pods' addresses, as kubelet does when the Node has them."""
+        network = encode((1, ",".join(cidrs)))
+        self.call("UpdateRuntimeConfig", encode((1, encode((1, network)))))
+
     def stop(self, sandbox: str) -> None:
         """Stop it: its network is taken down."""
         self.call("StopPodSandbox", encode((1, sandbox)))

@@ -37,20 +37,25 @@ WHY = (
     else "needs a kube-apiserver (UNIPAM_KUBE_APISERVER) and the Debian package etcd-server"
 )
 _TOKEN = "a-token-of-the-tests"
+ACCOUNT = "system:serviceaccount:unipam-controller:unipam-controller"
+ACCOUNT_TOKEN = "the-token-of-an-account"
+"""Who the controllers are where deploy/ has them run, for a server that asks who may do what."""
 _STARTS_WITHIN = 90.0
+ALLOW = ("--authorization-mode", "AlwaysAllow")
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class ApiServer:
-    """One process on an etcd. It can be killed and started again. `group` holds Calico's resources."""
+    """One process on an etcd of its own. Either can be killed and started again. `group` holds Calico's resources."""
 
-    def __init__(self, directory: Path, endpoints: Sequence[str], group: str) -> None:
-        self.directory, self.group = directory, group
-        self._endpoints = ",".join(endpoints)
+    def __init__(self, directory: Path, stored: etcd.Cluster, group: str, options: Sequence[str] = ALLOW) -> None:
+        self.directory, self.stored, self.group, self._options = directory, stored, group, options
+        self._endpoints = ",".join(stored.endpoints)
         (self.port,) = etcd.free_ports(1)
         self.kubeconfig = directory / "kubeconfig"
         self.process: subprocess.Popen[bytes] | None = None
-        (directory / "tokens").write_text(f'{_TOKEN},tester,1,"system:masters"\n')
+        tokens = f'{_TOKEN},tester,1,"system:masters"\n{ACCOUNT_TOKEN},{ACCOUNT},2,"system:authenticated"\n'
+        (directory / "tokens").write_text(tokens)
         self._key = directory / "service-account.key"
         self._key.write_bytes(_private_key())
         write_kubeconfig(self.kubeconfig, self.port, directory / "certs" / "apiserver.crt", _TOKEN)
@@ -70,10 +75,10 @@ class ApiServer:
         command = [
             BINARY, "--etcd-servers", self._endpoints, "--bind-address", "127.0.0.1", "--secure-port", str(self.port),
             "--cert-dir", str(self.directory / "certs"), "--token-auth-file", str(self.directory / "tokens"),
-            "--authorization-mode", "AlwaysAllow", "--service-cluster-ip-range", "10.96.0.0/24",
+            "--service-cluster-ip-range", "10.96.0.0/24",
             "--service-account-issuer", "https://unipam.test", "--service-account-key-file", str(self._key),
             "--service-account-signing-key-file", str(self._key), "--endpoint-reconciler-type", "none",
-            "--disable-admission-plugins", "ServiceAccount",
+            "--disable-admission-plugins", "ServiceAccount", *self._options,
         ]  # fmt: skip
         with (self.directory / "apiserver.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -162,13 +167,13 @@ def empty(api: KubernetesApi, group: str) -> None:
 
 
 @contextlib.contextmanager
-def api_server(group: str) -> Iterator[ApiServer]:
-    """A server of one's own, with an etcd of its own. Skips where there is none."""
+def api_server(group: str, options: Sequence[str] = ALLOW) -> Iterator[ApiServer]:
+    """A server of one's own, with an etcd of its own and `options` beside the usual. Skips where there is none."""
     if WHY:
         pytest.skip(WHY)
     with etcd.cluster() as stored:
         directory = Path(tempfile.mkdtemp(prefix="unipam-kube-"))
-        made = ApiServer(directory, stored.endpoints, group)
+        made = ApiServer(directory, stored, group, options)
         try:
             made.start()
             with contextlib.closing(KubernetesApi(str(made.kubeconfig))) as api:

@@ -84,12 +84,12 @@ class Node(Keeps):
         self.socket = self.root / "agent.sock"
         self.data_dir = self.root / "networks"
 
-    def install(self, others: Iterable[str] = ()) -> None:
-        """Put the launcher there under the name host-local, and links to other plugins of the machine."""
+    def install(self, others: Iterable[str] = (), name: str = "host-local") -> None:
+        """Put the launcher there under a plugin's name, and links to other plugins of the machine."""
         self.bin_dir.mkdir()
-        install(self.bin_dir, self.socket, ["host-local"])
-        for name in others:
-            (self.bin_dir / name).symlink_to(PLUGINS / name)
+        install(self.bin_dir, self.socket, [name])
+        for other in others:
+            (self.bin_dir / other).symlink_to(PLUGINS / other)
 
     def start_agent(self, *options: str, by: Iterable[str] = ()) -> subprocess.Popen[bytes]:
         """An agent that listens already, and watches this node's ledger; started `by` a program that becomes it.

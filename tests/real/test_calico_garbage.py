@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.real import etcd, kube_apiserver, kubernetes_objects
+from tests.real.bad_api_server import bad_api_server
 from tests.real.controller import Controller
 from tests.real.etcd import soon
 from tests.real.kubernetes_objects import make_node, make_pod, remove_node, remove_pod
@@ -118,10 +119,10 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 def start(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Controller]]:
     started: list[Controller] = []
 
-    def start(*options: str) -> Controller:
+    def start(*options: str, kubeconfig: Path | None = None) -> Controller:
         where = ("--datastore", "etcdv3", "--etcd-endpoints", ",".join(etcd.shared().endpoints))
         chosen = where if cluster.store.transactional else ()
-        kubeconfig = kube_apiserver.shared(STORED).kubeconfig
+        kubeconfig = kubeconfig or kube_apiserver.shared(STORED).kubeconfig
         started.append(Controller(tmp_path, kubeconfig, "--calico", "--grace", "5", *chosen, *options))
         return started[-1]
 
@@ -224,6 +225,25 @@ def test_a_server_that_dies_and_comes_back_is_followed_again(
     make_pod(cluster.api, "living", "n1", living)
     cluster.lease("gone-too", "n2")
     controller.until(lambda: cluster.holders() == {"net.living"})
+
+
+def test_a_server_that_is_overloaded_slow_forgetful_and_contended(
+    cluster: Cluster, start: Callable[..., Controller], tmp_path: Path
+) -> None:
+    """429, 500, seconds of silence, answers lost, watches cut, histories gone, and 409 to most writes."""
+    with bad_api_server(tmp_path, kube_apiserver.shared(STORED)) as between:
+        controller = start(kubeconfig=between.kubeconfig)
+        controller.await_line("leading")
+        for number in range(4):
+            living = cluster.lease(f"living-{number}", "n1")
+            make_pod(cluster.api, f"living-{number}", "n1", living)
+            cluster.lease(f"gone-{number}", "n2")
+        expected = {f"net.living-{number}" for number in range(4)}
+        controller.until(lambda: len(between.said) > 4)
+        assert cluster.holders() >= expected
+        between.bad = False
+        controller.until(lambda: cluster.holders() == cluster.handles() == expected)
+        assert controller.stop() == 0
 
 
 def answers(cluster: Cluster) -> bool:

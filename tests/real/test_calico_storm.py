@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
-from collections.abc import Callable
+import subprocess
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.real.calico_original import Site, brought, calicoctl
+import pytest
+from tests.conftest import UNIPAM, Agent
+from tests.faults.calico_crowd import Crowd, compare, handles, holdings
+from tests.real import etcd, kube_apiserver
+from tests.real.calico_original import (
+    CALICO_IPAM,
+    SITES,
+    EtcdSite,
+    Site,
+    apply,
+    brought,
+    calicoctl,
+    resource,
+)
 from tests.real.etcd import soon
-from tests.real.test_calico_differential import NODES, Asked, agents, fresh, ours, theirs
+from tests.real.test_calico_differential import NODES, POOLS, Asked, agents, fresh, ours, theirs
 
+from unipam.cni.install import install
 from unipam.dialects.calico.datastore.api import Selection
 from unipam.dialects.calico.datastore.keys import BlockKey, HandleKey
+from unipam.dialects.calico.datastore.resources import STORED
 
 __all__ = ["fresh"]  # a fixture
 
 pytestmark = brought
 
 CALLERS, CALLS = 8, int(os.environ.get("UNIPAM_CALICO_CALLS", "14"))
+STORM = int(os.environ.get("UNIPAM_CALICO_STORM", "160"))
+"""How many calls are made through deaths, by 64 callers on 8 nodes where there are many."""
+CROWD, NODES_AT_ONCE, DEATHS = (64, 8, 10) if STORM >= 2000 else (8, 2, 2)
+ORIGINALS = float(os.environ.get("UNIPAM_CALICO_ORIGINALS", "0.25"))
+"""Which part of them the original answers."""
 Living = dict[str, set[str]]
 """The addresses that each container was told."""
 
@@ -66,3 +92,149 @@ def test_both_at_once(fresh: Callable[[], Site], tmp_path: Path) -> None:
     with ThreadPoolExecutor(CALLERS) as threads:
         list(threads.map(lambda name: ours(site, tmp_path, Asked("DEL", name, NODES[0], "", {})), living))
     assert site.store.list(Selection(HandleKey), soon()).items == ()
+
+
+# ---- with deaths
+
+
+@dataclass
+class Storm:
+    """Nodes, each with an agent and a launcher, and the original beside it, on one datastore."""
+
+    site: Site
+    directory: Path
+    launchers: list[Path]
+    touched: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Who has been asked about a container."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+
+    def ask(self, caller: int, verb: str, container: str) -> subprocess.CompletedProcess[bytes]:
+        """Let the original or ours answer, by the dice."""
+        dice = random.Random(f"{caller} {verb} {container} {self.asked.total()}")
+        who = "original" if dice.random() < ORIGINALS else "unipam"
+        self.touched[container].add(who)
+        self.asked[who] += 1
+        number = caller % len(self.launchers)
+        pod = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={container}"
+        ipam = random.Random(container).choice([{}, {"ipv4_pools": ["b-manual"]}, {"assign_ipv6": "true"}])
+        asked = Asked(verb, container, f"node{number}", pod, ipam)
+        began = time.monotonic()
+        done = subprocess.run(
+            ["calico-ipam"], executable=CALICO_IPAM if who == "original" else self.launchers[number],
+            env=asked.environment(), input=asked.stdin(self.site, self.directory / f"node{number}"),
+            capture_output=True, check=False, timeout=600,
+        )  # fmt: skip
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        if done.returncode:
+            self.failed[f"{who} {verb}: {_message(done.stdout)}"] += 1
+        return done
+
+
+def _message(stdout: bytes) -> str:
+    try:
+        return str(json.loads(stdout)["msg"])[:60]
+    except ValueError:
+        return stdout[:60].decode(errors="replace")
+
+
+def mend(site: Site) -> list[str]:
+    """What `unipam calico ipam check --fix` has done."""
+    command = [str(UNIPAM), "calico", "ipam", "check", "--fix"]
+    environment = {**os.environ, **site.environment}
+    text = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+    return [line for line in text.splitlines() if line.startswith(("handle", "block", "affinity"))]
+
+
+def deaths(site: Site) -> list[Callable[[], None]]:
+    """What can die besides agents, each with its return."""
+
+    def server() -> None:
+        kube_apiserver.shared(STORED).kill()
+        kube_apiserver.shared(STORED).run()
+
+    def storage(cluster: etcd.Cluster) -> None:
+        cluster.members[0].kill()
+        cluster.members[0].start(cluster.peers)
+
+    if isinstance(site, EtcdSite):
+        return [lambda: storage(etcd.shared())]
+    return [server, lambda: storage(kube_apiserver.shared(STORED).stored)]
+
+
+@pytest.fixture(params=["etcd", "kubernetes"])
+def wide(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Nodes, and pools with room for a storm."""
+    site = SITES[request.param](tmp_path)
+    manual = {"cidr": "10.78.0.0/20", "assignmentMode": "Manual"}
+    for name, spec in {**POOLS, "b-manual": manual, "c-wide": {"cidr": "192.168.0.0/16"}}.items():
+        apply(site, tmp_path, resource("IPPool", name, spec))
+    for number in range(NODES_AT_ONCE):
+        site.add_node(f"node{number}")
+        (tmp_path / f"node{number}").mkdir()
+    yield site
+    site.close()
+
+
+class Agents:
+    """One on each node, with a launcher; killed and replaced."""
+
+    def __init__(self, start: Callable[..., Agent], short_dir: Callable[[], Path]) -> None:
+        self._start, self._homes = start, [short_dir() for _ in range(NODES_AT_ONCE)]
+        self._running = [start(directory=home) for home in self._homes]
+        self.launchers = [install(short_dir(), each.socket, ["calico-ipam"])[0].path for each in self._running]
+
+    def kill(self, node: int) -> None:
+        self._running[node].process.kill()
+        self._running[node].process.wait()
+
+    def replace(self, node: int) -> None:
+        self._running[node] = self._start(directory=self._homes[node])
+
+    def stop(self) -> None:
+        """End them in good order: they have taken back by then whatever nobody heard of."""
+        assert [each.stop() for each in self._running] == [0] * NODES_AT_ONCE
+
+
+def weather(storm: Storm, crowd: Crowd, agents: Agents, threads: Sequence[threading.Thread]) -> None:
+    """Let agents and the datastore die, as the calls go on."""
+    lethal = deaths(storm.site)
+    for number in range(DEATHS):
+        while any(thread.is_alive() for thread in threads) and crowd.told < STORM * (number + 1) / (DEATHS + 1):
+            time.sleep(0.1)
+        agents.kill(number % NODES_AT_ONCE)
+        lethal[number % len(lethal)]()
+        agents.replace(number % NODES_AT_ONCE)
+
+
+def test_through_deaths(
+    wide: Site, tmp_path: Path, start_agent: Callable[..., Agent], short_dir: Callable[[], Path]
+) -> None:
+    """What the originals and ours were told is theirs alone, nothing of it is lost, and nothing stays behind."""
+    site, agents = wide, Agents(start_agent, short_dir)
+    storm = Storm(site, tmp_path, agents.launchers)
+    crowd = Crowd(storm.ask, CROWD, STORM // CROWD)
+    began = time.monotonic()
+    with crowd.at_work() as threads:
+        weather(storm, crowd, agents, threads)
+    report = [f"{crowd.told} calls answered in {time.monotonic() - began:.0f} s, {dict(storm.asked)} asked"]
+    report += [f"slowest {storm.slowest:.1f} s; {crowd.failures} failed: {dict(storm.failed)}"]
+    crowd.tidy_up(tries=3)
+    agents.stop()
+    untold = compare(crowd, site.store)
+    alive, held = sum(map(len, crowd.living.values())), holdings(site.store)
+    over = [name for name in handles(site.store) if name not in held]
+    report += [f"{alive} addresses of {len(crowd.living)} containers, {untold} more untold; handles of nobody: {over}"]
+    text = calicoctl(site, "ipam", "check")
+    assert f"Found {alive + untold} IPs that are allocated in IPAM but not actually in use." in text, text
+    assert "Found 0 invalid IPAMBlocks." in text
+    assert "Found 0 handles mentioned in blocks with no matching handle resource." in text
+    crowd.remove_all()
+    report += [f"mended when all are removed: {mend(site)}"]
+    text = calicoctl(site, "ipam", "check")
+    print(*report, text, sep="\n")  # noqa: T201 (the numbers of a storm)
+    assert "found 0 problems" in text, text
+    if site.store.transactional:  # there ours leaves no count too high, whatever dies; the original does
+        assert not [name for name in over if storm.touched[name.rpartition(".")[2]] == {"unipam"}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from unipam.cni.call import Answer, Call
+from unipam.cni.call import ACK, Answer, Call
 
 
 class Connection:
@@ -15,7 +15,9 @@ class Connection:
     how many bytes of it are in memory, beside those of a call that came in one piece.
     """
 
-    __slots__ = ("answer", "buffered", "call", "data", "descriptor", "pid", "since", "socket", "unsent", "watched")
+    __slots__ = (
+        "answer", "buffered", "call", "closed", "data", "descriptor", "pid", "since", "socket", "unsent", "watched",
+    )  # fmt: skip
 
     def __init__(self, connection: socket.SocketType, pid: int) -> None:
         self.since = time.perf_counter()
@@ -28,6 +30,31 @@ class Connection:
         self.answer: Answer | None = None
         self.unsent = b""
         self.watched = 0
+        self.closed = False
+
+    def heard(self) -> bool:
+        """Return whether the launcher still waits; any thread may ask."""
+        try:
+            there = self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            there = True
+        except OSError:
+            there = False
+        return there and not self.closed  # in this order: once it is closed, its descriptor may be another's
+
+    def close(self) -> bool:
+        """Close it; return whether the launcher has acknowledged its answer until then.
+
+        What it acknowledges afterwards fails, so that it and the agent never differ about that.
+        """
+        self.closed = True
+        try:
+            self.socket.shutdown(socket.SHUT_RD)
+            return self.socket.recv(len(ACK), socket.MSG_DONTWAIT) == ACK
+        except OSError:  # it has gone before
+            return False
+        finally:
+            self.socket.close()
 
     def idle(self, now: float) -> float:
         """Return for how many seconds it has had its turn without an end; 0 while it is ours."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from unipam.agent.connection import Connection
 from unipam.agent.peer import OwnNamespace, peer
-from unipam.agent.responder import Responder
+from unipam.agent.responder import Responder, Waiting
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.ledger.open import uptime
 
@@ -232,7 +232,11 @@ class Server:
             if given is not None:
                 self._reply(connection, call, given)
             self._watch(connection)
-        waiting = [each for each, given in zip(asked, answers, strict=True) if given is None]
+        waiting = [
+            Waiting(connection, call, connection.heard)
+            for (connection, call), given in zip(asked, answers, strict=True)
+            if given is None
+        ]
         self.responder.patiently(waiting, self._hand_to_loop)
 
     def _hand_to_loop(self, given: list[tuple[Connection, Answer]]) -> None:
@@ -272,7 +276,7 @@ class Server:
     def _close(self, connection: Connection, *, acknowledged: bool) -> None:
         """Close a connection; undo what was answered and not acknowledged."""
         del self._connections[connection.descriptor]
-        connection.socket.close()
+        acknowledged = connection.close() or acknowledged
         self._buffered -= connection.buffered
         self._accept_again()
         if connection.answer is not None and not acknowledged:

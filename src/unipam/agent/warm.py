@@ -46,10 +46,16 @@ class Warmer(Rounds):
 
     def _say(self, key: tuple[str, str], news: Learnt | str) -> None:
         """Say what is new: an answer every few seconds that says the same is not."""
-        if self._said.get(key) == news:
+        before = self._said.get(key)
+        if before == news:
             return
         self._said[key] = news
         directory, space = key
+        if isinstance(news, Learnt):
+            known = before.findings if isinstance(before, Learnt) else ()
+            for each in news.findings:
+                if each not in known:
+                    self._watch.say("finding", directory=directory, space=space, message=each)
         if isinstance(news, str):
             self._watch.say("not kept warm", directory=directory, message=news)
         elif news.error:

@@ -58,10 +58,12 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
     """Put unipam in the place of the named plugins; what was there is kept beside it.
 
     Each plugin asks the agent at the socket, and works without one as well. Running plugins are not disturbed.
+    calico-ipam, which writes into a whole cluster's datastore, is replaced only when it is named.
 
     \b
     Examples:
       unipam cni install
+      unipam cni install --name calico-ipam
       unipam cni install --bin-dir /usr/lib/cni --dry-run
       unipam cni install --name host-local --copy-to /opt/unipam
     """
@@ -73,6 +75,9 @@ def install(bin_dir: Path, socket: Path, names: tuple[str, ...], root: Path | No
             _report(lambda: standalone.install(bin_dir, socket, names, root, dry_run=dry_run), output)
     else:
         _report(lambda: installation.install(bin_dir, socket, names, dry_run=dry_run), output)
+    left = bin_dir / registry.CALICO
+    if left.exists() and registry.CALICO not in names and not installation.launchers(bin_dir, [registry.CALICO]):
+        click.echo(f"{left} stays as it is: --name {registry.CALICO} puts unipam in its place", err=True)
 
 
 @command.command()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unipam.cli import controller_cilium, controller_kubenet
+from unipam.cli import cilium_flags, controller_cilium, controller_kubenet
+from unipam.cli.output import format_option
 
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 @click.option("--identity", default="", envvar="POD_NAME", help="Who this is. [default: host name and process id]")
 @click.option("--listen", default="127.0.0.1:9518", show_default=True, metavar="HOST:PORT",
               help="Where /metrics, /healthz and /readyz are; '' for nowhere.")  # fmt: skip
-@click.option("--grace", type=click.FloatRange(5, 86400), default=60.0, show_default=True, metavar="SECONDS",
-              help="How long something must have been garbage before it is removed.")  # fmt: skip
+@click.option("--grace", type=click.FloatRange(5, 86400), metavar="SECONDS",
+              help="How long something must have been garbage before it is removed. [default: leakGracePeriod of the "
+              "cluster's KubeControllersConfiguration where somebody has chosen one, else 60]")  # fmt: skip
 @click.option("--datastore", type=click.Choice(["kubernetes", "etcdv3"]), default="kubernetes", show_default=True,
               envvar="DATASTORE_TYPE", help="Where Calico keeps its documents.")  # fmt: skip
 @click.option("--etcd-endpoints", default="", envvar="ETCD_ENDPOINTS", metavar="URL[,URL...]", help="Calico's etcd.")
@@ -38,11 +40,17 @@ if TYPE_CHECKING:
               help="Of Calico's resources in Kubernetes. [default: the server is asked]")  # fmt: skip
 @controller_kubenet.options
 @controller_cilium.options
+@cilium_flags.options
 @click.option("--limit-ipam-api-qps", type=click.FloatRange(0.01), default=4.0, show_default=True,
               help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
 @click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
               help="How many of them at once, after a rest.")  # fmt: skip
-def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="cilium: say what would be done, do nothing, and end.")
+@format_option
+@click.pass_context
+def command(
+    context: click.Context, /, *, calico: bool, kubenet: bool, cilium: bool, dry_run: bool, output: str, **given: Any
+) -> None:
     """Keep the cluster's addresses in order, as long as this process leads.
 
     Of several processes with the same lease one leads, and another one takes over within two seconds when it ends.
@@ -53,11 +61,20 @@ def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
       unipam controller --calico --kubeconfig ~/.kube/config --grace 30
       unipam controller --calico --datastore etcdv3 --etcd-endpoints https://10.0.0.1:2379
       unipam controller --cilium --azure-subscription-id ID --azure-resource-group MC_GROUP
+      unipam controller --cilium --config-dir /tmp/cilium/config-map --dry-run
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
+    from unipam.controllers.election import Timing
     from unipam.controllers.run import Settings, run
 
-    cloud = functools.cache(lambda: _azure(given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]))
+    given = cilium_flags.renamed(given)
+    if dry_run:
+        if calico or kubenet or not cilium:
+            raise click.UsageError("--dry-run is for --cilium alone")
+        _tell_unused(context)
+        controller_cilium.rehearse(given, output)
+        return
+    cloud = functools.cache(lambda: _azure(given))
     makes = [
         *([_calico(_where(given), given["grace"])] if calico else []),
         *([controller_kubenet.make(given, cloud)] if kubenet else []),
@@ -65,11 +82,24 @@ def command(*, calico: bool, kubenet: bool, cilium: bool, **given: Any) -> None:
     ]
     if not makes:
         raise click.UsageError("name a controller: --calico, --kubenet or --cilium")
+    _tell_unused(context)
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
-    run(Settings(tuple(makes), **{name: given[name] for name in names}))
+    timing = Timing(
+        *(given[f"leader_election_{each}"] for each in ("lease_duration", "renew_deadline", "retry_period"))
+    )
+    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing))
 
 
-def _azure(rate: float, burst: int) -> Cloud:
+def _tell_unused(context: click.Context) -> None:
+    """Log which flags of Cilium's operator were given and have no effect here."""
+    from unipam.controllers.log import tell
+
+    flags, others = cilium_flags.without_effect(context), cilium_flags.of_others(context)
+    if flags or others:
+        tell("flags without effect", flags=flags, of_others=others)
+
+
+def _azure(given: dict[str, Any]) -> Cloud:
     """Return Azure, as whom the environment says. Raises BadConfig."""
     from unipam.clients.azure import credentials
     from unipam.clients.azure.arm import Arm
@@ -77,7 +107,8 @@ def _azure(rate: float, burst: int) -> Cloud:
     from unipam.clients.azure.write.budget import Budget
     from unipam.controllers.cloud import Cloud
 
-    settings = from_environment(os.environ)
+    settings = from_environment(os.environ, client=given["azure_user_assigned_identity_id"])
+    rate, burst = given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]
     return Cloud(Arm(settings, credentials.own(settings)), lambda: Budget(rate, burst))
 
 
@@ -93,10 +124,11 @@ def _where(given: dict[str, Any]) -> Where:
     return Where(ETCD, endpoints, given["etcd_ca_file"], given["etcd_cert_file"], given["etcd_key_file"])
 
 
-def _calico(where: Where, grace: float) -> Make:
+def _calico(where: Where, grace: float | None) -> Make:
     from unipam.controllers.calico.controller import CalicoGarbage
     from unipam.controllers.log import tell
     from unipam.dialects.calico.connection import datastore
     from unipam.dialects.calico.rules.garbage import Policy
 
-    return lambda api: CalicoGarbage(datastore(where), api, tell, Policy(grace=grace))
+    policy = None if grace is None else Policy(grace=grace)
+    return lambda api: CalicoGarbage(datastore(where), api, tell, policy)

@@ -24,6 +24,8 @@ _OPTIONS = (
     click.option("--node-cidr-mask-size-ipv6", type=_MASK, help="kubenet: the same, of a cluster of both families."),
     click.option("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]",
                  help="kubenet: the services' ranges, which no node is given."),
+    click.option("--range-rest", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+                 help="kubenet: how long a deleted node's range is given to nobody, while there is another."),
     click.option("--route-table", default="", metavar="ID", help="kubenet: the route table's resource id."),
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
     click.option("--location", default="", help="kubenet: where a missing table is made. [default: nowhere]"),
@@ -62,6 +64,7 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
         mask_v6=given["node_cidr_mask_size_ipv6"],
         services=given["service_cluster_ip_range"],
         further=given["further_cluster_cidr"],
+        rest=given["range_rest"],
     )
     settings = Settings(
         given["route_table"], given["node_subnet"], given["location"],

@@ -43,8 +43,9 @@ def list_(*, data_dir: str, output: str, calico: bool, config: str, **whose: str
       unipam lease list -w
       unipam lease list --calico --network k8s-pod-network
     """
+    named = {name: value or "" for name, value in whose.items()}
     rows, view = _of_cluster(config) if calico else _of_node(data_dir)
-    show_list(lambda: [row for row in rows() if _is_of(row, **whose)], output, view, "no leases")
+    show_list(lambda: [row for row in rows() if reads.is_of(row, **named)], output, view, "no leases")
 
 
 def _of_cluster(config: str) -> tuple[Callable[[], list[Row]], View]:
@@ -56,13 +57,6 @@ def _of_cluster(config: str) -> tuple[Callable[[], list[Row]], View]:
 def _of_node(data_dir: str) -> tuple[Callable[[], list[Row]], View]:
     ledger = open_ledger(data_dir)
     return lambda: [lease_row(each) for each in reads.leases(ledger)], LEASES
-
-
-def _is_of(row: Row, *, network: str | None, pod: str | None, namespace: str | None, state: str | None) -> bool:
-    """Return whether it is a lease of all that is named."""
-    of, _, name = str(row["pod"]).partition("/")
-    asked = ((network, (row["network"],)), (pod, (row["pod"], name)), (namespace, (of,)), (state, (row["state"],)))
-    return all(wanted is None or wanted in found for wanted, found in asked)
 
 
 @command.command("show")

@@ -43,7 +43,7 @@ def command(state_dir: str, metrics: str, port: int | None, sample: bool, log_fo
     bin_dir, data_dir, socket = state / "bin", state / "networks", state / "agent.sock"
     for directory in (bin_dir, data_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(state), _register(state, _port(port), sample=sample, log_format=log_format) as pages:
+    with _alone(state), _register(state, data_dir, _port(port), sample=sample, log_format=log_format) as pages:
         install.install(bin_dir, socket, ("host-local",))
         settings = Settings(str(socket), (str(data_dir),), metrics=metrics, log_format=log_format)
         run(settings, lambda: _prove(bin_dir, data_dir, lambda: [*pages(), *_metrics(metrics)]))
@@ -77,7 +77,9 @@ def _port(wanted: int | None) -> int:
 
 
 @contextlib.contextmanager
-def _register(state: Path, port: int, *, sample: bool, log_format: str) -> Iterator[Callable[[], list[str]]]:
+def _register(
+    state: Path, data_dir: Path, port: int, *, sample: bool, log_format: str
+) -> Iterator[Callable[[], list[str]]]:
     """Run the register, where one is wanted; yield what names its pages, once that is wanted."""
     if not port:
         yield list
@@ -85,7 +87,7 @@ def _register(state: Path, port: int, *, sample: bool, log_format: str) -> Itera
     if not run_register.is_installed():
         yield lambda: ["no register: it comes with pip install 'unipam[server]'"]
         return
-    with run_register.serving(state, port, log_format, sample=sample) as address:
+    with run_register.serving(state, port, log_format, ledger=str(data_dir), sample=sample) as address:
 
         def pages() -> list[str]:
             link = run_register.sign_in_link(state, address)

@@ -26,16 +26,19 @@ def is_installed() -> bool:
 
 
 @contextlib.contextmanager
-def serving(state: Path, port: int, log_format: str = "auto", *, sample: bool = False) -> Iterator[str]:
+def serving(
+    state: Path, port: int, log_format: str = "auto", *, ledger: str = "", sample: bool = False
+) -> Iterator[str]:
     """Serve a register on a database in the state directory; yield its address. Ends with the block.
 
-    With `sample` an empty database gets a plan to look at.
+    Its pages show the leases of the ledger in the data directory `ledger`. With `sample` an empty database gets a plan
+    to look at.
     The first administrator's token lies in `admin-token` there. Raises ClickException when the server does not start.
     """
     address = f"http://127.0.0.1:{port}"
     words = ["server", "--database", str(state / "register.db"), "--port", str(port)]
     words += ["--admin-token-file", str(state / "admin-token"), *(["--sample"] if sample else [])]
-    words += ["--log-format", log_format]
+    words += ["--log-format", log_format, *(["--ledger", ledger] if ledger else [])]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind("")  # an address of the kernel's choice, that no other process has
         environment = {**os.environ, "NOTIFY_SOCKET": "@" + ready.getsockname()[1:].decode()}

@@ -208,6 +208,9 @@ SCHEMAS: Mapping[str, Document] = {
     "cloud-subnet": Document("network cloud", _of(**_SUBNET)),
     "cloud-subscription": Document("network cloud", _record("unipam.model.cloud", "Subscription")),
     "cluster-fact": Document("cluster explain", _of(node=str, fact=str, value=str)),
+    "cilium-difference": Document(
+        "controller --cilium --dry-run", _record("unipam.dialects.cilium.preview", "Difference")
+    ),
     "cluster-finding": Document("cluster check", _record("unipam.model.finding", "Finding")),
     "cluster-node": Document(
         "cluster show",

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 @click.option("--azure", is_flag=True,
               help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip
 @click.option("--sample", is_flag=True, help="Fill an empty database with a made-up plan and cloud, to look around.")
+@click.option("--ledger", default="", metavar="DIRECTORY",
+              help="Show administrators the leases of the node's ledger in this data directory.")  # fmt: skip
 @click.option("--azure-environment", "environment", default="AZURE_PUBLIC", show_default=True, envvar="AZURE_ENV")
 @click.option("--stack", default="", envvar="UNIPAM_STACK", metavar="NAME",
               help="What /api/status calls the place it runs in. [default: found out, e.g. Kubernetes]")  # fmt: skip

@@ -14,12 +14,14 @@ class Context(NamedTuple):
 
     `attended` says that somebody keeps fresh what is learned from outside, so that a call need not. `clock` gives
     seconds since the epoch. `home` is the directory of the node's ledger for what has none of its own; "" for nowhere.
+    `heard` says whether the caller still waits for the answer, and may be asked by any thread.
     """
 
     ledgers: Ledgers
     attended: bool = False
     clock: Callable[[], float] = time.time
     home: str = ""
+    heard: Callable[[], bool] = lambda: True
 
     @property
     def may_wait(self) -> bool:

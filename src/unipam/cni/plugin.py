@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -53,17 +53,24 @@ class Joint(NamedTuple):
     answer: Callable[[Context], Sequence[Reply | UnipamError | None]]
 
 
-Together = Callable[[Sequence[Call], Context], Sequence[Joint]]
-"""Plans which calls of one configuration are answered together; those in no plan are answered by themselves."""
+Together = Callable[[Sequence[Call], Sequence[Callable[[], bool]], Context], Sequence[Joint]]
+"""Plans which calls of one configuration are answered together, given who still waits (`Context.heard`) for each.
+
+Those in no plan are answered by themselves.
+"""
 Codes = Mapping[type[UnipamError], int]
 
 
 class Learnt(NamedTuple):
-    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong."""
+    """What a plugin's source said of a space: its pools with how many addresses each has, or what went wrong.
+
+    `findings` are what somebody should look at.
+    """
 
     space: str
     pools: tuple[tuple[str, int], ...] = ()
     error: str = ""
+    findings: tuple[str, ...] = ()
 
 
 Warm = Callable[[Context, str], list[Learnt]]
@@ -131,7 +138,7 @@ def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
 
 
 def together(
-    chosen: Plugin, calls: Sequence[Call], context: Context
+    chosen: Plugin, calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context
 ) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
     """Return which calls of one configuration, that have been read, are answered together, and how. Raises nothing.
 
@@ -140,7 +147,7 @@ def together(
     if chosen.together is None:
         return []
     with suppress(Exception):  # a fault of ours, which each of them then meets, and tells, by itself
-        joints = chosen.together(calls, context)
+        joints = chosen.together(calls, heard, context)
         return [(joint.numbers, partial(_answers, chosen, calls, joint)) for joint in joints]
     return []
 
@@ -189,11 +196,15 @@ def _worded(chosen: Plugin, call: Call, given: Reply | UnipamError) -> Answer:
 
 
 def _failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:
-    """Return the answer that says what went wrong; `dated` with the version of the configuration."""
+    """Return the answer that says what went wrong; `dated` with the version of the configuration.
+
+    An error may bring an `undo` for what it has left behind. Whoever hears of the error removes that with a DEL.
+    """
     message = message.encode("utf-8", "replace").decode()  # a path need not be UTF-8, JSON must
     facts: dict[str, object] = {"network": config.name, "error": error.name, "message": message}
     details = str(error.facts.get("details", ""))
-    return Answer(1, render_error(code, message, details, config.version if dated else ""), facts=facts)
+    undo = cast("Undo | None", error.facts.get("undo"))
+    return Answer(1, render_error(code, message, details, config.version if dated else ""), undo=undo, facts=facts)
 
 
 def _about(chosen: Plugin) -> Answer:

@@ -23,13 +23,15 @@ class Ip(NamedTuple):
 class Result(NamedTuple):
     """What an ADD answers. Routes are objects as the configuration has them; dns is {} when there is none.
 
-    `version` is the one it is rendered for, where that is not the configuration's.
+    `version` is the one it is rendered for, where that is not the configuration's. `interfaces` are the machine's ones
+    through which the addresses are reached, from an IPAM plugin that knows; who does not look for them overlooks them.
     """
 
     ips: tuple[Ip, ...]
     routes: tuple[dict[str, object], ...] = ()
     dns: Mapping[str, object] = MappingProxyType({})
     version: str = ""
+    interfaces: tuple[dict[str, object], ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -55,6 +57,8 @@ def _newest(result: Result, version: str) -> dict[str, object]:
     shown: dict[str, object] = {"cniVersion": version}
     if result.dns:
         shown["dns"] = dict(result.dns)
+    if result.interfaces:
+        shown["interfaces"] = result.interfaces
     shown["ips"] = [_ip(ip) for ip in result.ips]
     if result.routes:
         shown["routes"] = result.routes
@@ -68,7 +72,8 @@ def _ip(ip: Ip) -> dict[str, object]:
 def _middle(result: Result, version: str) -> dict[str, object]:
     ips = [{"version": "4" if is_v4(ip.place) else "6", **_ip(ip)} for ip in result.ips]
     routes = {"routes": result.routes} if result.routes else {}
-    return {"cniVersion": version, "ips": ips, **routes, "dns": dict(result.dns)}
+    interfaces = {"interfaces": result.interfaces} if result.interfaces else {}
+    return {"cniVersion": version, **interfaces, "ips": ips, **routes, "dns": dict(result.dns)}
 
 
 def _oldest(result: Result, version: str) -> dict[str, object]:

@@ -39,8 +39,21 @@ def _deliver(given: Answer, context: Context) -> None:
             rest = rest[os.write(1, rest) :]
     except OSError:
         if given.undo:
-            given.undo(context)
+            import time
+
+            from unipam.cni.undoing import take_back
+
+            take_back(given.undo, lambda: context, time.sleep, lambda *_: None)
         sys.exit(1)
+
+
+def _heard() -> bool:
+    """Return whether somebody could still read the answer: a pipe whose reader has gone says so."""
+    import select
+
+    standard_output = select.poll()
+    standard_output.register(1, 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in standard_output.poll(0))
 
 
 def main() -> None:
@@ -50,7 +63,7 @@ def main() -> None:
         sys.exit(command(words))
     env = _environment()
     call = Call(os.path.basename(name), env, _stdin(env.get("CNI_COMMAND", "")), _cwd(), asked=began("self"))
-    context = Context(Ledgers())
+    context = Context(Ledgers(), heard=_heard)
     result = answer(call, context)
     _deliver(result, context)
     # What was answered is committed; an orderly end would only make the caller wait for it.

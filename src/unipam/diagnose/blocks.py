@@ -15,7 +15,7 @@ from unipam.diagnose.case import Case
 from unipam.diagnose.documents import azure_state, known, tolerant, yamldoc
 from unipam.diagnose.documents.tree import Document
 from unipam.diagnose.excerpt import Excerpt, Origin
-from unipam.diagnose.tables import calicoctl, kubectl, listing, pods, status
+from unipam.diagnose.tables import calicoctl, interfaces, kubectl, listing, pods, status
 
 Lines = list[tuple[int, bytes]]
 
@@ -174,7 +174,7 @@ def _read_text(case: Case, context: Context, lines: Lines) -> None:
         return
     numbered = [(number, line.decode("utf-8", "replace")) for number, line in lines if len(line) <= MAX_ROW]
     context.known |= listing.read(case, context.file, context.directory, numbered)
-    for table in (calicoctl, pods, kubectl, status):
+    for table in (calicoctl, pods, kubectl, status, interfaces):
         context.known |= table.read(case, context.file, numbered)
     _read_prose(case, context, lines)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from unipam.addr.prefix import Prefix
 from unipam.diagnose.clocks import Clocks
 from unipam.diagnose.inputs import log_group
 from unipam.diagnose.live_pods import LivePods
@@ -128,6 +129,10 @@ class Case:
         """Containers that some list of what runs names (endpoints of azure-vnet.json, crictl, CNS)."""
         self.live_pods = LivePods()
         self.pod_cidrs: dict[str, Evidence] = {}
+        self.node_ranges: set[str] = set()
+        """Those of `pod_cidrs` that a Node itself shows."""
+        self.ranges_in_use: list[tuple[str, Prefix, Evidence]] = []
+        """What a node gives pods' addresses from, whatever its Node says: its configuration, its bridge."""
         self.calico_sign: Evidence | None = None
         """A line that only a cluster with Calico has: its pods."""
         self.mixed_ranges: list[tuple[str, list[tuple[str, int]], str, Evidence]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from unipam.addr.prefix import Prefix, parse_prefix
+from unipam.diagnose.addresses import address_of
 from unipam.diagnose.case import MAX_EVIDENCE, Case, evidence
 from unipam.diagnose.inputs import log_group
 from unipam.diagnose.report import Event
@@ -146,6 +147,39 @@ def left_over_ranges(case: Case) -> None:
             values={"ranges": len(networks), "shown": shown, "stale": ", ".join(stale)},
             subnets=[str(network) for network in networks],
         )
+
+
+def another_range(case: Case) -> None:
+    """Tell of a node whose configuration or bridge gives addresses of a range that no Node at hand has.
+
+    A Node that was made anew under its name gets another range, and containerd keeps the file that it has drawn: a
+    network that is ready is not configured again.
+    """
+    known = [prefix for cidr in case.node_ranges if (prefix := _prefix(cidr)) is not None]
+    of_family = {each.family for each in known}
+    stale = [
+        (what, network, where)
+        for what, network, where in case.ranges_in_use
+        if network.family in of_family and not any(network.overlaps(each) for each in known)
+    ]
+    for what, network, where in stale:
+        case.signal(
+            "other-range",
+            ", ".join(sorted(case.node_ranges)),
+            where,
+            values={"shown": ", ".join(f"{what} {network}" for what, network, _ in stale)},
+            subnets=[str(network)],
+            addresses=_held_in(case, network),
+            times=int(what is stale[0][0]),
+        )
+
+
+def _held_in(case: Case, network: Prefix) -> list[str]:
+    """Return the addresses of a range that are reserved on the node."""
+    held = [holder.address for pool in case.pools.values() if pool.kind in _NODE_POOLS for holder in pool.holders]
+    return [
+        each for each in held if (address := address_of(each)) is not None and network.first <= address <= network.last
+    ]
 
 
 def _may_be_one_range(networks: list[Prefix], reservations: int) -> bool:

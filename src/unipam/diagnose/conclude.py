@@ -218,6 +218,7 @@ PASSES: tuple[Callable[[Case], None], ...] = (
     comparisons.full_cilium_nodes,
     comparisons.given_twice,
     comparisons.left_over_ranges,
+    comparisons.another_range,
     # What signals mean beside others. A pool that was only not filled yet is no failure that explains another; then it
     # is known which failures stand alone, and which pods wait although nothing told that they were refused.
     _pools_not_filled_yet,

@@ -42,11 +42,20 @@ def _calico_program(words: Sequence[str]) -> int:
     return program.main(words)
 
 
+def _native() -> Plugin:
+    from unipam.dialects.native.verbs import PLUGIN
+
+    return PLUGIN
+
+
+CALICO = "calico-ipam"
+
 _PLUGINS = {
     "host-local": _host_local,
     "azure-vnet-ipam": _azure_vnet,
     "azure-vnet-ipamv6": _azure_vnet,
-    "calico-ipam": _calico,
+    CALICO: _calico,
+    "unipam": _native,
 }
 
 
@@ -56,8 +65,12 @@ def names() -> tuple[str, ...]:
 
 
 def placed() -> tuple[str, ...]:
-    """Return the names that are put into a runtime's directory unasked; calico-ipam, not whole yet, is when named."""
-    return tuple(name for name in _PLUGINS if name != "calico-ipam")
+    """Return the names that are put into a runtime's directory unasked.
+
+    Not our own, which takes nobody's place, nor calico-ipam: that writes into a whole cluster's datastore, so a node
+    changes over to it when somebody says so.
+    """
+    return tuple(name for name in _PLUGINS if name not in {CALICO, "unipam"})
 
 
 @functools.cache
@@ -72,7 +85,7 @@ def answer(call: Call, context: Context) -> Answer:
 
 
 def together(
-    calls: Sequence[Call], context: Context
+    calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context
 ) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
     """Return which calls of one plugin and configuration are answered together; see `cni.plugin.together`."""
-    return protocol.together(plugin(calls[0].plugin), calls, context)
+    return protocol.together(plugin(calls[0].plugin), calls, heard, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import format_address, parse_address
@@ -83,6 +83,13 @@ def leases(ledger: Ledger) -> list[Lease]:
     """Return every lease, held or cooling, by network and address."""
     with ledger.store.reading() as tx:
         return [lease(name, claim) for number, name in tx.spaces() for claim in tx.claims(number)]
+
+
+def is_of(row: Mapping[str, object], *, network: str, namespace: str, pod: str, state: str) -> bool:
+    """Return whether a lease is of all that is named; a pod may lack its namespace, and "" names nothing."""
+    of, _, name = str(row["pod"]).partition("/")
+    asked = ((network, (row["network"],)), (pod, (row["pod"], name)), (namespace, (of,)), (state, (row["state"],)))
+    return all(not wanted or wanted in found for wanted, found in asked)
 
 
 def find(ledger: Ledger, what: str) -> list[tuple[str, Claim]]:

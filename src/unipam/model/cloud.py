@@ -71,6 +71,8 @@ class CloudNetwork(NamedTuple):
     @property
     def reservations(self) -> tuple[str, ...]:
         """Return the reservation ids in its tag: comma-separated, white space around them ignored, each once."""
+        if not self.tags:  # as most have none, and all are asked
+            return ()
         tags = {name.lower(): value for name, value in self.tags.items()}
         text = next((tags[name] for name in RESERVATION_TAGS if tags.get(name)), "")
         return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

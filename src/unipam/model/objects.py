@@ -189,6 +189,8 @@ def parse_cidr(text: str, field: str = "cidr") -> Prefix:
 
 def parse_place(text: str, field: str = "cidr") -> Prefix:
     """Read what a question is about: a prefix, or a bare address. Raises BadValue, as `parse_cidr` does."""
+    if "/" in text:
+        return parse_cidr(text, field)
     try:
         return Prefix(parse_address(text), BITS)
     except ValueError:

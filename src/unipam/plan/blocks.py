@@ -124,7 +124,7 @@ def create_block(tx: Tx, by: Author, space: str, new: NewBlock) -> Node[objects.
 
 def refuse_block_name(tx: Tx, space: int, name: str, but: int = 0) -> None:
     """Raise NameTaken when another block of the space, at whatever depth, has this name."""
-    for claim in tx.claims_named(objects.fold(name)):
+    for claim in tx.claims_named([objects.fold(name)]):
         if claim.kind == objects.BLOCK and claim.owner.interface == str(space) and claim.id != but:
             raise NameTaken(f"there is a block named {name} in this space already", kind=objects.BLOCK, value=name)
 

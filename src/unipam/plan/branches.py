@@ -7,14 +7,15 @@ network from the cloud; to whoever looks they are the same. Functions of one tra
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from unipam.addr.fit import prefixes
-from unipam.addr.prefix import BITS, Prefix, Range, format_address, line_length, parse_address
+from unipam.addr.prefix import BITS, Prefix, Range, format_address, is_v4, line_length, parse_address
 from unipam.addr.ranges import RangeSet
 from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, CloudSubnet, Snapshot
@@ -24,7 +25,7 @@ from unipam.plan import tree
 from unipam.plan.history import PastPlan, plan_at
 from unipam.plan.listing import Row, row_of
 from unipam.plan.permissions import HIDDEN, Visibility
-from unipam.plan.reads import Use, use_of
+from unipam.plan.reads import Use, use_among, uses_of
 from unipam.plan.tree import Node
 from unipam.store.api import Tx
 
@@ -41,6 +42,7 @@ _MOST_GAPS = 1000
 class Filter(NamedTuple):
     """Which rows: `show` is both, used or free; lengths as people write them; `size` cuts what is free into prefixes of
     this length; `start` is the address to begin at. What may be opened is always there, for the sake of what it holds.
+    `largest`: the largest free prefix of each is looked for.
     """
 
     show: str = "both"
@@ -49,6 +51,7 @@ class Filter(NamedTuple):
     size: int | None = None
     start: str = ""
     limit: int = 200
+    largest: bool = True
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -93,8 +96,8 @@ class Source(Protocol):
     def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
         """Yield what is free in it from an address on."""
 
-    def use(self, node: Node[objects.Facts]) -> Use:
-        """Return how full it is."""
+    def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
+        """Return how full these are, by number."""
 
     def count(self, parent: int) -> int:
         """Return how many objects are directly under a parent."""
@@ -118,11 +121,12 @@ class Now:
         """See `Source`."""
         return self._tx.gaps(claim.id, max(first, claim.first), claim.last)
 
-    def use(self, node: Node[objects.Facts]) -> Use:
+    def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
         """See `Source`. What lies there is counted once: the rows of a block and of its space both tell it."""
-        if node.id not in self._uses:
-            self._uses[node.id] = use_of(self._tx, node)
-        return self._uses[node.id]
+        unknown = [claim for claim in claims if claim.id not in self._uses]
+        if unknown:
+            self._uses |= uses_of(self._tx, unknown)
+        return self._uses
 
     def count(self, parent: int) -> int:
         """See `Source`."""
@@ -138,6 +142,7 @@ class Then:
             self._under.setdefault(node.claim.parent, []).append(node.claim)
         for claims in self._under.values():
             claims.sort(key=lambda claim: (claim.first, claim.owner))
+        self._uses: dict[int, Use] = {}
 
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """See `Source`."""
@@ -148,12 +153,11 @@ class Then:
         taken = RangeSet((each.first, each.last) for each in self._under.get(claim.id, ()))
         return taken.gaps(max(first, claim.first), claim.last)
 
-    def use(self, node: Node[objects.Facts]) -> Use:
+    def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
         """See `Source`."""
-        inner = self._under.get(node.id, ())
-        reserved = sum(c.last - c.first + 1 for c in inner if c.kind == objects.RESERVATION)
-        used = sum(c.last - c.first + 1 for c in inner) - reserved
-        return Use(node.prefix.size, used, reserved, node.prefix.size - used - reserved)
+        unknown = [claim for claim in claims if claim.id not in self._uses]
+        self._uses |= {claim.id: use_among(claim, self._under.get(claim.id, ())) for claim in unknown}
+        return self._uses
 
     def count(self, parent: int) -> int:
         """See `Source`."""
@@ -237,30 +241,38 @@ class Tree:
 
     def _rows(self, parent: Claim, path: tuple[str, ...], wanted: Filter) -> Iterator[Branch]:
         first = _start(wanted)
-        used = (self._row(c, path) for c in self._source.claims(parent.id, first) if _is_wanted(c, wanted))
+        claims = (claim for claim in self._source.claims(parent.id, first) if _is_wanted(claim, wanted))
+        used = ((claim.first, row) for claim, row in self._told(claims, path, wanted))
         gaps = self._source.gaps(parent, first) if parent.kind != SPACE else iter(())
         free = _free_rows(gaps, path, wanted, parent.kind)
-        return heapq.merge(used, *([free] if wanted.show != "used" else []), key=lambda row: _place(row.cidr))
+        return _in_order(used, *([free] if wanted.show != "used" else []))
 
-    def _row(self, claim: Claim, path: tuple[str, ...]) -> Branch:
+    def _told(self, claims: Iterator[Claim], path: tuple[str, ...], wanted: Filter) -> Iterator[tuple[Claim, Branch]]:
+        """Yield claims as rows; how full they are is asked for many at once."""
+        size = min(_PAGE, wanted.limit + 1)
+        while some := list(islice(claims, size)):
+            self._source.uses([claim for claim in some if claim.kind in HOLDERS])
+            yield from ((claim, self._row(claim, path, largest=wanted.largest)) for claim in some)
+
+    def _row(self, claim: Claim, path: tuple[str, ...], *, largest: bool = True) -> Branch:
         row = row_of(claim, path, self._visibility)
-        prefix = tree.prefix_of(claim)
         name = row.name if claim.kind != objects.NETWORK else row.cidr
         if claim.kind == objects.NETWORK:
             return self._network_row(claim, row, (*path, name))
         if claim.kind not in HOLDERS:
-            return _leaf(row, prefix.size, (*path, name))
-        use = self._source.use(tree.node(claim)) if claim.kind != SPACE else self._space_use(claim)
-        largest = self._largest(claim) if claim.kind != SPACE else ""
-        holds = next(self._source.claims(claim.id, 0), None) is not None
-        return _holder(row, use, largest, (*path, name), holds=holds or claim.kind != SPACE)
+            return _leaf(row, claim.last - claim.first + 1, (*path, name))
+        if claim.kind == SPACE:
+            return _holder(row, self._space_use(claim), "", (*path, name), holds=self._source.count(claim.id) > 0)
+        use = self._source.uses([claim])[claim.id]
+        free = self._largest(claim, use) if largest else ""
+        return _holder(row, use, free, (*path, name), holds=True)
 
     def _space_use(self, space: Claim) -> Use:
         """Return how full a space's IPv4 blocks are; those of IPv6 where it has no others."""
-        nodes = [tree.node(claim) for claim in self._source.claims(space.id, 0)]
-        family = 4 if any(node.prefix.family == 4 for node in nodes) else 6
-        uses = [self._source.use(node) for node in nodes if node.prefix.family == family]
-        return Use(*(sum(use[i] for use in uses) for i in range(4)))
+        claims = list(self._source.claims(space.id, 0))
+        some = [c for c in claims if is_v4(c.first)] or claims
+        uses = self._source.uses(some)
+        return Use(*(sum(uses[claim.id][i] for claim in some) for i in range(4)))
 
     def _network_row(self, claim: Claim, row: Row, path: tuple[str, ...]) -> Branch:
         network = self._snapshot.network(claim.owner.holder) if row.name != HIDDEN else None
@@ -272,8 +284,8 @@ class Tree:
             leaf, used=taken if network else None, holds=bool(network), status=row.state if row.state != "held" else ""
         )
 
-    def _largest(self, claim: Claim) -> str:
-        return _largest(self._source.gaps(claim, claim.first))
+    def _largest(self, claim: Claim, use: Use) -> str:
+        return str(tree.prefix_of(claim)) if use.free == use.size else _largest(self._source.gaps(claim, claim.first))
 
 
 def _largest(gaps: Iterator[Range]) -> str:
@@ -282,8 +294,12 @@ def _largest(gaps: Iterator[Range]) -> str:
     return str(largest) if largest else ""
 
 
-def _place(cidr: str) -> int:
-    return objects.parse_place(cidr).first
+Placed = tuple[int, Branch]
+"""A row, and the address at which it begins."""
+
+
+def _in_order(*rows: Iterator[Placed]) -> Iterator[Branch]:
+    return (row for _, row in heapq.merge(*rows, key=itemgetter(0)))
 
 
 def _start(wanted: Filter) -> int:
@@ -294,7 +310,7 @@ def _start(wanted: Filter) -> int:
 
 
 def _start_of(row: Branch) -> str:
-    return format_address(_place(row.cidr))
+    return format_address(objects.parse_place(row.cidr).first)
 
 
 def _fits(prefix: Prefix, wanted: Filter) -> bool:
@@ -305,14 +321,15 @@ def _is_wanted(claim: Claim, wanted: Filter) -> bool:
     return claim.kind in HOLDERS or (wanted.show != "free" and _fits(tree.prefix_of(claim), wanted))
 
 
-def _free_rows(gaps: Iterator[Range], path: tuple[str, ...], wanted: Filter, within: str) -> Iterator[Branch]:
+def _free_rows(gaps: Iterator[Range], path: tuple[str, ...], wanted: Filter, within: str) -> Iterator[Placed]:
     for gap in gaps:
         for prefix in _pieces(gap, wanted.size):
             if _fits(prefix, wanted):
                 text, size = str(prefix), prefix.size
-                yield Branch(
+                row = Branch(
                     FREE, "", text, path, size, None, None, "", "", "", 0.0, "", "", holds=False, within=within
                 )
+                yield prefix.first, row
 
 
 def _pieces(gap: Range, size: int | None) -> Iterator[Prefix]:
@@ -348,10 +365,10 @@ def _inside_network(network: CloudNetwork, path: tuple[str, ...], wanted: Filter
     taken = RangeSet()
     for prefix, _ in inner:
         taken.add(prefix.first, prefix.last)
-    used = (_subnet(p, s, path) for p, s in sorted(inner) if _fits(p, wanted) and p.first >= first)
+    used = ((p.first, _subnet(p, s, path)) for p, s in sorted(inner) if _fits(p, wanted) and p.first >= first)
     free = _free_rows(taken.gaps(max(first, around.first), around.last), path, wanted, objects.NETWORK)
     chosen = [used] * (wanted.show != "free") + [free] * (wanted.show != "used")
-    rows = list(islice(heapq.merge(*chosen, key=lambda row: _place(row.cidr)), wanted.limit + 1))
+    rows = list(islice(_in_order(*chosen), wanted.limit + 1))
     following = _start_of(rows[wanted.limit]) if len(rows) > wanted.limit else None
     return Branches(rows[: wanted.limit], following, len(inner))
 

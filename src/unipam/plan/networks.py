@@ -16,10 +16,10 @@ from unipam.addr.ranges import RangeSet
 from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, Snapshot, key
 from unipam.model.errors import Duplicate, Missing, Outside, Overlap
-from unipam.model.records import HELD, Claim, Owner
+from unipam.model.records import HELD, Claim, Owner, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import blocks, gone_key, space_of
-from unipam.plan.tree import Author, Draft, Node
+from unipam.plan.tree import EVERY, Author, Draft, Node
 from unipam.store.api import Tx
 
 
@@ -42,19 +42,29 @@ _facts = msgspec.json.Decoder(objects.Network)
 
 def associated(tx: Tx, block: Node[objects.Block], claims: Iterable[Claim] | None = None) -> list[Associated]:
     """Return the networks of a block, in the order in which they came. `claims` are all it holds, if they are known."""
-    held: dict[str, list[Claim]] = {}
-    for claim in tx.claims(block.id) if claims is None else claims:
-        if claim.kind == objects.NETWORK:
-            held.setdefault(claim.owner.holder, []).append(claim)
-    found = [as_associated(claims) for claims in held.values()]
+    found = [as_associated(claims) for claims in by_network(network_claims(tx, block.id) if claims is None else claims)]
     lost = [Associated(facts, (), active=False) for facts in gone(tx, block)]
     return sorted(found + lost, key=lambda each: each.rank)
 
 
+def network_claims(tx: Tx, *blocks: int) -> list[Claim]:
+    """Return what networks hold directly in blocks, in address order; what else lies there is not read."""
+    return tx.select(Selection(objects.NETWORK, blocks, limit=EVERY))
+
+
+def by_network(claims: Iterable[Claim]) -> list[list[Claim]]:
+    """Return the claims of each network among those of a block."""
+    held: dict[str, list[Claim]] = {}
+    for claim in claims:
+        if claim.kind == objects.NETWORK:
+            held.setdefault(claim.owner.holder, []).append(claim)
+    return list(held.values())
+
+
 def associated_in(tx: Tx, spaces: Iterable[int]) -> list[str]:
     """Return the keys of the networks that are associated with the blocks of these spaces, each once."""
-    held = (claim for space in spaces for block in blocks(tx, space) for claim in tx.claims(block.id))
-    return list(dict.fromkeys(claim.owner.holder for claim in held if claim.kind == objects.NETWORK))
+    found = [block.id for space in spaces for block in blocks(tx, space)]
+    return list(dict.fromkeys(claim.owner.holder for claim in network_claims(tx, *found)))
 
 
 def gone(tx: Tx, block: Node[objects.Block]) -> list[objects.Network]:
@@ -157,8 +167,12 @@ def _refuse_twice(ids: Sequence[str]) -> None:
 
 def drop(tx: Tx, by: Author, block: Node[objects.Block], resource_id: str) -> None:
     """Take a network out of a block."""
-    for claim in claims_of(tx, block.id, resource_id):
+    claims = claims_of(tx, block.id, resource_id)
+    for claim in claims:
         tree.remove(tx, by, claim)
+    if not claims:
+        where = f"dissociated from the block {block.facts.name}, where it had no place any more"
+        tree.remark(tx, by, tree.REMOVE, f"{objects.NETWORK}/{_key(resource_id)}", where)
     tx.drop_note(_gone(block, resource_id))
 
 
@@ -248,7 +262,7 @@ def available(tx: Tx, space: str, block: str, snapshot: Snapshot) -> list[tuple[
 def containers(tx: Tx, resource_id: str) -> list[tuple[str, str]]:
     """Return the spaces and blocks that a network is associated with, by name."""
     found = {}
-    for claim in tx.claims_named(_key(resource_id)):
+    for claim in tx.claims_named([_key(resource_id)]):
         block = tx.claim(claim.parent) if claim.kind == objects.NETWORK else None
         if block is not None:
             root = tx.claim(space_of(block))

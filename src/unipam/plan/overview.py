@@ -54,14 +54,16 @@ def overview(tx: Tx, now: float, most: int = 5) -> Overview:
     """Return what deserves attention, at most so many of each."""
     paths = Paths(tx)
     found = [(paths.of(claim.parent), claim) for claim in tx.select(Selection(objects.BLOCK, limit=_ALL))]
-    fullest = sorted((_fullness(tx, *each) for each in found), key=lambda row: (-row.taken / row.size, row.cidr))
+    taken = tx.claimed([claim.id for _, claim in found])
+    rows = (_fullness(path, claim, taken.get(claim.id, 0)) for path, claim in found)
+    fullest = sorted(rows, key=lambda row: (-row.taken / row.size, row.cidr))
     expiring = sorted((row for each in found for row in _expiring(tx, *each, now)), key=lambda row: row.expires_on)
     return Overview(len(tx.spaces()), len(found), [row for row in fullest if row.taken][:most], expiring[:most])
 
 
-def _fullness(tx: Tx, path: tuple[str, ...], claim: Claim) -> Fullness:
+def _fullness(path: tuple[str, ...], claim: Claim, taken: int) -> Fullness:
     prefix = tree.prefix_of(claim)
-    return Fullness(path[0], name_of(tree.node(claim)), str(prefix), prefix.size, tx.claimed(claim.id))
+    return Fullness(path[0], name_of(tree.node(claim)), str(prefix), prefix.size, taken)
 
 
 def _expiring(tx: Tx, path: tuple[str, ...], block: Claim, now: float) -> Iterator[Expiring]:

@@ -56,6 +56,7 @@ class UseCase(Enum):
     MAKE_SPACE = "make a space", Need.ADMIN
     CHANGE_SPACE = "change a space", Need.ADMIN
     REMOVE_SPACE = "remove a space", Need.ADMIN
+    SEE_LEASES = "see a node's leases", Need.ADMIN
     COMPARE_WITH_CLOUD = "see where the plan and the cloud disagree", Need.ADMIN
     EXPORT = "export the plan", Need.ADMIN
     IMPORT = "import a plan", Need.ADMIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from unipam.addr.fit import prefixes
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.objects import F
-from unipam.model.records import SPACE, Claim, Entry, Selection
+from unipam.model.records import SPACE, Claim, Entry, Extent, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import name_of
 from unipam.plan.free import FreeSpace
@@ -33,18 +33,33 @@ def use_of(tx: Tx, holder: Node[F], claims: Iterable[Claim] | None = None) -> Us
 
     Whatever it holds uses it up, but for reservations (spec azure-ipam-application §3.1).
     """
-    if claims is None:
-        claimed, reserved = tx.claimed(holder.id), tx.extent(holder.id, objects.RESERVATION).addresses
-    else:
-        held = [(claim.last - claim.first + 1, claim.kind) for claim in claims]
-        claimed, reserved = sum(size for size, _ in held), sum(n for n, kind in held if kind == objects.RESERVATION)
-    size = holder.prefix.size
+    return uses_of(tx, [holder.claim])[holder.id] if claims is None else use_among(holder.claim, claims)
+
+
+def use_among(holder: Claim, claims: Iterable[Claim]) -> Use:
+    """Return how full something is that holds these claims and no others."""
+    held = [(claim.last - claim.first + 1, claim.kind) for claim in claims]
+    reserved = sum(size for size, kind in held if kind == objects.RESERVATION)
+    return _use(holder, sum(size for size, _ in held), reserved)
+
+
+def uses_of(tx: Tx, holders: Sequence[Claim]) -> dict[int, Use]:
+    """Return how full each of these is, by number, as `use_of` does for one; the store is asked once for all."""
+    numbers = [claim.id for claim in holders]
+    claimed, reserved = tx.claimed(numbers), tx.extents(numbers, objects.RESERVATION)
+    none = Extent(0, 0)
+    return {c.id: _use(c, claimed.get(c.id, 0), reserved.get(c.id, none).addresses) for c in holders}
+
+
+def _use(holder: Claim, claimed: int, reserved: int) -> Use:
+    size = holder.last - holder.first + 1
     return Use(size, claimed - reserved, reserved, size - claimed)
 
 
 def space_use(tx: Tx, space: int, family: int) -> Use:
     """Return how full a space's outermost blocks of a family (4 or 6) are, all together."""
-    rows = [use_of(tx, block) for block in tree.children(tx, space, objects.Block) if block.prefix.family == family]
+    found = [block.claim for block in tree.children(tx, space, objects.Block) if block.prefix.family == family]
+    rows = uses_of(tx, found).values()
     return Use(*(sum(row[i] for row in rows) for i in range(4)))
 
 

@@ -19,7 +19,7 @@ from unipam.plan.blocks import settled_key, space_of
 from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
-SETTLE = "settle"
+SETTLE, ARCHIVE = "settle", "archive"
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ID_LENGTH = 22
@@ -165,6 +165,7 @@ def cancel(  # noqa: PLR0913 (what is given up where, by whom, and how)
         if node is not None:
             settle(tx, by, place.block, node, objects.CANCELLED)
         elif archive:
+            tree.remark(tx, by, ARCHIVE, f"{objects.RESERVATION}/{row.facts.id}", f"{row.prefix}, {row.facts.status}")
             tx.drop_note(_settled_key(place, row.facts.id))
 
 

@@ -134,7 +134,7 @@ def find_space(tx: Tx, name: str) -> Node[objects.Space]:
 def find_block(tx: Tx, space: int, name: str) -> Node[objects.Block]:
     """Return the block of this name at any depth of a space. Raises Missing."""
     if objects.is_name(name):
-        for claim in tx.claims_named(objects.fold(name)):
+        for claim in tx.claims_named([objects.fold(name)]):
             if claim.kind == objects.BLOCK and claim.owner.interface == str(space):
                 return cast("Node[objects.Block]", node(claim))
     raise missing(objects.BLOCK, name)
@@ -292,6 +292,11 @@ def refuse_stale(by: Author, claim: Claim) -> None:
 def _record(tx: Tx, by: Author, before: Claim, verb: str, after: Claim) -> int:
     refuse_stale(by, before)
     return tx.record(_entry(by, verb, after))
+
+
+def remark(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
+    """Write down, in the same journal, a change of what has no place in the tree: who may do what, what is archived."""
+    tx.record(Entry(by.now, verb, 0, 0, 0, Owner(what), 0, by.actor, by.reason, details))
 
 
 def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:

@@ -21,15 +21,10 @@ async def seen_of(session: Session) -> Snapshot:
 async def compared_for(session: Session) -> Compared:
     """Return the plan compared with all of the cloud, for an administrator. Raises Forbidden."""
     session.require(UseCase.COMPARE_WITH_CLOUD)
-    return await _compared(session)
+    return await session.register.compared()
 
 
 async def standings_for(session: Session) -> list[Standing]:
     """Return how the networks that the caller may know of stand to the plan."""
     visibility = await session.visibility()
-    return in_sight((await _compared(session)).standings, visibility)
-
-
-async def _compared(session: Session) -> Compared:
-    snapshot = await session.register.last_snapshot()
-    return await session.read(lambda tx: session.register.comparison.of(tx, snapshot))
+    return in_sight((await session.register.compared()).standings, visibility)

@@ -24,8 +24,9 @@ from unipam.plan.permissions import UseCase, Visibility, require
 from unipam.plan.tree import Author, spaces
 from unipam.server.auth import Authenticator
 from unipam.server.code_flow import CodeFlow
-from unipam.server.comparison import Comparison
+from unipam.server.comparison import Compared, Comparison
 from unipam.server.metrics import Metrics
+from unipam.server.node import Node
 from unipam.server.store_worker import StoreWorker
 from unipam.server.surroundings import PROCESS
 from unipam.server.threads import Threads
@@ -55,6 +56,7 @@ class Register:
     comparison: Comparison = field(default_factory=Comparison)
     engine: str = "SQLite"
     flow: CodeFlow | None = None
+    node: Node | None = None
     version: str = field(default_factory=lambda: importlib.metadata.version("unipam"))
     _looking: Threads = field(default_factory=lambda: Threads(2, "cloud"))
     _visiting: Threads = field(default_factory=lambda: Threads(8, "visitor"))
@@ -78,6 +80,11 @@ class Register:
             return await self.snapshot()
         except SourceFailed:
             return Snapshot()
+
+    async def compared(self) -> Compared:
+        """Return the plan compared with all that is seen of the cloud."""
+        snapshot = await self.last_snapshot()
+        return await self.worker.read_at_length(lambda tx: self.comparison.of(tx, snapshot))
 
     async def visible(self, caller: Caller, *, newer_than: float = 0.0) -> Snapshot:
         """Return what this caller may see of the cloud (D12). Raises SourceFailed.
@@ -154,6 +161,8 @@ class Register:
         self._looking.close(now)
         self._visiting.close(now)
         self._computing.close(now)
+        if self.node is not None:
+            self.node.close(now)
         self.worker.close()
 
 

@@ -37,6 +37,7 @@ from unipam.server.code_flow import CodeFlow, Proof
 from unipam.server.connection import Connection
 from unipam.server.entra import Directory
 from unipam.server.limit import FailureLimit
+from unipam.server.node import Node
 from unipam.server.register import Register
 from unipam.server.serve import FINISHING, Server
 from unipam.server.store_worker import StoreWorker
@@ -70,6 +71,7 @@ class Settings:
     `proxies` are the addresses whose X-Forwarded-For is believed, with commas between, or "*".
     `stack` is what `/api/status` calls the place that it runs in; empty: found out.
     `sync` is how many seconds lie between two rounds of following the cloud; without `follows` there are none.
+    `ledger` is the data directory of a node's ledger, whose leases are shown beside the plan; empty: none.
     With `sample` an empty database gets a plan that is made up, and the cloud is that plan's.
     """
 
@@ -91,6 +93,7 @@ class Settings:
     environment: str = "AZURE_PUBLIC"
     follows: bool = True
     sample: bool = False
+    ledger: str = ""
     log_format: str = AUTO
 
 
@@ -202,6 +205,7 @@ def make_app(settings: Settings) -> FastAPI:
             worker, cloud, auth, time.time, stack=settings.stack or surroundings.stack(os.environ),
             environment=settings.environment, container=surroundings.container(os.environ),
             flow=CodeFlow(settings.directory, settings.proof) if settings.directory and settings.proof else None,
+            node=Node(settings.ledger) if settings.ledger else None,
             engine="PostgreSQL" if is_postgres(settings.database) else "SQLite",
         )  # fmt: skip
         following = rounds.repeat(partial(follow, register), settings.sync, asyncio.sleep) if settings.follows else None
@@ -231,6 +235,8 @@ async def follow_once(register: Register) -> int:
     snapshot = await register.last_snapshot()
     changed = await register.worker.write(lambda tx, by: sync(tx, by, snapshot), SYSTEM)
     await register.worker.freeing().write(_forget, SYSTEM)
+    if snapshot.taken:
+        await register.compared()  # ahead of who asks for it: the first time everything is read
     if changed:
         log.info("synced", changed=changed, problems=list(snapshot.problems))
     return changed

@@ -55,6 +55,7 @@ class StoreWorker:
         self._own = threading.local()
         self._stores: list[Store] = []
         self._readers = Threads(readers, "reader")
+        self._patient = Threads(1, "patient")
         self._loop = asyncio.get_running_loop()
         self._writer = threading.Thread(target=self._write_on, name="writer", daemon=True)
         self._writer.start()
@@ -94,6 +95,10 @@ class StoreWorker:
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Do work on one consistent state, in a thread of its own."""
         return await self._readers.call(lambda: self._plan().read(work))
+
+    async def read_at_length(self, work: Callable[[Tx], T]) -> T:
+        """Do work that takes long on one consistent state, one after the other: only its like waits for it."""
+        return await self._patient.call(lambda: self._plan().read(work))
 
     def _plan(self) -> Plan:
         if not hasattr(self._own, "plan"):
@@ -168,7 +173,7 @@ class StoreWorker:
         """Finish what waits, then let go of every store; what hangs is left alone."""
         until = time.monotonic() + ENDING
         self._queue.put(None)
-        finished = [join(self._writer, until), self._readers.close(until)]
+        finished = [join(self._writer, until), self._readers.close(until), self._patient.close(until)]
         if all(finished):
             for store in self._stores:
                 store.close()

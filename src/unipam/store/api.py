@@ -48,8 +48,8 @@ class Tx(Protocol):
     def claims_by_holder(self, holder: str) -> list[Claim]:
         """Return every claim whose owner's holder is this one or begins with it, in any space."""
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        """Return every claim whose owner's holder is exactly this one, under any parent."""
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        """Return every claim whose owner's holder is exactly one of these, under any parent, in address order."""
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         """Return the claim that begins at this address."""
@@ -63,11 +63,11 @@ class Tx(Protocol):
     def tally(self, wanted: Selection) -> int:
         """Return how many claims the whole listing has."""
 
-    def extent(self, parent: int, kind: str) -> Extent:
-        """Return how many claims of a kind are directly under the parent, and their addresses."""
+    def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
+        """Return how many claims of a kind are directly under each parent, and their addresses; nothing for none."""
 
-    def claimed(self, parent: int) -> int:
-        """Return how many addresses under the parent are claimed."""
+    def claimed(self, parents: Collection[int]) -> dict[int, int]:
+        """Return how many addresses under each parent are claimed; nothing for none."""
 
     def last_entry(self) -> int:
         """Return the number of the journal's last entry, 0 for none: while it stays, so does the plan."""
@@ -158,11 +158,23 @@ class Tx(Protocol):
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         """Yield every entry made not later than `until` and numbered above `after`, oldest first."""
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        """Return what was so at a time, oldest first: entries with these verbs that no other made until then replaced.
+
+        An entry replaces the one whose number is its generation.
+        """
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        """Return, for each of these entries, the first of the entries made until then that it goes back to."""
+
     def forget(self, before: float) -> int:
         """Drop the journal's beginning, up to the first entry that is not older than this; return how many went.
 
         What is left has no holes, whatever clocks did. The last entry of all stays in any case.
         """
+
+    def lacking(self) -> list[str]:
+        """Return what the store has to do without, in words, with what helps; empty when nothing."""
 
     def note(self, key: str) -> str:
         """Return a remark about the ledger itself ("" when there is none)."""

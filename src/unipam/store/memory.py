@@ -79,8 +79,8 @@ class MemoryTx:
     def claims_by_holder(self, holder: str) -> list[Claim]:
         return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder.startswith(holder))
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder == holder)
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        return sorted(c for c in self._claims.values() if c.parent > 0 and c.owner.holder in holders)
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next((c for c in self._under(parent) if c.first == first), None)
@@ -111,12 +111,13 @@ class MemoryTx:
             and wanted.status in ("", _members(c).get("status", "wait"))
         ]  # fmt: skip
 
-    def extent(self, parent: int, kind: str) -> Extent:
-        found = [c.last - c.first + 1 for c in self._under(parent) if c.kind == kind]
-        return Extent(len(found), sum(found))
+    def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
+        found = {p: [c.last - c.first + 1 for c in self._under(p) if c.kind == kind] for p in parents}
+        return {parent: Extent(len(sizes), sum(sizes)) for parent, sizes in found.items() if sizes}
 
-    def claimed(self, parent: int) -> int:
-        return sum(c.last - c.first + 1 for c in self._under(parent))
+    def claimed(self, parents: Collection[int]) -> dict[int, int]:
+        found = {p: sum(c.last - c.first + 1 for c in self._under(p)) for p in parents}
+        return {parent: size for parent, size in found.items() if size}
 
     def last_entry(self) -> int:
         return self._last_entry
@@ -226,11 +227,31 @@ class MemoryTx:
         every = claims + [(e.owner.holder, e.details) for e in reversed(self._journal)]
         return ((h, kept) for h, kept in every if kept and text in kept and (holders is None or h in holders))
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        made = [entry for entry in self._journal if entry.at <= until]
+        gone = {entry.generation for entry in made}
+        return [entry for entry in made if entry.verb in verbs and entry.id not in gone]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        known = {entry.id: entry for entry in self._journal}
+        found = {}
+        for number in numbers:
+            entry = known.get(number)
+            while entry is not None and entry.generation:
+                entry = known.get(entry.generation)
+                entry = entry if entry is not None and entry.at <= until else None
+            if entry is not None:
+                found[number] = entry.id
+        return found
+
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]
         gone = len(self._journal) - len(kept)
         self._journal = kept
         return gone
+
+    def lacking(self) -> list[str]:
+        return []
 
     def note(self, key: str) -> str:
         return self._notes.get(key, "")

@@ -16,12 +16,13 @@ import psycopg
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
-from unipam.store.journal import JournalFilter, Place, statements
+from unipam.store import listing, postgres_search
+from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
 _UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = %s' for column in CHANGEABLE)} WHERE id = %s"
+_SUM = "sum(last - first + 1)"
 _FIRST_PAGE, _LARGEST_PAGE = 64, 4096
 _AFTER_ALL = "\U0010ffff"
 
@@ -51,7 +52,9 @@ _LISTING = listing.Dialect(
     address=_n,
     member=lambda name: f"(details::jsonb ->> '{name}') COLLATE \"C\"",
     number=lambda name: f"(details::jsonb ->> '{name}')::double precision",
-    contains="strpos(lower({column}), %s) > 0",
+    contains="lower({column}) LIKE %s",
+    pattern=postgres_search.pattern,
+    index_texts=True,
     among=lambda column: f"{column} = ANY(%s)",
     array=list,
 )
@@ -120,8 +123,8 @@ class PostgresTx:
         condition = "holder >= %s AND holder < %s AND parent > 0 ORDER BY parent, first"
         return self._claims(condition, holder, holder + _AFTER_ALL)
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        return self._claims("holder = %s AND parent > 0 ORDER BY parent, first", holder)
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        return sorted(self._claims("holder = ANY(%s) AND parent > 0", [*holders]))
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next(iter(self._claims("parent = %s AND first = %s AND parent > 0", parent, _n(first))), None)
@@ -137,15 +140,14 @@ class PostgresTx:
         sql, values = listing.count(wanted, _LISTING)
         return int(self._value(sql, *values))
 
-    def extent(self, parent: int, kind: str) -> Extent:
-        what = "count(*), coalesce(sum(last - first + 1), 0)"
-        sql = f"SELECT {what} FROM claim WHERE kind = %s AND parent = %s AND parent > 0"
-        row = self._run(sql, (kind, parent)).fetchone()
-        assert row is not None
-        return Extent(int(row[0]), int(row[1]))
+    def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
+        sql = f"SELECT parent, count(*), {_SUM} FROM claim WHERE kind = %s AND parent = ANY(%s) AND parent > 0"
+        rows = self._run(f"{sql} GROUP BY parent", (kind, [*parents]))
+        return {parent: Extent(number, int(addresses)) for parent, number, addresses in rows}
 
-    def claimed(self, parent: int) -> int:
-        return int(self._value("SELECT coalesce(sum(last - first + 1), 0) FROM run WHERE parent = %s", parent))
+    def claimed(self, parents: Collection[int]) -> dict[int, int]:
+        rows = self._run(f"SELECT parent, {_SUM} FROM run WHERE parent = ANY(%s) GROUP BY parent", ([*parents],))
+        return {parent: int(addresses) for parent, addresses in rows}
 
     def last_entry(self) -> int:
         self.send()
@@ -318,12 +320,23 @@ class PostgresTx:
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        self.send()
+        return [_entry(row) for row in self._run(unreplaced("verb = ANY(%s)", "%s"), ([*verbs], until, until))]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        self.send()
+        return dict(self._run(beginnings("id = ANY(%s)", "%s"), ([*numbers], until)).fetchall())
+
     def forget(self, before: float) -> int:
         self.send()
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
         kept = "SELECT min(id) AS id FROM journal WHERE at >= %s UNION ALL SELECT max(id) FROM journal"
         sql = f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}) AS kept)"
         return self._run(sql, (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return [] if postgres_search.has_index(self.connection) else [postgres_search.LACKING]
 
     def note(self, key: str) -> str:
         return self._value("SELECT value FROM note WHERE key = %s", key) or ""

@@ -12,6 +12,7 @@ about its past are rare and may take the tenth of a second that reading it whole
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store import listing
-from unipam.store.journal import JournalFilter, Place, statements
+from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
 
@@ -69,6 +70,7 @@ _BEFORE = """SELECT first, last, (SELECT min(first) FROM run WHERE parent = ? AN
     FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1"""
 _BEGIN = "UPDATE run SET first = ? WHERE parent = ? AND first = ?"
 _AMONG = "holder IN (SELECT value FROM json_each(?))"
+_WITHIN = "parent IN (SELECT value FROM json_each(?))"
 _END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
 
 
@@ -85,11 +87,19 @@ def _place(key: bytes) -> int:
     return int.from_bytes(key, "big")
 
 
-def _sum(stretches: Sequence[tuple[bytes, bytes]]) -> int:
-    """Return how many addresses stretches have together: SQLite cannot calculate with 16 bytes."""
-    return (
-        sum(map(_place, [last for _, last in stretches])) - sum(map(_place, [f for f, _ in stretches])) + len(stretches)
-    )
+_STRETCHES = "count(*), CAST(group_concat(first, '') AS BLOB), CAST(group_concat(last, '') AS BLOB)"
+"""How many stretches there are, and all their ends in two pieces: SQLite cannot calculate with 16 bytes, and a row for
+each would take Python three times as long."""
+
+
+def _extent(stretches: int, firsts: bytes | None, lasts: bytes | None) -> Extent:
+    """Return how many addresses the stretches have together that `_STRETCHES` tells of."""
+    return Extent(stretches, _sum(lasts or b"") - _sum(firsts or b"") + stretches)
+
+
+def _sum(keys: bytes) -> int:
+    halves: tuple[int, ...] = struct.unpack(f">{len(keys) // 8}Q", keys)
+    return (sum(halves[::2]) << 64) + sum(halves[1::2])
 
 
 def _array(values: Collection[str] | Collection[int]) -> str:
@@ -110,6 +120,8 @@ _LISTING = listing.Dialect(
     member=lambda name: f"json_extract(details, '$.{name}')",
     number=lambda name: f"json_extract(details, '$.{name}')",
     contains="instr(lower({column}), ?)",
+    pattern=str,
+    index_texts=False,
     among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
     array=lambda values: _array([*values]),
 )
@@ -170,9 +182,10 @@ class SqliteTx:
         )
         return [_claim(row) for row in rows]
 
-    def claims_named(self, holder: str) -> list[Claim]:
-        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE holder = ? AND parent > 0 ORDER BY parent, first", (holder,))
-        return [_claim(row) for row in rows]
+    def claims_named(self, holders: Collection[str]) -> list[Claim]:
+        # Without the plus SQLite would look for parents, and read all of the table for want of a better bound.
+        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE {_AMONG} AND +parent > 0", (_array(holders),))
+        return sorted(map(_claim, rows))
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         row = self._do(
@@ -193,14 +206,15 @@ class SqliteTx:
     def tally(self, wanted: Selection) -> int:
         return int(self._do(*listing.count(wanted, _LISTING)).fetchone()[0])
 
-    def extent(self, parent: int, kind: str) -> Extent:
+    def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
         # Without `likely` SQLite looks for every parent above 0 in the index, and reads every claim of the kind.
-        sql = "SELECT first, last FROM claim WHERE kind = ? AND parent = ? AND likely(parent > 0)"
-        rows = self._run(sql, (kind, parent)).fetchall()
-        return Extent(len(rows), _sum(rows))
+        where = f"kind = ? AND {_WITHIN} AND likely(parent > 0) GROUP BY parent"
+        rows = self._run(f"SELECT parent, {_STRETCHES} FROM claim WHERE {where}", (kind, _array(parents)))
+        return {row[0]: _extent(*row[1:]) for row in rows}
 
-    def claimed(self, parent: int) -> int:
-        return _sum(self._run("SELECT first, last FROM run WHERE parent = ?", (parent,)).fetchall())
+    def claimed(self, parents: Collection[int]) -> dict[int, int]:
+        rows = self._run(f"SELECT parent, {_STRETCHES} FROM run WHERE {_WITHIN} GROUP BY parent", (_array(parents),))
+        return {row[0]: _extent(*row[1:]).addresses for row in rows}
 
     def last_entry(self) -> int:
         return int(self._do("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
@@ -409,10 +423,21 @@ class SqliteTx:
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        sql = unreplaced("verb IN (SELECT value FROM json_each(?))", "?")
+        return [_entry(row) for row in self._run(sql, (_array(verbs), until, until))]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        sql = beginnings("id IN (SELECT value FROM json_each(?))", "?")
+        return dict(self._run(sql, (_array(numbers), until)).fetchall())
+
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
         kept = "SELECT min(id) AS id FROM journal WHERE at >= ? UNION ALL SELECT max(id) FROM journal"
         return self._do(f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}))", (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return []
 
     def note(self, key: str) -> str:
         row = self._do("SELECT value FROM note WHERE key = ?", (key,)).fetchone()

@@ -8,7 +8,7 @@ import pytest
 
 from unipam.addr.prefix import format_address
 from unipam.controllers.calico.pods import pair
-from unipam.dialects.calico.rules.liveness import Pod
+from unipam.dialects.calico.documents.pod import Pod
 
 
 def read(status: dict[str, Any] | None = None, annotations: dict[str, str] | None = None, node: str = "n1") -> Pod:

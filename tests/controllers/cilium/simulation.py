@@ -12,7 +12,7 @@ from tests.fakes.azure_compute import GROUP, Compute
 from tests.fakes.simulated import SimulatedAzure, World
 
 from unipam.clients.azure.write.budget import Budget
-from unipam.controllers.cilium.controller import Operator
+from unipam.controllers.cilium.controller import Operator, Pods
 from unipam.dialects.cilium.node import (
     KEPT,
     MARKED,
@@ -51,6 +51,7 @@ class Cluster:
         self.away = False
         self.fault: Callable[[], str] = lambda: ""
         self.order: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str, str]] = []
         self._read: dict[str, CiliumNode] = {}
         self._revision = 0
 
@@ -71,6 +72,9 @@ class Cluster:
 
     def remove(self, name: str) -> None:
         del self.documents[name], self._read[name]
+
+    def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
+        self.events.append((node.name, reason, message))
 
     def publish(self, node: CiliumNode, said: Published) -> bool:
         fault = self.fault()
@@ -141,13 +145,21 @@ class Agent:
 class Simulation:
     """A cluster of Cilium on Azure."""
 
-    def __init__(self, machines: int = 0, *, policy: Policy = PLAIN, cidr: str = "10.240.0.0/16", **given: Any) -> None:
+    def __init__(
+        self,
+        machines: int = 0,
+        *,
+        policy: Policy = PLAIN,
+        cidr: str = "10.240.0.0/16",
+        pods: Pods | None = None,
+        **given: Any,
+    ) -> None:
         self.world = World()
         self.azure = SimulatedAzure(self.world)
         self.azure.arm.retry_after = "2"
         self.compute = Compute(self.azure.arm, cidr)
         self.cluster = Cluster()
-        self.policy = policy
+        self.policy, self.pods = policy, pods
         self.agents: dict[str, Agent] = {}
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.ids = self.compute.scale_set("np", machines)
@@ -159,8 +171,8 @@ class Simulation:
         """A new process: nothing is remembered."""
         self.dispatcher = Simulated(self.azure.send, self.world, Budget)
         self.operator = Operator(
-            GROUP, self.policy, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell, self.world,
-            random.Random(len(self.told)),
+            GROUP, self.policy, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell,
+            (lambda: self.pods) if self.pods else None, self.world, random.Random(len(self.told)),
         )  # fmt: skip
         self._term = NoWait()
 

@@ -111,7 +111,7 @@ class Simulation:
         self.controller = Kubenet(
             self.policy, self.settings, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell, self.world
         )
-        self.controller.ranges.passive_until = 0.0
+        self.controller.ranges.alone = True
         self._term = NoWait()
 
     def _tell(self, event: str, **facts: Any) -> None:

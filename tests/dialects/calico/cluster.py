@@ -114,7 +114,7 @@ class Cluster:
     def give(self, address: str, host: str, handle: str | None = None, **more: Any) -> str:
         """AssignIP; the block."""
         wanted = explicit.Request(parse_address(address), host, handle, **{"use": WORKLOAD, **more})
-        return str(explicit.assign(self.session_of(host), wanted))
+        return str(explicit.assign(self.session_of(host), wanted)[0])
 
     def drop(self, handle: str) -> list[str]:
         """Release all that a handle holds."""

@@ -8,11 +8,12 @@ from typing import Any
 from unipam.addr.prefix import parse_address, parse_prefix
 from unipam.dialects.calico.datastore.keys import AffinityKey
 from unipam.dialects.calico.documents.block import Attribute, Block
+from unipam.dialects.calico.documents.pod import Pod
 from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.rules.blocks import Holder, assign, create
 from unipam.dialects.calico.rules.garbage import Seen
 from unipam.dialects.calico.rules.leases import SeenHandle, of_block
-from unipam.dialects.calico.rules.liveness import Living, Pod
+from unipam.dialects.calico.rules.liveness import Living
 from unipam.dialects.calico.rules.names import Tunnel
 
 NOW = 1_756_728_000

@@ -17,7 +17,7 @@ from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Selection
 from unipam.dialects.calico.datastore.keys import Key, PoolKey
 from unipam.dialects.calico.datastore.memory import Fault
-from unipam.ledger.open import Ledgers, uptime
+from unipam.ledger.open import Ledgers
 
 NETWORK = {
     "cniVersion": "1.0.0", "name": "net", "type": "calico", "nodename": "host-a", "etcd_endpoints": "http://nowhere:1",
@@ -49,11 +49,11 @@ class Node:
         """What a call by itself is answered."""
         return registry.answer(call(verb, container), CONTEXT)
 
-    def at_once(self, *calls: Call) -> list[Answer | None]:
+    def at_once(self, *calls: Call, heard: Callable[[], bool] = lambda: True) -> list[Answer | None]:
         """What calls that come at once are answered; None where each is to be asked by itself."""
         answers: list[Answer | None] = [None] * len(calls)
         self.wrote.clear()
-        for numbers, act in registry.together(calls, CONTEXT):
+        for numbers, act in registry.together(calls, [heard] * len(calls), CONTEXT):
             for number, given in zip(numbers, act(CONTEXT), strict=True):
                 answers[number] = given
         return answers
@@ -243,12 +243,33 @@ def test_an_emptied_block_that_is_not_the_nodes_any_more_is_given_up(node: Node)
     assert node.cluster.blocks() == {}
 
 
-def test_who_has_left_gets_nothing(node: Node) -> None:
-    """A launcher waits for four seconds; what was asked before that is not done for nobody."""
-    late = call("ADD", "a")
-    late.asked = uptime() - 60.0
-    found = node.at_once(late, call("ADD", "b"))
-    assert found[0]
-    assert json.loads(found[0].stdout)["msg"] == "the datastore was too slow for all who waited"
-    assert len(addresses(found)) == 1
-    assert set(node.cluster.handles()) == {"net.first", "net.b"}
+def test_what_is_given_back_is_this_very_allocation(node: Node) -> None:
+    """The container was given another address since, by whom it asked again."""
+    (found,) = node.at_once(call("ADD", "a"))
+    assert found
+    assert found.undo
+    assert node.alone("DEL", "a").code == 0
+    assert node.alone("ADD", "a").code == 0
+    found.undo(CONTEXT)
+    assert sum(node.cluster.handles()["net.a"].values()) == 1
+    node.check()
+
+
+def test_a_release_that_nobody_waits_for_is_not_made(node: Node) -> None:
+    """Whoever gave it up may have asked again, and an ADD after that has been answered since."""
+    assert node.at_once(call("DEL", "first"), heard=lambda: False) == [None]
+    assert set(node.cluster.handles()) == {"net.first"}
+
+
+def test_what_may_be_left_is_taken_back_later(node: Node) -> None:
+    """Nobody can find out whether it was written, since the datastore is away from then on."""
+    broken = ["lost"]
+    node.fault = lambda asked, _about: "lost" if asked == "write" and broken and broken.pop() else "away"
+    (found,) = node.at_once(call("ADD", "a"))
+    assert found
+    assert (found.code, bool(found.undo)) == (1, True)
+    node.fault = lambda _asked, _about: None
+    assert found.undo
+    found.undo(CONTEXT)
+    assert set(node.cluster.handles()) == {"net.first"}
+    node.check()

@@ -7,7 +7,8 @@ from tests.dialects.cilium.test_nodes import nic, node
 
 from unipam.dialects.cilium.formulas import Parameters
 from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
-from unipam.dialects.cilium.planning import Handshake, Policy, handshake
+from unipam.dialects.cilium.planning import Policy
+from unipam.dialects.cilium.releasing import Handshake, handshake
 
 RELEASING = Policy(release=True, release_after=180.0)
 HIGHEST = "10.240.0.14"

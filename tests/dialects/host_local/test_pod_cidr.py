@@ -134,6 +134,7 @@ def network(cluster: Cluster, tmp_path: Path, subnet: str = "usePodCidr", **ipam
 def test_pods_get_addresses_of_the_nodes_range_and_give_them_back(
     cluster: Cluster, plugin: Plugin, tmp_path: Path
 ) -> None:
+    """K32: in the old form's `subnet`."""
     given = network(cluster, tmp_path, args_of="x")
     added = plugin("ADD", given, "c1")
     assert added.addresses == ["10.10.0.2/24"]
@@ -147,6 +148,7 @@ def test_pods_get_addresses_of_the_nodes_range_and_give_them_back(
 
 
 def test_both_families_and_ranges_of_ones_own(cluster: Cluster, plugin: Plugin, tmp_path: Path) -> None:
+    """K32: `usePodCidr` and `usePodCidrIPv6` in `ranges`."""
     sets = [[{"subnet": "usePodCidr"}], [{"subnet": "usePodCidrIPv6"}], [{"subnet": "10.123.0.0/24"}]]
     given = network(cluster, tmp_path)
     del given["ipam"]["subnet"]

@@ -19,7 +19,7 @@ V4, V6 = "10.244.0.0/16", "fd00:1::/48"
         (f"{V4},10.0.0.0/16", {}, "len of ClusterCIDRs==2 and they are not configured as dual stack"),
         (f"{V4},{V6},fd00:2::/48", {}, "length of clusterCIDRs is:3 more than max allowed of 2"),
         (f"{V4},{V6}", {"mask": 24}, "usage of --node-cidr-mask-size is not allowed with dual-stack clusters"),
-        (V4, {"mask": 24, "mask_v4": 24}, "--node-cidr-mask-size with"),
+        (V4, {"mask": 24, "mask_v4": 24}, "is not allowed if --node-cidr-mask-size is set"),
         (V4, {"mask_v6": 64}, "--node-cidr-mask-size-ipv6"),
         (V6, {"mask_v4": 24}, "--node-cidr-mask-size-ipv4"),
         (V4, {"mask": 15}, "mask size of cluster CIDR must be less than or equal to --node-cidr-mask-size"),

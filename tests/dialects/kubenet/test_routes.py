@@ -11,7 +11,7 @@ from tests.dialects.kubenet.nodes import node, nodes, route
 
 from unipam.addr.prefix import parse_prefix
 from unipam.dialects.kubenet.naming import route_name
-from unipam.dialects.kubenet.overlaps import overlaps
+from unipam.dialects.kubenet.overlaps import overlaps, within
 from unipam.dialects.kubenet.policy import policy
 from unipam.dialects.kubenet.routes import LIMIT, desired, verified
 
@@ -186,5 +186,10 @@ def test_k27_overlaps_are_found_with_both_owners() -> None:
     ]
     (reserved,) = overlaps(policy("172.30.0.0/16"), {})
     assert "a range that AKS forbids 172.30.0.0/16" in reserved.text
-    (own,) = overlaps(policy("10.244.0.0/16", services="10.244.3.0/24"), {})
-    assert "the services' range 10.244.3.0/24" in own.text
+
+
+def test_k5_services_among_the_pods_are_told_and_hinder_nobody() -> None:
+    """K5: what they have is given to no node, as nodeipam does it; so there is nothing to refuse."""
+    among = policy("10.244.0.0/16", services="10.244.3.0/24")
+    assert overlaps(among, {}) == []
+    assert [each.text for each in within(among)] == ["the services' range 10.244.3.0/24 lies within 10.244.0.0/16"]

@@ -86,10 +86,8 @@ class Register:
         return self.plan.read(lambda tx: use_of(tx, find_block(tx, find_space(tx, "s").id, "b"))).used
 
     def findings(self) -> set[str]:
-        return {
-            finding.rule
-            for finding in cloud_drift.findings(self.plan.read(lambda tx: list(planned(tx))), self.snapshot)
-        }
+        blocks = self.plan.read(lambda tx: planned(tx, self.snapshot)).blocks
+        return {finding.rule for finding in cloud_drift.findings(blocks, self.snapshot)}
 
     def vnet(self, name: str, *prefixes: str, tag: str = "", key: str = "X-IPAM-RES-ID") -> str:
         return self.fake.vnet(self.subscription, name, *prefixes, tags={key: tag} if tag else {})

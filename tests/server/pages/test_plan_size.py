@@ -131,7 +131,7 @@ def test_what_lies_under_something_is_found_without_what_lies_elsewhere(large: L
     with sqlite3.connect(f"file:{large.settings.database}?mode=ro", uri=True) as connection:
         tx = sqlite_tx.SqliteTx(connection)
         connection.set_trace_callback(asked.append)
-        tx.extent(7, "reservation")
+        tx.extents([7], "reservation")
         tx.select(Selection("reservation", (7,)))
         tx.tally(Selection("reservation", (7,)))
     for statement in asked:

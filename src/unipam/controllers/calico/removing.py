@@ -19,11 +19,12 @@ from unipam.dialects.calico.datastore.keys import BlockKey, ClusterKey, HandleKe
 from unipam.dialects.calico.datastore.remembered import Remembered
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
+from unipam.dialects.calico.documents.pod import Pod
 from unipam.dialects.calico.engine import garbage as engine
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.garbage import Garbage, Leak, by_block, still_garbage
 from unipam.dialects.calico.rules.leases import Kind, Lease, SeenHandle
-from unipam.dialects.calico.rules.liveness import Living, Pod, PodName
+from unipam.dialects.calico.rules.liveness import Living, PodName
 from unipam.model.errors import NotFound, SourceFailed
 
 _ONE, _ALL = 30.0, 120.0

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unipam.controllers.cilium.jobs import Model, Served, Survey
+from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.nics import Nic, Subnet, nics_of
 
 _NONE: list[Nic] = []
+SETTLING = 120.0
+"""Seconds after a write for which lists may lag behind it: until then they only count where they agree with it."""
 
 
 class Inventory:
@@ -25,6 +28,8 @@ class Inventory:
         self._models: dict[str, Model] = {}
         self._changed: dict[str, float] = {}
         """When a machine was last seen by itself: a list that began before says nothing of it."""
+        self._plain: dict[str, int] = {}
+        """Subnets in which no block was to be had, and what was free in them then."""
         self._granted: dict[str, int] = defaultdict(int)
         """Addresses of a subnet that were given since it was read, and that are being given."""
 
@@ -36,9 +41,12 @@ class Inventory:
         """Return what was last read of a machine, for a write at that version."""
         return self._models.get(path.lower())
 
-    def forget_model(self, path: str) -> None:
-        """Have it read anew before the next write."""
-        self._models.pop(path.lower(), None)
+    def keep_model(self, path: str, model: Model | None) -> None:
+        """Keep what was read of a machine; with None have it read anew before the next write."""
+        if model is None:
+            self._models.pop(path.lower(), None)
+        else:
+            self._models[path.lower()] = model
 
     def forget(self, instance: str) -> None:
         """Have a machine's interfaces read anew before anything is said of them."""
@@ -52,8 +60,13 @@ class Inventory:
     def room(self) -> dict[str, Subnet]:
         """Return the subnets with what is left in them."""
         return {
-            name: each._replace(free=max(0, each.free - self._granted[name])) for name, each in self.subnets.items()
+            name: each._replace(free=max(0, each.free - self._granted[name]), blocks=name not in self._plain)
+            for name, each in self.subnets.items()
         }
+
+    def without_blocks(self, subnet: str) -> None:
+        """Count a subnet as one in which no block is to be had, until it has room for another one than now."""
+        self._plain[subnet.lower()] = self.subnets[subnet.lower()].free if subnet.lower() in self.subnets else 0
 
     def grant(self, subnet: str, count: int) -> None:
         """Count addresses as given, or with a negative number as given back, until the subnet is read anew."""
@@ -69,6 +82,8 @@ class Inventory:
         """Keep a subnet that was read."""
         if subnet is not None:
             self.subnets[subnet.id.lower()] = subnet
+            if subnet.free >= self._plain.get(subnet.id.lower(), subnet.free) + BLOCK:
+                self._plain.pop(subnet.id.lower())
 
     def served(self, path: str, instance: str, served: Served, now: float) -> None:
         """Take in what became of one machine. Of an interface that stands alone only this one was read."""
@@ -83,10 +98,10 @@ class Inventory:
         self.surveyed = self.surveyed or found.whole
         self.problems = found.problems
         self.scale_sets = found.scale_sets or self.scale_sets
-        kept = {name for name, moment in self._changed.items() if moment >= found.began} | set(busy)
         by_instance: dict[str, list[Nic]] = defaultdict(list)
         for nic in nics_of(found.nics, use_primary=self._use_primary):
             by_instance[nic.instance].append(nic)
+        kept = {name for name in self._changed if self._is_older(name, by_instance, found.began)} | set(busy)
         for instance in {*self._nics, *by_instance} - kept:
             if instance in by_instance:
                 self._nics[instance] = by_instance[instance]
@@ -97,7 +112,18 @@ class Inventory:
             self.learn_subnet(subnet)
             self._granted.pop(subnet.id.lower(), None)
 
+    def _is_older(self, instance: str, listed: Mapping[str, list[Nic]], began: float) -> bool:
+        """Return whether a list is older than what was seen of a machine by itself: it began before, or lags behind."""
+        moment = self._changed[instance]
+        if moment >= began:
+            return True
+        return moment >= began - SETTLING and _names(listed.get(instance, ())) != _names(self.nics(instance))
+
     def subnet_ids(self, documents: Iterable[Mapping[str, Any]]) -> set[str]:
         """Return the subnets that these interfaces, and those known already, are in."""
         known = {nic.subnet for nics in self._nics.values() for nic in nics}
         return {each for each in known | {nic.subnet for nic in nics_of(documents)} if each}
+
+
+def _names(nics: Iterable[Nic]) -> set[tuple[str, str]]:
+    return {(nic.id.lower(), each.configuration) for nic in nics for each in nic.addresses}

@@ -13,12 +13,14 @@ from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
 from unipam.clients.azure.write.lists import every
 from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.clients.azure.write.verdicts import Kind, judge
+from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.machine import (
     COMPUTE,
     NETWORK,
     SCALE_SET_NICS,
     Machine,
     configurations,
+    is_block,
     is_of_scale_set,
     names,
     nic_of,
@@ -45,21 +47,44 @@ class Model(NamedTuple):
 
 
 class Served(NamedTuple):
-    """What became of a machine: its model, its interfaces, and how many configurations were added or removed."""
+    """What became of a machine: its model, its interfaces, and how many addresses were added or removed."""
 
     model: Model
     nics: Sequence[Document]
     changed: int
 
 
-Wanted = Callable[[Sequence[object]], int]
-"""Says by the configurations of an interface's model how many more are to be added."""
+class Unserved(NamedTuple):
+    """Why a machine was not served, and the model that was read, where a refusal shows that it was not written."""
+
+    error: SourceFailed
+    model: Model | None
 
 
-def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served]:
+class More(NamedTuple):
+    """Configurations: so many with one address, so many with a block."""
+
+    single: int
+    blocks: int = 0
+
+    @property
+    def addresses(self) -> int:
+        """Return how many addresses they have."""
+        return self.single + self.blocks * BLOCK
+
+
+Wanted = Callable[[Sequence[Document]], More]
+"""Says by the configurations of an interface's model how many more are to be added; a negative number is none."""
+
+
+def counted(configurations: Iterable[Document]) -> More:
+    """Return how many there are of each kind; those of IPv6 count as single ones."""
+    found = [is_block(each) for each in configurations]
+    return More(found.count(False), found.count(True))
+
+
+def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served | Unserved]:
     """Add configurations to an interface and wait for their addresses; to the first, where none is named.
-
-    Raises SourceFailed.
 
     A model that was read earlier is written at its version; where the service has no versions it is read anew. What an
     earlier write has left in the model counts as added: nothing is asked for twice.
@@ -67,51 +92,61 @@ def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[s
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
         before = configurations(document, machine.nic)
-        count = wanted(before)
-        if count <= 0:
+        more = More(*(max(0, each) for each in wanted(before)))
+        if not any(more):
             return None, 0
-        new = names(count, {str(each.get("name")) for each in before}, dice)
-        return with_more(document, machine.nic, new), count
+        new = names(sum(more), {str(each.get("name")) for each in before}, dice)
+        return with_more(document, machine.nic, new[: more.single], new[more.single :]), more.addresses
 
     return (yield from _amended(machine, model, change))
 
 
-def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served]:
-    """Remove configurations of these names from an interface. Raises SourceFailed."""
+def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served | Unserved]:
+    """Remove configurations of these names from an interface."""
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
-        there = {str(each.get("name")) for each in configurations(document, machine.nic)} & set(gone)
-        return (without(document, machine.nic, there), -len(there)) if there else (None, 0)
+        there = [each for each in configurations(document, machine.nic) if each.get("name") in gone]
+        count = -counted(there).addresses
+        return (without(document, machine.nic, _names(there)), count) if there else (None, 0)
 
     return (yield from _amended(machine, model, change))
 
 
 def _amended(
     machine: Machine, model: Model | None, change: Callable[[Machine, Document], tuple[Document | None, int]]
-) -> Job[Served]:
+) -> Job[Served | Unserved]:
     for attempt in range(_TRIES):
-        if model is None or not model.etag:
-            model = _model((yield Ask(path=machine.path, version=machine.version)))
         try:
-            machine = machine._replace(nic=machine.nic or nic_of(model.document))
-            body, count = change(machine, model.document)
-        except Missing as error:
-            raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
-        if body is None:
-            nics = yield from interfaces(machine.path)
-            if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
-                return Served(model, nics, 0)
-            body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
-        try:
-            begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
+            if model is None or not model.etag:
+                model = model_of((yield Ask(path=machine.path, version=machine.version)))
+            return (yield from _written(machine, model, change))
         except SourceFailed as error:
-            if judge(error).kind is not Kind.CHANGED or attempt == _TRIES - 1:
-                raise
+            kind = judge(error).kind
+            if kind is not Kind.CHANGED or attempt == _TRIES - 1:
+                refused = kind is Kind.PERMANENT and "status" in error.facts  # else the operation failed later
+                return Unserved(error, model if refused else None)
             model = None
-            continue
-        nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
-        return Served(_model(begun), nics, count)
     raise AssertionError("unreachable")
+
+
+def _written(
+    machine: Machine, model: Model, change: Callable[[Machine, Document], tuple[Document | None, int]]
+) -> Job[Served]:
+    """Write a model with the change, at the version that was read. Raises SourceFailed."""
+    try:
+        machine = machine._replace(nic=machine.nic or nic_of(model.document))
+        body, count = change(machine, model.document)
+    except Missing as error:
+        raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
+    if body is None:
+        nics = yield from interfaces(machine.path)
+        shown = _shows(nics, machine.nic, _names(configurations(model.document, machine.nic)))
+        if shown or not _has_failed(model.document):  # the interfaces, as they are told, lag behind
+            return Served(model, nics, 0)
+        body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
+    begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
+    nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
+    return Served(model_of(begun), nics, count)
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
@@ -126,7 +161,16 @@ def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[lis
         if _shows(found, machine.nic, expected):
             break
         yield Pause(_STALE, f"{begun.asked} has ended, and the interface does not show it yet")
-    return found
+    return [_trimmed(each, machine.nic, expected) for each in found]
+
+
+def _trimmed(document: Document, nic: str, expected: set[str]) -> Document:
+    """Return an interface without what was taken from it, which an old answer may show still."""
+    if str(document.get("name", "")).lower() != nic.lower():
+        return document
+    properties = document.get("properties") or {}
+    kept = [each for each in properties.get("ipConfigurations") or () if each.get("name") in expected]
+    return {**document, "properties": {**properties, "ipConfigurations": kept}}
 
 
 def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
@@ -138,11 +182,16 @@ def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
     return False
 
 
+def _has_failed(model: Document) -> bool:
+    return str((model.get("properties") or {}).get("provisioningState", "")).lower() in {"failed", "canceled"}
+
+
 def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
     return {str(each.get("name")) for each in found}
 
 
-def _model(answer: Answer) -> Model:
+def model_of(answer: Answer) -> Model:
+    """Return the model that an answer tells. Raises SourceFailed."""
     document = answer.read(dict[str, Any])
     return Model(document, str(document.get("etag") or answer.etag))
 

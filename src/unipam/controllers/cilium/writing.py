@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from urllib.parse import quote
 
+from unipam.clients.kubernetes import events
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.cilium.node import PATH, CiliumNode, Published, spec_patch, status_patch
+from unipam.model.errors import SourceFailed
 
 _WITHIN = 10.0
 
@@ -36,6 +38,20 @@ class Writer:
             if error.status not in {404, 409}:
                 raise
         return bool(status or spec)
+
+    def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
+        """Tell whoever describes the CiliumNode, or the Node of its name. Raises SourceFailed."""
+        cilium = {"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "name": node.name, "uid": node.uid}
+        # what kubelets say of their nodes has the name for a uid, and kubectl looks for both
+        plain = {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.name}
+        try:
+            for about in (cilium, plain):
+                events.post(
+                    self._api, about, component="unipam-cilium", reason=reason, message=message, warning=warning,
+                    now=time.time(), deadline=_soon(),
+                )  # fmt: skip
+        except Refusal as error:
+            raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name) from error
 
 
 def _soon() -> float:

@@ -15,6 +15,7 @@ from unipam.controllers.term import Term
 from unipam.controllers.together import together
 from unipam.dialects.kubenet import ranges, routes
 from unipam.dialects.kubenet.node import Node
+from unipam.dialects.kubenet.overlaps import within
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
 from unipam.model.finding import Finding
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 _LONGEST_WAIT = 60.0
+_FIRST_LIST = 5.0
+"""Seconds that the first round waits for the nodes' list, which wakes it; later it is a failed round."""
 _COMPONENT, _FAILED = "route_controller", "FailedToCreateRoute"
 
 
@@ -77,7 +80,7 @@ class Kubenet:
         self._policy, self._writer, self._tell, self._now = policy, writer, tell, now
         self._make_nodes = nodes
         self._nodes: Nodes | None = None
-        self.ranges = RangeKeeper(policy, writer, tell, now())
+        self.ranges = RangeKeeper(policy, writer, tell)
         self.table = TableKeeper(settings, policy, jobs, tell, self._wake)
         self.surroundings = Surroundings(settings.subnet, policy, jobs, tell, self._wake)
         self._jobs = jobs
@@ -92,6 +95,7 @@ class Kubenet:
         self._jobs.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
+            term.wait(_FIRST_LIST)
         now = self._now()
         due = min(self.ranges.due(now), self.table.due(now))
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))
@@ -132,7 +136,7 @@ class Kubenet:
         of_routes = plan.findings if plan else []
         return [
             *ranges.findings(nodes, self._policy), *self.ranges.findings(at), *of_routes, *self.table.findings(at),
-            *self.surroundings.findings,
+            *self.surroundings.findings, *within(self._policy),
         ]  # fmt: skip
 
     def metrics(self) -> Iterable[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -22,7 +23,7 @@ _TELL_AGAIN = 60.0
 _PASSIVE = 300.0
 """Seconds that nothing is assigned after somebody else was seen to do it."""
 _FIRST_LOOK = 3.0
-"""Seconds after the start in which is only looked: another allocator shows itself by then."""
+"""Seconds for which the first node that waits is only looked at: another allocator would give it a range by then."""
 _TRIES = 3
 """Failures in a row after which an event tells, if the node has no range indeed."""
 
@@ -39,10 +40,13 @@ class NodeWriter(Protocol):
 class RangeKeeper:
     """Who has which range, and what is promised. One thread calls it."""
 
-    def __init__(self, policy: Policy, writer: NodeWriter, tell: Callable[..., None], began: float) -> None:
+    def __init__(self, policy: Policy, writer: NodeWriter, tell: Callable[..., None]) -> None:
         self.policy, self._writer, self._tell = policy, writer, tell
         self.memory = Memory()
-        self.passive_until = began + _FIRST_LOOK
+        self.alone = False
+        """Whether a node was seen to wait for so long that nobody else gives ranges."""
+        self._first_waits = math.inf
+        self._passive_until = 0.0
         self.rival = ""
         self._seen: dict[str, Node] | None = None
         self._told: dict[str, float] = {}
@@ -52,8 +56,10 @@ class RangeKeeper:
         """Note who has come and gone, and return who is to get which range; nobody while another allocator works."""
         self._note(nodes, now)
         plan = desired(nodes, self.policy, self.memory, now)
-        passive = now < self.passive_until
-        return Plan([], [], self.memory) if passive else plan
+        if plan.assignments or plan.short:
+            self._first_waits = min(self._first_waits, now)
+            self.alone = self.alone or now >= self._first_waits + _FIRST_LOOK
+        return Plan([], [], self.memory) if self._passive(now) else plan
 
     def carry_out(self, plan: Plan, nodes: Sequence[Node], now: float, term: Term) -> int:
         """Write what is promised and not shown yet, and tell of those who get nothing; return how many were served."""
@@ -62,7 +68,7 @@ class RangeKeeper:
         due = [
             (by_uid[uid], ranges)
             for uid, ranges in plan.memory.promised.items()
-            if uid in by_uid and self._backoff(uid).until <= now
+            if uid in by_uid and self._backoff(uid).until <= now and not self._passive(now)
         ]
         for node in plan.short:
             if self._told.get(node.uid, 0.0) <= now - _TELL_AGAIN or node.uid not in self._told:
@@ -74,14 +80,18 @@ class RangeKeeper:
         """Return when there is something to do, if nothing happens until then."""
         pauses = [each.until for uid, each in self._backoffs.items() if uid in self.memory.promised]
         told = [moment + _TELL_AGAIN for moment in self._told.values()]
-        return min([each for each in (*pauses, *told, self.passive_until) if each > now], default=now + 3600)
+        looked = self._passive_until, self._first_waits + _FIRST_LOOK
+        return min([each for each in (*pauses, *told, *looked) if each > now], default=now + 3600)
 
     def findings(self, now: float) -> list[Finding]:
         """Return whether another allocator is at work."""
-        if not self.rival or now >= self.passive_until:
+        if not self.rival or now >= self._passive_until:
             return []
         text = f"somebody else gave node {self.rival} its range; nothing is assigned for {_PASSIVE:.0f} s after that"
         return [Finding("another allocator", self.rival, text, "end one of the two: --allocate-node-cidrs=false")]
+
+    def _passive(self, now: float) -> bool:
+        return now < self._passive_until or not self.alone
 
     def _note(self, nodes: Sequence[Node], now: float) -> None:
         current = {each.uid: each for each in nodes}
@@ -103,7 +113,8 @@ class RangeKeeper:
         self._backoffs.pop(node.uid, None)
         promised = self.memory.promised.get(node.uid)
         if promised is None or list(promised) != node.prefixes:
-            self.rival, self.passive_until = node.name, now + _PASSIVE
+            self.rival, self._passive_until = node.name, now + _PASSIVE
+            self.alone, self._first_waits = False, math.inf
             self._tell("another allocator", node=node.name, ranges=node.ranges)
 
     def _assign(self, node: Node, ranges: tuple[Prefix, ...], now: float) -> bool:

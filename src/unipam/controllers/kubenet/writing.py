@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from unipam.clients.kubernetes import events
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.kubenet.node import CONDITION, Node
 from unipam.model.errors import SourceFailed
 
 _WITHIN = 10.0
-_EVENTS = "/api/v1/namespaces/default/events"
 
 
 class Writer:
@@ -53,22 +53,13 @@ class Writer:
 
     def event(self, node: Node, component: str, reason: str, message: str, *, warning: bool = False) -> str:
         """Tell whoever describes the node; return and raise as `assign`."""
-        now = self._now()
-        moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        document = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{node.name}.{int(now * 1e9):x}", "namespace": "default"},
-            "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.uid},
-            "source": {"component": component},
-            "reason": reason,
-            "message": message,
-            "type": "Warning" if warning else "Normal",
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
-        return self._written(lambda: self._api.create(_EVENTS, document, _soon()))
+        about = {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.uid}
+        return self._written(
+            lambda: events.post(
+                self._api, about, component=component, reason=reason, message=message, warning=warning,
+                now=self._now(), deadline=_soon(),
+            )
+        )  # fmt: skip
 
     def _written(self, write: Callable[[], object]) -> str:
         try:

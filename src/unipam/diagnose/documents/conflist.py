@@ -188,6 +188,8 @@ class _Configuration:
                     self.where,
                 )
                 continue
+            if not self.template:
+                self.case.ranges_in_use.append((f"configuration {self.name or '(no name shown)'}", network, self.where))
             usable = max(0, network.size - 3)
             self.case.fact(
                 "host-local-range",

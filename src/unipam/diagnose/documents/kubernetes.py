@@ -58,6 +58,7 @@ def _node(case: Case, document: Document, obj: Obj) -> None:
     spec, name = obj.obj("spec"), _name(obj)
     cidrs = [str(cidr) for cidr in spec.items_of("podCIDRs")] or [spec.text("podCIDR")]
     for cidr in filter(None, cidrs):
+        case.node_ranges.add(cidr)
         case.pod_cidrs.setdefault(cidr, document.where(spec.line_of("podCIDR")))
         case.fact("pod-cidr", f"Node {name} has the podCIDR {cidr}.", document.where(spec.line_of("podCIDR")))
 

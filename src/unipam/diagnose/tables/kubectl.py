@@ -72,6 +72,7 @@ def _network_config(case: Case, file: str, number: int, text: str, row: re.Match
 
 def _pod_cidr(case: Case, file: str, number: int, text: str, cidr: str) -> None:
     where = evidence(file, number, text)
+    case.node_ranges.add(cidr)
     case.pod_cidrs.setdefault(cidr, where)
     try:
         _, network = parse_interface(cidr)

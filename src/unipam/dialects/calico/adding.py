@@ -14,14 +14,15 @@ from unipam.dialects.calico.documents import node
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.documents.times import go_text
 from unipam.dialects.calico.engine import auto, releasing
-from unipam.dialects.calico.engine.auto import Assigned, Request, auto_assign
-from unipam.dialects.calico.engine.parts import Gain
+from unipam.dialects.calico.engine.auto import Request, auto_assign
 from unipam.dialects.calico.engine.session import Session
+from unipam.dialects.calico.engine.writing import wishes
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
 
 if TYPE_CHECKING:
     from unipam.dialects.calico import vms
+    from unipam.dialects.calico.engine.parts import Gain
 
 Addresses = list[tuple[int, Prefix]]
 
@@ -91,31 +92,43 @@ def _asker(network: Network, session: Session) -> vms.Get:
     return lambda path: connection.kubernetes(network.where, path, session.deadline)
 
 
-def assign(task: Task, session: Session) -> Addresses:
-    """Assign what the call asks for: the one address that it names, or any."""
+class Assigned(NamedTuple):
+    """What an ADD answers with, and by which wishes that of it which it was given is taken back."""
+
+    addresses: Addresses
+    wishes: list[Wish]
+
+
+def assign(task: Task, session: Session) -> Assigned:
+    """Assign what the call asks for: the one address that it names, or any.
+
+    Raises what stands in the way, SourceFailed also when something is `left` that could not be given back.
+    """
     address = task.given.address
     if address is None:
         return _any(task, session)
     from unipam.dialects.calico.engine import explicit
 
     node, attributes = task.network.node, task.attributes
-    explicit.assign(session, explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most))
-    return [(address, printing.alone(address))]
+    wanted = explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most)
+    given = explicit.assign(session, wanted)[1]
+    return Assigned([(address, printing.alone(address))], wishes(given, task.handle))
 
 
-def _any(task: Task, session: Session) -> Addresses:
+def _any(task: Task, session: Session) -> Assigned:
     """Assign one address of each family, or none: whatever stands in the way is raised once all is given back."""
     network = task.network
     requested = {family: resolve(session, network.pools[family], family) for family in (4, 6)}
     namespace = _namespace(task, session)
-    addresses: Addresses = []
+    found = Assigned([], [])
     for family in network.families:
         assigned = auto_assign(session, _request(task, family, requested[family], namespace))
-        addresses += assigned.addresses
+        found.addresses.extend(assigned.addresses)
+        found.wishes.extend(wishes(assigned.given, task.handle))
         if error := _shortfall(assigned):
-            give_back(session, task.handle, addresses)
+            releasing.take_back(session.for_cleanup(), found.wishes)
             raise error
-    return addresses
+    return found
 
 
 def _request(task: Task, family: int, requested: Sequence[Prefix], namespace: dict[str, str]) -> Request:
@@ -146,16 +159,11 @@ def part_of(task: Task, session: Session, known: auto.Outlook | None) -> tuple[P
     return known.part(task.handle, task.attributes)
 
 
-def _shortfall(assigned: Assigned) -> UnipamError | None:
+def _shortfall(assigned: auto.Assigned) -> UnipamError | None:
     if assigned.error:
         return assigned.error
     problem = f"failed to request IPv{assigned.request.family} addresses: {assigned.shortfall}"
     return Exhausted(problem) if assigned.shortfall else None
-
-
-def give_back(session: Session, handle: str, addresses: Addresses) -> None:
-    if addresses:
-        releasing.release(session.for_cleanup(), [Wish(address, handle) for address, _ in addresses])
 
 
 def resolve(session: Session, names: tuple[str, ...], family: int) -> list[Prefix]:

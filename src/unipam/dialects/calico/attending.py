@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 
 from unipam.addr.prefix import format_address, parse_address
 from unipam.cni.call import Call
@@ -14,10 +14,11 @@ from unipam.cni.plugin import Reply, Verb
 from unipam.cni.result import Result
 from unipam.dialects.calico import adding, arguments, connection, printing
 from unipam.dialects.calico import config as calico
-from unipam.dialects.calico.adding import Addresses
+from unipam.dialects.calico.adding import Assigned
 from unipam.dialects.calico.config import Network
+from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.session import Session
-from unipam.ledger.open import uptime
+from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model import facts
 from unipam.model.errors import BadInput, Refused, SourceFailed, UnipamError
 from unipam.model.records import Owner
@@ -36,17 +37,13 @@ def time_of(call: Call) -> float:
     return TIMEOUT if call.last else AGENT_TIMEOUT
 
 
-def is_left(call: Call) -> bool:
-    """Return whether a call has waited for longer than its launcher, which has asked cold by now."""
-    return not call.last and 0.0 < call.asked < uptime() - AGENT_TIMEOUT
-
-
 def open_session(network: Network, context: Context, timeout: float) -> Session:
     """Return the cluster's datastore, for as long as a call may take. Raises BadConfig."""
     deadline = time.monotonic() + timeout
     datastore = connection.once(network.where, network.node)
     unknown = printing.unknown_node(network.where.kind)
-    return Session(datastore, deadline, lambda: int(context.clock() * 1e9), unknown, patience=timeout)
+    clock = lambda: int(context.clock() * 1e9)  # noqa: E731
+    return Session(datastore, deadline, clock, unknown, patience=timeout, heard=context.heard)
 
 
 def watched_session(call: Call, network: Network, context: Context, session: Session) -> Session | None:
@@ -102,7 +99,7 @@ def attended(act: Act, *, known: bool = False) -> Verb:
 
 
 def noted(call: Call, network: Network, context: Context, session: Session, reply: Reply) -> Reply:
-    """Note in the node's ledger, where there is one, what a call has done, and what taking it back does."""
+    """Note in the node's ledger, where there is one, what a call has done."""
     told = reply.facts.get("addresses")
     if not context.home or not isinstance(told, list) or not told:
         return reply
@@ -116,15 +113,7 @@ def noted(call: Call, network: Network, context: Context, session: Session, repl
     owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
     details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
     written.note(network.name, Gained(owner, lost.addresses, _cooldown(session), details))
-    undo = reply.undo
-    if undo is None:
-        return reply
-
-    def undo_and_note(own: Context) -> None:
-        undo(own)
-        written.note(network.name, lost._replace(reason="nobody heard the answer"))
-
-    return reply._replace(undo=undo_and_note)
+    return reply
 
 
 def _cooldown(session: Session) -> int:
@@ -150,14 +139,27 @@ def in_time(session: Session) -> Iterator[None]:
         raise type(error)("context deadline exceeded", **{**error.facts, "details": error.message}) from error
 
 
-def added(call: Call, network: Network, handle: str, addresses: Addresses) -> Reply:
+def added(call: Call, network: Network, assigned: Assigned) -> Reply:
     """Return what an ADD answers that was given these addresses."""
+    given = answered(call, printing.result(assigned.addresses), new=True)
+    return given._replace(undo=partial(_take_back, network, assigned.wishes)) if assigned.wishes else given
 
-    def undo(own: Context) -> None:
-        adding.give_back(open_session(network, own, TIMEOUT), handle, addresses)
 
-    given = answered(call, printing.result(addresses), new=True)
-    return given._replace(undo=undo) if addresses else given
+def undoable(network: Network, error: UnipamError) -> UnipamError:
+    """Return the error of an ADD, which takes back what may be `left` of it."""
+    if isinstance(left := error.facts.get("left"), list):
+        error.facts["undo"] = partial(_take_back, network, left)
+    return error
+
+
+def _take_back(network: Network, wishes: list[Wish], own: Context) -> None:
+    """Take back, in the context of whoever does it, what nobody heard of. Raises SourceFailed."""
+    lost = releasing.take_back(open_session(network, own, TIMEOUT), wishes)
+    if own.home and lost:
+        from unipam.dialects.calico.journal import journal
+        from unipam.ledger.noted import Lost
+
+        journal(own.home).note(network.name, Lost(tuple(lost), "nobody heard the answer"))
 
 
 def answered(call: Call, found: Result, *, new: bool) -> Reply:

@@ -18,11 +18,12 @@ from unipam.cni.context import Context
 from unipam.cni.plugin import Joint, Reply
 from unipam.dialects.calico import adding, attending
 from unipam.dialects.calico import config as calico
+from unipam.dialects.calico.adding import Assigned
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine import releasing, writing
 from unipam.dialects.calico.engine.auto import Outlook
 from unipam.dialects.calico.engine.combining import Combiner
-from unipam.dialects.calico.engine.parts import Part
+from unipam.dialects.calico.engine.parts import Gain, Part
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.logged import tell
 from unipam.model.errors import BadInput, Refused, SourceFailed, Unanswered, UnipamError
@@ -48,26 +49,19 @@ class _Batch:
         return adding.outlook(self.network, self.session)
 
 
-def together(calls: Sequence[Call], context: Context) -> list[Joint]:
+def together(calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context) -> list[Joint]:
     """Return what answers calls of one configuration that came at once: those of one block together."""
-    left = {number: call for number, call in enumerate(calls) if attending.is_left(call)}
-    joints = [Joint(tuple(left), lambda _: [_too_slow()] * len(left))] if left else []
     batch = _batch(calls, context)
     if batch is None:
-        return joints
+        return []
     shares: dict[Prefix, dict[int, _Share]] = {}
     for number, call in enumerate(calls):
-        if number not in left and (found := _share(call, batch)):
+        if found := _share(call, heard[number], batch):
             shares.setdefault(found[0], {})[number] = found[1]
-    joints += [
+    return [
         Joint(tuple(several), partial(_answer, batch, prefix, tuple(several.values())))
         for prefix, several in shares.items()
     ]
-    return joints
-
-
-def _too_slow() -> UnipamError:
-    return SourceFailed("the datastore was too slow for all who waited", source="the queue of a node's calls")
 
 
 def _batch(calls: Sequence[Call], context: Context) -> _Batch | None:
@@ -78,12 +72,12 @@ def _batch(calls: Sequence[Call], context: Context) -> _Batch | None:
     return _Batch(network, known, known.combiner, began) if known and known.combiner else None
 
 
-def _share(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
+def _share(call: Call, heard: Callable[[], bool], batch: _Batch) -> tuple[Prefix, _Share] | None:
     """Return a call's part and in which block; None where it is to be answered by itself."""
     if call.verb not in {"ADD", "DEL"} or attending.is_of_vm(call):
         return None
     try:
-        return _del(call, batch) if call.verb == "DEL" else _add(call, batch)
+        return _del(call, heard, batch) if call.verb == "DEL" else _add(call, batch)
     except UnipamError:  # perhaps what is known is old: the call by itself finds out
         return None
 
@@ -96,14 +90,16 @@ def _add(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
     prefix, part = found
 
     def reply() -> Reply:
+        writing.undo_doubtful(batch.session, part)
         addresses = [(address, prefix) for address in part.addresses]
-        return attending.added(call, batch.network, task.handle, addresses)
+        return attending.added(call, batch.network, Assigned(addresses, writing.wishes(part.given, part.handle)))
 
     return prefix, _Share(call, part, reply)
 
 
-def _del(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
-    found = releasing.part_of(batch.session, batch.network.handle(call.env["CNI_CONTAINERID"]))
+def _del(call: Call, heard: Callable[[], bool], batch: _Batch) -> tuple[Prefix, _Share] | None:
+    handle = batch.network.handle(call.env["CNI_CONTAINERID"])
+    found = releasing.part_of(batch.session._replace(heard=heard), handle)
     if found is None:
         return None
     prefix, part = found
@@ -117,21 +113,27 @@ def _answer(
     batch.combiner.write_all(batch.session, prefix, [share.part for share in shares])
     if any(not share.part.gains for share in shares):
         releasing.leave_known(batch.session, batch.combiner, prefix)
-    return [_outcome(share, prefix, batch, context) for share in shares]
+    return [_outcome(share, batch, context) for share in shares]
 
 
-def _outcome(share: _Share, prefix: Prefix, batch: _Batch, context: Context) -> Reply | UnipamError | None:
+def _outcome(share: _Share, batch: _Batch, context: Context) -> Reply | UnipamError | None:
     part, call, session = share.part, share.call, batch.session
-    if isinstance(part.error, Unanswered | Refused | BadInput) or not part.addresses:
+    if isinstance(part.error, Unanswered | Refused | BadInput) or not (part.error or part.addresses):
         return None  # it is found out by asking again
     try:
         with attending.in_time(session):
             if part.error:
-                raise part.error
-            writing.undo_doubtful(session, session.configuration(), prefix, part)
+                raise _error(part, part.error)
+            reply = share.reply()
     except UnipamError as error:
         tell(call, batch.began, {}, error)
-        return error
-    reply = share.reply()
+        return attending.undoable(batch.network, error)
     tell(call, batch.began, reply.facts)
     return attending.noted(call, batch.network, context, session, reply)
+
+
+def _error(part: Part, error: UnipamError) -> UnipamError:
+    """Return why a part was not written, or nobody knows whether it was."""
+    if isinstance(part, Gain) and part.doubt and isinstance(error, SourceFailed):
+        return writing.with_left(error, part)
+    return error

@@ -6,7 +6,7 @@ original does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from unipam.addr.prefix import format_address
@@ -16,7 +16,16 @@ from unipam.cni.context import Context
 from unipam.cni.plugin import Joint, Plugin, Reply, not_serving
 from unipam.dialects.calico import adding, arguments, printing
 from unipam.dialects.calico import config as calico
-from unipam.dialects.calico.attending import added, answered, attended, in_time, open_session, released, time_of
+from unipam.dialects.calico.attending import (
+    added,
+    answered,
+    attended,
+    in_time,
+    open_session,
+    released,
+    time_of,
+    undoable,
+)
 from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.documents.pool import WORKLOAD
 from unipam.dialects.calico.engine import releasing
@@ -31,7 +40,10 @@ def _add(call: Call, network: Network, session: Session) -> Reply:
     task, held = adding.prepare(network, call.env["CNI_CONTAINERID"], call.arguments, session)
     if held:
         return answered(call, printing.kept(held, routed=not task.moving), new=False)
-    return added(call, network, task.handle, adding.assign(task, session))
+    try:
+        return added(call, network, adding.assign(task, session))
+    except UnipamError as error:
+        raise undoable(network, error)  # noqa: B904 (it is the same one)
 
 
 def _del(call: Call, network: Network, session: Session) -> Reply:
@@ -110,10 +122,10 @@ def _status(call: Call, context: Context) -> Reply:
     return Reply({"network": call.config.name})
 
 
-def _together(calls: Sequence[Call], context: Context) -> Sequence[Joint]:
+def _together(calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context) -> Sequence[Joint]:
     from unipam.dialects.calico.together import together
 
-    return together(calls, context)
+    return together(calls, heard, context)
 
 
 PLUGIN = Plugin(

@@ -7,11 +7,13 @@ from typing import NamedTuple
 PRE_ALLOCATE = 8
 """Free addresses that a node keeps, where nobody says otherwise."""
 MOST = 256
-"""Addresses of a machine, and of each of its interfaces."""
+"""Configurations of a machine, and of each of its interfaces: one has an address, or a block of them."""
+BLOCK = 16
+"""Addresses of a block, a /28 that one configuration has."""
 
 
 class Parameters(NamedTuple):
-    """What a CiliumNode asks for. `most` of 0 means: as many as the machine may have."""
+    """What a CiliumNode asks for. `most` of 0 means: nobody has said it."""
 
     pre: int = PRE_ALLOCATE
     least: int = 0
@@ -20,13 +22,14 @@ class Parameters(NamedTuple):
     interface: str = ""
 
 
-def needed(available: int, used: int, wanted: Parameters) -> int:
-    """Return how many addresses are to be added, 0 for none."""
+def needed(available: int, used: int, wanted: Parameters, highest: int = MOST) -> int:
+    """Return how many addresses are to be added, 0 for none; `highest` bounds who has no max-allocate."""
+    most = wanted.most or highest
     found = wanted.pre - (available - used)
     if wanted.least > 0:
         found = max(found, wanted.least - available)
-    if wanted.most > 0 and available + found > wanted.most:
-        found = wanted.most - available
+    if available + found > most:
+        found = most - available
     return max(found, 0)
 
 
@@ -40,12 +43,14 @@ def excess(available: int, used: int, wanted: Parameters, *, first: bool = False
     return max(available - used - wanted.pre - wanted.watermark, 0)
 
 
-def to_add(available: int, used: int, wanted: Parameters, surge: int = 0, *, strict: bool = False) -> int:
+def to_add(
+    available: int, used: int, wanted: Parameters, surge: int = 0, *, strict: bool = False, highest: int = MOST
+) -> int:
     """Return how many addresses to ask for: what is needed, the watermark, and for pods that wait already.
 
     As in Cilium `most` bounds only the first of the three; with `strict` it bounds all.
     """
-    need = needed(available, used, wanted)
+    need = needed(available, used, wanted, highest)
     if need == 0:
         return 0
     asked = need + wanted.watermark + max(0, surge - need)

@@ -16,6 +16,7 @@ COMPUTE, NETWORK, SCALE_SET_NICS = "2024-11-01", "2024-05-01", "2018-10-01"
 _READ_ONLY = ("instanceView", "provisioningState", "timeCreated")
 _MARK = "Cilium-"
 """How the names of configurations begin that Cilium, or we, have added."""
+_LENGTH, _BLOCK_LENGTH = "privateIPAddressPrefixLength", 28
 _OF_SCALE_SET = "/virtualmachinescalesets/"
 
 
@@ -48,14 +49,19 @@ def scale_set_of(nic_id: str) -> str:
 
 def nic_of(document: Mapping[str, Any]) -> str:
     """Return the name of the first interface in a model: the primary one, where it says so. Raises Missing."""
+    return str(primary_interface(document)["name"])
+
+
+def primary_interface(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first interface in a model: the primary one, where it says so. Raises Missing."""
     profile = (document.get("properties") or {}).get("networkProfileConfiguration") or {}
-    found = sorted(
+    found: list[Mapping[str, Any]] = sorted(
         profile.get("networkInterfaceConfigurations") or (),
         key=lambda each: not (each.get("properties") or {}).get("primary"),
     )
     if not found:
         raise Missing(f"VM {document.get('id', '')} has no interface in its model")
-    return str(found[0]["name"])
+    return found[0]
 
 
 def names(count: int, taken: Collection[str], dice: Iterable[str]) -> list[str]:
@@ -82,8 +88,17 @@ def configurations(document: Mapping[str, Any], nic: str) -> list[dict[str, Any]
     raise Missing(f"interface {nic} does not exist in VM {document.get('id', '')}", interface=nic)
 
 
-def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str]) -> dict[str, Any]:
-    """Return the body that adds configurations of these names, where the first one is. Raises Missing."""
+def is_block(configuration: Mapping[str, Any]) -> bool:
+    """Return whether a configuration has a block of addresses, or is to have one."""
+    properties = configuration.get("properties") or {}
+    return properties.get(_LENGTH, 32) != 32 or "/" in str(properties.get("privateIPAddress") or "")
+
+
+def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str], blocks: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the body that adds configurations of these names, and of these with blocks, where the first one is.
+
+    Raises Missing.
+    """
     before = configurations(document, nic)
     first = before[0].get("properties") or {}
     properties: dict[str, Any] = {"privateIPAddressVersion": "IPv4", "subnet": {"id": first["subnet"]["id"]}}
@@ -91,7 +106,9 @@ def with_more(document: Mapping[str, Any], nic: str, new: Iterable[str]) -> dict
         properties["applicationSecurityGroups"] = first["applicationSecurityGroups"]
     if "networkProfileConfiguration" not in (document.get("properties") or {}):
         properties["privateIPAllocationMethod"] = "Dynamic"
-    return _body(document, nic, [*before, *({"name": each, "properties": dict(properties)} for each in new)])
+    single = [{"name": each, "properties": dict(properties)} for each in new]
+    manifold = [{"name": each, "properties": {**properties, _LENGTH: _BLOCK_LENGTH}} for each in blocks]
+    return _body(document, nic, [*before, *single, *manifold])
 
 
 def without(document: Mapping[str, Any], nic: str, gone: Collection[str]) -> dict[str, Any]:
@@ -104,8 +121,8 @@ def without(document: Mapping[str, Any], nic: str, gone: Collection[str]) -> dic
     return _body(document, nic, kept)
 
 
-def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the whole model with these configurations, without what cannot be written.
+def body_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole model, without what cannot be written.
 
     An image of a gallery that the identity may not read would have every write refused (19695): it is left out.
     """
@@ -113,10 +130,17 @@ def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -
     properties = made["properties"]
     for each in _READ_ONLY:
         properties.pop(each, None)
+    properties.get("storageProfile", {}).pop("imageReference", None)
+    return made
+
+
+def _body(document: Mapping[str, Any], nic: str, wanted: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the whole model with these configurations."""
+    made = body_of(document)
+    properties = made["properties"]
     if "networkProfileConfiguration" not in properties:
         properties["ipConfigurations"] = wanted
         return made
-    properties.get("storageProfile", {}).pop("imageReference", None)
     for each in properties["networkProfileConfiguration"]["networkInterfaceConfigurations"]:
         if str(each.get("name", "")).lower() == nic.lower():
             each["properties"]["ipConfigurations"] = wanted

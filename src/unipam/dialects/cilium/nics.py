@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_prefix
-from unipam.dialects.cilium.formulas import MOST
+from unipam.dialects.cilium.formulas import BLOCK, MOST
+from unipam.dialects.cilium.machine import is_of_scale_set
 
 SUCCEEDED = "succeeded"
 _ENDED = (SUCCEEDED, "failed", "canceled")
@@ -15,12 +16,13 @@ RESERVED = 5
 
 
 class Address(NamedTuple):
-    """An address of an interface, its state in lower case, and the ipConfiguration that holds it."""
+    """An address of an interface, its state in lower case, and the ipConfiguration that has it, perhaps in a block."""
 
     ip: str
     state: str
     configuration: str
     primary: bool
+    block: str = ""
 
 
 class Nic(NamedTuple):
@@ -37,6 +39,8 @@ class Nic(NamedTuple):
     use_primary: bool = False
     updating: bool = False
     """Whether a write of it is under way: one of its addresses may be about to go."""
+    others: int = 0
+    """Configurations of IPv6, which count and give pods nothing."""
 
     @property
     def secondary(self) -> list[Address]:
@@ -49,15 +53,35 @@ class Nic(NamedTuple):
         return [each for each in self.secondary if each.state == SUCCEEDED]
 
     @property
+    def blocks(self) -> int:
+        """Return how many blocks it has."""
+        return len({each.block for each in self.addresses if each.block})
+
+    @property
+    def configured(self) -> int:
+        """Return how many configurations it has; those that are not ready count, and so does the primary one."""
+        return self.blocks + sum(1 for each in self.addresses if not each.block) + self.others
+
+    @property
     def room(self) -> int:
-        """Return how many addresses more it may have; those that are not ready count, and so does the primary one."""
-        return MOST - len(self.addresses)
+        """Return how many configurations more it may have."""
+        return MOST - self.configured
+
+    @property
+    def takes_blocks(self) -> bool:
+        """Return whether it can have blocks: the API of scale sets' machines has no field for them (46072)."""
+        return not is_of_scale_set(self.id)
 
 
-def capacity(nics: Iterable[Nic]) -> int:
-    """Return how many addresses pods of a machine may have in all (A5: 255 with one interface, 254 with two)."""
+def capacity(nics: Iterable[Nic], *, blocks: bool = False) -> int:
+    """Return how many addresses pods of a machine may have in all (A5: 255 with one interface, 254 with two).
+
+    With `blocks` those interfaces count sixteenfold that can have them.
+    """
+    nics = list(nics)
     hidden = sum(1 for each in nics if not each.use_primary)
-    return MOST - hidden
+    manifold = BLOCK if blocks and any(each.takes_blocks for each in nics) else 1
+    return (MOST - hidden) * manifold
 
 
 def nics_of(documents: Iterable[Mapping[str, Any]], *, use_primary: bool = False) -> list[Nic]:
@@ -73,7 +97,7 @@ def nics_of(documents: Iterable[Mapping[str, Any]], *, use_primary: bool = False
 
 def _nic(document: Mapping[str, Any], properties: Mapping[str, Any], machine: str, use_primary: bool) -> Nic:
     configurations = properties.get("ipConfigurations") or []
-    addresses = tuple(filter(None, map(_address, configurations)))
+    addresses = tuple(each for found in configurations for each in _addresses(found))
     subnet = next((found for each in configurations if (found := _subnet(each))), "")
     return Nic(
         str(document["id"]),
@@ -86,17 +110,30 @@ def _nic(document: Mapping[str, Any], properties: Mapping[str, Any], machine: st
         str((properties.get("networkSecurityGroup") or {}).get("id") or ""),
         use_primary,
         str(properties.get("provisioningState") or SUCCEEDED).lower() not in _ENDED,
+        sum(1 for each in configurations if is_other(each)),
     )
 
 
-def _address(configuration: Mapping[str, Any]) -> Address | None:
-    """Return a configuration's address; none for one of IPv6, or one that has none yet."""
+def is_other(configuration: Mapping[str, Any]) -> bool:
+    """Return whether a configuration is one of IPv6."""
+    return (configuration.get("properties") or {}).get("privateIPAddressVersion") == "IPv6"
+
+
+def _addresses(configuration: Mapping[str, Any]) -> Iterator[Address]:
+    """Yield a configuration's address, or those of its block; none for one of IPv6, or one that has none yet."""
     properties = configuration.get("properties") or {}
-    ip = str(properties.get("privateIPAddress") or "")
-    if not ip or properties.get("privateIPAddressVersion") == "IPv6" or "/" in ip:
-        return None
+    ip, _, said = str(properties.get("privateIPAddress") or "").partition("/")
+    if not ip or is_other(configuration):
+        return
     state = str(properties.get("provisioningState") or SUCCEEDED).lower()
-    return Address(ip, state, str(configuration.get("name", "")), bool(properties.get("primary")))
+    name, primary = str(configuration.get("name", "")), bool(properties.get("primary"))
+    length = int(said or properties.get("privateIPAddressPrefixLength") or 32)
+    if length >= 32:
+        yield Address(ip, state, name, primary)
+        return
+    prefix = parse_prefix(f"{ip}/{length}")
+    for each in range(prefix.first, prefix.last + 1):
+        yield Address(format_address(each), state, name, primary, str(prefix))
 
 
 def _subnet(configuration: Mapping[str, Any]) -> str:
@@ -109,6 +146,8 @@ class Subnet(NamedTuple):
     id: str
     prefix: Prefix
     free: int
+    blocks: bool = True
+    """Whether a block can be had in it, as far as is known."""
 
     @property
     def cidr(self) -> str:

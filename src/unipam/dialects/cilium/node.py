@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from unipam.addr.prefix import parse_address
-from unipam.dialects.cilium.formulas import MOST, PRE_ALLOCATE, Parameters
+from unipam.addr.prefix import Prefix, parse_address, parse_prefix
+from unipam.dialects.cilium.formulas import PRE_ALLOCATE, Parameters
 from unipam.dialects.cilium.nics import Nic, Subnet
 
 PATH = "/apis/cilium.io/v2/ciliumnodes"
@@ -15,7 +17,11 @@ MARKED, READY, KEPT, RELEASED = "marked-for-release", "ready-for-release", "do-n
 
 
 class CiliumNode(NamedTuple):
-    """`instance` is the machine's resource id in lower case; `used` the addresses that its agent says it uses."""
+    """`instance` is the machine's resource id in lower case; `used` the addresses that its agent says it uses.
+
+    `allocated` are the ranges of the default pool that an agent of the newer kind says it holds; None for one of the
+    older kind, with which an address is taken back by `release` (spec cilium §1.7).
+    """
 
     name: str
     uid: str
@@ -27,6 +33,20 @@ class CiliumNode(NamedTuple):
     demand: int
     release: Mapping[str, str]
     document: Mapping[str, Any]
+    allocated: tuple[Prefix, ...] | None = None
+    static_tags: Mapping[str, str] = MappingProxyType({})
+    static_ip: str = ""
+
+    @property
+    def error(self) -> str:
+        """Return what an operator last said is wrong."""
+        ipam = _map(_map(self.document, "status"), "ipam")
+        return str(_map(ipam, "operator-status").get("error") or "")
+
+    @property
+    def wants_static_ip(self) -> bool:
+        """Return whether it names a public IP prefix by tags, and has no address of one yet."""
+        return bool(self.static_tags) and not self.static_ip
 
     @property
     def in_use(self) -> int:
@@ -47,7 +67,7 @@ def node_of(document: Mapping[str, Any]) -> CiliumNode:
         Parameters(
             pre,
             _number(ipam, "min-allocate"),
-            _number(ipam, "max-allocate") or MOST,
+            _number(ipam, "max-allocate"),
             _number(ipam, "max-above-watermark"),
             str(_map(spec, "azure").get("interface-name", "")),
         ),
@@ -56,7 +76,23 @@ def node_of(document: Mapping[str, Any]) -> CiliumNode:
         max(0, _requested(ipam) - pre),
         {str(ip): str(state) for ip, state in _map(status, "release-ips").items()},
         document,
+        _allocated(ipam),
+        {str(tag): str(value) for tag, value in _map(ipam, "static-ip-tags").items()},
+        str(status.get("assigned-static-ip") or ""),
     )
+
+
+def _allocated(ipam: Mapping[str, Any]) -> tuple[Prefix, ...] | None:
+    for each in _map(ipam, "pools").get("allocated") or ():
+        if isinstance(each, dict) and each.get("pool") == "default":
+            return tuple(_prefixes(each.get("cidrs") or ()))
+    return None
+
+
+def _prefixes(texts: Iterable[object]) -> Iterator[Prefix]:
+    for each in texts:
+        with contextlib.suppress(ValueError):
+            yield parse_prefix(str(each))
 
 
 def _requested(ipam: Mapping[str, Any]) -> int:
@@ -83,6 +119,7 @@ class Published(NamedTuple):
     interfaces: list[dict[str, Any]]
     release: Mapping[str, str]
     error: str = ""
+    static_ip: str = ""
 
 
 def published(
@@ -106,12 +143,14 @@ def published(
         if each.ip not in going and (not nic.updating or each.ip in before)
     }
     ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))
-    return Published(ordered, [_interface(each, subnets.get(each.subnet.lower())) for each in nics], release, error)
+    interfaces = [_interface(each, subnets.get(each.subnet.lower()), going) for each in nics]
+    return Published(ordered, interfaces, release, error)
 
 
-def _interface(nic: Nic, subnet: Subnet | None) -> dict[str, Any]:
+def _interface(nic: Nic, subnet: Subnet | None, going: Collection[str]) -> dict[str, Any]:
     """Return an interface as 1.20.2 writes it, with the older fields mirrored (spec cilium §9.2)."""
-    addresses = sorted(nic.secondary, key=lambda each: parse_address(each.ip))
+    shown = [each for each in nic.secondary if each.ip not in going]
+    addresses = sorted(shown, key=lambda each: parse_address(each.ip))
     made: dict[str, Any] = {
         "id": nic.id,
         "name": nic.name,
@@ -135,6 +174,8 @@ def status_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
     inner: dict[str, Any] = {}
     if _map(ipam, "operator-status") != operator or "operator-status" not in ipam:
         inner["operator-status"] = operator or ({"error": None} if _map(ipam, "operator-status") else {})
+    if said.static_ip and said.static_ip != node.static_ip:
+        inner["assigned-static-ip"] = said.static_ip
     if release := _differences(node.release, said.release):
         inner["release-ips"] = release
     return changes | ({"ipam": inner} if inner else {})

@@ -111,8 +111,13 @@ _NET = Struct(
 
 def place(document: dict[str, Any]) -> str:
     """Return the data directory, as far as a configuration says one: DEL must work with a broken configuration."""
-    found = _ipam(document, "dataDir")
-    return found if found and isinstance(found, str) else DATA_DIR
+    return text(document, "dataDir") or DATA_DIR
+
+
+def text(document: dict[str, Any], name: str) -> str:
+    """Return a text under `ipam`, however broken the rest; empty where there is none."""
+    found = _ipam(document, name)
+    return found if isinstance(found, str) else ""
 
 
 def flag(document: dict[str, Any], name: str) -> bool:
@@ -166,10 +171,16 @@ def load(net: dict[str, Any]) -> Network:
     runtime = net.get("runtimeConfig") or {}
     legacy = [[ipam]] if ipam.get("subnet") is not None else []
     sets = [*(runtime.get("ipRanges") or []), *legacy, *(ipam.get("ranges") or [])]
+    return of_pools(net, _pools(sets, net.get("cniVersion") or ""))
+
+
+def of_pools(net: dict[str, Any], pools: tuple[Pool, ...]) -> Network:
+    """Return a typed configuration as a Network of these pools, whatever it says of any. Raises BadConfig."""
+    ipam = net["ipam"]
     return Network(
         net.get("name") or "",
         ipam.get("dataDir") or DATA_DIR,
-        _pools(sets, net.get("cniVersion") or ""),
+        pools,
         tuple(map(_route, ipam.get("routes") or ())),
         ipam.get("resolvConf") or "",
         _cooldown(ipam.get("cooldown") or 0),
@@ -235,6 +246,11 @@ def _range_set(ranges: Sequence[dict[str, Any] | None]) -> tuple[PoolRange, ...]
 
 def _overlap(a: PoolRange, b: PoolRange) -> bool:
     return px.family(a.first) == px.family(b.first) and a.first <= b.last and b.first <= a.last
+
+
+def range_of(subnet: str) -> PoolRange:
+    """Return the range that a subnet is when nothing else is said of it. Raises ValueError."""
+    return _range({"subnet": parse_subnet(subnet)})
 
 
 def _range(spec: dict[str, Any]) -> PoolRange:

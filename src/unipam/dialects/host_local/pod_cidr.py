@@ -13,6 +13,9 @@ from unipam.addr.prefix import family, parse_address
 from unipam.model.errors import BadConfig
 
 V4, V6 = "usepodcidr", "usepodcidripv6"
+ALL = "usePodCidrs"
+"""In the place of `subnet`: a range set for each range of the node, and default routes unless there are routes."""
+_DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 _FAMILIES = {V4: 4, V6: 6}
 _NAMES = {4: "usePodCidr", 6: "usePodCidrIPv6"}
 
@@ -26,8 +29,11 @@ class Node(NamedTuple):
 
 def wanted(document: dict[str, Any]) -> Node | None:
     """Return the node whose ranges a configuration wants; None for most, which want none."""
-    if V4 not in str(document.get("ipam", "")).casefold():
-        return None
+    return named(document) if V4 in str(document.get("ipam", "")).casefold() else None
+
+
+def named(document: dict[str, Any]) -> Node:
+    """Return the node that a configuration is for, as Calico's configurations name it; else this machine."""
     kubernetes = document.get("kubernetes") if isinstance(document.get("kubernetes"), dict) else {}
     name = (kubernetes or {}).get("node_name") or document.get("nodename") or os.uname().nodename.strip().lower()
     return Node(str(name), str((kubernetes or {}).get("kubeconfig") or ""))
@@ -54,6 +60,8 @@ def replaced(document: dict[str, Any], node: str, ranges: Ranges) -> tuple[dict[
     ipam = document["ipam"]
     if not isinstance(ipam, dict):
         raise BadConfig(f"failed to parse host-local IPAM data; was expecting a dict, not: {ipam}")
+    if ipam.get("subnet") == ALL:
+        return {**document, "ipam": _with_all(ipam, _by_family(node, ranges()))}, ()
     changed = _with_subnet(ipam, subnet)
     if changed.get("ranges") is not None:
         changed["ranges"] = [
@@ -65,6 +73,12 @@ def replaced(document: dict[str, Any], node: str, ranges: Ranges) -> tuple[dict[
 
 def _with_subnet(of: dict[str, Any], subnet: Callable[[object], object]) -> dict[str, Any]:
     return {**of, "subnet": subnet(of["subnet"])} if "subnet" in of else dict(of)
+
+
+def _with_all(ipam: dict[str, Any], ranges: dict[int, str]) -> dict[str, Any]:
+    routes = {"routes": [{"dst": _DEFAULT[each]} for each in ranges]}
+    given = {key: value for key, value in ipam.items() if key != "subnet"}
+    return {**routes, **given, "ranges": [[{"subnet": each}] for each in ranges.values()]}
 
 
 def _list(found: object, what: str) -> list[Any]:

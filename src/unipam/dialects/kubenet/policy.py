@@ -106,7 +106,10 @@ def _check_masks(firsts: list[Prefix], mask: int | None, mask_v4: int | None, ma
     if mask is not None and len(families) == 2:
         raise BadConfig("usage of --node-cidr-mask-size is not allowed with dual-stack clusters")
     if mask is not None and (mask_v4 is not None or mask_v6 is not None):
-        raise BadConfig("usage of --node-cidr-mask-size with --node-cidr-mask-size-ipv4 or -ipv6 is not allowed")
+        raise BadConfig(
+            "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed if --node-cidr-mask-size"
+            " is set. For dual-stack clusters please unset it and use IPFamily specific flags"
+        )
     for of_family, given in ((4, mask_v4), (6, mask_v6)):
         if given is not None and of_family not in families:
             raise BadConfig(

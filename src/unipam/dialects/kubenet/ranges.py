@@ -49,10 +49,7 @@ class Plan(NamedTuple):
 def desired(nodes: Iterable[Node], policy: Policy, memory: Memory, now: float) -> Plan:
     """Return the ranges for nodes without any, the oldest first; ranges that nodes have are never changed."""
     nodes = list(nodes)
-    known = {each.uid for each in nodes}
-    promised = {uid: ranges for uid, ranges in memory.promised.items() if uid in known}
-    shown = {each.uid for each in nodes if each.ranges}
-    promised = {uid: ranges for uid, ranges in promised.items() if uid not in shown}
+    promised = dict(_standing(memory.promised, nodes))
     resting = tuple(each for each in memory.resting if each[1] > now)
     slots = _Slots(policy, nodes, promised.values(), [prefix for prefix, _ in resting], memory.cursors)
     assignments, short = [], []
@@ -66,6 +63,15 @@ def desired(nodes: Iterable[Node], policy: Policy, memory: Memory, now: float) -
             assignments.append(Assignment(node, ranges))
     promised |= {each.node.uid: each.ranges for each in assignments}
     return Plan(assignments, short, Memory(slots.cursors, promised, resting))
+
+
+def _standing(
+    promised: Mapping[str, tuple[Prefix, ...]], nodes: Sequence[Node]
+) -> Iterable[tuple[str, tuple[Prefix, ...]]]:
+    """Yield the promises to nodes that are there and show no range, unless another has got the same one meanwhile."""
+    waiting = {each.uid for each in nodes if not each.ranges}
+    given = {prefix for each in nodes for prefix in each.prefixes}
+    return ((uid, ranges) for uid, ranges in promised.items() if uid in waiting and given.isdisjoint(ranges))
 
 
 def rested(memory: Memory, prefixes: Iterable[Prefix], until: float) -> Memory:

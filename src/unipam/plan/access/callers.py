@@ -14,9 +14,8 @@ import msgspec
 
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import Reservation, Space, decode, fold
-from unipam.model.records import Entry, Owner
 from unipam.plan import tree
-from unipam.plan.tree import Author
+from unipam.plan.tree import Author, remark
 from unipam.store.api import Tx
 
 ADMIN, PLANNER, READER = "admin", "planner", "reader"
@@ -81,11 +80,6 @@ def keep(tx: Tx, key: str, value: msgspec.Struct) -> None:
     tx.set_note(key, msgspec.json.encode(value).decode())
 
 
-def journal(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
-    """Write down who changed access, which is no part of the tree, in the same journal."""
-    tx.record(Entry(by.now, verb, 0, 0, 0, Owner(what), 0, by.actor, by.reason, details))
-
-
 def admins(tx: Tx) -> list[Admin]:
     """Return the administrators that sign in with Entra ID."""
     return [_admin.decode(text) for _, text in tx.notes("admin/")]
@@ -109,14 +103,14 @@ def add_admin(tx: Tx, by: Author, admin: Admin) -> None:
     if is_admin(tx, admin.id):
         raise Duplicate(f"{admin.name} is an administrator already", kind="admin", value=admin.id)
     keep(tx, f"admin/{admin.id.lower()}", admin)
-    journal(tx, by, "add-admin", f"admin/{admin.id.lower()}", admin.name)
+    remark(tx, by, "add-admin", f"admin/{admin.id.lower()}", admin.name)
 
 
 def remove_admin(tx: Tx, by: Author, object_id: str) -> None:
     """Remove an administrator. Raises Missing. Nobody becomes an administrator by this (D13)."""
     key = f"admin/{find_admin(tx, object_id).id.lower()}"
     tx.drop_note(key)
-    journal(tx, by, "remove-admin", key)
+    remark(tx, by, "remove-admin", key)
 
 
 def replace_admins(tx: Tx, by: Author, wanted: Sequence[Admin]) -> None:
@@ -144,7 +138,7 @@ def exclude(tx: Tx, by: Author, subscriptions: Sequence[str], *, replace: bool =
         include(tx, by, each)
     for each in sorted(wanted - there):
         tx.set_note(f"exclusion/{each}", "excluded")
-        journal(tx, by, "exclude", f"exclusion/{each}")
+        remark(tx, by, "exclude", f"exclusion/{each}")
 
 
 def include(tx: Tx, by: Author, subscription: str) -> None:
@@ -152,7 +146,7 @@ def include(tx: Tx, by: Author, subscription: str) -> None:
     if not tx.note(f"exclusion/{subscription.lower()}"):
         raise Missing(f"the subscription {subscription} is not excluded", kind="exclusion", value=subscription)
     tx.drop_note(f"exclusion/{subscription.lower()}")
-    journal(tx, by, "include", f"exclusion/{subscription.lower()}")
+    remark(tx, by, "include", f"exclusion/{subscription.lower()}")
 
 
 def settings(tx: Tx, subject: str) -> UserSettings:

@@ -14,8 +14,8 @@ import msgspec
 
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import fold, is_name
-from unipam.plan.access.callers import ADMIN, Spaces, journal, keep, named, spaces_of
-from unipam.plan.tree import Author
+from unipam.plan.access.callers import ADMIN, Spaces, keep, named, spaces_of
+from unipam.plan.tree import Author, remark
 from unipam.store.api import Tx
 
 _APP_ROLE = re.compile(r"(?!\.)[!-~]{1,120}")
@@ -81,7 +81,7 @@ def create_grant(tx: Tx, by: Author, name: str, to: Grantee, role: str, spaces: 
         raise Duplicate(f"there is a grant named {name} already", kind="grant", value=name)
     keep(tx, _key(name), grant)
     whom = f"group {grant.to.group}" if grant.to.group else f"app role {grant.to.app_role}"
-    journal(tx, by, "create-grant", _key(name), f"{whom}: {role} {' '.join(named(tx, grant.spaces))}".strip())
+    remark(tx, by, "create-grant", _key(name), f"{whom}: {role} {' '.join(named(tx, grant.spaces))}".strip())
     return grant
 
 
@@ -90,7 +90,7 @@ def revoke_grant(tx: Tx, by: Author, name: str) -> None:
     if not tx.note(_key(name)):
         raise Missing(f"there is no grant named {name!r}", kind="grant", value=name)
     tx.drop_note(_key(name))
-    journal(tx, by, "revoke-grant", _key(name))
+    remark(tx, by, "revoke-grant", _key(name))
 
 
 def grants(tx: Tx) -> list[Grant]:

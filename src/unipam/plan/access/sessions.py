@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from unipam.model.errors import Missing, NotSignedIn
-from unipam.plan.access.callers import journal
-from unipam.plan.tree import Author
+from unipam.plan.tree import Author, remark
 from unipam.store.api import Tx
 
 IDLE = 8 * 3600.0
@@ -81,7 +80,7 @@ def store_session(tx: Tx, key: str, session: WebSession) -> None:
 def open_session(tx: Tx, by: Author, key: str, session: WebSession) -> None:
     """Open a session, and write down that somebody signed in."""
     store_session(tx, key, session)
-    journal(tx, by, "sign-in", f"session/{session.id}")
+    remark(tx, by, "sign-in", f"session/{session.id}")
 
 
 def find_session(tx: Tx, key: str, now: float) -> WebSession | None:
@@ -120,7 +119,7 @@ def _end(tx: Tx, by: Author, wanted: Callable[[WebSession], bool]) -> int:
     found = [(key, session) for key, text in tx.notes(_PREFIX) if wanted(session := _session.decode(text))]
     for key, session in found:
         tx.drop_note(key)
-        journal(tx, by, "sign-out", f"session/{session.id}")
+        remark(tx, by, "sign-out", f"session/{session.id}")
     return len(found)
 
 

@@ -17,8 +17,8 @@ import msgspec
 
 from unipam.model.errors import BadValue, Duplicate, Missing
 from unipam.model.objects import fold, is_name
-from unipam.plan.access.callers import ADMIN, EVERYWHERE, Caller, Spaces, journal, keep, named, spaces_of
-from unipam.plan.tree import Author
+from unipam.plan.access.callers import ADMIN, EVERYWHERE, Caller, Spaces, keep, named, spaces_of
+from unipam.plan.tree import Author, remark
 from unipam.store.api import Tx
 
 PREFIX = "unipam"
@@ -75,7 +75,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 def _keep(tx: Tx, by: Author, token: Token) -> None:
     keep(tx, f"token/{token.id}", token)
-    journal(tx, by, "create-token", f"token/{token.name}", f"{token.role} {' '.join(named(tx, token.spaces))}".strip())
+    remark(tx, by, "create-token", f"token/{token.name}", f"{token.role} {' '.join(named(tx, token.spaces))}".strip())
 
 
 def _digest(secret: str) -> str:
@@ -92,7 +92,7 @@ def revoke_token(tx: Tx, by: Author, name: str) -> Token:
     for token in tokens(tx):
         if name == token.id or fold(name) == fold(token.name):
             tx.drop_note(f"token/{token.id}")
-            journal(tx, by, "revoke-token", f"token/{token.name}")
+            remark(tx, by, "revoke-token", f"token/{token.name}")
             return token
     raise Missing(f"there is no token named {name!r}", kind="token", value=name)
 

@@ -7,10 +7,11 @@ Sources: issue 376 of the Azure IPAM application and spec azure-ipam-application
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix
+from unipam.addr.ranges import RangeSet
 from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
 from unipam.plan.cloud.overlap import Taken, TakenIndex
 
@@ -90,9 +91,12 @@ def findings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Finding
     """Return every disagreement, the worst first. None at all before anything was seen of the cloud."""
     if not snapshot.taken:
         return []
+    places = looked_up(blocks, snapshot)
+    taken = {space: taken_in(inner, places) for space, inner in _by_space(blocks).items()}
     rules: tuple[Callable[[Sequence[PlannedBlock], Snapshot], Iterator[Finding]], ...]
-    rules = (_peer_overlaps, _placement, _lost, _double, _tags, _unassociated)
-    found = {finding for rule in rules for finding in rule(blocks, snapshot)}
+    rules = (_lost, _double, _tags, _unassociated)
+    found = {*_peer_overlaps(blocks, snapshot, taken), *_placement(blocks, snapshot, taken)}
+    found |= {finding for rule in rules for finding in rule(blocks, snapshot)}
     order = (ERROR, WARNING, INFO)
     return sorted(found, key=lambda f: (order.index(f.severity), f))
 
@@ -111,24 +115,63 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
     return spaces
 
 
-def _taken(blocks: Iterable[PlannedBlock]) -> TakenIndex:
-    """Return whatever holds a place in these blocks."""
+def looked_up(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> RangeSet:
+    """Return the addresses of which it matters what holds them in the plan.
+
+    Whatever else lies in the plan is no finding, and not in the way of a network that could be associated.
+    """
+    places = RangeSet()
+    for prefix in _unassociated_prefixes(blocks, snapshot):
+        places.add(prefix.first, prefix.last)
+    for block in blocks:
+        for planned in block.networks:
+            here = snapshot.network(planned.id)
+            far = (prefix for _, prefixes in _peers(here, snapshot) for prefix in prefixes) if here else ()
+            for prefix in (*far, *_unplanned(block, planned, here)):
+                places.add(prefix.first, prefix.last)
+    return places
+
+
+def _unassociated_prefixes(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield the prefixes of networks of the cloud that lie in a block with which the network is not associated."""
+    around = TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks)
+    placed = _placed(blocks)
+    for network in snapshot.networks.values():
+        own = placed.get(key(network.id), [])
+        for prefix in network.prefixes:
+            here = (held.block for held in around.overlapping(prefix) if held.prefix.contains(prefix))
+            if any(block not in own for block in here):
+                yield prefix
+
+
+def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork | None) -> list[Prefix]:
+    """Return the prefixes that a network has in the cloud, inside the block, and could not be given in the plan."""
+    prefixes = network.prefixes if network else ()
+    return [p for p in prefixes if p not in planned.prefixes and block.prefix.contains(p)]
+
+
+def taken_in(blocks: Iterable[PlannedBlock], places: RangeSet | None = None) -> TakenIndex:
+    """Return whatever holds a place in these blocks; of `places` only, where not all of it is looked up."""
     found = []
     for block in blocks:
         networks = ((key(n.id), f"network {n.name}", prefix) for n in block.networks for prefix in n.prefixes)
         pending = ((r.id, f"reservation {r.id}", r.prefix) for r in block.pending)
         others = ((name, f"external network {name}", prefix) for name, prefix in block.others)
-        found += [Taken(prefix, subject, name, block) for subject, name, prefix in (*networks, *pending, *others)]
+        every = (*networks, *pending, *others)
+        held = every if places is None else (each for each in every if places.overlaps(each[2].first, each[2].last))
+        found += [Taken(prefix, subject, name, block) for subject, name, prefix in held]
     return TakenIndex(found)
 
 
-def _peer_overlaps(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
+def _peer_overlaps(
+    blocks: Sequence[PlannedBlock], snapshot: Snapshot, by_space: Mapping[str, TakenIndex]
+) -> Iterator[Finding]:
     """Find what is planned in a space and overlaps a network that one of the space's networks is peered with.
 
     Both would be reachable at the same addresses, and Azure routes to one of them only.
     """
-    for inner in _by_space(blocks).values():
-        taken = _taken(inner)
+    for space, inner in _by_space(blocks).items():
+        taken = by_space[space]
         for network in {key(n.id): n for block in inner for n in block.networks}.values():
             here = snapshot.network(network.id)
             for remote, prefixes in _peers(here, snapshot) if here else ():
@@ -146,9 +189,10 @@ def _peers(network: CloudNetwork, snapshot: Snapshot) -> Iterator[tuple[str, tup
         yield peering.remote, there.prefixes if there else peering.prefixes
 
 
-def _placement(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Finding]:
+def _placement(
+    blocks: Sequence[PlannedBlock], snapshot: Snapshot, by_space: Mapping[str, TakenIndex]
+) -> Iterator[Finding]:
     """Find associated networks: gone, out of sight, outside their block, or with a prefix that something else holds."""
-    by_space = {space: _taken(inner) for space, inner in _by_space(blocks).items()}
     placed = _placed(blocks)
     for block in blocks:
         for planned in block.networks:
@@ -191,10 +235,8 @@ def _outside(
 def _contested(
     block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork, taken: TakenIndex
 ) -> Iterator[Finding]:
-    """Yield a prefix that the network has in the cloud, inside the block, and could not be given in the plan."""
-    for prefix in network.prefixes:
-        if prefix in planned.prefixes or not block.prefix.contains(prefix):
-            continue
+    """Yield what holds a prefix that the network could not be given."""
+    for prefix in _unplanned(block, planned, network):
         for held in taken.overlapping(prefix):
             if held.subject != key(planned.id):
                 text = f"{prefix} of {planned.name} overlaps {held.prefix} of {held.name}"

@@ -7,14 +7,15 @@ it), APART (no block has its addresses) and GONE (in the plan, and not in the cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
-from unipam.plan.cloud.drift import PlannedBlock
+from unipam.plan.cloud.drift import PlannedBlock, taken_in
 from unipam.plan.cloud.overlap import Taken, TakenIndex
 from unipam.plan.permissions import HIDDEN, Visibility
 
@@ -23,11 +24,15 @@ STANDINGS = (ASSOCIATED, EXPECTED, UNPLANNED, APART, GONE)
 
 
 class Spot(msgspec.Struct, frozen=True):
-    """A block that has a network, or would: its space, its name, and the network's prefixes that lie there."""
+    """A block that has a network, or would: its space, its name, and the network's prefixes that lie there.
+
+    `taken` names what has addresses of these there already, so that the network cannot be associated; empty: nothing.
+    """
 
     space: str
     block: str
     prefixes: tuple[str, ...]
+    taken: str = ""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -60,6 +65,7 @@ class _Known(NamedTuple):
 
     placed: dict[str, list[Spot]]
     blocks: TakenIndex
+    taken: TakenIndex
     networks: TakenIndex
     pending: frozenset[str]
     subscriptions: dict[str, str]
@@ -70,6 +76,7 @@ def standings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Standi
     known = _Known(
         _placed(blocks),
         TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks),
+        taken_in(blocks),
         TakenIndex(Taken(p, key(n.id), n.name, None) for n in snapshot.networks.values() for p in n.prefixes),
         frozenset(each.id for block in blocks for each in block.pending),
         {each.id.lower(): each.name for each in snapshot.subscriptions},
@@ -91,7 +98,7 @@ def _seen(network: CloudNetwork, known: _Known) -> Standing:
     own = key(network.id)
     places = tuple(known.placed.get(own, ()))
     taken = {(spot.space, spot.block) for spot in places}
-    fits = tuple(spot for spot in _fits(network, known.blocks) if (spot.space, spot.block) not in taken)
+    fits = tuple(spot for spot in _fits(network, known) if (spot.space, spot.block) not in taken)
     others = {held.name for p in network.prefixes for held in known.networks.overlapping(p) if held.subject != own}
     used = [subnet.used for subnet in network.subnets]
     return Standing(
@@ -111,16 +118,30 @@ def _plan(network: CloudNetwork, places: Sequence[Spot], fits: Sequence[Spot], p
     return UNPLANNED if fits else APART
 
 
-def _fits(network: CloudNetwork, blocks: TakenIndex) -> list[Spot]:
+def _fits(network: CloudNetwork, known: _Known) -> list[Spot]:
     """Return the innermost blocks of each space that have addresses of the network."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], tuple[PlannedBlock, list[Prefix]]] = {}
     for prefix in network.prefixes:
-        narrowest = {
-            held.block.space: held.block for held in blocks.overlapping(prefix) if held.prefix.contains(prefix)
-        }
-        for block in narrowest.values():
-            found.setdefault((block.space, block.name), []).append(str(prefix))
-    return [Spot(space, block, tuple(prefixes)) for (space, block), prefixes in found.items()]
+        around = (held.block for held in known.blocks.overlapping(prefix) if held.prefix.contains(prefix))
+        for block in {each.space: each for each in around}.values():
+            found.setdefault((block.space, block.name), (block, []))[1].append(prefix)
+    return [
+        Spot(block.space, block.name, tuple(map(str, inner)), _in_the_way(network, block, inner, known))
+        for block, inner in found.values()
+    ]
+
+
+def _in_the_way(network: CloudNetwork, block: PlannedBlock, prefixes: Sequence[Prefix], known: _Known) -> str:
+    """Return what has addresses of these prefixes in a block, so that `networks.associate` would refuse; or nothing."""
+    own = key(network.id)
+    for prefix in prefixes:
+        for held in known.taken.overlapping(prefix):
+            if held.block is block and held.subject != own:
+                return held.name
+        for held in known.blocks.overlapping(prefix):
+            if held.block.space == block.space and not held.prefix.contains(prefix):
+                return f"block {held.name}"
+    return ""
 
 
 def _gone(blocks: Sequence[PlannedBlock], snapshot: Snapshot, known: _Known) -> list[Standing]:
@@ -143,8 +164,19 @@ def in_sight(rows: Iterable[Standing], visibility: Visibility) -> list[Standing]
         return seen
     names = {row.name for row in seen}
     return [
-        msgspec.structs.replace(row, overlaps=tuple(n if n in names else HIDDEN for n in row.overlaps)) for row in seen
-    ]
+        msgspec.structs.replace(
+            row, overlaps=tuple(n if n in names else HIDDEN for n in row.overlaps),
+            fits=tuple(_without_strangers(spot, names) for spot in row.fits),
+        )
+        for row in seen
+    ]  # fmt: skip
+
+
+def _without_strangers(spot: Spot, names: Collection[str]) -> Spot:
+    kind, _, name = spot.taken.partition(" ")
+    if kind != objects.NETWORK or name in names:
+        return spot
+    return msgspec.structs.replace(spot, taken=f"{objects.NETWORK} {HIDDEN}")
 
 
 def _sees(row: Standing, visibility: Visibility) -> bool:

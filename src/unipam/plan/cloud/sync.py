@@ -6,18 +6,29 @@ Only what changed is written (D10). What cannot be followed, because something e
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
 from unipam.model.objects import Reservation
-from unipam.model.records import HELD, Claim
+from unipam.model.records import HELD, Claim, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import blocks
 from unipam.plan.free import FreeSpace
-from unipam.plan.networks import as_associated, claim_prefixes, claims_of, gone, inside, note_gone
-from unipam.plan.reservations import expire_block, pending, settle
+from unipam.plan.networks import (
+    as_associated,
+    by_network,
+    claim_prefixes,
+    claims_of,
+    gone,
+    inside,
+    network_claims,
+    note_gone,
+)
+from unipam.plan.reservations import expire_block, settle
 from unipam.plan.tree import Author, Node
 from unipam.store.api import Tx
 
@@ -38,6 +49,11 @@ class Tags:
             for reservation in network.reservations:
                 self._networks.setdefault(reservation, []).append(network)
 
+    @property
+    def named(self) -> Collection[str]:
+        """Return the ids of all reservations that any network carries."""
+        return self._networks.keys()
+
     def of(self, reservation: str) -> list[CloudNetwork]:
         """Return the networks that carry the reservation's id."""
         return self._networks.get(reservation, [])
@@ -51,17 +67,27 @@ def sync(tx: Tx, by: Author, snapshot: Snapshot, grace: float = GRACE) -> int:
             changed += expire_block(tx, block, by.now)
             if snapshot.taken:
                 changed += _sync_networks(tx, by, block, snapshot, grace)
-                changed += sum(_sync_reservation(tx, by, block, each, tags, snapshot) for each in pending(tx, block))
+                found = _concerned(tx, block, tags)
+                changed += sum(_sync_reservation(tx, by, block, each, tags, snapshot) for each in found)
     return changed
 
 
+def _concerned(tx: Tx, block: Node[objects.Block], tags: Tags) -> list[Node[Reservation]]:
+    """Return the reservations of a block, in address order, to which anything may happen: tagged, or so until now.
+
+    All others wait, and go on waiting: a plan has ten thousands of them.
+    """
+    found = {claim.id: claim for claim in tx.claims_named(tags.named) if claim.parent == block.id}
+    for status in (objects.MISMATCH, objects.EXISTS):
+        wanted = Selection(objects.RESERVATION, (block.id,), status=status, limit=tree.EVERY)
+        found |= {claim.id: claim for claim in tx.select(wanted)}
+    return tree.of_kind(sorted(found.values()), Reservation)
+
+
 def _sync_networks(tx: Tx, by: Author, block: Node[objects.Block], snapshot: Snapshot, grace: float) -> int:
-    held: dict[str, list[Claim]] = {}
-    for claim in tx.claims(block.id):
-        if claim.kind == objects.NETWORK:
-            held.setdefault(claim.owner.holder, []).append(claim)
     changed = 0
-    for resource_id, claims in held.items():
+    for claims in by_network(network_claims(tx, block.id)):
+        resource_id = claims[0].owner.holder
         network = snapshot.network(resource_id)
         if network is not None and inside(block.prefix, network):
             changed += _follow(tx, by, block, network, claims)
@@ -159,7 +185,7 @@ def _status(
         return objects.WAIT
     if exact is None:
         return objects.MISMATCH
-    others = {c.owner.holder for c in tx.claims(block.id) if c.kind == objects.NETWORK} - {key(exact.id)}
+    others = {claim.owner.holder for claim in network_claims(tx, block.id)} - {key(exact.id)}
     for other in others:
         network = snapshot.network(other)
         if network and any(prefix.overlaps(node.prefix) for prefix in inside(block.prefix, network)):

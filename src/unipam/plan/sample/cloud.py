@@ -109,6 +109,7 @@ def _endpoint(network: CloudNetwork, subnet: CloudSubnet, place: int, resource: 
         "vm", f"{where}/providers/Microsoft.{resource}", resource.rpartition("/")[2],
         format_address(subnet.prefixes[0].first + place), network.resource_group, network.subscription, TENANT,
         network.name, network.id, subnet.name, subnet.id,
+        {"kind": "Virtual Machine", "size": "Standard_D4s_v5", "private_ip_alloc_method": "Dynamic"},
     )  # fmt: skip
 
 

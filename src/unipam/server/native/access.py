@@ -34,7 +34,7 @@ async def read_preferences(session: SessionDep) -> Response:
 @router.put("/me/preferences", response_model=m.Preferences, responses=problems())
 async def change_preferences(session: SessionDep, body: m.Preferences) -> Response:
     """Let pages look so for the caller from now on."""
-    wanted = preferences.Preferences(body.theme, body.density, body.zone)
+    wanted = preferences.Preferences(body.theme, body.density, body.zone, body.columns)
     return reply(await session.write(lambda tx, _: preferences.set_preferences(tx, session.caller.subject, wanted)))
 
 

@@ -13,7 +13,7 @@ from unipam.plan import blocks, externals
 from unipam.plan.access.callers import Caller
 from unipam.plan.externals import Place
 from unipam.plan.permissions import UseCase, require
-from unipam.plan.reads import use_of
+from unipam.plan.reads import use_of, uses_of
 from unipam.plan.tree import Author, Node
 from unipam.server.native.inquiries import Search, available
 from unipam.server.native.operations import Answer, List, Read, Shape, Write, done, shown
@@ -33,8 +33,9 @@ def list_inner(place: Place, overlaps: Prefix | None, *, utilisation: bool = Fal
         nodes = [node for node in externals.inner(tx, holder) if overlaps is None or node.prefix.overlaps(overlaps)]
         around = _around(tx, holder.id)
         shapes = [_shape(node, around) for node in nodes]
+        uses = uses_of(tx, [node.claim for node in nodes]) if utilisation else {}
         for each, node in zip(shapes, nodes if utilisation else (), strict=False):
-            each["utilisation"] = use_of(tx, node)._asdict()
+            each["utilisation"] = uses[node.id]._asdict()
         return shapes
 
     return work

@@ -14,6 +14,7 @@ from unipam.plan.cloud.standing import STANDINGS
 from unipam.plan.listing import LISTED, ORDERS, Wish
 from unipam.plan.parts import Paging
 from unipam.server.looking import seen_of, standings_for
+from unipam.server.native import documented as shapes
 from unipam.server.native import listings
 from unipam.server.native import models as m
 from unipam.server.native.listings import DEEPEST, Asked
@@ -41,7 +42,7 @@ async def _wish(  # noqa: PLR0913, PLR0917 (query parameters)
     return Wish(kind, space, block, q, status, sort, after, limit)
 
 
-@router.get("/objects", response_model=m.Page[dict[str, Any]], responses=problems(404))
+@router.get("/objects", response_model=shapes.OBJECTS, responses=problems(404))
 async def list_objects(session: SessionDep, wish: Annotated[Wish, Depends(_wish)]) -> Response:
     """Objects of one kind across blocks and spaces: blocks, reservations that wait, networks, externals."""
     visibility = await session.visibility(wish.space or None)
@@ -65,7 +66,7 @@ async def asked_branches(  # noqa: PLR0913, PLR0917 (query parameters)
     return Asked(under, Filter(show, least, most, size, after, limit), depth, at)
 
 
-@router.get("/tree", response_model=m.Page[dict[str, Any]], responses=problems(404))
+@router.get("/tree", response_model=shapes.BRANCHES, responses=problems(404))
 async def list_branches(session: SessionDep, asked: Annotated[Asked, Depends(asked_branches)]) -> Response:
     """What lies directly under something, and what is free there, in address order, with how full each is."""
     space = asked.path[0] if asked.path else None
@@ -73,7 +74,7 @@ async def list_branches(session: SessionDep, asked: Annotated[Asked, Depends(ask
     return reply(await session.read(listings.list_branches(visibility, snapshot, asked)))
 
 
-@cloud_router.get("/networks", response_model=m.Page[dict[str, Any]], responses=problems())
+@cloud_router.get("/networks", response_model=shapes.STANDINGS, responses=problems())
 async def list_cloud_networks(
     session: SessionDep,
     paging: Paged,
@@ -93,7 +94,7 @@ async def list_cloud_networks(
     return page(wanted, paging, "id", session.register.age(snapshot))
 
 
-@cloud_router.get("/subnets", response_model=m.Page[dict[str, Any]], responses=problems())
+@cloud_router.get("/subnets", response_model=m.Page[m.CloudSubnet], responses=problems())
 async def list_cloud_subnets(session: SessionDep, paging: Paged) -> Response:
     """The subnets of all networks of the cloud that the caller may see."""
     snapshot = await session.register.shown(session.caller)
@@ -101,19 +102,19 @@ async def list_cloud_subnets(session: SessionDep, paging: Paged) -> Response:
     return page(rows, paging, "id", session.register.age(snapshot))
 
 
-@cloud_router.get("/endpoints", response_model=m.Page[dict[str, Any]], responses=problems())
+@cloud_router.get("/endpoints", response_model=shapes.ENDPOINTS, responses=problems())
 async def list_cloud_endpoints(session: SessionDep, paging: Paged) -> Response:
     """What has addresses in the cloud, as far as the caller may see it."""
     return await _shown(session, paging, listings.endpoint_rows)
 
 
-@cloud_router.get("/subscriptions", response_model=m.Page[dict[str, Any]], responses=problems())
+@cloud_router.get("/subscriptions", response_model=shapes.SUBSCRIPTIONS, responses=problems())
 async def list_cloud_subscriptions(session: SessionDep, paging: Paged) -> Response:
     """The subscriptions that the caller may see."""
     return await _shown(session, paging, lambda snapshot: (s._asdict() for s in snapshot.subscriptions))
 
 
-@cloud_router.get("/peerings", response_model=m.Page[dict[str, Any]], responses=problems(404))
+@cloud_router.get("/peerings", response_model=m.Page[m.PeeredNetwork], responses=problems(404))
 async def list_peerings(
     session: SessionDep, paging: Paged, network: Annotated[str, Query(max_length=2048, description="Its resource id.")]
 ) -> Response:

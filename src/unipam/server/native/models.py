@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unipam.plan.access.preferences import LISTS
+
 T = TypeVar("T")
 
 Cidr = Annotated[str, Field(max_length=64, examples=["10.0.0.0/16"])]
@@ -302,6 +304,7 @@ class RegisterStatus(BaseModel):
     cloud_seen_on: float | None
     cloud_problems: list[str]
     objects: dict[str, int]
+    lacking: list[str]
 
 
 class SignInLink(BaseModel):
@@ -392,3 +395,45 @@ class Preferences(BaseModel):
     theme: Literal["system", "light", "dark"] = "system"
     density: Literal["comfortable", "compact"] = "comfortable"
     zone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
+    columns: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(
+            max_length=16, description="The columns of lists of which a choice was made: of " + ", ".join(LISTS) + "."
+        ),
+    ] = {}
+
+
+class CloudSubnet(BaseModel):
+    """A subnet of a network of the cloud. `used` is null where Azure does not tell; `seen_on` is in epoch seconds."""
+
+    id: str
+    name: str
+    network: str
+    network_name: str
+    prefixes: list[str]
+    used: int | None
+    kind: str | None
+    size: int
+    size_ipv6: int
+    seen_on: float
+
+
+class Peering(BaseModel):
+    """One end of a peering; `remote` is the other network's resource id, `state` is Azure's word."""
+
+    name: str
+    remote: str
+    state: str
+
+
+class PeeredNetwork(BaseModel):
+    """A network of the cloud with its tags and peerings."""
+
+    id: str
+    name: str
+    kind: str
+    prefixes: list[str]
+    resource_group: str
+    subscription: str
+    tags: dict[str, str]
+    peerings: list[Peering]

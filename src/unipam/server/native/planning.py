@@ -12,7 +12,7 @@ from unipam.model.records import Claim
 from unipam.plan import blocks, tree
 from unipam.plan.access.callers import Caller
 from unipam.plan.permissions import UseCase, require
-from unipam.plan.reads import space_use, use_of
+from unipam.plan.reads import space_use, use_of, uses_of
 from unipam.plan.tree import Author, Node
 from unipam.server.native.operations import List, Read, Shape, Write, done, shown
 from unipam.store.api import Tx
@@ -86,8 +86,9 @@ def list_blocks(space: str, overlaps: Prefix | None, parent: str | None, *, util
         if overlaps is not None:
             found = [node for node in found if node.prefix.overlaps(overlaps)]
         shapes = [block_shape(tx, root.facts.name, node) for node in found]
+        uses = uses_of(tx, [node.claim for node in found]) if utilisation else {}
         for shape, node in zip(shapes, found if utilisation else (), strict=False):
-            shape["utilisation"] = use_of(tx, node)._asdict()
+            shape["utilisation"] = uses[node.id]._asdict()
         return [s for s in shapes if parent is None or fold(s["parent"] or "") == fold(parent)]
 
     return work

@@ -85,12 +85,11 @@ async def differences(
 ) -> Response:
     """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
     session.require(UseCase.COMPARE_WITH_CLOUD)
-    snapshot = await session.register.last_snapshot()
-    compared = await session.read(lambda tx: session.register.comparison.of(tx, snapshot))
+    compared = await session.register.compared()
     rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(compared.findings, start=1)]
     wanted = {name: value for name, value in (("severity", severity), ("rule", rule), ("space", space)) if value}
     rows = [row for row in rows if all(row[name].lower() == value.lower() for name, value in wanted.items())]
-    told = {"compared_on": snapshot.taken or None, "problems": list(snapshot.problems)}
+    told = {"compared_on": compared.taken or None, "problems": list(compared.snapshot.problems)}
     return reply({**part_of(rows, paging, "number"), **told})
 
 

@@ -7,13 +7,17 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from unipam.ledger.explanation import Explanation
+from unipam.model.errors import Missing
 from unipam.model.objects import parse_place
 from unipam.plan.cloud.endpoints import is_orphaned, seats
 from unipam.plan.listing import Row
+from unipam.plan.permissions import UseCase
 from unipam.plan.timeline import Holding, Surroundings, at, holdings, surroundings
 from unipam.server.looking import seen_of
 from unipam.server.pages import words
-from unipam.server.pages.page import Head, PageDep
+from unipam.server.pages.endpoints import endpoint_place
+from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import network_place, place_of, reserve_place
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +41,7 @@ async def address(page: PageDep, cidr: str) -> Response:
     around = await page.read(lambda tx: surroundings(tx, prefix, visibility))
     snapshot = await seen_of(page.session)
     held = await page.read(lambda tx: holdings(tx, prefix, visibility))
+    told = await _of_node(page, words.place(str(prefix)))
     text = words.place(str(prefix))
     head = Head(
         text, "Who has it, who had it, why?", (("/journal", "Journal"),), f"plan explain {prefix}",
@@ -47,8 +52,19 @@ async def address(page: PageDep, cidr: str) -> Response:
         "address.html", head, text=text, prefix=str(prefix), around=around, bars=bars(held, page.moments.now),
         then=None if page.at is None else inmost_at(held, page.at), link=link, reserve=reserve,
         verdicts=[verdict(each) for each in around], seats=seats(snapshot, prefix), network_place=network_place,
-        orphaned=is_orphaned,
+        told=told, orphaned=is_orphaned, endpoint_place=endpoint_place,
     )  # fmt: skip
+
+
+async def _of_node(page: Page, text: str) -> Explanation | None:
+    """Return what the ledger of the node beside the register says of an address, to whoever may see leases."""
+    if page.register.node is None or "/" in text or page.may(UseCase.SEE_LEASES):
+        return None
+    try:
+        told = await page.register.node.explain(text)
+    except Missing:
+        return None
+    return told if told.leases or told.history else None
 
 
 def link(row: Row) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -10,11 +12,11 @@ from fastapi.responses import Response
 from unipam.addr.prefix import Prefix, format_address
 from unipam.model import objects
 from unipam.model.errors import BadValue
-from unipam.model.records import SPACE
 from unipam.plan.branches import FREE, Branch, Filter, Tree, split
 from unipam.server.looking import seen_of
 from unipam.server.pages import pictures
 from unipam.server.pages.browser import with_query
+from unipam.server.pages.colours import COLOURS, Legend, Paint, paint
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.pictures import Item, Row, Tile
 from unipam.server.pages.places import place_of, take_place
@@ -23,7 +25,8 @@ from unipam.store.api import Tx
 router = APIRouter(include_in_schema=False)
 
 MOST = 1900
-_TABLE = 40
+_TABLE = 30
+_BLOCKS = 200
 _TILES = 200
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""
 HEIGHT = 560.0
@@ -31,7 +34,7 @@ VIEWS = ("rows", "areas")
 
 
 class Strip(NamedTuple):
-    """A block or a part of one as rows; `place` zooms in, and so does each row's address."""
+    """A block or a part of one as rows; `place` zooms in, or is its page where this is it; its rows' addresses zoom."""
 
     space: str
     name: str
@@ -44,18 +47,18 @@ class Strip(NamedTuple):
     zooms: tuple[str, ...]
 
 
-class Legend(NamedTuple):
-    """A kind of mark and what it means."""
+class Drawing(NamedTuple):
+    """A map: as strips in the order of addresses, or as tiles by size; the same as a table; what its colours mean.
 
-    kind: str
-    text: str
+    `left_out` are the objects that lie here and are not drawn, `untold` those drawn that the table leaves out.
+    """
 
-
-LEGEND = (
-    Legend("network", "network"), Legend("reservation", "reservation"), Legend("block", "block"),
-    Legend("external", "external"), Legend("cloud", "Azure subnet"), Legend("many", "several, too small to tell apart"),
-    Legend("free", "free"),
-)  # fmt: skip
+    strips: list[Strip]
+    tiles: list[Tile]
+    table: list[Branch]
+    legend: tuple[Legend, ...]
+    left_out: int
+    untold: int = 0
 
 
 @router.get("/map")
@@ -64,16 +67,22 @@ async def address_map(page: PageDep) -> Response:
     under, view = split(page.query("under")), page.query("view") or "rows"
     if view not in VIEWS:
         raise BadValue(f"view: {view!r} is none of {', '.join(VIEWS)}", field="view", value=view)
+    colour = page.query("colour") or "kind"
+    if colour not in dict(COLOURS):
+        raise BadValue(f"colour: {colour!r} is none of {', '.join(dict(COLOURS))}", field="colour", value=colour)
     snapshot = await seen_of(page.session)
     visibility = await page.session.visibility(under[0] if under else None)
 
-    def work(tx: Tx) -> tuple[list[Strip], list[Tile], list[Branch], int]:
+    def painting(rows: Iterable[Branch]) -> Paint:
+        return paint(colour, rows, snapshot, page.moments.now if page.at is None else page.at)
+
+    def work(tx: Tx) -> Drawing:
         tree = Tree(tx, visibility, snapshot, page.at)
         if len(under) < 2:
-            return _overview(page, tree, under, view)
-        return _inside(page, tree, under, view)
+            return _overview(page, tree, under, view, painting)
+        return _inside(page, tree, under, view, painting)
 
-    strips, tiles, table, left_out = await page.read(work)
+    drawing = await page.read(work)
     head = Head(
         under[-1] if under else "Map", "What does the address space look like, and where is room?",
         _crumbs(page, under[:-1]) if under else (),
@@ -81,18 +90,22 @@ async def address_map(page: PageDep) -> Response:
         seen=snapshot.taken or None, past=True,
     )  # fmt: skip
     return page.render(
-        "map.html", head, strips=strips, tiles=tiles, table=table, under=under, view=view, legend=LEGEND,
-        left_out=left_out, height=HEIGHT, zoom=lambda row: _zoom(page, row),
+        "map.html", head, drawing=drawing, under=under, view=view, colour=colour, colours=COLOURS, height=HEIGHT,
+        zoom=lambda row: _zoom(page, row),
     )  # fmt: skip
 
 
 def _crumbs(page: Page, above: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    view = page.query("view")
+    kept = _kept(page)
     places = [
-        (with_query("/map", {"under": "/".join(above[:n]), "view": view}), above[n - 1])
-        for n in range(1, len(above) + 1)
+        (with_query("/map", {"under": "/".join(above[:n]), **kept}), above[n - 1]) for n in range(1, len(above) + 1)
     ]
-    return ((with_query("/map", {"view": view}), "Map"), *places)
+    return ((with_query("/map", kept), "Map"), *places)
+
+
+def _kept(page: Page) -> dict[str, str]:
+    """Return what a map keeps when one zooms."""
+    return {name: page.query(name) for name in ("view", "colour")}
 
 
 def _zoom(page: Page, row: Branch) -> str:
@@ -100,70 +113,74 @@ def _zoom(page: Page, row: Branch) -> str:
     if row.kind == FREE:
         return take_place(row)
     if row.holds:
-        return with_query("/map", {"under": "/".join(row.path), "view": page.query("view"), "at": page.query("at")})
+        return with_query("/map", {"under": "/".join(row.path), **_kept(page), "at": page.query("at")})
     return place_of(row.kind, row.path, row.id)
 
 
-def _overview(
-    page: Page, tree: Tree, under: tuple[str, ...], view: str
-) -> tuple[list[Strip], list[Tile], list[Branch], int]:
+Painting = Callable[[Iterable[Branch]], Paint]
+
+
+def _overview(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting: Painting) -> Drawing:
     """Return every block of a space, or of all spaces, each as one row; or as areas of one drawing."""
     spaces = [s for s in tree.spaces() if not under or objects.fold(s.name) == objects.fold(under[0])]
-    strips: list[Strip] = []
-    blocks: list[Branch] = []
-    left = MOST
-    for space in spaces:
-        for block in tree.under(space.path, Filter(limit=200)).rows:
-            blocks.append(block)
-            rows = tree.under(block.path, Filter(limit=max(20, left))).rows if view == "rows" else []
-            left -= len(rows)
-            strips.append(_strip(page, block, rows, 1))
     if under and not spaces:
         tree.under(under, Filter(limit=1))  # says that there is no such space
-    tiles = pictures.treemap([_item(page, b) for b in blocks if _is_v4(b)], HEIGHT) if view == "areas" else []
-    return strips if view == "rows" else [], tiles, blocks, max(0, -left)
+    found: list[tuple[Branch, list[Branch]]] = []
+    left, hidden = MOST, 0
+    for space in spaces:
+        blocks = tree.under(space.path, Filter(limit=_BLOCKS))
+        hidden += max(0, blocks.total - len(blocks.rows))
+        for block in blocks.rows:
+            rows = tree.under(block.path, Filter(limit=max(20, left), largest=False)).rows if view == "rows" else []
+            left -= len(rows)
+            found.append((block, rows))
+    table = [block for block, _ in found]
+    if view == "areas":
+        colours = painting(table)
+        tiles = pictures.treemap([_item(page, row, colours) for row in table if _is_v4(row)], HEIGHT)
+        return Drawing([], tiles, table, colours.legend, hidden)
+    colours = painting(row for _, rows in found for row in rows)
+    strips = [_strip(page, block, rows, 1, colours) for block, rows in found]
+    return Drawing(strips, [], table, colours.legend, hidden + max(0, -left))
 
 
-def _inside(
-    page: Page, tree: Tree, under: tuple[str, ...], view: str
-) -> tuple[list[Strip], list[Tile], list[Branch], int]:
+def _inside(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting: Painting) -> Drawing:
     """Return what lies in one object, as up to eight rows, or as areas."""
     own = tree.row(under)
     part = objects.parse_cidr(page.query("part"), "part") if page.query("part") else None
     start = format_address(part.first) if part else ""
-    found = tree.under(under, Filter(limit=MOST, start=start))
+    found = tree.under(under, Filter(limit=MOST, start=start, largest=False))
     left_out = 0 if found.next is None else max(1, found.total - len(found.rows))
+    used = [row for row in found.rows if row.kind != FREE]
+    table, untold = used[:_TABLE], max(0, len(used) - _TABLE)
+    colours = painting(found.rows)
     if view == "areas":
-        tiles = pictures.treemap(pictures.largest([_item(page, row) for row in found.rows], _TILES), HEIGHT)
-        return (
-            [],
-            [t for t in tiles if t.width >= 4 and t.height >= 4],
-            [row for row in found.rows if row.kind != FREE][:_TABLE],
-            left_out,
-        )
-    return (
-        [_strip(page, own, found.rows, 8, part)],
-        [],
-        [row for row in found.rows if row.kind != FREE][:_TABLE],
-        left_out,
-    )
+        tiles = pictures.treemap(pictures.largest([_item(page, row, colours) for row in found.rows], _TILES), HEIGHT)
+        drawn = [tile for tile in tiles if tile.width >= 4 and tile.height >= 4]
+        return Drawing([], drawn, table, colours.legend, left_out + len(tiles) - len(drawn), untold)
+    return Drawing([_strip(page, own, found.rows, 8, colours, part)], [], table, colours.legend, left_out, untold)
 
 
-def _strip(page: Page, row: Branch, inner: list[Branch], most: int, part: Prefix | None = None) -> Strip:
+def _strip(
+    page: Page, row: Branch, inner: list[Branch], most: int, colours: Paint, part: Prefix | None = None
+) -> Strip:
     prefix = part or _prefix(row)
-    rows = pictures.rows_of(prefix, [_item(page, each) for each in inner], most)
+    rows = pictures.rows_of(prefix, [_item(page, each, colours) for each in inner], most)
     under = "/".join(row.path)
-    zooms = tuple(with_query("/map", {"under": under, "part": each.text, "at": page.query("at")}) for each in rows)
-    return Strip(row.path[0], row.name, str(prefix), _zoom(page, row), row.used or 0, row.reserved or 0, row.size,
-                 tuple(rows), zooms)  # fmt: skip
+    kept = {**_kept(page), "at": page.query("at")}
+    zooms = tuple(with_query("/map", {"under": under, "part": each.text, **kept}) for each in rows)
+    place = _zoom(page, row) if most == 1 else place_of(row.kind, row.path, row.id)
+    return Strip(row.path[0], row.name, str(prefix), place, row.used or 0, row.reserved or 0, row.size, tuple(rows),
+                 zooms)  # fmt: skip
 
 
-def _item(page: Page, row: Branch) -> Item:
+def _item(page: Page, row: Branch, colours: Paint) -> Item:
     prefix = _prefix(row)
-    kind = {SPACE: "block", "cloud subnet": "cloud", objects.SUBNET: "external", objects.ENDPOINT: "external"}
     name = row.desc if row.kind == objects.RESERVATION and row.desc else row.name
+    label = " ".join(filter(None, (colours.letter(row), name or row.cidr)))
     taken = ((row.used or 0) + (row.reserved or 0)) / row.size if row.size and row.used is not None else 0.0
-    return Item(prefix.first, prefix.last, kind.get(row.kind, row.kind), name or row.cidr, _zoom(page, row), taken)
+    leads = partial(_zoom, page, row)
+    return Item(prefix.first, prefix.last, colours.kind(row), label, leads, taken)
 
 
 def _prefix(row: Branch) -> Prefix:

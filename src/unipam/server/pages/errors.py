@@ -28,6 +28,10 @@ TITLES = {
 }
 
 
+RETRY = 5
+"""Seconds after which a page asks again by itself for what was not to be had. A form is never sent again by itself."""
+
+
 class Trouble(NamedTuple):
     """What a page of a refusal tells. `again`: to try again may help."""
 
@@ -63,14 +67,18 @@ def http(request: Request, status: int, detail: str, headers: dict[str, str]) ->
 def answer(request: Request, trouble: Trouble, headers: dict[str, str]) -> Response:
     """Answer with a page that tells of trouble, in the frame if it is known who asks."""
     page: Page | None = getattr(request.state, "page", None)
-    told = {"trouble": trouble, "place": browser.place_of(request)}
-    if request.headers.get("hx-request") == "true":
+    is_part = request.headers.get("hx-request") == "true"
+    retries = RETRY if trouble.again and request.method == "GET" and not is_part else 0
+    told = {"trouble": trouble, "place": browser.place_of(request), "retries": retries}
+    if is_part:
         made: Response = bare(request, "trouble-part.html", trouble.status, **told)
     elif page is not None:
         made = page.render("trouble.html", Head(trouble.title), trouble.status, **told)
     else:
         made = bare(request, "trouble-bare.html", trouble.status, **told)
     made.headers.update(headers)
+    if told["retries"]:
+        made.headers["Refresh"] = str(RETRY)
     return made
 
 

@@ -52,7 +52,8 @@ async def _show(page: Page, problem: Problem | None = None, typed: str = "") -> 
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     words = ["plan", "objects", kind, *(["--space", wish.space] if wish.space else [])]
     api = with_query("/objects", {"kind": kind, "space": wish.space, "q": wish.text})
-    head = Head("Externals", "What is outside Azure?", command=" ".join(words), api=api, exports=True)
+    head = Head("Externals", "What is outside Azure?", command=" ".join(words), api=api, exports=True,
+                listing="externals")  # fmt: skip
     rows = [(row, place_of(row.kind, (*row.path, row.name))) for row in part.rows]
     return page.render(
         "externals.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish, tabs=TABS,

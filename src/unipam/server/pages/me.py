@@ -6,10 +6,12 @@ from typing import cast
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from msgspec.structs import replace
 
 from unipam.model.errors import BadValue, UnipamError
 from unipam.plan.access import preferences, sessions
 from unipam.plan.access.preferences import Preferences
+from unipam.server.pages import browser
 from unipam.server.pages.forms import Problem
 from unipam.server.pages.page import Form, FormDep, Head, Page, PageDep
 
@@ -41,6 +43,12 @@ def _as_texts(preferred: Preferences) -> dict[str, str]:
     return {"theme": preferred.theme, "density": preferred.density, "zone": preferred.zone}
 
 
+@router.get("/keys")
+async def keys(page: PageDep) -> Response:
+    """Show the keys that pages know; to the key `?` as a part, for a dialog."""
+    return page.render("keys-dialog.html" if page.is_part else "keys.html", Head("Keys", "What can be done by a key?"))
+
+
 @router.post("/me")
 async def change(form: FormDep) -> Response:
     """Let pages look so from now on."""
@@ -49,10 +57,25 @@ async def change(form: FormDep) -> Response:
     try:
         if theme not in THEMES or density not in DENSITIES:
             raise BadValue("theme: choose one of those that are there", field="theme")
-        wanted = Preferences(
-            cast("preferences.Theme", theme), cast("preferences.Density", density), form.fields.get("zone", "")
-        )
+        wanted = replace(
+            page.preferences, theme=cast("preferences.Theme", theme), density=cast("preferences.Density", density),
+            zone=form.fields.get("zone", ""),
+        )  # fmt: skip
         await page.write(lambda tx, _: preferences.set_preferences(tx, page.web.subject, wanted))
     except BadValue as error:
         return await _show(page, form, error)
     return page.go("/me", "Pages look so from now on.")
+
+
+@router.post("/me/columns")
+async def choose(form: FormDep) -> Response:
+    """Let a list have these columns from now on, or the usual ones again."""
+    page, name = form.page, form.fields.get("list", "")
+    if name not in preferences.LISTS:
+        raise BadValue(f"list: {name!r} is none of {', '.join(preferences.LISTS)}", field="list", value=name)
+    chosen = tuple(str(each) for each in form.whole.getlist("column"))
+    others = {key: value for key, value in page.preferences.columns.items() if key != name}
+    columns = others if "usual" in form.fields else {**others, name: chosen}
+    wanted = replace(page.preferences, columns=columns)
+    await page.write(lambda tx, _: preferences.set_preferences(tx, page.web.subject, wanted))
+    return page.go(browser.place_of(page.request))

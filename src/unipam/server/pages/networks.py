@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from unipam.model.errors import BadValue, Missing
 from unipam.plan.cloud import drift
 from unipam.plan.cloud.drift import Finding
 from unipam.plan.cloud.peerings import component
-from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Standing
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, Standing
 from unipam.plan.listing import place_in
 from unipam.plan.parts import Paging, has_text, part_of
 from unipam.plan.permissions import UseCase
@@ -26,7 +26,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.forms import Problem, fresh_key
 from unipam.server.pages.page import Head, Page, PageDep
-from unipam.server.pages.places import block_place, network_place, reservation_place
+from unipam.server.pages.places import block_place, network_place, reservation_place, subnet_place
 from unipam.server.pages.plan import space_choice
 
 router = APIRouter(include_in_schema=False)
@@ -44,20 +44,26 @@ COLUMNS = ("name", "kind", "plan", "prefixes", "overlaps", "places", "fits", "re
 FINDING_COLUMNS = ("severity", "rule", "space", "block", "subject", "prefixes", "other", "message")
 SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), ("plan", "in the plan?"),
          ("subscription_name", "subscription"))  # fmt: skip
+_SORTABLE = ("id", "size", "plan", "subscription_name")
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
-_PAGE = 80
-_MOST_DRAWN = 300
+_PAGE = 50
+_MOST_DRAWN, _MOST_TOLD = 70, 40
+"""Networks that one drawing has, and peerings that its table has at most, lest the page exceed 60 kB."""
 
 
 class Remedy(NamedTuple):
-    """A button that mends something, or why it may not be pressed; or a link to where it is mended."""
+    """A button that mends something, or why it may not be pressed; or a link to where it is mended.
+
+    `chosen` stands for it where several are chosen at once.
+    """
 
     text: str
     action: str
     fields: tuple[tuple[str, str], ...] = ()
     refused: str = ""
     link: str = ""
+    chosen: str = ""
 
 
 @router.get("/networks")
@@ -68,26 +74,27 @@ async def networks(page: PageDep) -> Response:
 
 async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str] = ()) -> Response:
     """Answer with the networks; with what went wrong when a form of theirs was refused."""
-    rows = [row for row in await standings_for(page.session) if _wanted(page, row)]
+    found, is_wanted = await standings_for(page.session), _wish(page)
+    rows = found if is_wanted is None else await page.register.in_thread(lambda: list(filter(is_wanted, found)))
     if page.wanted_format:
         return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
-    shapes = [{"id": row.id, "row": row, **_sortable(row)} for row in rows]
-    most = _PAGE * 2 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
-    part = part_of(shapes, Paging(most, page.query("after"), "", sort if sort != "name" else ""), "id")
+    most = _PAGE * 3 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
+    paging = Paging(most, page.query("after"), "", sort if sort != "name" else "")  # by name they are already
+    part = await page.register.in_thread(lambda: part_of(rows, paging, "id", _sorted_by))
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
         "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
         command=_command(page), api=with_query("/cloud/networks", {"plan": page.query("plan"), "q": page.query("q")}),
-        exports=True, seen=snapshot.taken,
+        exports=True, seen=snapshot.taken, listing="networks",
     )  # fmt: skip
     return page.render(
-        "networks.html", head, problem.status if problem else 200, rows=[each["row"] for each in part["items"]],
+        "networks.html", head, problem.status if problem else 200, rows=part["items"],
         part=part, marks=MARKS, plans=PLANS, sorts=SORTS, spaces=space_choice(names), sort=sort, problem=problem,
         problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
-        associate=lambda row: [_associate(page, row.id, s.space, s.block) for s in row.fits], key=fresh_key(),
+        associate=lambda row: [_associate(page, row.id, spot) for spot in row.fits], key=fresh_key(),
         several=page.query("plan") == UNPLANNED, chosen=chosen,
     )  # fmt: skip
 
@@ -98,23 +105,31 @@ def _command(page: Page) -> str:
     return " ".join([*words, *(["--search", repr(page.query("q"))] if page.query("q") else [])])
 
 
-def _sortable(row: Standing) -> dict[str, Any]:
-    first = row.prefixes[0] if row.prefixes else None
-    return {"prefixes": first, "size": row.size, "plan": row.plan, "subscription_name": row.subscription_name}
+def _sorted_by(row: Standing, member: str) -> Any:
+    """Return a member of a row, for sorting and paging; of its prefixes the first."""
+    if member == "prefixes":
+        return row.prefixes[0] if row.prefixes else None
+    if member not in _SORTABLE:
+        raise LookupError(member)
+    return getattr(row, member)
 
 
-def _wanted(page: Page, row: Standing) -> bool:
-    plan, overlap, space, text = (page.query(name) for name in ("plan", "overlap", "space", "q"))
-    if plan and row.plan != plan:
-        return False
-    if overlap and bool(row.overlaps) != (overlap == "yes"):
-        return False
-    if space and all(objects.fold(spot.space) != objects.fold(space) for spot in (*row.places, *row.fits)):
-        return False
+def _wish(page: Page) -> Callable[[Standing], bool] | None:
+    """Return which rows are wanted, as a test; None: all of them."""
+    plan, overlap, text = page.query("plan"), page.query("overlap"), page.query("q")
+    space, lowered = objects.fold(page.query("space")), text.lower()
     place = place_in(text or page.query("overlaps"))
-    if place is not None:
-        return any(_meets(prefix, place) for prefix in row.prefixes)
-    return has_text([row.name, row.id, *row.prefixes, row.subscription_name], text.lower())
+
+    def is_wanted(row: Standing) -> bool:
+        if (plan and row.plan != plan) or (overlap and bool(row.overlaps) != (overlap == "yes")):
+            return False
+        if space and all(objects.fold(spot.space) != space for spot in (*row.places, *row.fits)):
+            return False
+        if place is not None:
+            return any(_meets(prefix, place) for prefix in row.prefixes)
+        return not text or has_text([row.name, row.id, *row.prefixes, row.subscription_name], lowered)
+
+    return is_wanted if plan or overlap or space or text or place else None
 
 
 def _meets(prefix: str, place: Range) -> bool:
@@ -136,8 +151,9 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     if page.wanted_format:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
-    part = part_of(shapes, Paging(_PAGE // 3, page.query("after")), "number")
-    rows = [(each["row"], remedies(page, each["row"])) for each in part["items"]]
+    part = part_of(shapes, Paging(_PAGE // 2, page.query("after")), "number")
+    fits = {key(row.id): row.fits for row in compared.standings}
+    rows = [(each["row"], remedies(page, each["row"], fits)) for each in part["items"]]
     return page.render(
         "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",
         seen=compared.taken, levels=LEVELS, problem=problem, key=fresh_key(),
@@ -152,11 +168,13 @@ def _is_wanted(page: Page, each: Finding) -> bool:
     return has_text([each.message, each.subject, each.other, *each.prefixes], page.query("q").lower())
 
 
-def remedies(page: Page, each: Finding) -> list[Remedy]:
-    """Return what mends a finding: in the plan by a button, in Azure by words."""
+def remedies(page: Page, each: Finding, fits: Mapping[str, Sequence[Spot]]) -> list[Remedy]:
+    """Return what mends a finding: a button in the plan, words in Azure. `fits` are networks' spots by their keys."""
     if each.rule == drift.UNASSOCIATED:
+        where = (each.space, each.block)
+        spots = [spot for spot in fits.get(key(each.subject), ()) if (spot.space, spot.block) == where]
         return [
-            _associate(page, each.subject, each.space, each.block),
+            *(_associate(page, each.subject, spot) for spot in spots),
             Remedy("Reserve elsewhere", "", link="/reserve"),
         ]
     if each.rule in (drift.VANISHED, drift.OUTSIDE, drift.DOUBLE):
@@ -172,9 +190,11 @@ def remedies(page: Page, each: Finding) -> list[Remedy]:
     return [Remedy("See the network", "", link=network_place(subject))] if subject else []
 
 
-def _associate(page: Page, resource_id: str, space: str, block: str) -> Remedy:
-    fields = (("id", resource_id), ("space", space), ("block", block))
-    return Remedy(f"Associate with {block}", "/networks/associate", fields, page.may(UseCase.ASSOCIATE_NETWORK, space))
+def _associate(page: Page, resource_id: str, spot: Spot) -> Remedy:
+    fields = (("id", resource_id), ("space", spot.space), ("block", spot.block))
+    refused = f"{spot.taken} has these addresses" if spot.taken else page.may(UseCase.ASSOCIATE_NETWORK, spot.space)
+    return Remedy(f"Associate with {spot.block}", "/networks/associate", fields, refused,
+                  chosen=f"{spot.space}/{spot.block}/{resource_id}")  # fmt: skip
 
 
 # ---- one network, and what it is connected with
@@ -203,12 +223,17 @@ class Line(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The drawing of a component, in a square of 1000; `left_out` networks are not drawn."""
+    """The drawing of a component of `total` networks, in a square of 1000; `left_out` of them are not drawn.
+
+    `rows` are the peerings of what is drawn, those first that are not connected; `untold` are not among them.
+    """
 
     dots: tuple[Dot, ...]
     lines: tuple[Line, ...]
     rows: tuple[tuple[str, str, str, str, str], ...]
+    total: int
     left_out: int
+    untold: int
 
 
 @router.get("/network")
@@ -226,8 +251,9 @@ async def network_page(page: PageDep) -> Response:
                 with_query("/cloud/peerings", {"network": row.id}), seen=snapshot.taken)  # fmt: skip
     return page.render(
         "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,
+        subnet_place=subnet_place,
         graph=drawn(snapshot, network) if network else None, key=fresh_key(),
-        fits=[_associate(page, row.id, spot.space, spot.block) for spot in row.fits],
+        fits=[_associate(page, row.id, spot) for spot in row.fits],
         leaves=[(spot, page.may(UseCase.DISSOCIATE_NETWORK, spot.space)) for spot in row.places],
     )  # fmt: skip
 
@@ -239,7 +265,7 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     rings = _rings(part)
     at = dict(_placed(rings))
     ends = {key(each.id): each for each in part}
-    rows = list(_peerings(part))
+    rows = sorted(_peerings(part), key=lambda row: row[3] == "Connected")
     lines = tuple(
         Line(*at[own], *at[key(remote)], state, f"{name} to {remote.rpartition('/')[2]}: {state}")
         for own, name, remote, state in rows
@@ -252,9 +278,9 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     shown = tuple(
         (name, remote.rpartition("/")[2], state, network_place(ends[own].id),
          network_place(remote) if key(remote) in ends else "")
-        for own, name, remote, state in rows
+        for own, name, remote, state in rows[:_MOST_TOLD]
     )  # fmt: skip
-    return Graph(dots, lines, shown, len(found) - len(part))
+    return Graph(dots, lines, shown, len(found), len(found) - len(part), max(0, len(rows) - _MOST_TOLD))
 
 
 def _peerings(networks: Sequence[CloudNetwork]) -> Iterator[tuple[str, str, str, str]]:

@@ -186,13 +186,15 @@ async def show(
         return subject, rows, reach, last_change(tx, page, subject.claim) if problem and problem.is_stale else ""
 
     subject, rows, reach, changed = await page.read(work)
+    findings = await findings_about(page, subject)
     head = Head(
         subject.name, f"All about this {subject.kind}", subject.crumbs, command, api, seen=snapshot.taken or None
     )
     return page.render(
         "object.html", head, problem.status if problem else 200, subject=subject, lines=_lines(rows),
         more=rows.next if rows else None, total=rows.total if rows else 0, key=fresh_key(),
-        findings=await findings_about(page, subject), reach=reach, problem=problem, typed=typed or {}, changed=changed,
+        findings=findings[:FINDINGS],
+        unlisted=max(0, len(findings) - FINDINGS), reach=reach, problem=problem, typed=typed or {}, changed=changed,
         reserve_refused=lambda space: page.may(UseCase.RESERVE, space),
     )  # fmt: skip
 
@@ -221,7 +223,7 @@ async def findings_about(page: Page, subject: Subject) -> list[Finding]:
         each
         for each in (await compared_for(page.session)).findings
         if each.space == space and (not names or each.block in names or each.subject in (subject.name, *names))
-    ][:FINDINGS]
+    ]
 
 
 def space_subject(tx: Tx, page: Page, space: str) -> Subject:

@@ -19,7 +19,7 @@ from unipam.plan.access.sessions import WebSession
 from unipam.plan.cloud.cache import OLD
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
-from unipam.server.pages import browser, navigation
+from unipam.server.pages import browser, columns, navigation
 from unipam.server.pages.credentials import held_by, renewed
 from unipam.server.pages.headers import page_headers
 from unipam.server.pages.templating import render
@@ -33,13 +33,22 @@ OVER = "Your session is over, or was ended: sign in again."
 NOBODY = "Sign in to see this page."
 
 
+class Fresh(NamedTuple):
+    """What a page makes anew of its kind: what to call that, where, and why not, where the person may not."""
+
+    text: str
+    place: str
+    refused: str = ""
+
+
 class Head(NamedTuple):
     """What stands around a page's content.
 
     `title` is the page's name, `lead` the question that it answers. `crumbs` are the pages above it (address, name).
     `command` is the command line that shows the same, without `unipam`; `api` the path of the native API, with its
     query. `exports`: the page answers `?format=csv|json`. `seen` is when the cloud was seen of which it tells (epoch
-    seconds; 0: never; None: it tells of none). `past`: it can show the plan as it was (`?at=`).
+    seconds; 0: never; None: it tells of none). `past`: it can show the plan as it was (`?at=`). `listing` is the list
+    on it whose columns can be chosen. `fresh` makes something new of the kind that the page is about.
     """
 
     title: str
@@ -50,6 +59,8 @@ class Head(NamedTuple):
     exports: bool = False
     seen: float | None = None
     past: bool = False
+    listing: str = ""
+    fresh: Fresh | None = None
 
 
 @dataclass
@@ -127,6 +138,11 @@ class Page:
         return answer
 
 
+def _shown(paths: frozenset[str], register: Register) -> frozenset[str]:
+    """Return the pages that the navigation shows: that of leases only where there is a ledger to read."""
+    return paths if register.node is not None else paths - {"/leases"}
+
+
 def _needs(need: str, space: str) -> str:
     where = f" on {space}" if space and need != "admin" else ""
     return f"needs {'administrator' if need == 'admin' else need}{where}"
@@ -166,8 +182,8 @@ class Frame(NamedTuple):
         place = browser.place_of(request)
         return cls(
             place, place.partition("?")[0], browser.query_of(request),
-            navigation.groups(request.app.state.pages), page.caller, page.preferences, page.moments,
-            browser.form_token(page.key), page.register.version, browser.origin(request), page.at,
+            navigation.groups(_shown(request.app.state.pages, page.register)), page.caller, page.preferences,
+            page.moments, browser.form_token(page.key), page.register.version, browser.origin(request), page.at,
             request.app.state.pages, browser.done(request),
         )  # fmt: skip
 
@@ -179,6 +195,18 @@ class Frame(NamedTuple):
     def is_old(self, seen: float) -> bool:
         """Return whether what was seen of the cloud then is older than it should be."""
         return self.moments.now - seen > OLD
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a list that this person sees."""
+        return self.preferences.shown(name)
+
+    def headings(self, name: str) -> list[tuple[str, str]]:
+        """Return the headings of those columns, and of which kind each is."""
+        return columns.headings(self.preferences, name)
+
+    def choices(self, name: str) -> list[tuple[str, str, bool]]:
+        """Return every column that the list can have: its key, its heading, and whether it is shown."""
+        return columns.choices(self.preferences, name)
 
     def with_query(self, **changed: object) -> str:
         """Return this page's address with these values changed in its query; None or "" takes one away."""

@@ -5,7 +5,7 @@ Whatever is small is merged with what is beside it, so that no picture has more 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from unipam.addr.prefix import Prefix, Range, truncate
@@ -14,16 +14,18 @@ WIDTH = 1000.0
 FEWEST = 5.0
 """Units of `WIDTH` that a mark has at least; what is narrower is merged."""
 MANY = "many"
+MOST_MARKS = 160
+"""Marks of one picture: with more of them its page would exceed 60 kB, and they would be too narrow to be hit."""
 
 
 class Item(NamedTuple):
-    """A stretch of addresses, and what is there."""
+    """A stretch of addresses, and what is there. `place` tells where it leads, empty: nowhere; most are never asked."""
 
     first: int
     last: int
     kind: str
     name: str = ""
-    place: str = ""
+    place: Callable[[], str] = str
     used: float = 0.0
 
 
@@ -49,47 +51,62 @@ class Row(NamedTuple):
 
 def row_of(span: Range, items: Iterable[Item], text: str, fewest: float = FEWEST) -> Row:
     """Return the items that lie in a stretch as marks of one row, in address order."""
-    size = span.last - span.first + 1
-    inner = [each for each in items if each.last >= span.first and each.first <= span.last]
-    marks = tuple(_merged([_mark(each, span, size) for each in inner], fewest))
-    return Row(text, marks)
+    inner = (each for each in items if each.last >= span.first and each.first <= span.last)
+    return Row(text, tuple(_merged([_spot(each, span) for each in inner], fewest)))
 
 
-def _mark(item: Item, span: Range, size: int) -> Mark:
-    first, last = max(item.first, span.first), min(item.last, span.last)
-    x = WIDTH * (first - span.first) / size
-    width = WIDTH * (last - first + 1) / size
-    title = f"{item.name} {Range(item.first, item.last)}".strip()
-    return Mark(x, width, item.kind, item.name, title, item.place, item.used, 1)
+class _Spot(NamedTuple):
+    """Where an item lies on a row; most become part of one mark with others, and are never written out."""
+
+    x: float
+    width: float
+    item: Item
+
+    @property
+    def end(self) -> float:
+        return self.x + self.width
+
+    @property
+    def title(self) -> str:
+        return f"{self.item.name} {Range(self.item.first, self.item.last)}".strip()
 
 
-def _merged(marks: Sequence[Mark], fewest: float) -> Iterator[Mark]:
-    """Yield the marks, with neighbours that are too narrow as one."""
-    group: list[Mark] = []
-    for mark in marks:
-        if mark.width >= fewest:
+def _spot(item: Item, span: Range) -> _Spot:
+    first, last, size = max(item.first, span.first), min(item.last, span.last), span.last - span.first + 1
+    return _Spot(WIDTH * (first - span.first) / size, WIDTH * (last - first + 1) / size, item)
+
+
+def _mark(spot: _Spot, width: float, things: int = 1) -> Mark:
+    item = spot.item
+    return Mark(spot.x, width, item.kind, item.name, spot.title, item.place(), item.used, things)
+
+
+def _merged(spots: Sequence[_Spot], fewest: float) -> Iterator[Mark]:
+    """Yield the items as marks, with neighbours that are too narrow as one."""
+    group: list[_Spot] = []
+    for spot in spots:
+        if spot.width >= fewest:
             yield from _together(group)
             group = []
-            yield mark
+            yield _mark(spot, spot.width)
             continue
-        if group and mark.x + mark.width - group[0].x > fewest * 2:
+        if group and spot.end - group[0].x > fewest * 2:
             yield from _together(group)
             group = []
-        group.append(mark)
+        group.append(spot)
     yield from _together(group)
 
 
-def _together(group: Sequence[Mark]) -> Iterator[Mark]:
-    if len(group) < 2:
-        yield from group
+def _together(group: Sequence[_Spot]) -> Iterator[Mark]:
+    if not group:
         return
-    used = [mark for mark in group if mark.kind != "free"]
-    if not used:
-        yield group[0]._replace(width=group[-1].x + group[-1].width - group[0].x, things=len(group))
+    first, width = group[0], group[-1].end - group[0].x
+    used = [spot for spot in group if spot.item.kind != "free"]
+    if len(group) == 1 or not used:
+        yield _mark(first, width, len(group))
         return
     title = f"{len(used)} too small to tell apart: {used[0].title} to {used[-1].title}"
-    width = group[-1].x + group[-1].width - group[0].x
-    yield Mark(group[0].x, width, MANY, "", title, "", 0.0, len(used))
+    yield Mark(first.x, width, MANY, "", title, "", 0.0, len(used))
 
 
 def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
@@ -99,6 +116,14 @@ def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
     """
     fewest = FEWEST if most > 1 else 3.4 * FEWEST
     bits = min(most.bit_length() - 1, 128 - span.length)
+    rows = _rows(span, items, bits, fewest)
+    while sum(len(row.marks) for row in rows) > MOST_MARKS:
+        fewest *= 2
+        rows = _rows(span, items, bits, fewest)
+    return rows
+
+
+def _rows(span: Prefix, items: Sequence[Item], bits: int, fewest: float) -> list[Row]:
     rows = []
     step = span.size >> bits
     for number in range(1 << bits):

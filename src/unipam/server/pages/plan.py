@@ -16,13 +16,13 @@ from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
-from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.page import Fresh, Head, Page, PageDep
 from unipam.server.pages.places import place_of, take_place
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-MOST_ROWS, FEWEST = 84, 20
+MOST_ROWS, FEWEST = 64, 20
 """Rows that a page has at most, and that an open node has in any case."""
 _AT_ONCE = 500
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
@@ -61,11 +61,12 @@ async def plan(page: PageDep) -> Response:
     lines, names = await page.read(lambda tx: lines_of(page, Tree(tx, visibility, snapshot, page.at), wanted))
     head = Head(
         "Plan", "What is where, how full is it, and what is free?", command=_command(wanted), api=_api(wanted),
-        exports=True, seen=snapshot.taken or None, past=True,
+        exports=True, seen=snapshot.taken or None, past=True, listing="plan",
+        fresh=Fresh("New space", "/new/space", page.may(UseCase.MAKE_SPACE)),
     )  # fmt: skip
     return page.render(
         "plan.html", head, lines=lines, spaces=space_choice(names), wanted=wanted, filtered=wanted.filter,
-        reserve_refused=lambda space: page.may(UseCase.RESERVE, space), make_space=page.may(UseCase.MAKE_SPACE),
+        reserve_refused=lambda space: page.may(UseCase.RESERVE, space),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from unipam.plan.tree import Author
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.forms import Problem, do, fresh_key
-from unipam.server.pages.page import FormDep, Head, Page, PageDep
+from unipam.server.pages.page import FormDep, Fresh, Head, Page, PageDep
 from unipam.server.pages.places import block_place, reservation_place
 from unipam.server.pages.plan import space_choice
 from unipam.store.api import Tx
@@ -38,6 +38,7 @@ STATUSES = (
 SORTS = (("cidr", "address"), ("-created", "newest first"), ("created", "oldest first"), ("until", "expires first"),
          ("desc", "purpose"), ("by", "who"), ("status", "status"))  # fmt: skip
 _AT_ONCE = 500
+_PAGE = 60
 
 
 class Promise(NamedTuple):
@@ -66,7 +67,8 @@ async def _show(page: Page, problem: Problem | None = None, chosen: tuple[str, .
     part, names, inner = await page.read(lambda tx: (_part(tx, page, wish), *_choices(tx, wish.space)))
     rows = [_promise(page, row) for row in part.rows]
     head = Head("Reservations", "What is promised, and what is late?", command=_command(wish), api=_api(wish),
-                exports=True)  # fmt: skip
+                exports=True, listing="reservations",
+                fresh=Fresh("Reserve", "/reserve", page.may(UseCase.RESERVE, wish.space)))  # fmt: skip
     return page.render(
         "reservations.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish,
         spaces=space_choice(names), blocks=[("", "every block"), *((n, n) for n in inner)], statuses=STATUSES,
@@ -79,7 +81,7 @@ def wish_of(page: Page) -> Wish:
     space = page.query("space")
     return Wish(
         objects.RESERVATION, space, page.query("block") if space else "", page.query("q"), page.query("status"),
-        page.query("sort") or "cidr", page.query("after"), 80,
+        page.query("sort") or "cidr", page.query("after"), _PAGE,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from unipam.server.pages import (
     endpoints,
     externals,
     journal,
+    leases,
     me,
     mending,
     networks,
@@ -27,6 +28,7 @@ from unipam.server.pages import (
     signing_in,
     sizing,
     status,
+    subnet,
 )
 
 ROUTERS = (
@@ -42,7 +44,9 @@ ROUTERS = (
     networks.router,
     mending.router,
     endpoints.router,
+    subnet.router,
     externals.router,
+    leases.router,
     sizing.router,
     diagnose.router,
     journal.router,

@@ -67,7 +67,7 @@ def pod_attributes(site: Cluster, pod: str = "web", node: str = "host-a") -> dic
 
 
 def workload(site: Cluster, pod: str, *addresses: str, **more: Any) -> None:
-    spec = {"pod": pod, "ipNetworks": [f"{address}/32" for address in addresses]}
+    spec = {"node": more.pop("node", "host-a"), "pod": pod, "ipNetworks": [f"{address}/32" for address in addresses]}
     put(site, WorkloadKey("d", pod), {"metadata": {"name": pod, "namespace": "d"}, "spec": spec, **more})
 
 
@@ -222,6 +222,21 @@ def test_a_pod_that_came_meanwhile_keeps_its_address(site: Cluster, addresses: t
     workload(site, "web", *(address for _ in addresses))
     assert [outcome for _, outcome in repairing.carry_out(site.session, plan)] == ["left alone: it is used"]
     assert site.handles() == site.recounted() != {}
+
+
+def test_a_pod_that_waits_for_a_node_is_another_one(site: Cluster) -> None:
+    """As for the controller: whose address it was is gone, and this one has none before it has a node."""
+    leak(site)
+    workload(site, "web", node="")
+    assert fix(site) == {"handle h": "released"}
+
+
+def test_an_address_that_only_multus_notes_is_used(site: Cluster) -> None:
+    """As for the controller; calicoctl does not look there, and so calls it leaked."""
+    address = leak(site)
+    workload(site, "web", "10.0.0.99", status={"ended": False, "addresses": [address]})
+    assert len(checked(site).leaked) == 1
+    assert repairing.plan(site.session, checked(site)) == []
 
 
 def test_a_pod_that_has_ended_uses_nothing(site: Cluster) -> None:

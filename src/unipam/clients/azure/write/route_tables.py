@@ -10,6 +10,7 @@ from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.model.errors import SourceFailed
 
 VERSION = "2024-05-01"
+_STATE = "provisioningState"
 
 
 class Table(NamedTuple):
@@ -46,8 +47,12 @@ def read(table: str) -> Job[Table | None]:
 
 
 def replace(table: str, before: Table, routes: Sequence[Mapping[str, Any]]) -> Job[Table]:
-    """Write a table with these routes, and all else as it was; return it as it was read back. Raises SourceFailed."""
-    properties = {**(before.document.get("properties") or {}), "routes": list(routes)}
+    """Write a table with these routes, and all else as it was; return it as it was read back. Raises SourceFailed.
+
+    Its state is not sent: it may be that of somebody else's write, which has ended meanwhile.
+    """
+    kept = {name: value for name, value in (before.document.get("properties") or {}).items() if name != _STATE}
+    properties = {**kept, "routes": list(routes)}
     body = {**before.document, "properties": properties}
     begun = yield from patiently(Ask("PUT", table, VERSION, body, before.etag, WRITTEN))
     yield from until_ended(begun, Ask(path=table, version=VERSION))

@@ -9,8 +9,8 @@ has meanwhile put right or made use of. What is proven, and how:
 - a block that names an owner without an affinity: affinities come before blocks. It gets one, or, if its node is
   gone, is given up;
 - a block that is nobody's and holds nothing;
-- a leak: its pod is asked for once more, now. It is released by handle and sequence number, all addresses of a handle
-  or none, if it is older than `GRACE`, so that no pod is on its way up.
+- a leak, by the rules of the garbage controller: who lives is asked for once more, now. It is released by handle and
+  sequence number, all addresses of a handle or none, if it is older than `GRACE`, so that no pod is on its way up.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from unipam.addr.prefix import Prefix, parse_prefix
-from unipam.dialects.calico.calicoctl.allocations import Allocation
+from unipam.addr.prefix import Prefix, format_address, parse_prefix
 from unipam.dialects.calico.calicoctl.checking import Checked
 from unipam.dialects.calico.calicoctl.explaining import since
 from unipam.dialects.calico.calicoctl.observing import affinities, listed
 from unipam.dialects.calico.datastore.keys import HOST, AffinityKey, NodeKey, WorkloadKey
 from unipam.dialects.calico.documents import affinity as affinity_documents
 from unipam.dialects.calico.documents.affinity import PENDING
+from unipam.dialects.calico.documents.pod import of_workloads
 from unipam.dialects.calico.documents.times import SECOND
 from unipam.dialects.calico.engine import claiming, releasing
 from unipam.dialects.calico.engine.recounting import recount
 from unipam.dialects.calico.engine.session import Owner, Session, affinity_key, owner
+from unipam.dialects.calico.rules.garbage import Leak, Policy, candidates_of, still_garbage
+from unipam.dialects.calico.rules.leases import Kind, Lease, of_block
+from unipam.dialects.calico.rules.liveness import Living, PodName
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import Conflict, Mismatch, NotFound, Stale, UnipamError, Unreadable
 
-GRACE = 300 * SECOND
-"""How old an address is, in nanoseconds, before it may be a leak."""
+GRACE = int(Policy().writes * SECOND)
+"""How old an address is, in nanoseconds, before it may be a leak: `check` looks once, and not twice as a controller."""
 
 
 class Repair(NamedTuple):
@@ -208,73 +211,63 @@ def _is_there(session: Session, own: Owner, prefix: Prefix) -> bool:
 
 
 def _leaks(session: Session, checked: Checked, nodes: set[str]) -> Iterator[Repair]:
-    leaked = set(checked.leaked)
-    by_handle: dict[str, list[Allocation]] = {}
-    live = _Live()
-    for several in checked.allocations.values():
-        for each in several:
-            if each.handle and not each.cools:
-                by_handle.setdefault(each.handle, []).append(each)
+    """Yield the handles of which nobody uses any address, by the rules of the controller (`rules.garbage`)."""
+    blocks = [of_block(stored.value) for stored in checked.observed.blocks]
+    by_handle: dict[str, list[Leak]] = {}
+    for leak in candidates_of(blocks, _living(session, nodes))[0]:
+        by_handle.setdefault(leak.lease.handle, []).append(leak)
+    live = _read_once()
     for handle, several in sorted(by_handle.items()):
-        if all(each.address in leaked and _may_go(each, nodes, session.clock()) for each in several):
-            what = f"handle {handle}"
-            texts = ", ".join(each.text for each in several)
-            yield Repair(what, f"nobody uses {texts}", f"release {texts}", _releaser(several, live))
+        if handle and all(_is_suspect(leak.lease, checked, session.clock()) for leak in several):
+            texts = ", ".join(format_address(leak.lease.address) for leak in several)
+            why = ", ".join(dict.fromkeys(leak.why for leak in several))
+            yield Repair(
+                f"handle {handle}", f"nobody uses {texts}: {why}", f"release {texts}", _releaser(several, live)
+            )
 
 
-def _may_go(each: Allocation, nodes: set[str], moment: int) -> bool:
-    """Return whether anybody can tell that an address is not used: a pod's, old enough, or a tunnel's of no node."""
-    noted = each.noted
-    if noted.get("pod") and noted.get("namespace"):
-        return "vmi-name" not in noted and moment - (since(noted.get("timestamp", "")) or 0) * SECOND > GRACE
-    return noted.get("type", "").endswith("TunnelAddress") and each.node not in nodes
-
-
-class _Live:
-    """Who uses addresses now: read once, when the first repair asks."""
-
-    def __init__(self) -> None:
-        self._workloads: dict[tuple[str, str], list[dict[str, Any]]] | None = None
-        self._nodes: set[str] = set()
-
-    def uses(self, session: Session, each: Allocation) -> bool:
-        """Return whether an address' pod uses it, or is there without any address yet; or its node is there."""
-        if self._workloads is None:
-            self._read(session)
-        noted = each.noted
-        if not noted.get("pod"):
-            return each.node in self._nodes
-        return any(
-            _may_use(document, each.text)
-            for document in (self._workloads or {}).get((noted["namespace"], noted["pod"]), ())
-        )
-
-    def _read(self, session: Session) -> None:
-        self._workloads = {}
-        for item in listed(session, WorkloadKey):
-            assert isinstance(item.key, WorkloadKey)
-            pod = str((item.document.get("spec") or {}).get("pod") or "")
-            self._workloads.setdefault((item.key.namespace, pod), []).append(item.document)
-        self._nodes = _nodes(session)
-
-
-def _may_use(workload: dict[str, Any], address: str) -> bool:
-    status = workload.get("status") or {}
-    networks = [*((workload.get("spec") or {}).get("ipNetworks") or ()), *(status.get("noted") or ())]
-    if status.get("ended"):
+def _is_suspect(lease: Lease, checked: Checked, moment: int) -> bool:
+    """Return whether nobody was seen to use an address, and its pod is not on its way up."""
+    if lease.address not in checked.leaked:
         return False
-    return not networks or any(network.partition("/")[0] == address for network in networks)
+    assigned = max(since(each.noted.get("timestamp", "")) or 0 for each in checked.allocations[lease.address])
+    return lease.kind is not Kind.POD or moment - assigned * SECOND > GRACE
+
+
+def _living(session: Session, nodes: set[str] | None = None) -> Living:
+    """Return who lives now. Of virtual machines nobody tells here, so that none is gone."""
+    documents: dict[PodName, list[dict[str, Any]]] = {}
+    for item in listed(session, WorkloadKey):
+        assert isinstance(item.key, WorkloadKey)
+        pod = str((item.document.get("spec") or {}).get("pod") or "")
+        documents.setdefault((item.key.namespace, pod), []).append(item.document)
+    pods = {name: of_workloads(several) for name, several in documents.items()}
+    return Living(pods, frozenset(_nodes(session) if nodes is None else nodes))
+
+
+def _read_once() -> Callable[[Session], Living]:
+    """Return what reads who lives when the first repair asks."""
+    found: list[Living] = []
+
+    def read(session: Session) -> Living:
+        if not found:
+            found.append(_living(session))
+        return found[0]
+
+    return read
 
 
 def _nodes(session: Session) -> set[str]:
     return {item.key.name for item in listed(session, NodeKey) if isinstance(item.key, NodeKey)}
 
 
-def _releaser(several: list[Allocation], live: _Live) -> Callable[[Session], str]:
+def _releaser(several: list[Leak], live: Callable[[Session], Living]) -> Callable[[Session], str]:
+    """Return what releases leaks that are ones still, by who lives then."""
+
     def do(session: Session) -> str:
-        if any(live.uses(session, each) for each in several):
+        if len(still_garbage(several, live(session))) < len(several):
             return "left alone: it is used"
-        wishes = [Wish(each.address, each.handle, each.sequence) for each in several]
+        wishes = [Wish(leak.lease.address, leak.lease.handle, leak.lease.sequence) for leak in several]
         outcome = releasing.release(session, wishes)
         if isinstance(outcome.error, Conflict):
             return "left alone: it was handed out anew"

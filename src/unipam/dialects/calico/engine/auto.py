@@ -18,7 +18,7 @@ from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.claiming import NoFreeBlocks
 from unipam.dialects.calico.engine.counting import Full, too_busy
 from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
-from unipam.dialects.calico.engine.writing import Task, hand_out
+from unipam.dialects.calico.engine.writing import Given, Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.pools import PoolRequest, Reserve
@@ -73,13 +73,15 @@ class Request(NamedTuple):
 class Assigned(NamedTuple):
     """What came of a request: addresses with the prefixes of their blocks, what is said of a lack, and why it ended.
 
-    A shortfall is no error by itself; `shortfall` words it.
+    `given` are those of the addresses that were not the handle's before. A shortfall is no error by itself;
+    `shortfall` words it.
     """
 
     request: Request
     addresses: list[tuple[int, Prefix]]
     messages: list[str]
-    error: UnipamError | None = None
+    error: UnipamError | None
+    given: Given
 
     @property
     def shortfall(self) -> str:
@@ -106,7 +108,7 @@ def auto_assign(session: Session, request: Request) -> Assigned:
         search.run()
     except UnipamError as raised:
         error = raised
-    return Assigned(request, search.addresses, search.messages, error)
+    return Assigned(request, search.addresses, search.messages, error, search.given)
 
 
 class Outlook:
@@ -150,6 +152,7 @@ class _Search:
         self.holder = Holder(str(self.owner), request.handle, dict(request.attributes))
         self.addresses: list[tuple[int, Prefix]] = []
         self.messages: list[str] = []
+        self.given: Given = {}
         self._full = False
         self._read_anew: set[Prefix] = set()
 
@@ -370,6 +373,7 @@ class _Search:
         except Full:
             self._use_held()
             return
+        self.given |= found
         self.addresses += [(address, block.value.prefix) for address in found]
 
     def _use_held(self) -> None:

@@ -16,7 +16,7 @@ from unipam.dialects.calico.engine import claiming
 from unipam.dialects.calico.engine.counting import Full, too_busy
 from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
-from unipam.dialects.calico.engine.writing import Task, hand_out
+from unipam.dialects.calico.engine.writing import Given, Task, hand_out
 from unipam.dialects.calico.rules import blocks, pools
 from unipam.dialects.calico.rules.blocks import Holder, handle_of
 from unipam.dialects.calico.rules.pools import Reserve
@@ -40,8 +40,11 @@ class Request(NamedTuple):
         return LOAD_BALANCER if self.use == FOR_SERVICES else Owner(self.host)
 
 
-def assign(session: Session, wanted: Request) -> Prefix:
-    """Assign an address; its block. Raises Outside, BadValue, Mismatch, Taken, Duplicate in the original's words."""
+def assign(session: Session, wanted: Request) -> tuple[Prefix, Given]:
+    """Assign an address; its block, and what was given: nothing where the handle, which may have no more, has it.
+
+    Raises Outside, BadValue, Mismatch, Taken, Duplicate in the original's words.
+    """
     pool = pools.find([pool for pool in session.pools() if pool.enabled], wanted.address)
     if pool is None:
         raise Outside("The provided IP address is not in a configured pool\n", prefix=format_address(wanted.address))
@@ -53,16 +56,15 @@ def assign(session: Session, wanted: Request) -> Prefix:
     for _ in range(TRIES):
         try:
             block = _block(session, wanted, prefix)
-            hand_out(task, block, lambda found: _choose(found, wanted, holder, strict=settings.strict))
-            return prefix
+            return prefix, hand_out(task, block, lambda found: _choose(found, wanted, holder, strict=settings.strict))
         except (NotFound, Stale):  # it went, or whoever has it was faster: that is the block then
             continue
         except Full:
             _require_held(session, wanted)
-            return prefix
+            return prefix, {}
         except Taken:
             if wanted.most and _holds(session, wanted, prefix):
-                return prefix
+                return prefix, {}
             raise
     raise too_busy()
 

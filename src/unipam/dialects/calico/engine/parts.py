@@ -89,6 +89,11 @@ class Gain(_Part):
         self.addresses = self._choose(block)
         return bool(self.addresses)
 
+    @property
+    def given(self) -> dict[int, int]:
+        """What was handed out, or may have been, each address with the sequence number of this allocation."""
+        return dict.fromkeys(self.addresses, self._number)
+
     def look(self, session: Session) -> None:
         """See `Part.look`."""
         if self.handle is not None and self._known and self._stored is None:
@@ -159,15 +164,16 @@ class Loss(_Part):
 
     gains = False
 
-    def __init__(self, settings: Configuration, handle: str, counted: Write | None, clock: Callable[[], int]) -> None:
+    def __init__(self, session: Session, settings: Configuration, handle: str, counted: Write | None) -> None:
         super().__init__(handle)
-        self._settings, self._counted, self._clock = settings, counted, clock
+        self._session, self._settings, self._counted = session, settings, counted
 
     def change(self, block: Block) -> bool:
         """See `Part.change`. What holds nothing is written, too: whoever has counted and is about to write, fails."""
         assert self.handle is not None
+        self._session.require_heard()
         self.addresses = [block.address(ordinal) for ordinal in held(block, self.handle)]
-        releasing.release_handle(block, self.handle, self._clock(), self._settings.cooldown)
+        releasing.release_handle(block, self.handle, self._session.clock(), self._settings.cooldown)
         return True
 
     def look(self, session: Session) -> None:

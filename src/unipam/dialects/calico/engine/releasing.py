@@ -21,7 +21,7 @@ from unipam.dialects.calico.rules import pools as choosing
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import held, sanitized
 from unipam.dialects.calico.rules.releasing import Wish
-from unipam.model.errors import BadValue, Conflict, NotFound, Unanswered, UnipamError
+from unipam.model.errors import BadValue, Conflict, NotFound, SourceFailed, Unanswered, UnipamError
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
@@ -76,6 +76,30 @@ def _grouped(session: Session, wishes: Iterable[Wish]) -> tuple[dict[Prefix, lis
 
 def _around(prefixes: Iterable[Prefix], address: int) -> Prefix | None:
     return next((prefix for prefix in prefixes if prefix.first <= address <= prefix.last), None)
+
+
+def take_back(session: Session, wishes: Sequence[Wish]) -> list[int]:
+    """Release what a call was given of which nobody heard; the addresses. What is another call's by now stays.
+
+    Each wish names its allocation by handle and sequence number: a runtime that asks again does so under the same
+    handle, and may be given the same address. Raises SourceFailed with what is `left`.
+    """
+    taken = []
+    for number, wish in enumerate(wishes):
+        try:
+            taken += _taken_back(session, wish)
+        except UnipamError as error:
+            raise SourceFailed(f"not given back: {error.message}", left=list(wishes[number:])) from error
+    return taken
+
+
+def _taken_back(session: Session, wish: Wish) -> list[int]:
+    error = release(session, [wish]).error
+    if error is None:
+        return [wish.address]
+    if isinstance(error, Conflict) and "address" in error.facts:  # of another handle or number
+        return []
+    raise error
 
 
 def from_block(session: Session, settings: Configuration, prefix: Prefix, wishes: Sequence[Wish]) -> list[int]:
@@ -171,7 +195,7 @@ def part_of(session: Session, handle: str) -> tuple[Prefix, Loss] | None:
         return None
     (cidr,) = stored.value.blocks
     stored.value.settle(cidr, 0)
-    return _prefix(cidr), Loss(session.configuration(), sanitized(handle), settled(stored), session.clock)
+    return _prefix(cidr), Loss(session, session.configuration(), sanitized(handle), settled(stored))
 
 
 def _by_handle(session: Session, handle: str) -> list[int]:
@@ -218,7 +242,7 @@ def _release_together(
     for prefix in prefixes:
         stored.value.settle(str(prefix), 0)
         change = settled(stored)
-        part = Loss(settings, handle, change if together else None, session.clock)
+        part = Loss(session, settings, handle, change if together else None)
         try:
             released += combiner.write(session, prefix, part)
         except NotFound as error:
@@ -248,6 +272,7 @@ def _release_all(session: Session, settings: Configuration, stored: Stored[Handl
             stored.value.settle(str(prefix), 0)
             with suppress(NotFound):
                 block = session.block(prefix)
+                session.require_heard()
                 released += [block.value.address(ordinal) for ordinal in held(block.value, handle)]
                 releasing.release_handle(block.value, handle, session.clock(), settings.cooldown)
                 writes.append(without_released(block))

@@ -28,7 +28,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.rules.reserving import reserved
-from unipam.model.errors import Missing, NotFound, Unreadable
+from unipam.model.errors import Missing, NotFound, Superseded, Unreadable
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
@@ -49,6 +49,11 @@ TRIES = 100
 
 CLEANUP = 30.0
 """Seconds that the undoing of a call has at least, however late the call is (spec §5.3)."""
+
+
+def always() -> bool:
+    """Say that somebody waits for the answer."""
+    return True
 
 
 class Owner(NamedTuple):
@@ -97,6 +102,16 @@ class Session(NamedTuple):
     combiner: Combiner | None = None
     patience: float = 90.0
     namespaces: set[str] | None = None
+    heard: Callable[[], bool] = always
+
+    def require_heard(self) -> None:
+        """Raise Superseded if nobody waits for the answer any more.
+
+        Whoever gave up may have asked again by now, and what is done between reading a block and writing it is then
+        done to what the later call was given. One that gives up after this makes the write fail, or finds it made.
+        """
+        if not self.heard():
+            raise Superseded("the caller gave up this request before it was served")
 
     def for_cleanup(self) -> Session:
         """Return the same session, with time enough to undo what was begun."""

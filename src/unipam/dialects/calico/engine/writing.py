@@ -9,16 +9,19 @@ from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import counting
 from unipam.dialects.calico.engine.counting import Count, too_busy
-from unipam.dialects.calico.engine.releasing import from_block
+from unipam.dialects.calico.engine.releasing import take_back
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
 from unipam.dialects.calico.rules.blocks import Holder
 from unipam.dialects.calico.rules.releasing import Wish
-from unipam.model.errors import Conflict, NotFound, Unanswered
+from unipam.model.errors import Conflict, NotFound, SourceFailed, Unanswered
+
+Given = dict[int, int]
+"""Addresses that a holder was given, each with the sequence number of this very allocation."""
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
-    from unipam.dialects.calico.engine.parts import Choose, Part
+    from unipam.dialects.calico.engine.parts import Choose, Gain
 
 
 class Task(NamedTuple):
@@ -30,11 +33,11 @@ class Task(NamedTuple):
     most: int = 0
 
 
-def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> list[int]:
+def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> Given:
     """Return the addresses, up to a `number`, that a holder was given in a block; none if it had none left.
 
     Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
-    then the holder has none of them.
+    then the holder has none of them, or the error says what is `left`.
     """
     if task.session.combiner and not task.most:
         return _together(task, task.session.combiner, block, choose, number)
@@ -42,22 +45,23 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) 
         releasing.tidy(block.value, task.session.clock(), task.settings.cooldown)
         number = block.value.sequence
         addresses = choose(block.value)
+        given = dict.fromkeys(addresses, number)
         if not addresses:
-            return []
+            return given
         count = _count(task, block.value, len(addresses))
         try:
             counting.write(task.session, block, count)
-            return addresses
+            return given
         except Unanswered as error:
             if _was_made(task, block.value.prefix, number, count, error):
-                return addresses
+                return given
         except (Conflict, NotFound):
             pass
         block = task.session.block(block.value.prefix)
     raise too_busy()
 
 
-def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> list[int]:
+def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> Given:
     """Do the same together with whoever else in this process wants something of the block."""
     from unipam.dialects.calico.engine.parts import Gain
 
@@ -66,24 +70,43 @@ def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choo
     part = Gain(block.value.prefix, task.holder, choose, known)
     place = combiner.learn(block)
     if session.datastore.transactional:
-        found = combiner.write(session, block.value.prefix, part)
+        _write(combiner, session, block.value.prefix, part)
     else:
         with combiner.alone(handle):
             try:
                 part.count(session, number, place.read)
-                found = combiner.write(session, block.value.prefix, part)
+                _write(combiner, session, block.value.prefix, part)
             finally:
                 part.settle(session)
-    undo_doubtful(session, task.settings, block.value.prefix, part)
-    return found
+    undo_doubtful(session, part)
+    return part.given
 
 
-def undo_doubtful(session: Session, settings: Configuration, prefix: Prefix, part: Part) -> None:
+def undo_doubtful(session: Session, part: Gain) -> None:
     """Give back what was handed out by a write of which nobody could say in time whether it was made: raise why."""
     if part.doubt and session.late():
-        mine = [Wish(address, part.handle or "") for address in part.addresses]
-        from_block(session.for_cleanup(), settings, prefix, mine)
+        take_back(session.for_cleanup(), wishes(part.given, part.handle))
         raise part.doubt
+
+
+def _write(combiner: Combiner, session: Session, prefix: Prefix, part: Gain) -> None:
+    """Write a part. Where nobody knows whether that was done, the error says what may be `left` of it."""
+    try:
+        combiner.write(session, prefix, part)
+    except SourceFailed as error:
+        if not part.doubt:
+            raise
+        raise with_left(error, part) from error
+
+
+def with_left(error: SourceFailed, part: Gain) -> SourceFailed:
+    """Return an error that ended a part, of which nobody knows whether it was written, with what may be `left`."""
+    return type(error)(error.message, **{**error.facts, "left": wishes(part.given, part.handle)})
+
+
+def wishes(given: Given, handle: str | None) -> list[Wish]:
+    """Return by which wishes what a handle was given is taken back, and nothing that it was given later."""
+    return [Wish(address, str(handle or ""), number) for address, number in given.items()]
 
 
 def _count(task: Task, block: Block, number: int) -> Count | None:
@@ -104,7 +127,7 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
     if not task.session.late():
         return bool(mine)
     if mine:
-        from_block(session, task.settings, prefix, [Wish(each, sequence=number) for each in mine])
+        take_back(session, wishes(dict.fromkeys(mine, number), task.holder.handle))
     raise error
 
 

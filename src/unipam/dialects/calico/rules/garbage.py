@@ -23,12 +23,14 @@ class Policy(NamedTuple):
     """For how many seconds a suspect must be the same.
 
     `writes` is longer than any call of a plugin takes from the first of its writes to the last, also an undone one
-    (90 and 30 seconds); `vms` is how long the pods of a VM may be away that is moved or made anew.
+    (90 and 30 seconds); `vms` is how long the pods of a VM may be away that is moved or made anew. Without
+    `of_living`, what nodes that are there could do without is left to them: leaks, and empty blocks.
     """
 
     grace: float = 60.0
     writes: float = 300.0
     vms: float = 300.0
+    of_living: bool = True
 
 
 class Seen(NamedTuple):
@@ -103,7 +105,9 @@ def look(seen: Seen, before: Mapping[Suspect, float], policy: Policy, at: float,
     `moment` is the time by which addresses cool, in epoch nanoseconds.
     """
     trial = _Trial(before, at)
-    candidates, held = _candidates(seen)
+    candidates, held = candidates_of(_blocks(seen), seen.living)
+    if not policy.of_living:
+        candidates = [leak for leak in candidates if leak.lease.node and not seen.living.has_node(leak.lease.node)]
     leaks = [
         leak
         for leak in candidates
@@ -116,7 +120,11 @@ def look(seen: Seen, before: Mapping[Suspect, float], policy: Policy, at: float,
     ]
     return Garbage(
         tuple(leaks),
-        tuple(each for each in _dispensable(seen) if trial.convicts(("block", each.cidr, each.sequence), policy.grace)),
+        tuple(
+            each
+            for each in (_dispensable(seen) if policy.of_living else ())
+            if trial.convicts(("block", each.cidr, each.sequence), policy.grace)
+        ),
         tuple(_claims_of(seen, frozenset(gone))),
         tuple(each for each in _stray(seen) if trial.convicts(("affinity", *each), policy.writes)),
         tuple(
@@ -162,8 +170,8 @@ def _blocks(seen: Seen) -> Iterator[SeenBlock]:
     return (block for block in seen.blocks.values() if block is not None)
 
 
-def _candidates(seen: Seen) -> tuple[list[Leak], Counter[str]]:
-    """Return the leases that are nobody's, and how many of each node are somebody's.
+def candidates_of(blocks: Iterable[SeenBlock], living: Living) -> tuple[list[Leak], Counter[str]]:
+    """Return the leases of all blocks that are nobody's, and how many of each node are somebody's.
 
     Those of one handle go together or not at all; those without a handle, or without a sequence number, never. A
     tunnel's goes with its node, when nothing else keeps that one.
@@ -172,11 +180,11 @@ def _candidates(seen: Seen) -> tuple[list[Leak], Counter[str]]:
     tunnels: list[Leak] = []
     held: Counter[str] = Counter()
     alive: set[str] = {""}
-    for block in _blocks(seen):
+    for block in blocks:
         for lease in block.leases:
-            if why := why_gone(lease, seen.living):
+            if why := why_gone(lease, living):
                 gone.append(Leak(block.cidr, lease, why))
-            elif lease.kind is Kind.TUNNEL and lease.node and not seen.living.has_node(lease.node):
+            elif lease.kind is Kind.TUNNEL and lease.node and not living.has_node(lease.node):
                 tunnels.append(Leak(block.cidr, lease, "its node is gone"))
             else:
                 alive.add(lease.handle)

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from unipam.dialects.calico.documents.pod import Pod
 from unipam.dialects.calico.rules.leases import Kind, Lease
 
 PodName = tuple[str, str]
 """Namespace and name."""
-
-
-class Pod(NamedTuple):
-    """A pod: its node (empty: none yet), its addresses as the cluster knows them, and whether it runs no more."""
-
-    node: str
-    addresses: tuple[int, ...]
-    finished: bool
 
 
 class Living(NamedTuple):

@@ -40,7 +40,7 @@ document.documentElement.classList.add("js");
     }
   });
 
-  const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+  const typing = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
   let going = false;
 
   const leave = () => {
@@ -52,23 +52,71 @@ document.documentElement.classList.add("js");
     if (found) found.replaceChildren();
   };
 
-  // Within the plan's tree: up and down between rows, right and left open and shut one, c copies its prefix.
-  const inTree = (event) => {
-    const row = event.target.closest(".tree tbody tr");
-    if (!row) return;
-    event.preventDefault();
-    if (event.key === "c") {
-      const prefix = row.querySelector("th .code");
-      if (prefix) copy(prefix.textContent).then(() => say("Copied"), () => say("The browser does not let this page copy"));
-    } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+  // Within a table: up and down between rows, right and left open and shut one of the tree, x chooses, c copies.
+  const handle = (row) => row.querySelector("th a, a, input[type=checkbox], button");
+  const inTable = (row, key) => {
+    if (key === "c") {
+      const prefix = row.querySelector("th .code, th.code, .code");
+      if (prefix) copy(prefix.innerText.trim().split("\n")[0]).then(() => say("Copied"), () => say("The browser does not let this page copy"));
+    } else if (key === "x") {
+      const box = row.querySelector("input[type=checkbox]");
+      if (box) box.click();
+    } else if (key === "ArrowRight" || key === "ArrowLeft") {
       const toggle = row.querySelector(".toggle");
-      if (toggle && (toggle.getAttribute("aria-expanded") === "true") === (event.key === "ArrowLeft")) toggle.click();
+      if (toggle && (toggle.getAttribute("aria-expanded") === "true") === (key === "ArrowLeft")) toggle.click();
     } else {
-      const step = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
+      const step = key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
       let next = row[step];
-      while (next && !next.querySelector("a")) next = next[step];
-      if (next) next.querySelector("a").focus();
+      while (next && !handle(next)) next = next[step];
+      if (next) handle(next).focus();
     }
+  };
+
+  // Within a drawing: to the nearest mark in the direction of the arrow, out with the backspace key.
+  const WAYS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  const middle = (element) => { const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+  const inDrawing = (mark, key) => {
+    if (key === "Backspace") {
+      const above = [...document.querySelectorAll(".crumbs a")].pop();
+      if (above) above.click();
+      return;
+    }
+    const [right, down] = WAYS[key];
+    const [x, y] = middle(mark);
+    let best = null;
+    let least = Infinity;
+    for (const each of document.querySelectorAll(".drawing a")) {
+      const [dx, dy] = middle(each).map((value, axis) => value - [x, y][axis]);
+      const ahead = dx * right + dy * down;
+      const far = ahead + 4 * Math.abs(dx * down + dy * right);
+      if (ahead > 1 && far < least) { best = each; least = far; }
+    }
+    if (best) best.focus();
+  };
+
+  const moves = (event) => {
+    const row = event.target.closest("main tbody tr");
+    const mark = event.target.closest(".drawing a");
+    const known = row ? ["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "c", "x"] : mark ? [...Object.keys(WAYS), "Backspace"] : [];
+    if (!known.includes(event.key)) return;
+    event.preventDefault();
+    if (row) inTable(row, event.key);
+    else inDrawing(mark, event.key);
+  };
+
+  const follow = (link, event) => { if (link) { event.preventDefault(); link.click(); } };
+
+  const KEYS = {
+    "/": (event) => {
+      const search = document.getElementById("search");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    },
+    "g": () => { going = true; setTimeout(() => { going = false; }, 1500); },
+    "n": (event) => follow(document.querySelector("main a[data-new]"), event),
+    "?": () => {
+      const dialog = document.getElementById("keys");
+      if (dialog) window.htmx.ajax("GET", "/keys", { target: "#keys", swap: "innerHTML" }).then(() => dialog.open || dialog.showModal());
+    },
   };
 
   document.addEventListener("keydown", (event) => {
@@ -76,16 +124,11 @@ document.documentElement.classList.add("js");
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     if (going) {
       going = false;
-      const link = document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`);
-      if (link) { event.preventDefault(); link.click(); }
-    } else if (event.key === "/") {
-      const search = document.getElementById("search");
-      if (search) { event.preventDefault(); search.focus(); search.select(); }
-    } else if (["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "c"].includes(event.key)) {
-      inTree(event);
-    } else if (event.key === "g") {
-      going = true;
-      setTimeout(() => { going = false; }, 1500);
+      follow(document.querySelector(`.side a[data-key="${CSS.escape(event.key)}"]`), event);
+    } else if (Object.hasOwn(KEYS, event.key)) {
+      KEYS[event.key](event);
+    } else {
+      moves(event);
     }
   });
 })();

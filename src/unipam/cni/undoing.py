@@ -1,0 +1,32 @@
+"""What nobody heard of is taken back, by an agent and by a cold call alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from unipam.cni.call import Undo
+from unipam.cni.context import Context
+
+PAUSES = (0.5, 2.0, 8.0, 30.0, 120.0)
+"""Seconds after each failure: the datastore may be slow or away, which is why nobody heard. Then it stays for a DEL."""
+
+
+def take_back(
+    undo: Undo, context: Callable[[], Context], pause: Callable[[float], object], say: Callable[[str, float], None]
+) -> None:
+    """Undo, again after each of the `PAUSES` where it fails.
+
+    `say` is told why it failed, and after how many seconds it is tried again (0: never). A `pause` that says true was
+    cut short, since the process is to end: then it is tried once more.
+    """
+    ending = False
+    for seconds in (*PAUSES, 0.0):
+        try:
+            undo(context())
+        except Exception as error:  # noqa: BLE001 (nobody else would hear of it)
+            say(str(error), 0.0 if ending else seconds)
+            if ending:
+                return
+            ending = bool(pause(seconds))
+        else:
+            return

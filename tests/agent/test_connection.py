@@ -1,0 +1,68 @@
+"""A launcher and the agent never differ about whether an answer was heard, whenever the connection is closed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from unipam.agent.connection import Connection
+from unipam.agent.responder import Responder
+from unipam.agent.server import Server
+from unipam.cni.call import ACK, Answer
+
+
+class Pair(NamedTuple):
+    """The launcher's end and the agent's."""
+
+    launcher: socket.socket
+    agent: Connection
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    ours, theirs = socket.socketpair()
+    descriptor = ours.detach()
+    agent = Connection(socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor), os.getpid())
+    yield Pair(theirs, agent)
+    theirs.close()
+    agent.socket.close()
+
+
+def test_an_acknowledgement_before_the_end_counts(pair: Pair) -> None:
+    pair.launcher.sendall(ACK)
+    assert pair.agent.close()
+
+
+def test_one_after_it_fails(pair: Pair) -> None:
+    """So that the launcher knows as well, and ends with an error."""
+    assert not pair.agent.close()
+    with pytest.raises(BrokenPipeError):
+        pair.launcher.sendall(ACK)
+
+
+def test_whether_somebody_waits(pair: Pair) -> None:
+    assert pair.agent.heard()
+    pair.launcher.close()
+    assert not pair.agent.heard()
+    assert not pair.agent.close()
+    assert not pair.agent.heard()
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_an_agent_that_stood_still_finds_the_acknowledgement(pair: Pair, tmp_path: Path, acknowledged: bool) -> None:
+    """It takes the launcher for silent, and has not read yet what it said."""
+    undone: list[bool] = []
+    responder = Responder()
+    server = Server(str(tmp_path / "agent.sock"), responder, lambda *_: None)
+    server._connections[pair.agent.descriptor] = pair.agent
+    pair.agent.answer = Answer(0, b"{}", undo=lambda _: undone.append(True))
+    if acknowledged:
+        pair.launcher.sendall(ACK)
+    server._close_silent(pair.agent.since + 3600)
+    responder.finish()
+    assert undone == [True] * (not acknowledged)
