@@ -46,10 +46,14 @@ class Documents(Generic[R]):
 
     def list(self, deadline: float) -> tuple[str, dict[Named, R | Broken]]:
         """See `mirror.Source.list`."""
-        listing = self._datastore.list(self._selection, deadline)
-        found: dict[Named, R | Broken] = {Unnamed(each.name): Broken() for each in listing.broken}
-        items = listing.items + (listing.leaving if self._leaving else ())
-        return listing.revision, found | {item.key: self._read(item) for item in items}
+        found: dict[Named, R | Broken] = {}
+        revision = ""
+        for page in self._datastore.pages(self._selection, deadline):  # so that few documents are held at once
+            revision = page.revision
+            found |= {Unnamed(each.name): Broken() for each in page.broken}
+            items = page.items + (page.leaving if self._leaving else ())
+            found |= {item.key: self._read(item) for item in items}
+        return revision, found
 
     def watch(self, revision: str, deadline: float) -> DocumentWatcher[R]:
         """See `mirror.Source.watch`."""

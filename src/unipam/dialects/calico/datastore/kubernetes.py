@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
@@ -74,6 +74,10 @@ class KubernetesDatastore:
                 if selected(item.key, selection):
                     (leaving if item.document.get("deleted") is True else items).append(item)
         return Listing(tuple(items), first, tuple(broken), tuple(leaving))
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `api.Datastore.pages`: the server gives pages, of which all documents are kept."""
+        yield self.list(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""
