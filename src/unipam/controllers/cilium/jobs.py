@@ -142,8 +142,10 @@ def _written(
     if body is None:
         nics = yield from interfaces(machine.path)
         shown = _shows(nics, machine.nic, _names(configurations(model.document, machine.nic)))
-        if shown or not _has_failed(model.document):  # the interfaces, as they are told, lag behind
+        if shown:
             return Served(model, nics, 0)
+        if not _has_failed(model.document):  # the interfaces, as they are told, lag behind, or the model does
+            return Served(model._replace(etag=""), nics, 0)  # without a version it is read anew before the next write
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
     nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
