@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.browsing.plan import Size, cloud
+from unipam.model.cloud import Snapshot
+from unipam.plan.cloud.cache import CachedCloud
+from unipam.server.entra import Directory
 from unipam.server.run import Settings, run
 
 _PATIENCE = 120.0
@@ -94,9 +97,22 @@ def _running(database: str, token_file: Path, thousands: int) -> Iterator[Server
             server.kill()
 
 
+DIRECTORY = Directory("bench", "bench", "http://127.0.0.1:9")
+"""A directory that nobody asks: the sessions of its people are put into the database."""
+
+
 def _serve(database: str, port: str, token_file: str, thousands: str) -> None:
     seen = cloud(Size.of(int(thousands)))
-    run(Settings(database, port=int(port), admin_token_file=token_file, cloud=lambda: seen))
+
+    def look_as(_: str, __: Snapshot) -> Snapshot:
+        """Return what each person may see: everything, in records of its own, as it comes from Azure."""
+        whole = seen.snapshot()
+        return whole._replace(networks={k: n._replace() for k, n in whole.networks.items()})
+
+    def cached() -> CachedCloud:
+        return CachedCloud(lambda _: seen.snapshot(), look_as, clock=time.time).start()
+
+    run(Settings(database, port=int(port), admin_token_file=token_file, cloud=cached, directory=DIRECTORY))
 
 
 if __name__ == "__main__":

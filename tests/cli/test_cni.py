@@ -60,3 +60,14 @@ def test_an_error_is_one_line(bin_dir: Path) -> None:
     assert done.exit_code == 1
     assert done.output.startswith(f"Error: {bin_dir}/absent: No such file or directory")
     assert done.output.count("\n") == 1
+
+
+def test_calico_ipam_is_replaced_only_when_it_is_named(bin_dir: Path) -> None:
+    (bin_dir / "calico-ipam").write_bytes(b"the original")
+    done = run("install", "--bin-dir", bin_dir, "--socket", "/run/a.sock")
+    assert f"{bin_dir / 'calico-ipam'} stays as it is: --name calico-ipam puts unipam in its place" in done.output
+    assert (bin_dir / "calico-ipam").read_bytes() == b"the original"
+    done = run("install", "--bin-dir", bin_dir, "--socket", "/run/a.sock", "--name", "calico-ipam")
+    assert "stays" not in done.output
+    assert launcher.is_launcher(bin_dir / "calico-ipam")
+    assert "stays" not in run("install", "--bin-dir", bin_dir, "--socket", "/run/a.sock").output

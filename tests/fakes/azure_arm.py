@@ -67,6 +67,8 @@ class Resources:
         self.takes = 0.0
         """Seconds until a write has ended, by `clock`."""
         self.stale = False
+        self.lags: Callable[[str], float] = lambda _: 0.0
+        """Says of a path in lower case, by its reader, for how many seconds what was written there is not seen."""
         self.empty_first_page = False
         self.next_host = ""
         """Where a list is said to go on, instead of here."""
@@ -76,6 +78,8 @@ class Resources:
         self.shows: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         """By an id in lower case: how a resource is shown that depends on others."""
         self._all: dict[str, dict[str, Any]] = {}
+        self._before: dict[str, tuple[float, dict[str, Any]]] = {}
+        """By id: when a resource was last written, and how it was before."""
         self._graph: dict[str, dict[str, Any]] = {}
         self._operations: dict[str, Operation] = {}
         self._running: dict[str, Operation] = {}
@@ -156,7 +160,7 @@ class Resources:
         raise Refused(405, "HttpMethodNotSupported", f"{request.method} is not supported.")
 
     def _get(self, request: Request) -> Answer:
-        found = self._all.get(request.path.lower())
+        found = self._seen(request.path.lower())
         if found is not None:
             show = self.shows.get(request.path.lower(), lambda each: each)
             return Answer(200, show(found), {"ETag": found.get("etag", "")})
@@ -174,7 +178,22 @@ class Resources:
         for key, resource in self._all.items():
             interface = _INTERFACE.fullmatch(key)
             if key.rpartition("/")[0] == path.lower() or (interface and path.lower() == f"{interface[1]}/{kind}"):
-                yield resource
+                yield self._seen(key) or resource
+
+    def _seen(self, key: str) -> dict[str, Any] | None:
+        """A resource as a reader sees it, who may be behind what was written."""
+        at, before = self._before.get(key, (-math.inf, {}))
+        behind = self.clock is not None and self.clock() - at < self.lags(key)
+        return before if behind else self._all.get(key)
+
+    def remember(self, key: str) -> None:
+        """Keep how a resource is, for readers who will be behind."""
+        if self.clock is not None and key in self._all:
+            at, _ = self._before.get(key, (-math.inf, {}))
+            if self.clock() - at >= self.lags(key):  # else they see what was before the earlier write
+                self._before[key] = (self.clock(), copy.deepcopy(self._all[key]))
+            else:
+                self._before[key] = (self.clock(), self._before[key][1])
 
     def listed(self, request: Request, rows: list[Any]) -> Answer:
         """One page of a list."""
@@ -207,6 +226,7 @@ class Resources:
         fields = {name: body[name] for name in ("location", "tags", "sku", "kind") if name in body}
         if hook and "/networkinterfaces/" in request.path.lower() and before:
             properties["ipConfigurations"] = before["properties"]["ipConfigurations"]
+        self.remember(request.path.lower())
         stored = self._store(request.path, properties, fields)
         if hook:
             hook.begun(request.path, body)

@@ -8,7 +8,7 @@ it removes comes back to the subnet a while later. Refusals: those of spec ciliu
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from tests.fakes.azure_arm import Resources
@@ -23,12 +23,21 @@ MOST, BLOCK = 256, 16
 class Compute:
     """Machines in `arm`: scale sets' ones, and those that stand alone."""
 
-    def __init__(self, arm: Resources, cidr: str = "10.240.0.0/16", group: str = GROUP) -> None:
+    def __init__(
+        self,
+        arm: Resources,
+        cidr: str = "10.240.0.0/16",
+        group: str = GROUP,
+        *,
+        subnet: str = "nodes",
+        serves: Collection[str] = ("/virtualmachines/", "/networkinterfaces/"),
+    ) -> None:
+        """Have a subnet for those machines whose paths have one of these parts."""
         self.arm, self.group = arm, group
-        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/nodes"
+        self.subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/{subnet}"
         arm.stale = True  # nobody asks Resource Graph here, and it costs
-        arm.hooks["/virtualmachines/"] = self
-        arm.hooks["/networkinterfaces/"] = self
+        for part in serves:
+            arm.hooks[part] = self
         self.prefix = parse_prefix(cidr)
         self.holders: dict[str, str] = {}
         """By address: the configuration that has it, or has had it until a while ago, or `others`."""
@@ -112,7 +121,9 @@ class Compute:
             has = self._has(nic)
             new = [each for each in wanted if each["name"] not in has]
             blocks = sum(1 for each in new if _is_block(path, each))
-            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or blocks > len(self._free_blocks()):
+            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or (
+                blocks and blocks > len(self._free_blocks())
+            ):
                 raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
         if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
             text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
@@ -121,6 +132,7 @@ class Compute:
     def begun(self, path: str, body: dict[str, Any]) -> None:
         """A model was accepted: addresses are found for what is new, which is not ready yet."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             has = self._has(nic)
             properties = self.arm.raw(nic)["properties"]
             properties["provisioningState"] = "Updating"
@@ -135,6 +147,7 @@ class Compute:
     def ended(self, path: str, body: dict[str, Any], *, well: bool) -> None:
         """The operation has ended: what is new is ready, and what is not wanted is gone; or nothing came of it."""
         for nic, wanted in _models(path, body):
+            self.arm.remember(nic.lower())
             names = {each["name"] for each in wanted}
             kept = []
             for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:
@@ -194,7 +207,8 @@ class Compute:
         return [
             each
             for key, each in self.arm.everything().items()
-            if "/networkinterfaces/" in key and each["properties"]["virtualMachine"]["id"].lower() == machine.lower()
+            if "/networkinterfaces/" in key
+            and (each["properties"].get("virtualMachine") or {}).get("id", "").lower() == machine.lower()
         ]
 
     def _wanted(self, *, primary: bool) -> dict[str, Any]:

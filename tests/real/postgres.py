@@ -65,7 +65,8 @@ class Cluster:
         self._number += 1
         name = f"plan{self._number}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
+            for extension in ("btree_gist", "pg_trgm"):
+                connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA public")
             connection.execute(f"CREATE SCHEMA {name}")
         return f"{self.url()}?options=-csearch_path%3D{name},public"
 

@@ -48,7 +48,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_what_has_nothing_to_do_with_the_cloud_leaves_it_as_it_is(world: World, anew: list[int]) -> None:
-    world.cloud.put("net", "10.0.1.0/24")
+    world.cloud.put("net", "10.0.100.0/24")
     snapshot, one = world.cloud.snapshot(), Comparison()
     before = world.ask(one.of, snapshot)
     world.do(open_session, "k" * 43, WebSession("s", "me", "me", 1.0, 1.0))
@@ -59,9 +59,12 @@ def test_what_has_nothing_to_do_with_the_cloud_leaves_it_as_it_is(world: World, 
     assert (len(anew), after.findings) == (1, before.findings)
     assert after.entry > before.entry
     assert after.taken > before.taken, "it was seen again, and is as it was"
-    world.cloud.put("net", "10.0.1.0/24", tags={"ipam-res-id": kept})
+    world.do(externals.create, world.at(), externals.NewPrefix("y", "y", parse_prefix("10.0.100.0/25")))
+    (standing,) = world.ask(one.of, world.cloud.snapshot()).standings
+    assert [spot.taken for spot in standing.fits] == ["external network y"]
+    world.cloud.put("net", "10.0.100.0/24", tags={"ipam-res-id": kept})
     assert world.ask(one.of, world.cloud.snapshot()).findings != before.findings
-    assert len(anew) == 2
+    assert len(anew) == 3
 
 
 def test_what_has_no_place_any_more_is_told_when_it_goes(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tempfile
 import threading
 from collections.abc import Callable
@@ -645,7 +646,7 @@ def things(store: Store) -> tuple[int, int]:
     """Two spaces with some claims, not in the order of their addresses."""
     with store.transaction() as tx:
         a, b = tx.create_space("a", 1.0), tx.create_space("b", 1.0)
-        for place, desc in ((5, "Five"), (1, "one 100%"), (3, "three_")):
+        for place, desc in ((5, "Five"), (1, "one 100%"), (3, "three_\\x")):
             tx.insert(thing(a, place, desc=desc, until=float(9 - place) if place < 5 else None))
         tx.insert(thing(b, 2, desc="two", status="late"))
         tx.insert(thing(b, 4, kind="other"))
@@ -671,7 +672,9 @@ def test_a_listing_is_sorted_and_filtered(store: Store, things: tuple[int, int])
     assert listed(store, parents=(b,)) == [2, 4]
     assert listed(store, kind="net", parents=()) == []
     assert listed(store, kind="net", text="100%") == [1]
-    assert listed(store, kind="net", text="E_") == [3]
+    assert listed(store, kind="net", text="E_") == listed(store, kind="net", text="ree_") == [3]
+    assert listed(store, kind="net", text="\\x") == [3]
+    assert listed(store, kind="net", text="E%") == listed(store, kind="net", text="o_e") == []
     assert listed(store, kind="net", status="late") == [2]
     assert listed(store, kind="net", status="wait") == [1, 3, 5]
     assert listed(store, overlaps=Range(HERE + 3 * 256 + 7, HERE + 4 * 256)) == [3, 4]
@@ -706,6 +709,40 @@ def test_claims_of_several_names_are_found_at_once(store: Store, space: int) -> 
             tx.insert(lease(parent, first, owner=Owner(holder)))
         assert [c.first - HERE for c in tx.claims_named(["a", "b", "none"])] == [0, 1, 9]
         assert tx.claims_named([]) == []
+
+
+def replayed(entries: list[Entry]) -> dict[int, int]:
+    """What stands after these entries, by where it began: the number of the entry that says what it is now."""
+    standing: dict[int, int] = {}
+    for each in entries:
+        before = standing.pop(each.generation, None)
+        if each.verb == "create":
+            standing[each.id] = each.id
+        elif each.verb == "change" and before is not None:
+            standing[each.id] = before
+    return {begun: number for number, begun in standing.items()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_past_is_what_a_replay_says(store: Store, seed: int) -> None:
+    dice = random.Random(seed)
+    with store.transaction() as tx:
+        newest: list[int] = []
+        for _ in range(60):  # clocks may be set back, but an entry is replaced once
+            verb = dice.choice(("create", "create", "change", "change", "remove", "sign-in"))
+            known = newest.pop(dice.randrange(len(newest))) if newest and verb in ("change", "remove") else 0
+            verb = "create" if verb == "change" and not known else verb
+            number = tx.record(entry(at=dice.randrange(20), verb=verb)._replace(generation=known))
+            newest += [number] if verb in ("create", "change") else []
+        for until in range(21):
+            found = tx.unreplaced(until, ("create", "change"))
+            begun = tx.beginnings([each.id for each in found if each.generation], until)
+            now = {begun.get(each.id, 0) if each.generation else each.id: each.id for each in found}
+            now.pop(0, None)
+            assert now == replayed(list(tx.entries(until))), until
+            assert [each.id for each in found] == sorted(each.id for each in found)
+        assert tx.unreplaced(20, ()) == []
+        assert tx.beginnings([], 20) == {}
 
 
 def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) -> None:

@@ -11,12 +11,14 @@ from tests.real.postgres import Cluster, cluster, needs_postgres, shared
 
 from unipam.addr.prefix import V4_FIRST, parse_prefix
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy
-from unipam.model.records import LEASE, Claim, Owner
+from unipam.model.records import LEASE, Claim, Owner, Selection
 from unipam.plan.blocks import NewBlock, create_block, create_space
 from unipam.plan.reserve import ReservationRequest, reserve
 from unipam.plan.tree import Author, Plan
+from unipam.store import postgres_search
+from unipam.store.listing import query
 from unipam.store.postgres import PostgresStore, _migrations, migrate_database
-from unipam.store.postgres_tx import PostgresTx
+from unipam.store.postgres_tx import _LISTING, PostgresTx
 
 pytestmark = [pytest.mark.real, needs_postgres]
 
@@ -56,6 +58,50 @@ def test_a_schema_from_the_future_is_left_alone(url: str) -> None:
         PostgresStore(url)
 
 
+def _of_a_role_without_rights(server: Cluster) -> str:
+    """A database as an administrator makes it who gives no more away than what is needed; its URL."""
+    url = server.create()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION btree_gist")
+        connection.execute("CREATE ROLE app LOGIN")
+        connection.execute("GRANT CREATE ON SCHEMA public TO app")
+    return url.replace("postgres@", "app@")
+
+
+def test_who_may_not_have_the_index_for_searching_does_without_and_is_told(own: Cluster) -> None:
+    url = _of_a_role_without_rights(own)
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        space = tx.create_space("here", 1.0)
+        tx.insert(lease(space, 0, 0)._replace(details='{"desc":"Web"}'))
+        assert [claim.parent for claim in tx.select(Selection(text="web"))] == [space]
+        assert tx.lacking() == [postgres_search.LACKING]
+    assert store.migrate() == [], "it cannot be had yet"
+    with psycopg.connect(url.replace("app@", "postgres@"), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION pg_trgm")
+    assert migrate_database(url) == [postgres_search.NAME]
+    with store.reading() as tx:
+        assert tx.lacking() == []
+        assert [claim.parent for claim in tx.select(Selection(text="web"))] == [space]
+    store.close()
+
+
+def test_a_search_goes_by_the_index(url: str) -> None:
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        assert tx.lacking() == []
+        space = tx.create_space("here", 1.0)
+        tx.insert_all([lease(space, n, n)._replace(id=n + 9, details=f'{{"desc":"no {n}"}}') for n in range(5000)])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE claim")
+        for text in ("no 4321", "nothing"):
+            sql, values = query(Selection("lease", text=text, limit=60), _LISTING)
+            steps = [row[0] for row in psycopg.ClientCursor(connection).execute(f"EXPLAIN {sql}", values)]
+            assert any(postgres_search.NAME in step for step in steps), steps
+            assert not any("Seq Scan" in step for step in steps), steps
+    store.close()
+
+
 def _made_by_the_first_schema(url: str) -> None:
     """A space with a claim of a /24 and two leases behind it, written as the first version wrote."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -75,7 +121,7 @@ def test_a_database_of_the_first_schema_is_moved_when_asked(url: str) -> None:
     _made_by_the_first_schema(url)
     with pytest.raises(StoreBroken, match=r"schema version 1.*unipam register migrate"):
         PostgresStore(url)
-    assert migrate_database(url) == [name for name, _ in _migrations()[1:]]
+    assert migrate_database(url) == [*(name for name, _ in _migrations()[1:]), postgres_search.NAME]
     store = PostgresStore(url)
     with store.transaction() as tx:
         assert [(c.first, c.last) for c in tx.claims(1)] == [(0, 255), (256, 256), (512, 512)]

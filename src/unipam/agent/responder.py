@@ -87,7 +87,7 @@ class Responder:
         take_back(undo, self._context_here, self._ending.wait, say)
 
     def finish(self) -> None:
-        """Wait until all that was started is done; what cannot be undone is tried without pauses from now on."""
+        """Wait until all that was started is done; what cannot be undone is tried once more, and then left."""
         self._ending.set()
         while self._running:
             wait(self._running)

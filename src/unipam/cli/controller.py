@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @click.option("--identity", default="", envvar="POD_NAME", help="Who this is. [default: host name and process id]")
 @click.option("--listen", default="127.0.0.1:9518", show_default=True, metavar="HOST:PORT",
               help="Where /metrics, /healthz and /readyz are; '' for nowhere.")  # fmt: skip
-@click.option("--grace", type=click.FloatRange(5, 86400), default=60.0, show_default=True, metavar="SECONDS",
-              help="How long something must have been garbage before it is removed.")  # fmt: skip
+@click.option("--grace", type=click.FloatRange(5, 86400), metavar="SECONDS",
+              help="How long something must have been garbage before it is removed. [default: leakGracePeriod of the "
+              "cluster's KubeControllersConfiguration where somebody has chosen one, else 60]")  # fmt: skip
 @click.option("--datastore", type=click.Choice(["kubernetes", "etcdv3"]), default="kubernetes", show_default=True,
               envvar="DATASTORE_TYPE", help="Where Calico keeps its documents.")  # fmt: skip
 @click.option("--etcd-endpoints", default="", envvar="ETCD_ENDPOINTS", metavar="URL[,URL...]", help="Calico's etcd.")
@@ -123,10 +124,11 @@ def _where(given: dict[str, Any]) -> Where:
     return Where(ETCD, endpoints, given["etcd_ca_file"], given["etcd_cert_file"], given["etcd_key_file"])
 
 
-def _calico(where: Where, grace: float) -> Make:
+def _calico(where: Where, grace: float | None) -> Make:
     from unipam.controllers.calico.controller import CalicoGarbage
     from unipam.controllers.log import tell
     from unipam.dialects.calico.connection import datastore
     from unipam.dialects.calico.rules.garbage import Policy
 
-    return lambda api: CalicoGarbage(datastore(where), api, tell, Policy(grace=grace))
+    policy = None if grace is None else Policy(grace=grace)
+    return lambda api: CalicoGarbage(datastore(where), api, tell, policy)

@@ -127,11 +127,12 @@ def init(database: str) -> None:
       unipam register init --database register.db
       unipam register init --database postgresql://ipam@db/ipam
     """
+    from unipam.plan.open import FIRST_STEP
     from unipam.plan.open import migrate as migrate_schema
 
     there = "://" not in database and os.path.exists(database)
     steps = migrate_schema(database)
-    made = not there and ("://" not in database or bool(steps))
+    made = not there and ("://" not in database or steps[:1] == [FIRST_STEP])
     click.echo(f"an empty register is at {database}" if made else f"there is a register at {database} already")
 
 

@@ -16,13 +16,17 @@ def take_back(
 ) -> None:
     """Undo, again after each of the `PAUSES` where it fails.
 
-    `say` is told why it failed, and after how many seconds it is tried again (0: never).
+    `say` is told why it failed, and after how many seconds it is tried again (0: never). A `pause` that says true was
+    cut short, since the process is to end: then it is tried once more.
     """
+    ending = False
     for seconds in (*PAUSES, 0.0):
         try:
             undo(context())
         except Exception as error:  # noqa: BLE001 (nobody else would hear of it)
-            say(str(error), seconds)
-            pause(seconds)
+            say(str(error), 0.0 if ending else seconds)
+            if ending:
+                return
+            ending = bool(pause(seconds))
         else:
             return

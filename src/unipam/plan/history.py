@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from unipam.model import objects as model
 from unipam.model.records import Claim, Entry
-from unipam.plan.tree import CHANGE, CREATE, Node, node
+from unipam.plan.tree import CHANGE, CREATE, Node
 from unipam.store.api import Tx
 
 
@@ -23,20 +23,20 @@ class PastPlan(NamedTuple):
 
 
 def plan_at(tx: Tx, moment: float) -> PastPlan:
-    """Return every object of the plan as it was at `moment` (epoch seconds). The journal is read whole up to there."""
-    by_generation: dict[int, Claim] = {}
-    for entry in tx.entries(moment):
-        before = by_generation.pop(entry.generation, None)
-        if entry.verb == CREATE:
-            by_generation[entry.id] = _claim(entry, entry.id)
-        elif entry.verb == CHANGE and before is not None:
-            by_generation[entry.id] = _claim(entry, before.id)
-    return PastPlan(moment, {claim.id: node(claim) for claim in by_generation.values()})
+    """Return every object of the plan as it was at `moment` (epoch seconds).
+
+    The database finds the lines of the journal that were not replaced by then; only those are read.
+    """
+    found = tx.unreplaced(moment, (CREATE, CHANGE))
+    begun = tx.beginnings([entry.id for entry in found if entry.generation], moment)
+    made = [(entry, begun.get(entry.id) if entry.generation else entry.id) for entry in found]
+    return PastPlan(moment, {number: _node(entry, number) for entry, number in made if number is not None})
 
 
-def _claim(entry: Entry, number: int) -> Claim:
-    kind = str(model.decode(entry.details).__struct_config__.tag)
-    return Claim(
-        entry.parent, entry.first, entry.last, kind, entry.owner, since=entry.at, generation=entry.id,
-        details=entry.details, id=number,
+def _node(entry: Entry, number: int) -> Node[model.Facts]:
+    facts = model.decode(entry.details)
+    claim = Claim(
+        entry.parent, entry.first, entry.last, str(facts.__struct_config__.tag), entry.owner, since=entry.at,
+        generation=entry.id, details=entry.details, id=number,
     )  # fmt: skip
+    return Node(claim, facts)

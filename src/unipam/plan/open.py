@@ -72,6 +72,10 @@ def _make_directory(directory: str) -> None:
         raise StoreBroken(f"mkdir {directory}: {error.strerror}", path=directory) from error
 
 
+FIRST_STEP = "0001_claims.sql"
+"""The step that an empty PostgreSQL database is brought up to date with first."""
+
+
 def migrate(database: str) -> list[str]:
     """Bring a database's schema up to date, if need be; the names of the steps that were taken."""
     if is_postgres(database):

@@ -13,7 +13,7 @@ class Status(msgspec.Struct, frozen=True):
 
     `engine` is the kind of its database. `waiting` are the writes that wait for their turn. `cloud_seen_on` is when the
     cloud was last seen (epoch seconds; None: never), `cloud_problems` what went wrong then. `objects` counts the plan's
-    objects by kind.
+    objects by kind, `lacking` says in words what the database has to do without.
     """
 
     version: str
@@ -25,6 +25,7 @@ class Status(msgspec.Struct, frozen=True):
     cloud_seen_on: float | None
     cloud_problems: list[str]
     objects: dict[str, int]
+    lacking: list[str]
 
 
 async def status_of(register: Register) -> Status:
@@ -33,5 +34,5 @@ async def status_of(register: Register) -> Status:
     return Status(
         register.version, register.stack, register.environment, register.engine, register.worker.waiting,
         register.clock(), snapshot.taken or None, list(snapshot.problems),
-        await register.worker.read(counts),
+        *await register.worker.read(lambda tx: (counts(tx), tx.lacking())),
     )  # fmt: skip

@@ -158,11 +158,23 @@ class Tx(Protocol):
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         """Yield every entry made not later than `until` and numbered above `after`, oldest first."""
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        """Return what was so at a time, oldest first: entries with these verbs that no other made until then replaced.
+
+        An entry replaces the one whose number is its generation.
+        """
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        """Return, for each of these entries, the first of the entries made until then that it goes back to."""
+
     def forget(self, before: float) -> int:
         """Drop the journal's beginning, up to the first entry that is not older than this; return how many went.
 
         What is left has no holes, whatever clocks did. The last entry of all stays in any case.
         """
+
+    def lacking(self) -> list[str]:
+        """Return what the store has to do without, in words, with what helps; empty when nothing."""
 
     def note(self, key: str) -> str:
         """Return a remark about the ledger itself ("" when there is none)."""

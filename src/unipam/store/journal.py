@@ -110,6 +110,23 @@ def _others(wanted: JournalFilter, key: Callable[[int], Any]) -> Iterator[Condit
         yield "first BETWEEN ? AND ? AND last <= ?", (*map(key, wanted.within), key(wanted.within.last))
 
 
+def unreplaced(verbs: str, mark: str) -> str:
+    """Return the statement for `Tx.unreplaced`; `verbs` tests a verb, and the time comes behind it, and once more."""
+    made = f"SELECT id FROM journal WHERE {verbs} AND at <= {mark}"
+    gone = f"SELECT generation FROM journal WHERE at <= {mark} AND generation > 0"
+    return f"SELECT {ENTRY} FROM journal WHERE id IN ({made} EXCEPT {gone}) ORDER BY id"
+
+
+def beginnings(numbers: str, mark: str) -> str:
+    """Return the statement for `Tx.beginnings`; `numbers` tests an id, and the time comes behind it."""
+    return f"""WITH RECURSIVE up (start, id, generation) AS (
+        SELECT id, id, generation FROM journal WHERE {numbers}
+        UNION ALL
+        SELECT up.start, before.id, before.generation FROM up JOIN journal AS before ON before.id = up.generation
+        WHERE up.generation > 0 AND before.at <= {mark}
+    ) SELECT start, id FROM up WHERE generation = 0"""
+
+
 def matches(wanted: JournalFilter, after: Place | None, entry: Any) -> bool:
     """Return whether an entry is one of these; for the store that has no SQL."""
     around, within = wanted.around, wanted.within

@@ -24,32 +24,60 @@ NUMBERS = ("created_on",)
 
 
 class Dialect(NamedTuple):
-    """How one database writes it. `among` tests a column for being in a list, which is one parameter."""
+    """How one database writes it. `among` tests a column for being in a list, which is one parameter.
+
+    `contains` tests it for a text, of which `pattern` makes the parameter; `index_texts`: there may be an index for it.
+    """
 
     mark: str
     address: Callable[[int], Any]
     member: Callable[[str], str]
     number: Callable[[str], str]
     contains: str
+    pattern: Callable[[str], str]
+    index_texts: bool
     among: Callable[[str], str]
     array: Callable[[tuple[int, ...]], Any]
 
 
-def query(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:
+Statement = tuple[str, list[Any]]
+
+TRIGRAM = 3
+"""Characters that a text must have for an index of texts to serve."""
+
+
+def query(wanted: Selection, how: Dialect) -> Statement:
     """Return the statement for one part of a listing, and its parameters."""
+    where, values = _listed(wanted, how)
+    values.append(wanted.limit)
+    if how.index_texts and len(wanted.text) >= TRIGRAM:
+        # Else the planner, who does not know how rare a text is, would look for the first ones that have it in order.
+        found = f"WITH found AS MATERIALIZED (SELECT {CLAIM} FROM claim WHERE {where})"
+        return f"{found} SELECT {CLAIM} FROM found {_end(wanted, how)}", values
+    part = f"FROM claim WHERE {where} {_end(wanted, how)}"
+    if wanted.order == PLACE:
+        return f"SELECT {CLAIM} {part}", values
+    # Sorted are numbers, not whole rows: of those only the ones that are wanted are read.
+    return f"SELECT {CLAIM} FROM claim WHERE id IN (SELECT id {part}) ORDER BY {_sorting(wanted, how)}", values
+
+
+def _end(wanted: Selection, how: Dialect) -> str:
+    return f"ORDER BY {_sorting(wanted, how)} LIMIT {how.mark}"
+
+
+def _sorting(wanted: Selection, how: Dialect) -> str:
+    way = " DESC" if wanted.descending else ""
+    return ", ".join(f"{column}{way}" for column in _order(wanted, how))
+
+
+def _listed(wanted: Selection, how: Dialect) -> Statement:
+    """Return the condition for a listing from its `after` on."""
     where, values = _where(wanted, how)
-    columns = _order(wanted, how)
     if wanted.after is not None:
-        sign = "<" if wanted.descending else ">"
+        columns, sign = _order(wanted, how), "<" if wanted.descending else ">"
         where.append(f"({', '.join(columns)}) {sign} ({', '.join([how.mark] * len(columns))})")
         values += _position(wanted, how)
-    way = " DESC" if wanted.descending else ""
-    order = ", ".join(f"{column}{way}" for column in columns)
-    part = f"FROM claim WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {how.mark}"
-    if wanted.order == PLACE:
-        return f"SELECT {CLAIM} {part}", [*values, wanted.limit]
-    # Sorted are numbers, not whole rows: of those only the ones that are wanted are read.
-    return f"SELECT {CLAIM} FROM claim WHERE id IN (SELECT id {part}) ORDER BY {order}", [*values, wanted.limit]
+    return " AND ".join(where), values
 
 
 def count(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:
@@ -60,7 +88,7 @@ def count(wanted: Selection, how: Dialect) -> tuple[str, list[Any]]:
 
 def _where(wanted: Selection, how: Dialect) -> tuple[list[str], list[Any]]:
     mark, parents = how.mark, wanted.parents or ()
-    text = how.contains.format(column="holder"), how.contains.format(column="details")
+    text, texts = _has_text(wanted, how)
     given: list[tuple[bool, str, list[Any]]] = [
         (True, "parent > 0", []),
         (bool(wanted.kind), f"kind = {mark}", [wanted.kind]),
@@ -68,12 +96,17 @@ def _where(wanted: Selection, how: Dialect) -> tuple[list[str], list[Any]]:
         # SQLite looks for a range of parents where it has an index, and reads from 0 on if it knows no other.
         (bool(parents), f"parent BETWEEN {mark} AND {mark}", [min(parents, default=0), max(parents, default=0)]),
         (bool(wanted.status), f"{_status(how)} = {mark}", [wanted.status]),
-        (bool(wanted.text), f"({text[0]} OR {text[1]})", [wanted.text.lower()] * 2),
+        (bool(wanted.text), text, texts),
     ]
     if wanted.overlaps is not None:
         ends = [how.address(wanted.overlaps.last), how.address(wanted.overlaps.first)]
         given.append((True, f"first <= {mark} AND last >= {mark}", ends))
     return [sql for there, sql, _ in given if there], [v for there, _, values in given if there for v in values]
+
+
+def _has_text(wanted: Selection, how: Dialect) -> Statement:
+    either = " OR ".join(how.contains.format(column=column) for column in ("holder", "details"))
+    return f"({either})", [how.pattern(wanted.text.lower())] * 2
 
 
 def _status(how: Dialect) -> str:

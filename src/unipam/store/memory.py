@@ -227,11 +227,31 @@ class MemoryTx:
         every = claims + [(e.owner.holder, e.details) for e in reversed(self._journal)]
         return ((h, kept) for h, kept in every if kept and text in kept and (holders is None or h in holders))
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        made = [entry for entry in self._journal if entry.at <= until]
+        gone = {entry.generation for entry in made}
+        return [entry for entry in made if entry.verb in verbs and entry.id not in gone]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        known = {entry.id: entry for entry in self._journal}
+        found = {}
+        for number in numbers:
+            entry = known.get(number)
+            while entry is not None and entry.generation:
+                entry = known.get(entry.generation)
+                entry = entry if entry is not None and entry.at <= until else None
+            if entry is not None:
+                found[number] = entry.id
+        return found
+
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]
         gone = len(self._journal) - len(kept)
         self._journal = kept
         return gone
+
+    def lacking(self) -> list[str]:
+        return []
 
     def note(self, key: str) -> str:
         return self._notes.get(key, "")

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import errors as pg
 
 from unipam.model.errors import BadValue, Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
+from unipam.store import postgres_search
 from unipam.store.postgres_connection import Connection, connect
 from unipam.store.postgres_tx import PostgresTx
 
@@ -157,7 +158,10 @@ def _version(connection: psycopg.Connection[Any]) -> int:
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply the steps that are missing, all or none, and return their names. Others who do so are waited for."""
+    """Apply the steps that are missing, all or none, and return their names. Others who do so are waited for.
+
+    The index for searching is no numbered step: a database does without where its extension cannot be had.
+    """
     done = []
     with connection.transaction(), _without_time_limit(connection):
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('unipam migrate'))")
@@ -171,7 +175,7 @@ def migrate(connection: Connection) -> list[str]:
                 connection.execute(script)
                 connection.execute("INSERT INTO migration VALUES (%s, %s, now())", (number, name))
                 done.append(name)
-    return done
+        return [*done, postgres_search.NAME] if postgres_search.make_index(connection) else done
 
 
 def migrate_database(database: str) -> list[str]:

@@ -16,8 +16,8 @@ import psycopg
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
-from unipam.store.journal import JournalFilter, Place, statements
+from unipam.store import listing, postgres_search
+from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.postgres_connection import Connection
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 
@@ -52,7 +52,9 @@ _LISTING = listing.Dialect(
     address=_n,
     member=lambda name: f"(details::jsonb ->> '{name}') COLLATE \"C\"",
     number=lambda name: f"(details::jsonb ->> '{name}')::double precision",
-    contains="strpos(lower({column}), %s) > 0",
+    contains="lower({column}) LIKE %s",
+    pattern=postgres_search.pattern,
+    index_texts=True,
     among=lambda column: f"{column} = ANY(%s)",
     array=list,
 )
@@ -318,12 +320,23 @@ class PostgresTx:
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        self.send()
+        return [_entry(row) for row in self._run(unreplaced("verb = ANY(%s)", "%s"), ([*verbs], until, until))]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        self.send()
+        return dict(self._run(beginnings("id = ANY(%s)", "%s"), ([*numbers], until)).fetchall())
+
     def forget(self, before: float) -> int:
         self.send()
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
         kept = "SELECT min(id) AS id FROM journal WHERE at >= %s UNION ALL SELECT max(id) FROM journal"
         sql = f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}) AS kept)"
         return self._run(sql, (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return [] if postgres_search.has_index(self.connection) else [postgres_search.LACKING]
 
     def note(self, key: str) -> str:
         return self._value("SELECT value FROM note WHERE key = %s", key) or ""

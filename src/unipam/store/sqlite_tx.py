@@ -22,7 +22,7 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store import listing
-from unipam.store.journal import JournalFilter, Place, statements
+from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
 
@@ -120,6 +120,8 @@ _LISTING = listing.Dialect(
     member=lambda name: f"json_extract(details, '$.{name}')",
     number=lambda name: f"json_extract(details, '$.{name}')",
     contains="instr(lower({column}), ?)",
+    pattern=str,
+    index_texts=False,
     among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
     array=lambda values: _array([*values]),
 )
@@ -421,10 +423,21 @@ class SqliteTx:
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
+    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+        sql = unreplaced("verb IN (SELECT value FROM json_each(?))", "?")
+        return [_entry(row) for row in self._run(sql, (_array(verbs), until, until))]
+
+    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+        sql = beginnings("id IN (SELECT value FROM json_each(?))", "?")
+        return dict(self._run(sql, (_array(numbers), until)).fetchall())
+
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
         kept = "SELECT min(id) AS id FROM journal WHERE at >= ? UNION ALL SELECT max(id) FROM journal"
         return self._do(f"DELETE FROM journal WHERE id < (SELECT min(id) FROM ({kept}))", (before,)).rowcount
+
+    def lacking(self) -> list[str]:
+        return []
 
     def note(self, key: str) -> str:
         row = self._do("SELECT value FROM note WHERE key = ?", (key,)).fetchone()

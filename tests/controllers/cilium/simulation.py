@@ -154,7 +154,7 @@ class Simulation:
         pods: Pods | None = None,
         **given: Any,
     ) -> None:
-        self.world = World()
+        self.world, self.budget = World(), Budget
         self.azure = SimulatedAzure(self.world)
         self.azure.arm.retry_after = "2"
         self.compute = Compute(self.azure.arm, cidr)
@@ -169,7 +169,7 @@ class Simulation:
 
     def start(self) -> None:
         """A new process: nothing is remembered."""
-        self.dispatcher = Simulated(self.azure.send, self.world, Budget)
+        self.dispatcher = Simulated(self.azure.send, self.world, self.budget)
         self.operator = Operator(
             GROUP, self.policy, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell,
             (lambda: self.pods) if self.pods else None, self.world, random.Random(len(self.told)),

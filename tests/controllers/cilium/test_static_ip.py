@@ -76,6 +76,20 @@ def test_a_prefix_that_turns_out_to_be_full_is_passed_over() -> None:
     assert full.endswith("/a")
 
 
+def test_a_process_that_died_over_a_full_prefix_does_not_leave_the_machine_with_it() -> None:
+    """The write failed, and nobody was there to try the next prefix."""
+    operator, public = made()
+    full = public.prefix("a", "198.51.100.0", 31, **{"pool-name": "prod"})
+    public.given |= {"198.51.100.0": "x", "198.51.100.1": "x"}
+    public.prefix("b", "203.0.113.0", 31, **{"pool-name": "prod"})
+    assert operator.run(60, lambda: bool(operator.azure.asked("GET", "publicIPPrefixes")))
+    assert operator.run(60, lambda: len(operator.azure.asked("PUT")) == 2)
+    operator.start()
+    assert operator.run(120, lambda: bool(address(operator)))
+    assert address(operator).startswith("203.0.113.")
+    assert full not in public.given.values()
+
+
 def test_no_prefix_is_told_and_does_not_keep_pods_waiting() -> None:
     """No loop (46240): some ten calls an hour, each told once."""
     operator, public = made()

@@ -259,3 +259,46 @@ def test_all_networks_of_a_node_share_one_ledger(cluster: Cluster, agent_plugin:
     error = agent_plugin("ADD", network(cluster, tmp_path, dataDir=str(tmp_path / "other")), "c2").error
     assert error["code"] == 7
     assert error["msg"].endswith("give all networks that share it the same")
+
+
+# "source": "podcidr" --------------------------------------------------------------------------------------------------
+
+
+def by_ranges(cluster: Cluster, tmp_path: Path, **ipam: Any) -> dict[str, Any]:
+    return network(cluster, tmp_path, source="podcidr", **ipam)
+
+
+def test_podcidrs_of_both_families_serve_as_host_local_does(
+    cluster: Cluster, plugin: Plugin, short_dir: Callable[[], Path], tmp_path: Path
+) -> None:
+    cluster.merge({"spec": {"podCIDRs": ["fd00:10:1::/64", "10.244.3.0/24"]}})
+    given = by_ranges(cluster, tmp_path)
+    added = plugin("ADD", given, "c1")
+    assert added.addresses == ["fd00:10:1::2/64", "10.244.3.2/24"]
+    assert [ip["gateway"] for ip in added.result["ips"]] == ["fd00:10:1::1", "10.244.3.1"]
+    assert added.result["routes"] == [{"dst": "::/0"}, {"dst": "0.0.0.0/0"}]
+    assert plugin("CHECK", {**given, "prevResult": added.result}, "c1").silent
+    (change,) = install(short_dir(), short_dir() / "none.sock", ["host-local"])
+    host_local = {**given, "ipam": {**given["ipam"], "type": "host-local", "ranges": [[{"subnet": "10.244.3.0/24"}]]}}
+    assert Plugin(change.path)("ADD", host_local, "c2").addresses == ["10.244.3.3/24"], "it is the same network"
+    assert plugin("DEL", given, "c2").silent
+    assert plugin("DEL", given, "c1").silent
+    assert plugin("CHECK", {**given, "prevResult": added.result}, "c1").code == 1
+    assert plugin("STATUS", {**given, "cniVersion": "1.1.0"}).silent
+    assert plugin("GC", {**given, "cniVersion": "1.1.0", "cni.dev/valid-attachments": []}).silent
+    own = by_ranges(cluster, tmp_path, routes=[{"dst": "10.0.0.0/8"}])
+    assert plugin("ADD", own, "c3").result["routes"] == [{"dst": "10.0.0.0/8"}]
+
+
+def test_a_node_without_podcidrs_is_told_so(cluster: Cluster, plugin: Plugin, tmp_path: Path) -> None:
+    error = plugin("ADD", by_ranges(cluster, tmp_path), "c1").error
+    assert error["msg"] == "no podCidr for node n1"
+    assert plugin("DEL", by_ranges(cluster, tmp_path), "c1").silent
+
+
+def test_a_ciliumnode_of_a_cluster_pool_has_ranges(cluster: Cluster, plugin: Plugin, tmp_path: Path) -> None:
+    cluster.merge({"spec": {"ipam": {"pool": None, "podCIDRs": ["10.200.1.0/24", "fd00:200::/112"]}}})
+    result = plugin("ADD", network(cluster, tmp_path), "c1").result
+    assert [ip["address"] for ip in result["ips"]] == ["10.200.1.2/24", "fd00:200::2/112"]
+    assert [ip["gateway"] for ip in result["ips"]] == ["10.200.1.1", "fd00:200::1"]
+    assert "interfaces" not in result

@@ -36,7 +36,7 @@ NO_ORIGIN = {"Content-Type": FORM}
 SAME = {"Content-Type": FORM, "Sec-Fetch-Site": "same-origin"}
 WRITES = (
     "/auth/sign-out", "/access", "/access/grants", "/access/admins", "/access/tokens/x/revoke",
-    "/access/sessions/x/end", "/access/subscriptions/x", "/me",
+    "/access/sessions/x/end", "/access/subscriptions/x", "/me", "/me/columns",
 )  # fmt: skip
 FIELDS = {"name": "evil", "role": "admin", "id": "11111111-2222-3333-4444-555555555555", "theme": "dark"}
 

@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.server.live import Client, Live
-from tests.server.pages.chromium import look, needs_chromium, origin, sign_in, tab, tab_to
+from tests.server.pages.chromium import look, look_all, needs_chromium, origin, sign_in, tab, tab_to
 
 pytestmark = needs_chromium
 
@@ -25,7 +25,8 @@ PLACES = {
     "reservations": "/reservations", "reservations-over": "/reservations?status=over", "networks": "/networks",
     "findings": "/networks?tab=findings", "externals": "/externals?kind=endpoint", "endpoints": "/networks/endpoints",
     "sizing": "/sizing?variant=pod-subnet&nodes=30&max_pods=50", "diagnose": "/diagnose",
-    "new": "/new/block?space=corp",
+    "new": "/new/block?space=corp", "map-use": "/map?colour=use", "map-owner": "/map?colour=owner&under=corp/pods",
+    "unplanned": "/networks?plan=unplanned", "leases": "/leases", "keys": "/keys",
 }  # fmt: skip
 
 
@@ -36,6 +37,18 @@ def test_a_page_is_sound(browser: Browser, sample: Live, name: str) -> None:
 
 def test_the_peerings_of_a_hub_are_drawn(browser: Browser, sample: Live) -> None:
     look(browser, origin(sample), sample.admin.token, f"/network?id={hub(sample)}", "network")
+
+
+def test_an_endpoint_and_its_subnet_are_sound(browser: Browser, sample: Live) -> None:
+    api = sample.admin.at("/api/v1")
+    found = api.get("/cloud/endpoints?q=pe-").json["items"][0]
+    named = {"id": found["id"], "address": found["private_ip"]}
+    within = {"id": found["vnet_id"], "name": found["subnet_name"]}
+    places = {
+        "endpoint": f"/networks/endpoint?{urllib.parse.urlencode(named)}",
+        "subnet": f"/networks/subnet?{urllib.parse.urlencode(within)}",
+    }
+    look_all(browser, origin(sample), sample.admin.token, places)
 
 
 def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample: Live) -> None:

@@ -162,7 +162,8 @@ def test_pages_are_small(looker: Visitor, sample: Live, columns: dict[str, list[
     "/map?under=nothing/at/all", "/map?under=S/B&part=10.0.0.1/24", "/reserve?size=abc&space=S&block=B",
     "/reserve?cidr=10.0.0.1/24", "/reserve?space=S&block=nothing&size=24", "/reserve?nodes=-1&pods=3",
     "/reservations?sort=colour", "/reservations?after=!!!", "/reservations?space=nothing", "/networks?sort=colour",
-    "/networks?after=nothing", "/networks/endpoints?after=nothing",
+    "/networks?after=nothing", "/networks/endpoints?after=nothing", "/map?colour=cake", "/networks/endpoint",
+    "/networks/endpoint?id=nothing", "/networks/subnet", "/networks/subnet?id=nothing&name=nothing",
     "/externals?kind=planet", "/sizing?variant=none", "/sizing?variant=overlay&nodes=many",
     "/network", "/network?id=nothing", "/spaces/nothing", "/spaces/S/blocks/nothing", "/new/planet",
     "/spaces/S/blocks/B?bits=x", "/spaces/S/blocks/B/reservations/none", "/spaces/S/blocks/B?from=zzz",
@@ -419,7 +420,7 @@ def test_whatever_is_typed_is_shown_as_it_is(admin: Visitor, api: Client) -> Non
         answer = api.at("/api/v1").post("/spaces/S/reservations", body)
         assert answer.status == (201 if text.isprintable() else 400), text
         made += answer.json if answer.status == 201 else []
-    drawn = ("/map?under=S/B", "/map?under=S/B&view=areas")
+    drawn = ("/map?under=S/B", "/map?under=S/B&view=areas", "/map?under=S/B&colour=owner", "/map?colour=age")
     singles = [f"/spaces/S/blocks/B/reservations/{row['id']}" for row in made]
     for page in ("/reservations", "/plan?open=S,S/B", "/spaces/S/blocks/B", *drawn,
                  "/reserve?space=S&block=B&size=16", *singles):  # fmt: skip
@@ -429,7 +430,9 @@ def test_whatever_is_typed_is_shown_as_it_is(admin: Visitor, api: Client) -> Non
     for row in made:
         assert " ".join(row["desc"].split()) in words
     fields = {"/reservations": "q", "/networks": "q", "/externals": "q", "/plan": "open", "/map": "under",
-              "/reserve": "desc", "/sizing": "yaml", "/new/block": "desc", "/network": "id"}  # fmt: skip
+              "/reserve": "desc", "/sizing": "yaml", "/new/block": "desc", "/network": "id", "/leases": "q",
+              "/networks/endpoint": "id", "/networks/subnet": "name", "/networks/endpoints": "q", "/journal": "q",
+              "/search": "q", "/keys": "x"}  # fmt: skip
     for page, name in fields.items():
         for text in CORPUS:
             assert admin.get(f"{page}?{urllib.parse.urlencode({name: text})}").status in (200, 400, 404, 409)

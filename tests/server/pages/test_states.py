@@ -82,6 +82,7 @@ def is_trouble(answer: Answer, place: str) -> None:
     """The page says that the database cannot be used, and leads back to itself."""
     assert (answer.status, answer.heading) == (503, "Not now")
     assert [link.get("href") for link in answer.find("a") if "".join(link.itertext()) == "Try again"] == [place]
+    assert answer.headers["Refresh"] == "5", "it asks again by itself"
 
 
 @pytest.fixture
@@ -102,7 +103,9 @@ def test_pages_say_that_postgresql_is_away_and_work_when_it_is_back(postgres: Cl
         part = who.part("/search?q=B")
         assert (part.status, "Try again" in part.text) == (503, True)
         form = {"token": live.admin.token, "next": "/plan"}
-        assert stranger.post("/auth/token", form).heading == "Not now"
+        again = stranger.post("/auth/token", form)
+        assert again.heading == "Not now"
+        assert "Refresh" not in again.headers, "a form is not sent again by itself"
         assert stranger.get("/auth/sign-in").heading == "Sign in"
         postgres.start()
         for page in PAGES:

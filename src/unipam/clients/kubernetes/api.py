@@ -139,7 +139,7 @@ class KubernetesApi:
     def _refuse(self, status: int, body: bytes, target: str) -> NoReturn:
         refusal = _refusal(status, body, target)
         if status in {401, 403}:
-            raise SourceFailed(f"{self.name}: {refusal}", source=self.name)
+            raise SourceFailed(f"{self.name}: {refusal}", source=self.name, status=refusal.status)
         raise refusal
 
     def _renew(self, connections: Connections) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from unipam.addr.prefix import format_address
 from unipam.clients.kubernetes.api import KubernetesApi
+from unipam.controllers.calico import policies
 from unipam.controllers.calico.measures import Measures
 from unipam.controllers.calico.observing import Mirrors, Observed
 from unipam.controllers.calico.removing import Done, Remover
@@ -36,10 +37,11 @@ class CalicoGarbage:
 
     name = "calico"
 
-    def __init__(self, datastore: Datastore, api: KubernetesApi, tell: Tell, policy: Policy) -> None:
+    def __init__(self, datastore: Datastore, api: KubernetesApi, tell: Tell, policy: Policy | None) -> None:
+        """Go by a policy; without one, by what the cluster says once this process leads."""
         self._datastore, self._api, self._tell, self._policy = datastore, api, tell, policy
         self._mirrors: Mirrors | None = None
-        self._machines = Machines(api, policy.vms)
+        self._machines = Machines(api, Policy().vms)
         self._remover = Remover(datastore, api)
         self._measures = Measures()
         self._suspects: Mapping[Suspect, float] = {}
@@ -53,6 +55,8 @@ class CalicoGarbage:
         """See `Controller.observe`."""
         self._term = term
         self._wait(term)
+        if self._policy is None:
+            self._policy = policies.of_cluster(self._datastore, self._tell)
         if self._mirrors is None:
             self._mirrors = Mirrors(self._datastore, self._api, self._wake)
         _await(self._mirrors, term)
@@ -64,7 +68,7 @@ class CalicoGarbage:
     def desired(self, observed: Observed, now: float) -> Garbage:
         """See `Controller.desired`. In a datastore that is locked nothing is garbage, nor suspect."""
         seen = Seen({}, {}, {}, observed.seen.living) if observed.locked else observed.seen
-        return look(seen, observed.before, self._policy, observed.at, int(now * SECOND))
+        return look(seen, observed.before, self._policy or Policy(), observed.at, int(now * SECOND))
 
     def carry_out(self, changes: Garbage, term: Term) -> Done:
         """See `Controller.carry_out`."""

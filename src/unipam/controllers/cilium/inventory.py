@@ -11,6 +11,8 @@ from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.nics import Nic, Subnet, nics_of
 
 _NONE: list[Nic] = []
+SETTLING = 120.0
+"""Seconds after a write for which lists may lag behind it: until then they only count where they agree with it."""
 
 
 class Inventory:
@@ -96,10 +98,10 @@ class Inventory:
         self.surveyed = self.surveyed or found.whole
         self.problems = found.problems
         self.scale_sets = found.scale_sets or self.scale_sets
-        kept = {name for name, moment in self._changed.items() if moment >= found.began} | set(busy)
         by_instance: dict[str, list[Nic]] = defaultdict(list)
         for nic in nics_of(found.nics, use_primary=self._use_primary):
             by_instance[nic.instance].append(nic)
+        kept = {name for name in self._changed if self._is_older(name, by_instance, found.began)} | set(busy)
         for instance in {*self._nics, *by_instance} - kept:
             if instance in by_instance:
                 self._nics[instance] = by_instance[instance]
@@ -110,7 +112,18 @@ class Inventory:
             self.learn_subnet(subnet)
             self._granted.pop(subnet.id.lower(), None)
 
+    def _is_older(self, instance: str, listed: Mapping[str, list[Nic]], began: float) -> bool:
+        """Return whether a list is older than what was seen of a machine by itself: it began before, or lags behind."""
+        moment = self._changed[instance]
+        if moment >= began:
+            return True
+        return moment >= began - SETTLING and _names(listed.get(instance, ())) != _names(self.nics(instance))
+
     def subnet_ids(self, documents: Iterable[Mapping[str, Any]]) -> set[str]:
         """Return the subnets that these interfaces, and those known already, are in."""
         known = {nic.subnet for nics in self._nics.values() for nic in nics}
         return {each for each in known | {nic.subnet for nic in nics_of(documents)} if each}
+
+
+def _names(nics: Iterable[Nic]) -> set[tuple[str, str]]:
+    return {(nic.id.lower(), each.configuration) for nic in nics for each in nic.addresses}

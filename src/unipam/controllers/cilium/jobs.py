@@ -140,7 +140,8 @@ def _written(
         raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
     if body is None:
         nics = yield from interfaces(machine.path)
-        if _shows(nics, machine.nic, _names(configurations(model.document, machine.nic))):
+        shown = _shows(nics, machine.nic, _names(configurations(model.document, machine.nic)))
+        if shown or not _has_failed(model.document):  # the interfaces, as they are told, lag behind
             return Served(model, nics, 0)
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
@@ -160,7 +161,16 @@ def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[lis
         if _shows(found, machine.nic, expected):
             break
         yield Pause(_STALE, f"{begun.asked} has ended, and the interface does not show it yet")
-    return found
+    return [_trimmed(each, machine.nic, expected) for each in found]
+
+
+def _trimmed(document: Document, nic: str, expected: set[str]) -> Document:
+    """Return an interface without what was taken from it, which an old answer may show still."""
+    if str(document.get("name", "")).lower() != nic.lower():
+        return document
+    properties = document.get("properties") or {}
+    kept = [each for each in properties.get("ipConfigurations") or () if each.get("name") in expected]
+    return {**document, "properties": {**properties, "ipConfigurations": kept}}
 
 
 def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
@@ -170,6 +180,10 @@ def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
             done = all(str(c["properties"].get("provisioningState", "")).lower() == "succeeded" for c in there)
             return done and _names(there) == expected
     return False
+
+
+def _has_failed(model: Document) -> bool:
+    return str((model.get("properties") or {}).get("provisioningState", "")).lower() in {"failed", "canceled"}
 
 
 def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:

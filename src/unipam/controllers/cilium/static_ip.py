@@ -35,17 +35,18 @@ def assign(machine: Machine, group: str, tags: Mapping[str, str]) -> Job[Assigne
     """Give a machine's primary interface an address of a prefix with these tags. Raises SourceFailed."""
     try:
         model = model_of((yield Ask(path=machine.path, version=machine.version)))
-        if not assigned(model.document):
-            model = yield from _given(machine, group, tags, model)
+        named = assigned(model.document)
+        failed = str(model.document["properties"].get("provisioningState", "")).lower() == "failed"
+        if not named or failed:  # an earlier write, by whomever, may have found the prefix full
+            model = yield from _given(machine, group, tags, model, {named})
         return Assigned((yield from _address(machine, model.document)), model)
     except Missing as error:
         raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
 
 
-def _given(machine: Machine, group: str, tags: Mapping[str, str], model: Model) -> Job[Model]:
-    """Write the model with one prefix after the other, until one has an address."""
+def _given(machine: Machine, group: str, tags: Mapping[str, str], model: Model, full: set[str]) -> Job[Model]:
+    """Write the model with one prefix after the other, until one has an address; not with those that are `full`."""
     prefixes = prefixes_of((yield from every(f"{group}/providers/Microsoft.Network/publicIPPrefixes", NETWORK)))
-    full: set[str] = set()
     while prefix := choose(prefixes, tags, full):
         named = prefix.id if is_of_scale_set(machine.path) else (yield from _resource(machine, group, prefix))
         body = with_public(model.document, named)

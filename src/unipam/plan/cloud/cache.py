@@ -76,7 +76,7 @@ class CachedSnapshot:
     def _renew(self) -> None:
         looked = self._clock()
         try:
-            self._last, self._looked = self._look(self._last), looked
+            self._last, self._looked = shared(self._look(self._last), self._last), looked
             self._failure, self._failures = None, 0
         except SourceFailed as error:
             self._failure = error
@@ -172,12 +172,14 @@ class CachedCloud:
 
 
 def shared(view: Snapshot, whole: Snapshot) -> Snapshot:
-    """Return the same view, made of the records of `whole` where they are equal: many views then cost little memory."""
+    """Return the same view, made of what `whole` is made of where that is equal: many views then cost little memory.
+
+    Somebody's view outlives the snapshot that it was taken beside: so snapshots share with the ones before them, too.
+    """
     known = {_place(each): each for each in whole.endpoints}
-    return view._replace(
-        networks={key: _same(network, whole.networks.get(key)) for key, network in view.networks.items()},
-        endpoints=tuple(_same(each, known.get(_place(each))) for each in view.endpoints),
-    )
+    networks = {key: _same(network, whole.networks.get(key)) for key, network in view.networks.items()}
+    endpoints = tuple(_same(each, known.get(_place(each))) for each in view.endpoints)
+    return view._replace(networks=_same(networks, whole.networks), endpoints=_same(endpoints, whole.endpoints))
 
 
 def _same(mine: T, theirs: T | None) -> T:

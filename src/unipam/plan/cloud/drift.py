@@ -115,9 +115,14 @@ def _by_space(blocks: Iterable[PlannedBlock]) -> dict[str, list[PlannedBlock]]:
     return spaces
 
 
-def looked_up(blocks: Iterable[PlannedBlock], snapshot: Snapshot) -> RangeSet:
-    """Return the addresses of which it matters what holds them in the plan: whatever else lies there is no finding."""
+def looked_up(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> RangeSet:
+    """Return the addresses of which it matters what holds them in the plan.
+
+    Whatever else lies in the plan is no finding, and not in the way of a network that could be associated.
+    """
     places = RangeSet()
+    for prefix in _unassociated_prefixes(blocks, snapshot):
+        places.add(prefix.first, prefix.last)
     for block in blocks:
         for planned in block.networks:
             here = snapshot.network(planned.id)
@@ -125,6 +130,18 @@ def looked_up(blocks: Iterable[PlannedBlock], snapshot: Snapshot) -> RangeSet:
             for prefix in (*far, *_unplanned(block, planned, here)):
                 places.add(prefix.first, prefix.last)
     return places
+
+
+def _unassociated_prefixes(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield the prefixes of networks of the cloud that lie in a block with which the network is not associated."""
+    around = TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks)
+    placed = _placed(blocks)
+    for network in snapshot.networks.values():
+        own = placed.get(key(network.id), [])
+        for prefix in network.prefixes:
+            here = (held.block for held in around.overlapping(prefix) if held.prefix.contains(prefix))
+            if any(block not in own for block in here):
+                yield prefix
 
 
 def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork | None) -> list[Prefix]:

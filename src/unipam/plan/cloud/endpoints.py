@@ -30,7 +30,7 @@ def is_wanted(endpoint: Endpoint, text: str, orphaned: str = "") -> bool:
     if orphaned and is_orphaned(endpoint) != (orphaned == "yes"):
         return False
     place = place_in(text)
-    address = _address(endpoint)
+    address = address_of(endpoint)
     if place is not None:
         return address is not None and place.first <= address.first <= place.last
     told = (endpoint.name, endpoint.id, endpoint.private_ip or "", endpoint.vnet_name or "", endpoint.subnet_name or "")
@@ -50,10 +50,10 @@ def _seat(snapshot: Snapshot, network: CloudNetwork, prefix: Prefix) -> Seat:
     subnet = next((each for each in network.subnets if _holds(each, prefix)), None)
     own = network.id.lower()
     found = (each for each in snapshot.endpoints if (each.vnet_id or "").lower() == own)
-    return Seat(network, subnet, tuple(each for each in found if _address(each) == prefix))
+    return Seat(network, subnet, tuple(each for each in found if address_of(each) == prefix))
 
 
-def _address(endpoint: Endpoint) -> Prefix | None:
+def address_of(endpoint: Endpoint) -> Prefix | None:
     """Return an endpoint's address; what Azure may write in place of one is none."""
     try:
         return parse_place(endpoint.private_ip) if endpoint.private_ip else None

@@ -304,6 +304,7 @@ class RegisterStatus(BaseModel):
     cloud_seen_on: float | None
     cloud_problems: list[str]
     objects: dict[str, int]
+    lacking: list[str]
 
 
 class SignInLink(BaseModel):

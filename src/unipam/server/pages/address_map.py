@@ -25,7 +25,7 @@ from unipam.store.api import Tx
 router = APIRouter(include_in_schema=False)
 
 MOST = 1900
-_TABLE = 40
+_TABLE = 30
 _BLOCKS = 200
 _TILES = 200
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""

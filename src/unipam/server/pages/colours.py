@@ -36,6 +36,9 @@ KINDS = (
 )  # fmt: skip
 
 
+_NOT_KNOWN = Legend(UNKNOWN, "not known")
+
+
 class Paint(NamedTuple):
     """How a map is coloured: the kind of a row's mark, the letter on it, and what all kinds mean."""
 
@@ -47,9 +50,11 @@ class Paint(NamedTuple):
 def paint(colour: str, rows: Iterable[Branch], snapshot: Snapshot, now: float) -> Paint:
     """Return how rows are coloured, which all lie on one map."""
     if colour == "use":
-        return Paint(_fullness, _no_letter, tuple(Legend(kind, text) for _, kind, text in _STEPS))
+        return Paint(_fullness, _no_letter, (*(Legend(kind, text) for _, kind, text in _STEPS), _NOT_KNOWN))
     if colour == "age":
-        return Paint(lambda row: _age(row, now), _no_letter, tuple(Legend(kind, text) for _, kind, text in _AGES))
+        return Paint(
+            lambda row: _age(row, now), _no_letter, (*(Legend(kind, text) for _, kind, text in _AGES), _NOT_KNOWN)
+        )
     if colour == "owner":
         return _by_owner(rows, snapshot)
     return Paint(lambda row: _KINDS.get(row.kind, row.kind), _no_letter, KINDS)
@@ -94,5 +99,5 @@ def _by_owner(rows: Iterable[Branch], snapshot: Snapshot) -> Paint:
     def letter(row: Branch) -> str:
         return _LETTERS[place[owner(row)]] if row.kind != FREE and owner(row) in place else ""
 
-    listed = tuple(Legend(f"o{number}", f"{_LETTERS[number]} {name}") for number, name in enumerate(most))
-    return Paint(kind, letter, listed)
+    listed = (Legend(f"o{number}", f"{_LETTERS[number]} {name}") for number, name in enumerate(most))
+    return Paint(kind, letter, (*listed, Legend(UNKNOWN, "others, or nobody in particular")))

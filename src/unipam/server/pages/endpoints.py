@@ -30,7 +30,7 @@ LABELS = {
 }  # fmt: skip
 """What Azure tells of endpoints besides their place: as the Azure IPAM application names it (spec §2.7), in words."""
 SORTS = (("name", "name"), ("private_ip", "address"), ("kind", "kind"), ("vnet_name", "network"))
-_PAGE = 80
+_PAGE = 50
 _ABOVE = (("/networks", "Networks & drift"), ("/networks/endpoints", "Endpoints"))
 
 

@@ -26,7 +26,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.forms import Problem, fresh_key
 from unipam.server.pages.page import Head, Page, PageDep
-from unipam.server.pages.places import block_place, network_place, reservation_place
+from unipam.server.pages.places import block_place, network_place, reservation_place, subnet_place
 from unipam.server.pages.plan import space_choice
 
 router = APIRouter(include_in_schema=False)
@@ -47,8 +47,9 @@ SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), 
 _SORTABLE = ("id", "size", "plan", "subscription_name")
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
-_PAGE = 80
-_MOST_DRAWN = 300
+_PAGE = 50
+_MOST_DRAWN, _MOST_TOLD = 70, 40
+"""Networks that one drawing has, and peerings that its table has at most, lest the page exceed 60 kB."""
 
 
 class Remedy(NamedTuple):
@@ -79,7 +80,7 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
         return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
     snapshot = await page.register.last_snapshot()
     sort = page.query("sort") or "name"
-    most = _PAGE * 2 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
+    most = _PAGE * 3 // 5 if page.query("plan") == UNPLANNED else _PAGE  # each of those has a form and a box
     paging = Paging(most, page.query("after"), "", sort if sort != "name" else "")  # by name they are already
     part = await page.register.in_thread(lambda: part_of(rows, paging, "id", _sorted_by))
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
@@ -150,7 +151,7 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     if page.wanted_format:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
-    part = part_of(shapes, Paging(_PAGE // 3, page.query("after")), "number")
+    part = part_of(shapes, Paging(_PAGE // 2, page.query("after")), "number")
     fits = {key(row.id): row.fits for row in compared.standings}
     rows = [(each["row"], remedies(page, each["row"], fits)) for each in part["items"]]
     return page.render(
@@ -222,12 +223,17 @@ class Line(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The drawing of a component, in a square of 1000; `left_out` networks are not drawn."""
+    """The drawing of a component of `total` networks, in a square of 1000; `left_out` of them are not drawn.
+
+    `rows` are the peerings of what is drawn, those first that are not connected; `untold` are not among them.
+    """
 
     dots: tuple[Dot, ...]
     lines: tuple[Line, ...]
     rows: tuple[tuple[str, str, str, str, str], ...]
+    total: int
     left_out: int
+    untold: int
 
 
 @router.get("/network")
@@ -245,6 +251,7 @@ async def network_page(page: PageDep) -> Response:
                 with_query("/cloud/peerings", {"network": row.id}), seen=snapshot.taken)  # fmt: skip
     return page.render(
         "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,
+        subnet_place=subnet_place,
         graph=drawn(snapshot, network) if network else None, key=fresh_key(),
         fits=[_associate(page, row.id, spot) for spot in row.fits],
         leaves=[(spot, page.may(UseCase.DISSOCIATE_NETWORK, spot.space)) for spot in row.places],
@@ -258,7 +265,7 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     rings = _rings(part)
     at = dict(_placed(rings))
     ends = {key(each.id): each for each in part}
-    rows = list(_peerings(part))
+    rows = sorted(_peerings(part), key=lambda row: row[3] == "Connected")
     lines = tuple(
         Line(*at[own], *at[key(remote)], state, f"{name} to {remote.rpartition('/')[2]}: {state}")
         for own, name, remote, state in rows
@@ -271,9 +278,9 @@ def drawn(snapshot: Snapshot, network: CloudNetwork) -> Graph:
     shown = tuple(
         (name, remote.rpartition("/")[2], state, network_place(ends[own].id),
          network_place(remote) if key(remote) in ends else "")
-        for own, name, remote, state in rows
+        for own, name, remote, state in rows[:_MOST_TOLD]
     )  # fmt: skip
-    return Graph(dots, lines, shown, len(found) - len(part))
+    return Graph(dots, lines, shown, len(found), len(found) - len(part), max(0, len(rows) - _MOST_TOLD))
 
 
 def _peerings(networks: Sequence[CloudNetwork]) -> Iterator[tuple[str, str, str, str]]:

@@ -14,7 +14,7 @@ WIDTH = 1000.0
 FEWEST = 5.0
 """Units of `WIDTH` that a mark has at least; what is narrower is merged."""
 MANY = "many"
-MOST_MARKS = 200
+MOST_MARKS = 160
 """Marks of one picture: with more of them its page would exceed 60 kB, and they would be too narrow to be hit."""
 
 

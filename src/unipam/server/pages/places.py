@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from unipam.model import objects
 from unipam.model.records import SPACE
-from unipam.plan.branches import FREE, Branch
+from unipam.plan.branches import CLOUD_SUBNET, FREE, Branch
 from unipam.server.pages.browser import with_query
 
 
@@ -42,6 +42,11 @@ def network_place(resource_id: str) -> str:
     return with_query("/network", {"id": resource_id})
 
 
+def subnet_place(network_id: str, name: str, prefix: str = "") -> str:
+    """Return the address of a subnet of a network of the cloud; `prefix` is one of those that it has."""
+    return with_query("/networks/subnet", {"id": network_id, "name": name, "prefix": prefix})
+
+
 def reserve_place(path: Sequence[str], cidr: str = "", **more: Any) -> str:
     """Return the address at which something of a block can be reserved."""
     where = {"space": path[0] if path else "", "block": path[-1] if len(path) > 1 else ""}
@@ -70,7 +75,7 @@ def new_place(what: str, **where: str) -> str:
 def place_of(kind: str, path: Sequence[str], number: str = "") -> str:
     """Return the address of an object by the names from its space down to it; empty for what has none.
 
-    `number` is a reservation's or a network's id.
+    `number` is the id of a reservation, of a network or of one of its subnets.
     """
     depth = {objects.EXTERNAL: 1, objects.SUBNET: 2, objects.ENDPOINT: 3}.get(kind, 0)
     if kind == SPACE:
@@ -81,6 +86,8 @@ def place_of(kind: str, path: Sequence[str], number: str = "") -> str:
         return reservation_place(path[0], path[-2], number)
     if kind == objects.NETWORK:
         return network_place(number)
+    if kind == CLOUD_SUBNET:
+        return subnet_place(number.partition("/subnets/")[0], path[-1])
     if kind == FREE:
         return reserve_place(path)
     return external_place(path[0], path[-depth - 1], *path[-depth:]) if depth else ""

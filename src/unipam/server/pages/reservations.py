@@ -38,6 +38,7 @@ STATUSES = (
 SORTS = (("cidr", "address"), ("-created", "newest first"), ("created", "oldest first"), ("until", "expires first"),
          ("desc", "purpose"), ("by", "who"), ("status", "status"))  # fmt: skip
 _AT_ONCE = 500
+_PAGE = 60
 
 
 class Promise(NamedTuple):
@@ -80,7 +81,7 @@ def wish_of(page: Page) -> Wish:
     space = page.query("space")
     return Wish(
         objects.RESERVATION, space, page.query("block") if space else "", page.query("q"), page.query("status"),
-        page.query("sort") or "cidr", page.query("after"), 80,
+        page.query("sort") or "cidr", page.query("after"), _PAGE,
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from unipam.server.pages import (
     signing_in,
     sizing,
     status,
+    subnet,
 )
 
 ROUTERS = (
@@ -43,6 +44,7 @@ ROUTERS = (
     networks.router,
     mending.router,
     endpoints.router,
+    subnet.router,
     externals.router,
     leases.router,
     sizing.router,

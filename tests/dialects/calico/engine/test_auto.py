@@ -250,6 +250,16 @@ def test_an_empty_block_is_taken_over_after_a_minute(cluster: Cluster) -> None:
     assert cluster.affinities() == {("host:host-a", "10.0.0.0/30"): "confirmed"}
 
 
+def test_no_block_is_taken_over_while_another_is_free(cluster: Cluster) -> None:
+    """AC-13: however old the claim is."""
+    cluster.pool("v4", "10.0.0.0/29", blockSize=30)
+    theirs = str(cluster.ask(1, "host-b", handle="h").addresses[0][1])
+    cluster.drop("h")
+    cluster.sleep(1000)
+    assert str(cluster.ask(1, "host-a").addresses[0][1]) != theirs
+    assert cluster.affinities()["host:host-b", theirs] == "confirmed"
+
+
 def test_no_block_is_taken_over_where_none_is_claimed_by_itself(cluster: Cluster) -> None:
     """AC-13."""
     cluster.configure(strict=True, auto=False)

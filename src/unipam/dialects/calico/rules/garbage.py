@@ -23,12 +23,14 @@ class Policy(NamedTuple):
     """For how many seconds a suspect must be the same.
 
     `writes` is longer than any call of a plugin takes from the first of its writes to the last, also an undone one
-    (90 and 30 seconds); `vms` is how long the pods of a VM may be away that is moved or made anew.
+    (90 and 30 seconds); `vms` is how long the pods of a VM may be away that is moved or made anew. Without
+    `of_living`, what nodes that are there could do without is left to them: leaks, and empty blocks.
     """
 
     grace: float = 60.0
     writes: float = 300.0
     vms: float = 300.0
+    of_living: bool = True
 
 
 class Seen(NamedTuple):
@@ -104,6 +106,8 @@ def look(seen: Seen, before: Mapping[Suspect, float], policy: Policy, at: float,
     """
     trial = _Trial(before, at)
     candidates, held = candidates_of(_blocks(seen), seen.living)
+    if not policy.of_living:
+        candidates = [leak for leak in candidates if leak.lease.node and not seen.living.has_node(leak.lease.node)]
     leaks = [
         leak
         for leak in candidates
@@ -116,7 +120,11 @@ def look(seen: Seen, before: Mapping[Suspect, float], policy: Policy, at: float,
     ]
     return Garbage(
         tuple(leaks),
-        tuple(each for each in _dispensable(seen) if trial.convicts(("block", each.cidr, each.sequence), policy.grace)),
+        tuple(
+            each
+            for each in (_dispensable(seen) if policy.of_living else ())
+            if trial.convicts(("block", each.cidr, each.sequence), policy.grace)
+        ),
         tuple(_claims_of(seen, frozenset(gone))),
         tuple(each for each in _stray(seen) if trial.convicts(("affinity", *each), policy.writes)),
         tuple(

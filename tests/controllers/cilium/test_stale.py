@@ -1,0 +1,93 @@
+"""Azure answers with what was, for a while after a write: models, interfaces, lists, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.controllers.cilium.simulation import Simulation
+
+from unipam.dialects.cilium.planning import Policy
+
+RELEASE = Policy(release=True, release_after=60.0)
+
+
+def models(path: str) -> float:
+    return 25.0 if "/networkinterfaces/" not in path else 0.0
+
+
+def interfaces(path: str) -> float:
+    return 25.0 if "/networkinterfaces/" in path else 0.0
+
+
+def both(_: str) -> float:
+    return 25.0
+
+
+def long(path: str) -> float:
+    return 90.0 if "/networkinterfaces/" in path else 40.0
+
+
+LAGS = [models, interfaces, both, long]
+
+
+def made(lags: Callable[[str], float], alone: bool) -> Simulation:
+    operator = Simulation(0 if alone else 1, policy=RELEASE)
+    if alone:
+        operator.ids = [operator.compute.alone("vm")]
+        operator.node("n0", operator.ids[0])
+    operator.azure.arm.lags = lags
+    return operator
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["scale set", "alone"])
+@pytest.mark.parametrize("lags", LAGS)
+def test_an_old_answer_has_nothing_given_twice(lags: Callable[[str], float], alone: bool) -> None:
+    """Grown twice, with surveys between: never more than was needed, and what was published stays."""
+    operator = made(lags, alone)
+    assert operator.run(150, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(300, lambda: operator.ready(16))
+    pools = []
+    for _ in range(60):
+        operator.run(5)
+        pools.append(len(operator.pool("n0")))
+    assert set(pools) == {16}
+    assert len(operator.compute.addresses(operator.ids[0])) == 16
+    assert [verb for verb, _, _ in operator.compute.history].count("give") == 17
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["scale set", "alone"])
+@pytest.mark.parametrize("lags", LAGS)
+def test_what_was_released_is_not_offered_again_by_an_old_answer(lags: Callable[[str], float], alone: bool) -> None:
+    """An agent that is quick takes whatever the pool offers: it must be there."""
+    operator = made(lags, alone)
+    assert operator.run(150, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(300, lambda: operator.ready(16))
+    operator.use("n0", -8)
+    agent = operator.agents["n0"]
+    for _ in range(300):
+        operator.run(1)
+        agent.tell()
+        there = operator.compute.addresses(operator.ids[0])
+        assert set(agent.free) <= there, "an address is offered that the machine has not"
+    assert len(operator.compute.addresses(operator.ids[0])) == len(operator.pool("n0")) == 8
+
+
+def test_a_model_that_somebody_else_has_changed_since_is_not_written_over() -> None:
+    """The old answer has the old version: refused, read again, and both changes stand."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    machine = operator.azure.arm.get(operator.ids[0])
+    assert machine is not None
+    properties = machine["properties"]
+    properties["storageProfile"]["dataDisks"] = [{"lun": 0}]
+    operator.azure.arm.lags = models
+    operator.azure.arm.remember(operator.ids[0])
+    operator.azure.arm.put(machine["id"], properties, location="westeurope")
+    operator.use("n0", 8)
+    assert operator.run(120, lambda: operator.ready(16))
+    after = operator.azure.arm.get(operator.ids[0])
+    assert after is not None
+    assert after["properties"]["storageProfile"]["dataDisks"] == [{"lun": 0}]
