@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli import cluster_azure
 from unipam.cli.output import format_option, list_options, show, show_list
 from unipam.cli.table import Row, View, column, number
 
 if TYPE_CHECKING:
     from unipam.dialects.cilium.node import CiliumNode
     from unipam.dialects.kubenet.node import Node
-    from unipam.dialects.kubenet.policy import Policy
     from unipam.model.finding import Finding
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _WITHIN = 60.0
 _NODES = View(
@@ -26,6 +27,7 @@ _NODES = View(
         column("system"),
         number("has"),
         column("ranges"),
+        column("route", wide=True),
         number("uses"),
         number("needs"),
         column("state"),
@@ -39,8 +41,24 @@ _FACTS = View("cluster-fact", tuple(map(column, ("node", "fact", "value"))), nam
 
 _kubeconfig_option = click.option("--kubeconfig", default="", envvar="KUBECONFIG", metavar="FILE",
                                   help="The cluster. [default: the one that this pod runs in]")  # fmt: skip
-_cidr_option = click.option("--cluster-cidr", default="", metavar="CIDR[,CIDR]",
-                            help="Where kubenet's nodes have their ranges: these are looked at, too.")  # fmt: skip
+_table_option = click.option("--route-table", default="", metavar="ID",
+                             help="kubenet: compare with this route table, too: its resource id.")  # fmt: skip
+_COMPARED = (
+    click.option("--azure-group", default="", metavar="ID",
+                 help="Compare with Azure's interfaces, too: /subscriptions/ID/resourceGroups/MC_GROUP."),
+    click.option("--cluster-cidr", default="", metavar="CIDR[,CIDR]",
+                 help="Where kubenet's nodes have their ranges: these are looked at, too."),
+    _table_option,
+    click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
+    click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
+)  # fmt: skip
+
+
+def _comparing(command: F) -> F:
+    """Give a command the options that say with what to compare."""
+    for each in reversed(_COMPARED):
+        command = each(command)
+    return command
 
 
 @click.group("cluster")
@@ -49,48 +67,54 @@ def command() -> None:
 
 
 @command.command("show")
+@_table_option
 @_kubeconfig_option
 @list_options
-def cluster_show(kubeconfig: str, output: str) -> None:
+def cluster_show(kubeconfig: str, route_table: str, output: str) -> None:
     """Show for each node what it has, uses and needs, and how it stands.
 
     \b
     Examples:
       unipam cluster show
       unipam cluster show --kubeconfig ~/.kube/config -o json
+      unipam cluster show --route-table /subscriptions/.../routeTables/NAME
       unipam cluster show --watch
     """
-    show_list(lambda: _rows(kubeconfig), output, _NODES, empty="the cluster has no node")
+    show_list(lambda: _rows(kubeconfig, route_table), output, _NODES, empty="the cluster has no node")
 
 
 @command.command("check")
-@click.option("--azure-group", default="", metavar="ID",
-              help="Compare with Azure, too: /subscriptions/ID/resourceGroups/MC_GROUP.")  # fmt: skip
-@_cidr_option
+@_comparing
 @_kubeconfig_option
-@format_option
+@list_options
 @click.pass_context
-def cluster_check(context: click.Context, kubeconfig: str, cluster_cidr: str, azure_group: str, output: str) -> None:
+def cluster_check(context: click.Context, kubeconfig: str, output: str, **given: Any) -> None:
     """Say what is wrong, and the way out. Exit code 1 when something is.
 
     \b
     Examples:
       unipam cluster check
-      unipam cluster check --cluster-cidr 10.244.0.0/16
+      unipam cluster check --cluster-cidr 10.244.0.0/16 --watch
+      unipam cluster check --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
       unipam cluster check --azure-group /subscriptions/ID/resourceGroups/MC_GROUP
     """
-    found = _findings(*_read(kubeconfig), _policy(cluster_cidr), azure_group)
-    show([each._asdict() for each in found], output, _FINDINGS, empty="nothing is wrong")
+    found: list[Finding] = []
+
+    def rows() -> list[Row]:
+        found[:] = _findings(*_read(kubeconfig), given)
+        return [each._asdict() for each in found]
+
+    show_list(rows, output, _FINDINGS, empty="nothing is wrong")
     if found:
         context.exit(1)
 
 
 @command.command("explain")
 @click.argument("what", metavar="NODE|ADDRESS")
-@_cidr_option
+@_comparing
 @_kubeconfig_option
 @format_option
-def cluster_explain(what: str, kubeconfig: str, cluster_cidr: str, output: str) -> None:
+def cluster_explain(what: str, kubeconfig: str, output: str, **given: Any) -> None:
     """Say whose an address is and in which state, or all that is known of a node.
 
     \b
@@ -100,7 +124,7 @@ def cluster_explain(what: str, kubeconfig: str, cluster_cidr: str, output: str) 
     """
     nodes, cilium = _read(kubeconfig)
     rows = [*_explained(what, nodes, cilium)]
-    found = _findings(nodes, cilium, _policy(cluster_cidr), "")
+    found = _findings(nodes, cilium, given)
     wrong = [each for each in found if what == each.about or what in each.text.replace(",", "").split()]
     rows += [{"node": each.about, "fact": each.kind, "value": f"{each.text}; {each.way_out}"} for each in wrong]
     if not rows:
@@ -108,9 +132,18 @@ def cluster_explain(what: str, kubeconfig: str, cluster_cidr: str, output: str) 
     show(rows, output, _FACTS)
 
 
-def _rows(kubeconfig: str) -> list[Row]:
+def _rows(kubeconfig: str, route_table: str) -> list[Row]:
     nodes, cilium = _read(kubeconfig)
-    return [_of_cilium(each) for each in cilium] + [_of_kubenet(each) for each in nodes if each.ranges or not cilium]
+    table = cluster_azure.read("", route_table).table
+    hops = _hops(table.routes) if table else {}
+    of_kubenet = [_of_kubenet(each, hops) for each in nodes if each.ranges or not cilium]
+    return [_of_cilium(each) for each in cilium] + of_kubenet
+
+
+def _hops(routes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return where a table's routes lead to, by their prefixes as they are written."""
+    properties = [each.get("properties") or {} for each in routes]
+    return {str(each.get("addressPrefix")): str(each.get("nextHopIpAddress") or "") for each in properties}
 
 
 def _read(kubeconfig: str) -> tuple[list[Node], list[CiliumNode]]:
@@ -138,42 +171,28 @@ def _read(kubeconfig: str) -> tuple[list[Node], list[CiliumNode]]:
     return nodes, of_cilium
 
 
-def _policy(cluster_cidr: str) -> Policy | None:
+def _findings(nodes: Sequence[Node], cilium: Sequence[CiliumNode], given: Mapping[str, Any]) -> list[Finding]:
+    """Return what is wrong by what there is to compare. Raises SourceFailed, BadConfig, UsageError."""
+    from unipam.dialects.cilium.looking import findings as of_cilium
+    from unipam.dialects.cilium.nics import nics_of
+    from unipam.dialects.kubenet import looking
     from unipam.dialects.kubenet.policy import policy
 
-    return policy(cluster_cidr) if cluster_cidr else None
-
-
-def _findings(
-    nodes: Sequence[Node], cilium: Sequence[CiliumNode], policy: Policy | None, azure_group: str
-) -> list[Finding]:
-    from unipam.dialects.cilium.looking import findings as of_cilium
-    from unipam.dialects.kubenet.ranges import findings as of_ranges
-
-    found = of_cilium(cilium, _interfaces(azure_group) if azure_group else None) if cilium else []
-    return found + (of_ranges(nodes, policy) if policy else [])
-
-
-def _interfaces(group: str) -> dict[str, list[Any]]:
-    """Return the interfaces of a resource group, by their machines. Raises SourceFailed."""
-    from unipam.clients.azure import credentials
-    from unipam.clients.azure.arm import Arm
-    from unipam.clients.azure.settings import from_environment
-    from unipam.dialects.cilium.machine import COMPUTE, NETWORK, SCALE_SET_NICS
-    from unipam.dialects.cilium.nics import nics_of
-
-    settings = from_environment(os.environ)
-    arm = Arm(settings, credentials.own(settings))
-    try:
-        documents = arm.every(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK, list[dict[str, Any]])
-        sets = f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets"
-        for each in arm.every(sets, COMPUTE, list[dict[str, Any]]):
-            documents += arm.every(f"{each['id']}/networkInterfaces", SCALE_SET_NICS, list[dict[str, Any]])
-    finally:
-        arm.close()
-    found: dict[str, list[Any]] = {}
-    for nic in nics_of(documents):
-        found.setdefault(nic.instance, []).append(nic)
+    if given["route_table"] and not given["cluster_cidr"]:
+        raise click.UsageError("--route-table needs --cluster-cidr: which of its routes are nodes'")
+    azure = cluster_azure.read(given["azure_group"], given["route_table"])
+    found: list[Finding] = []
+    if cilium:
+        nics: dict[str, list[Any]] = {}
+        for nic in nics_of(azure.interfaces or ()):
+            nics.setdefault(nic.instance, []).append(nic)
+        found += of_cilium(cilium, nics if azure.interfaces is not None else None)
+    if given["cluster_cidr"]:
+        found += looking.findings(
+            nodes, policy(given["cluster_cidr"]), table=azure.table, subnet=given["node_subnet"],
+            limit=given["route_limit"],
+            interfaces=None if azure.interfaces is None else looking.interfaces_of(azure.interfaces),
+        )  # fmt: skip
     return found
 
 
@@ -183,17 +202,19 @@ def _of_cilium(node: CiliumNode) -> Row:
     short = needed(len(node.pool), node.in_use, node.wanted)
     going = f"{len(node.release)} being released" if node.release else "complete"
     return {
-        "node": node.name, "system": "cilium", "has": len(node.pool), "ranges": "", "uses": node.in_use, "needs": short,
-        "state": _error(node) or (f"waits for {short}" if short else going), "machine": node.instance,
+        "node": node.name, "system": "cilium", "has": len(node.pool), "ranges": "", "route": "", "uses": node.in_use,
+        "needs": short, "state": _error(node) or (f"waits for {short}" if short else going), "machine": node.instance,
     }  # fmt: skip
 
 
-def _of_kubenet(node: Node) -> Row:
+def _of_kubenet(node: Node, hops: Mapping[str, str]) -> Row:
     status, reason = node.condition
     state = reason or ("no route yet" if node.ranges else "no range yet")
     return {
-        "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges), "uses": None,
-        "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state, "machine": "",
+        "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges),
+        "route": ",".join(hops[each] for each in node.ranges if each in hops), "uses": None,
+        "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state,
+        "machine": node.machine,
     }  # fmt: skip
 
 
@@ -203,7 +224,7 @@ def _explained(what: str, nodes: Iterable[Node], cilium: Iterable[CiliumNode]) -
     for node in nodes:
         if node.name == what:
             yield from (
-                {"node": what, "fact": name, "value": _text(value)} for name, value in _of_kubenet(node).items()
+                {"node": what, "fact": name, "value": _text(value)} for name, value in _of_kubenet(node, {}).items()
             )
         try:
             inside = any(each.first <= parse_address(what) <= each.last for each in node.prefixes)

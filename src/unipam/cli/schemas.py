@@ -214,7 +214,17 @@ SCHEMAS: Mapping[str, Document] = {
     "cluster-finding": Document("cluster check", _record("unipam.model.finding", "Finding")),
     "cluster-node": Document(
         "cluster show",
-        _of(node=str, system=str, has=int, ranges=str, uses=int | None, needs=int, state=str, machine=str),
+        _of(
+            node=str,
+            system=str,
+            has=int,
+            ranges=str,
+            route=str,
+            uses=int | None,
+            needs=int,
+            state=str,
+            machine=str,
+        ),
     ),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),
     "context": Document("context list", _of(current=str, name=str, register=str, tokens=str, tenant=str)),
