@@ -87,8 +87,7 @@ def cluster_show(kubeconfig: str, route_table: str, output: str) -> None:
 @_comparing
 @_kubeconfig_option
 @list_options
-@click.pass_context
-def cluster_check(context: click.Context, kubeconfig: str, output: str, **given: Any) -> None:
+def cluster_check(kubeconfig: str, output: str, **given: Any) -> None:
     """Say what is wrong, and the way out. Exit code 1 when something is.
 
     \b
@@ -106,7 +105,7 @@ def cluster_check(context: click.Context, kubeconfig: str, output: str, **given:
 
     show_list(rows, output, _FINDINGS, empty="nothing is wrong")
     if found:
-        context.exit(1)
+        click.get_current_context().exit(1)
 
 
 @command.command("explain")
