@@ -60,6 +60,16 @@ def test_k17_400_nodes_at_once_are_at_most_three_writes(kubenet: Simulation) -> 
     assert kubenet.cluster.writes == writes
 
 
+def test_k12_a_node_that_leaves_before_its_route_is_written_leaves_nothing_to_do(kubenet: Simulation) -> None:
+    """K12: the controller is not due at once, again and again, for a need that is gone."""
+    kubenet.add("n0")
+    kubenet.run(0.5)
+    del kubenet.cluster.nodes["n0"]
+    kubenet.run(20)
+    assert kubenet.controller.table.due(kubenet.world.now) > kubenet.world.now + 60
+    assert puts(kubenet) == 0
+
+
 def test_k17_an_unchanged_restart_writes_nothing(kubenet: Simulation) -> None:
     """K16, K17: neither to Azure nor to the cluster."""
     for index in range(5):
@@ -125,6 +135,20 @@ def test_k19_what_somebody_breaks_is_repaired_in_one_write(kubenet: Simulation) 
     assert puts(kubenet) == before + 1
     assert kubenet.hops == {"0.0.0.0/0": "10.9.9.9"} | {f"10.244.{i}.0/24": f"10.240.0.{i + 4}" for i in range(3)}
     assert kubenet.routes[0] == mine
+
+
+def test_k19_a_node_made_anew_is_not_ready_by_a_route_that_is_being_taken_away(kubenet: Simulation) -> None:
+    """K19, K22: its predecessor's route is in the table still, and a write that removes it is under way."""
+    kubenet.azure.arm.takes = 10.0
+    kubenet.add("aks-np-1-vmss000000")
+    assert kubenet.run(60, kubenet.ready)
+    before = kubenet.cluster.nodes.pop("aks-np-1-vmss000000")
+    assert kubenet.run(30, lambda: puts(kubenet) == 2)
+    kubenet.cluster.nodes[before.name] = before._replace(uid="another", condition=("", ""))
+    kubenet.run(1)
+    assert kubenet.condition(before.name) != READY
+    assert kubenet.run(120, kubenet.ready)
+    assert kubenet.hops == {"10.244.0.0/24": "10.240.0.4"}
 
 
 def test_k20_a_foreign_writer_every_second_is_merged_with(kubenet: Simulation) -> None:
@@ -350,3 +374,27 @@ def test_k15_metrics_have_the_real_ones_names_and_agree(kubenet: Simulation) -> 
     assert found["node_ipam_controller_cidrset_usage_cidrs", "10.244.0.0/16"] == 3 / 256
     assert found["node_ipam_controller_cirdset_max_cidrs", "10.244.0.0/16"] == 256
     assert found["unipam_kubenet_nodes", "RouteCreated"] == 3
+    assert (found["unipam_kubenet_table_routes",], found["unipam_kubenet_table_limit",]) == (3, 400)
+
+
+def test_k8_k9_what_is_wrong_with_a_node_is_an_event_of_it_once(kubenet: Simulation) -> None:
+    """K8, K9: with the way out; not again with each look."""
+    kubenet.add("a", "10.244.9.0/24")
+    kubenet.add("b", "10.244.9.0/24", ip="10.240.0.5")
+    kubenet.add("far", "10.99.0.0/24", ip="10.240.0.6")
+    kubenet.run(300)
+    told = [(name, reason) for name, reason, _ in kubenet.cluster.events if reason.startswith("Range")]
+    assert sorted(told) == [("b", "RangeShared"), ("far", "RangeOutside")]
+    assert all("delete the Node object" in text or "delete its Node object" in text
+               for _, reason, text in kubenet.cluster.events if reason.startswith("Range"))  # fmt: skip
+
+
+def test_k9_a_pair_that_was_told_is_gone_with_one_of_them(kubenet: Simulation) -> None:
+    kubenet.add("a", "10.244.9.0/24")
+    kubenet.add("b", "10.244.9.0/24", ip="10.240.0.5")
+    kubenet.run(30)
+    assert kubenet.findings("range shared") == ["b"]
+    del kubenet.cluster.nodes["a"]
+    kubenet.run(30)
+    assert kubenet.findings("range shared") == []
+    assert ("finding gone", {"kind": "range shared", "about": "b"}) in kubenet.told

@@ -133,7 +133,8 @@ class Serving:
             if not self.inventory.surveyed:
                 self._next_survey = at + 5.0
 
-        self._start(_SURVEY, jobs.survey(self._group, now, self.inventory.subnet_ids), surveyed, math.inf)
+        job = jobs.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
+        self._start(_SURVEY, job, surveyed, math.inf)
 
     def _list_models(self, steps: Iterable[Step], now: float) -> None:
         """Read the models of whole scale sets where several machines need theirs."""
