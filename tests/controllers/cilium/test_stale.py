@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
 
+from unipam.clients.azure.arm import Answer
+from unipam.clients.azure.write.jobs import Ask
+from unipam.controllers.cilium import jobs
+from unipam.dialects.cilium.machine import COMPUTE, Machine
 from unipam.dialects.cilium.planning import Policy
 
 RELEASE = Policy(release=True, release_after=60.0)
@@ -91,3 +96,17 @@ def test_a_model_that_somebody_else_has_changed_since_is_not_written_over() -> N
     after = operator.azure.arm.get(operator.ids[0])
     assert after is not None
     assert after["properties"]["storageProfile"]["dataDisks"] == [{"lun": 0}]
+
+
+def test_a_model_that_was_read_while_its_write_was_under_way_is_not_believed_for_good() -> None:
+    """It says Updating, and the interface shows nothing: the next write begins with reading it anew."""
+    path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/0"
+    nic = {"name": "nic", "properties": {"ipConfigurations": [{"name": "ipconfig1"}, {"name": "Cilium-a"}]}}
+    profile = {"networkInterfaceConfigurations": [nic]}
+    model = {"id": path, "properties": {"provisioningState": "Updating", "networkProfileConfiguration": profile}}
+    job = jobs.grow(Machine(path, COMPUTE, "nic"), jobs.Model(model, "7"), lambda _: jobs.More(0), iter(()))
+    assert isinstance(next(job), Ask)
+    shown = {"value": [{"name": "nic", "properties": {"ipConfigurations": []}}]}
+    with pytest.raises(StopIteration) as ended:
+        job.send(Answer(200, json.dumps(shown).encode(), {}, ""))
+    assert ended.value.value.model.etag == ""
