@@ -28,7 +28,7 @@ from unipam.addr.prefix import parse_prefix
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
-from unipam.cni import install
+from unipam.cni import install, launcher
 from unipam.dialects.calico import config as calico_config
 from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Datastore
@@ -221,6 +221,14 @@ class Bench:
         ]
         a, b = (statistics.median(column) for column in zip(*rounds, strict=True))
         yield Row(f"cold ADD (no agent), {self.site.name}", us(a), us(b), a / b, 1.0)
+        yield self._floor(b)
+
+    def _floor(self, peer: float) -> Row:
+        """Measure what no cold call in Python goes below, of which the original's took so long: Python with msgspec."""
+        command = launcher.cold()
+        code = command[-1].partition(" from ")[0] + " import unipam.cold"
+        a = statistics.median(spawn.run([*command[:-1], code], {}, b"", 25))
+        return Row("of which Python and msgspec alone", us(a), us(peer), a / peer, None)
 
 
 def footprint(site: Site, root: Path) -> Row:

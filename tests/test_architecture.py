@@ -50,7 +50,7 @@ def test_every_error_stands_in_the_one_tree() -> None:
 
 OUTSIDE = {
     "unipam.ledger.open.WouldBlock",
-    "unipam.dialects.calico.engine.territory.NoFreeBlocks",
+    "unipam.dialects.calico.engine.claiming.NoFreeBlocks",
     "unipam.dialects.calico.engine.counting.Full",
     "unipam.clients.kubernetes.connection.Unsent",
     "unipam.clients.kubernetes.connection.Untrusted",

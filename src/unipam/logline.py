@@ -5,6 +5,7 @@ JSON for machines; text for people at a terminal, with the same fields in the sa
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +31,12 @@ def entry(event: str, level: str = "info", **facts: object) -> Line:
 
 def moment(seconds: float) -> str:
     """Return a moment (epoch seconds) in RFC 3339, in UTC and to the millisecond."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{int(seconds % 1 * 1000):03}Z"
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03}Z"
+
+
+@functools.lru_cache(maxsize=2)  # a busy agent writes thousands of lines within one
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def encoder(wanted: str, *, terminal: bool) -> Encode:

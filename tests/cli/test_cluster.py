@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.cli.test_schemas import require_described
 from tests.clients.fake_api_server import Asked, FakeApiServer, Say, fake_api_server, status
-from tests.dialects.cilium.test_nodes import captured
+from tests.dialects.cilium.test_nodes import captured, interface
 from tests.dialects.kubenet.nodes import route
 from tests.fakes.azure import FakeAzure, azure, resource_id
 from tests.real.kubenet import environment
 
 from unipam.cli.main import unipam
+from unipam.controllers.health import Health, State
+from unipam.model.errors import SourceFailed
 
 NODE: dict[str, Any] = {
     "metadata": {"name": "n0", "uid": "u"},
@@ -28,7 +31,7 @@ NODE: dict[str, Any] = {
 @pytest.fixture
 def lists() -> dict[str, list[Any]]:
     """What the API server has, by resource; what is not named is not known to it."""
-    return {"nodes": [NODE, {"metadata": {"name": "n1"}}]}
+    return {"nodes": [NODE, {"metadata": {"name": "n1"}}], "pods": []}
 
 
 @pytest.fixture
@@ -74,6 +77,24 @@ def test_nodes_of_cilium_are_shown_and_checked(server: FakeApiServer, lists: dic
     assert (called(server, "check").exit_code, called(server, "check").stderr.strip()) == (0, "nothing is wrong")
 
 
+def test_what_a_node_waits_for_is_asked_of_the_controller(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
+    lists |= {"nodes": [], "ciliumnodes": [captured("ciliumnode-403.json")]}
+    machine = lists["ciliumnodes"][0]["spec"]["instance-id"]
+    row = {
+        "job": machine.upper(),
+        "what": f"PUT {machine}",
+        "why": "the budget of the subscription",
+        "for": 3.5,
+        "in": 0.2,
+    }
+    with contextlib.closing(Health("127.0.0.1:0", lambda: State("", leading=True), list, lambda: [row])) as health:
+        shown = called(server, "show", "-o", "json", "--controller", f"127.0.0.1:{health.port}")
+    (found,) = json.loads(shown.stdout)["items"]
+    assert found["waits"] == f"PUT {machine}: the budget of the subscription, for 3.5 s, 0.2 s more"
+    with pytest.raises(SourceFailed, match=r"the controller at 127\.0\.0\.1:1 does not tell what waits"):
+        called(server, "show", "--controller", "127.0.0.1:1")
+
+
 def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
     lists["ciliumnodes"] = [captured("ciliumnode-3-eight-used.json")]
     address = next(iter(lists["ciliumnodes"][0]["status"]["ipam"]["used"]))
@@ -81,10 +102,65 @@ def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[
     assert {"node": "aks-np0-vmss000000", "fact": "in the pool", "value": "yes"} in rows
     assert next(each["value"] for each in rows if each["fact"] == "used by").startswith("default/")
     assert "10.244.0.0/24" in called(server, "explain", "10.244.0.7").stdout
-    assert "uses" in called(server, "explain", "aks-np0-vmss000000").stdout
+    assert "16 in its pool, 8 in use" in called(server, "explain", "aks-np0-vmss000000").stdout
+    lists.pop("pods")
+    assert "pods were not looked at" in called(server, "explain", address).stderr
     unknown = called(server, "explain", "10.9.9.9")
     assert unknown.exit_code == 1
     assert "no node is called '10.9.9.9' or has that address" in unknown.output
+
+
+def test_pods_that_cilium_does_not_run_are_found(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
+    document = captured("ciliumnode-2-first-pool.json")
+    addresses = sorted(document["spec"]["ipam"]["pool"])
+    spec = {"nodeName": document["metadata"]["name"]}
+    lists |= {
+        "nodes": [],
+        "ciliumnodes": [document],
+        "ciliumendpoints": [{"metadata": {"namespace": "a", "name": "p0"}}],
+    }
+    lists["pods"] = [
+        {"metadata": {"namespace": "a", "name": f"p{i}"}, "spec": spec, "status": {"podIPs": [{"ip": addresses[i]}]}}
+        for i in range(2)
+    ]
+    checked = called(server, "check", "-o", "json")
+    (found,) = json.loads(checked.stdout)["items"]
+    assert (found["kind"], found["way_out"]) == ("used by something else", "recreate a/p1")
+    explained = json.loads(called(server, "explain", addresses[1], "-o", "json").stdout)["items"]
+    assert {"node": spec["nodeName"], "fact": "pod", "value": "a/p1"} in explained
+    assert "used by something else" in {each["fact"] for each in explained}
+
+
+def test_an_address_is_explained_with_azure(
+    server: FakeApiServer, lists: dict[str, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three ways: the interface, the CiliumNode, its agent."""
+    document = captured("ciliumnode-3-eight-used.json")
+    name = document["metadata"]["name"]
+    lists |= {"nodes": [], "ciliumnodes": [document]}
+    made = interface(document)
+    lost = made["properties"]["ipConfigurations"].pop()["properties"]["privateIPAddress"]
+    subscription = made["id"].split("/")[2]
+    with azure(tmp_path) as fake:
+        fake.grant(fake.entra.principal, subscription)
+        fake.arm.put(made["id"].partition("/virtualMachines/")[0], {}, sku={"capacity": 1})
+        fake.arm.put(made["id"], made["properties"])
+        for variable, value in {
+            "AZURE_TENANT_ID": fake.entra.tenant, "AZURE_CLIENT_ID": fake.entra.client,
+            "AZURE_CLIENT_SECRET": fake.entra.secret, "AZURE_AUTHORITY_HOST": fake.base,
+            "UNIPAM_AZURE_ENDPOINT": fake.base, "UNIPAM_AZURE_CA_FILE": fake.ca,
+        }.items():  # fmt: skip
+            monkeypatch.setenv(variable, value)
+        group = ("--azure-group", f"/subscriptions/{subscription}/resourceGroups/MC_example")
+        facts = json.loads(called(server, "explain", lost, *group, "-o", "json").stdout)["items"]
+        of_node = json.loads(called(server, "explain", name, *group, "-o", "json").stdout)["items"]
+        checked = json.loads(called(server, "check", *group, "-o", "json").stdout)["items"]
+    assert {"node": name, "fact": "in the pool", "value": "yes"} in facts
+    assert {"node": name, "fact": "at Azure", "value": "no interface of this machine has it"} in facts
+    assert "pool without interface" in {each["kind"] for each in checked}
+    values = {each["fact"]: each["value"] for each in of_node}
+    assert values["has"] == "16 in its pool, 8 in use"
+    assert values["interface aks-nic"].startswith("15 addresses ready, 16 of 256 configurations")
 
 
 def test_ranges_are_checked_where_the_clusters_is_named(server: FakeApiServer) -> None:

@@ -39,7 +39,7 @@ NEED_MORE = {
     ("register", "import"),
     ("reservation", "cancel"),
 }
-NOT_THE_REGISTER = {"adopt", "calico", "cni", "lease"}
+NOT_THE_REGISTER = {"adopt", "calico", "cni", "controller", "lease"}
 
 
 def run(database: Path, *words: str) -> str:

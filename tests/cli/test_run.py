@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from tests.real.node import UNIPAM
+from tests.server.live import Client
+from tests.server.pages.visitor import Visitor
 
 from unipam.cli.run_register import free_port
 
@@ -71,6 +74,33 @@ def test_a_second_one_on_the_same_state_is_told_of_the_first(tmp_path: Path) -> 
         assert (second.returncode, told) == (1, "")
         assert complaint == f"Error: process {first.pid} runs on {tmp_path}: end it, or choose another --state-dir\n"
         assert (tmp_path / "agent.sock").exists()
+
+
+def test_the_register_shows_the_leases_of_the_agent_beside_it(taken: int, tmp_path: Path) -> None:
+    """A real ADD through the installed plugin, and what the register's API and the address's page say of it."""
+    port = free_port(taken)
+    config = {
+        "cniVersion": "1.0.0", "name": "seen", "type": "bridge",
+        "ipam": {"type": "host-local", "dataDir": str(tmp_path / "networks"), "ranges": [[{"subnet": "10.78.0.0/24"}]]},
+    }  # fmt: skip
+    environment = {
+        "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "box-1", "CNI_NETNS": "/box-1", "CNI_IFNAME": "eth0",
+        "CNI_PATH": str(tmp_path / "bin"), "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0",
+    }  # fmt: skip
+    with running(tmp_path, "--register", str(port)) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("ADD gave")
+        subprocess.run([tmp_path / "bin" / "host-local"], env=environment, input=json.dumps(config).encode(),
+                       capture_output=True, timeout=60, check=True)  # fmt: skip
+        api = Client(port, (tmp_path / "admin-token").read_text().strip(), "/api/v1")
+        (lease,) = api.get("/leases?network=seen").json["items"]
+        assert (lease["address"], lease["pod"], lease["state"]) == ("10.78.0.2", "shop/web-0", "held")
+        told = api.get(f"/leases/{lease['address']}").json
+        assert "shop/web-0" in told["sentences"][0]
+        person = Visitor(port)
+        assert person.sign_in(api.token).status == 200
+        assert "shop/web-0" in person.get("/addresses/10.78.0.2").words
+        assert person.get("/leases").rows()[1][:2] == ["10.78.0.2", "shop/web-0"]
 
 
 def test_a_port_beside_a_taken_one_is_found(taken: int) -> None:

@@ -49,6 +49,10 @@ def test_jobs_are_done_over_tls_and_no_write_begins_after_the_term(
             return (yield from job)
 
         before = done(after(read(table)))
+        assert cloud.waiting() == []
+        cloud.start("slow", after(read(table)), lambda _: None)
+        (waits,) = cloud.waiting()
+        assert (waits["job"], waits["why"]) == ("slow", "the test waits")
         assert isinstance(before, Table)
         written = done(replace(table, before, []))
         assert isinstance(written, Table)

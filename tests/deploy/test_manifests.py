@@ -40,7 +40,7 @@ TEXTS = sorted(
     ]
 )
 POD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-SETS = ("containers", "env", "volumes")
+SETS = ("containers", "env", "initContainers", "volumes")
 """Lists whose items a patch finds by name (Kubernetes' strategic merge)."""
 
 
@@ -265,7 +265,7 @@ def test_no_container_may_more_than_it_needs(place: str, workload: dict[str, Any
         assert security["readOnlyRootFilesystem"]
         assert not security["allowPrivilegeEscalation"]
         assert security["capabilities"]["drop"] == ["ALL"]
-    speaks_to_kubernetes = "/controller" in place
+    speaks_to_kubernetes = "/controller" in place or place.endswith("/ciliumnode")
     assert pod(workload)["automountServiceAccountToken"] is speaks_to_kubernetes
     assert pod(workload)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 

@@ -7,7 +7,6 @@ bodies"). One write at a time in a virtual network. What is written is shown by 
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from tests.fakes.azure_http import Answer, Refused, Request
 from tests.fakes.azure_rules import check
 
@@ -102,7 +102,7 @@ class Resources:
     def catch_up(self) -> None:
         """Resource Graph sees everything that was written."""
         with self._lock:
-            self._graph = copy.deepcopy(self._all)
+            self._graph = _copied(self._all)
 
     def shown(self) -> list[dict[str, Any]]:
         """What Resource Graph sees."""
@@ -112,7 +112,8 @@ class Resources:
     def get(self, resource_id: str) -> dict[str, Any] | None:
         """A resource as it is."""
         with self._lock:
-            return copy.deepcopy(self._all.get(resource_id.lower()))
+            found = self._all.get(resource_id.lower())
+        return None if found is None else dict(_copied(found))
 
     def raw(self, resource_id: str) -> dict[str, Any]:
         """A resource itself, to be changed."""
@@ -133,7 +134,7 @@ class Resources:
             "name": parts[-1],
             "type": "/".join([parts[0], *parts[1::2]]),
             "etag": f'W/"{uuid.uuid4()}"',
-            "properties": copy.deepcopy(properties),
+            "properties": _copied(properties),
             **fields,
         }
         _name_children(resource)
@@ -162,8 +163,8 @@ class Resources:
     def _get(self, request: Request) -> Answer:
         found = self._seen(request.path.lower())
         if found is not None:
-            show = self.shows.get(request.path.lower(), lambda each: each)
-            return Answer(200, show(found), {"ETag": found.get("etag", "")})
+            show = self.shows.get(request.path.lower())
+            return Answer(200, show(found) if show else found, {"ETag": found.get("etag", "")})
         if len(request.path.rpartition("/providers/")[2].split("/")) % 2 == 0:
             return self.listed(request, list(self._children(request.path)))
         raise Refused(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
@@ -191,7 +192,7 @@ class Resources:
         if self.clock is not None and key in self._all:
             at, _ = self._before.get(key, (-math.inf, {}))
             if self.clock() - at >= self.lags(key):  # else they see what was before the earlier write
-                self._before[key] = (self.clock(), copy.deepcopy(self._all[key]))
+                self._before[key] = (self.clock(), _copied(self._all[key]))
             else:
                 self._before[key] = (self.clock(), self._before[key][1])
 
@@ -231,7 +232,7 @@ class Resources:
         if hook:
             hook.begun(request.path, body)
         headers = self._begin(request.path, "Azure-AsyncOperation", wrote=body)
-        return Answer(200 if before else 201, copy.deepcopy(stored), headers)
+        return Answer(200 if before else 201, _copied(stored), headers)
 
     def _hook(self, path: str) -> Hook | None:
         return next((each for part, each in self.hooks.items() if part in path.lower()), None)
@@ -304,6 +305,11 @@ class Resources:
         elif operation.target in self._all:
             self._all[operation.target]["properties"]["provisioningState"] = operation.status
             self._publish()
+
+
+def _copied(document: Any) -> Any:
+    """What is JSON, anew: by way of its text, which takes a tenth of `copy.deepcopy`'s time."""
+    return msgspec.json.decode(msgspec.json.encode(document))
 
 
 def _check_match(request: Request, before: dict[str, Any] | None) -> None:

@@ -42,6 +42,8 @@ class Compute:
         self.holders: dict[str, str] = {}
         """By address: the configuration that has it, or has had it until a while ago, or `others`."""
         self.cursor = self.prefix.first + 4
+        self.half = False
+        """Whether half of what a write wanted is done when it ends badly; else nothing of it."""
         self.history: list[tuple[str, str, str]] = []
         """Every address that was given or taken: verb, address, configuration."""
         arm.put(self.subnet, {"addressPrefix": cidr})
@@ -75,6 +77,19 @@ class Compute:
         self._interface(nic, machine, {"name": "ipconfig1", "properties": self._wanted(primary=True)})
         return machine.lower()
 
+    def gone(self, machine: str) -> None:
+        """A machine is deleted, and its interfaces with it."""
+        for nic in self._nics(machine):
+            for each in nic["properties"]["ipConfigurations"]:
+                self._take(nic["id"], each)
+            self.arm.drop(nic["id"])
+        self.arm.drop(machine)
+
+    @property
+    def room(self) -> int:
+        """How many addresses of the subnet nobody has."""
+        return self._size - len(self.holders)
+
     def give(self, machine: str, name: str) -> str:
         """Somebody else has given a machine's interface one more address, which is returned."""
         before = self.addresses(machine)
@@ -103,6 +118,10 @@ class Compute:
             for ip in _addresses(each)
         }
 
+    def interfaces(self, machine: str) -> list[str]:
+        """The ids of a machine's interfaces, in lower case."""
+        return [str(each["id"]).lower() for each in self._nics(machine)]
+
     def configurations(self, machine: str) -> int:
         """How many secondary configurations a machine has."""
         every = [each for nic in self._nics(machine) for each in nic["properties"]["ipConfigurations"]]
@@ -121,9 +140,7 @@ class Compute:
             has = self._has(nic)
             new = [each for each in wanted if each["name"] not in has]
             blocks = sum(1 for each in new if _is_block(path, each))
-            if len(new) + blocks * (BLOCK - 1) > self._size - len(self.holders) or (
-                blocks and blocks > len(self._free_blocks())
-            ):
+            if len(new) + blocks * (BLOCK - 1) > self.room or (blocks and blocks > len(self._free_blocks())):
                 raise Refused(400, "SubnetIsFull", f"Subnet nodes with address prefix {self.prefix} is full.")
         if "imageReference" in body.get("properties", {}).get("storageProfile", {}):
             text = "The client has permission to perform the write, but not 'galleries/read' at the linked scope."
@@ -150,9 +167,10 @@ class Compute:
             self.arm.remember(nic.lower())
             names = {each["name"] for each in wanted}
             kept = []
-            for each in self.arm.raw(nic)["properties"]["ipConfigurations"]:
+            for index, each in enumerate(self.arm.raw(nic)["properties"]["ipConfigurations"]):
                 state = each["properties"]["provisioningState"]
-                if (well and each["name"] not in names) or (not well and state == "Updating"):
+                done = well or (self.half and index % 2)
+                if (done and each["name"] not in names) or (not done and state == "Updating"):
                     self._take(nic, each)
                 else:
                     each["properties"]["provisioningState"] = "Succeeded"

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
+
 
 @dataclass
 class Request:
@@ -26,7 +28,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return msgspec.json.decode(self.body)
 
     @property
     def form(self) -> dict[str, str]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 from tests.fakes.azure_arm import Resources
 from tests.fakes.azure_http import Answer as Served
 from tests.fakes.azure_http import Refused, Request
@@ -137,12 +137,12 @@ def _request(ask: Ask) -> Request:
     where, _, query = (ask.link.partition("://")[2].partition("/")[2] if ask.link else ask.path).partition("?")
     pairs = dict(each.split("=", 1) for each in query.split("&") if each)
     headers = {"if-match": ask.match} if ask.match else {}
-    body = b"" if ask.body is None else json.dumps(ask.body).encode()
+    body = b"" if ask.body is None else msgspec.json.encode(ask.body)
     return Request(ask.method, "/" + where.lstrip("/"), {"api-version": ask.version, **pairs}, headers, body)
 
 
 def _outcome(ask: Ask, served: Served) -> Answer | SourceFailed:
-    body = b"" if served.body is None else json.dumps(served.body).encode()
+    body = b"" if served.body is None else msgspec.json.encode(served.body)
     if served.status in ask.expect:
         return Answer(served.status, body, dict(served.headers), str(ask))
     return refusal(served.status, served.headers, body, str(ask))

@@ -301,7 +301,7 @@ def test_the_past_can_be_asked_for(world: World) -> None:
 
     def here() -> list[tuple[str, str]]:
         moment = world.ask(plan_at, world.now)
-        return sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects.values())
+        return sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects)
 
     def now() -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -332,7 +332,7 @@ def test_the_past_can_be_asked_for(world: World) -> None:
         moments.append((world.now, now()))
     for at, expected in moments:
         moment = world.ask(plan_at, at)
-        assert sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects.values()) == expected
+        assert sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects) == expected
     assert len({len(state) for _, state in moments}) > 3
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import UNIPAM, Agent, Plugin, Reply, environment
 from tests.real import etcd
+from tests.test_architecture import DRIVER
 
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
@@ -96,6 +99,22 @@ def test_many_containers_at_once(store: EtcdDatastore, plugin: Plugin) -> None:
     assert handles(store) == set()
     (block,) = store.list(Selection(BlockKey), etcd.soon()).items
     assert (block.document["attributes"], len(block.document["unallocated"])) == ([], 64)
+
+
+def test_a_cold_call_imports_nothing_that_it_does_not_need(store: EtcdDatastore) -> None:
+    """It has no ledger, watches nothing and speaks no TLS; more than half of its time are imports."""
+    driver = DRIVER.replace("host-local", "calico-ipam")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", driver], input=json.dumps(network()), env=environment("ADD", "c1", args=POD),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    code, modules = ast.literal_eval(done.stderr)
+    assert (code, json.loads(done.stdout)["ips"][0]["address"]) == (0, "192.168.166.128/26")
+    assert (
+        set(modules) & {"sqlite3", "typing_extensions", "pathlib", "queue", "ssl", "fcntl", "unipam.clients.dns"}
+        == set()
+    )
+    assert not {name for name in modules if name.startswith(("unipam.store.", "unipam.controllers"))}
 
 
 def _patiently(plugin: Plugin, verb: str, container: str) -> Reply:

@@ -24,6 +24,7 @@ from unipam.dialects.calico.datastore.keys import (
     AffinityKey,
     BlockKey,
     ClusterKey,
+    ControllersKey,
     HandleKey,
     NodeKey,
     PoolKey,
@@ -119,11 +120,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 def start(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Controller]]:
     started: list[Controller] = []
 
-    def start(*options: str, kubeconfig: Path | None = None) -> Controller:
+    def start(*options: str, kubeconfig: Path | None = None, grace: str = "5") -> Controller:
         where = ("--datastore", "etcdv3", "--etcd-endpoints", ",".join(etcd.shared().endpoints))
         chosen = where if cluster.store.transactional else ()
         kubeconfig = kubeconfig or kube_apiserver.shared(STORED).kubeconfig
-        started.append(Controller(tmp_path, kubeconfig, "--calico", "--grace", "5", *chosen, *options))
+        chosen += ("--grace", grace) if grace else ()
+        started.append(Controller(tmp_path, kubeconfig, "--calico", *chosen, *options))
         return started[-1]
 
     yield start
@@ -177,6 +179,16 @@ def test_a_locked_datastore_is_not_touched(cluster: Cluster, start: Callable[...
     cluster.lock(True)
     controller.await_line("datastore unlocked")
     controller.until(lambda: not cluster.holders())
+
+
+def test_the_cluster_says_how_long_a_leak_is_waited_for(cluster: Cluster, start: Callable[..., Controller]) -> None:
+    spec = {"controllers": {"node": {"leakGracePeriod": "6s"}}}
+    cluster.store.create(ControllersKey(), {"metadata": {"name": "default"}, "spec": spec}, soon())
+    cluster.lease("gone", "n1")
+    controller = start(grace="")
+    assert controller.await_line("grace by the cluster's configuration")["seconds"] == 6
+    controller.until(lambda: not cluster.holders())
+    assert controller.stop() == 0
 
 
 def test_a_node_that_is_made_anew_while_its_pods_run_loses_nothing(

@@ -697,6 +697,20 @@ def test_parts_of_a_listing_make_the_whole(store: Store, things: tuple[int, int]
     assert parts == whole
 
 
+def test_the_claim_at_or_before_an_address_is_found(store: Store, space: int) -> None:
+    with store.transaction() as tx:
+        assert tx.claim_before(space, HERE) is None
+        for first, last in ((HERE, HERE + 3), (HERE + 8, HERE + 8), (HERE + 16, HERE + 31)):
+            tx.insert(lease(space, first, last))
+        tx.insert(lease(tx.create_space("other", 1.0), HERE + 5))
+        found = {
+            n: claim and claim.first - HERE
+            for n in (-1, 0, 5, 8, 17, 99)
+            for claim in [tx.claim_before(space, HERE + n)]
+        }
+    assert found == {-1: None, 0: 0, 5: 0, 8: 8, 17: 16, 99: 16}
+
+
 def test_claims_of_several_names_are_found_at_once(store: Store, space: int) -> None:
     with store.transaction() as tx:
         other = tx.create_space("other", 1.0)

@@ -31,12 +31,24 @@ def family(value: int) -> int:
     return 4 if value >> 32 == 0xFFFF else 6
 
 
+_OCTETS = {str(number): number for number in range(256)}
+"""An octet as it must be written: no sign, no leading zero."""
+
+
 def parse_address(text: str) -> int:
     """Return the address on the line that a text means.
 
     Accepts what Go's `net.ParseIP` accepts: no zone, no leading zeros in IPv4, an IPv4-mapped IPv6 address means
     the IPv4 one. Raises ValueError with the text in it.
     """
+    try:  # what `ipaddress` takes three times as long for, and an operator does for every address of a cluster
+        first, second, third, fourth = map(_OCTETS.__getitem__, text.split("."))
+        return V4_FIRST | first << 24 | second << 16 | third << 8 | fourth
+    except (KeyError, ValueError, AttributeError):
+        return _parse_other(text)
+
+
+def _parse_other(text: str) -> int:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -17,11 +17,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from unipam.agent.connection import Connection
 from unipam.agent.peer import OwnNamespace, peer
-from unipam.agent.responder import Responder
+from unipam.agent.responder import Responder, Waiting
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
 from unipam.ledger.open import uptime
 
@@ -230,15 +229,19 @@ class Server:
         asked, self._asked = self._asked, []
         answers = self.responder.together([call for _, call in asked])
         for (connection, call), given in zip(asked, answers, strict=True):
-            if given is None:
-                self.responder.patiently(call, partial(self._hand_to_loop, connection), connection.heard)
-            else:
+            if given is not None:
                 self._reply(connection, call, given)
             self._watch(connection)
+        waiting = [
+            Waiting(connection, call, connection.heard)
+            for (connection, call), given in zip(asked, answers, strict=True)
+            if given is None
+        ]
+        self.responder.patiently(waiting, self._hand_to_loop)
 
-    def _hand_to_loop(self, connection: Connection, given: Answer) -> None:
-        """Give an answer to the loop, from the thread that waited for it."""
-        self._ready.append((connection, given))
+    def _hand_to_loop(self, given: list[tuple[Connection, Answer]]) -> None:
+        """Give answers to the loop, from the thread that waited for them."""
+        self._ready.extend(given)
         os.eventfd_write(self._wake, 1)
 
     def _reply_ready(self) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unipam.cli import cluster_azure
-from unipam.cli.output import format_option, list_options, show, show_list
+from unipam.cli import cluster_azure, cluster_reading
+from unipam.cli.output import list_options, show_list
 from unipam.cli.table import Row, View, column, number
 
 if TYPE_CHECKING:
+    from unipam.cli.cluster_azure import Azure
+    from unipam.cli.cluster_reading import Seen
     from unipam.dialects.cilium.node import CiliumNode
     from unipam.dialects.kubenet.node import Node
     from unipam.model.finding import Finding
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_WITHIN = 60.0
 _NODES = View(
     "cluster-node",
     (
@@ -31,12 +31,15 @@ _NODES = View(
         number("uses"),
         number("needs"),
         column("state"),
+        column("waits", wide=True),
         column("machine", wide=True),
     ),
     name="node",
 )
-_FINDINGS = View("cluster-finding", tuple(map(column, ("kind", "about", "text", "way_out"))), name="about")
-_FACTS = View("cluster-fact", tuple(map(column, ("node", "fact", "value"))), name="node")
+_FINDINGS = View(
+    "cluster-finding", tuple(map(column, ("kind", "about", "text", "way_out"))), name="about", within=("kind", "text")
+)
+_FACTS = View("cluster-fact", tuple(map(column, ("node", "fact", "value"))), name="fact", within=("node",))
 
 
 _kubeconfig_option = click.option("--kubeconfig", default="", envvar="KUBECONFIG", metavar="FILE",
@@ -69,18 +72,20 @@ def command() -> None:
 @command.command("show")
 @_table_option
 @_kubeconfig_option
+@click.option("--controller", default="", metavar="HOST:PORT",
+              help="Ask the leading controller there, too, for which request to Azure a node waits.")  # fmt: skip
 @list_options
-def cluster_show(kubeconfig: str, route_table: str, output: str) -> None:
-    """Show for each node what it has, uses and needs, and how it stands.
+def cluster_show(kubeconfig: str, controller: str, route_table: str, output: str) -> None:
+    """Show for each node what it has, uses and needs, how it stands, and what it waits for.
 
     \b
     Examples:
       unipam cluster show
       unipam cluster show --kubeconfig ~/.kube/config -o json
       unipam cluster show --route-table /subscriptions/.../routeTables/NAME
-      unipam cluster show --watch
+      unipam cluster show --watch --controller 127.0.0.1:9518
     """
-    show_list(lambda: _rows(kubeconfig, route_table), output, _NODES, empty="the cluster has no node")
+    show_list(lambda: _rows(kubeconfig, controller, route_table), output, _NODES, empty="the cluster has no node")
 
 
 @command.command("check")
@@ -100,7 +105,7 @@ def cluster_check(kubeconfig: str, output: str, **given: Any) -> None:
     found: list[Finding] = []
 
     def rows() -> list[Row]:
-        found[:] = _findings(*_read(kubeconfig), given)
+        found[:] = _findings(cluster_reading.read(kubeconfig), _azure(given), given)
         return [each._asdict() for each in found]
 
     show_list(rows, output, _FINDINGS, empty="nothing is wrong")
@@ -112,7 +117,7 @@ def cluster_check(kubeconfig: str, output: str, **given: Any) -> None:
 @click.argument("what", metavar="NODE|ADDRESS")
 @_comparing
 @_kubeconfig_option
-@format_option
+@list_options
 def cluster_explain(what: str, kubeconfig: str, output: str, **given: Any) -> None:
     """Say whose an address is and in which state, or all that is known of a node.
 
@@ -120,89 +125,68 @@ def cluster_explain(what: str, kubeconfig: str, output: str, **given: Any) -> No
     Examples:
       unipam cluster explain 10.240.0.17
       unipam cluster explain aks-np0-vmss000000
+      unipam cluster explain 10.240.0.17 --azure-group /subscriptions/ID/resourceGroups/MC_GROUP --watch
     """
-    nodes, cilium = _read(kubeconfig)
-    rows = [*_explained(what, nodes, cilium)]
-    found = _findings(nodes, cilium, given)
+    show_list(lambda: _explain(what, kubeconfig, given), output, _FACTS)
+
+
+def _explain(what: str, kubeconfig: str, given: Mapping[str, Any]) -> list[Row]:
+    seen, azure = cluster_reading.read(kubeconfig), _azure(given)
+    rows = [*_explained(what, seen, azure)]
+    found = _findings(seen, azure, given)
     wrong = [each for each in found if what == each.about or what in each.text.replace(",", "").split()]
     rows += [{"node": each.about, "fact": each.kind, "value": f"{each.text}; {each.way_out}"} for each in wrong]
     if not rows:
         raise click.ClickException(f"no node is called {what!r} or has that address; unipam cluster show lists them")
-    show(rows, output, _FACTS)
+    return rows
 
 
-def _rows(kubeconfig: str, route_table: str) -> list[Row]:
-    nodes, cilium = _read(kubeconfig)
-    table = cluster_azure.read("", route_table).table
-    hops = _hops(table.routes) if table else {}
-    of_kubenet = [_of_kubenet(each, hops) for each in nodes if each.ranges or not cilium]
-    return [_of_cilium(each) for each in cilium] + of_kubenet
+def _rows(kubeconfig: str, controller: str, route_table: str) -> list[Row]:
+    seen = cluster_reading.read(kubeconfig)
+    waits = cluster_reading.waiting(controller) if controller else {}
+    hops = _hops(cluster_azure.read("", route_table))
+    of_kubenet = [_of_kubenet(each, hops) for each in seen.nodes if each.ranges or not seen.cilium]
+    return [_of_cilium(each, waits.get(each.instance, "")) for each in seen.cilium] + of_kubenet
 
 
-def _hops(routes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def _hops(azure: Azure) -> dict[str, str]:
     """Return where a table's routes lead to, by their prefixes as they are written."""
-    properties = [each.get("properties") or {} for each in routes]
+    properties = [each.get("properties") or {} for each in (azure.table.routes if azure.table else ())]
     return {str(each.get("addressPrefix")): str(each.get("nextHopIpAddress") or "") for each in properties}
 
 
-def _read(kubeconfig: str) -> tuple[list[Node], list[CiliumNode]]:
-    """Read the Nodes, and the CiliumNodes where there are any. Raises SourceFailed."""
-    from unipam.clients.kubernetes.api import KubernetesApi, Refusal
-    from unipam.clients.kubernetes.collection import read_all
-    from unipam.dialects.cilium import node as cilium
-    from unipam.dialects.kubenet import node as kubenet
-    from unipam.model.errors import SourceFailed
-
-    api = KubernetesApi(kubeconfig)
-    deadline = time.monotonic() + _WITHIN
-    try:
-        _, nodes = read_all(api, "/api/v1/nodes", kubenet.node_of, deadline)
-        try:
-            _, of_cilium = read_all(api, cilium.PATH, cilium.node_of, deadline)
-        except Refusal as error:
-            if error.status != 404:
-                raise
-            of_cilium = []
-    except Refusal as error:
-        raise SourceFailed(f"{api.name}: {error}", source=api.name) from error
-    finally:
-        api.close()
-    return nodes, of_cilium
+def _azure(given: Mapping[str, Any]) -> Azure:
+    """Read of Azure what the options name. Raises UsageError, SourceFailed, BadConfig."""
+    if given["route_table"] and not given["cluster_cidr"]:
+        raise click.UsageError("--route-table needs --cluster-cidr: which of its routes are nodes'")
+    return cluster_azure.read(given["azure_group"], given["route_table"])
 
 
-def _findings(nodes: Sequence[Node], cilium: Sequence[CiliumNode], given: Mapping[str, Any]) -> list[Finding]:
-    """Return what is wrong by what there is to compare. Raises SourceFailed, BadConfig, UsageError."""
+def _findings(seen: Seen, azure: Azure, given: Mapping[str, Any]) -> list[Finding]:
+    """Return what is wrong by what there is to compare. Raises BadConfig."""
     from unipam.dialects.cilium.looking import findings as of_cilium
-    from unipam.dialects.cilium.nics import nics_of
     from unipam.dialects.kubenet import looking
     from unipam.dialects.kubenet.policy import policy
 
-    if given["route_table"] and not given["cluster_cidr"]:
-        raise click.UsageError("--route-table needs --cluster-cidr: which of its routes are nodes'")
-    azure = cluster_azure.read(given["azure_group"], given["route_table"])
-    found: list[Finding] = []
-    if cilium:
-        nics: dict[str, list[Any]] = {}
-        for nic in nics_of(azure.interfaces or ()):
-            nics.setdefault(nic.instance, []).append(nic)
-        found += of_cilium(cilium, nics if azure.interfaces is not None else None)
+    found = of_cilium(seen.cilium, azure.by_machine(), seen.others) if seen.cilium else []
     if given["cluster_cidr"]:
         found += looking.findings(
-            nodes, policy(given["cluster_cidr"]), table=azure.table, subnet=given["node_subnet"],
+            seen.nodes, policy(given["cluster_cidr"]), table=azure.table, subnet=given["node_subnet"],
             limit=given["route_limit"],
             interfaces=None if azure.interfaces is None else looking.interfaces_of(azure.interfaces),
         )  # fmt: skip
     return found
 
 
-def _of_cilium(node: CiliumNode) -> Row:
+def _of_cilium(node: CiliumNode, waits: str = "") -> Row:
     from unipam.dialects.cilium.formulas import needed
 
     short = needed(len(node.pool), node.in_use, node.wanted)
     going = f"{len(node.release)} being released" if node.release else "complete"
     return {
         "node": node.name, "system": "cilium", "has": len(node.pool), "ranges": "", "route": "", "uses": node.in_use,
-        "needs": short, "state": _error(node) or (f"waits for {short}" if short else going), "machine": node.instance,
+        "needs": short, "state": node.error or (f"waits for {short}" if short else going), "machine": node.instance,
+        "waits": waits,
     }  # fmt: skip
 
 
@@ -213,45 +197,30 @@ def _of_kubenet(node: Node, hops: Mapping[str, str]) -> Row:
         "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges),
         "route": ",".join(hops[each] for each in node.ranges if each in hops), "uses": None,
         "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state,
-        "machine": node.machine,
+        "machine": node.machine, "waits": "",
     }  # fmt: skip
 
 
-def _explained(what: str, nodes: Iterable[Node], cilium: Iterable[CiliumNode]) -> Iterable[Row]:
+def _explained(what: str, seen: Seen, azure: Azure) -> Iterable[Row]:
     from unipam.addr.prefix import parse_address
+    from unipam.dialects.cilium.explaining import address_facts, node_facts
 
-    for node in nodes:
-        if node.name == what:
-            yield from (
-                {"node": what, "fact": name, "value": _text(value)} for name, value in _of_kubenet(node, {}).items()
-            )
+    nics = azure.by_machine() if seen.cilium else None
+    for node in seen.nodes:
+        if node.name == what and (node.ranges or not seen.cilium):
+            facts = _of_kubenet(node, _hops(azure))
+            yield from ({"node": what, "fact": name, "value": _text(value)} for name, value in facts.items())
         try:
             inside = any(each.first <= parse_address(what) <= each.last for each in node.prefixes)
         except ValueError:
             inside = False
         if inside:
             yield {"node": node.name, "fact": "range", "value": ",".join(node.ranges)}
-    for each in cilium:
-        if each.name == what:
-            yield from ({"node": what, "fact": name, "value": _text(value)} for name, value in _of_cilium(each).items())
-        elif what in each.pool or what in each.used or what in each.release:
-            yield from _of_address(what, each)
-
-
-def _of_address(address: str, node: CiliumNode) -> Iterable[Row]:
-    used = ((node.document.get("status") or {}).get("ipam") or {}).get("used") or {}
-    pool = ((node.document.get("spec") or {}).get("ipam") or {}).get("pool") or {}
-    yield {"node": node.name, "fact": "in the pool", "value": "yes" if address in pool else "no"}
-    yield {"node": node.name, "fact": "interface", "value": (pool.get(address) or {}).get("resource", "")}
-    yield {"node": node.name, "fact": "used by", "value": (used.get(address) or {}).get("owner", "nobody")}
-    if address in node.release:
-        yield {"node": node.name, "fact": "release", "value": node.release[address]}
+    for each in seen.cilium:
+        pods = None if seen.pods is None else seen.pods.get(each.name, {})
+        of = node_facts(each, nics) if each.name == what else address_facts(what, each, nics, pods)
+        yield from (fact._asdict() for fact in of)
 
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _error(node: CiliumNode) -> str:
-    status = ((node.document.get("status") or {}).get("ipam") or {}).get("operator-status") or {}
-    return str(status.get("error") or "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from unipam.clients.azure.arm import Arm
+    from unipam.dialects.cilium.nics import Nic
     from unipam.dialects.kubenet.looking import Seen
 
 
@@ -15,6 +16,17 @@ class Azure(NamedTuple):
 
     interfaces: list[dict[str, Any]] | None = None
     table: Seen | None = None
+
+    def by_machine(self) -> dict[str, list[Nic]] | None:
+        """Return the interfaces by the machines that have them; None where Azure was not asked for them."""
+        from unipam.dialects.cilium.nics import nics_of
+
+        if self.interfaces is None:
+            return None
+        found: dict[str, list[Nic]] = {}
+        for nic in nics_of(self.interfaces):
+            found.setdefault(nic.instance, []).append(nic)
+        return found
 
 
 def read(group: str, table: str) -> Azure:

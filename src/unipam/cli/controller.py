@@ -87,7 +87,9 @@ def command(
     timing = Timing(
         *(given[f"leader_election_{each}"] for each in ("lease_duration", "renew_deadline", "retry_period"))
     )
-    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing))
+    of_azure = kubenet or cilium
+    waiting = (lambda: cloud().waiting()) if of_azure else list
+    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing, waiting=waiting))
 
 
 def _tell_unused(context: click.Context) -> None:

@@ -224,6 +224,7 @@ SCHEMAS: Mapping[str, Document] = {
             needs=int,
             state=str,
             machine=str,
+            waits=str,
         ),
     ),
     "conflict": Document("register import", _of(kind=str, place=str, name=str, problem=str)),

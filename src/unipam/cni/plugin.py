@@ -7,6 +7,8 @@ last, and is the plugin's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, cast
 
 import msgspec
@@ -39,6 +41,23 @@ class Reply(NamedTuple):
 
 
 Verb = Callable[[Call, Context], Reply]
+
+
+class Joint(NamedTuple):
+    """Some of the calls that came at once, by their numbers, and what answers them, or says what went wrong.
+
+    None asks for the call by itself.
+    """
+
+    numbers: Sequence[int]
+    answer: Callable[[Context], Sequence[Reply | UnipamError | None]]
+
+
+Together = Callable[[Sequence[Call], Sequence[Callable[[], bool]], Context], Sequence[Joint]]
+"""Plans which calls of one configuration are answered together, given who still waits (`Context.heard`) for each.
+
+Those in no plan are answered by themselves.
+"""
 Codes = Mapping[type[UnipamError], int]
 
 
@@ -64,7 +83,8 @@ class Plugin(NamedTuple):
     `dated` errors name the version of the configuration, as libcni since 1.1 prints them. `warm` is for one that
     learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
     an ADD is told whether it is for the caller's own network namespace (`Call.own`). `render` prints a result as a
-    version of the protocol has it. `command` is for one that takes arguments, as a program of people's; its exit code.
+    version of the protocol has it. `together` is for one whose calls share what they wait for. `command` is for one
+    that takes arguments, as a program of people's; its exit code.
     """
 
     name: str
@@ -77,6 +97,7 @@ class Plugin(NamedTuple):
     warm: Warm | None = None
     places: tuple[str, ...] = ()
     render: Callable[[Result, str], bytes] = render
+    together: Together | None = None
     command: Callable[[Sequence[str]], int] | None = None
 
 
@@ -116,6 +137,29 @@ def answer(chosen: Plugin, call: Call, context: Context) -> Answer:
         return _internal_error(error)
 
 
+def together(
+    chosen: Plugin, calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context
+) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
+    """Return which calls of one configuration, that have been read, are answered together, and how. Raises nothing.
+
+    The others, and those whose answer is None, are answered by themselves.
+    """
+    if chosen.together is None:
+        return []
+    with suppress(Exception):  # a fault of ours, which each of them then meets, and tells, by itself
+        joints = chosen.together(calls, heard, context)
+        return [(joint.numbers, partial(_answers, chosen, calls, joint)) for joint in joints]
+    return []
+
+
+def _answers(chosen: Plugin, calls: Sequence[Call], joint: Joint, context: Context) -> list[Answer | None]:
+    try:
+        given = zip(joint.numbers, joint.answer(context), strict=True)
+        return [None if each is None else _worded(chosen, calls[number], each) for number, each in given]
+    except Exception as error:  # noqa: BLE001 (as above; what was written stays written)
+        return [_internal_error(error)] * len(joint.numbers)
+
+
 def _internal_error(error: Exception) -> Answer:
     import traceback
 
@@ -135,13 +179,20 @@ def _answer(chosen: Plugin, call: Call, context: Context) -> Answer:
     if verb == "VERSION":
         return _version(chosen)
     try:
-        facts, result, undo = chosen.verbs[verb](call, context)
-        return Answer(0, b"" if result is None else chosen.render(result, call.config.version), b"", undo, facts)
+        return _worded(chosen, call, chosen.verbs[verb](call, context))
     except UnipamError as error:
         if isinstance(error, StoreBusy) and not context.may_wait:
             raise WouldBlock(error.message) from error
-        dated = chosen.dated or verb == "STATUS"
-        return _failure(error, code_of(error, chosen.codes), chosen.word(error), call.config, dated=dated)
+        return _worded(chosen, call, error)
+
+
+def _worded(chosen: Plugin, call: Call, given: Reply | UnipamError) -> Answer:
+    """Return the answer with what a verb has done, or with why not."""
+    if isinstance(given, UnipamError):
+        dated = chosen.dated or call.verb == "STATUS"
+        return _failure(given, code_of(given, chosen.codes), chosen.word(given), call.config, dated=dated)
+    facts, result, undo = given
+    return Answer(0, b"" if result is None else chosen.render(result, call.config.version), b"", undo, facts)
 
 
 def _failure(error: UnipamError, code: int, message: str, config: Config, *, dated: bool = True) -> Answer:

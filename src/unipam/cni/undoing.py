@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from unipam.cni.call import Undo
 from unipam.cni.context import Context
 
-PAUSES = (0.5, 2.0, 8.0, 30.0, 120.0)
+SHORT = (0.5, 2.0, 8.0)
 """Seconds after each failure: the datastore may be slow or away, which is why nobody heard. Then it stays for a DEL."""
+LONG = (*SHORT, 30.0, 120.0)
+"""The same for a process that is there anyway."""
 
 
 def take_back(
-    undo: Undo, context: Callable[[], Context], pause: Callable[[float], object], say: Callable[[str, float], None]
+    undo: Undo,
+    context: Callable[[], Context],
+    pauses: Sequence[float],
+    pause: Callable[[float], object],
+    say: Callable[[str, float], None],
 ) -> None:
-    """Undo, again after each of the `PAUSES` where it fails.
+    """Undo, again after each of the `pauses` where it fails.
 
     `say` is told why it failed, and after how many seconds it is tried again (0: never). A `pause` that says true was
     cut short, since the process is to end: then it is tried once more.
     """
     ending = False
-    for seconds in (*PAUSES, 0.0):
+    for seconds in (*pauses, 0.0):
         try:
             undo(context())
         except Exception as error:  # noqa: BLE001 (nobody else would hear of it)

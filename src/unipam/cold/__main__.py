@@ -41,9 +41,9 @@ def _deliver(given: Answer, context: Context) -> None:
         if given.undo:
             import time
 
-            from unipam.cni.undoing import take_back
+            from unipam.cni.undoing import SHORT, take_back
 
-            take_back(given.undo, lambda: context, time.sleep, lambda *_: None)
+            take_back(given.undo, lambda: context, SHORT, time.sleep, lambda *_: None)
         sys.exit(1)
 
 

@@ -68,6 +68,11 @@ class Cloud:
         """See `Jobs.lead`."""
         self._dispatcher.may_write = lambda: term.lasts
 
+    def waiting(self) -> list[dict[str, object]]:
+        """Return every job under way, the next first: for which request, why, for and in how many seconds."""
+        with self._lock:
+            return [_told(each, self._now()) for each in self._dispatcher.waiting()]
+
     def close(self) -> None:
         """See `Jobs.close`."""
         if self._closed:

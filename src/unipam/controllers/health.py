@@ -1,7 +1,8 @@
-"""What a cluster asks of the process: whether it lives, whether it is ready, and its metrics."""
+"""What is asked of the process: whether it lives, whether it is ready, its metrics, and what waits for Azure."""
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +26,15 @@ class State(NamedTuple):
 
 
 class Health:
-    """Answers /healthz, /readyz and /metrics at HOST:PORT in threads of its own, until it is closed."""
+    """Answers /healthz, /readyz, /metrics and /waiting at HOST:PORT in threads of its own, until it is closed."""
 
-    def __init__(self, address: str, state: Callable[[], State], metrics: Callable[[], Iterable[Metric]]) -> None:
+    def __init__(
+        self,
+        address: str,
+        state: Callable[[], State],
+        metrics: Callable[[], Iterable[Metric]],
+        waiting: Callable[[], list[dict[str, object]]] = list,
+    ) -> None:
         """Listen. Raises BadInput when that cannot be."""
         host, _, port = address.rpartition(":")
         try:
@@ -35,7 +42,7 @@ class Health:
                 host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             kind = type("Server", (_Server,), {"address_family": found[0][0]})
-            self._server = kind(found[0][4][:2], _handler(state, metrics))
+            self._server = kind(found[0][4][:2], _handler(state, metrics, waiting))
         except (OSError, ValueError, OverflowError) as error:
             problem = f"cannot listen at {address}: {error}: choose another --listen HOST:PORT, or '' for none"
             raise BadInput(problem) from None
@@ -56,7 +63,11 @@ class _Server(ThreadingHTTPServer):
         """Ignore who asked and has gone, or says nothing."""
 
 
-def _handler(state: Callable[[], State], metrics: Callable[[], Iterable[Metric]]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    state: Callable[[], State],
+    metrics: Callable[[], Iterable[Metric]],
+    waiting: Callable[[], list[dict[str, object]]],
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT
 
@@ -69,8 +80,10 @@ def _handler(state: Callable[[], State], metrics: Callable[[], Iterable[Metric]]
                 said = found.problem or ("leading" if found.leading else "standing by")
                 unready = found.problem and path == "/readyz"  # to begin anew would not bring an API server back
                 self._send(503 if unready else 200, f"{said}\n".encode(), "text/plain; charset=utf-8")
+            elif path == "/waiting":
+                self._send(200, json.dumps({"items": waiting()}, default=str).encode(), "application/json")
             else:
-                self._send(404, b"ask for /healthz, /readyz or /metrics\n", "text/plain; charset=utf-8")
+                self._send(404, b"ask for /healthz, /readyz, /metrics or /waiting\n", "text/plain; charset=utf-8")
 
         def _send(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

@@ -46,6 +46,8 @@ class Settings(NamedTuple):
     identity: str = ""
     listen: str = ""
     timing: Timing = Timing()
+    waiting: Callable[[], list[dict[str, object]]] = list
+    """Tells what waits for Azure, for whoever asks at `listen`."""
 
 
 def run(settings: Settings) -> None:
@@ -55,7 +57,7 @@ def run(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     api = KubernetesApi(settings.kubeconfig)
     process = Process([Loop(make(api), tell) for make in settings.controllers], tell)
-    health = Health(settings.listen, process.state, process.metrics) if settings.listen else None
+    health = Health(settings.listen, process.state, process.metrics, settings.waiting) if settings.listen else None
     identity = settings.identity or f"{os.uname().nodename}_{os.getpid()}"
     contested = Lease(api, settings.namespace, settings.lease)
     tell(

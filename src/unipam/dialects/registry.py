@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unipam.cni import plugin as protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from unipam.cni.call import Answer, Call
     from unipam.cni.context import Context
@@ -82,3 +82,10 @@ def plugin(name: str) -> Plugin:
 def answer(call: Call, context: Context) -> Answer:
     """Return the answer of the plugin that the call names. Raises what `cni.plugin.answer` raises."""
     return protocol.answer(plugin(call.plugin), call, context)
+
+
+def together(
+    calls: Sequence[Call], heard: Sequence[Callable[[], bool]], context: Context
+) -> list[tuple[Sequence[int], Callable[[Context], list[Answer | None]]]]:
+    """Return which calls of one plugin and configuration are answered together; see `cni.plugin.together`."""
+    return protocol.together(plugin(calls[0].plugin), calls, heard, context)

@@ -38,7 +38,7 @@ def _address(ledger: Ledger, text: str, observed: reconcile.Observed) -> Explana
     past = reads.history(ledger, text, 20)
     found = reads.find(ledger, text)
     sentences = [_holding(network, claim, observed) for network, claim in found]
-    sentences += [] if found else _free(ledger, text)
+    sentences += _strays(ledger, found) if found else _free(ledger, text)
     sentences += _before(past, found)
     return Explanation(text, "address", tuple(sentences), tuple(reads.lease(n, c) for n, c in found), tuple(past))
 
@@ -63,6 +63,17 @@ def _named(owner: str, pod: str) -> str:
 
 def _whose(past: reads.Past) -> str:
     return _named(str(Owner(past.container, past.interface)), past.pod)
+
+
+def _strays(ledger: Ledger, found: list[tuple[str, Claim]]) -> list[str]:
+    """Return what there is to say of leases whose addresses the pools do not have any more."""
+    with ledger.store.reading() as tx:
+        known = {claim.parent: recall(tx.note(pools_note(claim.parent))) for _, claim in found}
+    return [
+        f"{claim.text} is in no pool of {network} any more: it stays with its holder, and is nobody's after that."
+        for network, claim in found
+        if claim.state == HELD and known[claim.parent] and not any(p.find(claim.first) for p in known[claim.parent])
+    ]
 
 
 def _free(ledger: Ledger, text: str) -> list[str]:

@@ -7,14 +7,14 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from unipam.ledger import nodes
-from unipam.ledger.ledger import Ledger
 from unipam.model.errors import BadConfig, StoreBroken, UnipamError
-from unipam.store.api import Tx
-from unipam.store.reserve import where_full
-from unipam.store.sqlite import EMPTIED, SqliteStore, damaged
+
+if TYPE_CHECKING:
+    from unipam.ledger.ledger import Ledger
+    from unipam.store.api import Tx
+    from unipam.store.sqlite import SqliteStore
 
 FILE = "unipam.db"
 MOST_OPEN = 64
@@ -119,6 +119,8 @@ class Ledgers:
         if known[0] == there:
             return self._joining(path, known[1])
         if known[0][:2] == there[:2]:  # not let go of: with the last connection the log would go too
+            from unipam.store.sqlite import EMPTIED, damaged
+
             raise damaged(path, EMPTIED)
         self._let_go(path)  # deleted or replaced beneath us: what we hold is nobody's ledger any more
         return None
@@ -131,6 +133,10 @@ class Ledgers:
         return self._joining(path, ledger)
 
     def _make(self, directory: str, path: str) -> Ledger:
+        from unipam.ledger.ledger import Ledger  # a call without a ledger need not pay for the store
+        from unipam.store.reserve import where_full
+        from unipam.store.sqlite import SqliteStore
+
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         except OSError as error:
@@ -212,6 +218,8 @@ def _above(directory: str) -> Iterator[str]:
 
 def _introduce(store: SqliteStore) -> int:
     """Let the ledger know the node's name and this boot; return the boot's number. Nearly always it knows both."""
+    from unipam.ledger import nodes
+
     now = boot_id()
     with store.reading() as tx:
         number, known = _boot(tx)

@@ -137,31 +137,29 @@ class Then:
     """The plan as it was at a moment."""
 
     def __init__(self, past: PastPlan) -> None:
-        self._under: dict[int, list[Claim]] = {}
-        for node in past.objects.values():
-            self._under.setdefault(node.claim.parent, []).append(node.claim)
-        for claims in self._under.values():
-            claims.sort(key=lambda claim: (claim.first, claim.owner))
+        self._past = past
         self._uses: dict[int, Use] = {}
+        self._taken: dict[int, RangeSet] = {}
 
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """See `Source`."""
-        return (claim for claim in self._under.get(parent, ()) if claim.first >= first)
+        return (claim for claim in self._past.claims(parent) if claim.first >= first)
 
     def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
         """See `Source`."""
-        taken = RangeSet((each.first, each.last) for each in self._under.get(claim.id, ()))
-        return taken.gaps(max(first, claim.first), claim.last)
+        if claim.id not in self._taken:
+            self._taken[claim.id] = RangeSet((each.first, each.last) for each in self._past.claims(claim.id))
+        return self._taken[claim.id].gaps(max(first, claim.first), claim.last)
 
     def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
         """See `Source`."""
         unknown = [claim for claim in claims if claim.id not in self._uses]
-        self._uses |= {claim.id: use_among(claim, self._under.get(claim.id, ())) for claim in unknown}
+        self._uses |= {claim.id: use_among(claim, self._past.claims(claim.id)) for claim in unknown}
         return self._uses
 
     def count(self, parent: int) -> int:
         """See `Source`."""
-        return len(self._under.get(parent, ()))
+        return len(self._past.claims(parent))
 
 
 class Tree:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from unipam.model import objects as model
 from unipam.model.records import Claim, Entry
-from unipam.plan.tree import CHANGE, CREATE, Node
+from unipam.plan.tree import CHANGE, CREATE, Node, node
 from unipam.store.api import Tx
 
 
-class PastPlan(NamedTuple):
-    """The plan as it was: its objects by number, in the order of the tree."""
+class PastPlan:
+    """The plan as it was at a moment, by what its objects were in; their facts are read when they are asked for."""
 
-    at: float
-    objects: dict[int, Node[model.Facts]]
+    def __init__(self, at: float, claims: Iterable[Claim]) -> None:
+        self.at = at
+        self._under: dict[int, list[Claim]] = {}
+        for claim in claims:
+            self._under.setdefault(claim.parent, []).append(claim)
+        for some in self._under.values():
+            some.sort(key=lambda claim: (claim.first, claim.owner))
+
+    def claims(self, parent: int) -> Sequence[Claim]:
+        """Return what was directly under an object (0: the spaces), in address order, spaces by name."""
+        return self._under.get(parent, ())
 
     def under(self, parent: int) -> list[Node[model.Facts]]:
-        """Return the objects directly under another (0: the spaces), in address order, spaces by name."""
-        found = [each for each in self.objects.values() if each.claim.parent == parent]
-        return sorted(found, key=lambda each: (each.claim.first, each.claim.owner))
+        """Return the objects directly under another, in the same order."""
+        return [node(claim) for claim in self.claims(parent)]
+
+    @property
+    def objects(self) -> Iterator[Node[model.Facts]]:
+        """Yield every object."""
+        return (node(claim) for some in self._under.values() for claim in some)
 
 
 def plan_at(tx: Tx, moment: float) -> PastPlan:
@@ -29,14 +44,21 @@ def plan_at(tx: Tx, moment: float) -> PastPlan:
     """
     found = tx.unreplaced(moment, (CREATE, CHANGE))
     begun = tx.beginnings([entry.id for entry in found if entry.generation], moment)
-    made = [(entry, begun.get(entry.id) if entry.generation else entry.id) for entry in found]
-    return PastPlan(moment, {number: _node(entry, number) for entry, number in made if number is not None})
+    made = ((entry, begun.get(entry.id) if entry.generation else entry.id) for entry in found)
+    return PastPlan(moment, (_claim(entry, number) for entry, number in made if number is not None))
 
 
-def _node(entry: Entry, number: int) -> Node[model.Facts]:
-    facts = model.decode(entry.details)
-    claim = Claim(
-        entry.parent, entry.first, entry.last, str(facts.__struct_config__.tag), entry.owner, since=entry.at,
+class _Kind(msgspec.Struct):
+    """The one fact that a claim has beside its details."""
+
+    type: str
+
+
+_kind = msgspec.json.Decoder(_Kind)
+
+
+def _claim(entry: Entry, number: int) -> Claim:
+    return Claim(
+        entry.parent, entry.first, entry.last, _kind.decode(entry.details).type, entry.owner, since=entry.at,
         generation=entry.id, details=entry.details, id=number,
     )  # fmt: skip
-    return Node(claim, facts)

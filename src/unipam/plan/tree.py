@@ -302,13 +302,12 @@ def remark(tx: Tx, by: Author, verb: str, what: str, details: str = "") -> None:
 def overlaps(tx: Tx, parent: int, prefix: Prefix) -> Iterator[Claim]:
     """Yield the claims under the parent that share addresses with the prefix.
 
-    Of two prefixes that overlap one contains the other: so those around it begin at one of its own truncations.
+    Of two prefixes that overlap one contains the other, and claims do not overlap: so one around it is the last before.
     """
-    for length in range(prefix.length):
-        around = tx.claim_at(parent, truncate(prefix.first, length).first)
-        if around is not None and around.first < prefix.first <= around.last:
-            yield around
-            return
+    before = tx.claim_before(parent, prefix.first)
+    if before is not None and before.first < prefix.first <= before.last:
+        yield before
+        return
     yield from tx.claims(parent, prefix.first, prefix.last)
 
 

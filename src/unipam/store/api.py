@@ -54,6 +54,9 @@ class Tx(Protocol):
     def claim_at(self, parent: int, first: int) -> Claim | None:
         """Return the claim that begins at this address."""
 
+    def claim_before(self, parent: int, address: int) -> Claim | None:
+        """Return the claim that begins at this address, or else the last one that begins before it."""
+
     def claims(self, parent: int, first: int = 0, last: int = (1 << 128) - 1) -> Iterator[Claim]:
         """Yield the claims under the parent that begin from `first` to `last`, in address order."""
 

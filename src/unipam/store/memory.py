@@ -85,6 +85,9 @@ class MemoryTx:
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next((c for c in self._under(parent) if c.first == first), None)
 
+    def claim_before(self, parent: int, address: int) -> Claim | None:
+        return max((c for c in self._under(parent) if c.first <= address), default=None)
+
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         return iter([c for c in self._under(parent) if first <= c.first <= last])
 

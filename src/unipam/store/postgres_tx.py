@@ -129,6 +129,10 @@ class PostgresTx:
     def claim_at(self, parent: int, first: int) -> Claim | None:
         return next(iter(self._claims("parent = %s AND first = %s AND parent > 0", parent, _n(first))), None)
 
+    def claim_before(self, parent: int, address: int) -> Claim | None:
+        condition = "parent = %s AND parent > 0 AND first <= %s ORDER BY first DESC LIMIT 1"
+        return next(iter(self._claims(condition, parent, _n(address))), None)
+
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         condition = "parent = %s AND parent > 0 AND first BETWEEN %s AND %s ORDER BY first"
         return iter(self._claims(condition, parent, _n(first), _n(last)))

@@ -193,6 +193,13 @@ class SqliteTx:
         ).fetchone()
         return row and _claim(row)
 
+    def claim_before(self, parent: int, address: int) -> Claim | None:
+        row = self._do(
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first <= ? ORDER BY first DESC LIMIT 1",
+            (parent, _key(address)),
+        ).fetchone()
+        return row and _claim(row)
+
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         rows = self._run(
             f"SELECT {CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",

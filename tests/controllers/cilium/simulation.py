@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,6 +48,10 @@ class Cluster:
     def __init__(self) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.away = False
+        self.changed: Callable[[], None] = lambda: None
+        """Is called when a mirror has seen a change."""
+        self.stale = False
+        """Whether the mirror stands still: what is written meanwhile is seen when it goes on."""
         self.fault: Callable[[], str] = lambda: ""
         self.order: list[tuple[str, str]] = []
         self.events: list[tuple[str, str, str]] = []
@@ -68,10 +71,27 @@ class Cluster:
         self._revision += 1
         document["metadata"] = {**document.get("metadata", {}), "name": name, "resourceVersion": str(self._revision)}
         self.documents[name] = document
-        self._read[name] = node_of(document)
+        self._show(name)
 
     def remove(self, name: str) -> None:
-        del self.documents[name], self._read[name]
+        del self.documents[name]
+        self._show(name)
+
+    def catch_up(self) -> None:
+        """The mirror goes on, and shows everything."""
+        self.stale = False
+        for name in {*self.documents, *self._read}:
+            self._show(name)
+
+    def _show(self, name: str) -> None:
+        if self.stale:
+            return
+        document, shown = self.documents.get(name), self._read.get(name)
+        if document is None:
+            self._read.pop(name, None)
+        elif shown is None or shown.revision != document["metadata"]["resourceVersion"]:
+            self._read[name] = node_of(document)
+        self.changed()
 
     def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
         self.events.append((node.name, reason, message))
@@ -81,18 +101,20 @@ class Cluster:
         if fault == "lost":
             raise Unanswered("no answer", source="kubernetes")
         there = self.documents.get(node.name)
-        if there is None or there["metadata"].get("uid", "") != node.uid:
-            return False
         status, spec = status_patch(node, said), spec_patch(node, said)
-        if status and ("release-ips" not in status.get("ipam", {}) or self._read[node.name].revision == node.revision):
+        if there is None or there["metadata"].get("uid", "") != node.uid or fault == "conflict":
+            return False
+        if "release-ips" in status.get("ipam", {}) and there["metadata"]["resourceVersion"] != node.revision:
+            return False  # as the real one: a conflict ends it, and is left to the next look
+        if status:
             self.order.append((node.name, "status"))
             self.put(node.name, merged(self.documents[node.name], {"status": status}))
         if spec:
             self.order.append((node.name, "spec"))
             self.put(node.name, merged(self.documents[node.name], {"spec": {"ipam": spec}}))
-        if fault:
+        if fault == "applied":
             raise Unanswered("no answer", source="kubernetes")
-        return bool(status or spec)
+        return True
 
 
 class Agent:
@@ -101,23 +123,31 @@ class Agent:
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster, self.name = cluster, name
         self.pods: set[str] = set()
+        self.look()
+
+    def look(self) -> None:
+        """See the node as it is now. What an agent gives to pods it knows from its last look."""
+        self.view = self.document
 
     @property
     def document(self) -> dict[str, Any]:
         return self.cluster.documents[self.name]
 
     def _ipam(self) -> dict[str, Any]:
-        return dict(self.document.get("status", {}).get("ipam", {}))
+        return dict(self.view.get("status", {}).get("ipam", {}))
 
     @property
     def free(self) -> list[str]:
         """Addresses that a pod may be given: not those in the handshake."""
-        pool = self.document.get("spec", {}).get("ipam", {}).get("pool", {})
+        pool = self.view.get("spec", {}).get("ipam", {}).get("pool", {})
         held = {ip for ip, state in self._ipam().get("release-ips", {}).items() if state != KEPT}
-        return sorted(set(pool) - self.pods - held)
+        nics = {each["id"] for each in self.view.get("status", {}).get("azure", {}).get("interfaces", ())}
+        known = {ip for ip, entry in pool.items() if entry["resource"] in nics}
+        return sorted(known - self.pods - held)
 
     def use(self, count: int) -> None:
         """So many pods more, or, with a negative number, fewer."""
+        self.look()
         for _ in range(abs(count)):
             if count > 0 and self.free:
                 self.pods.add(self.free[0])
@@ -125,7 +155,8 @@ class Agent:
                 self.pods.remove(max(self.pods))
 
     def tell(self) -> None:
-        """Write the status: what is used, and the answers of the handshake."""
+        """Look, and write the status: what is used, and the answers of the handshake."""
+        self.look()
         ipam = self._ipam()
         pool = self.document.get("spec", {}).get("ipam", {}).get("pool", {})
         answers = {}
@@ -136,10 +167,9 @@ class Agent:
                 answers[ip] = state
         used = {ip: {"owner": f"default/pod-{ip}"} for ip in sorted(self.pods)}
         if (answers, used) != (ipam.get("release-ips", {}), ipam.get("used", {})):
-            document = copy.deepcopy(self.document)
-            status = document.setdefault("status", {}).setdefault("ipam", {})
-            status["release-ips"], status["used"] = answers, used
-            self.cluster.put(self.name, document)
+            told = {**ipam, "release-ips": answers, "used": used}
+            self.cluster.put(self.name, {**self.document, "status": {**self.document.get("status", {}), "ipam": told}})
+            self.look()
 
 
 class Simulation:
@@ -170,11 +200,23 @@ class Simulation:
     def start(self) -> None:
         """A new process: nothing is remembered."""
         self.dispatcher = Simulated(self.azure.send, self.world, self.budget)
-        self.operator = Operator(
-            GROUP, self.policy, lambda _: self.cluster, self.cluster, self.dispatcher, self._tell,
-            (lambda: self.pods) if self.pods else None, self.world, random.Random(len(self.told)),
-        )  # fmt: skip
+        self.operator = self.made()
         self._term = NoWait()
+
+    def made(self) -> Operator:
+        """An operator that knows nothing yet."""
+        return Operator(
+            GROUP, self.policy, self._watched, self.cluster, self.dispatcher, self._tell,
+            self._pods(), self.world, random.Random(len(self.told)),
+        )  # fmt: skip
+
+    def _pods(self) -> Callable[[], Pods] | None:
+        pods = self.pods
+        return None if pods is None else lambda: pods
+
+    def _watched(self, changed: Callable[[], None]) -> Cluster:
+        self.cluster.changed = changed
+        return self.cluster
 
     def _tell(self, event: str, **facts: Any) -> None:
         self.told.append((event, facts))

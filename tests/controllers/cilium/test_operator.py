@@ -126,6 +126,19 @@ def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     assert operator.error("n0") == ""
 
 
+def test_a8_a_permanent_refusal_of_a_machine_that_joins() -> None:
+    """A8: no list has shown it when it is refused first; ≤ 10 calls an hour all the same."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.azure.fault = lambda ask: Refused(403, "LinkedAuthorizationFailed", "no right") if ask.writes else None
+    machine = operator.compute.machine(f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np", 1)
+    operator.node("n1", machine)
+    operator.run(3600)
+    about = [each for each in operator.azure.calls if each.ask.path.lower().startswith(machine)]
+    assert 6 <= len(about) <= 10
+    assert "LinkedAuthorizationFailed" in operator.error("n1")
+
+
 def test_a8_75_seconds_of_429() -> None:
     """A8: no call before its time, all counted, and served when it ends."""
     operator = Simulation(5)
@@ -261,7 +274,13 @@ def test_a16_metrics() -> None:
     assert found["cilium_operator_ipam_available_ips", "n0"] == 255
     assert found["cilium_operator_ipam_needed_ips", "n1"] == 0
     assert found["cilium_operator_ipam_nodes", "total"] == 2
-    assert sum(v for k, v in found.items() if k[0] == "cilium_operator_ipam_ip_allocation_ops_total") == 16
+    subnet = operator.compute.subnet
+    assert found["cilium_operator_ipam_ip_allocation_ops", subnet] == 16
+    assert found["cilium_operator_ipam_available_ips_per_subnet", subnet, ""] == 65536 - 5 - 18
+    assert found["cilium_operator_ipam_interface_candidates",] == 2
+    assert found["cilium_operator_ipam_allocation_duration_seconds_count", "allocateIP", "success", subnet] == 2
+    assert found["cilium_operator_ipam_background_sync_duration_seconds_count", "success"] == 1
+    assert found["cilium_operator_ipam_resync_total",] == 1
     operator.cluster.remove("n0")
     operator.run(1)
     assert ("cilium_operator_ipam_used_ips", "n0") not in samples()

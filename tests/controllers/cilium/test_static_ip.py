@@ -90,6 +90,21 @@ def test_a_process_that_died_over_a_full_prefix_does_not_leave_the_machine_with_
     assert full not in public.given.values()
 
 
+def test_another_machine_under_a_nodes_name_gets_an_address_of_its_own() -> None:
+    """Made anew between two looks: nothing of the one before is said of it."""
+    operator, public = made(2)
+    public.prefix("mine", "203.0.113.16", 28, **{"pool-name": "prod"})
+    assert operator.run(60, lambda: bool(address(operator) and address(operator, "n1")))
+    operator.run(5)
+    first, second = address(operator), address(operator, "n1")
+    operator.cluster.remove("n0")
+    operator.cluster.remove("n1")
+    operator.node("n0", operator.ids[1], **TAGS)
+    assert operator.run(60, lambda: bool(address(operator)))
+    assert address(operator) == second != first
+    assert operator.pool("n0") == operator.compute.addresses(operator.ids[1])
+
+
 def test_no_prefix_is_told_and_does_not_keep_pods_waiting() -> None:
     """No loop (46240): some ten calls an hour, each told once."""
     operator, public = made()

@@ -98,3 +98,35 @@ def test_a19_another_nodes_survey_does_not_have_a_node_served_twice() -> None:
         used = len(operator.agents[name].pods)
         assert len(operator.pool(name)) == used + 8, name
     assert sum(len(each.holders) for each in computes) == sum(len(operator.pool(n)) + 1 for n in operator.agents)
+
+
+GENUINE = {
+    "available_ips": {"target_node"}, "used_ips": {"target_node"}, "needed_ips": {"target_node"},
+    "available_ips_per_subnet": {"subnet_id", "availability_zone"}, "nodes": {"category"},
+    "ip_allocation_ops": {"subnet_id"}, "interface_candidates": set(), "empty_interface_slots": set(),
+    "resync_total": set(), "allocation_duration_seconds_count": {"type", "status", "subnet_id"},
+    "background_sync_duration_seconds_count": {"status"},
+}  # fmt: skip
+"""What the page of the genuine operator 1.20.2 has of addresses, less its triggers' inner workings."""
+
+
+def test_a16_names_and_labels_are_those_of_the_genuine_page() -> None:
+    """A16: also as Prometheus is told them, where a counter would get another name."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    operator, _ = made(3)
+    assert operator.run(30, operator.ready)
+
+    class Page:
+        def collect(self) -> object:
+            return operator.operator.metrics()
+
+    registry = CollectorRegistry()
+    registry.register(Page())  # type: ignore[arg-type]
+    page = generate_latest(registry).decode()
+    lines = [each for each in page.splitlines() if each.startswith("cilium_operator_ipam_")]
+    for name, labels in GENUINE.items():
+        found = [each for each in lines if each.partition("{")[0].partition(" ")[0] == f"cilium_operator_ipam_{name}"]
+        assert found, name
+        inside = found[0].partition("{")[2].partition("}")[0]
+        assert {each.partition("=")[0] for each in inside.split('",') if each} == labels, name

@@ -60,6 +60,16 @@ def test_k17_400_nodes_at_once_are_at_most_three_writes(kubenet: Simulation) -> 
     assert kubenet.cluster.writes == writes
 
 
+def test_k12_a_node_that_leaves_before_its_route_is_written_leaves_nothing_to_do(kubenet: Simulation) -> None:
+    """K12: the controller is not due at once, again and again, for a need that is gone."""
+    kubenet.add("n0")
+    kubenet.run(0.5)
+    del kubenet.cluster.nodes["n0"]
+    kubenet.run(20)
+    assert kubenet.controller.table.due(kubenet.world.now) > kubenet.world.now + 60
+    assert puts(kubenet) == 0
+
+
 def test_k17_an_unchanged_restart_writes_nothing(kubenet: Simulation) -> None:
     """K16, K17: neither to Azure nor to the cluster."""
     for index in range(5):
@@ -125,6 +135,20 @@ def test_k19_what_somebody_breaks_is_repaired_in_one_write(kubenet: Simulation) 
     assert puts(kubenet) == before + 1
     assert kubenet.hops == {"0.0.0.0/0": "10.9.9.9"} | {f"10.244.{i}.0/24": f"10.240.0.{i + 4}" for i in range(3)}
     assert kubenet.routes[0] == mine
+
+
+def test_k19_a_node_made_anew_is_not_ready_by_a_route_that_is_being_taken_away(kubenet: Simulation) -> None:
+    """K19, K22: its predecessor's route is in the table still, and a write that removes it is under way."""
+    kubenet.azure.arm.takes = 10.0
+    kubenet.add("aks-np-1-vmss000000")
+    assert kubenet.run(60, kubenet.ready)
+    before = kubenet.cluster.nodes.pop("aks-np-1-vmss000000")
+    assert kubenet.run(30, lambda: puts(kubenet) == 2)
+    kubenet.cluster.nodes[before.name] = before._replace(uid="another", condition=("", ""))
+    kubenet.run(1)
+    assert kubenet.condition(before.name) != READY
+    assert kubenet.run(120, kubenet.ready)
+    assert kubenet.hops == {"10.244.0.0/24": "10.240.0.4"}
 
 
 def test_k20_a_foreign_writer_every_second_is_merged_with(kubenet: Simulation) -> None:

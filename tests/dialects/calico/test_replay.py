@@ -11,7 +11,7 @@ from tests.dialects.calico.captures import Captured, calls, changes, compared, c
 from unipam.cni.call import Answer, Call
 from unipam.cni.context import Context
 from unipam.dialects import registry
-from unipam.dialects.calico import config, connection, verbs
+from unipam.dialects.calico import attending, config, connection
 from unipam.dialects.calico.datastore.api import Datastore
 from unipam.dialects.calico.datastore.memory import MemoryDatastore
 from unipam.dialects.calico.where import Where
@@ -75,7 +75,7 @@ def test_a_call_is_answered_as_the_real_one_answered_it(
     store = MemoryDatastore(transactional=transactional)
     fill(store, call.before)
     if call.number[:3] in {"122", "123"}:  # etcd did not answer, for ninety seconds
-        monkeypatch.setattr(verbs, "TIMEOUT", 0.0)
+        monkeypatch.setattr(attending, "TIMEOUT", 0.0)
     before = contents(store)
     answer = ask(call, store, monkeypatch)
     shown = told(answer)

@@ -52,6 +52,28 @@ def test_two_nodes_with_one_address() -> None:
     )
 
 
+def test_a_pod_that_something_else_runs_is_named() -> None:
+    """Offered by the pool, it is about to be given twice; on the interface alone, it is left to the pod."""
+    others = {"n": {"10.240.0.5": "shop/web-0", "10.240.0.14": "shop/web-1", "10.9.9.9": "kube-system/dns"}}
+    (offered,) = findings([made()], None, others)
+    assert (offered.kind, offered.text) == (
+        "used by something else",
+        "10.240.0.5 is in use by shop/web-0, which Cilium does not run, and its pool offers it to others",
+    )
+    both = [each for each in findings([made()], {"/m": [nic(count=12)]}, others) if each.kind == offered.kind]
+    assert [each.text.rpartition(", ")[2] for each in both] == [
+        "and it is left to it",
+        "and its pool offers it to others",
+    ]
+    assert kinds(made(used=1), others=others) == [("node short", "n")], "the agent says that it is its own"
+
+
+def test_what_is_used_and_nowhere_else() -> None:
+    found = findings([made(pool=6, used=9)], {"/m": [nic(count=6)]})
+    (lost,) = [each for each in found if each.kind == "used without interface"]
+    assert lost.text.startswith("its agent uses 10.240.0.11, 10.240.0.12, 10.240.0.13")
+
+
 def test_what_azure_says_otherwise() -> None:
     node = made(pool=8, used=8)._replace(instance="/m")
     fewer = [nic(count=6)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.clients.fake_api_server import Asked, FakeApiServer, Say, status
+from tests.clients.fake_api_server import Asked, FakeApiServer, Say, fake_api_server, status
 
 NIC = (
     "/subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets/np"
@@ -122,3 +125,12 @@ def merged(old: Any, patch: Any) -> Any:
         else:
             made[name] = merged(made.get(name), value)
     return copy.deepcopy(made)
+
+
+@contextlib.contextmanager
+def cluster(directory: Path, *addresses: str) -> Iterator[Cluster]:
+    """One whose CiliumNode has these addresses."""
+    with fake_api_server(directory) as server:
+        made = Cluster(server, cilium_node(*addresses))
+        server._then = made
+        yield made

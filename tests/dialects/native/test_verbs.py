@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.fake_api_server import fake_api_server
-from tests.conftest import Agent, Plugin
-from tests.dialects.native.cluster import Cluster, cilium_node
+from tests.conftest import UNIPAM, Agent, Plugin
+from tests.dialects.native.cluster import Cluster
+from tests.dialects.native.cluster import cluster as running
 
 from unipam.cni.install import install
 
@@ -19,9 +20,7 @@ POOL = [f"10.240.0.{10 + i}" for i in range(8)]
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with fake_api_server(tmp_path) as server:
-        made = Cluster(server, cilium_node(*POOL))
-        server._then = made
+    with running(tmp_path, *POOL) as made:
         yield made
 
 
@@ -57,6 +56,13 @@ def network(cluster: Cluster, tmp_path: Path, version: str = "1.0.0", **ipam: An
 
 def pod(name: str) -> str:
     return f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}"
+
+
+def explain(*words: str) -> str:
+    """What a person is told."""
+    return " ".join(
+        subprocess.run([UNIPAM, "explain", *words], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -169,6 +175,9 @@ def test_an_address_that_leaves_the_pool_stays_with_its_pod_and_is_told(
     assert told["message"].startswith("10.240.0.10 (default/web) is not the node's any more")
     assert plugin("CHECK", {**given, "prevResult": added.result}, "c1").silent
     assert POOL[0] in cluster.ipam["used"]
+    explained = explain("10.240.0.10", "--data-dir", given["ipam"]["dataDir"])
+    assert "is held by c1/eth0 (pod default/web)" in explained
+    assert "10.240.0.10 is in no pool of ciliumnode any more: it stays with its holder" in explained
     assert plugin("DEL", given, "c1").silent
     rest = [plugin("ADD", given, f"d{number}") for number in range(8)]
     assert [each.code for each in rest] == [0] * 7 + [1], "nobody gets it again"
@@ -302,3 +311,16 @@ def test_a_ciliumnode_of_a_cluster_pool_has_ranges(cluster: Cluster, plugin: Plu
     assert [ip["address"] for ip in result["ips"]] == ["10.200.1.2/24", "fd00:200::2/112"]
     assert [ip["gateway"] for ip in result["ips"]] == ["10.200.1.1", "fd00:200::1"]
     assert "interfaces" not in result
+
+
+def test_without_access_of_its_own_the_cold_path_serves_what_an_agent_has_learned(
+    cluster: Cluster, agent_plugin: Plugin, placed: Callable[[Path], Plugin], short_dir: Callable[[], Path],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    given = network(cluster, tmp_path)
+    cold, pathless = placed(short_dir() / "none.sock"), {**given, "kubernetes": {"node_name": "n1"}}
+    error = cold("ADD", pathless, "c0").error
+    assert error["code"] == 7
+    assert "no kubeconfig is named" in error["msg"]
+    assert agent_plugin("ADD", given, "c1").addresses == ["10.240.0.10/16"]
+    assert cold("ADD", pathless, "c2").addresses == ["10.240.0.11/16"]

@@ -97,7 +97,7 @@ def test_the_same_answers_natively(live: Live, api: Client, admin: Visitor) -> N
     native = api.at("/api/v1")
     assert native.get("/sessions").json["items"][0]["name"] == "token:first-admin"
     assert native.put("/me/preferences", {"theme": "dark"}).json == {
-        "theme": "dark", "density": "comfortable", "zone": "UTC",
+        "theme": "dark", "density": "comfortable", "zone": "UTC", "columns": {},
     }  # fmt: skip
     assert 'data-theme="dark"' in admin.get("/me").text
     (line, *_) = native.get("/journal?verb=create").json["items"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import sqlite3
@@ -24,6 +25,7 @@ from tests.server.pages.visitor import Visitor
 from unipam.model.objects import parse_cidr
 from unipam.model.records import Claim, Selection
 from unipam.plan import blocks, externals, networks
+from unipam.plan.access import sessions
 from unipam.plan.externals import NewPrefix, Place
 from unipam.plan.open import open_store
 from unipam.plan.reserve import ReservationRequest, reserve
@@ -33,6 +35,7 @@ from unipam.store.api import Tx
 from unipam.store.listing import query
 from unipam.store.sqlite_tx import _LISTING
 
+PEOPLE = 300
 THOUSANDS = int(os.environ.get("UNIPAM_PAGES_SIZE", "3"))
 PAGES = (
     "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.64.0.0", "/plan?open=S/nets", "/map",
@@ -72,9 +75,17 @@ def large() -> Iterator[Live]:
         place = Path(directory)
         plan = Plan(open_store(str(place / "register.db")))
         plan.write(fill, Author("test"))
+        plan.write(sign_in, Author("test"))
         plan.store.close()
         with serve(str(place / "register.db"), place, cloud=cloud) as running:
             yield running
+
+
+def sign_in(tx: Tx, by: Author) -> None:
+    """Let many people be signed in, somehow."""
+    for number in range(PEOPLE):
+        session = sessions.WebSession(f"s{number}", f"p{number}", f"person-{number}", by.now, by.now)
+        sessions.store_session(tx, sessions.make_key(), session)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +104,17 @@ def test_a_page_of_a_large_plan_is_small(who: Visitor, page: str, capsys: pytest
         sys.stdout.write(f"\n{page}: {took:.0f} ms of processor, {len(answer.text) / 1000:.0f} kB ")
     assert answer.status == 200, answer.text[:500]
     assert len(answer.text) <= 60_000
+
+
+def test_everybody_who_is_signed_in_is_listed_part_by_part(who: Visitor) -> None:
+    page, found = "/access/sessions", set[str]()
+    while page:
+        answer = who.raw("GET", page)
+        assert len(answer.text) <= 60_000
+        found |= set(re.findall(r"person-\d+", answer.text))
+        following = re.search(r'rel="next" href="([^"]+)"', answer.text)
+        page = html.unescape(following[1]) if following else ""
+    assert len(found) == PEOPLE
 
 
 @pytest.mark.parametrize("page", ["/status", "/sizing", "/reserve"])

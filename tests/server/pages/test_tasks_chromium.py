@@ -164,7 +164,7 @@ def test_a_drifting_network_is_associated_by_keyboard(page: Page) -> None:
 
 def test_a_drifting_network_is_associated_by_mouse(page: Page) -> None:
     page.get_by_role("link", name="Networks & drift").click()
-    page.get_by_label("In the plan?").select_option("not in the plan")
+    page.get_by_role("combobox", name="In the plan?").select_option("not in the plan")
     page.get_by_role("button", name="Filter").click()
     page.get_by_role("row", name="vnet-skunkworks").get_by_role("button", name="Associate with westeurope").click()
     expect(page.get_by_text("vnet-skunkworks is in westeurope now")).to_be_visible()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.members import Members
 from unipam.clients.etcd.messages import RangeResponse, TxnResponse, WatchResponse
 from unipam.clients.etcd.settings import Settings
-from unipam.clients.inbox import Inbox
 from unipam.model.errors import Expired, SourceFailed
 
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
+
 _Read = TypeVar("_Read")
+
+_PAGE = 500
+"""Keys that are read at once where there may be very many."""
 
 
 class Etcd:
@@ -25,6 +30,20 @@ class Etcd:
     def range(self, key: bytes, end: bytes, deadline: float) -> RangeResponse:
         """Read one key, or those from `key` up to but not including `end`, in order. Raises SourceFailed."""
         return self._read(messages.read_range, self._members.read(messages.range_of(key, end), deadline))
+
+    def pages(self, key: bytes, end: bytes, deadline: float) -> Iterator[RangeResponse]:
+        """Read the keys from `key` up to `end` as they are at one moment, some at a time, in order.
+
+        Raises SourceFailed, also where that moment is forgotten meanwhile.
+        """
+        revision, more = 0, True
+        while more:
+            request = messages.range_of(key, end, limit=_PAGE, revision=revision)
+            found = self._read(messages.read_range, self._members.read(request, deadline))
+            revision, more = revision or found.revision, found.more
+            yield found._replace(revision=revision)
+            if found.pairs:
+                key = found.pairs[-1].key + b"\0"
 
     def ranges(self, spans: Sequence[tuple[bytes, bytes]], deadline: float) -> tuple[RangeResponse, ...]:
         """Read several ranges as they are at one moment, in one request. Raises SourceFailed."""
@@ -44,6 +63,8 @@ class Etcd:
 
         Raises SourceFailed; reading it raises SourceFailed and Expired.
         """
+        from unipam.clients.inbox import Inbox  # a cold call watches nothing
+
         call, ended = self._members.watch(messages.watch(key, end, after), deadline)
         return Inbox(watched(call, after, self.name), call.cancel, ended)
 

@@ -128,7 +128,7 @@ class Members:
         """Begin with the next member from now on; what to say if none answers. Raises where none would do better."""
         if any(words in error.details for words in _TOO_LARGE):
             raise BadValue(f"{self.name}: {error.details} (its --max-request-bytes)", field="document") from error
-        if error.code in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION"}:
+        if error.code in {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION", "OUT_OF_RANGE"}:
             raise self._failed(error) from error
         if "invalid auth token" in error.details:
             self._token = ""

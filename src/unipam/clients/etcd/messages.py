@@ -28,10 +28,11 @@ class KeyValue(NamedTuple):
 
 
 class RangeResponse(NamedTuple):
-    """What a range held at a revision of the whole store."""
+    """What a range held at a revision of the whole store; `more` says that it held more than was asked for."""
 
     pairs: tuple[KeyValue, ...]
     revision: int
+    more: bool = False
 
 
 class TxnResponse(NamedTuple):
@@ -59,9 +60,9 @@ class WatchResponse(NamedTuple):
     compacted: int
 
 
-def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, serializable: bool = False) -> bytes:
-    """Encode a RangeRequest: one key, or those from `key` up to but not including `end`."""
-    return field(_KEY, key) + _end(end) + field(3, limit) + field(7, int(serializable))
+def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0, serializable: bool = False) -> bytes:
+    """Encode a RangeRequest: one key, or those from `key` up to but not including `end`, now or as of a revision."""
+    return field(_KEY, key) + _end(end) + field(3, limit) + field(4, revision) + field(7, int(serializable))
 
 
 def present(key: bytes) -> bytes:
@@ -123,13 +124,15 @@ def _end(end: bytes) -> bytes:
 
 def read_range(message: bytes) -> RangeResponse:
     """Read a RangeResponse. Raises ValueError when it is none, as all readers here do."""
-    revision, pairs = 0, []
+    revision, pairs, more = 0, [], False
     for item, value in fields(message):
         if item == _HEADER:
             revision = _revision(value)
         elif item == 2:
             pairs.append(_pair(content(value)))
-    return RangeResponse(tuple(pairs), revision)
+        elif item == 3:
+            more = bool(value)
+    return RangeResponse(tuple(pairs), revision, more)
 
 
 def read_transaction(message: bytes) -> TxnResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -57,6 +56,7 @@ def _bad(endpoint: str) -> BadValue:
 
 def _content(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise BadValue(f"cannot read {path}: {error.strerror}", field="tls", value=path) from error

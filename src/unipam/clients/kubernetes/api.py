@@ -14,7 +14,8 @@ import msgspec
 
 from unipam.clients.inbox import Inbox
 from unipam.clients.kubernetes import access
-from unipam.clients.kubernetes.connection import Answer, Connections, Stream, Unsent, Untrusted
+from unipam.clients.kubernetes.connection import Connections, Stream, Unsent, Untrusted
+from unipam.clients.kubernetes.exchange import Answer
 from unipam.model.errors import Expired, SourceFailed, Unanswered, UnipamError
 
 Object = dict[str, Any]

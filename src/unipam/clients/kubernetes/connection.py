@@ -10,15 +10,12 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from unipam.clients.kubernetes.access import Access
+from unipam.clients.kubernetes.exchange import Answer, Exchange
 
-_CHUNK = 1 << 16
 _KEPT = 16
 """Idle connections at the most."""
-_LEAST = 0.001
-"""Seconds to wait for a socket at the least: none at all would mean not to wait, which is something else."""
 
 
 class Unsent(Exception):
@@ -29,39 +26,38 @@ class Untrusted(Unsent):
     """The server is not the one that the access names: its certificate says so, and will say so again."""
 
 
-class Answer(NamedTuple):
-    """An HTTP answer, read whole."""
-
-    status: int
-    body: bytes
-    retry_after: str
-
-
 class Connections:
     """Connections with what an access shows. Any thread may use them; a connection serves one request at a time."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[Exchange] = deque()
         self._headers = {"Accept": "application/json", "User-Agent": "unipam"}
         if access.token:
             self._headers["Authorization"] = f"Bearer {access.token}"
+        self._fields = _fields({"Host": access.server.netloc.rpartition("@")[2], **self._headers})
 
     def ask(self, method: str, target: str, body: bytes | None, content_type: str, deadline: float) -> Answer:
         """Send one request and return its answer.
 
         Raises Unsent; or OSError and http.client.HTTPException when it may have reached the server.
         """
-        connection = self._take(deadline)
+        exchange = self._take(deadline)
         try:
-            headers = {**self._headers, "Content-Type": content_type} if body is not None else self._headers
-            connection.request(method, self._path(target), body, headers)
-            answer = _read(connection, deadline)
+            answer = exchange.ask(self._request(method, target, body, content_type), deadline)
         except BaseException:
-            connection.close()
+            exchange.close()
             raise
-        self._give_back(connection)
+        self._give_back(exchange)
         return answer
+
+    def _request(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+        if not target.isprintable() or " " in target:
+            raise http.client.InvalidURL(f"{target!r} is no target of a request")
+        head = f"{method} {self._path(target)} HTTP/1.1\r\n{self._fields}"
+        if body is not None:
+            head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}\r\n".encode("latin-1") + (body or b"")
 
     def stream(self, target: str, deadline: float) -> Stream:
         """Begin a GET whose answer comes bit by bit. Raises as `ask` does."""
@@ -82,7 +78,7 @@ class Connections:
     def _path(self, target: str) -> str:
         return f"{self._access.server.path.rstrip('/')}{target}"
 
-    def _take(self, deadline: float) -> http.client.HTTPConnection:
+    def _take(self, deadline: float) -> Exchange:
         """Return a connection that was kept and that the server has not closed, or a new one. Raises Unsent."""
         if time.monotonic() >= deadline:
             raise Unsent("the deadline has passed")
@@ -90,9 +86,8 @@ class Connections:
             try:
                 kept = self._idle.pop()
             except IndexError:
-                return self._open(deadline)
-            if not select.select([kept.sock], [], [], 0)[0]:
-                kept.sock.settimeout(max(_LEAST, deadline - time.monotonic()))
+                return Exchange(self._open(deadline).sock)
+            if not select.select([kept.socket], [], [], 0)[0]:
                 return kept
             kept.close()
 
@@ -114,11 +109,19 @@ class Connections:
         _keep_alive(made.sock)
         return made
 
-    def _give_back(self, connection: http.client.HTTPConnection) -> None:
-        if connection.sock is None or len(self._idle) >= _KEPT:
-            connection.close()
+    def _give_back(self, exchange: Exchange) -> None:
+        if not exchange.kept or len(self._idle) >= _KEPT:
+            exchange.close()
         else:
-            self._idle.append(connection)
+            self._idle.append(exchange)
+
+
+def _fields(headers: dict[str, str]) -> str:
+    """Return header fields as they are sent. Raises ValueError for one that would end in the middle."""
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise ValueError(f"the header field {name} has a character that it must not have")
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 class Stream:
@@ -150,20 +153,6 @@ class Stream:
         """End it, wherever a reader is."""
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS, too: no farewell, but at once
-
-
-def _read(connection: http.client.HTTPConnection, deadline: float) -> Answer:
-    connection.sock.settimeout(_left(deadline))
-    response, open_socket = connection.getresponse(), connection.sock
-    body = bytearray()
-    while not response.isclosed():
-        if open_socket is not None:
-            open_socket.settimeout(_left(deadline))
-        if not (chunk := response.read1(_CHUNK)):
-            break
-        body += chunk
-    response.read()  # nothing any more: it lets the connection know that it is at an end
-    return Answer(response.status, bytes(body), response.headers.get("Retry-After", ""))
 
 
 def _left(deadline: float) -> float:

@@ -36,15 +36,24 @@ class Documents(Generic[R]):
     One that is no document at all has no key that could be read, and stands there by its name.
     """
 
-    def __init__(self, datastore: Datastore, selection: Selection, read: Callable[[Item], R]) -> None:
+    def __init__(
+        self, datastore: Datastore, selection: Selection, read: Callable[[Item], R], *, leaving: bool = False
+    ) -> None:
+        """With `leaving` also those that were marked as deleted when they were listed."""
+        self._leaving = leaving
         self.name = f"calico's {selection.kind.__name__.removesuffix('Key').lower()} documents"
         self._datastore, self._selection, self._read = datastore, selection, sound(read)
 
     def list(self, deadline: float) -> tuple[str, dict[Named, R | Broken]]:
         """See `mirror.Source.list`."""
-        listing = self._datastore.list(self._selection, deadline)
-        found: dict[Named, R | Broken] = {Unnamed(each.name): Broken() for each in listing.broken}
-        return listing.revision, found | {item.key: self._read(item) for item in listing.items}
+        found: dict[Named, R | Broken] = {}
+        revision = ""
+        for page in self._datastore.pages(self._selection, deadline):  # so that few documents are held at once
+            revision = page.revision
+            found |= {Unnamed(each.name): Broken() for each in page.broken}
+            items = page.items + (page.leaving if self._leaving else ())
+            found |= {item.key: self._read(item) for item in items}
+        return revision, found
 
     def watch(self, revision: str, deadline: float) -> DocumentWatcher[R]:
         """See `mirror.Source.watch`."""

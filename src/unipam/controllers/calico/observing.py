@@ -54,7 +54,7 @@ class Mirrors:
     def __init__(self, datastore: Datastore, api: KubernetesApi, changed: Callable[[], None]) -> None:
         sources: dict[str, Source[Any, Any]] = {
             "blocks": Documents(datastore, Selection(BlockKey), documents.read_block),
-            "handles": Documents(datastore, Selection(HandleKey), documents.read_handle),
+            "handles": Documents(datastore, Selection(HandleKey), documents.read_handle, leaving=True),
             "affinities": Documents(datastore, Selection(AffinityKey), documents.read_revision),
             "configuration": Documents(datastore, Selection(ConfigKey), lambda item: configuration.read(item.document)),
             "cluster": Documents(datastore, Selection(ClusterKey), documents.read_ready),

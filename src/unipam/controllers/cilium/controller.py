@@ -40,7 +40,7 @@ class NodeWriter(Protocol):
     """What `writing.Writer` does."""
 
     def publish(self, node: CiliumNode, said: Published) -> bool:
-        """Write what differs; return whether anything was. Raises SourceFailed."""
+        """Write what differs; return whether the node says all of it now. Raises SourceFailed."""
 
     def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
         """Tell whoever describes the node. Raises SourceFailed."""
@@ -198,6 +198,9 @@ class Operator:
     def _step(self, node: CiliumNode, room: dict[str, Subnet], now: float) -> Step:
         """Return what is to be done about a node, and take it out of the room that is left for others."""
         every, before = self._inventory.nics(node.instance), self._steps.get(node.name)
+        if before is not None and before.node.uid != node.uid:  # another one, made under its name
+            self._serving.forget(node.name)
+            before = None
         taken = self._foreign(node, every, now)
         nics = foreign.without(every, taken)
         grow = growth(node, nics, room, self._policy, self._pods.waiting(node.name) if self._pods else 0)
@@ -205,12 +208,14 @@ class Operator:
             subnet = room[grow.nic.subnet.lower()]
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
         going_on = release(node, nics, self._policy, before.release.since if before else {}, now)
+        if grow is None and not going_on.take and not node.wants_static_ip:
+            self._serving.errors.pop(node.name, None)  # what failed has come about all the same
         error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
         error = error or foreign.told(taken)
         going = {*self._serving.taking.get(node.instance, ()), *going_on.hidden}
         said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
         if said is not None:
-            said = said._replace(static_ip=self._serving.static_ips.get(node.name, ""))
+            said = said._replace(static_ip=self._serving.static_ip(node))
         return Step(node, every, taken, grow, going_on, said)
 
     def _foreign(self, node: CiliumNode, nics: Iterable[Nic], now: float) -> Mapping[str, str]:
@@ -238,14 +243,16 @@ class Operator:
     def _publish(self, step: Step) -> bool:
         assert step.said is not None
         try:
-            self._writer.publish(step.node, step.said)
+            written = self._writer.publish(step.node, step.said)
         except SourceFailed as error:
             self._tell("node not written", node=step.node.name, error=error.message)
+            written = False
+        if written:
+            self._written[step.node.name] = (step.node.revision, step.said)
+            self._post(step.node, step.said.error)
+        else:
             self._steps.pop(step.node.name, None)
-            return False
-        self._written[step.node.name] = (step.node.revision, step.said)
-        self._post(step.node, step.said.error)
-        return True
+        return written
 
     def _post(self, node: CiliumNode, error: str) -> None:
         """Tell whoever describes the node of a problem that is new, or over."""

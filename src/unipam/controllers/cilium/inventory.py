@@ -87,7 +87,7 @@ class Inventory:
 
     def served(self, path: str, instance: str, served: Served, now: float) -> None:
         """Take in what became of one machine. Of an interface that stands alone only this one was read."""
-        seen = nics_of(served.nics, use_primary=self._use_primary)
+        seen = self.nics_of(served.nics)
         ids = {each.id.lower() for each in seen}
         self._nics[instance] = [*(each for each in self.nics(instance) if each.id.lower() not in ids), *seen]
         self._models[path.lower()] = served.model
@@ -99,7 +99,7 @@ class Inventory:
         self.problems = found.problems
         self.scale_sets = found.scale_sets or self.scale_sets
         by_instance: dict[str, list[Nic]] = defaultdict(list)
-        for nic in nics_of(found.nics, use_primary=self._use_primary):
+        for nic in found.nics:
             by_instance[nic.instance].append(nic)
         kept = {name for name in self._changed if self._is_older(name, by_instance, found.began)} | set(busy)
         for instance in {*self._nics, *by_instance} - kept:
@@ -112,6 +112,10 @@ class Inventory:
             self.learn_subnet(subnet)
             self._granted.pop(subnet.id.lower(), None)
 
+    def nics_of(self, documents: Iterable[Mapping[str, Any]]) -> list[Nic]:
+        """Return the interfaces of machines that documents tell."""
+        return nics_of(documents, use_primary=self._use_primary)
+
     def _is_older(self, instance: str, listed: Mapping[str, list[Nic]], began: float) -> bool:
         """Return whether a list is older than what was seen of a machine by itself: it began before, or lags behind."""
         moment = self._changed[instance]
@@ -119,10 +123,10 @@ class Inventory:
             return True
         return moment >= began - SETTLING and _names(listed.get(instance, ())) != _names(self.nics(instance))
 
-    def subnet_ids(self, documents: Iterable[Mapping[str, Any]]) -> set[str]:
+    def subnet_ids(self, found: Iterable[Nic]) -> set[str]:
         """Return the subnets that these interfaces, and those known already, are in."""
         known = {nic.subnet for nics in self._nics.values() for nic in nics}
-        return {each for each in known | {nic.subnet for nic in nics_of(documents)} if each}
+        return {each for each in known | {nic.subnet for nic in found} if each}
 
 
 def _names(nics: Iterable[Nic]) -> set[tuple[str, str]]:

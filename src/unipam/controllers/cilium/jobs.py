@@ -6,11 +6,11 @@ The interfaces are looked at instead of the operation where that is enough: they
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
-from unipam.clients.azure.write.lists import every
+from unipam.clients.azure.write.lists import every, taken
 from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.dialects.cilium.formulas import BLOCK
@@ -27,10 +27,11 @@ from unipam.dialects.cilium.machine import (
     with_more,
     without,
 )
-from unipam.dialects.cilium.nics import Subnet, subnet_of
+from unipam.dialects.cilium.nics import Nic, Subnet, subnet_of
 from unipam.model.errors import Missing, SourceFailed
 
 Document = Mapping[str, Any]
+T = TypeVar("T")
 
 FIRST_LOOK = 0.5
 """Seconds after a write until the interfaces are looked at for the first time."""
@@ -141,8 +142,10 @@ def _written(
     if body is None:
         nics = yield from interfaces(machine.path)
         shown = _shows(nics, machine.nic, _names(configurations(model.document, machine.nic)))
-        if shown or not _has_failed(model.document):  # the interfaces, as they are told, lag behind
+        if shown:
             return Served(model, nics, 0)
+        if not _has_failed(model.document):  # the interfaces, as they are told, lag behind, or the model does
+            return Served(model._replace(etag=""), nics, 0)  # without a version it is read anew before the next write
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
     nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
@@ -155,9 +158,7 @@ def _model_after(begun: Answer, machine: Machine, nics: Sequence[Document]) -> M
     An interface that stands alone is its own model, so it is taken as it was read last: the answer to a write may still
     show configurations that it removes, and these would come back.
     """
-    for each in nics if not is_of_scale_set(machine.path) else ():
-        return Model(each, str(each.get("etag") or ""))
-    return model_of(begun)
+    return model_of(begun) if is_of_scale_set(machine.path) else _model(nics[0])
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
@@ -203,8 +204,11 @@ def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def model_of(answer: Answer) -> Model:
     """Return the model that an answer tells. Raises SourceFailed."""
-    document = answer.read(dict[str, Any])
-    return Model(document, str(document.get("etag") or answer.etag))
+    return _model(answer.read(dict[str, Any]), answer.etag)
+
+
+def _model(document: Document, etag: str = "") -> Model:
+    return Model(document, str(document.get("etag") or etag))
 
 
 def interfaces(path: str, *, follows: bool = False) -> Job[list[Document]]:
@@ -218,14 +222,14 @@ def interfaces(path: str, *, follows: bool = False) -> Job[list[Document]]:
 def models(scale_set: str) -> Job[dict[str, Model]]:
     """Read the models of all machines of a scale set, by their ids in lower case. Raises SourceFailed."""
     found = yield from every(f"{scale_set}/virtualMachines", COMPUTE)
-    return {str(each["id"]).lower(): Model(each, str(each.get("etag") or "")) for each in found}
+    return {str(each["id"]).lower(): _model(each) for each in found}
 
 
 class Survey(NamedTuple):
     """Everything that was read in one pass, and what could not be read."""
 
     began: float
-    nics: Sequence[Document]
+    nics: Sequence[Nic]
     scale_sets: list[str]
     subnets: list[Subnet]
     problems: list[str]
@@ -233,14 +237,23 @@ class Survey(NamedTuple):
     """Whether every list was read: only then is a machine that is not among the interfaces gone."""
 
 
-def survey(group: str, began: float, subnet_ids: Callable[[Sequence[Document]], Iterable[str]]) -> Job[Survey]:
-    """Read the scale sets, interfaces and subnets of a resource group: 2 + V + S requests. Raises nothing."""
+def survey(
+    group: str,
+    began: float,
+    nics_of: Callable[[Iterable[Document]], list[Nic]],
+    subnet_ids: Callable[[Sequence[Nic]], Iterable[str]],
+) -> Job[Survey]:
+    """Read the scale sets, interfaces and subnets of a resource group: 2 + V + S requests. Raises nothing.
+
+    Of each page only the interfaces are kept: the documents of 5,000 machines would take 200 MB.
+    """
     problems: list[str] = []
     sets = yield from _kept(every(f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets", COMPUTE), problems)
-    nics = yield from _kept(every(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK), problems)
+    nics = yield from _kept(taken(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK, nics_of), problems)
     filled = [each for each in sets if (each.get("sku") or {}).get("capacity") != 0]
     for each in filled:
-        nics += yield from _kept(every(f"{each['id']}/networkInterfaces", SCALE_SET_NICS), problems, missing=True)
+        of_set = taken(f"{each['id']}/networkInterfaces", SCALE_SET_NICS, nics_of)
+        nics += yield from _kept(of_set, problems, missing=True)
     whole = not problems
     subnets = []
     for subnet_id in sorted(set(subnet_ids(nics))):
@@ -258,7 +271,7 @@ def read_subnet(subnet_id: str, problems: list[str]) -> Job[Subnet | None]:
         return None
 
 
-def _kept(job: Job[list[dict[str, Any]]], problems: list[str], *, missing: bool = False) -> Job[list[dict[str, Any]]]:
+def _kept(job: Job[list[T]], problems: list[str], *, missing: bool = False) -> Job[list[T]]:
     """Return a list, or nothing and note why; a scale set without machines may be missing (24185)."""
     try:
         return (yield from job)

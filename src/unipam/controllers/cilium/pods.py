@@ -125,7 +125,7 @@ class Pods:
             return False
         self._read, self._problem = True, ""
         self._waiting = Counter(each.node for each in found.values() if each.waits and each.node)
-        self._by_node = _by_node(found)
+        self._by_node = by_node(found)
         return True
 
     def waiting(self, node: str) -> int:
@@ -148,7 +148,8 @@ class Pods:
         self._mirror.close()
 
 
-def _by_node(found: Mapping[Name, Pod]) -> dict[str, dict[str, Name]]:
+def by_node(found: Mapping[Name, Pod]) -> dict[str, dict[str, Name]]:
+    """Return the pods by their nodes and addresses."""
     made: dict[str, dict[str, Name]] = defaultdict(dict)
     for name, each in found.items():
         for ip in each.addresses:

@@ -68,11 +68,11 @@ class Serving:
             group, policy, azure, tell, wake, dice,
         )  # fmt: skip
         self.inventory = Inventory(use_primary=policy.use_primary)
-        self.measures = Measures()
+        self.measures = Measures(policy)
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
-        self.static_ips: dict[str, str] = {}
-        """By node: the public address that it was given."""
+        self._static_ips: dict[str, tuple[str, str]] = {}
+        """By node: its uid, and the public address that it was given."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it."""
         self.news: set[str] = set()
@@ -80,7 +80,7 @@ class Serving:
         self.unpublished: Callable[[], None] = lambda: None
         """Is called when a subnet was learnt: whoever is in it is to be published anew."""
         self._outcomes: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
-        self._next_survey = 0.0
+        self._next_survey = self._round = 0.0
         self._backoffs: dict[str, Backoff] = {}
         self._busy: set[str] = set()
         self._listed: dict[str, float] = {}
@@ -98,18 +98,24 @@ class Serving:
         """Return whether a job for its machine is under way."""
         return self._azure.busy(node.instance)
 
+    def static_ip(self, node: CiliumNode) -> str:
+        """Return the public address that this very node was given; empty for none."""
+        uid, address = self._static_ips.get(node.name, ("", ""))
+        return address if uid == node.uid else ""
+
     def resting(self) -> list[float]:
         """Return until when nodes are left alone that could not be served."""
         return [each.until for each in self._backoffs.values()]
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self.static_ips):
+        for of_node in (self._backoffs, self.errors, self._static_ips):
             of_node.pop(name, None)
         self._backoffs.pop(_static(name), None)
 
     def serve(self, steps: Sequence[Step], now: float, term: Term) -> None:
         """Begin what is due, as long as the term lasts."""
+        self._round = now
         if now >= self._next_survey and not self._azure.busy(_SURVEY):
             self._begin_survey(now)
         self._list_models(steps, now)
@@ -121,12 +127,14 @@ class Serving:
 
         def surveyed(found: Survey, at: float) -> None:
             self.inventory.surveyed_all(found, self._busy)
+            self.measures.surveyed(at - now, well=found.whole)
             if found.problems:
                 self._tell("survey incomplete", problems=found.problems)
             if not self.inventory.surveyed:
                 self._next_survey = at + 5.0
 
-        self._start(_SURVEY, jobs.survey(self._group, now, self.inventory.subnet_ids), surveyed, math.inf)
+        job = jobs.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
+        self._start(_SURVEY, job, surveyed, math.inf)
 
     def _list_models(self, steps: Iterable[Step], now: float) -> None:
         """Read the models of whole scale sets where several machines need theirs."""
@@ -204,7 +212,7 @@ class Serving:
 
     def _lacks_static_ip(self, step: Step, now: float) -> bool:
         name = step.node.name
-        wanted = step.node.wants_static_ip and step.nics and name not in self.static_ips
+        wanted = step.node.wants_static_ip and step.nics and not self.static_ip(step.node)
         return bool(wanted) and now >= self._backoff(_static(name)).until
 
     def _give_static_ip(self, step: Step) -> None:
@@ -215,7 +223,7 @@ class Serving:
         def ended(result: Assigned | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
             if isinstance(result, Assigned):
-                self.static_ips[node.name] = result.address
+                self._static_ips[node.name] = node.uid, result.address
                 self.inventory.keep_model(machine.path, result.model)
                 backoff.succeeded()
                 self.errors.pop(node.name, None)
@@ -229,10 +237,13 @@ class Serving:
 
     def _start_node(self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None) -> None:
         self._busy.add(node.instance)
+        began, subnets = self._round, [each.subnet for each in self.inventory.nics(node.instance)]
 
         def ended(result: Served | Unserved, now: float) -> None:
             self._busy.discard(node.instance)
             taking = self.taking.pop(node.instance, None)
+            well = isinstance(result, Served)
+            self.measures.took(now - began, min(subnets, default=""), released=bool(taking), well=well)
             if isinstance(result, Served):
                 self._served(node, machine, grow, result, now)
                 return

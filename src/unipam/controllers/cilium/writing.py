@@ -20,7 +20,7 @@ class Writer:
         self._api = api
 
     def publish(self, node: CiliumNode, said: Published) -> bool:
-        """Write what differs; return whether anything was written. Raises SourceFailed.
+        """Write what differs; return whether the node says all of it now. Raises SourceFailed.
 
         A node that is gone, or that somebody has changed meanwhile, is left to the next look.
         """
@@ -37,7 +37,8 @@ class Writer:
         except Refusal as error:
             if error.status not in {404, 409}:
                 raise
-        return bool(status or spec)
+            return False
+        return True
 
     def tell(self, node: CiliumNode, reason: str, message: str, *, warning: bool) -> None:
         """Tell whoever describes the CiliumNode, or the Node of its name. Raises SourceFailed."""

@@ -59,6 +59,8 @@ class TableKeeper:
         self._last: Table | None = None
         self._known: set[str] = set()
         self._needed: list[str] = []
+        self._coming: list[routes.Route] | None = None
+        """The routes that are being written."""
         self._since = self._changed = self._audit = self._truce = 0.0
         self._reading, self._writing = Backoff(), Backoff()
         self._again = False
@@ -74,8 +76,10 @@ class TableKeeper:
         if self.table is None:
             return None
         plan = self._planned(self.table, nodes, now)
-        if not plan.changes and self.problem:
-            self._well()
+        if not plan.changes:
+            self._needed = []  # nobody needs it any more: else it would be due for ever
+            if self.problem:
+                self._well()
         return plan
 
     def _planned(self, table: Table, nodes: Iterable[Node], now: float) -> routes.Plan:
@@ -107,10 +111,17 @@ class TableKeeper:
         return min([self._audit, max(needed, self._truce, self._writing.until), *settling])
 
     def served(self, nodes: Iterable[Node], now: float) -> dict[str, bool]:
-        """Return for each node with ranges whether its routes are there, read back, and have had time to be used."""
+        """Return for each node with ranges whether its routes are there, read back, and have had time to be used.
+
+        What a write under way takes away is not there any more: a node made anew may have its predecessor's range.
+        """
         if self.table is None:
             return {}
+        nodes = list(nodes)
         found = routes.verified(self.table.routes, nodes, self._policy)
+        if self._coming is not None:
+            kept = routes.verified(self._coming, nodes, self._policy)
+            found = {name: there and kept[name] for name, there in found.items()}
         return {name: there and self._usable.get(name.lower(), 0.0) <= now for name, there in found.items()}
 
     def findings(self, now: float) -> list[Finding]:
@@ -147,9 +158,10 @@ class TableKeeper:
 
     def _write(self, plan: routes.Plan) -> None:
         assert self.table is not None
-        before, self._needed, self._again = self.table, [], False
+        before, self._coming, self._needed, self._again = self.table, plan.routes, [], False
 
         def written(result: Table | SourceFailed, now: float) -> None:
+            self._coming = None
             if isinstance(result, SourceFailed):
                 self._failed(result, now, plan)
                 return

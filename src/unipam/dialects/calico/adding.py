@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address, parse_interface
@@ -15,12 +16,13 @@ from unipam.dialects.calico.documents.times import go_text
 from unipam.dialects.calico.engine import auto, releasing
 from unipam.dialects.calico.engine.auto import Request, auto_assign
 from unipam.dialects.calico.engine.session import Session
-from unipam.dialects.calico.engine.writing import Given
+from unipam.dialects.calico.engine.writing import wishes
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
 
 if TYPE_CHECKING:
     from unipam.dialects.calico import vms
+    from unipam.dialects.calico.engine.parts import Gain
 
 Addresses = list[tuple[int, Prefix]]
 
@@ -110,31 +112,51 @@ def assign(task: Task, session: Session) -> Assigned:
     node, attributes = task.network.node, task.attributes
     wanted = explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most)
     given = explicit.assign(session, wanted)[1]
-    return Assigned([(address, printing.alone(address))], _wishes(task, given))
-
-
-def _wishes(task: Task, given: Given) -> list[Wish]:
-    return [Wish(address, task.handle, number) for address, number in given.items()]
+    return Assigned([(address, printing.alone(address))], wishes(given, task.handle))
 
 
 def _any(task: Task, session: Session) -> Assigned:
     """Assign one address of each family, or none: whatever stands in the way is raised once all is given back."""
     network = task.network
     requested = {family: resolve(session, network.pools[family], family) for family in (4, 6)}
-    namespace = _namespace(network, task.given, session)
+    namespace = _namespace(task, session)
     found = Assigned([], [])
     for family in network.families:
-        request = Request(
-            1, family, network.node, task.handle, task.attributes, requested[family], WORKLOAD, network.max_blocks,
-            most=task.most, namespace=namespace,
-        )  # fmt: skip
-        assigned = auto_assign(session, request)
+        assigned = auto_assign(session, _request(task, family, requested[family], namespace))
         found.addresses.extend(assigned.addresses)
-        found.wishes.extend(_wishes(task, assigned.given))
+        found.wishes.extend(wishes(assigned.given, task.handle))
         if error := _shortfall(assigned):
             releasing.take_back(session.for_cleanup(), found.wishes)
             raise error
     return found
+
+
+def _request(task: Task, family: int, requested: Sequence[Prefix], namespace: dict[str, str]) -> Request:
+    network = task.network
+    return Request(
+        1, family, network.node, task.handle, task.attributes, requested, WORKLOAD, network.max_blocks,
+        most=task.most, namespace=namespace,
+    )  # fmt: skip
+
+
+def outlook(network: Network, session: Session) -> auto.Outlook | None:
+    """Return what the node's known blocks have room for; None where an ADD needs more than one address.
+
+    Raises what an ADD would.
+    """
+    if len(network.families) != 1:
+        return None
+    (family,) = network.families
+    requested = {each: resolve(session, network.pools[each], each) for each in (4, 6)}
+    task = Task(network, Arguments(), "", {})
+    return auto.Outlook(session, _request(task, family, requested[family], {}))
+
+
+def part_of(task: Task, session: Session, known: auto.Outlook | None) -> tuple[Prefix, Gain] | None:
+    """Return how an ADD is met by a part in the write of one known block; None where more must be asked."""
+    if known is None or task.given.address is not None or not _namespace_is_known(task, session):
+        return None
+    return known.part(task.handle, task.attributes)
 
 
 def _shortfall(assigned: auto.Assigned) -> UnipamError | None:
@@ -161,18 +183,24 @@ def resolve(session: Session, names: tuple[str, ...], family: int) -> list[Prefi
     return found
 
 
-def _namespace(network: Network, given: Arguments, session: Session) -> dict[str, str]:
-    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig.
+def _namespace_is_known(task: Task, session: Session) -> bool:
+    """Return whether nobody need be asked for the pod's namespace.
 
-    One that was there need not be asked for again while no pool looks at its labels.
+    One that was there is not asked for again while no pool looks at its labels.
     """
-    if not network.asks_for_namespace:
+    if not task.network.asks_for_namespace:
+        return True
+    namespace, seen = task.given.namespace or "default", session.namespaces
+    return seen is not None and namespace in seen and not any(pool.namespace_selector for pool in session.pools())
+
+
+def _namespace(task: Task, session: Session) -> dict[str, str]:
+    """Return the labels of the pod's namespace, where the configuration says how to ask. Raises Missing, BadConfig."""
+    if _namespace_is_known(task, session):
         return {}
-    namespace, seen = given.namespace or "default", session.namespaces
-    if seen is not None and namespace in seen and not any(pool.namespace_selector for pool in session.pools()):
-        return {}
+    namespace, seen = task.given.namespace or "default", session.namespaces
     try:
-        found = connection.kubernetes(network.where, connection.namespace_path(namespace), session.deadline)
+        found = connection.kubernetes(task.network.where, connection.namespace_path(namespace), session.deadline)
     except (Missing, BadConfig) as error:
         raise Missing(f"failed to get namespace {namespace}: {error.message}", namespace=namespace) from error
     if seen is not None:

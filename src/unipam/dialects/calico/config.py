@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from unipam.cni.call import Config
 from unipam.dialects.calico.where import Where, from_environment, made
 from unipam.golang.decoding import Anything, Flag, ListOf, Struct, Text, Whole, read
 from unipam.model.errors import BadConfig
@@ -84,6 +85,20 @@ class Network(NamedTuple):
 
 def load(document: object) -> Network:
     """Read a configuration. Raises BadConfig in the original's words."""
+    return _load(document)[1]
+
+
+def remembered(config: Config) -> Network:
+    """Return what a call's configuration says, read once; whether the node's file says another name is asked each time.
+
+    Raises BadConfig.
+    """
+    net, network = config.read(_load)
+    return network if net.get("nodename") else network._replace(node=_node(net))
+
+
+def _load(document: object) -> tuple[dict[str, Any], Network]:
+    """Return what a configuration says, also in Go's types."""
     try:
         net = read(_NET, document)
     except BadConfig as error:
@@ -91,7 +106,7 @@ def load(document: object) -> Network:
     ipam = net.get("ipam") or {}
     kubernetes, policy = net.get("kubernetes") or {}, net.get("policy") or {}
     wanted = (4,) * (ipam.get("assign_ipv4") != "false") + (6,) * (ipam.get("assign_ipv6") == "true")
-    return Network(
+    return net, Network(
         net.get("name") or "",
         _node(net),
         _where(net),

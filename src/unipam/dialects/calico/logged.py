@@ -7,14 +7,12 @@ empty: runtimes throw it away.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unipam.cni.call import Call
 from unipam.cni.context import Context
@@ -22,8 +20,10 @@ from unipam.cni.plugin import Reply, Verb
 from unipam.dialects.calico import arguments
 from unipam.dialects.calico import config as calico
 from unipam.dialects.calico.config import Network
-from unipam.ledger.open import WouldBlock
 from unipam.model.errors import UnipamError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
 _MIB, _DAY = 1 << 20, 86400
@@ -44,32 +44,34 @@ def logged(verb: Verb) -> Verb:
 
     @wraps(verb)
     def told(call: Call, context: Context) -> Reply:
-        if not call.config.document.get("log_file_path"):
-            return verb(call, context)
         began = time.time()
         try:
             reply = verb(call, context)
-        except WouldBlock:
-            raise
         except UnipamError as error:
-            _tell(call, began, (), error)
+            tell(call, began, {}, error)
             raise
-        addresses: Any = reply.facts.get("addresses", ())
-        _tell(call, began, addresses, None)
+        tell(call, began, reply.facts)
         return reply
 
     return told
 
 
-def _tell(call: Call, began: float, addresses: Sequence[str], error: UnipamError | None) -> None:
+def tell(call: Call, began: float, facts: Mapping[str, object], error: UnipamError | None = None) -> None:
+    """Tell the original's log, where there is one, of a call that began then, and what came of it."""
+    if not call.config.document.get("log_file_path"):
+        return
+    addresses: Any = facts.get("addresses", ())
     with suppress(OSError, UnipamError, ValueError):  # a log that cannot be written fails no pod
-        network = call.config.read(calico.load)
+        network = calico.remembered(call.config)
         asked, *rest = lines(call, network, addresses, error)
         document = call.config.document
         low = str(document.get("log_level") or "").lower() == "error"
         shown = [(began, asked), *((time.time(), line) for line in rest)]
         text = "".join(_form(moment, line) for moment, line in shown if line.level == ERROR or not low)
-        append(Path(document["log_file_path"]), text, _limits(document))
+        if text:
+            from pathlib import Path
+
+            append(Path(document["log_file_path"]), text, _limits(document))
 
 
 def _form(moment: float, line: Line) -> str:
@@ -152,6 +154,8 @@ def append(path: Path, text: str, limits: Limits) -> None:
 
     Whoever else writes it now waits, so that only one puts it aside. Raises OSError.
     """
+    import fcntl
+
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     with path.open("ab") as file:
         os.fchmod(file.fileno(), 0o644)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from unipam.model.errors import BadConfig, UnreadableInput
@@ -90,7 +89,8 @@ def _from_file(path: str) -> dict[str, str]:
     import yaml
 
     try:
-        document = yaml.safe_load(Path(path).read_text("utf-8"))
+        with open(path, encoding="utf-8") as file:
+            document = yaml.safe_load(file.read())
     except OSError as error:
         problem = f"cannot read the configuration {path}: {error.strerror}"
         raise UnreadableInput(problem, path=path, reason=error.strerror) from error

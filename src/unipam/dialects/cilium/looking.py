@@ -10,13 +10,23 @@ from unipam.dialects.cilium.nics import Nic
 from unipam.dialects.cilium.node import RELEASED, CiliumNode
 from unipam.model.finding import Finding
 
+Pods = Mapping[str, Mapping[str, str]]
+"""By node and address: the pods that Cilium does not run."""
 
-def findings(nodes: Sequence[CiliumNode], nics: Mapping[str, Sequence[Nic]] | None = None) -> list[Finding]:
-    """Return what is wrong; `nics` are the interfaces by machine (small letters), None where Azure was not asked."""
+
+def findings(
+    nodes: Sequence[CiliumNode], nics: Mapping[str, Sequence[Nic]] | None = None, others: Pods | None = None
+) -> list[Finding]:
+    """Return what is wrong; `nics` are the interfaces by machine (small letters), None where Azure was not asked.
+
+    `others` are the pods that Cilium does not run, None where that is not known.
+    """
     found = [each for node in nodes for each in _of_node(node)]
     found += _shared(nodes)
     if nics is not None:
         found += [each for node in nodes for each in _against_azure(node, nics.get(node.instance, ()))]
+    if others is not None:
+        found += [each for node in nodes for each in _against_pods(node, (nics or {}).get(node.instance, ()), others)]
     return sorted(found)
 
 
@@ -69,9 +79,23 @@ def _against_azure(node: CiliumNode, nics: Sequence[Nic]) -> Iterator[Finding]:
         yield Finding(
             "pool without interface", node.name, text, "delete the pods that use them; the operator does the rest"
         )
+    if lost := node.used - node.pool - at_azure:
+        text = f"its agent uses {_some(lost)}, which neither its pool nor its interfaces have"
+        yield Finding("used without interface", node.name, text, "delete these pods: nobody else can reach them")
     if unknown := at_azure - node.pool:
         text = f"its interfaces have {_some(unknown)}, and its pool has not"
         yield Finding("interface without pool", node.name, text, "look whether the operator runs: it publishes them")
+
+
+def _against_pods(node: CiliumNode, nics: Iterable[Nic], others: Pods) -> Iterator[Finding]:
+    here = others.get(node.name, {})
+    of_machine = node.pool | {each.ip for nic in nics for each in nic.addresses if not each.primary}
+    for ip, pod in sorted(here.items()):
+        if ip not in of_machine or ip in node.used:
+            continue
+        offered = "and its pool offers it to others" if ip in node.pool else "and it is left to it"
+        text = f"{ip} is in use by {pod}, which Cilium does not run, {offered}"
+        yield Finding("used by something else", node.name, text, f"recreate {pod}")
 
 
 def _some(addresses: Iterable[str]) -> str:

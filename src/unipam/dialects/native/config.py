@@ -13,7 +13,7 @@ from unipam.model.errors import BadConfig
 
 CILIUM_NODE, POD_CIDR = "ciliumnode", "podcidr"
 SOURCES = (CILIUM_NODE, POD_CIDR)
-DATA_DIR = f"/var/lib/unipam/{CILIUM_NODE}"
+DATA_DIR = "/var/lib/cni/unipam"
 """Where the leases of a CiliumNode's pool are, unless somebody says otherwise; those of podCIDRs are host-local's."""
 
 

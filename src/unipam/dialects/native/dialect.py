@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import time
+
 from unipam.addr.prefix import V4_OFFSET, family, format_address, is_v4
 from unipam.cni.result import Ip, Result
 from unipam.dialects.azure_vnet import nics
@@ -37,6 +40,9 @@ AGAIN_LATER = 11
 
 _KEPT_BY_AZURE = 3
 """Where in a subnet an address is that Azure gives to nobody (the first four and the last are its own)."""
+
+_LOOK_AGAIN = 60.0
+"""Seconds for which the name of an interface holds."""
 
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
@@ -85,14 +91,11 @@ def _route(ip: Ip) -> dict[str, object]:
     return {"dst": _DEFAULT[family(ip.place)], **gateway}
 
 
-_devices: dict[str, str] = {}
-
-
 def _device(mac: str) -> str:
     """Return the name of this machine's interface of a hardware address; empty where it has none to be seen."""
-    if mac not in _devices:
-        found = next((name for name, own in nics.local() if own == nics.normal(mac)), "")
-        if not found:
-            return ""
-        _devices[mac] = found
-    return _devices[mac]
+    return _looked_up(mac, int(time.monotonic() // _LOOK_AGAIN))
+
+
+@functools.lru_cache(maxsize=16)
+def _looked_up(mac: str, _: int) -> str:
+    return next((name for name, own in nics.local() if own == nics.normal(mac)), "")

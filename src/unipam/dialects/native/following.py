@@ -45,6 +45,8 @@ class Following:
         self._wake, self._told = threading.Event(), threading.Event()
         self._reported = -_CALM
         self._latest: CiliumNode | None = None
+        self.knows = False
+        """Whether the ledger has a pool of the node, as far as was seen here."""
         self.wanted: Mapping[str, Any] = {}
         """What a CiliumNode is to ask for that is made here."""
         self.problem, self.taken = "nothing has been read yet", Taken({}, {}, 0, ())
@@ -85,7 +87,7 @@ class Following:
             taken = space.take(self._ledger, self.whose, seen, asked_after=before)
         if taken is None:
             return
-        self.taken = taken
+        self.taken, self.knows = taken, bool(seen.uid)
         if not seen.uid or not seen.instance:
             self._introduce(seen)
         if seen.uid:

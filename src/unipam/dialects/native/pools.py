@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -99,6 +100,7 @@ def section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+@functools.lru_cache(maxsize=16)
 def requested(learned: Learned) -> tuple[Pool, ...]:
     """Return what is asked for: one address of each family that there is, of whatever subnet."""
     return tuple(

@@ -147,7 +147,7 @@ def _written(ledger: Ledger, whose: Node, seen: CiliumNode, asked_after: Known |
         if handshake.is_older(seen.revision, before.revision) and before != asked_after:
             return None
         learned = learning.settle(tx, parent, ledger.boot, now)
-        if not before.uid and seen.uid:
+        if not before.node and seen.uid:
             adopt(tx, parent, _in_use(tx, parent, seen, ledger.boot, now), now)
         claims = list(tx.claims(parent))
         after = before.after(whose, seen, now, asked=before == asked_after)

@@ -58,8 +58,8 @@ def _add(call: Call, context: Context) -> Reply:
     try:
         allocation, learned = _serve(ledger, request, context)
     except (Exhausted, Missing) as error:
-        where = "" if directory == DATA_DIR else f" --data-dir {directory}"
-        error.facts |= {"code": dialect.AGAIN_LATER, "details": f"what fills it: unipam explain {SPACE}{where}"}
+        more = f"what fills it: unipam explain {SPACE} --data-dir {directory}"
+        error.facts |= {"code": dialect.AGAIN_LATER, "details": more}
         if isinstance(error, Exhausted):
             relief.refuse(ledger, SPACE, request, error)
         warm.touch(urgent=True)

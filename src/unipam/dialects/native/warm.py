@@ -12,7 +12,7 @@ from unipam.cni.plugin import Learnt
 from unipam.dialects.host_local.pod_cidr import Node
 from unipam.dialects.native import space
 from unipam.dialects.native.space import SPACE
-from unipam.model.errors import BadConfig, SourceFailed
+from unipam.model.errors import BadConfig, BadValue, SourceFailed
 
 if TYPE_CHECKING:
     from unipam.dialects.native.following import Following
@@ -52,17 +52,22 @@ def _follow(whose: Node, directory: str) -> Following:
 def refresh(whose: Node, directory: str, context: Context, asked: Mapping[str, Any]) -> None:
     """See to it that what the ledger knows of the pool is fresh. Raises BadInput, WouldBlock, SourceFailed.
 
-    Where the API server does not answer, what is known has to do, if anything is. A CiliumNode that an agent has to
+    Where the API server cannot be asked, what is known has to do, if anything is. A CiliumNode that an agent has to
     make itself asks for what is `asked`.
     """
     if not context.attended:
         _ask(whose, directory, context)
         return
     follower = _followed.get(whose)
-    known = space.is_known(context.ledgers.at(directory), whose)
+    known = bool(follower and follower.knows) or space.is_known(context.ledgers.at(directory), whose)
     if follower is None or not known:
         context.require_waiting(f"CiliumNode {whose.name} is not known yet")
-        follower = _follow(whose, directory)
+        try:
+            follower = _follow(whose, directory)
+        except BadValue:
+            if known:
+                return
+            raise
     follower.wanted = asked
     if follower.directory != directory:
         raise BadConfig(
@@ -85,6 +90,9 @@ def _ask(whose: Node, directory: str, context: Context) -> None:
         with contextlib.closing(KubernetesApi(whose.kubeconfig)) as api:
             before = space.known(ledger)
             space.take(ledger, whose, following.read(api, whose), asked_after=before)
+    except BadValue:  # of an agent in a pod the access is, which is away
+        if not space.is_known(ledger, whose):
+            raise
     except SourceFailed as error:
         if not space.is_known(ledger, whose):
             raise _unknown(whose, directory, error.message) from error

@@ -121,33 +121,35 @@ def looked_up(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> RangeSet:
     Whatever else lies in the plan is no finding, and not in the way of a network that could be associated.
     """
     places = RangeSet()
-    for prefix in _unassociated_prefixes(blocks, snapshot):
+    for prefix in (*_of_associated(blocks, snapshot), *_of_others(blocks, snapshot)):
         places.add(prefix.first, prefix.last)
-    for block in blocks:
-        for planned in block.networks:
-            here = snapshot.network(planned.id)
-            far = (prefix for _, prefixes in _peers(here, snapshot) for prefix in prefixes) if here else ()
-            for prefix in (*far, *_unplanned(block, planned, here)):
-                places.add(prefix.first, prefix.last)
     return places
 
 
-def _unassociated_prefixes(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
-    """Yield the prefixes of networks of the cloud that lie in a block with which the network is not associated."""
-    around = TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks)
-    placed = _placed(blocks)
-    for network in snapshot.networks.values():
-        own = placed.get(key(network.id), [])
+def _of_associated(blocks: Iterable[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield what associated networks are peered with, and what of theirs the plan has not given to them."""
+    for block in blocks:
+        for planned in block.networks:
+            here = snapshot.network(planned.id)
+            if here is not None:
+                yield from (prefix for _, prefixes in _peers(here, snapshot) for prefix in prefixes)
+                yield from _unplanned(block, planned, here)
+
+
+def _of_others(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> Iterator[Prefix]:
+    """Yield the prefixes of networks that lie in a block, the innermost of its space, which has not got the network."""
+    placed, index = _placed(blocks), TakenIndex(Taken(block.prefix, "", block.name, block) for block in blocks)
+    for resource_id, network in snapshot.networks.items():
+        own = placed.get(resource_id, ())
         for prefix in network.prefixes:
-            here = (held.block for held in around.overlapping(prefix) if held.prefix.contains(prefix))
-            if any(block not in own for block in here):
+            around = {b.block.space: b.block for b in index.overlapping(prefix) if b.prefix.contains(prefix)}
+            if any(all(each is not mine for mine in own) for each in around.values()):
                 yield prefix
 
 
-def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork | None) -> list[Prefix]:
+def _unplanned(block: PlannedBlock, planned: PlannedNetwork, network: CloudNetwork) -> list[Prefix]:
     """Return the prefixes that a network has in the cloud, inside the block, and could not be given in the plan."""
-    prefixes = network.prefixes if network else ()
-    return [p for p in prefixes if p not in planned.prefixes and block.prefix.contains(p)]
+    return [p for p in network.prefixes if p not in planned.prefixes and block.prefix.contains(p)]
 
 
 def taken_in(blocks: Iterable[PlannedBlock], places: RangeSet | None = None) -> TakenIndex:

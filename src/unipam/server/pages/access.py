@@ -15,6 +15,7 @@ from unipam.plan.access import callers, grants, sessions, tokens
 from unipam.plan.access.abilities import abilities, person
 from unipam.plan.access.callers import Admin, Caller
 from unipam.plan.access.grants import Grantee
+from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import UseCase
 from unipam.plan.tree import Author
 from unipam.server.pages.forms import Problem, author_of, do, fresh_key
@@ -29,6 +30,9 @@ TABS = (
     ("/access/subscriptions", "Subscriptions"), ("/access/sessions", "Sessions"), ("/access/check", "What may X do?"),
 )  # fmt: skip
 DAY = 86_400.0
+
+_PAGE = 50
+"""Rows of a tab at once: each has a form of its own."""
 
 
 class Tab(NamedTuple):
@@ -66,6 +70,9 @@ async def _show(
     needs, rows = page.may(tab.use_case), []
     if not needs:
         rows = await page.read(tab.read)
+    numbered = [{"number": str(number), "row": row} for number, row in enumerate(rows, start=1)]
+    whole = tab is HIDDEN  # which tells of every subscription whether it is among these
+    part = part_of(numbered, Paging(len(rows) + 1 if whole else _PAGE, page.query("after")), "number")
     names = await page.read(lambda tx: [space.facts.name for space in tree.spaces(tx)])
     head = Head("Access", tab.lead, command=tab.command, api=tab.api)
     problem = None if error is None else Problem.of(error)
@@ -74,7 +81,8 @@ async def _show(
         [str(each) for each in form.whole.getlist("spaces")] if form else page.request.query_params.getlist("spaces")
     )
     return page.render(
-        "access.html", head, problem.status if problem else 200, tabs=TABS, tab=tab.place, rows=rows, needs=needs,
+        "access.html", head, problem.status if problem else 200, tabs=TABS, tab=tab.place, needs=needs,
+        rows=[each["row"] for each in part["items"]], part=part,
         names=names, typed=typed, chosen=chosen, problem=problem, key=fresh_key(), mine=words_of(page.caller), **more,
     )  # fmt: skip
 

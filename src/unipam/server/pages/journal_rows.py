@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unipam.model.records import Claim, prefix_text
+from unipam.model.records import SPACE, Claim, prefix_text
 from unipam.store.api import Tx
 from unipam.store.journal import JournalFilter
 
@@ -12,7 +12,7 @@ MOST = 20
 
 
 class Line(NamedTuple):
-    """What happened to an object, when, by whom and why."""
+    """What happened to an object, when, by whom and why. A space has no prefix."""
 
     at: float
     verb: str
@@ -25,7 +25,13 @@ def about(tx: Tx, claim: Claim) -> list[Line]:
     """Return what happened to an object lately, newest first."""
     found = tx.search_journal(JournalFilter(holder=claim.owner.holder), None, MOST)
     return [
-        Line(each.at, each.verb, prefix_text(each.first, each.last), each.actor, each.reason)
+        Line(
+            each.at,
+            each.verb,
+            "" if claim.kind == SPACE else prefix_text(each.first, each.last),
+            each.actor,
+            each.reason,
+        )
         for each in found
         if each.owner.holder == claim.owner.holder and each.parent == claim.parent
     ]

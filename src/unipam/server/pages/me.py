@@ -17,6 +17,8 @@ from unipam.server.pages.page import Form, FormDep, Head, Page, PageDep
 
 router = APIRouter(include_in_schema=False)
 
+_SHOWN = 20
+"""Sessions of one person that are shown, the latest ones."""
 THEMES, DENSITIES = ("system", "light", "dark"), ("comfortable", "compact")
 
 
@@ -34,8 +36,8 @@ async def _show(page: Page, form: Form | None = None, error: UnipamError | None 
     problem = None if error is None else Problem.of(error)
     head = Head("Me", "What may I do, and how do pages look to me?", api="/me")
     return page.render(
-        "me.html", head, problem.status if problem else 200, mine=mine, own=page.web.id, typed=typed, problem=problem,
-        zones=preferences.zones(), themes=THEMES, densities=DENSITIES,
+        "me.html", head, problem.status if problem else 200, mine=mine[:_SHOWN], more=len(mine) - _SHOWN,
+        own=page.web.id, typed=typed, problem=problem, zones=preferences.zones(), themes=THEMES, densities=DENSITIES,
     )  # fmt: skip
 
 

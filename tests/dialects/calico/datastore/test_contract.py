@@ -11,6 +11,7 @@ from tests.dialects.calico.datastore.backends import Backend
 from tests.dialects.calico.datastore.documents import EXAMPLES, affinity, block, handle
 from tests.real.etcd import soon
 
+from unipam.clients.etcd import client
 from unipam.dialects.calico.datastore.api import Create, Datastore, Delete, Event, Item, Selection, Update, Watch
 from unipam.dialects.calico.datastore.keys import AffinityKey, BlockKey, ConfigKey, HandleKey, Key, PoolKey
 from unipam.model.errors import Conflict, Exists, Expired, NotFound, SourceFailed, Unreadable
@@ -68,6 +69,28 @@ def test_what_is_absent_stays_absent(store: Datastore, absent: str) -> None:
     document = {name: value for name, value in EXAMPLES[ConfigKey()].items() if name != absent}
     store.create(ConfigKey(), document, soon())
     assert store.get(ConfigKey(), soon()).document == document
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 7])
+def test_what_is_read_by_pages_is_what_is_listed(
+    store: Datastore, backend: Backend, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, in order and as of one moment, whatever is written between two pages."""
+    monkeypatch.setattr(client, "_PAGE", 2)
+    for each in range(number):
+        store.create(HandleKey(f"net.{each}"), handle(), soon())
+    backend.spoil(HandleKey("net.broken"))
+    store.create(BLOCK, block(), soon())
+    listed = store.list(Selection(HandleKey), soon())
+    pages = store.pages(Selection(HandleKey), soon())
+    read = [next(pages)]
+    if number:
+        store.delete(HandleKey("net.0"), None, soon())
+    read += list(pages)
+    assert tuple(item for page in read for item in page.items) == listed.items
+    assert tuple(each.name for page in read for each in page.broken) == tuple(each.name for each in listed.broken)
+    assert {page.revision for page in read} == {listed.revision}
+    assert [item.key for page in store.pages(Selection(ConfigKey), soon()) for item in page.items] == []
 
 
 def test_a_document_belongs_to_its_reader(store: Datastore) -> None:

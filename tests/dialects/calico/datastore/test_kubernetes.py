@@ -73,6 +73,7 @@ def test_what_is_marked_as_deleted_is_in_no_list(server: FakeApiServer, store: K
     server.answers.append(listed(stored(BlockKey("10.0.0.0/30"), block()), marked))
     listing = store.list(Selection(BlockKey), soon())
     assert [item.key for item in listing.items] == [BlockKey("10.0.0.0/30")]
+    assert [item.key for item in listing.leaving] == [BlockKey("10.0.0.4/30")]
     assert listing.revision == "50"
 
 

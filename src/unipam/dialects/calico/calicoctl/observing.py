@@ -49,7 +49,10 @@ class Cluster(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """A cluster. `broken` has the blocks that cannot be read; `balancers` is None where Services have no addresses."""
+    """A cluster. `broken` has the blocks that cannot be read; `balancers` is None where Services have no addresses.
+
+    Among the `handles` are those that are marked as deleted and still there, as calicoctl counts them.
+    """
 
     cluster: Cluster
     blocks: tuple[Stored[Block], ...]
@@ -70,7 +73,8 @@ def observe(session: Session, services: Services) -> Observed:
     tunnels = tuple(_tunnels(session))
     balancers, of_services = _services(session, services)
     workloads = tuple(_workloads(session))
-    handles = {str(item.key.id): item for item in listed(session, HandleKey)}  # type: ignore[union-attr]
+    several = session.datastore.list(Selection(HandleKey), session.deadline)
+    handles = {item.key.id: item for item in several.items + several.leaving if isinstance(item.key, HandleKey)}
     return Observed(cluster, found, broken, pools, tunnels, balancers, of_services, workloads, handles)
 
 

@@ -4,6 +4,7 @@ Each repair reads what it changes again, writes at the revisions that it read, a
 has meanwhile put right or made use of. What is proven, and how:
 
 - a handle that counts other than its blocks hold: the blocks are written anew first (`engine.recounting`);
+- a handle that is marked as deleted: whoever removes one in Kubernetes marks it first;
 - an affinity whose block is not there, or is another's: affinities are removed after their blocks, and last of all;
   one that is pending is somebody's who is at it, unless there is no such node;
 - a block that names an owner without an affinity: affinities come before blocks. It gets one, or, if its node is
@@ -88,7 +89,12 @@ def _handles(checked: Checked) -> Iterator[Repair]:
     for name in sorted({*held, *checked.observed.handles}):
         item, holds = checked.observed.handles.get(name), held.get(name, {})
         counted = dict((item.document.get("block") or {}) if item else {})
-        if (counted == holds and holds) or hidden & set(counted):
+        marked = item is not None and item.document.get("deleted") is True
+        if marked and not holds:
+            wrong = "it is marked as deleted, and still there"
+            yield Repair(f"handle {name}", wrong, "end its removal", _ender(name))
+            continue
+        if (counted == holds and holds and not marked) or hidden & set(counted):
             continue
         yield Repair(
             f"handle {name}",
@@ -102,6 +108,19 @@ def _miscounted(counted: dict[str, int], holds: dict[str, int], *, missing: bool
     if missing:
         return f"it is missing, and holds {sum(holds.values())}"
     return f"it counts {sum(counted.values())}, and holds {sum(holds.values())}"
+
+
+def _ender(name: str) -> Callable[[Session], str]:
+    """Return what ends a removal that somebody began: to ask for the handle does."""
+
+    def do(session: Session) -> str:
+        try:
+            session.handle(name)
+        except NotFound:
+            return "removed"
+        return _UNCHANGED
+
+    return do
 
 
 def _recounting(holds: dict[str, int]) -> str:

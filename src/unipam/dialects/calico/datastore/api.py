@@ -17,6 +17,7 @@ One contract suite (tests/dialects/calico/datastore/test_contract.py) holds memo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
 from unipam.dialects.calico.datastore.keys import Key
@@ -56,11 +57,15 @@ class Broken(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """Every object of a selection in the order of the datastore's names, and the revision to watch from."""
+    """Every object of a selection in the order of the datastore's names, and the revision to watch from.
+
+    Those that are `leaving` are marked as deleted: whoever gets one ends its removal.
+    """
 
     items: tuple[Item, ...]
     revision: str
     broken: tuple[Broken, ...] = ()
+    leaving: tuple[Item, ...] = ()
 
 
 class Event(NamedTuple):
@@ -128,6 +133,12 @@ class Datastore(Protocol):
     def list(self, selection: Selection, deadline: float) -> Listing:
         """Read every object of the selection. Raises SourceFailed."""
 
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """Read every object of the selection as `list` does, some at a time, where there may be very many.
+
+        Every page names the same revision. Raises SourceFailed, also on the way.
+        """
+
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """Read several selections, in one request where the datastore is `transactional`. Raises SourceFailed."""
 
@@ -169,6 +180,14 @@ class ByTransaction:
     def transact(self, writes: tuple[Write, ...], deadline: float) -> tuple[Item, ...]:
         """See `Datastore.transact`."""
         raise NotImplementedError
+
+    def list(self, selection: Selection, deadline: float) -> Listing:
+        """See `Datastore.list`."""
+        raise NotImplementedError
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `Datastore.pages`; all is one page where nobody knows better."""
+        yield self.list(selection, deadline)
 
     def create(self, key: Key, document: Document, deadline: float) -> Item:
         """See `Datastore.create`."""

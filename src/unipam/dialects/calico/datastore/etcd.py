@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.messages import Change, KeyValue, RangeResponse, WatchResponse
-from unipam.clients.inbox import Inbox
 from unipam.dialects.calico.datastore import paths
 from unipam.dialects.calico.datastore.api import (
     Broken,
@@ -23,6 +25,9 @@ from unipam.dialects.calico.datastore.document import decode, encode
 from unipam.dialects.calico.datastore.keys import Key
 from unipam.dialects.calico.datastore.refusals import not_found, objection
 from unipam.model.errors import SourceFailed, Unanswered, Unreadable
+
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
 
 
 class EtcdDatastore(ByTransaction):
@@ -46,6 +51,14 @@ class EtcdDatastore(ByTransaction):
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
         return _listing(selection, self._etcd.range(*paths.span(selection), deadline))
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `api.Datastore.pages`."""
+        key, end = paths.span(selection)
+        for found in self._etcd.pages(key, end, deadline) if end else ():
+            yield _listing(selection, found)
+        if not end:
+            yield self.list(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""

@@ -111,6 +111,11 @@ class Following:
         self._stopped.set()
         self.doubt()
 
+    def known(self) -> bool:
+        """Return whether it is answered without asking."""
+        with self._lock:
+            return self._known()
+
     def _known(self) -> bool:
         return time.monotonic() < self._good_until
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
@@ -62,16 +62,22 @@ class KubernetesDatastore:
             revision, several = self._pages(objects.collection(selection.kind), query, deadline)
             first = first or revision
             found |= {each["metadata"]["name"]: each for each in several}
-        items, broken = [], []
+        items: list[Item] = []
+        broken: list[Broken] = []
+        leaving: list[Item] = []
         for name, each in sorted(found.items()):
             try:
                 item = objects.read(selection.kind, each)
             except _MALFORMED as error:
                 broken.append(Broken(f"{objects.collection(selection.kind)}/{name}", _why(error)))
             else:
-                if selected(item.key, selection) and item.document.get("deleted") is not True:
-                    items.append(item)
-        return Listing(tuple(items), first, tuple(broken))
+                if selected(item.key, selection):
+                    (leaving if item.document.get("deleted") is True else items).append(item)
+        return Listing(tuple(items), first, tuple(broken), tuple(leaving))
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `api.Datastore.pages`: the server gives pages, of which all documents are kept."""
+        yield self.list(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""

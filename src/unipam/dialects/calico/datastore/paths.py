@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import sys
 
 from unipam.dialects.calico.datastore.api import Selection
 from unipam.dialects.calico.datastore.keys import (
@@ -43,12 +43,10 @@ _PREFIXES: dict[type[Key], str] = {
     ControllersKey: _CONTROLLERS,
     WorkloadKey: _WORKLOADS,
 }
-_NAMED = (PoolKey, ReservationKey, NodeKey, HandleKey)
-"""The kinds whose keys are a prefix and a name."""
-
-_BLOCK = re.compile(rf"{_BLOCKS}ipv[46]/block/([^/]+)-(\d+)")
-_WORKLOAD = re.compile(rf"{_WORKLOADS}([^/]+)/([^/]+)")
-_AFFINITY = re.compile(rf"{_IPAM}({HOST}|{VIRTUAL})/([^/]+)/ipv[46]/block/([^/]+)-(\d+)")
+_NAMED: dict[str, type[PoolKey | ReservationKey | NodeKey | HandleKey]] = {
+    _PREFIXES[kind]: kind for kind in (PoolKey, ReservationKey, NodeKey, HandleKey)
+}
+"""The kinds whose keys are a prefix and a name, by the prefix."""
 
 
 def path(key: Key) -> str:
@@ -74,15 +72,20 @@ def key(path: str) -> Key | None:
     """Return the object that an etcd key belongs to; None where it is none of those known here."""
     if path in _SINGLE:
         return _SINGLE[path]
-    if found := _BLOCK.fullmatch(path):
-        return BlockKey(f"{found[1]}/{found[2]}")
-    if found := _AFFINITY.fullmatch(path):
-        return AffinityKey(found[2], f"{found[3]}/{found[4]}", found[1])
-    if found := _WORKLOAD.fullmatch(path):
-        return WorkloadKey(found[1], found[2])
     prefix, _, name = path.rpartition("/")
-    kind = next((kind for kind in _NAMED if f"{prefix}/" == _PREFIXES[kind]), None)
-    return kind(name) if kind and name else None
+    if kind := _NAMED.get(f"{prefix}/"):
+        return kind(sys.intern(name)) if name else None  # of handles blocks have the same texts, by the ten thousand
+    if path.startswith(_WORKLOADS):
+        namespace, _, name = path.removeprefix(_WORKLOADS).partition("/")
+        return WorkloadKey(namespace, name) if namespace and name and "/" not in name else None
+    if not path.startswith(_IPAM):
+        return None
+    match path.removeprefix(_IPAM).split("/"):
+        case ["assignment", "ipv4" | "ipv6", "block", name] if cidr := _cidr(name):
+            return BlockKey(cidr)
+        case [owner, host, "ipv4" | "ipv6", "block", name] if owner in {HOST, VIRTUAL} and host:
+            return AffinityKey(host, cidr, owner) if (cidr := _cidr(name)) else None
+    return None
 
 
 def span(selection: Selection) -> tuple[bytes, bytes]:
@@ -110,6 +113,12 @@ def selected(found: Key | None, selection: Selection) -> bool:
     if isinstance(found, AffinityKey):
         return selection.host in {"", found.host} and selection.owner in {"", found.kind}
     return not isinstance(found, NodeKey) or selection.host in {"", found.name}
+
+
+def _cidr(name: str) -> str:
+    """Return the CIDR that a key names; empty where it names none."""
+    address, _, length = name.rpartition("-")
+    return f"{address}/{length}" if address and length.isdecimal() else ""
 
 
 def _family(cidr: str) -> str:

@@ -6,7 +6,7 @@ stay: nobody writes by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from unipam.dialects.calico.datastore.api import Datastore, Document, Item, Listing, Selection, Watch, Write
@@ -33,6 +33,10 @@ class Remembered:
     def list(self, selection: Selection, deadline: float) -> Listing:
         """See `api.Datastore.list`."""
         return self._lists.get(selection) or self._datastore.list(selection, deadline)
+
+    def pages(self, selection: Selection, deadline: float) -> Iterator[Listing]:
+        """See `api.Datastore.pages`."""
+        return self._datastore.pages(selection, deadline)
 
     def lists(self, selections: tuple[Selection, ...], deadline: float) -> tuple[Listing, ...]:
         """See `api.Datastore.lists`."""

@@ -71,6 +71,10 @@ class WatchedDatastore(ByTransaction):
         """See `api.Datastore.watch`."""
         return self.store.watch(selection, revision, deadline)
 
+    def known(self) -> bool:
+        """Return whether all that is followed is answered without asking."""
+        return all(following.known() for following in self._followings.values())
+
     def doubt(self) -> None:
         """Trust nothing that is known: it has led a call astray."""
         for following in self._followings.values():

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix
+from unipam.dialects.calico.datastore.api import Item
 from unipam.dialects.calico.documents.affinity import Affinity
 from unipam.dialects.calico.documents.block import Block, copied
 from unipam.dialects.calico.documents.pool import LOAD_BALANCER as FOR_SERVICES
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.engine import claiming
+from unipam.dialects.calico.engine.claiming import NoFreeBlocks
 from unipam.dialects.calico.engine.counting import Full, too_busy
-from unipam.dialects.calico.engine.holding import held_by
 from unipam.dialects.calico.engine.session import LOAD_BALANCER, TRIES, Owner, Session, Stored
-from unipam.dialects.calico.engine.territory import NoFreeBlocks, Territory
 from unipam.dialects.calico.engine.writing import Given, Task, hand_out
 from unipam.dialects.calico.rules import blocks, limits, pools, releasing
 from unipam.dialects.calico.rules.blocks import Holder
@@ -35,6 +36,10 @@ from unipam.model.errors import (
     UnipamError,
     Unreadable,
 )
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.parts import Gain
+    from unipam.dialects.calico.engine.territory import Territory
 
 STRICT = "No more free affine blocks and strict affinity enabled"
 FAILED = "Failed to assign IPs in newly allocated block"
@@ -106,6 +111,30 @@ def auto_assign(session: Session, request: Request) -> Assigned:
     return Assigned(request, search.addresses, search.messages, error, search.given)
 
 
+class Outlook:
+    """What the known blocks of a host have room for, by and by: requests alike but for their holders. For one thread.
+
+    Raises what `auto_assign` finds wrong with the request.
+    """
+
+    def __init__(self, session: Session, request: Request) -> None:
+        check(request)
+        self._session, self._search = session, _Search(session, request)
+        self._rooms = self._search.rooms()
+        self._prefix, self._room = Prefix(0, 0), 0
+
+    def part(self, handle: str, attributes: Mapping[str, str]) -> tuple[Prefix, Gain] | None:
+        """Return how a holder is given an address by a part in the write of a block; None where more must be asked."""
+        while self._room <= 0:
+            found = next(self._rooms, None)
+            if found is None:
+                return None
+            self._prefix, self._room = found
+        self._room -= 1
+        known = self._session.combiner.handle(handle) if self._session.combiner else None
+        return self._prefix, self._search.part(self._prefix, handle, attributes, known)
+
+
 def check(request: Request) -> None:
     """Raise BadValue for a request that does not say what for, or that asks for pools of the other family."""
     if not request.use:
@@ -131,11 +160,32 @@ class _Search:
     def _missing(self) -> int:
         return 0 if self._full else self.request.number - len(self.addresses)
 
+    def rooms(self) -> Iterator[tuple[Prefix, int]]:
+        """Yield the host's blocks with how much room they have, in order and as far as that is known."""
+        _, affine = self._prepare()
+        for prefix, affinity in affine.items():
+            known = self._known(prefix) if affinity.value.confirmed else None
+            if known is None:
+                return
+            yield prefix, self._free(known[0].value) - known[1]
+
+    def part(self, prefix: Prefix, handle: str, attributes: Mapping[str, str], known: Item | None) -> Gain:
+        """Return the part in a block's write that gives a holder one address."""
+        from unipam.dialects.calico.engine.parts import Gain
+
+        holder = Holder(str(self.owner), handle, dict(attributes))
+        reserved, strict = self.reserved, self.settings.strict
+        return Gain(prefix, holder, lambda block: blocks.draw(block, 1, holder, reserved, strict=strict), known)
+
+    @functools.cached_property
+    def territory(self) -> Territory:
+        """The blocks of the cluster, for a host whose own do not do."""
+        from unipam.dialects.calico.engine.territory import Territory
+
+        return Territory(self.session, self.settings, self.owner, self.reserved)
+
     def run(self) -> None:
         """Search; what was found stays when something ends it. Raises what does."""
-        self.settings = self.session.configuration()
-        self.reserved = self.session.reserved()
-        self.territory = Territory(self.session, self.settings, self.owner, self.reserved)
         usable, affine = self._prepare()
         try:
             for block in self._own_blocks(usable, affine):
@@ -155,6 +205,7 @@ class _Search:
 
         Empty blocks in pools that are not for it are given up.
         """
+        self.settings, self.reserved = self.session.configuration(), self.session.reserved()
         labels: Labels = {} if self.owner is LOAD_BALANCER else self.session.node_labels(self.request.host)
         known = self.session.pools()
         request = self.request
@@ -327,6 +378,8 @@ class _Search:
 
     def _use_held(self) -> None:
         """Answer with what the handle has, which may have no more; somebody may be about to give it that."""
+        from unipam.dialects.calico.engine.holding import held_by
+
         request, self._full = self.request, True
         held = held_by(self.session, str(request.handle), request.family)
         self.addresses = held[: request.number]

@@ -25,6 +25,10 @@ _AGAIN = (Conflict, Exists, NotFound, Unanswered)
 """What somebody else's being faster looks like; and a write that may have been made is looked for."""
 
 
+class NoFreeBlocks(Exception):
+    """No pool has a block left. Users never see it."""
+
+
 def claim(session: Session, owner: Owner, prefix: Prefix, reserve: Reserve | None = None) -> Stored[Block]:
     """Claim a block for the owner; it is made if need be.
 

@@ -172,27 +172,30 @@ class Combiner:
         Raises what the part ends with: Refused, Unreadable, NotFound when the block is gone, SourceFailed; Unanswered
         of a release of which nobody knows whether it was made.
         """
-        place = self.place(prefix)
-        with place.turn:
-            place.waiting.append(part)
-        while not part.done:
-            batch = self._wait(place, part, session)
-            if batch:
-                self._carry_out(session, prefix, place, batch)
+        self.write_all(session, prefix, [part])
         if part.error:
             raise part.error
         return part.addresses
 
-    def _wait(self, place: Place, part: Part, session: Session) -> list[Part]:
-        """Wait until the part is done, or it is its caller's turn to write: then for these. Raises SourceFailed."""
+    def write_all(self, session: Session, prefix: Prefix, parts: Sequence[Part]) -> None:
+        """Do what several parts want, as `write` does: how each ends it says itself."""
+        place = self.place(prefix)
         with place.turn:
-            while place.busy and not part.done:
-                queued = part in place.waiting
+            place.waiting.extend(parts)
+        while not all(part.done for part in parts):
+            batch = self._wait(place, parts, session)
+            if batch:
+                self._carry_out(session, prefix, place, batch)
+
+    def _wait(self, place: Place, parts: Sequence[Part], session: Session) -> list[Part]:
+        """Wait until the parts are done, or it is their caller's turn to write: then for these."""
+        with place.turn:
+            while place.busy and not all(part.done for part in parts):
+                queued = [part for part in parts if part in place.waiting]
                 place.turn.wait(max(0.0, session.deadline - time.monotonic()) if queued else None)
-                if session.late() and part in place.waiting:
-                    place.waiting.remove(part)
-                    raise SourceFailed("the datastore was too slow for all who waited", source="the queue of a block")
-            if part.done:
+                if session.late():
+                    _give_up(place, parts)
+            if all(part.done for part in parts):
                 return []
             place.busy = True
             batch = place.batch()
@@ -214,6 +217,13 @@ class Combiner:
                     part.done = True
                 place.busy, place.writing = False, 0
                 place.turn.notify_all()
+
+
+def _give_up(place: Place, parts: Sequence[Part]) -> None:
+    """Let those of the parts that still wait do so no longer."""
+    late = [part for part in parts if part in place.waiting]
+    place.waiting = [part for part in place.waiting if part not in late]
+    _fail(late, SourceFailed("the datastore was too slow for all who waited", source="the queue of a block"))
 
 
 def _fail(parts: Sequence[Part], error: UnipamError) -> None:

@@ -16,7 +16,6 @@ from unipam.dialects.calico.documents.handle import Handle
 from unipam.dialects.calico.documents.handle import read as read_handle
 from unipam.dialects.calico.engine import claiming, counting
 from unipam.dialects.calico.engine.counting import Count, settled, too_busy
-from unipam.dialects.calico.engine.parts import Loss
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write, owner
 from unipam.dialects.calico.rules import pools as choosing
 from unipam.dialects.calico.rules import releasing
@@ -26,6 +25,7 @@ from unipam.model.errors import BadValue, Conflict, NotFound, SourceFailed, Unan
 
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
+    from unipam.dialects.calico.engine.parts import Loss
 
 _MOST_ADDRESSES = 1024
 """How many addresses the blocks of one write have at most, so that it stays far below etcd's 1.5 MB (spec §5.1)."""
@@ -182,6 +182,22 @@ def by_handle(session: Session, handle: str) -> list[int]:
     return _by_handle(session, handle)
 
 
+def part_of(session: Session, handle: str) -> tuple[Prefix, Loss] | None:
+    """Return how all that a handle holds is released by a part in the write of the one block that it names.
+
+    None where this process does not know that it is one: then it is to be done by `by_handle`.
+    """
+    from unipam.dialects.calico.engine.parts import Loss
+
+    item = session.combiner.handle(sanitized(handle)) if session.combiner else None
+    stored = None if item is None else Stored(read_handle(item.document, str(item.key)), item)
+    if stored is None or len(stored.value.blocks) != 1 or not session.datastore.transactional:
+        return None
+    (cidr,) = stored.value.blocks
+    stored.value.settle(cidr, 0)
+    return _prefix(cidr), Loss(session, session.configuration(), sanitized(handle), settled(stored))
+
+
 def _by_handle(session: Session, handle: str) -> list[int]:
     released: list[int] = []
     settings = None
@@ -218,6 +234,8 @@ def _release_together(
 
     What was `released` is added there, also when something goes wrong with the rest.
     """
+    from unipam.dialects.calico.engine.parts import Loss
+
     assert isinstance(stored.item.key, HandleKey)
     handle, together = stored.item.key.id, session.datastore.transactional
     prefixes = [_prefix(cidr) for cidr in stored.value.blocks]
@@ -234,10 +252,15 @@ def _release_together(
                 counting.apply(session, change)
         if (written := combiner.handle(handle)) is not None:
             stored = stored._replace(item=written)
-        if known := combiner.peek(prefix):
-            _leave_unselected(session, known[0].value)
+        leave_known(session, combiner, prefix)
     if not (together and prefixes):
         counting.apply(session, settled(stored))
+
+
+def leave_known(session: Session, combiner: Combiner, prefix: Prefix) -> None:
+    """Give up a block of which something was released, if nothing is left in it and it is for other nodes by now."""
+    if known := combiner.peek(prefix):
+        _leave_unselected(session, known[0].value)
 
 
 def _release_all(session: Session, settings: Configuration, stored: Stored[Handle], handle: str) -> list[int]:

@@ -12,6 +12,7 @@ from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.documents.times import SECOND, parse_rfc3339
 from unipam.dialects.calico.engine import claiming
+from unipam.dialects.calico.engine.claiming import NoFreeBlocks
 from unipam.dialects.calico.engine.session import Owner, Session, Stored, owner
 from unipam.dialects.calico.rules import blocks, releasing
 from unipam.dialects.calico.rules.walk import in_order, walk
@@ -19,10 +20,6 @@ from unipam.model.errors import Refused
 
 RECLAIM_AFTER = 60 * SECOND
 """How old the claim on an empty block must be before somebody else takes it, so that hosts do not fight over it."""
-
-
-class NoFreeBlocks(Exception):
-    """No pool has a block left. Users never see it."""
 
 
 class Territory:

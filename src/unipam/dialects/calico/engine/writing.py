@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import Prefix
 from unipam.dialects.calico.documents.block import Block
 from unipam.dialects.calico.documents.configuration import Configuration
 from unipam.dialects.calico.engine import counting
-from unipam.dialects.calico.engine.combining import Combiner
 from unipam.dialects.calico.engine.counting import Count, too_busy
-from unipam.dialects.calico.engine.parts import Choose, Gain
 from unipam.dialects.calico.engine.releasing import take_back
 from unipam.dialects.calico.engine.session import TRIES, Session, Stored, next_write
 from unipam.dialects.calico.rules import releasing
@@ -20,6 +18,10 @@ from unipam.model.errors import Conflict, NotFound, SourceFailed, Unanswered
 
 Given = dict[int, int]
 """Addresses that a holder was given, each with the sequence number of this very allocation."""
+
+if TYPE_CHECKING:
+    from unipam.dialects.calico.engine.combining import Combiner
+    from unipam.dialects.calico.engine.parts import Choose, Gain
 
 
 class Task(NamedTuple):
@@ -61,6 +63,8 @@ def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) 
 
 def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choose, number: int) -> Given:
     """Do the same together with whoever else in this process wants something of the block."""
+    from unipam.dialects.calico.engine.parts import Gain
+
     session, handle = task.session, task.holder.handle
     known = None if handle is None else combiner.handle(handle)
     part = Gain(block.value.prefix, task.holder, choose, known)
@@ -74,10 +78,15 @@ def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choo
                 _write(combiner, session, block.value.prefix, part)
             finally:
                 part.settle(session)
-    if part.doubt and session.late():
-        take_back(session.for_cleanup(), _wishes(part.given, handle))
-        raise part.doubt
+    undo_doubtful(session, part)
     return part.given
+
+
+def undo_doubtful(session: Session, part: Gain) -> None:
+    """Give back what was handed out by a write of which nobody could say in time whether it was made: raise why."""
+    if part.doubt and session.late():
+        take_back(session.for_cleanup(), wishes(part.given, part.handle))
+        raise part.doubt
 
 
 def _write(combiner: Combiner, session: Session, prefix: Prefix, part: Gain) -> None:
@@ -87,10 +96,16 @@ def _write(combiner: Combiner, session: Session, prefix: Prefix, part: Gain) -> 
     except SourceFailed as error:
         if not part.doubt:
             raise
-        raise type(error)(error.message, **{**error.facts, "left": _wishes(part.given, part.handle)}) from error
+        raise with_left(error, part) from error
 
 
-def _wishes(given: Given, handle: str | None) -> list[Wish]:
+def with_left(error: SourceFailed, part: Gain) -> SourceFailed:
+    """Return an error that ended a part, of which nobody knows whether it was written, with what may be `left`."""
+    return type(error)(error.message, **{**error.facts, "left": wishes(part.given, part.handle)})
+
+
+def wishes(given: Given, handle: str | None) -> list[Wish]:
+    """Return by which wishes what a handle was given is taken back, and nothing that it was given later."""
     return [Wish(address, str(handle or ""), number) for address, number in given.items()]
 
 
@@ -112,7 +127,7 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
     if not task.session.late():
         return bool(mine)
     if mine:
-        take_back(session, _wishes(dict.fromkeys(mine, number), task.holder.handle))
+        take_back(session, wishes(dict.fromkeys(mine, number), task.holder.handle))
     raise error
 
 

@@ -1,0 +1,296 @@
+"""Cilium's operator on Azure: what cluster sizes cost in seconds and requests, by a simulated clock.
+
+The peer is cilium-operator-azure 1.20.2, as it was measured on the same work against a fake Resource Manager, with the
+same budget (4 requests a second, 20 at once; spec cilium §9.1), unless a row says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from tests.controllers.cilium.simulation import Simulation
+from tests.fakes.azure_compute import GROUP
+from tests.fakes.azure_http import Refused
+
+from bench.needs import Need
+from bench.table import Row, show
+from unipam.clients.azure.write.budget import Budget
+from unipam.dialects.cilium.formulas import needed
+from unipam.dialects.cilium.planning import Policy
+
+SCALE_SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np"
+SHORT = 120.0
+"""Seconds for which no node may be short while its subnet has room."""
+NEEDS: tuple[Need, ...] = ()
+
+PASS = """
+import json, random, resource, sys, time
+import msgspec
+from unipam.controllers.cilium.controller import Operator
+from unipam.controllers.cilium.jobs import Survey
+from unipam.controllers.term import Term
+from unipam.dialects.cilium.nics import subnet_of
+from unipam.dialects.cilium.node import node_of
+from unipam.dialects.cilium.planning import Policy
+
+count, addresses = int(sys.argv[1]), 24
+group = "/subscriptions/s/resourceGroups/g"
+subnet = f"{group}/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
+machine = "{}/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/{}".format
+
+def ip(node, at):
+    number = node * 32 + at
+    return f"10.{192 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+def configuration(node, at):
+    return {"name": f"Cilium-{node:05}{at:03}", "properties": {"privateIPAddress": ip(node, at), "primary": at == 0,
+        "privateIPAddressVersion": "IPv4", "provisioningState": "Succeeded", "subnet": {"id": subnet}}}
+
+def nic(node):
+    of = machine(group, node)
+    return msgspec.json.encode({"id": f"{of}/networkInterfaces/nic", "name": "nic", "properties": {
+        "virtualMachine": {"id": of}, "macAddress": "00-22-48-00-00-01", "provisioningState": "Succeeded",
+        "ipConfigurations": [configuration(node, at) for at in range(addresses + 1)]}})
+
+def cilium_node(node):
+    resource = {"resource": f"{machine(group, node)}/networkInterfaces/nic"}
+    pool = {ip(node, at): resource for at in range(1, addresses + 1)}
+    used = {ip(node, at): {"owner": f"default/pod-{at}"} for at in range(1, 17 + node % 2)}
+    return msgspec.json.encode({"metadata": {"name": f"aks-np-vmss{node:06}", "uid": str(node), "resourceVersion": "7"},
+        "spec": {"instance-id": machine(group, node).lower(), "ipam": {"pool": pool, "pre-allocate": 8}},
+        "status": {"ipam": {"used": used}}})
+
+class Still:
+    def snapshot(self): return nodes
+    def start(self, name, job, done, urgency=0.0): job.close()
+    def busy(self, name): return False
+    def lead(self, term): pass
+    def publish(self, node, said): return True
+    def tell(self, *_, **__): pass
+    def close(self): pass
+
+nodes = {each.name: each for each in (node_of(msgspec.json.decode(cilium_node(n))) for n in range(count))}
+still, term = Still(), Term(1e9)
+operator = Operator(group, Policy(release=True), lambda _: still, still, still, lambda *_, **__: None)
+began = time.process_time()
+seen = []
+for each in range(count):
+    seen += operator._serving.inventory.nics_of([msgspec.json.decode(nic(each))])
+found = Survey(time.monotonic(), seen, [], [subnet_of({
+    "id": subnet, "properties": {"addressPrefix": "10.192.0.0/12", "ipConfigurations": []}})], [], True)
+operator._serving.inventory.surveyed_all(found, ())
+survey = time.process_time() - began
+began = time.process_time()
+observed = operator.observe(term)
+changes = operator.desired(observed, 0.0)
+done = operator.carry_out(changes, term)
+operator.report(observed, done)
+assert len(changes.steps) == count and sum(each.growth is not None for each in changes.steps) == count // 2
+print(json.dumps({"survey": survey, "cpu": time.process_time() - began,
+    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+
+def taken(operator: Simulation, until: Callable[[], bool], within: float) -> float:
+    """Return how many seconds it took until something was so."""
+    began = operator.world.now
+    assert operator.run(within, until), "it did not come about"
+    return operator.world.now - began
+
+
+def row(work: str, ours: float, peer: str, reach: float | None, unit: str = "") -> Row:
+    """Return a row of a figure that is compared with what is to be reached."""
+    return Row(work, f"{ours:.4g}{unit}", peer, ours, reach)
+
+
+def cold(nodes: int) -> Iterator[Row]:
+    """A cluster of new nodes."""
+    operator = Simulation(nodes)
+    began = operator.world.now
+    assert operator.run(60, lambda: any(operator.pool(each) for each in operator.cluster.documents))
+    yield row(f"{nodes} new nodes: the first pool, s", operator.world.now - began, "72.2 s", 2.0, " s")
+    assert operator.run(120, operator.ready)
+    yield row(f"{nodes} new nodes: all of them, s", operator.world.now - began, "97.0 s", 30.0, " s")
+    yield row("tokens of the budget a node", operator.dispatcher.tokens / nodes, "4", 1.2)
+    yield row("HTTP requests a node", operator.dispatcher.sent / nodes, "6.08", 2.5)
+
+
+def thousand() -> Iterator[Row]:
+    """The same with 1,000."""
+    operator = Simulation(1000)
+    yield row("1,000 new nodes: all of them, s", taken(operator, operator.ready, 1200), "996 s *", 300.0, " s")
+
+
+def joining() -> Iterator[Row]:
+    """A node that joins a cluster, and one that grows."""
+    operator = Simulation(1)
+    taken(operator, operator.ready, 30)
+    operator.run(1)
+    before = operator.dispatcher.tokens
+    operator.node("n1", operator.compute.machine(SCALE_SET, 1))
+    taken(operator, operator.ready, 30)
+    yield row("a node joins: tokens", operator.dispatcher.tokens - before, "6", 2.0)
+    operator.run(1)
+    calls = operator.dispatcher.sent
+    operator.use("n0", 8)
+    taken(operator, lambda: len(operator.pool("n0")) == 16, 30)
+    yield row("a node grows by 8: HTTP requests", operator.dispatcher.sent - calls, "6", 2.0)
+
+
+def slow_write() -> Iterator[Row]:
+    """A write that takes five seconds, and Azure does not say when to look."""
+    operator = Simulation(1)
+    operator.run(1)
+    taken(operator, operator.ready, 30)
+    operator.azure.arm.takes, operator.azure.arm.retry_after = 5.0, "unsaid"
+    operator.use("n0", 8)
+    yield row("a PUT of 5 s, no Retry-After", taken(operator, lambda: len(operator.pool("n0")) == 16, 60),
+              "30.6 s", 7.0, " s")  # fmt: skip
+
+
+def refused_for_good() -> Iterator[Row]:
+    """One machine may not be written, and another one grows all the time."""
+    operator = Simulation(2)
+    operator.azure.fault = lambda ask: (
+        Refused(403, "AuthorizationFailed", "no") if ask.path.endswith("/virtualMachines/0") and ask.writes else None
+    )
+    for _ in range(12):
+        operator.run(300)
+        operator.use("n1", 2)
+    about = [each for each in operator.azure.calls if each.ask.path.lower().startswith(operator.ids[0])]
+    assert "AuthorizationFailed" in operator.error("n0"), "the CiliumNode says why"
+    yield row("a permanent 403: requests about it in an hour", len(about), "120 **", 10.0)
+
+
+def throttled() -> Iterator[Row]:
+    """75 seconds in which every request is refused with a Retry-After of 5."""
+    operator = Simulation(5)
+    taken(operator, operator.ready, 60)
+    operator.run(2)
+    until, ends = operator.world.now + 75.0, []
+    operator.azure.fault = lambda _: (
+        Refused(429, "TooManyRequests", "no", {"Retry-After": "5"}) if operator.world.now < until else None
+    )
+    before = len(operator.azure.calls)
+    for name in operator.agents:
+        operator.use(name, 4)
+    taken(operator, lambda: operator.ready(12), 200)
+    calls = operator.azure.calls[before:]
+    ends = [(each.at + 5.0, each.ask.writes) for each in calls if each.status == 429]
+    # a request that was on its way when the first refusal came is not one before its time
+    early = [each for each in calls if any(
+        end - 5.0 + operator.azure.latency < each.at < end - 0.1 and each.ask.writes == writes for end, writes in ends
+    )]  # fmt: skip
+    yield row("75 s of 429: requests before their time", len(early), "-", 0.0)
+    yield row("75 s of 429: requests refused", len(ends), "26", None)
+
+
+def unlimited() -> Iterator[Row]:
+    """300 nodes without our budget, all at once: who collides with itself."""
+    operator = Simulation(300)
+    operator.dispatcher._new_budget = lambda: Budget(1e5, 100_000)  # noqa: SLF001
+    operator.azure.reads.left = operator.azure.writes.left = 1e6
+    operator.azure.reads.size = operator.azure.writes.size = 1e6
+    conflicts = 0
+    publish = operator.cluster.publish
+
+    def counted(node: Any, said: Any) -> bool:
+        nonlocal conflicts
+        done = publish(node, said)
+        conflicts += not done
+        return done
+
+    operator.cluster.publish = counted  # type: ignore[method-assign]
+    taken(operator, operator.ready, 300)
+    operator.run(130)
+    puts = Counter(each.ask.path for each in operator.azure.asked("PUT"))
+    yield row("300 nodes, no budget: machines written twice", sum(each > 1 for each in puts.values()), "10", 0.0)
+    yield row("300 nodes, no budget: conflicts with itself", conflicts, "465", 0.0)
+
+
+def steady(nodes: int) -> Iterator[Row]:
+    """Nothing happens."""
+    operator = Simulation(nodes)
+    taken(operator, operator.ready, 1200)
+    operator.run(120)
+    tokens, before = operator.dispatcher.tokens, len(operator.azure.calls)
+    operator.run(600)
+    minute = (len(operator.azure.calls) - before) / 10
+    yield row(f"{nodes} nodes at rest: reads a minute", (operator.dispatcher.tokens - tokens) / 10, "4", 4.0)
+    yield row(f"{nodes} nodes at rest: the same with further pages", minute, f"{4 + (nodes - 1) // 100}", None)
+
+
+def churn(nodes: int, hours: float) -> Iterator[Row]:
+    """A large cluster's day: pods come and go, nodes are replaced, and Azure's budget is the real one."""
+    operator = Simulation(nodes, policy=Policy(release=True), cidr="10.192.0.0/12")
+    dice = random.Random(7)
+    taken(operator, operator.ready, 3 * nodes)
+    short: dict[str, float] = {}
+    longest, began, tokens = 0.0, operator.world.now, operator.dispatcher.tokens
+    names, joined = list(operator.agents), nodes
+    while operator.world.now - began < hours * 3600:
+        for name in dice.sample(names, max(1, nodes // 100)):  # one node in a hundred has other pods, each minute
+            operator.use(name, dice.choice((-6, -3, 3, 6)))
+        gone = names.pop(dice.randrange(len(names)))
+        operator.cluster.remove(gone)
+        operator.compute.gone(gone_machine(operator, gone))
+        names.append(f"n{joined}")
+        operator.node(names[-1], operator.compute.machine(SCALE_SET, joined))
+        joined += 1
+        for _ in range(6):
+            operator.run(10.0)
+            longest = max(longest, longest_of(operator, names, short))
+            for name in names:
+                operator.agents[name].tell()
+    used = (operator.dispatcher.tokens - tokens) / (operator.world.now - began)
+    yield row(f"{nodes} nodes, {hours:g} h of churn: tokens a second", used, "-", 4.0)
+    yield row(f"{nodes} nodes, {hours:g} h of churn: longest short, s", longest, "-", SHORT, " s")
+
+
+def gone_machine(operator: Simulation, name: str) -> str:
+    """Return the machine of a node that is gone."""
+    return str(operator.agents.pop(name).view["spec"]["instance-id"])
+
+
+def longest_of(operator: Simulation, names: list[str], short: dict[str, float]) -> float:
+    """Note which nodes lack addresses, and return for how long the one does that has for longest."""
+    now = operator.world.now
+    for name in names:
+        node = operator.cluster.snapshot()[name]
+        if needed(len(node.pool), node.in_use, node.wanted):
+            short.setdefault(name, now)
+        else:
+            short.pop(name, None)
+    return max((now - short[name] for name in names if name in short), default=0.0)
+
+
+def large(nodes: int) -> Iterator[Row]:
+    """One round over a large cluster, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", PASS, str(nodes)], stdout=subprocess.PIPE, check=True, timeout=600)
+    found = json.loads(done.stdout)
+    yield row(f"a survey of {nodes} machines taken in: processor seconds", found["survey"], "-", None, " s")
+    yield row(f"one round over {nodes} nodes: processor seconds", found["cpu"], "-", 2.0, " s")
+    yield row(f"one round over {nodes} nodes: memory at the most, MB", found["peak"], "-", 300.0, " MB")
+
+
+def rows() -> Iterator[Row]:
+    """Measure, the short ones first. A day of churn takes an hour: `UNIPAM_BENCH_CHURN_HOURS` says how much of it."""
+    hours = float(os.environ.get("UNIPAM_BENCH_CHURN_HOURS", "0.25"))
+    for part in (
+        partial(cold, 100), thousand, joining, slow_write, refused_for_good, throttled, unlimited, partial(steady, 300),
+        partial(large, 5000), partial(churn, 5000, hours),
+    ):  # fmt: skip
+        yield from part()
+
+
+def main() -> None:
+    """Print the rows."""
+    show("Cilium on Azure, simulated (* by its tokens; ** a quiet cluster, a busy one more)", rows())
