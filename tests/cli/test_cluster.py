@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 from tests.cli.test_schemas import require_described
 from tests.clients.fake_api_server import Asked, FakeApiServer, Say, fake_api_server, status
 from tests.dialects.cilium.test_nodes import captured, interface
-from tests.fakes.azure import azure
+from tests.dialects.kubenet.nodes import route
+from tests.fakes.azure import FakeAzure, azure, resource_id
+from tests.real.kubenet import environment
 
 from unipam.cli.main import unipam
 from unipam.controllers.health import Health, State
@@ -165,3 +167,51 @@ def test_ranges_are_checked_where_the_clusters_is_named(server: FakeApiServer) -
     checked = called(server, "check", "--cluster-cidr", "10.0.0.0/16", "-o", "json")
     assert checked.exit_code == 1
     assert [each["kind"] for each in json.loads(checked.stdout)["items"]] == ["range outside"]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeAzure, str]]:
+    """A route table at a fake Azure that this process asks."""
+    (tmp_path / "azure").mkdir()
+    with azure(tmp_path / "azure") as fake:
+        for name, value in environment(fake).items():
+            monkeypatch.setenv(name, value)
+        made = resource_id(fake.subscribe(), "Microsoft.Network/routeTables/rt")
+        fake.arm.put(made, {"routes": [route("n0", "10.244.0.0/24", "10.240.0.9")]})
+        yield fake, made
+
+
+def test_a_route_table_is_compared_with_the_nodes(
+    server: FakeApiServer, lists: dict[str, list[Any]], table: tuple[FakeAzure, str]
+) -> None:
+    """Route, Node and interface: each disagreement with its way out; and the table's column and facts."""
+    fake, made = table
+    machine = made.replace("Microsoft.Network/routeTables/rt", "Microsoft.Compute/virtualMachines/vm0")
+    lists["nodes"][0] |= {
+        "spec": {**NODE["spec"], "providerID": f"azure://{machine}"},
+        "status": {**NODE["status"], "addresses": [{"type": "InternalIP", "address": "10.240.0.4"}]},
+    }
+    nic = {"virtualMachine": {"id": machine}, "ipConfigurations": [{"properties": {"privateIPAddress": "10.240.0.4"}}]}
+    fake.arm.put(made.replace("routeTables/rt", "networkInterfaces/nic"), nic)
+    subnet = made.replace("routeTables/rt", "virtualNetworks/v/subnets/nodes")
+    words = ["--cluster-cidr", "10.244.0.0/16", "--route-table", made]
+    checked = called(server, "check", *words, "--node-subnet", subnet, "--azure-group", _group(made), "-o", "json")
+    assert checked.exit_code == 1, checked.output
+    rows = json.loads(checked.stdout)["items"]
+    assert [(each["kind"], each["about"]) for each in rows] == [
+        ("no forwarding", "n0"), ("no machine", "n1"), ("route differs", "n0"), ("table not in use", subnet),
+    ]  # fmt: skip
+    assert all(each["way_out"] for each in rows)
+    shown = json.loads(called(server, "show", "--route-table", made, "-o", "json").stdout)["items"]
+    assert [each["route"] for each in shown] == ["10.240.0.9", ""]
+    assert "route differs" in called(server, "explain", "n0", *words).stdout
+    refused = called(server, "check", "--route-table", made)
+    assert "--route-table needs --cluster-cidr" in refused.output
+
+
+def _group(resource: str) -> str:
+    return resource.partition("/providers/")[0]
+
+
+def test_what_is_wrong_can_be_watched(server: FakeApiServer) -> None:
+    assert "--watch" in called(server, "check", "--help").output

@@ -85,7 +85,7 @@ def test_networks_stand_to_the_plan(native: Client, live: Live) -> None:
         "inside": "associated", "far": "apart", "twin": "unplanned",
     }  # fmt: skip
     assert rows["twin"]["overlaps"] == ["inside"]
-    assert rows["inside"]["places"] == [{"space": "S", "block": "B", "prefixes": ["10.0.1.0/24"]}]
+    assert rows["inside"]["places"] == [{"space": "S", "block": "B", "prefixes": ["10.0.1.0/24"], "taken": ""}]
     assert [row["name"] for row in items(native, "/cloud/networks?plan=unplanned")] == ["twin"]
     assert [row["name"] for row in items(native, "/cloud/networks?overlapping=false")] == ["far"]
     found = items(native, f"/cloud/peerings?network={urllib.parse.quote(far, safe='')}")

@@ -224,3 +224,19 @@ def test_what_a_scale_set_model_says_of_blocks_is_passed_over_by_the_fake() -> N
     operator.compute.begun(model["id"], model)
     operator.compute.ended(model["id"], model, well=True)
     assert len(operator.compute.addresses(operator.ids[0])) == 1
+
+
+def test_a10_what_was_taken_from_an_interface_that_stands_alone_does_not_come_back() -> None:
+    """Seen on a genuine cluster: the answer to a write shows what it removes, and the next write put it back."""
+    operator = alone(Policy(release=True, release_after=20.0))
+    for used in (0, 8, 16):
+        operator.use("vm", min(used, 8))
+        assert operator.run(60, lambda: operator.ready(used + 8))  # noqa: B023 (called here and now)
+    for fewer in (1, 13):
+        operator.use("vm", -fewer)
+        for _ in range(12):
+            operator.run(10)
+            operator.agents["vm"].tell()
+    assert len(operator.compute.addresses(machine(operator))) == 10
+    given = [each for verb, each, _ in operator.compute.history if verb == "give"]
+    assert len(given) == 25, "the primary one and 24, each once"

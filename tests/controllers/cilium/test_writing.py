@@ -69,7 +69,7 @@ def test_a9_what_is_as_it_should_be_is_not_written(server: Server, writer: Write
     """A9: unchanged: no write."""
     node = node_of(captured("ciliumnode-2-first-pool.json"))
     said = node.document["status"]["azure"]["interfaces"], node.document["spec"]["ipam"]["pool"]
-    assert not writer.publish(node, Published(said[1], said[0], {}))
+    assert writer.publish(node, Published(said[1], said[0], {})), "the node says it already"
     assert server.written == []
 
 
@@ -77,7 +77,7 @@ def test_a9_what_is_as_it_should_be_is_not_written(server: Server, writer: Write
 def test_a9_a_conflict_is_left_to_the_next_look(server: Server, writer: Writer, code: int) -> None:
     """A9: one try; the spec is not written where the status could not be."""
     server.refused = {"/status": code}
-    writer.publish(node_of(document()), SAID)
+    assert not writer.publish(node_of(document()), SAID)
     assert len(server.written) == 1
 
 

@@ -374,3 +374,27 @@ def test_k15_metrics_have_the_real_ones_names_and_agree(kubenet: Simulation) -> 
     assert found["node_ipam_controller_cidrset_usage_cidrs", "10.244.0.0/16"] == 3 / 256
     assert found["node_ipam_controller_cirdset_max_cidrs", "10.244.0.0/16"] == 256
     assert found["unipam_kubenet_nodes", "RouteCreated"] == 3
+    assert (found["unipam_kubenet_table_routes",], found["unipam_kubenet_table_limit",]) == (3, 400)
+
+
+def test_k8_k9_what_is_wrong_with_a_node_is_an_event_of_it_once(kubenet: Simulation) -> None:
+    """K8, K9: with the way out; not again with each look."""
+    kubenet.add("a", "10.244.9.0/24")
+    kubenet.add("b", "10.244.9.0/24", ip="10.240.0.5")
+    kubenet.add("far", "10.99.0.0/24", ip="10.240.0.6")
+    kubenet.run(300)
+    told = [(name, reason) for name, reason, _ in kubenet.cluster.events if reason.startswith("Range")]
+    assert sorted(told) == [("b", "RangeShared"), ("far", "RangeOutside")]
+    assert all("delete the Node object" in text or "delete its Node object" in text
+               for _, reason, text in kubenet.cluster.events if reason.startswith("Range"))  # fmt: skip
+
+
+def test_k9_a_pair_that_was_told_is_gone_with_one_of_them(kubenet: Simulation) -> None:
+    kubenet.add("a", "10.244.9.0/24")
+    kubenet.add("b", "10.244.9.0/24", ip="10.240.0.5")
+    kubenet.run(30)
+    assert kubenet.findings("range shared") == ["b"]
+    del kubenet.cluster.nodes["a"]
+    kubenet.run(30)
+    assert kubenet.findings("range shared") == []
+    assert ("finding gone", {"kind": "range shared", "about": "b"}) in kubenet.told

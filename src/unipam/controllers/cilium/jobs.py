@@ -149,7 +149,16 @@ def _written(
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))
     nics = yield from _until_shown(begun, machine, _names(configurations(body, machine.nic)))
-    return Served(model_of(begun) if is_of_scale_set(machine.path) else _model(nics[0]), nics, count)
+    return Served(_model_after(begun, machine, nics), nics, count)
+
+
+def _model_after(begun: Answer, machine: Machine, nics: Sequence[Document]) -> Model:
+    """Return what the next write begins with.
+
+    An interface that stands alone is its own model, so it is taken as it was read last: the answer to a write may still
+    show configurations that it removes, and these would come back.
+    """
+    return model_of(begun) if is_of_scale_set(machine.path) else _model(nics[0])
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:

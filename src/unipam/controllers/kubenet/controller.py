@@ -27,6 +27,8 @@ _LONGEST_WAIT = 60.0
 _FIRST_LIST = 5.0
 """Seconds that the first round waits for the nodes' list, which wakes it; later it is a failed round."""
 _COMPONENT, _FAILED = "route_controller", "FailedToCreateRoute"
+_OF_NODES = frozenset(("range outside", "range shared", "unreadable range"))
+"""Findings about nodes that no other event tells."""
 
 
 class Observed(NamedTuple):
@@ -123,11 +125,24 @@ class Kubenet:
         """See `Controller.report`."""
         self._observed = observed
         found = set(self.findings())
+        by_name = {each.name: each for each in observed.nodes}
         for each in sorted(found - self._told):
             self._tell("finding", **each._asdict())
+            if each.kind in _OF_NODES and each.about in by_name:
+                self._event(by_name[each.about], each)
         for each in sorted(self._told - found):
             self._tell("finding gone", kind=each.kind, about=each.about)
         self._told = found
+
+    def _event(self, node: Node, found: Finding) -> None:
+        """Tell whoever describes the node what is wrong with it, and the way out: once, when it is found."""
+        reason = found.kind.title().replace(" ", "")
+        try:
+            problem = self._writer.event(node, "unipam-kubenet", reason, f"{found.text}; {found.way_out}", warning=True)
+        except SourceFailed as error:
+            problem = error.message
+        if problem:
+            self._tell("event not written", node=node.name, reason=reason, error=problem)
 
     def findings(self) -> list[Finding]:
         """Return what is wrong, by what was observed last."""
@@ -143,7 +158,7 @@ class Kubenet:
         """See `Controller.metrics`."""
         from unipam.controllers.kubenet.measures import metrics
 
-        return metrics(self._observed.nodes, self._policy, self._told)
+        return metrics(self._observed.nodes, self._policy, self._told, self.table)
 
     def close(self) -> None:
         """See `Controller.close`."""

@@ -16,6 +16,7 @@ from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.dialects.kubenet import naming, routes
+from unipam.dialects.kubenet.looking import unused
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
@@ -126,16 +127,8 @@ class TableKeeper:
     def findings(self, now: float) -> list[Finding]:
         """Return what is wrong with the table as a whole."""
         found = [self.problem] if self.problem else []
-        subnet = self.settings.subnet.lower()
-        if self.table is not None and subnet and subnet not in self.table.subnets:
-            found.append(
-                Finding(
-                    "table not in use",
-                    self.settings.subnet,
-                    f"the nodes' subnet does not use the route table {self.settings.table}: no route in it has effect",
-                    f"az network vnet subnet update --ids {self.settings.subnet} --route-table {self.settings.table}",
-                )
-            )
+        if self.table is not None:
+            found += unused(self.settings.table, self.table.subnets, self.settings.subnet)
         if now < self._truce:
             names = ", ".join(sorted({name for _, name in self._edits})[:5])
             found.append(

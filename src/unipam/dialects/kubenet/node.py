@@ -24,6 +24,8 @@ class Node(NamedTuple):
     managed: bool = True
     condition: tuple[str, str] = ("", "")
     """Status and reason of NetworkUnavailable; empty where nobody has set it."""
+    machine: str = ""
+    """Azure's id of its machine, in lower case; empty where its cloud provider has not told it."""
 
     @property
     def prefixes(self) -> list[Prefix]:
@@ -47,6 +49,7 @@ def node_of(document: Mapping[str, Any]) -> Node:
         _moment(str(metadata.get("creationTimestamp") or "")),
         labels.get(UNMANAGED) != "false",
         _condition(status.get("conditions") or ()),
+        str(spec.get("providerID") or "").removeprefix("azure://").lower(),
     )
 
 
