@@ -27,9 +27,10 @@ def next_write_late(kubenet: Simulation, seconds: float) -> Callable[[], bool]:
 
     def late(ask: Ask, deliver: Any) -> None:
         if not ask.writes or sent:
-            return send(ask, deliver)
-        sent.append(ask)
-        kubenet.azure.send_late(ask, deliver, seconds)
+            send(ask, deliver)
+        else:
+            sent.append(ask)
+            kubenet.azure.send_late(ask, deliver, seconds)
 
     kubenet.dispatcher._send = late
     return lambda: bool(sent)
@@ -62,3 +63,16 @@ def test_writes_that_get_no_answer_though_nothing_differs_any_more_are_not_made_
     kubenet.cluster.nodes["n0"] = node
     kubenet.run(600)
     assert 2 <= len(sent) <= 12
+
+
+def test_a_late_write_of_a_process_that_is_gone_takes_no_route_of_a_node_that_was_told_ready(
+    kubenet: Simulation,
+) -> None:
+    """Whoever follows it does not know what is on its way: the node waits until nothing can be."""
+    sent = next_write_late(kubenet, 31.0)
+    del kubenet.cluster.nodes["n0"]
+    assert kubenet.run(10, sent)
+    kubenet.start()
+    kubenet.add("n0", "10.244.0.0/24")
+    assert kubenet.run(120, kubenet.ready)
+    assert not kubenet.run(3600, lambda: not kubenet.hops), "its route is gone"

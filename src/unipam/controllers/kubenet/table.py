@@ -28,6 +28,8 @@ _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
+_STRAY = 60.0
+"""Seconds after the first look within which a write may arrive that the process before this one has sent."""
 _CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
 _ACTION = re.compile(r"perform action '([^']+)'")
 
@@ -63,6 +65,8 @@ class TableKeeper:
         """What the table is yet to become, perhaps: by the write under way, and by those of the same version before it
         that got no answer. They may arrive as long as the table has this version."""
         self._since = self._changed = self._audit = self._truce = 0.0
+        self._sure = self._looked = 0.0
+        """From when on nothing of which this process does not know is on its way, and when the table was last seen."""
         self._reading, self._writing = Backoff(), Backoff()
         self._again = False
         """Whether a write is to be repeated at once: somebody else was faster."""
@@ -116,9 +120,9 @@ class TableKeeper:
         """Return for each node with ranges whether its routes are there, read back, and have had time to be used.
 
         What a write takes away that may yet arrive is not there any more: a node made anew may have its predecessor's
-        range.
+        range. Of a process before this one nobody knows what it has sent.
         """
-        if self.table is None:
+        if self.table is None or self._looked < self._sure:
             return {}
         nodes = list(nodes)
         found = routes.verified(self.table.routes, nodes, self._policy)
@@ -198,10 +202,14 @@ class TableKeeper:
             self._seen(result, now)
 
     def _seen(self, table: Table, now: float) -> None:
-        if self._last is not None and self._last.etag != table.etag:
-            self._coming.clear()  # they were of the version before: one of them has arrived, or none can
+        if self._last is None:
+            self._sure = now + _STRAY
+        elif self._last.etag != table.etag:  # what was sent at the version before has arrived, or is refused
+            self._coming.clear()
+            self._sure = now
         self.table = self._last = table
-        self._audit = now + self.settings.audit
+        self._looked = now
+        self._audit = now + self.settings.audit if now >= self._sure else self._sure
         self._reading.succeeded()
 
     def _well(self) -> None:
