@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.controllers.kubenet.simulation import Simulation
-from tests.fakes.simulated import UNSENT
+from tests.fakes.simulated import LOST, UNSENT
 
 from unipam.clients.azure.write.jobs import Ask
 
@@ -76,3 +76,14 @@ def test_a_late_write_of_a_process_that_is_gone_takes_no_route_of_a_node_that_wa
     kubenet.add("n0", "10.244.0.0/24")
     assert kubenet.run(120, kubenet.ready)
     assert not kubenet.run(3600, lambda: not kubenet.hops), "its route is gone"
+
+
+def test_what_was_written_without_an_answer_is_nobody_elses_edit(kubenet: Simulation) -> None:
+    """Seen on a simulated day: three within ten minutes, and nothing was written for half an hour."""
+    for index in range(1, 5):
+        faults = iter([LOST])
+        kubenet.azure.fault = lambda ask: next(faults, None) if ask.writes else None  # noqa: B023 (called meanwhile)
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+        assert kubenet.run(60, kubenet.ready)
+    assert kubenet.findings("another writer") == []
+    assert "route table changed by others" not in [event for event, _ in kubenet.told]

@@ -220,9 +220,9 @@ class TableKeeper:
         """Note which of the nodes' routes somebody else has changed since the table was last seen."""
         if self._last is None:
             return
-        before, after = self._ours(self._last), self._ours(table)
+        before, after = self._ours(self._last.routes), self._ours(table.routes)
         edited = [name for name in before | after if before.get(name) != after.get(name)]
-        if edited:
+        if edited and not any(self._ours(each) == after for each in self._coming):
             self._tell("route table changed by others", table=self.settings.table, etag=table.etag, routes=edited[:20])
             self._edits.append((now, edited[0]))
         while self._edits and self._edits[0][0] < now - _WINDOW:
@@ -230,9 +230,9 @@ class TableKeeper:
         if len(self._edits) >= _FIGHT:
             self._truce = now + _TRUCE
 
-    def _ours(self, table: Table) -> dict[str, object]:
+    def _ours(self, table: Iterable[routes.Route]) -> dict[str, object]:
         found: dict[str, object] = {}
-        for each in table.routes:
+        for each in table:
             if naming.is_ours(each, self._policy, self._known):
                 properties = each["properties"]
                 found[str(each["name"]).lower()] = (properties["addressPrefix"], properties.get("nextHopIpAddress"))
