@@ -191,7 +191,12 @@ class Operator:
         if node.name in self._serving.news:
             return True
         open_ends = (
-            step.growth is not None or step.release.since or step.release.states or step.taken or node.wants_static_ip
+            step.growth is not None
+            or step.release.since
+            or step.release.states
+            or step.taken
+            or node.wants_static_ip
+            or node.instance in self._serving.taking
         )
         return bool(open_ends) and not self._serving.busy(node)
 
