@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cilium.serving import Serving, Step
 from unipam.controllers.cloud import Jobs
+from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
@@ -125,6 +126,7 @@ class Operator:
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
             self._pods = self._make_pods() if self._make_pods else None
+            term.wait(FIRST_LIST)
         term.wait(max(0.0, min(self.due() - self._now(), _LONGEST_WAIT)))
         now = self._now()
         self._serving.settle(now)
