@@ -117,6 +117,11 @@ class SimulatedAzure:
 
         self.world.after(self.latency / 2, arrive)
 
+    def send_late(self, ask: Ask, deliver: Callable[[Answer | SourceFailed], None], seconds: float) -> None:
+        """Send a request that arrives after so many seconds; whoever sends it gives up after 30."""
+        self.world.after(30.0, lambda: deliver(_unanswered(ask)))
+        self.world.after(seconds, lambda: self.send(ask, lambda _: None))
+
     def asked(self, method: str, part: str = "") -> list[Call]:
         """The requests so far of this method with `part` in their path."""
         return [each for each in self.calls if each.ask.method == method and part.lower() in each.ask.path.lower()]

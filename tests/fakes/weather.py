@@ -63,8 +63,7 @@ class Weather:
         if how == _STALE and self._shown(ask, deliver):
             return
         if how == _LATE:
-            self._world.after(30.0, lambda: deliver(SourceFailed(f"{ask}: no answer", source="azure", asked=str(ask))))
-            self._world.after(self._dice.choice((31.0, 60.0)), lambda: self._azure.send(ask, lambda _: None))
+            self._azure.send_late(ask, deliver, self._dice.choice((31.0, 60.0)))
         else:
             self._azure.send(ask, lambda came: self._came(ask, came, deliver))
         self.step()

@@ -15,6 +15,10 @@ Changes = TypeVar("Changes")
 Done = TypeVar("Done")
 
 
+FIRST_LIST = 5.0
+"""Seconds that the first round waits for the list of what is observed, which wakes it; later it is a failed round."""
+
+
 class Controller(Protocol[Observed, Changes, Done]):
     """A reconciler. One thread calls the four steps in order, another one `metrics`; `close` comes last."""
 

@@ -66,7 +66,7 @@ def test_k12_a_node_that_leaves_before_its_route_is_written_leaves_nothing_to_do
     kubenet.run(0.5)
     del kubenet.cluster.nodes["n0"]
     kubenet.run(20)
-    assert kubenet.controller.table.due(kubenet.world.now) > kubenet.world.now + 60
+    assert kubenet.controller.table.due(kubenet.world.now) > kubenet.world.now + 30
     assert puts(kubenet) == 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cilium.serving import Serving, Step
 from unipam.controllers.cloud import Jobs
+from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
@@ -125,6 +126,7 @@ class Operator:
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
             self._pods = self._make_pods() if self._make_pods else None
+            term.wait(FIRST_LIST)
         term.wait(max(0.0, min(self.due() - self._now(), _LONGEST_WAIT)))
         now = self._now()
         self._serving.settle(now)
@@ -191,7 +193,12 @@ class Operator:
         if node.name in self._serving.news:
             return True
         open_ends = (
-            step.growth is not None or step.release.since or step.release.states or step.taken or node.wants_static_ip
+            step.growth is not None
+            or step.release.since
+            or step.release.states
+            or step.taken
+            or node.wants_static_ip
+            or node.instance in self._serving.taking
         )
         return bool(open_ends) and not self._serving.busy(node)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import Any, NamedTuple
 
 from unipam.clients.azure.write.jobs import Job
-from unipam.clients.azure.write.verdicts import judge
+from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.cilium import jobs
 from unipam.controllers.cilium.inventory import Inventory
@@ -74,7 +74,8 @@ class Serving:
         self._static_ips: dict[str, tuple[str, str]] = {}
         """By node: its uid, and the public address that it was given."""
         self.taking: dict[str, list[str]] = {}
-        """By machine: the addresses that are being taken from it."""
+        """By machine: the addresses that are being taken from it. A write that got no answer may arrive as long as the
+        model has the version at which it was sent: so they are taken to the end, whoever needs them meanwhile."""
         self.news: set[str] = set()
         """Nodes of which there is something new to say, though neither they nor their interfaces have changed."""
         self.unpublished: Callable[[], None] = lambda: None
@@ -170,7 +171,7 @@ class Serving:
             self._grow(step, step.growth)
         elif step.growth is not None and not step.nics:
             self._join(node)
-        elif step.release.take:
+        elif step.nics and (step.release.take or node.instance in self.taking):
             self._shrink(step)
 
     def _grow(self, step: Step, grow: Grow) -> None:
@@ -201,13 +202,14 @@ class Serving:
         self._start_node(node, machine, job, None)
 
     def _shrink(self, step: Step) -> None:
+        take = sorted({*step.release.take, *self.taking.pop(step.node.instance, ())})
         for nic in sorted(step.nics, key=lambda each: each.id):
-            gone = {each.configuration for each in nic.available if each.ip in step.release.take}
+            gone = {each.configuration for each in nic.available if each.ip in take}
             if gone:
                 machine = machine_of(nic.id)
                 job = jobs.shrink(machine, self.inventory.model(machine.path), gone)
-                self.taking[step.node.instance] = step.release.take
-                self._start_node(step.node, machine, job, None)
+                self.taking[step.node.instance] = take
+                self._start_node(step.node, machine, job, None, takes=True)
                 return
 
     def _lacks_static_ip(self, step: Step, now: float) -> bool:
@@ -235,19 +237,24 @@ class Serving:
 
         self._start(node.instance, assign(machine, self._group, node.static_tags), ended, 0.0)
 
-    def _start_node(self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None) -> None:
+    def _start_node(
+        self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None, *, takes: bool = False
+    ) -> None:
         self._busy.add(node.instance)
         began, subnets = self._round, [each.subnet for each in self.inventory.nics(node.instance)]
 
         def ended(result: Served | Unserved, now: float) -> None:
             self._busy.discard(node.instance)
-            taking = self.taking.pop(node.instance, None)
             well = isinstance(result, Served)
-            self.measures.took(now - began, min(subnets, default=""), released=bool(taking), well=well)
+            self.measures.took(now - began, min(subnets, default=""), released=takes, well=well)
             if isinstance(result, Served):
+                if takes or result.changed:  # the model has another version
+                    self.taking.pop(node.instance, None)
                 self._served(node, machine, grow, result, now)
                 return
-            if taking:
+            if takes:
+                if judge(result.error).kind is not Kind.PASSING:
+                    self.taking.pop(node.instance, None)
                 self.inventory.forget(node.instance)  # whether they are gone is not known: it is looked at anew
             self._failed(node, machine, grow, result, now)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cloud import Jobs
+from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper
 from unipam.controllers.kubenet.surroundings import Surroundings
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 _LONGEST_WAIT = 60.0
-_FIRST_LIST = 5.0
-"""Seconds that the first round waits for the nodes' list, which wakes it; later it is a failed round."""
 _COMPONENT, _FAILED = "route_controller", "FailedToCreateRoute"
 _OF_NODES = frozenset(("range outside", "range shared", "unreadable range"))
 """Findings about nodes that no other event tells."""
@@ -97,7 +96,7 @@ class Kubenet:
         self._jobs.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
-            term.wait(_FIRST_LIST)
+            term.wait(FIRST_LIST)
         now = self._now()
         due = min(self.ranges.due(now), self.table.due(now))
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))

@@ -28,6 +28,8 @@ _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
+_STRAY = 60.0
+"""Seconds after the first look within which a write may arrive that the process before this one has sent."""
 _CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
 _ACTION = re.compile(r"perform action '([^']+)'")
 
@@ -59,9 +61,12 @@ class TableKeeper:
         self._last: Table | None = None
         self._known: set[str] = set()
         self._needed: list[str] = []
-        self._coming: list[routes.Route] | None = None
-        """The routes that are being written."""
+        self._coming: list[list[routes.Route]] = []
+        """What the table is yet to become, perhaps: by the write under way, and by those of the same version before it
+        that got no answer. They may arrive as long as the table has this version."""
         self._since = self._changed = self._audit = self._truce = 0.0
+        self._sure = self._looked = 0.0
+        """From when on nothing of which this process does not know is on its way, and when the table was last seen."""
         self._reading, self._writing = Backoff(), Backoff()
         self._again = False
         """Whether a write is to be repeated at once: somebody else was faster."""
@@ -76,7 +81,7 @@ class TableKeeper:
         if self.table is None:
             return None
         plan = self._planned(self.table, nodes, now)
-        if not plan.changes:
+        if not plan.changes and not self._coming:
             self._needed = []  # nobody needs it any more: else it would be due for ever
             if self.problem:
                 self._well()
@@ -97,7 +102,7 @@ class TableKeeper:
         if plan is None or now >= self._audit:
             if now >= self._reading.until:
                 self._start(route_tables.read(self.settings.table), self._was_read)
-        elif plan.changes and self._is_time(plan, now) and now >= max(self._truce, self._writing.until):
+        elif self._is_time(plan, now) and now >= max(self._truce, self._writing.until):
             self._write(plan)
 
     def due(self, now: float) -> float:
@@ -107,20 +112,22 @@ class TableKeeper:
         if self.table is None:
             return max(now, self._reading.until)
         needed = min(self._changed + QUIET, self._since + LONGEST) if self._needed else math.inf
+        needed = min(needed, now if self._coming else math.inf)
         settling = [each for each in self._usable.values() if each > now]
         return min([self._audit, max(needed, self._truce, self._writing.until), *settling])
 
     def served(self, nodes: Iterable[Node], now: float) -> dict[str, bool]:
         """Return for each node with ranges whether its routes are there, read back, and have had time to be used.
 
-        What a write under way takes away is not there any more: a node made anew may have its predecessor's range.
+        What a write takes away that may yet arrive is not there any more: a node made anew may have its predecessor's
+        range. Of a process before this one nobody knows what it has sent.
         """
-        if self.table is None:
+        if self.table is None or self._looked < self._sure:
             return {}
         nodes = list(nodes)
         found = routes.verified(self.table.routes, nodes, self._policy)
-        if self._coming is not None:
-            kept = routes.verified(self._coming, nodes, self._policy)
+        for each in self._coming:
+            kept = routes.verified(each, nodes, self._policy)
             found = {name: there and kept[name] for name, there in found.items()}
         return {name: there and self._usable.get(name.lower(), 0.0) <= now for name, there in found.items()}
 
@@ -149,6 +156,11 @@ class TableKeeper:
         self._jobs.start(self.settings.table, job, came, urgency=1.0)
 
     def _is_time(self, plan: routes.Plan, now: float) -> bool:
+        """Return whether to write: what is needed, or anything, so that what may yet arrive is of an old version."""
+        if self._coming:
+            return True
+        if not plan.changes:
+            return False
         needed = [f"{each.verb} {each.name}" for each in plan.changes]
         if not self._needed:
             self._since = now
@@ -158,13 +170,14 @@ class TableKeeper:
 
     def _write(self, plan: routes.Plan) -> None:
         assert self.table is not None
-        before, self._coming, self._needed, self._again = self.table, plan.routes, [], False
+        before, self._needed, self._again = self.table, [], False
+        self._coming.append(plan.routes)
 
         def written(result: Table | SourceFailed, now: float) -> None:
-            self._coming = None
             if isinstance(result, SourceFailed):
                 self._failed(result, now, plan)
                 return
+            self._coming.clear()
             self._tell(
                 "route table written", table=self.settings.table, before=before.etag, after=result.etag,
                 changes=[f"{each.verb} {each.name}" for each in plan.changes],
@@ -189,8 +202,14 @@ class TableKeeper:
             self._seen(result, now)
 
     def _seen(self, table: Table, now: float) -> None:
+        if self._last is None:
+            self._sure = now + _STRAY
+        elif self._last.etag != table.etag:  # what was sent at the version before has arrived, or is refused
+            self._coming.clear()
+            self._sure = now
         self.table = self._last = table
-        self._audit = now + self.settings.audit
+        self._looked = now
+        self._audit = now + self.settings.audit if now >= self._sure else self._sure
         self._reading.succeeded()
 
     def _well(self) -> None:
@@ -201,9 +220,9 @@ class TableKeeper:
         """Note which of the nodes' routes somebody else has changed since the table was last seen."""
         if self._last is None:
             return
-        before, after = self._ours(self._last), self._ours(table)
+        before, after = self._ours(self._last.routes), self._ours(table.routes)
         edited = [name for name in before | after if before.get(name) != after.get(name)]
-        if edited:
+        if edited and not any(self._ours(each) == after for each in self._coming):
             self._tell("route table changed by others", table=self.settings.table, etag=table.etag, routes=edited[:20])
             self._edits.append((now, edited[0]))
         while self._edits and self._edits[0][0] < now - _WINDOW:
@@ -211,9 +230,9 @@ class TableKeeper:
         if len(self._edits) >= _FIGHT:
             self._truce = now + _TRUCE
 
-    def _ours(self, table: Table) -> dict[str, object]:
+    def _ours(self, table: Iterable[routes.Route]) -> dict[str, object]:
         found: dict[str, object] = {}
-        for each in table.routes:
+        for each in table:
             if naming.is_ours(each, self._policy, self._known):
                 properties = each["properties"]
                 found[str(each["name"]).lower()] = (properties["addressPrefix"], properties.get("nextHopIpAddress"))
@@ -229,6 +248,8 @@ class TableKeeper:
         if self._again:
             backoff.until = now
         self.problem = Finding("route table refused", self.settings.table, error.message, _way_out(error, verdict))
+        if plan is not None and verdict.kind is not Kind.PASSING:
+            self._coming.pop()  # it was refused
         if plan is not None and verdict.kind is not Kind.CHANGED:
             written = [each.name for each in plan.changes if each.verb != "remove"]
             self.failed = {naming.node_of(name): f"{verdict.code}: {error.message}" for name in written}

@@ -13,7 +13,7 @@ def spend(budget: Budget, calls: int) -> float:
     now = 0.0
     for _ in range(calls):
         now = budget.ready_at(now, writes=True, free=False)
-        budget.take(now)
+        budget.take(now, writes=False, free=False)
     return now
 
 
@@ -26,7 +26,7 @@ def test_a7_calls_take_what_the_limit_says() -> None:
 
 def test_a_look_at_what_was_begun_costs_nothing() -> None:
     budget = Budget(1.0, 1)
-    budget.take(0.0)
+    budget.take(0.0, writes=False, free=False)
     assert budget.ready_at(0.0, writes=False, free=True) == 0.0
     assert budget.ready_at(0.0, writes=False, free=False) == 1.0
 

@@ -88,6 +88,25 @@ def test_a8_retry_after_is_obeyed_by_everybody_and_the_job_hears_nothing(
     assert all(gap >= 7.0 for gap in gaps)
 
 
+def test_a8_after_a_refusal_one_goes_first_and_all_wait_for_what_becomes_of_it(
+    world: World, azure: SimulatedAzure
+) -> None:
+    """A8: twenty at once are refused within a minute as often as one, but for those that were on their way."""
+    begin, dispatcher = world.now, Dispatcher(azure.send, world)
+    names = {f"n{index}": 0.0 for index in range(20)}
+    azure.fault = lambda ask: (
+        Refused(429, "TooManyRequests", "too many", {"Retry-After": "5"})
+        if ask.writes and world.now < begin + 60
+        else None
+    )
+    assert len(finished(dispatcher, world, names)) == 20
+    refused = [call.at - begin for call in azure.calls if call.status == 429]
+    assert [each for each in refused if each > 1.0] == pytest.approx([5.05 * n + 0.025 for n in range(1, 12)])
+    (first, *_) = [call.at - begin for call in azure.calls if call.ask.writes and call.status != 429]
+    others = [call.at - begin for call in azure.calls if call.ask.writes and call.status != 429][1:]
+    assert min(others) > first + azure.latency / 2, "not before the first one was answered"
+
+
 def test_throttled_writes_leave_reads_alone(dispatcher: Dispatcher, world: World, azure: SimulatedAzure) -> None:
     azure.arm.put(f"{GROUP}/networkInterfaces/x", {})
     dispatcher.budget("s").close(world.now + 1000, writes=True)

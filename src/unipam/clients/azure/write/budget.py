@@ -7,6 +7,7 @@ nine tenths of a subscription's calls).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 
@@ -33,20 +34,38 @@ class Budget:
         self._rate, self._burst = rate, float(burst)
         self._tokens, self._filled_at = float(burst), 0.0
         self._closed: dict[bool, float] = {False: 0.0, True: 0.0}
+        self._refused: dict[bool, bool] = {}
+        """Of reads and of writes: that one was refused, and whether another one is on its way since, to try."""
         self._most: dict[str, float] = {}
         self.remaining: dict[str, float] = {}
         """What the service said last of each of its limits."""
 
     def ready_at(self, now: float, *, writes: bool, free: bool) -> float:
-        """Return when the next request may be sent; one that is `free` takes no token."""
+        """Return when the next request may be sent; one that is `free` takes no token.
+
+        It is never where one tries whether the service grants requests again: the next may when that was answered.
+        """
+        if self._refused.get(writes):
+            return math.inf
         self._refill(now)
         short = 0.0 if free or self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate
         return max(now + short, self._closed[writes])
 
-    def take(self, now: float) -> None:
-        """Take the token of a request that is being sent."""
+    def take(self, now: float, *, writes: bool, free: bool) -> None:
+        """Note that a request is being sent, and take its token unless it is `free`."""
         self._refill(now)
-        self._tokens -= 1.0
+        self._tokens -= 0.0 if free else 1.0
+        if writes in self._refused:
+            self._refused[writes] = True
+
+    def refuse(self, until: float, *, writes: bool) -> None:
+        """Let nobody read, or nobody write, before this moment, and then one alone: the service has refused it."""
+        self.close(until, writes=writes)
+        self._refused[writes] = False
+
+    def grant(self, *, writes: bool) -> None:
+        """Let all read, or write, again: the service has granted it to one."""
+        self._refused.pop(writes, None)
 
     def close(self, until: float, *, writes: bool) -> None:
         """Let nobody read, or nobody write, before this moment."""

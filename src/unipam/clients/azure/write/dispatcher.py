@@ -148,9 +148,8 @@ class Dispatcher:
         if ready > now:
             task.why, closed[task.purse] = _BUDGET, ready
             return ready
-        if not task.ask.follows:
-            budget.take(now)
-            self.tokens += 1
+        budget.take(now, writes=task.ask.writes, free=task.ask.follows)
+        self.tokens += not task.ask.follows
         task.sent = task.began = True
         task.why, self.sent = "Azure's answer", self.sent + 1
         self._send(task.ask, lambda outcome: self._deliver(task, outcome))
@@ -168,10 +167,11 @@ class Dispatcher:
             verdict = judge(outcome)
             if verdict.kind is Kind.THROTTLED:  # nobody may ask before; then this one asks again
                 task.due, task.why = now + (verdict.wait or UNTOLD), f"{verdict.code}: Azure wants no requests"
-                budget.close(task.due, writes=task.ask.writes)
+                budget.refuse(task.due, writes=task.ask.writes)
                 return
         else:
             budget.heed(outcome.headers, now)
+        budget.grant(writes=task.ask.writes)
         self._advance(task, outcome)
 
     def _advance(self, task: _Task, outcome: Outcome | None) -> None:

@@ -1,0 +1,89 @@
+"""A write of the table that got no answer arrives when its sender has long given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.controllers.kubenet.simulation import Simulation
+from tests.fakes.simulated import LOST, UNSENT
+
+from unipam.clients.azure.write.jobs import Ask
+
+
+@pytest.fixture
+def kubenet() -> Simulation:
+    """A cluster with a node whose route is there and used."""
+    made = Simulation()
+    made.add("n0")
+    assert made.run(60, made.ready)
+    return made
+
+
+def next_write_late(kubenet: Simulation, seconds: float) -> Callable[[], bool]:
+    """The next write arrives so much later; whether it was sent."""
+    send, sent = kubenet.azure.send, []
+
+    def late(ask: Ask, deliver: Any) -> None:
+        if not ask.writes or sent:
+            send(ask, deliver)
+        else:
+            sent.append(ask)
+            kubenet.azure.send_late(ask, deliver, seconds)
+
+    kubenet.dispatcher._send = late
+    return lambda: bool(sent)
+
+
+def test_a_late_write_takes_no_route_of_a_node_that_was_told_ready(kubenet: Simulation) -> None:
+    """The node comes back while its route's removal is on the way: it is ready only when that can land no more."""
+    sent = next_write_late(kubenet, 60.0)
+    del kubenet.cluster.nodes["n0"]
+    assert kubenet.run(10, sent)
+    kubenet.add("n0", "10.244.0.0/24")
+    assert kubenet.run(60, kubenet.ready)
+    assert not kubenet.run(3600, lambda: not kubenet.hops), "its route is gone"
+    _, ours, late = kubenet.azure.asked("PUT")
+    assert (ours.status, late.status) == (200, 412), "one write more, by which the version is another"
+    assert ours.ask.body
+    assert ours.ask.body["properties"]["routes"] == kubenet.routes
+
+
+def test_writes_that_get_no_answer_though_nothing_differs_any_more_are_not_made_in_a_row(kubenet: Simulation) -> None:
+    sent: list[Ask] = []
+
+    def lost(ask: Ask) -> str | None:
+        sent.extend([ask] if ask.writes else [])
+        return UNSENT if ask.writes else None
+
+    kubenet.azure.fault = lost
+    node = kubenet.cluster.nodes.pop("n0")
+    assert kubenet.run(30, lambda: bool(sent))
+    kubenet.cluster.nodes["n0"] = node
+    kubenet.run(600)
+    assert 2 <= len(sent) <= 12
+
+
+def test_a_late_write_of_a_process_that_is_gone_takes_no_route_of_a_node_that_was_told_ready(
+    kubenet: Simulation,
+) -> None:
+    """Whoever follows it does not know what is on its way: the node waits until nothing can be."""
+    sent = next_write_late(kubenet, 31.0)
+    del kubenet.cluster.nodes["n0"]
+    assert kubenet.run(10, sent)
+    kubenet.start()
+    kubenet.add("n0", "10.244.0.0/24")
+    assert kubenet.run(120, kubenet.ready)
+    assert not kubenet.run(3600, lambda: not kubenet.hops), "its route is gone"
+
+
+def test_what_was_written_without_an_answer_is_nobody_elses_edit(kubenet: Simulation) -> None:
+    """Seen on a simulated day: three within ten minutes, and nothing was written for half an hour."""
+    for index in range(1, 5):
+        faults = iter([LOST])
+        kubenet.azure.fault = lambda ask: next(faults, None) if ask.writes else None  # noqa: B023 (called meanwhile)
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+        assert kubenet.run(60, kubenet.ready)
+    assert kubenet.findings("another writer") == []
+    assert "route table changed by others" not in [event for event, _ in kubenet.told]
