@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from unipam.clients.azure.write import route_tables
+from unipam.clients.azure.write.jobs import STRAY
 from unipam.clients.azure.write.route_tables import Table
 from unipam.clients.azure.write.verdicts import Kind, Verdict, judge
 from unipam.controllers.backoff import Backoff
@@ -28,8 +29,6 @@ _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
-_STRAY = 60.0
-"""Seconds after the first look within which a write may arrive that the process before this one has sent."""
 _CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
 _ACTION = re.compile(r"perform action '([^']+)'")
 
@@ -203,7 +202,7 @@ class TableKeeper:
 
     def _seen(self, table: Table, now: float) -> None:
         if self._last is None:
-            self._sure = now + _STRAY
+            self._sure = now + STRAY
         elif self._last.etag != table.etag:  # what was sent at the version before has arrived, or is refused
             self._coming.clear()
             self._sure = now
