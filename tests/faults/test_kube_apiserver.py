@@ -59,8 +59,10 @@ def follow(store: KubernetesDatastore, revision: str, seen: list[int], until: th
                     seen += [event.item.document["block"][BLOCK] for event in watch.next(time.monotonic() + 0.2)]
                     revision = watch.revision
         except Expired:  # a server that has just started knows nothing of before
-            items, revision, _ = store.list(SELECTION, soon(60))
-            seen += [item.document["block"][BLOCK] for item in items if item.document["block"][BLOCK] not in seen]
+            listing = store.list(SELECTION, soon(60))
+            revision = listing.revision
+            counts = [item.document["block"][BLOCK] for item in listing.items]
+            seen += [count for count in counts if count not in seen]
         except SourceFailed:
             time.sleep(0.1)
 

@@ -13,7 +13,7 @@ from tests.real import etcd
 from unipam.clients.etcd import messages
 from unipam.clients.etcd.client import Etcd
 from unipam.clients.etcd.settings import Settings
-from unipam.dialects.calico import verbs
+from unipam.dialects.calico import attending
 from unipam.dialects.calico.datastore.etcd import EtcdDatastore
 from unipam.dialects.calico.datastore.paths import key
 
@@ -44,7 +44,7 @@ def test_a_call_leaves_in_etcd_what_the_real_one_left(
         client.transact([], [messages.put(name.encode(), value)], [], etcd.soon())
     before = stored(client)
     if call.number[:3] in {"122", "123"}:  # etcd did not answer, for ninety seconds
-        monkeypatch.setattr(verbs, "TIMEOUT", 0.0)
+        monkeypatch.setattr(attending, "TIMEOUT", 0.0)
     answer = ask(call, EtcdDatastore(client), monkeypatch)
     shown = told(answer)
     if call.number[:3] in {"122", "123"}:
