@@ -58,3 +58,15 @@ def test_what_a_late_write_takes_is_not_in_the_pool_of_a_node_that_was_made_anew
         agent.pods |= set(agent.free[: 16 - len(agent.pods)])
         agent.tell()
         assert agent.pods <= operator.compute.addresses(operator.ids[0]), "an address in use was taken"
+
+
+def test_what_a_late_write_of_a_process_that_is_gone_takes_is_not_shown_to_an_agent_again() -> None:
+    """Whoever follows it does not know what is on its way."""
+    operator, agent = ranges()
+    assert operator.run(200, next_write_late(operator, 31.0))
+    operator.start()
+    for _ in range(60):
+        agent.hold(16)
+        operator.run(5)
+        assert agent.held <= operator.compute.addresses(operator.ids[0]), "an address in use was taken"
+    assert len(agent.held) == 24

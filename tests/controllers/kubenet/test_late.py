@@ -87,3 +87,20 @@ def test_what_was_written_without_an_answer_is_nobody_elses_edit(kubenet: Simula
         assert kubenet.run(60, kubenet.ready)
     assert kubenet.findings("another writer") == []
     assert "route table changed by others" not in [event for event, _ in kubenet.told]
+
+
+def test_a_late_write_that_makes_the_table_takes_no_route_of_a_node_that_was_told_ready() -> None:
+    """It has no version at which it would be refused."""
+    kubenet = Simulation(table=False, location="westeurope")
+    sent = next_write_late(kubenet, 60.0)
+    kubenet.add("n0")
+    assert kubenet.run(10, sent)
+    kubenet.run(35)
+    kubenet.add("n1", ip="10.240.0.5")
+
+    def robbed() -> bool:
+        nodes = [each for each in kubenet.cluster.nodes.values() if each.condition == ("False", "RouteCreated")]
+        return any(range_ not in kubenet.hops for each in nodes for range_ in each.ranges)
+
+    assert not kubenet.run(3600, robbed), "a route is gone"
+    assert kubenet.ready()

@@ -219,7 +219,7 @@ class Operator:
             self._serving.errors.pop(node.name, None)  # what failed has come about all the same
         error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
         error = error or foreign.told(taken)
-        going = {*self._serving.taking.get(node.instance, ()), *going_on.hidden}
+        going = {*self._serving.taking.get(node.instance, ()), *self._serving.strays(node), *going_on.hidden}
         said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
         if said is not None:
             said = said._replace(static_ip=self._serving.static_ip(node))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unipam.clients.azure.write.jobs import Job
+from unipam.clients.azure.write.jobs import STRAY, Job
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.cilium import jobs
@@ -26,7 +26,7 @@ from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, ma
 from unipam.dialects.cilium.nics import Nic, Subnet, is_other
 from unipam.dialects.cilium.node import CiliumNode, Published
 from unipam.dialects.cilium.planning import Grow, Policy, Short
-from unipam.dialects.cilium.releasing import Handshake
+from unipam.dialects.cilium.releasing import Handshake, withheld
 from unipam.model.errors import SourceFailed
 
 RESYNC = 60.0
@@ -82,6 +82,11 @@ class Serving:
         """Is called when a subnet was learnt: whoever is in it is to be published anew."""
         self._outcomes: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
         self._next_survey = self._round = 0.0
+        self._strays = math.inf
+        """Until when a write may arrive that the process before this one has sent."""
+        self._surveyed = 0.0
+        self._versions: set[str] = set()
+        """Machines whose models have a version that this process has made: no other write arrives at them."""
         self._backoffs: dict[str, Backoff] = {}
         self._busy: set[str] = set()
         self._listed: dict[str, float] = {}
@@ -98,6 +103,12 @@ class Serving:
     def busy(self, node: CiliumNode) -> bool:
         """Return whether a job for its machine is under way."""
         return self._azure.busy(node.instance)
+
+    def strays(self, node: CiliumNode) -> set[str]:
+        """Return the addresses that the process before this one may be taking from a node's machine, unbeknownst."""
+        if not self._policy.release or self._surveyed >= self._strays or node.instance in self._versions:
+            return set()
+        return withheld(node, self.inventory.nics(node.instance))
 
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
@@ -128,6 +139,8 @@ class Serving:
 
         def surveyed(found: Survey, at: float) -> None:
             self.inventory.surveyed_all(found, self._busy)
+            self._strays = min(self._strays, now + STRAY)
+            self._surveyed = now if found.whole else self._surveyed
             self.measures.surveyed(at - now, well=found.whole)
             if found.problems:
                 self._tell("survey incomplete", problems=found.problems)
@@ -271,6 +284,7 @@ class Serving:
             self.inventory.without_blocks(grow.nic.subnet)  # Azure has passed over what it does not know
         backoff = self._backoff(node.name)
         if result.changed:
+            self._versions.add(node.instance)
             backoff.succeeded()
         else:
             backoff.failed(now, permanent=False)  # what was known of it was old, or it does not do as it is told

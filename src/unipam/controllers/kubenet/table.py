@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from unipam.clients.azure.write import route_tables
+from unipam.clients.azure.write.jobs import STRAY
 from unipam.clients.azure.write.route_tables import Table
 from unipam.clients.azure.write.verdicts import Kind, Verdict, judge
 from unipam.controllers.backoff import Backoff
@@ -28,8 +29,6 @@ _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
-_STRAY = 60.0
-"""Seconds after the first look within which a write may arrive that the process before this one has sent."""
 _CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
 _ACTION = re.compile(r"perform action '([^']+)'")
 
@@ -67,6 +66,8 @@ class TableKeeper:
         self._since = self._changed = self._audit = self._truce = 0.0
         self._sure = self._looked = 0.0
         """From when on nothing of which this process does not know is on its way, and when the table was last seen."""
+        self._made = 0.0
+        """Until when a write that makes the table may arrive."""
         self._reading, self._writing = Backoff(), Backoff()
         self._again = False
         """Whether a write is to be repeated at once: somebody else was faster."""
@@ -177,7 +178,7 @@ class TableKeeper:
             if isinstance(result, SourceFailed):
                 self._failed(result, now, plan)
                 return
-            self._coming.clear()
+            self._coming.pop()
             self._tell(
                 "route table written", table=self.settings.table, before=before.etag, after=result.etag,
                 changes=[f"{each.verb} {each.name}" for each in plan.changes],
@@ -186,6 +187,7 @@ class TableKeeper:
                 self._usable[naming.node_of(change.name).lower()] = now + self.settings.settling
             self._well()
             self._seen(result, now)
+            self._coming.clear()
 
         self._start(route_tables.replace(self.settings.table, before, plan.routes), written)
 
@@ -203,10 +205,12 @@ class TableKeeper:
 
     def _seen(self, table: Table, now: float) -> None:
         if self._last is None:
-            self._sure = now + _STRAY
+            self._sure = now + STRAY
         elif self._last.etag != table.etag:  # what was sent at the version before has arrived, or is refused
+            if self._coming and not self._last.etag:  # but one that makes the table has none, and is not refused
+                self._made = now + STRAY
+            self._sure = max(now, self._made)
             self._coming.clear()
-            self._sure = now
         self.table = self._last = table
         self._looked = now
         self._audit = now + self.settings.audit if now >= self._sure else self._sure

@@ -84,17 +84,27 @@ def withdrawal(
     """
     if not policy.release:
         return Handshake({}, {}, [])
-    held = {
+    absent = _too_many(node, nics, policy, set(), _held(node, nics))
+    since = {ip: since.get(ip, now) for ip in absent}
+    hidden = tuple(ip for ip in absent if now >= since[ip] + policy.release_after)
+    take = [ip for ip in hidden if now >= since[ip] + policy.release_after + HIDDEN_FOR]
+    return Handshake({}, since, sorted(take), hidden)
+
+
+def withheld(node: CiliumNode, nics: Sequence[Nic]) -> set[str]:
+    """Return what an agent that is not asked has not been shown: perhaps it is being taken, and nobody knows of it."""
+    if node.allocated is None:
+        return set()
+    return {each.ip for nic in nics for each in nic.available} - set(node.pool) - _held(node, nics)
+
+
+def _held(node: CiliumNode, nics: Iterable[Nic]) -> set[str]:
+    return {
         each.ip
         for nic in nics
         for each in nic.available
         if any(range_.first <= parse_address(each.ip) <= range_.last for range_ in node.allocated or ())
     }
-    absent = _too_many(node, nics, policy, set(), held)
-    since = {ip: since.get(ip, now) for ip in absent}
-    hidden = tuple(ip for ip in absent if now >= since[ip] + policy.release_after)
-    take = [ip for ip in hidden if now >= since[ip] + policy.release_after + HIDDEN_FOR]
-    return Handshake({}, since, sorted(take), hidden)
 
 
 def _too_many(

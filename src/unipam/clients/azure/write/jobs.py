@@ -14,6 +14,8 @@ from unipam.clients.azure.arm import DONE, Answer, Arm
 T = TypeVar("T")
 
 WRITTEN = (200, 201, 202)
+STRAY = 60.0
+"""Seconds for which a write may still arrive that a process has sent which is gone: nobody knows of it."""
 
 
 class Ask(NamedTuple):
