@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -93,4 +94,7 @@ def nobody() -> int:
     """The writing end of a pipe that nobody reads from: the standard output of a call whose caller is gone."""
     reading, writing = os.pipe()
     os.close(reading)
+    gone = select.poll()
+    gone.register(writing, 0)  # which tells of errors alone: that nobody reads
+    gone.poll()  # a process that another thread starts has a copy until it runs its program
     return writing
