@@ -218,7 +218,7 @@ def test_members_and_clients_show_certificates(tmp_path: Path) -> None:
         without = Settings(made.endpoints, Tls(tls(authority).authorities))
         with (
             contextlib.closing(EtcdDatastore(Etcd(without))) as store,
-            pytest.raises(SourceFailed, match="UNAVAILABLE|DEADLINE_EXCEEDED"),
+            pytest.raises(SourceFailed, match=r"UNAVAILABLE|DEADLINE_EXCEEDED"),
         ):
             store.get(KEY, time.monotonic() + 1)
 
