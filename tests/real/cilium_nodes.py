@@ -98,9 +98,9 @@ class Site:
         return self.compute.addresses(self.machine)
 
 
-def until(what: Callable[[], bool], log: Path | None = None) -> None:
+def until(what: Callable[[], bool], log: Path | None = None, within: float = 60.0) -> None:
     """Wait for what must come; the log is shown when it does not."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + within
     while not what():
         assert time.monotonic() < deadline, log.read_text()[-4000:] if log else "it took too long"
         time.sleep(0.1)
