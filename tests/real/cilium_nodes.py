@@ -53,7 +53,8 @@ class Site:
         self.refusals: list[str] = []
         self.broken: list[str] = []
         self._lock = threading.Lock()
-        self._take, compute._take = compute._take, self._taking
+        self._take = compute._take
+        compute._take = self._taking  # type: ignore[method-assign]
 
     def _taking(self, nic: str, configuration: dict[str, Any]) -> None:
         """Watch what leaves the machine's interface."""

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import re
 import socket
 import subprocess
 import time
@@ -18,9 +19,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from tests.fakes.azure import FakeAzure, azure
 from tests.fakes.azure_compute import Compute
 from tests.fakes.azure_http import Answer, LoopbackServer, Request
@@ -35,16 +37,25 @@ from unipam.addr.prefix import parse_address
 from unipam.clients.azure.imds import ADDRESS
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.calico.datastore.resources import STORED
-from unipam.dialects.cilium.node import PATH
+from unipam.dialects.cilium.node import MARKED, PATH, READY, RELEASED
 
 BINARY = os.environ.get("UNIPAM_CILIUM_OPERATOR", "")
-WHY = (
-    "UNIPAM_CILIUM_OPERATOR names no cilium-operator-azure (1.20.2 was met)"
-    if not os.path.exists(BINARY)
-    else "network namespaces need root"
-    if os.getuid()
-    else missing({"iproute2": "ip", "util-linux": "nsenter"}) or kube_apiserver.WHY
-)
+
+
+def _why() -> str:
+    """Return what is missing here, if anything."""
+    if not os.path.exists(BINARY):
+        return "UNIPAM_CILIUM_OPERATOR names no cilium-operator-azure (1.20.2 was met)"
+    if why := kube_apiserver.WHY or missing({"iproute2": "ip", "util-linux": "nsenter"}):
+        return why
+    said = subprocess.run([kube_apiserver.BINARY, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"v1\.(\d+)", said)
+    if not version or int(version[1]) < 21:
+        return f"UNIPAM_KUBE_APISERVER is {said.strip()}: the original wants 1.21"
+    return "network namespaces need root" if os.getuid() else ""
+
+
+WHY = _why()
 brought = [pytest.mark.real, pytest.mark.brought, pytest.mark.skipif(bool(WHY), reason=WHY)]
 """The marks of a test that needs it."""
 
@@ -60,19 +71,24 @@ _CLONE_NEWNET = 0x40000000
 _numbers = itertools.count()
 
 
+class Where(NamedTuple):
+    """An API server, and a client of it."""
+
+    server: ApiServer
+    api: KubernetesApi
+
+
 @contextlib.contextmanager
-def api_server() -> Iterator[tuple[ApiServer, KubernetesApi]]:
-    """A server of one's own with the definitions that the original makes there. Skips where it is older than 1.21."""
+def api_server() -> Iterator[Where]:
+    """A server of one's own with the definitions that the original makes there."""
     with contextlib.ExitStack() as opened:
         server = opened.enter_context(kube_apiserver.api_server(STORED))
         api = opened.enter_context(contextlib.closing(KubernetesApi(str(server.kubeconfig))))
-        version = api.get("/version", etcd.soon())
-        if int(version["minor"].rstrip("+")) < 21:
-            pytest.skip(f"the API server is {version['gitVersion']}: the original wants 1.21 (UNIPAM_KUBE_APISERVER)")
         fake = opened.enter_context(azure(server.directory))
-        with original(fake, fake.subscribe(), server, server.directory / "definitions.log"):
-            until(lambda: _defined(api), server.directory / "definitions.log")
-        yield server, api
+        log = server.directory / "definitions.log"
+        with original(fake, fake.subscribe(), server.kubeconfig, log):
+            until(lambda: _defined(api), log)
+        yield Where(server, api)
 
 
 def _defined(api: KubernetesApi) -> bool:
@@ -127,6 +143,17 @@ class Nodes:
         used = {ip: {"owner": "default/pod"} for ip in keep} | dict.fromkeys(set(had) - set(keep))
         self._api.merge(f"{PATH}/{name}/status", {"status": {"ipam": {"used": used}}}, etcd.soon())
 
+    def handshake(self, name: str) -> dict[str, str]:
+        """The addresses that are being taken from a node, and how far that is."""
+        return dict(self.document(name)["status"]["ipam"].get("release-ips", {}))
+
+    def agree(self, name: str) -> bool:
+        """The node's agent does its part of the handshake: what is marked may go, and what has gone is forgotten."""
+        answers = {MARKED: READY, RELEASED: None}
+        said = {ip: answers[state] for ip, state in self.handshake(name).items() if state in answers}
+        self._api.merge(f"{PATH}/{name}/status", {"status": {"ipam": {"release-ips": said}}}, etcd.soon())
+        return not said
+
     def sizes(self) -> list[int]:
         """How many addresses each node's pool has; 0 where the status or Azure has others than the pool."""
         return [self._size(document) for document in self.documents().values()]
@@ -158,16 +185,16 @@ class Nodes:
 
 @contextlib.contextmanager
 def original(
-    fake: FakeAzure, subscription: str, server: ApiServer, log: Path, *options: str
+    fake: FakeAzure, subscription: str, kubeconfig: Path, log: Path, *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The operator of the resource group MC_g, killed at the end."""
     hosts = log.with_suffix(".hosts")
     hosts.write_text("127.0.0.1 localhost management.azure.com\n")
-    with _machine(fake, server.port) as namespace:
+    with _machine(fake, _port(kubeconfig)) as namespace:
         command = [
             "nsenter", f"--net=/run/netns/{namespace}", "unshare", "--mount", "sh", "-c",
             'mount --bind "$1" /etc/hosts && shift && exec "$@"', "sh", str(hosts),
-            BINARY, *_FLAGS, f"--azure-subscription-id={subscription}", f"--k8s-kubeconfig-path={server.kubeconfig}",
+            BINARY, *_FLAGS, f"--azure-subscription-id={subscription}", f"--k8s-kubeconfig-path={kubeconfig}",
             *options,
         ]  # fmt: skip
         environment = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": fake.ca}
@@ -178,6 +205,11 @@ def original(
         finally:
             process.kill()
             process.wait()
+
+
+def _port(kubeconfig: Path) -> int:
+    (cluster,) = yaml.safe_load(kubeconfig.read_text())["clusters"]
+    return int(cluster["cluster"]["server"].rpartition(":")[2])
 
 
 @contextlib.contextmanager
