@@ -1,7 +1,8 @@
 """Cilium's operator on Azure: what cluster sizes cost in seconds and requests, by a simulated clock.
 
 The peer is cilium-operator-azure 1.20.2, as it was measured on the same work against a fake Resource Manager, with the
-same budget (4 requests a second, 20 at once; spec cilium §9.1), unless a row says otherwise.
+same budget (4 requests a second, 20 at once; spec cilium §9.1), unless a row says otherwise. Where it is on the machine
+(`UNIPAM_CILIUM_OPERATOR`), both are run as processes besides, by the real clock, each with the same machines.
 """
 
 from __future__ import annotations
@@ -11,25 +12,40 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from tests.controllers.cilium.simulation import Simulation
+from tests.fakes.azure import azure
 from tests.fakes.azure_compute import GROUP
 from tests.fakes.azure_http import Refused
+from tests.real import cilium_nodes, cilium_original, etcd
+from tests.real.cilium_nodes import until
 
 from bench.needs import Need
 from bench.table import Row, show
 from unipam.clients.azure.write.budget import Budget
 from unipam.dialects.cilium.formulas import needed
+from unipam.dialects.cilium.node import PATH
 from unipam.dialects.cilium.planning import Policy
 
 SCALE_SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np"
 SHORT = 120.0
 """Seconds for which no node may be short while its subnet has room."""
-NEEDS: tuple[Need, ...] = ()
+SETTLES = 5.0
+"""Seconds in which an operator ends what it does after the last pool."""
+BESIDE = Need(
+    "a cilium-operator-azure (UNIPAM_CILIUM_OPERATOR) and a kube-apiserver of 1.21 or newer",
+    lambda: not cilium_original.WHY,
+    "the rows of both operators as processes",
+)
+NEEDS = (BESIDE,)
 
 PASS = """
 import json, random, resource, sys, time
@@ -281,6 +297,64 @@ def large(nodes: int) -> Iterator[Row]:
     yield row(f"one round over {nodes} nodes: memory at the most, MB", found["peak"], "-", 300.0, " MB")
 
 
+class Cost(NamedTuple):
+    """What an operator took: seconds until the first and the last new node had its pool, requests, writes of machines.
+
+    `grown` is the requests that it took to give one of them more.
+    """
+
+    first: float
+    last: float
+    requests: float
+    writes: float
+    grown: int
+
+
+def lived(run: Callable[..., AbstractContextManager[Any]], where: cilium_original.Where, nodes: int) -> Cost:
+    """Give new nodes to an operator, let one of them grow, and take everything away again."""
+    with TemporaryDirectory(prefix="unipam-bench-") as home, azure(Path(home)) as fake:
+        site, log = cilium_original.Nodes(fake, where.api, [{}] * nodes), Path(home) / "log"
+
+        def after(what: Callable[[list[int]], bool]) -> float:
+            until(lambda: what(site.sizes()), log, 600.0)
+            return time.monotonic()
+
+        def asked() -> int:
+            return cilium_original.calls_by_kind(fake).total()
+
+        with run(fake, site.subscription, where.server.kubeconfig, log):
+            until(lambda: bool(asked()), log)
+            began = time.monotonic()
+            first, last = after(any) - began, after(all) - began
+            requests, writes = asked() / nodes, site.writes().total() / nodes
+            time.sleep(SETTLES)
+            before = asked()
+            site.use("n0", len(site.at_azure()["n0"]))
+            after(lambda sizes: sizes[0] > len(site.document("n0")["status"]["ipam"]["used"]))
+            grown = asked() - before
+        where.api.delete(PATH, {}, etcd.soon())
+    return Cost(first, last, requests, writes, grown)
+
+
+def beside(nodes: int) -> Iterator[Row]:
+    """Both operators as processes, by the real clock, where the genuine one is here."""
+    if not BESIDE.met():
+        return
+    with cilium_original.api_server() as where:
+        them, us = lived(cilium_original.original, where, nodes), lived(cilium_nodes.operator, where, nodes)
+    work = f"processes, {nodes} new nodes:"
+    yield beside_row(f"{work} the first pool, s", us.first, them.first)
+    yield beside_row(f"{work} all of them, s", us.last, them.last)
+    yield beside_row(f"{work} HTTP requests a node", us.requests, them.requests)
+    yield beside_row(f"{work} writes a node", us.writes, them.writes)
+    yield beside_row("processes, a node grows by 8: HTTP requests", us.grown, them.grown)
+
+
+def beside_row(work: str, us: float, them: float) -> Row:
+    """Return a row of two figures of one run."""
+    return Row(work, f"{us:.4g}", f"{them:.4g}", us / them, 1.0)
+
+
 def rows() -> Iterator[Row]:
     """Measure, the short ones first.
 
@@ -291,7 +365,7 @@ def rows() -> Iterator[Row]:
     lively = partial(churn, 5000, float(hours)) if hours else partial(churn, 1000, 0.25)
     for part in (
         partial(cold, 100), thousand, joining, slow_write, refused_for_good, throttled, unlimited, partial(steady, 300),
-        partial(large, 5000), lively,
+        partial(large, 5000), lively, partial(beside, 20),
     ):  # fmt: skip
         yield from part()
 

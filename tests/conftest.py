@@ -206,7 +206,7 @@ def databases_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connect = sqlite3.connect
 
     def remembered(*args: Any, **given: Any) -> sqlite3.Connection:
-        made = connect(*args, **given)
+        made: sqlite3.Connection = connect(*args, **given)
         if threading.current_thread() is threading.main_thread():
             opened.append(made)
         return made

@@ -45,6 +45,8 @@ class FakeAzure:
         self.subscriptions: list[dict[str, Any]] = []
         self.graph = Graph(self.arm.shown, self.subscriptions)
         self.calls: list[Request] = []
+        self.answered: list[tuple[Request, int]] = []
+        """What was asked, in the order of the answers, with their status."""
         self._rights: dict[str, set[str]] = {}
         self._said: list[Said] = []
         self._lock = threading.Lock()
@@ -94,11 +96,22 @@ class FakeAzure:
         body = {"error": {"code": "TooManyRequests", "message": "The request was throttled."}}
         self.say(part, 429, body, times=times, headers={} if seconds is None else {"Retry-After": seconds})
 
+    def relent(self) -> None:
+        """Nothing is said or throttled any more."""
+        with self._lock:
+            self._said.clear()
+
     def asked(self, part: str) -> list[Request]:
         """The requests so far with `part` in their path or body."""
         return [call for call in self.calls if part.lower() in f"{call.path} {call.body.decode()}".lower()]
 
     def _serve(self, request: Request) -> Answer:
+        answer = self._answer(request)
+        with self._lock:
+            self.answered.append((request, answer.status))
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
         with self._lock:
             self.calls.append(request)
             said = self._take_said(request)

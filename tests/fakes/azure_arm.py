@@ -148,7 +148,7 @@ class Resources:
     def serve(self, request: Request) -> Answer:
         """Answer a request for anything under a subscription. Raises Refused."""
         with self._lock:
-            self._settle()
+            self.settle()
             operation = _OPERATION.fullmatch(request.path)
             if operation:
                 return self._poll(operation[1], request.query.get("kind") == "location")
@@ -283,11 +283,12 @@ class Resources:
             body["error"] = {"code": operation.error[0], "message": operation.error[1], "details": []}
         return Answer(200, body, {} if operation.status in FINAL else {"Retry-After": self.retry_after})
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """End what by the clock has ended."""
-        for each in list(self._running.values()) if self.clock else ():
-            if each.ends <= self.clock():  # type: ignore[misc]
-                self._end(each)
+        with self._lock:
+            for each in list(self._running.values()) if self.clock else ():
+                if each.ends <= self.clock():  # type: ignore[misc]
+                    self._end(each)
 
     def _step(self, operation: Operation) -> None:
         operation.polls -= 1

@@ -140,7 +140,8 @@ class Entra:
             self.client, oid, lasts=self.lasts, preferred_username=name, scp="access_as_user",
             uti=secrets.token_hex(4), **self.person_claims,
         )  # fmt: skip
-        about = {"preferred_username": name, "sub": oid, **({"nonce": nonce} if nonce else {}), **self.spoil}
+        about: dict[str, Any] = {"preferred_username": name, "sub": oid, **({"nonce": nonce} if nonce else {})}
+        about |= self.spoil
         more = {"id_token": self.token(self.client, oid, **about), "refresh_token": refresh, "scope": "access_as_user"}
         answer = _issued(access)
         return Answer(200, {**answer.body, "expires_in": int(self.lasts), **more})

@@ -55,10 +55,13 @@ class _Link:
 
 
 class Proxy:
-    """Listens at `port` on loopback and passes everything on to the port `target`, but for what it is told to do."""
+    """Listens at `port` on loopback and passes everything on to the port `target`, but for what it is told to do.
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    Where a socket is given that listens already, in another network namespace say, it is that.
+    """
+
+    def __init__(self, target: int, listener: socket.socket | None = None) -> None:
+        self.target, self._listener = target, listener
         self.delay = 0.0
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
@@ -73,7 +76,8 @@ class Proxy:
 
     async def _listen(self) -> asyncio.Server:
         self.speaking.set()
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        where: dict[str, Any] = {"sock": self._listener} if self._listener else {"host": "127.0.0.1", "port": 0}
+        return await asyncio.start_server(self._serve, **where, backlog=1024)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(self, writer)
@@ -127,9 +131,9 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxy(target: int) -> Iterator[Proxy]:
+def proxy(target: int, listener: socket.socket | None = None) -> Iterator[Proxy]:
     """A proxy before a port of loopback, gone at the end."""
-    made = Proxy(target)
+    made = Proxy(target, listener)
     try:
         yield made
     finally:

@@ -53,7 +53,8 @@ class Site:
         self.refusals: list[str] = []
         self.broken: list[str] = []
         self._lock = threading.Lock()
-        self._take, compute._take = compute._take, self._taking
+        self._take = compute._take
+        compute._take = self._taking  # type: ignore[method-assign]
 
     def _taking(self, nic: str, configuration: dict[str, Any]) -> None:
         """Watch what leaves the machine's interface."""
@@ -98,9 +99,9 @@ class Site:
         return self.compute.addresses(self.machine)
 
 
-def until(what: Callable[[], bool], log: Path | None = None) -> None:
+def until(what: Callable[[], bool], log: Path | None = None, within: float = 60.0) -> None:
     """Wait for what must come; the log is shown when it does not."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + within
     while not what():
         assert time.monotonic() < deadline, log.read_text()[-4000:] if log else "it took too long"
         time.sleep(0.1)
