@@ -87,7 +87,7 @@ def everything(live: Live, client: Client) -> dict[str, bytes]:
     asked = {}
     for path in sorted(str(path) for path in paths if str(path).startswith("/api/") and "docs" not in str(path)):
         query = ASKED.get(path, "?utilization=true").format(at=time.time() + 1)
-        asked[path] = whole.get(path.format_map(_Any(PATH)) + query).body
+        asked[path] = whole.get(path.replace(":path}", "}").format_map(_Any(PATH)) + query).body
     return asked
 
 
