@@ -151,7 +151,9 @@ def compare(crowd: Crowd, store: Datastore) -> int:
     """
     assert crowd.complaints == []
     held = holdings(store)
-    assert held.keys() == {f"k8s-pod-network.{name}" for name in crowd.living}
+    known = {f"k8s-pod-network.{name}" for name in crowd.living}
+    assert known - held.keys() == set(), "what was told is nobody's"
+    assert held.keys() - known == set(), "what nobody was told of is held"
     for name, told in crowd.living.items():
         assert set(told) <= set(held[f"k8s-pod-network.{name}"]), name
     counted = handles(store)
