@@ -51,7 +51,7 @@ PASS = """
 import json, random, resource, sys, time
 import msgspec
 from unipam.controllers.cilium.controller import Operator
-from unipam.controllers.cilium.jobs import Survey
+from unipam.controllers.cilium.surveying import Survey
 from unipam.controllers.term import Term
 from unipam.dialects.cilium.nics import subnet_of
 from unipam.dialects.cilium.node import node_of
