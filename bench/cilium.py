@@ -21,8 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from tests.controllers.cilium.day import Woken
 from tests.controllers.cilium.simulation import Simulation
+from tests.controllers.driven import Woken
 from tests.fakes.azure import azure
 from tests.fakes.azure_compute import GROUP
 from tests.fakes.azure_http import Refused
