@@ -8,7 +8,6 @@ same budget (4 requests a second, 20 at once; spec cilium §9.1), unless a row s
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,13 +19,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from tests.controllers.cilium.day import SCALE_SET
 from tests.controllers.cilium.simulation import Simulation
 from tests.fakes.azure import azure
 from tests.fakes.azure_http import Refused
 from tests.real import cilium_nodes, cilium_original, etcd, kube_apiserver
 from tests.real.cilium_nodes import until
 
-from bench.cilium_churn import SCALE_SET, churn
 from bench.needs import Need
 from bench.table import Row, row, show
 from unipam.clients.azure.write.budget import Budget
@@ -323,16 +322,10 @@ def beside_row(work: str, us: float, them: float) -> Row:
 
 
 def rows() -> Iterator[Row]:
-    """Measure, the short ones first.
-
-    `UNIPAM_BENCH_CHURN_HOURS` has 5,000 nodes live through so many hours, which takes long; else it is a quarter of an
-    hour of 1,000.
-    """
-    hours = os.environ.get("UNIPAM_BENCH_CHURN_HOURS", "")
-    lively = partial(churn, 5000, float(hours)) if hours else partial(churn, 1000, 0.25)
+    """Measure, the short ones first."""
     for part in (
         partial(cold, 100), thousand, joining, slow_write, refused_for_good, throttled, unlimited, partial(steady, 300),
-        partial(large, 5000), lively, handed_over, partial(beside, 20),
+        partial(large, 5000), handed_over, partial(beside, 20),
     ):  # fmt: skip
         yield from part()
 
