@@ -35,11 +35,11 @@ def open_store(database: str, longest: float = 0.0) -> Store:
             field="database",
             value=database,
         )
-    from unipam.store import journal, listing
+    from unipam.store import journal, listing, turnover
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    indexes = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES}
+    indexes = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES, **turnover.SQLITE_INDEXES}
     try:
         return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE, indexes=indexes)
     except StoreBroken as error:

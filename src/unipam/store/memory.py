@@ -16,6 +16,7 @@ from unipam.model.errors import Overlap, StoreBusy
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store.journal import JournalFilter, Place, matches
 from unipam.store.listing import position
+from unipam.store.turnover import Turnover, Verbs, of_entries
 
 
 def _members(claim: Claim) -> dict[str, Any]:
@@ -246,6 +247,9 @@ class MemoryTx:
             if entry is not None:
                 found[number] = entry.id
         return found
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        return of_entries(self._journal, parents, day, verbs)
 
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]

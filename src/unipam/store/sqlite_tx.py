@@ -21,10 +21,11 @@ import msgspec
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
+from unipam.store import listing, turnover
 from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
+from unipam.store.turnover import Turnover, Verbs
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -95,6 +96,9 @@ each would take Python three times as long."""
 def _extent(stretches: int, firsts: bytes | None, lasts: bytes | None) -> Extent:
     """Return how many addresses the stretches have together that `_STRETCHES` tells of."""
     return Extent(stretches, _sum(lasts or b"") - _sum(firsts or b"") + stretches)
+
+
+_DAYS = turnover.sqlite(_WITHIN, _STRETCHES)
 
 
 def _sum(keys: bytes) -> int:
@@ -437,6 +441,11 @@ class SqliteTx:
     def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
         sql = beginnings("id IN (SELECT value FROM json_each(?))", "?")
         return dict(self._run(sql, (_array(numbers), until)).fetchall())
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        values = (_array(parents), day, verbs.moved)
+        sums = ((*row[:3], *_extent(*row[3:])) for row in self._run(turnover.made_and_freed(_DAYS), values))
+        return turnover.turnovers(sums, self._run(turnover.moved(_DAYS), values), verbs.made, _place)
 
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.
