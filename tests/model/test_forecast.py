@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unipam.model.forecast import LEAST, Outlook, foresee
+from unipam.model.forecast import LEAST, Outlook, foresee, strays
 
 PASTS = st.lists(st.integers(-500, 1000), min_size=LEAST, max_size=100).map(
     lambda added: list(accumulate(added, initial=60_000))
@@ -32,8 +32,16 @@ def test_steady_growth_is_continued_to_the_day() -> None:
     assert days(outlook) == pytest.approx((100, 100, 100))
 
 
+def test_the_interval_is_where_growth_and_what_it_strays_by_use_up_the_rest() -> None:
+    past = [day * day * 10 % 170 + 20 * day for day in range(91)]
+    outlook = foresee(past, 4000)
+    for day, sign in ((outlook.earliest, 1), (outlook.latest, -1)):
+        assert day is not None
+        assert outlook.rate * day + sign * strays(outlook.spread, day, 90) == pytest.approx(4000)
+
+
 def test_what_stands_or_shrinks_is_never_full() -> None:
-    assert foresee([7] * 91, 1000) == Outlook(0, None, None, None)
+    assert foresee([7] * 91, 1000) == Outlook(0, None, None, None, 0)
     assert days(foresee([1000 - 3 * day for day in range(91)], 1000)) == (None, None, None)
 
 

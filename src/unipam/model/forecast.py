@@ -28,13 +28,15 @@ _QUANTILE = 1.350
 class Outlook(NamedTuple):
     """How something grows, in addresses a day, and in how many days from now it is full.
 
-    Of five times it is full between `earliest` and `latest` in four. None: never, if it goes on like that.
+    Of five times it is full between `earliest` and `latest` in four. None: never, if it goes on like that. `spread` is
+    by how many addresses it may stray after a day, as `strays` tells for more of them.
     """
 
     rate: float
     likely: float | None
     earliest: float | None
     latest: float | None
+    spread: float
 
 
 def foresee(past: Sequence[int], free: int) -> Outlook:
@@ -51,12 +53,13 @@ def foresee(past: Sequence[int], free: int) -> Outlook:
     strayed = (((b - a) - rate * (then - at)) ** 2 / (then - at) for (at, a), (then, b) in pairwise(points))
     spread = _QUANTILE * math.sqrt(sum(strayed) / (STRETCHES - 1))
     left = free / unit
-    return Outlook(
-        rate * unit,
-        _reached(left, rate, 0, days),
-        _reached(left, rate, spread, days),
-        _reached(left, rate, -spread, days),
-    )
+    likely, earliest, latest = (_reached(left, rate, sign * spread, days) for sign in (0, 1, -1))
+    return Outlook(rate * unit, likely, earliest, latest, spread * unit)
+
+
+def strays(spread: float, days: float, past: int) -> float:
+    """Return by how many addresses growth may differ from the rate's in so many days, by a past of so many."""
+    return spread * math.sqrt(days + days * days / past)
 
 
 def _reached(left: float, rate: float, spread: float, days: int) -> float | None:

@@ -28,7 +28,7 @@ from unipam.store.turnover import DAY, Turnover, Verbs
 YEAR = 365
 """Days ahead that are looked at, unless others are asked for."""
 FARTHEST = 3650
-FULL, DATED, BEYOND, UNKNOWN = "full", "dated", "beyond", "unknown"
+VERDICTS = FULL, DATED, BEYOND, UNKNOWN = "full", "dated", "beyond", "unknown"
 """What a forecast says: that there is no address left, when there will be none, not within the days, nothing."""
 _VERBS = Verbs(tree.CREATE, tree.CHANGE)
 
@@ -36,10 +36,11 @@ _VERBS = Verbs(tree.CREATE, tree.CHANGE)
 class Forecast(msgspec.Struct, frozen=True):
     """When a block (or a space, if `block` is empty: its outermost blocks together) has no address left.
 
-    `taken` are used and reserved, `rate` is how many more a day. `likely`, `earliest` and `latest` are moments (epoch
-    seconds), the latter two of an interval that holds four times in five; None: not within the days that were looked
-    at. Behind it stand `days` of past, since `since`: `past` is what was taken at the end of each of them, and so many
-    `changes` in which addresses were `claimed` and `freed`. `verdict` is one of the words above, `why` a sentence.
+    `taken` are used and reserved, `rate` is how many more a day, `spread` by how many that strays (`model.forecast`).
+    `likely`, `earliest` and `latest` are moments (epoch seconds), the last two of an interval that holds four times in
+    five; None: not within the days that were looked at. Behind it stand `days` of past, since `since`: `past` is what
+    was taken at the end of each of them, and so many `changes` in which addresses were `claimed` and `freed`. `verdict`
+    is one of the words above, `why` a sentence.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Forecast(msgspec.Struct, frozen=True):
     likely: float | None
     earliest: float | None
     latest: float | None
+    spread: float | None
     since: float
     days: int
     changes: int
@@ -187,11 +189,12 @@ def _levels(net: Mapping[int, int], taken: int, first: int, last: int) -> list[i
 def _forecast(of: _Subject, seen: _Seen, period: Period) -> Forecast:
     days, free = len(seen.levels) - 1, of.size - seen.taken
     outlook = foresee(seen.levels, free) if of.size and days >= LEAST else None
-    likely, earliest, latest = (_moment(each, period) for each in (outlook[1:] if outlook else (None,) * 3))
+    rate, *ahead, spread = outlook or (None, None, None, None, None)
+    likely, earliest, latest = (_moment(each, period) for each in ahead)
     verdict = UNKNOWN if outlook is None else BEYOND if likely is None else DATED
     row = Forecast(
-        of.name, *of, seen.taken, free, verdict, "", outlook.rate if outlook else None, likely, earliest, latest,
-        (seen.first + 1) * DAY, days, seen.changes, seen.claimed, seen.freed, seen.levels,
+        of.name, *of, seen.taken, free, verdict, "", rate, likely, earliest, latest, spread, (seen.first + 1) * DAY,
+        days, seen.changes, seen.claimed, seen.freed, seen.levels,
     )  # fmt: skip
     if of.size and not free:
         row = msgspec.structs.replace(row, verdict=FULL, likely=period.now, earliest=period.now, latest=period.now)

@@ -40,6 +40,12 @@ class Forecast(BaseModel):
     likely: Annotated[float | None, Field(description="When it is full, if it goes on so.")]
     earliest: Annotated[float | None, Field(description="Between this and `latest` it is full four times in five.")]
     latest: float | None
+    spread: Annotated[
+        float | None,
+        Field(
+            description="After h days up to spread * sqrt(h + h*h/days) more or fewer are taken, four times in five."
+        ),
+    ]
     since: Annotated[float, Field(description="When the past begins that stands behind it.")]
     days: Annotated[int, Field(description="How many whole days of past there are; 14 are needed, 90 are looked at.")]
     changes: Annotated[int, Field(description="In how many entries of the journal addresses came and went.")]
