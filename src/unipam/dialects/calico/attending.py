@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial, wraps
 
 from unipam.addr.prefix import format_address, parse_address
-from unipam.cni.call import Call
+from unipam.cni.call import AT_IT_FOR, PATIENCE, Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Reply, Verb
 from unipam.cni.result import Result
@@ -26,8 +26,8 @@ from unipam.model.records import Owner
 TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
 
-AGENT_TIMEOUT = 4.5
-"""Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
+AGENT_TIMEOUT = AT_IT_FOR + PATIENCE + 0.5
+"""Seconds that it has in the agent: the launcher asks cold by then, and nobody hears it."""
 
 Act = Callable[[Call, Network, Session], Reply]
 
