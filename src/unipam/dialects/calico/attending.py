@@ -111,8 +111,7 @@ def noted(call: Call, network: Network, context: Context, session: Session, repl
         written.note(network.name, lost)
         return reply
     owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
-    details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
-    written.note(network.name, Gained(owner, lost.addresses, _cooldown(session), details))
+    written.note(network.name, Gained(owner, lost.addresses, _cooldown(session), facts.write(call.facts)))
     return reply
 
 
