@@ -19,6 +19,7 @@ from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.releasing import Wish
+from unipam.ledger.open import uptime
 from unipam.model import facts
 from unipam.model.errors import BadInput, Refused, SourceFailed, UnipamError
 from unipam.model.records import Owner
@@ -33,8 +34,14 @@ Act = Callable[[Call, Network, Session], Reply]
 
 
 def time_of(call: Call) -> float:
-    """Return how many seconds a call has from when somebody attends to it, however long it waited before."""
-    return TIMEOUT if call.last else AGENT_TIMEOUT
+    """Return how many seconds a call has from when somebody attends to it, however long it waited before.
+
+    A cold call counts what its launcher has waited for an agent: a kubelet gives a sandbox two minutes to end, and an
+    error in time says more than none. `asked` is when the launcher began, whose process it is.
+    """
+    if not call.last:
+        return AGENT_TIMEOUT
+    return TIMEOUT - min(uptime() - call.asked, AGENT_TIMEOUT) if call.asked else TIMEOUT
 
 
 def open_session(network: Network, context: Context, timeout: float) -> Session:
