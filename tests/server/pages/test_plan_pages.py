@@ -225,6 +225,23 @@ def test_where_there_is_no_room_the_page_says_who_holds_it(admin: Visitor, api: 
     assert ["10.0.0.0/17", "reservation", "the /17"] in page.rows()
 
 
+def test_who_names_no_block_is_shown_those_with_room(looker: Visitor) -> None:
+    page = looker.get("/reserve?space=corp&size=22")
+    assert "Choose the block:" in page.words
+    (westeurope,) = [a for a in page.find("a", class_="button") if "westeurope" in (a.get("href") or "")]
+    assert "What it is for" in looker.get(str(westeurope.get("href"))).words
+    assert "No block of corp has room for a /4." in looker.get("/reserve?space=corp&size=4").words
+    assert "Say how large it is to be" in looker.get("/reserve?space=corp&block=westeurope").words
+    assert "northeurope 10.16.0.0/24" in looker.get("/reserve?space=corp&cidr=10.16.0.0/24").words
+
+
+def test_where_there_is_no_room_the_page_names_blocks_that_have_some(looker: Visitor) -> None:
+    page = looker.get("/reserve?space=corp&block=uksouth&size=16")
+    assert "A /16 is larger than uksouth (10.32.0.0/17). There is no room for a /16 in uksouth" in page.words
+    room = [a for a in page.find("a", class_="button") if "block=northeurope" in (a.get("href") or "")]
+    assert "10.19.0.0/16" in "".join(room[0].itertext())
+
+
 @pytest.mark.parametrize(("asked", "offered"), [
     ("addresses=200", "10.0.0.0/24"), ("addresses=252", "10.0.0.0/23"), ("size=/25", "10.0.0.0/25"),
     ("cidr=10.0.9.0/24", "10.0.9.0/24"), ("size=24&order=highest", "10.0.255.0/24"), ("size=24&count=3", "10.0.2.0/24"),
@@ -457,6 +474,15 @@ def test_all_free_prefixes_of_a_length_are_exported(admin: Visitor, api: Client)
     api.at("/api/v1").post("/spaces/S/reservations", {"blocks": ["B"], "size": 17})
     rows = list(csv.DictReader(io.StringIO(admin.raw("GET", "/plan?show=free&size=24&format=csv").text)))
     assert [row["cidr"] for row in rows] == [f"10.0.{number}.0/24" for number in range(128, 256)]
+
+
+def test_who_asks_for_what_is_free_sees_it_without_opening_anything(looker: Visitor) -> None:
+    page = looker.get("/plan?show=free&size=24")
+    free = [row[0] for row in page.rows() if row[1:2] == ["free"]]
+    assert "10.0.18.0/24" in free  # of the first block
+    assert any(each.startswith("172.16.") for each in free), free  # and of one in another space
+    assert len(page.text) <= 60_000
+    assert "10.32.66.0/24" not in looker.get("/plan?show=free&size=24&open=corp").words  # what was shut stays so
 
 
 # ---- what a role may not do is said, and refused
