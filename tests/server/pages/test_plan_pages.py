@@ -18,6 +18,7 @@ from tests.server.pages.visitor import Visitor
 from unipam.cli.main import unipam
 from unipam.model.errors import SourceFailed
 from unipam.plan.access.preferences import LISTS
+from unipam.server.pages import words
 
 PAGES = (
     "/plan", "/plan?show=free&size=24&space=S", "/map", "/map?view=areas", "/map?under=S/B", "/reserve",
@@ -483,6 +484,44 @@ def test_who_asks_for_what_is_free_sees_it_without_opening_anything(looker: Visi
     assert any(each.startswith("172.16.") for each in free), free  # and of one in another space
     assert len(page.text) <= 60_000
     assert "10.32.66.0/24" not in looker.get("/plan?show=free&size=24&open=corp").words  # what was shut stays so
+
+
+# ---- what a stranger stumbled over
+
+
+def test_whatever_the_first_page_names_leads_to_it(looker: Visitor) -> None:
+    page = looker.get("/")
+    places = [str(a.get("href")) for a in page.find("main")[0].iter("a")]
+    assert "/spaces/corp/blocks/uksouth" in places
+    assert any("/reservations/" in place for place in places)
+    assert "sign-in" not in page.words
+    part = looker.part("/overview/findings")
+    assert "/networks?tab=findings&severity=error" in [a.get("href") for a in part.find("a")]
+    (one,) = [a for a in part.find("a") if "vnet-skunkworks" in "".join(a.itertext())] or part.find("a")[-2:-1]
+    assert len(looker.get(str(one.get("href"))).rows()) == 2
+
+
+def test_a_filter_that_nothing_meets_does_not_say_that_all_is_well(looker: Visitor) -> None:
+    page = looker.get("/networks?tab=findings&q=nothing-is-called-so")
+    assert "Plan and Azure agree" not in page.words
+    assert "Show all findings" in page.words
+
+
+def test_a_hub_of_whose_addresses_azure_tells_nothing_is_not_said_to_be_empty(looker: Visitor) -> None:
+    (row,) = [row for row in looker.get("/networks?q=hub-we").rows() if row[0].startswith("hub-we")]
+    assert "%" not in row[-1]
+
+
+def test_large_numbers_and_long_times_are_read_at_a_glance() -> None:
+    assert words.number(3 << 80) == "≈2^81.6"
+    assert words.number(1 << 80) == "2^80"
+    assert words.duration(90 * 86_400 - 1) == "3 mo"
+    assert words.duration(365 * 86_400) == "12 mo"
+
+
+def test_what_cannot_be_in_a_page_is_not(looker: Visitor) -> None:
+    page = looker.get("/search?q=" + urllib.parse.quote("a\ufffe\u200fb"))  # the visitor holds it to the rules of HTML
+    assert "a\ufffd\ufffdb" in page.text
 
 
 # ---- what a role may not do is said, and refused
