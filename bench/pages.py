@@ -57,7 +57,8 @@ EVERY = (
     "/reserve?space=S&block=nets&size=9", "/journal", "/journal?verb=settle",
     "/journal?actor=person7@example.org", "/journal?under=10.0.3.0/24", "/search?q=x77", "/search?q=10.0.3.1",
     "/search?q=net-77", "/addresses/10.0.3.1", "/access", "/access/grants", "/access/sessions", "/sizing",
-    "/diagnose", "/status", "/me",
+    "/diagnose", "/status", "/me", "/forecast", "/overview/forecast", "/spaces/S/forecast",
+    "/spaces/S/blocks/many/forecast",
 )  # fmt: skip
 SERVER_TIME, WEIGHT, CLICK, PAINT, DRAWN, SESSION = 200.0, 60.0, 500.0, 600.0, 1500.0, 50.0
 """What is to be kept: ms of the server, kB of a page; ms of a click (p99), first paint, the map; kB for each person."""

@@ -18,7 +18,7 @@ from unipam.addr.fit import prefixes
 from unipam.addr.prefix import BITS, Prefix, Range, format_address, is_v4, line_length, parse_address
 from unipam.addr.ranges import RangeSet
 from unipam.model import objects
-from unipam.model.cloud import CloudNetwork, CloudSubnet, Snapshot
+from unipam.model.cloud import VHUB, CloudNetwork, CloudSubnet, Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.records import SPACE, Claim, Selection
 from unipam.plan import tree
@@ -251,9 +251,12 @@ class Tree:
         prefix = tree.prefix_of(claim)
         inner = [s for s in network.subnets if any(prefix.contains(p) for p in s.prefixes)] if network else []
         taken = sum(p.size for s in inner for p in s.prefixes if prefix.contains(p))
-        leaf = _leaf(row, prefix.size, path)
+        leaf, is_told = _leaf(row, prefix.size, path), network is not None and network.kind != VHUB
         return msgspec.structs.replace(
-            leaf, used=taken if network else None, holds=bool(network), status=row.state if row.state != "held" else ""
+            leaf,
+            used=taken if is_told else None,
+            holds=bool(network),
+            status=row.state if row.state != "held" else "",
         )
 
     def _largest(self, claim: Claim, use: Use) -> str:

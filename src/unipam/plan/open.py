@@ -35,11 +35,12 @@ def open_store(database: str, longest: float = 0.0) -> Store:
             field="database",
             value=database,
         )
-    from unipam.store import journal, listing, past
+    from unipam.store import journal, listing, past, turnover
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    more = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES, **past.SQLITE_TABLE}
+    indexes = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES, **turnover.SQLITE_INDEXES}
+    more = {**indexes, **past.SQLITE_TABLE}
     try:
         return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE, additions=more)
     except StoreBroken as error:

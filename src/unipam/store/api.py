@@ -16,6 +16,7 @@ from typing import Protocol
 from unipam.addr.prefix import Range
 from unipam.model.records import Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store.journal import JournalFilter, Place
+from unipam.store.turnover import Turnover, Verbs
 
 EVERY = (1 << 63) - 1
 """As a limit: all of them."""
@@ -192,6 +193,12 @@ class Tx(Protocol):
 
     def beginnings(self, numbers: Collection[int]) -> dict[int, int]:
         """Return, for each of these entries, the first one that it goes back to: an entry replaces its generation."""
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        """Return what came to be claimed and was freed directly under each parent, by days (of UTC) from one on.
+
+        A day on which nothing did is not among them.
+        """
 
     def forget(self, before: float) -> int:
         """Drop the journal's beginning, up to the first entry that is not older than this; return how many went.

@@ -18,6 +18,7 @@ from unipam.store.api import Past
 from unipam.store.journal import JournalFilter, Place, matches
 from unipam.store.listing import position
 from unipam.store.memory_past import MemoryPast
+from unipam.store.turnover import Turnover, Verbs, of_entries
 
 
 def _members(claim: Claim) -> dict[str, Any]:
@@ -245,6 +246,9 @@ class MemoryTx:
             if entry is not None:
                 found[number] = entry.id
         return found
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        return of_entries(self._journal, parents, day, verbs)
 
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]

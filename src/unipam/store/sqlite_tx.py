@@ -21,10 +21,11 @@ import msgspec
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
+from unipam.store import listing, turnover
 from unipam.store.journal import JournalFilter, Place, beginnings, statements
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
+from unipam.store.turnover import Turnover, Verbs
 
 if TYPE_CHECKING:
     from unipam.store.api import Past
@@ -98,6 +99,9 @@ each would take Python three times as long."""
 def extent_of(stretches: int, firsts: bytes | None, lasts: bytes | None) -> Extent:
     """Return how many addresses the stretches have together that `STRETCHES` tells of."""
     return Extent(stretches, _sum(lasts or b"") - _sum(firsts or b"") + stretches)
+
+
+_DAYS = turnover.sqlite(_WITHIN, STRETCHES)
 
 
 def _sum(keys: bytes) -> int:
@@ -441,6 +445,11 @@ class SqliteTx:
         from unipam.store.sqlite_past import SqlitePast  # no call of a node's asks for it
 
         return SqlitePast(self._run, moment)
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        values = (to_array(parents), day, verbs.moved)
+        sums = ((*row[:3], *extent_of(*row[3:])) for row in self._run(turnover.made_and_freed(_DAYS), values))
+        return turnover.turnovers(sums, self._run(turnover.moved(_DAYS), values), verbs.made, to_address)
 
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
-from unipam.plan import reads, tree
+from unipam.plan import forecast, reads, tree
 from unipam.plan.blocks import name_of
 from unipam.plan.history import PastPlan
 from unipam.plan.journal import in_sight
@@ -47,6 +49,21 @@ def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
     largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
     shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
     return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
+
+
+def forecasts(period: forecast.Period, space: str) -> Callable[[Tx], list[Shape]]:
+    """Return when each block, or each of a space, runs dry; the first to do so first."""
+    return lambda tx: [msgspec.structs.asdict(row) for row in forecast.soonest(tx, period, space)]
+
+
+def forecast_of_space(period: forecast.Period, space: str) -> Callable[[Tx], Shape]:
+    """Return when a space's blocks run dry together."""
+    return lambda tx: msgspec.structs.asdict(forecast.of_space(tx, space, period))
+
+
+def forecast_of_block(period: forecast.Period, space: str, block: str) -> Callable[[Tx], Shape]:
+    """Return when a block runs dry."""
+    return lambda tx: msgspec.structs.asdict(forecast.of_block(tx, space, block, period))
 
 
 def explain(visibility: Visibility, prefix: Prefix, space: str | None) -> Callable[[Tx], list[Shape]]:
