@@ -8,37 +8,29 @@ same budget (4 requests a second, 20 at once; spec cilium §9.1), unless a row s
 from __future__ import annotations
 
 import json
-import os
-import random
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from tests.controllers.cilium.day import SCALE_SET
 from tests.controllers.cilium.simulation import Simulation
-from tests.controllers.driven import Woken
 from tests.fakes.azure import azure
-from tests.fakes.azure_compute import GROUP
 from tests.fakes.azure_http import Refused
-from tests.real import cilium_nodes, cilium_original, etcd
+from tests.real import cilium_nodes, cilium_original, etcd, kube_apiserver
 from tests.real.cilium_nodes import until
 
 from bench.needs import Need
-from bench.table import Row, show
+from bench.table import Row, row, show
 from unipam.clients.azure.write.budget import Budget
-from unipam.dialects.cilium.formulas import needed
 from unipam.dialects.cilium.node import PATH
-from unipam.dialects.cilium.planning import Policy
 
-SCALE_SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np"
-SHORT = 120.0
-"""Seconds for which no node may be short while its subnet has room."""
 SETTLES = 5.0
 """Seconds in which an operator ends what it does after the last pool."""
 BESIDE = Need(
@@ -46,7 +38,8 @@ BESIDE = Need(
     lambda: not cilium_original.WHY,
     "the rows of both operators as processes",
 )
-NEEDS = (BESIDE,)
+SERVER = Need("a kube-apiserver (UNIPAM_KUBE_APISERVER)", lambda: not kube_apiserver.WHY, "the hand-over")
+NEEDS = (BESIDE, SERVER)
 
 PASS = """
 import json, random, resource, sys, time
@@ -121,11 +114,6 @@ def taken(operator: Simulation, until: Callable[[], bool], within: float) -> flo
     began = operator.world.now
     assert operator.run(within, until), "it did not come about"
     return operator.world.now - began
-
-
-def row(work: str, ours: float, peer: str, reach: float | None, unit: str = "") -> Row:
-    """Return a row of a figure that is compared with what is to be reached."""
-    return Row(work, f"{ours:.4g}{unit}", peer, ours, reach)
 
 
 def cold(nodes: int) -> Iterator[Row]:
@@ -245,87 +233,6 @@ def steady(nodes: int) -> Iterator[Row]:
     yield row(f"{nodes} nodes at rest: the same with further pages", minute, f"{4 + (nodes - 1) // 100}", None)
 
 
-class Laborious(Simulation):
-    """The operator of a large cluster, which looks no more often than once a second, and only when there is something.
-
-    In truth a round takes as long as it takes; here none would, and each event would have its own.
-    """
-
-    _next = 0.0
-
-    def start(self) -> None:
-        """A new process: nothing is remembered."""
-        super().start()
-        self._term: Woken = Woken()
-
-    def step(self) -> float:
-        """One round, if it is time for one."""
-        asked, due = self.dispatcher.step(), self._due()
-        if self.world.now < due:
-            return min(asked, due)
-        self._term.woken, self._next = False, self.world.now + 1.0
-        super().step()
-        return min(self.dispatcher.step(), self._due())
-
-    def _due(self) -> float:
-        return max(self._next, self.world.now if self._term.woken else self.operator.due())
-
-
-def churn(nodes: int, hours: float) -> Iterator[Row]:
-    """A large cluster's day: pods come and go, nodes are replaced, and Azure's budget is the real one."""
-    operator = Laborious(nodes, policy=Policy(release=True), cidr="10.192.0.0/12")
-    dice, born = random.Random(7), operator.world.now
-    while not operator.ready():
-        operator.run(10.0)
-        assert operator.world.now - born < 3 * nodes, "it did not come about"
-    told: dict[str, str] = {}
-    short: dict[str, float] = {}
-    longest, began, tokens = 0.0, operator.world.now, operator.dispatcher.tokens
-    names, joined = list(operator.agents), nodes
-    while operator.world.now - began < hours * 3600:
-        for name in dice.sample(names, max(1, nodes // 100)):  # one node in a hundred has other pods, each minute
-            operator.use(name, dice.choice((-6, -3, 3, 6)))
-        gone = names.pop(dice.randrange(len(names)))
-        operator.cluster.remove(gone)
-        operator.compute.gone(gone_machine(operator, gone))
-        names.append(f"n{joined}")
-        operator.node(names[-1], operator.compute.machine(SCALE_SET, joined))
-        joined += 1
-        for _ in range(6):
-            operator.run(10.0)
-            longest = max(longest, longest_of(operator, names, short))
-            tell(operator, told)
-    used = (operator.dispatcher.tokens - tokens) / (operator.world.now - began)
-    yield row(f"{nodes} nodes, {hours:g} h of churn: tokens a second", used, "-", 4.0)
-    yield row(f"{nodes} nodes, {hours:g} h of churn: longest short, s", longest, "-", SHORT, " s")
-
-
-def tell(operator: Simulation, told: dict[str, str]) -> None:
-    """Let those agents answer whose CiliumNodes have changed since they did so last."""
-    documents = operator.cluster.documents
-    for name, agent in operator.agents.items():
-        if documents[name]["metadata"]["resourceVersion"] != told.get(name):
-            agent.tell()
-            told[name] = documents[name]["metadata"]["resourceVersion"]
-
-
-def gone_machine(operator: Simulation, name: str) -> str:
-    """Return the machine of a node that is gone."""
-    return str(operator.agents.pop(name).view["spec"]["instance-id"])
-
-
-def longest_of(operator: Simulation, names: list[str], short: dict[str, float]) -> float:
-    """Note which nodes lack addresses, and return for how long the one does that has for longest."""
-    now, nodes = operator.world.now, operator.cluster.snapshot()
-    for name in names:
-        node = nodes[name]
-        if needed(len(node.pool), node.in_use, node.wanted):
-            short.setdefault(name, now)
-        else:
-            short.pop(name, None)
-    return max((now - short[name] for name in names if name in short), default=0.0)
-
-
 def large(nodes: int) -> Iterator[Row]:
     """One round over a large cluster, in a process of its own."""
     done = subprocess.run([sys.executable, "-c", PASS, str(nodes)], stdout=subprocess.PIPE, check=True, timeout=600)
@@ -333,6 +240,27 @@ def large(nodes: int) -> Iterator[Row]:
     yield row(f"a survey of {nodes} machines taken in: processor seconds", found["survey"], "-", None, " s")
     yield row(f"one round over {nodes} nodes: processor seconds", found["cpu"], "-", 2.0, " s")
     yield row(f"one round over {nodes} nodes: memory at the most, MB", found["peak"], "-", 300.0, " MB")
+
+
+def handed_over() -> Iterator[Row]:
+    """Two processes, of which the one that leads is ended, by the real clock."""
+    if not SERVER.met():
+        return
+    with (
+        TemporaryDirectory(prefix="unipam-bench-") as home,
+        azure(Path(home)) as fake,
+        cilium_nodes.defined(),
+        ExitStack() as running,
+    ):
+        logs, subscription = [Path(home) / "one", Path(home) / "two"], fake.subscribe()
+        kubeconfig = kube_apiserver.shared("crd.projectcalico.org/v1").kubeconfig
+        processes = []
+        for log, event in zip(logs, ("leading", "contending"), strict=True):
+            made = cilium_nodes.operator(fake, subscription, kubeconfig, log, *cilium_nodes.LASTING)
+            processes.append(running.enter_context(made))
+            until(lambda: event in cilium_nodes.events(log), log)  # noqa: B023 (at once)
+        took = cilium_nodes.hand_over(processes[0], logs[1])
+        yield row("processes: from SIGTERM to one until another leads", took, "-", 2.0, " s")
 
 
 class Cost(NamedTuple):
@@ -394,16 +322,10 @@ def beside_row(work: str, us: float, them: float) -> Row:
 
 
 def rows() -> Iterator[Row]:
-    """Measure, the short ones first.
-
-    `UNIPAM_BENCH_CHURN_HOURS` has 5,000 nodes live through so many hours, which takes long; else it is a quarter of an
-    hour of 1,000.
-    """
-    hours = os.environ.get("UNIPAM_BENCH_CHURN_HOURS", "")
-    lively = partial(churn, 5000, float(hours)) if hours else partial(churn, 1000, 0.25)
+    """Measure, the short ones first."""
     for part in (
         partial(cold, 100), thousand, joining, slow_write, refused_for_good, throttled, unlimited, partial(steady, 300),
-        partial(large, 5000), lively, partial(beside, 20),
+        partial(large, 5000), handed_over, partial(beside, 20),
     ):  # fmt: skip
         yield from part()
 

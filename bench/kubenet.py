@@ -8,15 +8,10 @@ from functools import partial
 from tests.controllers.kubenet.simulation import Simulation
 
 from bench.needs import Need
-from bench.table import Row, show
+from bench.table import Row, row, show
 from unipam.dialects.kubenet.policy import policy
 
 NEEDS: tuple[Need, ...] = ()
-
-
-def row(work: str, ours: float, peer: str, reach: float | None, unit: str = "") -> Row:
-    """Return a row of a figure that is compared with what is to be reached."""
-    return Row(work, f"{ours:.4g}{unit}", peer, ours, reach)
 
 
 def rows() -> Iterator[Row]:

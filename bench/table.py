@@ -28,12 +28,17 @@ class Row(NamedTuple):
         return self.ratio <= self.reach if self.low else self.ratio >= self.reach
 
 
+def row(work: str, ours: float, peer: str, reach: float | None, unit: str = "") -> Row:
+    """Return a row of a figure that is compared with what is to be reached."""
+    return Row(work, f"{ours:.4g}{unit}", peer, ours, reach)
+
+
 def show(title: str, rows: Iterable[Row]) -> None:
     """Print each row as soon as it is measured: what comes after may fail."""
     print(f"\n{title}")
     print(f"{'work':58} {'ours':>14} {'peer':>14} {'ratio':>9} {'to reach':>9}", flush=True)
-    for row in rows:
-        sign = "≤" if row.low else "≥"
-        verdict = "" if row.met else "  MISSED"
-        limit = "" if row.reach is None else f"{sign} {row.reach:.4g}"
-        print(f"{row.work:58} {row.ours:>14} {row.peer:>14} {row.ratio:9.4g} {limit:>9}{verdict}", flush=True)
+    for each in rows:
+        sign = "≤" if each.low else "≥"
+        verdict = "" if each.met else "  MISSED"
+        limit = "" if each.reach is None else f"{sign} {each.reach:.4g}"
+        print(f"{each.work:58} {each.ours:>14} {each.peer:>14} {each.ratio:9.4g} {limit:>9}{verdict}", flush=True)

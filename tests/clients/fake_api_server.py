@@ -96,14 +96,21 @@ class FakeApiServer:
 
 
 @contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """It serves until the block is left."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def fake_api_server(directory: Path, then: Callable[[Asked], Say] = lambda _: Say(200, {})) -> Iterator[FakeApiServer]:
     """Runs until the block is left."""
     made = FakeApiServer(directory, then)
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(made.server):
         yield made
-    finally:
-        made.server.shutdown()
-        thread.join()
-        made.server.server_close()

@@ -133,10 +133,12 @@ def test_a_term_ends_when_the_server_is_away_for_long(contest: Contest) -> None:
 
 def test_a_server_that_is_away_is_told_once_and_waited_for(contest: Contest) -> None:
     contest.leases.away = True
-    election, _ = contest.enter("one")
+    election, _ = contest.enter("one", PATIENT._replace(retry=1.0))  # for so long a request may take, too
     won = []
     with background(lambda: won.append(election.win())):
-        until(lambda: len(contest.leases.asked) >= 3)
+        until(lambda: bool(contest.told))
+        asked = len(contest.leases.asked)
+        until(lambda: len(contest.leases.asked) >= 3 * asked)
         contest.leases.away = False
     assert won[0].lasts
     assert len(contest.told) == 1

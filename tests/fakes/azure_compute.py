@@ -18,6 +18,8 @@ from unipam.addr.prefix import format_address, parse_address, parse_prefix
 
 GROUP = "/subscriptions/s/resourceGroups/MC_g"
 MOST, BLOCK = 256, 16
+DISKS = [{"lun": 0}]
+"""What somebody else may attach to a machine."""
 
 
 class Compute:
@@ -96,6 +98,17 @@ class Compute:
         self._give(str(self._nics(machine)[0]["id"]), name, "Succeeded")
         (ip,) = self.addresses(machine) - before
         return ip
+
+    def attach_disk(self, machine: str) -> None:
+        """Somebody else has written a machine's model."""
+        found = copy.deepcopy(self.arm.raw(machine))
+        found["properties"]["storageProfile"]["dataDisks"] = DISKS
+        self.arm.remember(machine.lower())
+        self.arm.put(found["id"], found["properties"], location="westeurope")
+
+    def disks(self, machine: str) -> list[dict[str, int]]:
+        """The disks in a machine's model."""
+        return list(self.arm.raw(machine)["properties"]["storageProfile"]["dataDisks"])
 
     def scatter(self) -> None:
         """Others take one address of each range of sixteen: no block can be had, and single addresses can."""

@@ -6,7 +6,6 @@ import http.client
 import json
 import random
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
+from tests.clients.fake_api_server import serving, status
 from tests.real.kube_apiserver import ApiServer
 
 _PASSED_ON = ("Content-Type", "Accept")
@@ -65,8 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, code: int) -> None:
         reason = {409: "Conflict", 410: "Expired", 429: "TooManyRequests"}.get(code, "InternalError")
-        document = {"kind": "Status", "code": code, "reason": reason, "message": "a bad day"}
-        encoded = json.dumps(document).encode()
+        encoded = json.dumps(status(code, reason, "a bad day").document).encode()
         self.send_response(code)
         if code == 429:
             self.send_header("Retry-After", "1")
@@ -101,11 +100,5 @@ class _Handler(BaseHTTPRequestHandler):
 def bad_api_server(directory: Path, server: ApiServer) -> Iterator[BadApiServer]:
     """Runs until the block is left."""
     made = BadApiServer(directory, server)
-    thread = threading.Thread(target=made.http.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(made.http):
         yield made
-    finally:
-        made.http.shutdown()
-        thread.join()
-        made.http.server_close()

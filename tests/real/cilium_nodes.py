@@ -6,7 +6,9 @@ The CiliumNodes' definition is the tests' own: it keeps what it is given, and ha
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -24,6 +26,8 @@ from tests.real.node import Node
 from unipam.clients.kubernetes.api import KubernetesApi, Refusal
 from unipam.dialects.cilium.node import PATH
 
+LASTING = ("--leader-election-lease-duration", "600", "--leader-election-renew-deadline", "500")
+"""Options of an operator whose lease lasts: who follows it earlier was let."""
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _DEFINITION: dict[str, Any] = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -103,7 +107,7 @@ def until(what: Callable[[], bool], log: Path | None = None, within: float = 60.
     deadline = time.monotonic() + within
     while not what():
         assert time.monotonic() < deadline, log.read_text()[-4000:] if log else "it took too long"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def define(api: KubernetesApi) -> None:
@@ -150,3 +154,20 @@ def operator(
     finally:
         process.kill()
         process.wait()
+
+
+def events(log: Path) -> list[str]:
+    """What an operator has told."""
+    lines = log.read_text().splitlines(keepends=True)
+    return [json.loads(line)["event"] for line in lines if line.endswith("\n")]
+
+
+def hand_over(first: subprocess.Popen[bytes], log: Path) -> float:
+    """End a process in good order; how many seconds it took until the one led whose log this is."""
+    assert "leading" not in events(log)
+    began = time.monotonic()
+    first.send_signal(signal.SIGTERM)
+    until(lambda: "leading" in events(log), log)
+    took = time.monotonic() - began
+    assert first.wait(20) == 0
+    return took

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
-from tests.fakes.azure_compute import GROUP
+from tests.fakes.azure_compute import DISKS, GROUP
 from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
@@ -227,16 +227,10 @@ def test_a_foreign_change_of_the_model_is_not_overwritten() -> None:
     """Between read and write somebody attaches a disk: 412, read again, both changes stand."""
     operator = Simulation(1)
     assert operator.run(30, operator.ready)
-    machine = operator.azure.arm.get(operator.ids[0])
-    assert machine is not None
-    properties = machine["properties"]
-    properties["storageProfile"]["dataDisks"] = [{"lun": 0}]
-    operator.azure.arm.put(machine["id"], properties, location="westeurope")
+    operator.compute.attach_disk(operator.ids[0])
     operator.use("n0", 8)
     assert operator.run(30, lambda: operator.ready(16))
-    after = operator.azure.arm.get(operator.ids[0])
-    assert after is not None
-    assert after["properties"]["storageProfile"]["dataDisks"] == [{"lun": 0}]
+    assert operator.compute.disks(operator.ids[0]) == DISKS
     assert [each.status for each in operator.azure.calls].count(412) == 1
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
+from tests.fakes.azure_compute import DISKS
 
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.write.jobs import Ask
@@ -36,12 +37,16 @@ def long(path: str) -> float:
 LAGS = [models, interfaces, both, long]
 
 
-def made(lags: Callable[[str], float], alone: bool) -> Simulation:
+def grown(lags: Callable[[str], float], alone: bool) -> Simulation:
+    """An operator whose one node has got its first pool, and eight addresses more."""
     operator = Simulation(0 if alone else 1, policy=RELEASE)
     if alone:
         operator.ids = [operator.compute.alone("vm")]
         operator.node("n0", operator.ids[0])
     operator.azure.arm.lags = lags
+    assert operator.run(150, operator.ready)
+    operator.use("n0", 8)
+    assert operator.run(300, lambda: operator.ready(16))
     return operator
 
 
@@ -49,10 +54,7 @@ def made(lags: Callable[[str], float], alone: bool) -> Simulation:
 @pytest.mark.parametrize("lags", LAGS)
 def test_an_old_answer_has_nothing_given_twice(lags: Callable[[str], float], alone: bool) -> None:
     """Grown twice, with surveys between: never more than was needed, and what was published stays."""
-    operator = made(lags, alone)
-    assert operator.run(150, operator.ready)
-    operator.use("n0", 8)
-    assert operator.run(300, lambda: operator.ready(16))
+    operator = grown(lags, alone)
     pools = []
     for _ in range(60):
         operator.run(5)
@@ -66,10 +68,7 @@ def test_an_old_answer_has_nothing_given_twice(lags: Callable[[str], float], alo
 @pytest.mark.parametrize("lags", LAGS)
 def test_what_was_released_is_not_offered_again_by_an_old_answer(lags: Callable[[str], float], alone: bool) -> None:
     """An agent that is quick takes whatever the pool offers: it must be there."""
-    operator = made(lags, alone)
-    assert operator.run(150, operator.ready)
-    operator.use("n0", 8)
-    assert operator.run(300, lambda: operator.ready(16))
+    operator = grown(lags, alone)
     operator.use("n0", -8)
     agent = operator.agents["n0"]
     for _ in range(300):
@@ -84,18 +83,11 @@ def test_a_model_that_somebody_else_has_changed_since_is_not_written_over() -> N
     """The old answer has the old version: refused, read again, and both changes stand."""
     operator = Simulation(1)
     assert operator.run(30, operator.ready)
-    machine = operator.azure.arm.get(operator.ids[0])
-    assert machine is not None
-    properties = machine["properties"]
-    properties["storageProfile"]["dataDisks"] = [{"lun": 0}]
     operator.azure.arm.lags = models
-    operator.azure.arm.remember(operator.ids[0])
-    operator.azure.arm.put(machine["id"], properties, location="westeurope")
+    operator.compute.attach_disk(operator.ids[0])
     operator.use("n0", 8)
     assert operator.run(120, lambda: operator.ready(16))
-    after = operator.azure.arm.get(operator.ids[0])
-    assert after is not None
-    assert after["properties"]["storageProfile"]["dataDisks"] == [{"lun": 0}]
+    assert operator.compute.disks(operator.ids[0]) == DISKS
 
 
 def test_a_model_that_was_read_while_its_write_was_under_way_is_not_believed_for_good() -> None:
