@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from unipam.model.cloud import Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.objects import fold
-from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split
+from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
@@ -22,8 +22,10 @@ from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-MOST_ROWS, FEWEST = 64, 20
-"""Rows that a page has at most, and that an open node has in any case."""
+MOST_ROWS, FEWEST = 64, 8
+"""Rows that open nodes share, and that each of them has in any case, as far as the page's weight allows it."""
+MOST_WEIGHT = 40_000
+"""Bytes that all rows may have together: with more of them the page would exceed 60 kB."""
 _AT_ONCE = 500
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
 
@@ -38,6 +40,12 @@ class Line(NamedTuple):
     place: str
     reserve: str
     more: str = ""
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes the row takes; what holds something is drawn with a bar and can be opened."""
+        texts = (self.toggle, self.place, self.reserve, self.more, self.row.name, self.row.desc)
+        return 320 + 480 * self.row.holds + sum(map(len, texts))
 
 
 class Wanted(NamedTuple):
@@ -136,22 +144,33 @@ class _Walk:
         self._opened = {tuple(map(fold, path)): path for path in opened}
         self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
         self._limit = max(FEWEST, MOST_ROWS // max(1, len(opened)))
+        self._weight = 0
 
     def visit(self, row: Branch, level: int) -> None:
         """Write a row, and what is beneath it where that is open."""
         own = tuple(map(fold, row.path))
         is_open = row.holds and own in self._opened
         toggle = self._toggled(row, is_open) if row.holds else ""
-        self.lines.append(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
+        self._add(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
         if is_open:
-            try:
-                found = self._under(row)
-            except Missing:  # what was opened once is not there any more, or not at this moment
+            self._open(row, level)
+
+    def _open(self, row: Branch, level: int) -> None:
+        try:
+            found = self._under(row)
+        except Missing:  # what was opened once is not there any more, or not at this moment
+            return
+        for each in found.rows:
+            if self._weight > MOST_WEIGHT:
+                self._more(row, level + 1, start_of(each))
                 return
-            for each in found.rows:
-                self.visit(each, level + 1)
-            if found.next:
-                self._more(row, level + 1, found)
+            self.visit(each, level + 1)
+        if found.next:
+            self._more(row, level + 1, found.next)
+
+    def _add(self, line: Line) -> None:
+        self.lines.append(line)
+        self._weight += line.weight
 
     def _under(self, row: Branch) -> Branches:
         start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
@@ -164,10 +183,10 @@ class _Walk:
         texts = sorted({"/".join(path) for path in paths})
         return with_query("/plan", {**self._query, "open": ",".join(texts) or "-"})
 
-    def _more(self, row: Branch, level: int, found: Branches) -> None:
+    def _more(self, row: Branch, level: int, start: str) -> None:
         path = "/".join(row.path)
-        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{found.next}"})
-        self.lines.append(Line(row, level, False, "", "", "", more))
+        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{start}"})
+        self._add(Line(row, level, False, "", "", "", more))
 
 
 async def every_row(
