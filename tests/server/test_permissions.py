@@ -14,7 +14,7 @@ from unipam.server.run import Settings, make_app
 
 SOME = some_uuid(1)
 PATH = {"space": "S", "block": "B", "external": "E", "subnet": "N", "endpoint": "P", "name": "x", "object_id": SOME,
-        "reservation": "R" * 22, "subscription_id": SUBSCRIPTION}  # fmt: skip
+        "reservation": "R" * 22, "subscription_id": SUBSCRIPTION, "address": "10.0.0.1"}  # fmt: skip
 
 B = "/spaces/{space}/blocks/{block}"
 E = f"{B}/externals"
@@ -52,6 +52,7 @@ REFUSED: dict[str, Any] = {
     "DELETE /api/v1/grants/{name}": None,
     "GET /api/v1/sessions": None,
     "DELETE /api/v1/sessions/{name}": None,
+    "DELETE /api/v1/leases/{address}?generation=1": None,
     "GET /api/v1/export": None,
     "POST /api/v1/import": {},
     # the API of the Azure IPAM application

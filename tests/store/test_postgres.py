@@ -255,3 +255,15 @@ def test_what_was_committed_survives_a_power_cut_and_the_connection_comes_back(o
         assert [name for _, name in tx.spaces()] == ["durable"]
         tx.create_space("anew", 1.0)
     store.close()
+
+
+def test_a_database_that_was_filled_is_counted(url: str) -> None:
+    store = PostgresStore(url)
+    with store.transaction() as tx:
+        space = tx.create_space("here", 1.0)
+        tx.insert_all([lease(space, 2 * n, 2 * n)._replace(id=100 + n) for n in range(50)])
+    store.settle()
+    with psycopg.connect(url) as connection:
+        counted = connection.execute("SELECT reltuples FROM pg_class WHERE oid = 'claim'::regclass").fetchone()
+    assert counted == (51.0,)
+    store.close()

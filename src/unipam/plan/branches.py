@@ -168,7 +168,7 @@ class Tree:
         rows = self._rows(claim, names, wanted)
         found = list(islice(rows, wanted.limit + 1))
         part = [self._grown(row, wanted, depth) for row in found[: wanted.limit]]
-        return Branches(part, _start_of(found[wanted.limit]) if len(found) > wanted.limit else None,
+        return Branches(part, start_of(found[wanted.limit]) if len(found) > wanted.limit else None,
                         self._source.count(claim.id))  # fmt: skip
 
     def row(self, path: tuple[str, ...]) -> Branch:
@@ -284,7 +284,8 @@ def _start(wanted: Filter) -> int:
         raise BadValue(f"after: {error}", field="after", value=wanted.start) from None
 
 
-def _start_of(row: Branch) -> str:
+def start_of(row: Branch) -> str:
+    """Return the address at which a part of a listing begins that begins with this row."""
     return format_address(objects.parse_place(row.cidr).first)
 
 
@@ -344,7 +345,7 @@ def _inside_network(network: CloudNetwork, path: tuple[str, ...], wanted: Filter
     free = _free_rows(taken.gaps(max(first, around.first), around.last), path, wanted, objects.NETWORK)
     chosen = [used] * (wanted.show != "free") + [free] * (wanted.show != "used")
     rows = list(islice(_in_order(*chosen), wanted.limit + 1))
-    following = _start_of(rows[wanted.limit]) if len(rows) > wanted.limit else None
+    following = start_of(rows[wanted.limit]) if len(rows) > wanted.limit else None
     return Branches(rows[: wanted.limit], following, len(inner))
 
 

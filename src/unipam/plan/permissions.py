@@ -57,6 +57,7 @@ class UseCase(Enum):
     CHANGE_SPACE = "change a space", Need.ADMIN
     REMOVE_SPACE = "remove a space", Need.ADMIN
     SEE_LEASES = "see a node's leases", Need.ADMIN
+    RELEASE_LEASE = "release a node's lease", Need.ADMIN
     COMPARE_WITH_CLOUD = "see where the plan and the cloud disagree", Need.ADMIN
     EXPORT = "export the plan", Need.ADMIN
     IMPORT = "import a plan", Need.ADMIN

@@ -5,6 +5,7 @@ Outside of both a browser gets a page.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -73,8 +74,14 @@ def _told(request: Request, error: UnipamError) -> UnipamError:
     caller: Caller | None = getattr(request.state, "caller", None)
     if not isinstance(error, StoreBroken | StoreFull) or (caller is not None and caller.admin):
         return error
-    log.error("database", error=error.message, **error.facts)
-    return type(error)("the database cannot be used now; why is in the register's log")
+    number = _number()
+    log.error("database", request=number, error=error.message, **error.facts)
+    return type(error)(f"the database cannot be used now; why is in the register's log, under request {number}")
+
+
+def _number() -> str:
+    """Return what a request is called, to whoever asked and in the line of the log."""
+    return secrets.token_hex(4)
 
 
 async def _misshapen(request: Request, error: Exception) -> Response:
@@ -124,8 +131,10 @@ def _without_slash(request: Request) -> str:
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     """Log a defect of ours with its traceback, and tell of it without."""
-    log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
-    return style_of(request).http(request, 500, "Internal error; it is in the server's log.", {})
+    number = _number()
+    log.error("unforeseen", request=number, method=request.method, path=request.url.path, exc_info=error)
+    told = f"Internal error; it is in the server's log, under request {number}."
+    return style_of(request).http(request, 500, told, {})
 
 
 def install(app: FastAPI) -> None:

@@ -1,6 +1,6 @@
 """The node's ledger beside a register (`unipam run`, `--ledger`): who has an address within a node's range, and why.
 
-The ledger stays the agent's: it is read in a thread of its own, and nothing is changed in it.
+The ledger stays the agent's: it is read in a thread of its own, and changed by nothing but a release by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from unipam.ledger.explanation import Explanation, explain
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.open import FILE, Ledgers
 from unipam.ledger.reads import Lease, PoolUse
-from unipam.model.errors import Missing
+from unipam.model.errors import Missing, Stale
+from unipam.model.records import HELD
 from unipam.server.threads import Threads
 
 T = TypeVar("T")
@@ -44,6 +45,23 @@ class Node:
     async def explain(self, subject: str) -> Explanation:
         """Explain an address, a network's pools, a container or a pod. Raises the store's errors."""
         return await self._ask(lambda ledger: explain(ledger, subject, reconcile.observe(ledger.boot)))
+
+    async def release(self, address: str, generation: int, reason: str, actor: str) -> Lease:
+        """Release the lease of an address as it was seen, and return what it was, as `unipam lease release` does.
+
+        Raises Stale when it is not held, or another has it by now, and the store's errors.
+        """
+
+        def work(ledger: Ledger) -> Lease:
+            for network, claim in reads.find(ledger, address):
+                if claim.text == address and claim.state == HELD and claim.generation == generation:
+                    ledger.release_claim(claim, reason or "released by hand", actor)
+                    return reads.lease(network, claim)
+            raise Stale(
+                f"{address} is no longer held as you saw it: look again", address=address, generation=generation
+            )
+
+        return await self._ask(work)
 
     async def _ask(self, question: Callable[[Ledger], T]) -> T:
         def work() -> T:

@@ -96,6 +96,38 @@ def test_the_api_answers_the_same(node: Live) -> None:
     assert set(told) == {"subject", "kind", "sentences", "leases", "history"}
 
 
+def test_a_lease_is_released_by_hand_once_and_with_a_reason(node: Live) -> None:
+    who = visitor(node, "admin")
+    page = who.get("/addresses/10.244.2.9")
+    refused = who.send(page, "/leases/release", confirm="10.244.2.1", reason="its node <burnt>")
+    assert refused.status == 400
+    assert "type 10.244.2.9 to confirm" in refused.words
+    assert refused.fields("/leases/release")["reason"] == "its node <burnt>"
+    done = who.send(refused, "/leases/release", confirm="10.244.2.9")
+    assert "10.244.2.9 of kubenet is released" in done.words
+    assert "cools since" in done.words
+    assert "its node <burnt>" in done.words
+    assert not done.find("form", action="/leases/release")
+    again = who.send(page, "/leases/release", confirm="10.244.2.9")
+    assert again.status == 412
+    assert "no longer held as you saw it" in again.words
+    history = node.admin.at("/api/v1").get("/leases/10.244.2.9").json["history"]
+    assert [row["verb"] for row in history] == ["release", "allocate"]
+    assert history[0]["reason"] == "its node <burnt>"
+
+
+def test_the_api_releases_only_what_was_seen(node: Live) -> None:
+    api = node.admin.at("/api/v1")
+    (lease,) = api.get("/leases/10.244.2.9").json["leases"]
+    generation = lease["generation"]
+    assert api.delete(f"/leases/10.244.2.9?generation={generation + 1}").status == 412
+    assert api.delete(f"/leases/10.244.2.9?generation={generation}&reason=a%0Ab").status == 400
+    assert api.delete(f"/leases/10.244.2.9?generation={generation}&reason=burnt").json["pod"] == lease["pod"]
+    assert api.delete(f"/leases/10.244.2.9?generation={generation}").status == 412
+    planner = token(node.admin, "other", "reader").at("/api/v1")
+    assert planner.delete("/leases/10.244.2.10?generation=1").status == 403
+
+
 @pytest.mark.parametrize("role", ["planner", "reader"])
 def test_only_an_administrator_sees_pods(node: Live, role: str) -> None:
     api = node.admin.at("/api/v1")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import os
 import re
 import sqlite3
@@ -105,6 +106,56 @@ def test_a_page_of_a_large_plan_is_small(who: Visitor, page: str, capsys: pytest
         sys.stdout.write(f"\n{page}: {took:.0f} ms of processor, {len(answer.text) / 1000:.0f} kB ")
     assert answer.status == 200, answer.text[:500]
     assert len(answer.text) <= 60_000
+
+
+@pytest.fixture(scope="module")
+def wide() -> Iterator[Visitor]:
+    """The administrator of a register with two hundred blocks in two spaces, each with many small things in it."""
+
+    def fill(tx: Tx, by: Author) -> None:
+        for space, number in itertools.product(("S", "T"), range(100)):
+            if number == 0:
+                blocks.create_space(tx, by, space, "wide")
+            name = f"a-region-with-a-long-name-{number}"
+            blocks.create_block(tx, by, space, blocks.NewBlock(name, parse_cidr(f"10.{number}.0.0/16"), desc="ours"))
+            for bits in (22, 24, 23) * 3:
+                reserve(tx, ReservationRequest(by, space, (name,), bits, desc="a project"), by.now)
+
+    with tempfile.TemporaryDirectory() as directory:
+        database = str(Path(directory) / "register.db")
+        plan = Plan(open_store(database))
+        plan.write(fill, Author("test"))
+        plan.store.close()
+        with serve(database, Path(directory), cloud=MemoryCloud()) as running:
+            yield visitor(running, "admin")
+
+
+_OPEN = ",".join(["S", *(f"S/a-region-with-a-long-name-{n}" for n in range(9)), "T"])
+
+
+@pytest.mark.parametrize("page", [
+    "/", "/map", "/map?colour=owner", "/map?view=areas", "/map?under=S&after=48", "/plan", "/plan?open=S",
+    f"/plan?open={_OPEN}", "/spaces/S", "/reserve?space=S&size=24",
+])  # fmt: skip
+def test_a_page_of_a_plan_with_many_blocks_is_small(wide: Visitor, page: str) -> None:
+    answer = wide.raw("GET", page)
+    assert answer.status == 200, answer.text[:500]
+    assert len(answer.text) <= 60_000
+
+
+def test_every_block_is_on_one_part_of_the_map_and_in_the_plan(wide: Visitor) -> None:
+    for page, seen in (
+        ("/map", r'map-name"><a href="[^"]+">(a-region[^<]+)'),
+        ("/plan?open=S", r">(a-region[^<]+)</a>"),
+    ):
+        found, following = list[str](), page
+        while following:
+            text = wide.raw("GET", following).text
+            found += re.findall(seen, text)
+            more = re.search(r'rel="next" href="([^"]+)"|<tr class="more">.*?href="([^"]+)">More', text)
+            following = html.unescape(more[1] or more[2]) if more else ""
+        assert len(found) == (200 if page == "/map" else 100)
+        assert len(set(found)) == 100
 
 
 def test_everybody_who_is_signed_in_is_listed_part_by_part(who: Visitor) -> None:

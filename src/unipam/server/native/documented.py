@@ -30,4 +30,5 @@ def page_of(record: type, *inner: type[BaseModel]) -> Any:
 
 OBJECTS, BRANCHES, STANDINGS = page_of(Row), page_of(Branch), page_of(Standing, documented(Spot))
 ENDPOINTS, SUBSCRIPTIONS, LEASES, POOLS = map(page_of, (Endpoint, Subscription, Lease, PoolUse))
+LEASE = documented(Lease)
 EXPLANATION = documented(Explanation, documented(Lease), documented(Past))

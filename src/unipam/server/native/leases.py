@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
 from fastapi.responses import Response
 
 from unipam.ledger.reads import is_of
 from unipam.plan.permissions import UseCase
+from unipam.plan.tree import require_reason
 from unipam.server.native import documented as shapes
 from unipam.server.native.requests import Paged, page, problems
 from unipam.server.node import node_of
@@ -42,6 +43,20 @@ async def list_pools(session: SessionDep, paging: Paged) -> Response:
     session.require(UseCase.SEE_LEASES)
     rows = [each._asdict() for each in await node_of(session.register.node).pools()]
     return page(rows, paging, "ranges")
+
+
+@router.delete("/{address}", response_model=shapes.LEASE, responses=problems(404, 409, 412))
+async def release_lease(
+    session: SessionDep,
+    address: Annotated[str, Path(max_length=45)],
+    generation: Annotated[int, Query(ge=1, lt=1 << 63, description="Of the lease that is meant.")],
+    reason: Annotated[str, Query(max_length=255)] = "",
+) -> Response:
+    """Release the lease of an address by hand. While its container runs, that makes a duplicate address possible."""
+    session.require(UseCase.RELEASE_LEASE)
+    require_reason(reason)
+    node = node_of(session.register.node)
+    return reply((await node.release(address, generation, reason, session.caller.name))._asdict())
 
 
 @router.get("/{subject:path}", response_model=shapes.EXPLANATION, responses=problems(404))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from unipam.ledger.explanation import Explanation
-from unipam.model.errors import Missing
+from unipam.model.errors import BadValue, Missing, UnipamError
 from unipam.model.objects import parse_place
+from unipam.model.records import HELD
 from unipam.plan.cloud.endpoints import is_orphaned, seats
 from unipam.plan.listing import Row
 from unipam.plan.permissions import UseCase
 from unipam.plan.timeline import Holding, Surroundings, at, holdings, surroundings
 from unipam.server.looking import seen_of
+from unipam.server.node import node_of
 from unipam.server.pages import words
 from unipam.server.pages.endpoints import endpoint_place
-from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.forms import Problem, author_of
+from unipam.server.pages.page import FormDep, Head, Page, PageDep
 from unipam.server.pages.places import network_place, place_of, reserve_place
 
 router = APIRouter(include_in_schema=False)
 
 _WIDTH = 1000
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Bar(NamedTuple):
@@ -36,6 +42,25 @@ class Bar(NamedTuple):
 @router.get("/addresses/{cidr:path}")
 async def address(page: PageDep, cidr: str) -> Response:
     """Show everything about an address."""
+    return await _show(page, cidr)
+
+
+@router.post("/leases/release")
+async def release(form: FormDep) -> Response:
+    """Release the lease of an address of this node by hand."""
+    page, author, text = form.page, author_of(form), form.fields.get("address", "")
+    page.session.require(UseCase.RELEASE_LEASE)
+    try:
+        if form.fields.get("confirm", "").strip() != text:
+            raise BadValue(f"type {text} to confirm that it is meant", field="confirm")
+        node = node_of(page.register.node)
+        lease = await node.release(text, author.expect or 0, author.reason, author.actor)
+    except UnipamError as error:
+        return await _show(page, text, Problem.of(error), form.fields)
+    return page.go(words.place(f"/addresses/{text}"), f"{text} of {lease.network} is released.")
+
+
+async def _show(page: Page, cidr: str, problem: Problem | None = None, typed: Mapping[str, str] = _NOTHING) -> Response:
     prefix = parse_place(cidr, "address")
     visibility = await page.session.visibility()
     around = await page.read(lambda tx: surroundings(tx, prefix, visibility))
@@ -49,10 +74,13 @@ async def address(page: PageDep, cidr: str) -> Response:
         seen=snapshot.taken or None,
     )  # fmt: skip
     return page.render(
-        "address.html", head, text=text, prefix=str(prefix), around=around, bars=bars(held, page.moments.now),
+        "address.html", head, problem.status if problem else 200, text=text, prefix=str(prefix), around=around,
+        bars=bars(held, page.moments.now),
         then=None if page.at is None else inmost_at(held, page.at), link=link, reserve=reserve,
         verdicts=[verdict(each) for each in around], seats=seats(snapshot, prefix), network_place=network_place,
-        told=told, orphaned=is_orphaned, endpoint_place=endpoint_place,
+        told=told, orphaned=is_orphaned, endpoint_place=endpoint_place, problem=problem, typed=typed,
+        held=[each for each in told.leases if each.state == HELD] if told else [],
+        keeps=page.may(UseCase.RELEASE_LEASE),
     )  # fmt: skip
 
 

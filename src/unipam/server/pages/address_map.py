@@ -26,8 +26,9 @@ router = APIRouter(include_in_schema=False)
 
 MOST = 1900
 _TABLE = 30
-_BLOCKS = 200
-_TILES = 200
+_BLOCKS = 1000
+_STRIPS = 20
+_TILES = 120
 """What is drawn of one object at most, before neighbours are merged; the rest is said, and seen by zooming in."""
 HEIGHT = 560.0
 VIEWS = ("rows", "areas")
@@ -50,7 +51,8 @@ class Strip(NamedTuple):
 class Drawing(NamedTuple):
     """A map: as strips in the order of addresses, or as tiles by size; the same as a table; what its colours mean.
 
-    `left_out` are the objects that lie here and are not drawn, `untold` those drawn that the table leaves out.
+    `left_out` are the objects that lie here and are not drawn, `untold` those drawn that the table leaves out. `next`
+    is how many of the `total` blocks come before the next part of an overview; None: this is the last.
     """
 
     strips: list[Strip]
@@ -59,6 +61,8 @@ class Drawing(NamedTuple):
     legend: tuple[Legend, ...]
     left_out: int
     untold: int = 0
+    next: int | None = None
+    total: int = 0
 
 
 @router.get("/map")
@@ -121,27 +125,44 @@ Painting = Callable[[Iterable[Branch]], Paint]
 
 
 def _overview(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting: Painting) -> Drawing:
-    """Return every block of a space, or of all spaces, each as one row; or as areas of one drawing."""
+    """Return the blocks of a space, or of all spaces: each as one row, in parts; or as areas of one drawing."""
     spaces = [s for s in tree.spaces() if not under or objects.fold(s.name) == objects.fold(under[0])]
     if under and not spaces:
         tree.under(under, Filter(limit=1))  # says that there is no such space
-    found: list[tuple[Branch, list[Branch]]] = []
-    left, hidden = MOST, 0
-    for space in spaces:
-        blocks = tree.under(space.path, Filter(limit=_BLOCKS))
-        hidden += max(0, blocks.total - len(blocks.rows))
-        for block in blocks.rows:
-            rows = tree.under(block.path, Filter(limit=max(20, left), largest=False)).rows if view == "rows" else []
-            left -= len(rows)
-            found.append((block, rows))
-    table = [block for block, _ in found]
-    if view == "areas":
-        colours = painting(table)
-        tiles = pictures.treemap([_item(page, row, colours) for row in table if _is_v4(row)], HEIGHT)
-        return Drawing([], tiles, table, colours.legend, hidden)
-    colours = painting(row for _, rows in found for row in rows)
-    strips = [_strip(page, block, rows, 1, colours) for block, rows in found]
-    return Drawing(strips, [], table, colours.legend, hidden + max(0, -left))
+    found = [tree.under(space.path, Filter(limit=_BLOCKS, largest=False)) for space in spaces]
+    blocks = [block for each in found for block in each.rows]
+    hidden = sum(max(0, each.total - len(each.rows)) for each in found)
+    return _areas(page, blocks, hidden, painting) if view == "areas" else _rows(page, tree, blocks, hidden, painting)
+
+
+def _areas(page: Page, blocks: list[Branch], hidden: int, painting: Painting) -> Drawing:
+    colours = painting(blocks)
+    items = pictures.largest([_item(page, row, colours) for row in blocks if _is_v4(row)], _TILES)
+    untold = max(0, len(blocks) - _TABLE)
+    return Drawing([], pictures.treemap(items, HEIGHT), blocks[:_TABLE], colours.legend, hidden, untold)
+
+
+def _rows(page: Page, tree: Tree, blocks: list[Branch], hidden: int, painting: Painting) -> Drawing:
+    begin = _begin(page.query("after"))
+    shown = blocks[begin : begin + _STRIPS]
+    inner: list[list[Branch]] = []
+    left = MOST
+    for block in shown:
+        inner.append(tree.under(block.path, Filter(limit=max(20, left), largest=False)).rows)
+        left -= len(inner[-1])
+    colours = painting(row for rows in inner for row in rows)
+    items = [[_item(page, each, colours) for each in rows] for rows in inner]
+    drawn = pictures.overview_of([(_prefix(block), each) for block, each in zip(shown, items, strict=True)])
+    strips = [_strip(page, block, [row], _zoom(page, block)) for block, row in zip(shown, drawn, strict=True)]
+    following = begin + _STRIPS if begin + _STRIPS < len(blocks) else None
+    return Drawing(strips, [], shown, colours.legend, hidden + max(0, -left), 0, following, len(blocks))
+
+
+def _begin(text: str) -> int:
+    """Read how many blocks come before a part. Raises BadValue."""
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadValue(f"after: {text!r} is no number of blocks", field="after", value=text)
+    return int(text or 0)
 
 
 def _inside(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting: Painting) -> Drawing:
@@ -158,20 +179,19 @@ def _inside(page: Page, tree: Tree, under: tuple[str, ...], view: str, painting:
         tiles = pictures.treemap(pictures.largest([_item(page, row, colours) for row in found.rows], _TILES), HEIGHT)
         drawn = [tile for tile in tiles if tile.width >= 4 and tile.height >= 4]
         return Drawing([], drawn, table, colours.legend, left_out + len(tiles) - len(drawn), untold)
-    return Drawing([_strip(page, own, found.rows, 8, colours, part)], [], table, colours.legend, left_out, untold)
+    prefix = part or _prefix(own)
+    rows = pictures.rows_of(prefix, [_item(page, each, colours) for each in found.rows])
+    strip = _strip(page, own, rows, place_of(own.kind, own.path, own.id), str(prefix))
+    return Drawing([strip], [], table, colours.legend, left_out, untold)
 
 
-def _strip(
-    page: Page, row: Branch, inner: list[Branch], most: int, colours: Paint, part: Prefix | None = None
-) -> Strip:
-    prefix = part or _prefix(row)
-    rows = pictures.rows_of(prefix, [_item(page, each, colours) for each in inner], most)
-    under = "/".join(row.path)
-    kept = {**_kept(page), "at": page.query("at")}
-    zooms = tuple(with_query("/map", {"under": under, "part": each.text, **kept}) for each in rows)
-    place = _zoom(page, row) if most == 1 else place_of(row.kind, row.path, row.id)
-    return Strip(row.path[0], row.name, str(prefix), place, row.used or 0, row.reserved or 0, row.size, tuple(rows),
-                 zooms)  # fmt: skip
+def _strip(page: Page, row: Branch, rows: list[Row], place: str, cidr: str = "") -> Strip:
+    kept = {"under": "/".join(row.path), **_kept(page), "at": page.query("at")}
+    zooms = tuple(with_query("/map", {**kept, "part": each.text}) for each in rows)
+    return Strip(
+        row.path[0], row.name, cidr or str(_prefix(row)), place, row.used or 0, row.reserved or 0, row.size,
+        tuple(rows), zooms,
+    )  # fmt: skip
 
 
 def _item(page: Page, row: Branch, colours: Paint) -> Item:

@@ -14,7 +14,7 @@ WIDTH = 1000.0
 FEWEST = 5.0
 """Units of `WIDTH` that a mark has at least; what is narrower is merged."""
 MANY = "many"
-MOST_MARKS = 160
+MOST_MARKS, MOST_IN_OVERVIEW = 160, 120
 """Marks of one picture: with more of them its page would exceed 60 kB, and they would be too narrow to be hit."""
 
 
@@ -110,16 +110,25 @@ def _together(group: Sequence[_Spot]) -> Iterator[Mark]:
 
 
 def rows_of(span: Prefix, items: Sequence[Item], most: int = 8) -> list[Row]:
-    """Return a prefix as up to `most` rows of the same length (a power of two), the lowest addresses first.
-
-    A single row is one of many on its page, so it has fewer marks.
-    """
-    fewest = FEWEST if most > 1 else 3.4 * FEWEST
+    """Return a prefix as up to `most` rows of the same length (a power of two), the lowest addresses first."""
     bits = min(most.bit_length() - 1, 128 - span.length)
-    rows = _rows(span, items, bits, fewest)
-    while sum(len(row.marks) for row in rows) > MOST_MARKS:
+    return _few_marks(lambda fewest: _rows(span, items, bits, fewest), FEWEST, MOST_MARKS)
+
+
+def overview_of(strips: Sequence[tuple[Prefix, Sequence[Item]]]) -> list[Row]:
+    """Return prefixes with what lies in them as a row each: rows of one drawing, whose marks all together are few."""
+    return _few_marks(lambda fewest: [_rows(*strip, 0, fewest)[0] for strip in strips], 3.4 * FEWEST, MOST_IN_OVERVIEW)
+
+
+def _few_marks(draw: Callable[[float], list[Row]], fewest: float, most: int) -> list[Row]:
+    """Return rows as they are drawn with marks that are wide enough for there to be no more than so many.
+
+    A row has at least one mark for each width of it, so this ends where each row is one mark, or two.
+    """
+    rows = draw(fewest)
+    while sum(len(row.marks) for row in rows) > most and fewest < WIDTH:
         fewest *= 2
-        rows = _rows(span, items, bits, fewest)
+        rows = draw(fewest)
     return rows
 
 

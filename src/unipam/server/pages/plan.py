@@ -12,7 +12,7 @@ from unipam.model.cloud import Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.objects import fold
 from unipam.model.records import SPACE
-from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split
+from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
@@ -23,10 +23,15 @@ from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
 
-MOST_ROWS, FEWEST = 64, 20
-"""Rows that a page has at most, and that an open node has in any case."""
-_MOST_OPEN, _FEWEST_FREE = 12, 4
-"""Nodes that are open at first where only what is free is asked for, and rows that each has in any case."""
+MOST_ROWS = 64
+"""Rows that open nodes share."""
+_FEWEST_OF_SPACE, _FEWEST, _FEWEST_FREE = 20, 8, 4
+"""Rows that an open node has in any case, as far as the page's weight allows it: a space, another one, and another one
+where only what is free is asked for."""
+_MOST_OPEN = 12
+"""Nodes in spaces that are open at first where only what is free is asked for."""
+MOST_WEIGHT = 40_000
+"""Bytes that all rows may have together: with more of them the page would exceed 60 kB."""
 _AT_ONCE = 500
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
 
@@ -41,6 +46,12 @@ class Line(NamedTuple):
     place: str
     reserve: str
     more: str = ""
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes the row takes; what holds something is drawn with a bar and can be opened."""
+        texts = (self.toggle, self.place, self.reserve, self.more, self.row.name, self.row.desc)
+        return 320 + 480 * self.row.holds + sum(map(len, texts))
 
 
 class Wanted(NamedTuple):
@@ -134,7 +145,7 @@ def _open_at_first(tree: Tree, shown: list[Branch], wanted: Filter) -> tuple[tup
     spaces = [space.path for space in shown[:5]]
     if wanted.show != FREE:
         return tuple(spaces)
-    beneath = [row.path for path in spaces for row in tree.under(path, wanted._replace(limit=FEWEST)).rows if row.holds]
+    beneath = [row.path for path in spaces for row in tree.under(path, wanted._replace(limit=_FEWEST_OF_SPACE)).rows if row.holds]
     return tuple([*spaces, *beneath][: _MOST_OPEN + len(spaces)])
 
 
@@ -147,29 +158,39 @@ class _Walk:
         self._wanted = wanted
         self._opened = {tuple(map(fold, path)): path for path in opened}
         self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
-        self._limit = max(FEWEST, MOST_ROWS // max(1, len(opened)))
-        many_free = wanted.filter.show == FREE and len(opened) > MOST_ROWS // FEWEST
-        self._limit_free = max(_FEWEST_FREE, MOST_ROWS // len(opened)) if many_free else self._limit
+        fewest = _FEWEST_FREE if wanted.filter.show == FREE else _FEWEST
+        self._limit = max(fewest, MOST_ROWS // max(1, len(opened)))
+        self._weight = 0
 
     def visit(self, row: Branch, level: int) -> None:
         """Write a row, and what is beneath it where that is open."""
         own = tuple(map(fold, row.path))
         is_open = row.holds and own in self._opened
         toggle = self._toggled(row, is_open) if row.holds else ""
-        self.lines.append(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
+        self._add(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
         if is_open:
-            try:
-                found = self._under(row)
-            except Missing:  # what was opened once is not there any more, or not at this moment
+            self._open(row, level)
+
+    def _open(self, row: Branch, level: int) -> None:
+        try:
+            found = self._under(row)
+        except Missing:  # what was opened once is not there any more, or not at this moment
+            return
+        for each in found.rows:
+            if self._weight > MOST_WEIGHT:
+                self._more(row, level + 1, start_of(each))
                 return
-            for each in found.rows:
-                self.visit(each, level + 1)
-            if found.next:
-                self._more(row, level + 1, found)
+            self.visit(each, level + 1)
+        if found.next:
+            self._more(row, level + 1, found.next)
+
+    def _add(self, line: Line) -> None:
+        self.lines.append(line)
+        self._weight += line.weight
 
     def _under(self, row: Branch) -> Branches:
         start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
-        limit = self._limit if row.kind == SPACE else self._limit_free
+        limit = max(self._limit, _FEWEST_OF_SPACE) if row.kind == SPACE else self._limit
         return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=limit))
 
     def _toggled(self, row: Branch, is_open: bool) -> str:
@@ -179,10 +200,10 @@ class _Walk:
         texts = sorted({"/".join(path) for path in paths})
         return with_query("/plan", {**self._query, "open": ",".join(texts) or "-"})
 
-    def _more(self, row: Branch, level: int, found: Branches) -> None:
+    def _more(self, row: Branch, level: int, start: str) -> None:
         path = "/".join(row.path)
-        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{found.next}"})
-        self.lines.append(Line(row, level, False, "", "", "", more))
+        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{start}"})
+        self._add(Line(row, level, False, "", "", "", more))
 
 
 async def every_row(
