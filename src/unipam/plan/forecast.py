@@ -22,7 +22,7 @@ from unipam.model.records import Claim, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import name_of
 from unipam.plan.listing import Paths
-from unipam.store.api import Tx
+from unipam.store.api import EVERY, Tx
 from unipam.store.turnover import DAY, Turnover, Verbs
 
 YEAR = 365
@@ -95,7 +95,7 @@ def of_space(tx: Tx, space: str, period: Period) -> Forecast:
 
 def soonest(tx: Tx, period: Period, space: str = "") -> list[Forecast]:
     """Return the forecasts of all blocks, or of a space's; what runs dry first comes first. Raises Missing."""
-    found = tx.select(Selection(objects.BLOCK, limit=tree.EVERY))
+    found = tx.select(Selection(objects.BLOCK, limit=EVERY))
     if space:
         root = str(tree.find_space(tx, space).id)
         found = [claim for claim in found if claim.owner.interface == root]

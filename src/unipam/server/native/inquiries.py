@@ -5,7 +5,7 @@ What a caller may not know of is hidden (`Visibility`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,13 +16,15 @@ from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
 from unipam.plan import forecast, reads, tree
 from unipam.plan.blocks import name_of
-from unipam.plan.history import PastPlan, plan_at
+from unipam.plan.history import PastPlan
 from unipam.plan.journal import in_sight
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.native.operations import Shape
 from unipam.store.api import Tx
 
 _MOST_FREE = 100
+Nodes = Mapping[int, Sequence[tree.Node[objects.Facts]]]
+"""Objects by what they are in."""
 
 
 class Search(NamedTuple):
@@ -118,13 +120,13 @@ def plan_then(visibility: Visibility, at: float) -> Callable[[Tx], list[Shape]]:
     """Return the whole plan as it was at a moment, as a tree."""
 
     def work(tx: Tx) -> list[Shape]:
-        moment = plan_at(tx, at)
-        return [_branch(moment, space, space.id, visibility) for space in moment.under(0)]
+        whole = PastPlan(tx, at).everything()
+        return [_branch(whole, space, space.id, visibility) for space in whole[0]]
 
     return work
 
 
-def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> dict[str, Any]:
+def _branch(whole: Nodes, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> Shape:
     in_sight = not isinstance(node.facts, objects.Network) or visibility.sees(space, node.facts.id)
     return {
         "kind": node.claim.kind,
@@ -133,5 +135,5 @@ def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibi
         "since": node.claim.since,
         "desc": "" if isinstance(node.facts, objects.Network) else node.facts.desc or "",
         "status": node.facts.status if isinstance(node.facts, objects.Reservation) else "",
-        "items": [_branch(moment, each, space, visibility) for each in moment.under(node.id)],
+        "items": [_branch(whole, each, space, visibility) for each in whole.get(node.id, ())],
     }
