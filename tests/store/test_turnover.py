@@ -110,7 +110,7 @@ def fill(tx: Tx) -> None:
 
 def test_sqlite_reads_nothing_but_the_days_that_are_asked_for(tmp_path: Path) -> None:
     path = str(tmp_path / "r.db")
-    store = SqliteStore(path, indexes=SQLITE_INDEXES)
+    store = SqliteStore(path, additions=SQLITE_INDEXES)
     with store.transaction() as tx:
         fill(tx)
     store.close()

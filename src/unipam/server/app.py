@@ -93,6 +93,9 @@ READY = 3.0
 SCRAPE = 5.0
 """Seconds for which a scrape waits for the database and the cloud; Prometheus gives up after ten."""
 
+FORETELL = 3.0
+"""Seconds more for the sum over the journal that forecasts are made of."""
+
 _operations = APIRouter(include_in_schema=False)
 
 
@@ -124,11 +127,20 @@ async def metrics(register: RegisterDep) -> Response:
             snapshot = await register.last_snapshot()
             told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
             told.count(await register.worker.read(counts))
-            now = register.clock()
-            told.foretell(await register.worker.read_at_length(lambda tx: soonest(tx, Period(now))), now)
     except (UnipamError, TimeoutError):
         told.count(None)
+    else:
+        await _foretell(register)
     return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _foretell(register: Register) -> None:
+    """Tell when blocks are full, if that is known soon enough; if not, the database is there all the same."""
+    period = Period(register.clock())
+    with contextlib.suppress(UnipamError, TimeoutError):
+        async with asyncio.timeout(FORETELL):
+            rows = await register.worker.read_at_length(lambda tx: soonest(tx, period))
+            register.metrics.foretell(rows, period.now)
 
 
 class Observed:

@@ -6,15 +6,24 @@ import csv
 import io
 import json
 import re
+import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.server.live import Live
+from tests.server.live import Live, serve
 from tests.server.pages.chromium import look_all, needs_chromium, origin, sign_in, tab
 from tests.server.pages.test_plan_pages import native, small, visitor
 
+from unipam.model.objects import parse_cidr
+from unipam.plan import blocks as tree_blocks
+from unipam.plan.blocks import NewBlock
 from unipam.plan.forecast import Forecast, Period
+from unipam.plan.open import open_store
+from unipam.plan.reserve import ReservationRequest, reserve
+from unipam.plan.tree import Author, Plan
 from unipam.server.pages.growth import HEIGHT, WIDTH, drawn
+from unipam.store.api import Tx
 
 DAY = 86_400.0
 PLACES = {
@@ -98,6 +107,33 @@ def test_an_empty_plan_and_a_young_one_say_what_they_lack(live: Live) -> None:
     native(live).post("/spaces/S/reservations", {"blocks": ["full"], "size": 24})
     assert "No address is left" in who.get("/spaces/S/blocks/full/forecast").words
     assert "full" in who.get("/overview/forecast").words
+
+
+def test_a_page_of_fifty_blocks_with_a_past_is_small(tmp_path: Path) -> None:
+    now = time.time()
+    moment = now - 100 * DAY
+    database = str(tmp_path / "register.db")
+    plan = Plan(open_store(database), lambda: moment)
+
+    def fill(tx: Tx, by: Author) -> None:
+        tree_blocks.create_space(tx, by, "S" * 40, "many")
+        for number in range(60):
+            new = NewBlock(f"block-with-a-long-name-{number}", parse_cidr(f"10.{number}.0.0/16"))
+            tree_blocks.create_block(tx, by, "S" * 40, new)
+        for day in range(100):
+            at = by._replace(now=by.now + day * DAY)
+            for number in range(60):
+                if (day + number) % (3 + number % 4) == 0:
+                    names = (f"block-with-a-long-name-{number}",)
+                    reserve(tx, ReservationRequest(at, "S" * 40, names, 24 + day % 4), at.now)
+
+    plan.write(fill, Author("test"))
+    plan.store.close()
+    with serve(database, tmp_path) as live:
+        answer = visitor(live, "admin").get("/forecast?horizon=3650")
+    assert answer.text.count('<tr><th scope="row"') == 50
+    assert "50 of 60 blocks" in answer.words
+    assert len(answer.text.encode()) < 60_000
 
 
 # ---- the picture

@@ -14,7 +14,7 @@ from unipam.plan import forecast, tree
 from unipam.plan.forecast import DATED, FARTHEST, FULL, UNKNOWN, VERDICTS, YEAR, Forecast, Period, soonest
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
-from unipam.server.pages.growth import Growth, drawn
+from unipam.server.pages.growth import SMALL, Growth, drawn
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import block_place, space_place
 from unipam.store.api import Tx
@@ -48,7 +48,7 @@ async def all_forecasts(page: PageDep) -> Response:
         command=" ".join(["plan forecast", *(f"{k} {v}" for k, v in words.items() if v)]),
         api=with_query("/forecast", {"space": space, "horizon": horizon}), exports=True,
     )  # fmt: skip
-    lines = [Line(row, _own_place(row), drawn(row, period)) for row in rows[:ROWS]]
+    lines = [Line(row, _own_place(row), drawn(row, period, SMALL)) for row in rows[:ROWS]]
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in VERDICTS}
     return page.render(
         "forecast.html", head, lines=lines, total=len(rows), counts=counts, period=period,

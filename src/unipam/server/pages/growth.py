@@ -14,10 +14,8 @@ from unipam.plan.forecast import Forecast, Period
 from unipam.store.turnover import DAY
 
 WIDTH, HEIGHT = 1000, 180
-_STEPS = 16
-"""Stretches of the curves: what is ahead is drawn so fine."""
-_POINTS = 45
-"""Points of the past at most."""
+LARGE, SMALL = 45, 12
+"""Points of the past at most, in a page's one picture and in that of a row; what is ahead has a third of them."""
 
 
 class Growth(NamedTuple):
@@ -37,15 +35,15 @@ class Growth(NamedTuple):
     until: float
 
 
-def drawn(row: Forecast, period: Period) -> Growth:
-    """Return the picture of a forecast."""
+def drawn(row: Forecast, period: Period, points: int = LARGE) -> Growth:
+    """Return the picture of a forecast, as fine as `points` of the past make it."""
     until = period.now + _days_ahead(row, period) * DAY
     scale = _Scale(row.since, until, row.size or 1)
-    step = max(1, -(-row.days // _POINTS))
+    step = max(1, -(-row.days // points))
     kept = [(row.since + at * DAY, level) for at, level in enumerate(row.past) if (row.days - at) % step == 0]
     past = scale.path([*kept, (period.now, row.taken)])
     now, likely = scale.x(period.now), None if row.likely is None else scale.x(row.likely)
-    ahead, around = _ahead(row, period, until, scale) if row.rate is not None else ("", "")
+    ahead, around = _ahead(row, period, scale, points // 3) if row.rate is not None else ("", "")
     under = f"{past}V{HEIGHT}H{scale.x(kept[0][0]):g}Z" if kept else ""
     return Growth(past, under, ahead, around, now, likely, until)
 
@@ -74,13 +72,13 @@ class _Scale(NamedTuple):
         return "M" + "L".join(f"{self.x(at):g} {self.y(taken):g}" for at, taken in points)
 
 
-def _ahead(row: Forecast, period: Period, until: float, scale: _Scale) -> tuple[str, str]:
+def _ahead(row: Forecast, period: Period, scale: _Scale, steps: int) -> tuple[str, str]:
     rate, spread = row.rate or 0.0, row.spread or 0.0
-    days = [(until - period.now) / DAY * n / _STEPS for n in range(_STEPS + 1)]
+    days = [(scale.until - period.now) / DAY * n / steps for n in range(steps + 1)]
 
     def curve(sign: int) -> list[tuple[float, float]]:
         return [(period.now + d * DAY, row.taken + rate * d + sign * strays(spread, d, row.days)) for d in days]
 
     around = f"{scale.path([*curve(1), *reversed(curve(-1))])}Z" if spread else ""
-    end = row.likely or until
+    end = row.likely or scale.until
     return scale.path([(period.now, row.taken), (end, row.taken + rate * (end - period.now) / DAY)]), around
