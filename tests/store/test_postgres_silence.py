@@ -133,7 +133,9 @@ def test_a_writer_that_was_lost_does_not_keep_the_lock(
     lost = store.transaction()
     lost.__enter__()
     between.swallow()
-    make(direct, "after all")
+    with monkeypatch.context() as patient:  # who waits for the lock hears nothing for as long as the other is let be
+        patient.setattr(postgres_connection.Connection, "silence", HANGS)
+        make(direct, "after all")
     with pytest.raises(StoreBroken):
         lost.__exit__(None, None, None)
     assert spaces(direct) == ["after all"]

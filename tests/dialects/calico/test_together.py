@@ -15,7 +15,7 @@ from unipam.cni.context import Context
 from unipam.dialects import registry
 from unipam.dialects.calico import connection
 from unipam.dialects.calico.datastore.api import Selection
-from unipam.dialects.calico.datastore.keys import Key, PoolKey
+from unipam.dialects.calico.datastore.keys import HOST, AffinityKey, Key, PoolKey
 from unipam.dialects.calico.datastore.memory import Fault
 from unipam.ledger.open import Ledgers
 
@@ -65,17 +65,23 @@ class Node:
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    """A node with one block, whose watches stand."""
+    """A node with one block, whose watches stand and have told of it."""
     made = Node()
     monkeypatch.setattr(connection, "datastore", lambda _where: made.cluster.store)
     assert made.alone("ADD", "first").code == 0
-    (watched,) = connection._opened
     until = time.monotonic() + 30
-    while not watched.known():  # type: ignore[union-attr]
+    while not knows_its_claim(until):
         assert time.monotonic() < until
         time.sleep(0.01)
     yield made
     connection.close()
+
+
+def knows_its_claim(until: float) -> bool:
+    """Return whether the node's agent knows by its watches that a block is the node's."""
+    (watched,) = connection._opened
+    claims = watched.list(Selection(AffinityKey, "host-a", HOST), until).items  # type: ignore[union-attr]
+    return watched.known() and [item.document["state"] for item in claims] == ["confirmed"]  # type: ignore[union-attr]
 
 
 def call(verb: str, container: str, args: str = "", **more: object) -> Call:

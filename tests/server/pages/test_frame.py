@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tests.server.live import Client, Live, token
 from tests.server.pages.chromium import look_all, needs_chromium, sign_in, tab
 from tests.server.pages.visitor import Visitor
@@ -83,6 +83,37 @@ class TestInChromium:
             page.keyboard.press("j")
             page.wait_for_url("**/journal")
             page.get_by_role("heading", name="Journal", level=1).wait_for()
+
+    def test_arrows_lead_from_the_search_to_its_answers_and_back(
+        self, browser: Browser, live: Live, api: Client
+    ) -> None:
+        with tab(browser) as page:
+            sign_in(page, f"http://127.0.0.1:{live.admin.port}", api.token)
+            page.keyboard.press("/")
+            page.keyboard.type("10.0.0.0/16")
+            page.locator("#found").get_by_text("B", exact=True).wait_for()
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowDown")
+            expect(page.locator("#found a").nth(1)).to_be_focused()
+            page.keyboard.press("ArrowUp")
+            page.keyboard.press("ArrowUp")
+            expect(page.locator("#search")).to_be_focused()
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/addresses/10.0.0.0/16")
+
+    def test_a_button_pressed_twice_sends_once_and_the_token_is_seen(
+        self, browser: Browser, live: Live, api: Client
+    ) -> None:
+        origin = f"http://127.0.0.1:{live.admin.port}"
+        with tab(browser) as page:
+            sign_in(page, origin, api.token)
+            page.goto(origin + "/access")
+            page.locator("#f-name").fill("twice")
+            page.get_by_label("S", exact=True).check()
+            page.get_by_role("button", name="Make the token").dblclick()
+            expect(page.locator("#fresh")).to_contain_text("unipam_")
+            expect(page.get_by_role("rowheader", name="twice")).to_have_count(1)
 
     def test_a_page_says_what_it_copied(self, browser: Browser, live: Live, api: Client) -> None:
         origin = f"http://127.0.0.1:{live.admin.port}"

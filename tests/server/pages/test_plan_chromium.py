@@ -65,6 +65,15 @@ def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample:
         expect(page.get_by_role("link", name="Open uksouth")).to_be_visible()
 
 
+def test_a_row_that_is_opened_stays_where_it_was(browser: Browser, sample: Live) -> None:
+    with tab(browser, viewport={"width": 1280, "height": 800}) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan")
+        page.get_by_role("link", name="Open uksouth").click()
+        expect(page.get_by_role("link", name="Close uksouth")).to_be_visible()
+        assert page.evaluate("scrollY") == 0
+
+
 def test_the_tree_is_walked_by_arrows(browser: Browser, sample: Live) -> None:
     with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
         sign_in(page, origin(sample), sample.admin.token)

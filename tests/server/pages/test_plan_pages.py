@@ -18,6 +18,7 @@ from tests.server.pages.visitor import Visitor
 from unipam.cli.main import unipam
 from unipam.model.errors import SourceFailed
 from unipam.plan.access.preferences import LISTS
+from unipam.server.pages import words
 
 PAGES = (
     "/plan", "/plan?show=free&size=24&space=S", "/map", "/map?view=areas", "/map?under=S/B", "/reserve",
@@ -28,6 +29,7 @@ PAGES = (
     "/externals", "/externals?kind=subnet", "/externals?kind=endpoint", "/sizing",
     "/sizing?variant=overlay&nodes=3", "/diagnose", "/spaces/S", "/spaces/S/blocks/B", "/spaces/S/blocks/B?bits=24",
     "/new/space", "/new/block?space=S", "/new/external?space=S&block=B", "/leases", "/leases?q=10.0.0.0/8", "/keys",
+    "/forecast", "/forecast?space=S&horizon=30", "/spaces/S/forecast", "/spaces/S/blocks/B/forecast",
 )  # fmt: skip
 NEEDS_SPACE = tuple(
     page for page in PAGES if "S" in urllib.parse.urlsplit(page).path + urllib.parse.urlsplit(page).query
@@ -223,6 +225,23 @@ def test_where_there_is_no_room_the_page_says_who_holds_it(admin: Visitor, api: 
     page = admin.get("/reserve?space=S&block=B&size=17")
     assert "There is no room for a /17 in B: 10.0.224.0/19 is the largest free prefix of B" in page.words
     assert ["10.0.0.0/17", "reservation", "the /17"] in page.rows()
+
+
+def test_who_names_no_block_is_shown_those_with_room(looker: Visitor) -> None:
+    page = looker.get("/reserve?space=corp&size=22")
+    assert "Choose the block:" in page.words
+    (westeurope,) = [a for a in page.find("a", class_="button") if "westeurope" in (a.get("href") or "")]
+    assert "What it is for" in looker.get(str(westeurope.get("href"))).words
+    assert "No block of corp has room for a /4." in looker.get("/reserve?space=corp&size=4").words
+    assert "Say how large it is to be" in looker.get("/reserve?space=corp&block=westeurope").words
+    assert "northeurope 10.16.0.0/24" in looker.get("/reserve?space=corp&cidr=10.16.0.0/24").words
+
+
+def test_where_there_is_no_room_the_page_names_blocks_that_have_some(looker: Visitor) -> None:
+    page = looker.get("/reserve?space=corp&block=uksouth&size=16")
+    assert "A /16 is larger than uksouth (10.32.0.0/17). There is no room for a /16 in uksouth" in page.words
+    room = [a for a in page.find("a", class_="button") if "block=northeurope" in (a.get("href") or "")]
+    assert "10.19.0.0/16" in "".join(room[0].itertext())
 
 
 @pytest.mark.parametrize(("asked", "offered"), [
@@ -457,6 +476,53 @@ def test_all_free_prefixes_of_a_length_are_exported(admin: Visitor, api: Client)
     api.at("/api/v1").post("/spaces/S/reservations", {"blocks": ["B"], "size": 17})
     rows = list(csv.DictReader(io.StringIO(admin.raw("GET", "/plan?show=free&size=24&format=csv").text)))
     assert [row["cidr"] for row in rows] == [f"10.0.{number}.0/24" for number in range(128, 256)]
+
+
+def test_who_asks_for_what_is_free_sees_it_without_opening_anything(looker: Visitor) -> None:
+    page = looker.get("/plan?show=free&size=24")
+    free = [row[0] for row in page.rows() if row[1:2] == ["free"]]
+    assert "10.0.18.0/24" in free  # of the first block
+    assert any(each.startswith("172.16.") for each in free), free  # and of one in another space
+    assert len(page.text) <= 60_000
+    assert "10.32.66.0/24" not in looker.get("/plan?show=free&size=24&open=corp").words  # what was shut stays so
+
+
+# ---- what a stranger stumbled over
+
+
+def test_whatever_the_first_page_names_leads_to_it(looker: Visitor) -> None:
+    page = looker.get("/")
+    places = [str(a.get("href")) for a in page.find("main")[0].iter("a")]
+    assert "/spaces/corp/blocks/uksouth" in places
+    assert any("/reservations/" in place for place in places)
+    assert "sign-in" not in page.words
+    part = looker.part("/overview/findings")
+    assert "/networks?tab=findings&severity=error" in [a.get("href") for a in part.find("a")]
+    (one,) = [a for a in part.find("a") if "vnet-skunkworks" in "".join(a.itertext())] or part.find("a")[-2:-1]
+    assert len(looker.get(str(one.get("href"))).rows()) == 2
+
+
+def test_a_filter_that_nothing_meets_does_not_say_that_all_is_well(looker: Visitor) -> None:
+    page = looker.get("/networks?tab=findings&q=nothing-is-called-so")
+    assert "Plan and Azure agree" not in page.words
+    assert "Show all findings" in page.words
+
+
+def test_a_hub_of_whose_addresses_azure_tells_nothing_is_not_said_to_be_empty(looker: Visitor) -> None:
+    (row,) = [row for row in looker.get("/networks?q=hub-we").rows() if row[0].startswith("hub-we")]
+    assert "%" not in row[-1]
+
+
+def test_large_numbers_and_long_times_are_read_at_a_glance() -> None:
+    assert words.number(3 << 80) == "≈2^81.6"
+    assert words.number(1 << 80) == "2^80"
+    assert words.duration(90 * 86_400 - 1) == "3 mo"
+    assert words.duration(365 * 86_400) == "12 mo"
+
+
+def test_what_cannot_be_in_a_page_is_not(looker: Visitor) -> None:
+    page = looker.get("/search?q=" + urllib.parse.quote("a\ufffe\u200fb"))  # the visitor holds it to the rules of HTML
+    assert "a\ufffd\ufffdb" in page.text
 
 
 # ---- what a role may not do is said, and refused

@@ -59,6 +59,17 @@ def test_a_22_is_reserved_by_mouse(page: Page) -> None:
     expect(page.get_by_text("az network vnet create")).to_be_visible()
 
 
+def test_after_the_preview_the_keyboard_is_at_what_it_shows(page: Page, full: Live) -> None:
+    page.goto(origin(full) + "/reserve")
+    page.get_by_label("Prefix length").fill("22")
+    page.get_by_role("button", name="uksouth 10.32.0.0/17").click()
+    expect(page.get_by_role("heading", name="3 What it would be")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("What it is for")).to_be_focused()
+    page.get_by_role("button", name="northeurope 10.16.0.0/13").click()  # another one may be chosen as before
+    expect(page.get_by_role("button", name="Reserve 10.1")).to_be_visible()
+
+
 # ---- see why a /16 does not fit, and who holds the rest
 
 

@@ -58,7 +58,7 @@ def spaces_of(tx: Tx, role: str, names: Sequence[str]) -> Spaces:
     if role not in ROLES:
         raise BadValue(f"role: {role!r} is none of {', '.join(ROLES)}", field="role", value=role)
     if (role == PLANNER) != bool(names):
-        raise BadValue("spaces: a planner needs the names of its spaces, or *; others need none", field="spaces")
+        raise BadValue("spaces: a planner needs one or more, or every space (*); others need none", field="spaces")
     return tuple(each if each == EVERYWHERE else tree.find_space(tx, each).id for each in names)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
-from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
+from unipam.model.cloud import VHUB, CloudNetwork, Snapshot, key, subscription_of
 from unipam.plan.cloud.drift import PlannedBlock, taken_in
 from unipam.plan.cloud.overlap import Taken, TakenIndex
 from unipam.plan.permissions import HIDDEN, Visibility
@@ -36,7 +36,8 @@ class Spot(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """A network, and how it stands to the plan. `used` counts the addresses of its subnets in use; None: not known.
+    """A network, and how it stands to the plan. `used` counts the addresses of its subnets in use; None: not known, as
+    of a hub, of whose addresses Azure tells nothing.
 
     `places` are the blocks that have it; `fits` those that have addresses of its, and not it. `overlaps` are the
     names of the other networks that share addresses with it.
@@ -100,7 +101,7 @@ def _seen(network: CloudNetwork, known: _Known) -> Standing:
     taken = {(spot.space, spot.block) for spot in places}
     fits = tuple(spot for spot in _fits(network, known) if (spot.space, spot.block) not in taken)
     others = {held.name for p in network.prefixes for held in known.networks.overlapping(p) if held.subject != own}
-    used = [subnet.used for subnet in network.subnets]
+    used = [None] if network.kind == VHUB else [subnet.used for subnet in network.subnets]
     return Standing(
         network.id, network.name, network.kind, tuple(map(str, network.prefixes)), network.resource_group,
         network.subscription, known.subscriptions.get(network.subscription.lower(), ""), len(network.subnets),

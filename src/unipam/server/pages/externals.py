@@ -22,7 +22,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Head, Page, PageDep
-from unipam.server.pages.places import place_of
+from unipam.server.pages.places import block_place, place_of
 from unipam.server.pages.plan import space_choice
 from unipam.store.api import Tx
 
@@ -57,7 +57,7 @@ async def _show(page: Page, problem: Problem | None = None, typed: str = "") -> 
     rows = [(row, place_of(row.kind, (*row.path, row.name))) for row in part.rows]
     return page.render(
         "externals.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish, tabs=TABS,
-        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=typed, key=fresh_key(),
+        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=typed, key=fresh_key(), block_place=block_place,
         refused=page.may(UseCase.MAKE_EXTERNAL, wish.space or "*"),
     )  # fmt: skip
 

@@ -145,7 +145,7 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
                 exports=not refused, seen=(await page.register.last_snapshot()).taken)  # fmt: skip
     if refused:
         return page.render("findings.html", head, rows=[], part={}, refused=refused, seen=1, levels=LEVELS, rules=[],
-                           problem=None, key="")  # fmt: skip
+                           problem=None, key="", filtered=False)  # fmt: skip
     compared = await compared_for(page.session)
     found = [each for each in compared.findings if _is_wanted(page, each)]
     if page.wanted_format:
@@ -157,6 +157,7 @@ async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     return page.render(
         "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",
         seen=compared.taken, levels=LEVELS, problem=problem, key=fresh_key(),
+        filtered=any(page.query(name) for name in ("q", "severity", "rule", "space", "block")),
         rules=[("", "every rule"), *((rule, rule.replace("-", " ")) for rule in drift.SEVERITY)],
     )  # fmt: skip
 

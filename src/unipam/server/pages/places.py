@@ -42,6 +42,11 @@ def network_place(resource_id: str) -> str:
     return with_query("/network", {"id": resource_id})
 
 
+def finding_place(**wanted: str) -> str:
+    """Return the address of the findings, of those that are wanted."""
+    return with_query("/networks", {"tab": "findings", **wanted})
+
+
 def subnet_place(network_id: str, name: str, prefix: str = "") -> str:
     """Return the address of a subnet of a network of the cloud; `prefix` is one of those that it has."""
     return with_query("/networks/subnet", {"id": network_id, "name": name, "prefix": prefix})

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from unipam.model.cloud import Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.objects import fold
+from unipam.model.records import SPACE
 from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
@@ -24,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 
 MOST_ROWS, FEWEST = 64, 20
 """Rows that a page has at most, and that an open node has in any case."""
+_MOST_OPEN, _FEWEST_FREE = 12, 4
+"""Nodes that are open at first where only what is free is asked for, and rows that each has in any case."""
 _AT_ONCE = 500
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
 
@@ -119,11 +122,20 @@ def lines_of(page: Page, tree: Tree, wanted: Wanted) -> tuple[list[Line], list[s
     shown = [space for space in spaces if not wanted.space or fold(space.name) == fold(wanted.space)]
     if wanted.space and not shown:
         raise Missing(f"there is no space named {wanted.space!r}", kind="space", value=wanted.space)
-    opened = wanted.opened if wanted.chosen else tuple(space.path for space in shown[:5])
+    opened = wanted.opened if wanted.chosen else _open_at_first(tree, shown, wanted.filter)
     walk = _Walk(page, tree, wanted, opened)
     for space in shown:
         walk.visit(space, 0)
     return walk.lines, names
+
+
+def _open_at_first(tree: Tree, shown: list[Branch], wanted: Filter) -> tuple[tuple[str, ...], ...]:
+    """Return what is open before anybody opened anything: spaces; and blocks, where what is free is asked for."""
+    spaces = [space.path for space in shown[:5]]
+    if wanted.show != FREE:
+        return tuple(spaces)
+    beneath = [row.path for path in spaces for row in tree.under(path, wanted._replace(limit=FEWEST)).rows if row.holds]
+    return tuple([*spaces, *beneath][: _MOST_OPEN + len(spaces)])
 
 
 class _Walk:
@@ -136,6 +148,8 @@ class _Walk:
         self._opened = {tuple(map(fold, path)): path for path in opened}
         self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
         self._limit = max(FEWEST, MOST_ROWS // max(1, len(opened)))
+        many_free = wanted.filter.show == FREE and len(opened) > MOST_ROWS // FEWEST
+        self._limit_free = max(_FEWEST_FREE, MOST_ROWS // len(opened)) if many_free else self._limit
 
     def visit(self, row: Branch, level: int) -> None:
         """Write a row, and what is beneath it where that is open."""
@@ -155,7 +169,8 @@ class _Walk:
 
     def _under(self, row: Branch) -> Branches:
         start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
-        return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=self._limit))
+        limit = self._limit if row.kind == SPACE else self._limit_free
+        return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=limit))
 
     def _toggled(self, row: Branch, is_open: bool) -> str:
         own = tuple(map(fold, row.path))

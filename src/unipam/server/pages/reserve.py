@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from unipam.plan.blocks import blocks
 from unipam.plan.free import FreeSpace
 from unipam.plan.listing import Paths, row_of
 from unipam.plan.permissions import HIDDEN, UseCase, Visibility, require
+from unipam.plan.reads import Candidate
 from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import ReservationRequest
 from unipam.plan.reserve import reserve as plan_reserve
@@ -37,12 +38,16 @@ AZURE_KEEPS = 5
 """Addresses of every subnet that Azure keeps for itself."""
 _MOST_COUNT = 1000
 _HOLDERS = 10
+_MOST_ELSEWHERE = 12
+"""Blocks with room that are named."""
 
 
 class Offer(NamedTuple):
     """What would be given: prefixes, and why the first; the stretch around it, drawn; or why nothing would be given.
 
-    `holders` are the largest that have a block that is too full: kind, prefix, name, address of their page.
+    `holders` are the largest that have a block that is too full: kind, prefix, name, address of their page. `elsewhere`
+    are blocks of the space that have room, each with the prefix that it would give. `size` is how many addresses each
+    prefix has.
     """
 
     block: str = ""
@@ -53,6 +58,8 @@ class Offer(NamedTuple):
     gap_text: str = ""
     refusal: str = ""
     holders: tuple[tuple[str, str, str, str], ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    size: int = 0
 
 
 class Wish(NamedTuple):
@@ -84,7 +91,7 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     def work(tx: Tx) -> tuple[list[str], list[tuple[str, str]], Offer | None]:
         spaces = [node.facts.name for node in tree.spaces(tx)]
         space = typed.get("space", "") or (spaces[0] if spaces else "")
-        return spaces, _blocks(tx, space), _offer(tx, wish, visibility) if wish and wish.space and wish.blocks else None
+        return spaces, _blocks(tx, space), _offer(tx, wish, visibility) if wish and wish.space else None
 
     try:
         spaces, choices, offer = await page.read(work)
@@ -95,7 +102,7 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     head = Head("Reserve", "How large, where, and what would it be?", command=_command(wish), api=_api(wish))
     return page.render(
         "reserve.html", head, problem.status if problem and not page.is_part else 200, while_typing=page.is_part,
-        typed={**typed, "space": space}, spaces=spaces,
+        typed={**typed, "space": space}, spaces=spaces, previewed=offer is not None,
         choices=choices, wish=wish, offer=offer, problem=problem, key=fresh_key(),
         refused=page.may(UseCase.RESERVE, space) if space else "", all_of=block_place,
     )  # fmt: skip
@@ -178,19 +185,38 @@ def _offer(tx: Tx, wish: Wish, visibility: Visibility) -> Offer | None:
     root = tree.find_space(tx, wish.space)
     found = [tree.find_block(tx, root.id, name) for name in wish.blocks]
     if wish.cidr:
+        within = (block for block in blocks(tx, root.id) if block.prefix.contains(parse_cidr(wish.cidr)))
+        if not found:
+            return Offer(elsewhere=tuple((block.facts.name, wish.cidr) for block in within))
         return _exactly(tx, found[0], parse_cidr(wish.cidr), visibility)
     if wish.bits is None:
         return None
     for block in found:
-        try:
-            rows = reads.candidates(
-                tx, block, wish.bits, wish.amount, reverse=wish.order == "highest", smallest=wish.order == "smallest"
-            )
-        except Exhausted:
-            continue
-        if len(rows) == wish.amount:
+        rows = _candidates(tx, block, wish, wish.bits)
+        if rows:
             return _drawn(tx, block, [row.prefix for row in rows], rows[0].reason)
-    return _no_room(tx, wish, found, visibility)
+    elsewhere = tuple(islice(_elsewhere(tx, root.id, wish, wish.bits), _MOST_ELSEWHERE))
+    return _no_room(tx, wish, found, visibility, elsewhere) if found else Offer(elsewhere=elsewhere)
+
+
+def _candidates(tx: Tx, block: Node[Block], wish: Wish, bits: int) -> list[Candidate]:
+    """Return all the prefixes that a block would give; none where it has not so many."""
+    order = wish.order
+    try:
+        rows = reads.candidates(tx, block, bits, wish.amount, reverse=order == "highest", smallest=order == "smallest")
+    except Exhausted:
+        return []
+    return rows if len(rows) == wish.amount else []
+
+
+def _elsewhere(tx: Tx, space: int, wish: Wish, bits: int) -> Iterator[tuple[str, str]]:
+    """Yield the blocks of a space that have room for what is wanted, each with what it would give."""
+    for block in blocks(tx, space):
+        if not block.prefix.bits <= bits <= (32 if block.prefix.family == 4 else 128):
+            continue
+        rows = _candidates(tx, block, wish, bits)
+        if rows:
+            yield block.facts.name, str(rows[0].prefix)
 
 
 def _exactly(tx: Tx, block: Node[Block], prefix: Prefix, visibility: Visibility) -> Offer:
@@ -204,18 +230,20 @@ def _exactly(tx: Tx, block: Node[Block], prefix: Prefix, visibility: Visibility)
     )  # fmt: skip
 
 
-def _no_room(tx: Tx, wish: Wish, found: Sequence[Node[Block]], visibility: Visibility) -> Offer:
+def _no_room(
+    tx: Tx, wish: Wish, found: Sequence[Node[Block]], visibility: Visibility, elsewhere: tuple[tuple[str, str], ...]
+) -> Offer:
     from unipam.plan.room import room_left
 
     names = ", ".join(block.facts.name for block in found)
     many = f"{wish.amount} times a /{wish.bits}" if wish.amount > 1 else f"a /{wish.bits}"
     small = next((block for block in found if wish.bits is not None and wish.bits < block.prefix.bits), None)
-    larger = f" A /{wish.bits} is larger than {small.facts.name} ({small.prefix})." if small else ""
+    larger = f"A /{wish.bits} is larger than {small.facts.name} ({small.prefix}). " if small else ""
     left = room_left(tx, FreeSpace(tx), found)
     largest = sorted(tx.select(Selection(parents=(found[0].id,), limit=5000)), key=lambda c: c.first - c.last)
     return Offer(
-        found[0].facts.name, refusal=f"There is no room for {many} in {names}: {left}.{larger}",
-        whole=_whole_block(tx, found[0], []), holders=_rows(tx, largest[:_HOLDERS], visibility),
+        found[0].facts.name, refusal=f"{larger}There is no room for {many} in {names}: {left}.",
+        whole=_whole_block(tx, found[0], []), holders=_rows(tx, largest[:_HOLDERS], visibility), elsewhere=elsewhere,
     )  # fmt: skip
 
 
@@ -242,7 +270,7 @@ def _drawn(tx: Tx, block: Node[Block], prefixes: Sequence[Prefix], reason: str) 
     items += [each for each in (before, after) if each.first <= each.last]
     whole = _whole_block(tx, block, prefixes)
     return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, pictures.row_of(around, items, "gap"),
-                 str(gap))  # fmt: skip
+                 str(gap), size=first.size)  # fmt: skip
 
 
 def _whole_block(tx: Tx, block: Node[Block], chosen: Sequence[Prefix]) -> Row:

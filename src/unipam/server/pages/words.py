@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zoneinfo
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ _LARGE = 1 << 63
 _LAST = 253_402_300_800.0
 """The end of the year 9999, behind which no calendar goes."""
 _UNSEEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
-_UNSEEN |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+_UNSEEN |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C), "\ufffd")
+_UNSEEN |= dict.fromkeys((*range(0xFDD0, 0xFDF0), *range(0xFFFE, 0x110000, 0x10000)), "\ufffd")
+_UNSEEN |= dict.fromkeys(range(0xFFFF, 0x110000, 0x10000), "\ufffd")
 """Characters that HTML forbids, and those that turn the direction of text: a name must not look like another."""
 
 
@@ -28,9 +31,9 @@ def place(cidr: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with its thousands apart; a power of two that nobody reads as digits as that."""
+    """Write a number with its thousands apart; one that nobody reads as digits as a power of two."""
     if isinstance(value, int) and value >= _LARGE:
-        return f"2^{value.bit_length() - 1}" if value & (value - 1) == 0 else f"{value:.2e}"
+        return f"2^{value.bit_length() - 1}" if value & (value - 1) == 0 else f"≈2^{math.log2(value):.1f}"
     return f"{value:,}"
 
 
@@ -44,10 +47,10 @@ def percent(part: int, whole: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a stretch of time in its largest unit."""
+    """Write a stretch of time in its largest unit: whole ones that are over, months rounded."""
     for below, unit, name in _STEPS:
         if seconds < below:
-            return f"{int(seconds / unit)} {name}"
+            return f"{round(seconds / unit) if name == 'mo' else int(seconds / unit)} {name}"
     return f"{int(seconds / 86_400 / 365.25)} y"
 
 

@@ -104,6 +104,25 @@ document.documentElement.classList.add("js");
     else inDrawing(mark, event.key);
   };
 
+  // In the search field: down to what was found, up again to the field.
+  const inSearch = (event) => {
+    const links = [...document.querySelectorAll("#found a")];
+    const place = links.indexOf(document.activeElement);
+    if (!links.length || (place < 0 && (event.key === "ArrowUp" || event.target.id !== "search"))) return;
+    event.preventDefault();
+    const next = event.key === "ArrowDown" ? links[Math.min(place + 1, links.length - 1)] : links[place - 1];
+    (next || document.getElementById("search")).focus();
+  };
+
+  // A form is sent once, however often its button is pressed: of two answers the browser shows only the second.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    setTimeout(() => { delete form.dataset.sent; }, 5000);
+  });
+
   const follow = (link, event) => { if (link) { event.preventDefault(); link.click(); } };
 
   const KEYS = {
@@ -121,6 +140,7 @@ document.documentElement.classList.add("js");
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") leave();
+    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && event.target.closest(".search")) { inSearch(event); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     if (going) {
       going = false;
