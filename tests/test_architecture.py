@@ -53,6 +53,8 @@ OUTSIDE = {
     "unipam.dialects.calico.engine.claiming.NoFreeBlocks",
     "unipam.dialects.calico.engine.counting.Full",
     "unipam.clients.kubernetes.connection.Unsent",
+    "unipam.clients.kubernetes.exchange.Disconnected",
+    "unipam.clients.kubernetes.exchange.ProtocolError",
     "unipam.clients.kubernetes.connection.Untrusted",
     "unipam.clients.kubernetes.api.Refusal",
     "unipam.clients.kubernetes.api.WatchEnded",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from unipam.clients.kubernetes.exchange import Answer, Exchange
+from unipam.clients.kubernetes.exchange import Answer, Exchange, ProtocolError
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (
@@ -104,7 +103,7 @@ def test_what_is_no_answer(ends: Ends, said: bytes) -> None:
 
     saying = threading.Thread(target=say)
     saying.start()
-    with pytest.raises((OSError, http.client.HTTPException)):
+    with pytest.raises((OSError, ProtocolError)):
         ends.ours.ask(b"x", soon())
     ends.ours.close()
     saying.join()

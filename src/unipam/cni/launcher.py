@@ -70,9 +70,11 @@ def cold(interpreter: Sequence[str] = (sys.executable,), packages: Sequence[str]
     """Return the command of the cold path: this interpreter, or another one that has unipam in `packages`.
 
     -I, because PYTHONPATH and the like are the runtime's and not ours; -S and the few paths that are needed, because
-    looking through site-packages would be a quarter of the whole call.
+    looking through site-packages would be a quarter of the whole call. Looking for garbage would be a tenth: nearly all
+    that a call makes are modules, and it ends soon.
     """
-    code = f"import sys; sys.path += {list(packages) or _own_packages()}; from unipam.cold.__main__ import main; main()"
+    path = f"import gc, sys; gc.disable(); sys.path += {list(packages) or _own_packages()};"
+    code = f"{path} from unipam.cold.__main__ import main; main()"
     return *interpreter, "-I", "-S", "-c", code
 
 

@@ -41,9 +41,10 @@
 
 Translation into codes and words of a dialect happens once, at the edge; a test walks this tree and fails if an error
 has no translation. Outside the tree stand signals that no user sees, caught where they are raised or one room above:
-`WouldBlock` of a ledger, `NoFreeBlocks` and `Full` of Calico's engine, `Unsent`, `Untrusted`, `Refusal` and
-`WatchEnded` of the Kubernetes client, `RpcFailed` of etcd's and `Lost` of an HTTP/2 connection; and one error each of
-what hands out nothing: `sizing` (`InvalidClusterError`) and `unipam collect` (`CollectionFailed`).
+`WouldBlock` of a ledger, `NoFreeBlocks` and `Full` of Calico's engine, `Unsent`, `Untrusted`, `ProtocolError`,
+`Disconnected`, `Refusal` and `WatchEnded` of the Kubernetes client, `RpcFailed` of etcd's and `Lost` of an HTTP/2
+connection; and one error each of what hands out nothing: `sizing` (`InvalidClusterError`) and `unipam collect`
+(`CollectionFailed`).
 """
 
 from __future__ import annotations

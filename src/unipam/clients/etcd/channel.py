@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from unipam.clients import tcp
 from unipam.clients.etcd.settings import Tls
 from unipam.clients.http2.connection import Connection, Frame, Lost
 
@@ -103,16 +104,12 @@ class Channel:
     def _open(self, deadline: float) -> Connection:
         try:
             left = max(0.001, deadline - time.monotonic())
-            opened = socket.create_connection((self._host, self._port), timeout=left)
-            _keep_alive(opened)
-            if self._trust is not None:
-                opened = self._trust.wrap_socket(opened, server_hostname=self._host)
+            return Connection(tcp.connect(self._host, self._port, left, self._trust))
         except socket.gaierror as error:
             raise RpcFailed("UNAVAILABLE", f"DNS resolution failed for {self._address}: {error.strerror}") from error
         except OSError as error:
             why = str(error) or type(error).__name__
             raise RpcFailed("UNAVAILABLE", f"failed to connect to {self._address}: {why}") from error
-        return Connection(opened)
 
 
 class Stream:
@@ -199,14 +196,6 @@ def _failed(error: BaseException, address: str) -> BaseException:
         sent = f"failed to connect to {address}" if error.unsent else f"the connection to {address} was lost"
         return RpcFailed("UNAVAILABLE", f"{sent}: {error}")
     return error
-
-
-def _keep_alive(connected: socket.socket) -> None:
-    """Find out within a minute that the other end is gone, also where nothing is being sent."""
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
-        connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _trust(tls: Tls) -> ssl.SSLContext:

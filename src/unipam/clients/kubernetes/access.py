@@ -6,7 +6,6 @@ import base64
 import binascii
 import os
 import ssl
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -45,7 +44,7 @@ class Server(NamedTuple):
 def read(server: Server) -> Access:
     """Read the access to a server. Raises BadValue when it cannot be read, or does not say what it must."""
     if server.kubeconfig:
-        return _overridden(_from_file(Path(server.kubeconfig), server.context), server)
+        return _overridden(_from_file(server.kubeconfig, server.context), server)
     return _explicit(server) if server.address else in_cluster()
 
 
@@ -65,7 +64,7 @@ def _explicit(server: Server) -> Access:
         raise _bad(server.address, "write the address of the API server like https://10.0.0.1:6443")
     cluster = {"certificate-authority": server.ca_file, "insecure-skip-tls-verify": server.insecure}
     user = {"client-certificate": server.cert_file, "client-key": server.key_file}
-    tls = _context(cluster, user, Path("/")) if address.scheme == "https" else None
+    tls = _context(cluster, user, "/") if address.scheme == "https" else None
     return Access(address, tls, server.token, address.netloc)
 
 
@@ -76,13 +75,11 @@ def in_cluster() -> Access:
     if not host:
         raise _bad(account, "this is no pod (KUBERNETES_SERVICE_HOST is not set), and no kubeconfig is named")
     server = urlsplit(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
-    token = _text(Path(account) / "token").strip()
-    return Access(
-        server, _context({"certificate-authority": f"{account}/ca.crt"}, {}, Path(account)), token, server.netloc
-    )
+    token = _text(f"{account}/token").strip()
+    return Access(server, _context({"certificate-authority": f"{account}/ca.crt"}, {}, account), token, server.netloc)
 
 
-def _from_file(path: Path, chosen: str) -> Access:
+def _from_file(path: str, chosen: str) -> Access:
     import yaml
 
     try:
@@ -94,11 +91,12 @@ def _from_file(path: Path, chosen: str) -> Access:
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise _bad(path, f"it is no kubeconfig ({type(error).__name__}: {error})") from error
     shown = _of_plugin(user["exec"], path) if "exec" in user else user
-    tls = _context(cluster, shown, path.parent) if server.scheme == "https" else None
-    return Access(server, tls, _token(shown, path.parent), f"{server.netloc} ({path})")
+    beside = os.path.dirname(path)
+    tls = _context(cluster, shown, beside) if server.scheme == "https" else None
+    return Access(server, tls, _token(shown, beside), f"{server.netloc} ({path})")
 
 
-def _of_plugin(described: dict[str, Any], path: Path) -> dict[str, Any]:
+def _of_plugin(described: dict[str, Any], path: str) -> dict[str, Any]:
     from unipam.clients.kubernetes import plugin
 
     return plugin.run(described, path)
@@ -111,13 +109,13 @@ def _entry(document: dict[str, Any], several: str, one: str, name: str) -> dict[
     raise ValueError(f"among its {several} is no {name!r}")
 
 
-def _token(user: dict[str, Any], beside: Path) -> str:
+def _token(user: dict[str, Any], beside: str) -> str:
     if "tokenFile" in user:
-        return _text(beside / user["tokenFile"]).strip()
+        return _text(os.path.join(beside, user["tokenFile"])).strip()
     return str(user.get("token", ""))
 
 
-def _context(cluster: dict[str, Any], user: dict[str, Any], beside: Path) -> ssl.SSLContext:
+def _context(cluster: dict[str, Any], user: dict[str, Any], beside: str) -> ssl.SSLContext:
     authority = _pem(cluster, "certificate-authority", beside)
     try:
         context = ssl.create_default_context(cadata=authority or None)
@@ -140,22 +138,23 @@ def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
             context.load_cert_chain(file.name)
 
 
-def _pem(section: dict[str, Any], name: str, beside: Path) -> str:
+def _pem(section: dict[str, Any], name: str, beside: str) -> str:
     """Return a PEM document that is given as a file or within the kubeconfig; empty where it is not."""
     if encoded := section.get(f"{name}-data"):
         try:
             return base64.b64decode(encoded).decode()
         except (binascii.Error, ValueError) as error:
             raise _bad(beside, f"its {name}-data is not base64 of a PEM document") from error
-    return _text(beside / section[name]) if section.get(name) else ""
+    return _text(os.path.join(beside, section[name])) if section.get(name) else ""
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
-        return path.read_text()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise _bad(path, f"it cannot be read ({error})") from error
 
 
-def _bad(where: Path | str, why: str) -> BadValue:
-    return BadValue(f"no access to Kubernetes by {where}: {why}", field="kubeconfig", value=str(where))
+def _bad(where: str, why: str) -> BadValue:
+    return BadValue(f"no access to Kubernetes by {where}: {why}", field="kubeconfig", value=where)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
-import random
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
 import msgspec
 
-from unipam.clients.inbox import Inbox
 from unipam.clients.kubernetes import access
 from unipam.clients.kubernetes.connection import JSON, Connections, Request, Stream, Unsent, Untrusted
-from unipam.clients.kubernetes.exchange import Answer
+from unipam.clients.kubernetes.exchange import Answer, ProtocolError
 from unipam.model.errors import Expired, SourceFailed, Unanswered, UnipamError
+
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
 
 Object = dict[str, Any]
 
@@ -81,6 +81,10 @@ class KubernetesApi:
 
     def watch(self, path: str, revision: str, deadline: float, **query: str) -> Inbox[Object]:
         """Watch the events after a revision. Raises Refusal, SourceFailed; reading it also Expired and WatchEnded."""
+        import random
+
+        from unipam.clients.inbox import Inbox
+
         seconds = str(random.randint(*_WATCH_SECONDS))  # noqa: S311 (it only spreads load)
         query |= {"watch": "1", "resourceVersion": revision, "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
         stream = self._begin(_target(path, query), deadline)
@@ -110,7 +114,7 @@ class KubernetesApi:
                 raise SourceFailed(f"{self.name}: {error}", source=self.name) from error
             except Unsent as error:
                 problem = str(error)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ProtocolError) as error:
                 problem = self._unanswered(method, str(error) or type(error).__name__)
             else:
                 if answer.status == 401 and not renewed and self._renew(connections):
@@ -172,7 +176,7 @@ class KubernetesApi:
             try:
                 stream = connections.stream(target, deadline)
                 body = b"" if stream.status == 200 else stream.read()
-            except (Unsent, OSError, http.client.HTTPException) as error:
+            except (Unsent, OSError, ProtocolError) as error:
                 raise SourceFailed(f"{self.name}: {error or type(error).__name__}", source=self.name) from error
             if stream.status != 401 or not self._renew(connections):
                 break

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from unipam.clients.inbox import Inbox
 from unipam.clients.kubernetes.api import KubernetesApi, Object, Refusal, WatchEnded
 from unipam.model.errors import Expired, SourceFailed
+
+if TYPE_CHECKING:
+    from unipam.clients.inbox import Inbox
 
 T = TypeVar("T")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import select
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from unipam.clients import tcp
 from unipam.clients.kubernetes.access import Access
-from unipam.clients.kubernetes.exchange import Answer, Exchange
+from unipam.clients.kubernetes.exchange import Answer, Exchange, ProtocolError
+
+if TYPE_CHECKING:
+    import http.client
 
 JSON = "application/json"
 _KEPT = 16
@@ -44,15 +47,15 @@ class Connections:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._idle: deque[Exchange] = deque()
-        self._headers = {"User-Agent": "unipam"}
+        self._headers = {"Host": access.server.netloc.rpartition("@")[2], "User-Agent": "unipam"}
         if access.token:
             self._headers["Authorization"] = f"Bearer {access.token}"
-        self._fields = _fields({"Host": access.server.netloc.rpartition("@")[2], **self._headers})
+        self._fields = _fields(self._headers)
 
     def ask(self, request: Request, deadline: float) -> Answer:
         """Send one request and return its answer.
 
-        Raises Unsent; or OSError and http.client.HTTPException when it may have reached the server.
+        Raises Unsent; or OSError and ProtocolError when it may have reached the server.
         """
         exchange = self._take(deadline)
         try:
@@ -66,7 +69,7 @@ class Connections:
     def _encoded(self, request: Request) -> bytes:
         method, target, body, content_type, accept = request
         if not target.isprintable() or " " in target:
-            raise http.client.InvalidURL(f"{target!r} is no target of a request")
+            raise ProtocolError(f"{target!r} is no target of a request")
         head = f"{method} {self._path(target)} HTTP/1.1\r\n{self._fields}Accept: {accept}\r\n"
         if body is not None:
             head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
@@ -74,11 +77,15 @@ class Connections:
 
     def stream(self, target: str, deadline: float) -> Stream:
         """Begin a GET whose answer comes bit by bit. Raises as `ask` does."""
-        connection = self._open(deadline)
+        import http.client
+
+        used = self._open(deadline)
+        connection = http.client.HTTPConnection("")  # it need not know where it is connected to
+        connection.sock = used  # an answer that ends with its connection takes it over
         try:
-            connection.request("GET", self._path(target), headers={**self._headers, "Accept": JSON})
-            used = connection.sock  # an answer that ends with its connection takes it over
-            return Stream(connection, connection.getresponse(), used)
+            with _in_our_words():
+                connection.request("GET", self._path(target), headers={**self._headers, "Accept": JSON})
+                return Stream(connection, connection.getresponse(), used)
         except BaseException:
             connection.close()
             raise
@@ -99,28 +106,19 @@ class Connections:
             try:
                 kept = self._idle.pop()
             except IndexError:
-                return Exchange(self._open(deadline).sock)
+                return Exchange(self._open(deadline))
             if not select.select([kept.socket], [], [], 0)[0]:
                 return kept
             kept.close()
 
-    def _open(self, deadline: float) -> http.client.HTTPConnection:
-        server = self._access.server
-        port = server.port or (443 if self._access.tls else 80)
-        made: http.client.HTTPConnection
-        if self._access.tls:
-            made = http.client.HTTPSConnection(server.hostname or "", port, context=self._access.tls)
-        else:
-            made = http.client.HTTPConnection(server.hostname or "", port)
+    def _open(self, deadline: float) -> socket.socket:
+        """Connect. Raises Unsent, Untrusted."""
+        server, tls = self._access.server, self._access.tls
         try:
-            made.timeout = _left(deadline)
-            made.connect()
+            return tcp.connect(server.hostname or "", server.port or (443 if tls else 80), _left(deadline), tls)
         except (OSError, ValueError) as error:
-            made.close()
             kind = Untrusted if isinstance(error, ssl.SSLCertVerificationError) else Unsent
             raise kind(str(error) or type(error).__name__) from error
-        _keep_alive(made.sock)
-        return made
 
     def _give_back(self, exchange: Exchange) -> None:
         if not exchange.kept or len(self._idle) >= _KEPT:
@@ -148,16 +146,17 @@ class Stream:
         self.status = response.status
 
     def read(self) -> bytes:
-        """Read the whole of an answer that is an error, and no stream."""
-        with contextlib.closing(self._connection):
+        """Read the whole of an answer that is an error, and no stream. Raises OSError, ProtocolError."""
+        with contextlib.closing(self._connection), _in_our_words():
             return self._response.read()
 
     def lines(self, timeout: float) -> Iterator[bytes]:
-        """Yield the lines as they come, each within `timeout` seconds. Raises OSError, http.client.HTTPException."""
+        """Yield the lines as they come, each within `timeout` seconds. Raises OSError, ProtocolError."""
         self._socket.settimeout(timeout)
         try:
-            while line := self._response.readline():
-                yield line
+            with _in_our_words():
+                while line := self._response.readline():
+                    yield line
         finally:
             self._response.close()
             self._connection.close()
@@ -168,17 +167,20 @@ class Stream:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS, too: no farewell, but at once
 
 
+@contextlib.contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Raise ProtocolError where http.client says that something is not HTTP."""
+    import http.client
+
+    try:
+        yield
+    except http.client.HTTPException as error:
+        raise ProtocolError(str(error) or type(error).__name__) from error
+
+
 def _left(deadline: float) -> float:
     """Return the seconds until a deadline. Raises TimeoutError when it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left
-
-
-def _keep_alive(connected: socket.socket) -> None:
-    """Find out within a minute that the other end is gone, also where nothing is being sent."""
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
-        connected.setsockopt(socket.IPPROTO_TCP, option, value)

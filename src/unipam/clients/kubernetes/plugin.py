@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from unipam.model.errors import BadValue
@@ -15,7 +14,7 @@ _WITHIN = 60
 """Seconds: it may ask a person's identity provider, but not a person."""
 
 
-def run(described: dict[str, Any], kubeconfig: Path) -> dict[str, Any]:
+def run(described: dict[str, Any], kubeconfig: str) -> dict[str, Any]:
     """Run the program; return what it shows, with the names that a kubeconfig's user has for it. Raises BadValue."""
     version = described.get("apiVersion", "client.authentication.k8s.io/v1")
     asked = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
@@ -24,13 +23,18 @@ def run(described: dict[str, Any], kubeconfig: Path) -> dict[str, Any]:
     command = [str(described.get("command", "")), *(described.get("args") or ())]
     try:
         done = subprocess.run(
-            command, env=environment, cwd=kubeconfig.parent, capture_output=True, timeout=_WITHIN, check=True
+            command,
+            env=environment,
+            cwd=os.path.dirname(kubeconfig) or None,
+            capture_output=True,
+            timeout=_WITHIN,
+            check=True,
         )
         status = json.loads(done.stdout)["status"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         said = getattr(error, "stderr", None) or b""
         message = f"{kubeconfig}: its credentials plugin {command[0]} failed: {error} {said.decode(errors='replace')}"
-        raise BadValue(message.strip(), field="kubeconfig", value=str(kubeconfig)) from error
+        raise BadValue(message.strip(), field="kubeconfig", value=kubeconfig) from error
     shown = {"token": status.get("token", "")}
     for name, field in (("client-certificate-data", "clientCertificateData"), ("client-key-data", "clientKeyData")):
         if status.get(field):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 from unipam.dialects.calico.datastore.keys import AffinityKey
 
 HOSTNAME_HASH = "projectcalico.org/hostname-hash"
@@ -30,6 +27,8 @@ def of_affinity(key: AffinityKey) -> str:
     name = f"{key.host}-{cidr}"
     if len(name) <= _LONGEST:
         return name
+    import hashlib
+
     digest = hashlib.sha256(f"{key.host}+{cidr}".encode()).hexdigest()[:_HASHED]
     return f"{key.host[: _LONGEST - len(cidr) - _HASHED - 2]}-{cidr}-{digest}"
 
@@ -42,4 +41,7 @@ def labels(key: AffinityKey) -> dict[str, str]:
 
 def hostname_hash(host: str) -> str:
     """Return a host's name as the value of a label, which may be shorter than the name is."""
+    import base64
+    import hashlib
+
     return base64.b32encode(hashlib.sha3_256(host.encode()).digest()).decode().rstrip("=")
