@@ -58,8 +58,8 @@ async def _show(page: Page, problem: Problem | None = None, typed: Mapping[str, 
     rows = [(row, place_of(row.kind, (*row.path, row.name))) for row in part.rows]
     return page.render(
         "externals.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish, tabs=TABS,
-        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=given.get("lines", ""), reason=given.get("reason", ""),
-        key=fresh_key(), block_place=block_place,
+        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=given.get("lines", ""),
+        reason=given.get("reason", ""), key=fresh_key(), block_place=block_place,
         refused=page.may(UseCase.MAKE_EXTERNAL, wish.space or "*"),
     )  # fmt: skip
 
