@@ -57,7 +57,8 @@ EVERY = (
     "/reserve?space=S&block=nets&size=9", "/journal", "/journal?verb=settle",
     "/journal?actor=person7@example.org", "/journal?under=10.0.3.0/24", "/search?q=x77", "/search?q=10.0.3.1",
     "/search?q=net-77", "/addresses/10.0.3.1", "/access", "/access/grants", "/access/sessions", "/sizing",
-    "/diagnose", "/status", "/me",
+    "/diagnose", "/status", "/me", "/forecast", "/overview/forecast", "/spaces/S/forecast",
+    "/spaces/S/blocks/many/forecast",
 )  # fmt: skip
 SERVER_TIME, WEIGHT, CLICK, PAINT, DRAWN, SESSION = 200.0, 60.0, 500.0, 600.0, 1500.0, 50.0
 """What is to be kept: ms of the server, kB of a page; ms of a click (p99), first paint, the map; kB for each person."""
@@ -147,11 +148,22 @@ def _pages(name: str, server: ServerProcess, token: str) -> None:
         page = max(EVERY, key=lambda each: all_of_them[each][place])
         _row(f"{name}: {what} ({page})", all_of_them[page][place], unit, most)
 
-    for when, ago in (("half a year ago", YEAR / 2), ("a minute ago, everything in it", 60)):
-        past = time.strftime("/plan?at=%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - ago))
-        wall, processor, _ = _measure(server, look, past, 1)
+    for when, page in _past().items():
+        wall, processor, _ = _measure(server, look, page)
         _row(f"{name}: the plan {when}", wall, "ms", SERVER_TIME)
         _row(f"{name}: the same, the server's processor", processor, "ms", SERVER_TIME)
+
+
+def _past() -> dict[str, str]:
+    """Return pages of the plan as it was: the one long ago, when most was different, and the one with all of it."""
+    ages = {"half a year ago": YEAR / 2, "two seconds ago": 2.0}
+    form = "%Y-%m-%dT%H:%M:%S"
+    at = {when: time.strftime(form, time.gmtime(time.time() - age)) for when, age in ages.items()}
+    return {
+        f"{when}{what}": f"/plan?at={moment}{query}"
+        for when, moment in at.items()
+        for what, query in (("", ""), (", a large block open", "&open=S,S/many"))
+    }
 
 
 def _measure(server: ServerProcess, look: Look, page: str, times: int = TIMES) -> Measured:
@@ -171,7 +183,7 @@ def _by_page(look: Look, found: Callable[[], Looked]) -> dict[str, Looked]:
     """Return, for each page, what reading it once has left behind."""
     found()
     scanned = {}
-    for page in EVERY:
+    for page in (*EVERY, *_past().values()):
         look(page)
         scanned[page] = found()
     return scanned

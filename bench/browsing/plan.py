@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from unipam.store.api import Tx
 
 YEAR = 365 * 86400.0
 BLOCKS = {"many": "10.0.0.0/8", "nets": "172.16.0.0/12", "out": "100.64.0.0/10"}
+_LIFE = 30 * 86400.0
+"""Seconds for which a reservation of the past was there."""
 _WRITTEN = 20_000
 """Lines of the journal that one transaction carries."""
 
@@ -58,16 +61,18 @@ def cloud(size: Size) -> MemoryCloud:
 def fill(database: str, size: Size) -> None:
     """Write the plan: a year of reservations that came and went, then what is there now."""
     plan = Plan(open_store(database))
-    plan.write(_frame, Author("bench"))
+    now = plan.clock()
+    Plan(plan.store, lambda: now - YEAR).write(_frame, Author("bench"))
     block = {name: plan.read(lambda tx: find_block(tx, find_space(tx, "S").id, name)) for name in BLOCKS}  # noqa: B023
     standing = size.networks + size.reservations + size.externals
-    past = _past(block["many"].id, (size.entries - standing) // 2, plan.clock())
-    while some := list(islice(past, _WRITTEN // 2)):
-        plan.write(lambda tx, _: _record(tx, some), Author("bench"))
+    past = _past(block["many"].id, (size.entries - standing) // 2, now, plan.read(lambda tx: tx.last_entry()))
+    while some := list(islice(past, _WRITTEN)):
+        plan.write(lambda tx, _: tx.record_all(some), Author("bench"))
     for first in range(0, size.reservations, MOST):
         plan.write(lambda tx, by: _reserve(tx, by, first, size.reservations), _author(first))  # noqa: B023
     plan.write(lambda tx, by: create_all(tx, *_networks(by, block["nets"].id, size)), _author(1))
     plan.write(lambda tx, by: create_all(tx, *_externals(by, block["out"].id, size)), _author(2))
+    plan.store.settle()
     plan.store.close()
 
 
@@ -81,24 +86,34 @@ def _frame(tx: Tx, by: Author) -> None:
         blocks.create_block(tx, by, "S", blocks.NewBlock(name, parse_cidr(cidr)))
 
 
-def _past(block: int, amount: int, now: float) -> Iterator[Entry]:
-    """Yield the beginnings of reservations, of a /28 each, that were cancelled later on."""
-    length, first = line_length(28, 4), parse_cidr(BLOCKS["many"]).first
+def _past(block: int, amount: int, now: float, number: int) -> Iterator[Entry]:
+    """Yield, in the order of time, how reservations of a /28 each began and were cancelled `_LIFE` later.
+
+    An end names the number of its beginning; `number` is that of the last line before all of these.
+    """
+    living: deque[Entry] = deque()
     for n in range(amount):
-        by, at = _author(n), now - YEAR + YEAR * n / amount
-        facts = Reservation(uuid.UUID(int=n).hex, at, by.actor, by.subject, desc=f"project {n % 900}")
-        prefix = Prefix(first + 16 * (n % 100_000), length)
-        details = objects.encode(facts)
-        yield Entry(at, CREATE, block, prefix.first, prefix.last, Owner(facts.id), 0, by.actor, "", details)
+        begun = _beginning(block, n, now - YEAR + (YEAR - _LIFE) * n / amount)
+        number += 1
+        yield begun
+        living.append(begun._replace(id=number))
+        while living and living[0].at + _LIFE <= begun.at:
+            number += 1
+            yield _end(living.popleft())
+    yield from map(_end, living)
 
 
-def _record(tx: Tx, made: list[Entry]) -> None:
-    """Write down that each came, and that it was cancelled: an end names the number of its beginning."""
-    numbers = tx.record_all(made)
-    ends = (
-        e._replace(verb="settle", generation=n, reason="no longer needed") for e, n in zip(made, numbers, strict=True)
-    )
-    tx.record_all(list(ends))
+def _beginning(block: int, n: int, at: float) -> Entry:
+    by = _author(n)
+    facts = Reservation(uuid.UUID(int=n).hex, at, by.actor, by.subject, desc=f"project {n % 900}")
+    first = parse_cidr(BLOCKS["many"]).first + 16 * (n % 100_000)
+    last = first + 15
+    return Entry(at, CREATE, block, first, last, Owner(facts.id), 0, by.actor, "", objects.encode(facts))
+
+
+def _end(begun: Entry) -> Entry:
+    at, reason = begun.at + _LIFE, "no longer needed"
+    return begun._replace(at=at, verb="settle", generation=begun.id, reason=reason, id=0)
 
 
 def _reserve(tx: Tx, by: Author, first: int, all_of_them: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from unipam.agent.connection import Connection
 from unipam.agent.responder import Responder
 from unipam.agent.server import Server
-from unipam.cni.call import ACK, Answer
+from unipam.cni.call import ACK, AT_IT, AT_IT_FOR, Answer
 
 
 class Pair(NamedTuple):
@@ -51,6 +51,26 @@ def test_whether_somebody_waits(pair: Pair) -> None:
     assert not pair.agent.heard()
     assert not pair.agent.close()
     assert not pair.agent.heard()
+
+
+def test_who_waits_is_told_now_and_then_for_a_while(pair: Pair) -> None:
+    agent, began = pair.agent, pair.agent.since
+    pair.launcher.setblocking(False)
+    for seconds in range(100):
+        agent.keep_waiting(began + seconds)
+    with pytest.raises(BlockingIOError):
+        pair.launcher.recv(100)
+    agent.told = began
+    for tenths in range(1000):
+        agent.keep_waiting(began + tenths / 10)
+    assert pair.launcher.recv(1000) == AT_IT * int(AT_IT_FOR)
+    agent.answer, agent.since, agent.told = Answer(0), began + 200, began
+    agent.keep_waiting(began + 202)
+    with pytest.raises(BlockingIOError):
+        pair.launcher.recv(100)
+    pair.launcher.close()
+    agent.answer = None
+    agent.keep_waiting(began + 205)
 
 
 @pytest.mark.parametrize("acknowledged", [True, False])

@@ -28,7 +28,7 @@ REGISTER = (
     "external subnet free prod west dc web",
     "external endpoint list prod west dc web", "register token list", "register grant list",
     "register token add ci --role reader", "plan tree --free", "plan explain 10.0.0.0/8", "plan history",
-    "network list prod west",
+    "network list prod west", "plan forecast", "block forecast prod west", "space forecast prod",
 )  # fmt: skip
 ALONE = (
     "sizing --variant overlay --pool system,nodes=3", "sizing --limits", "cni install --bin-dir . --dry-run",

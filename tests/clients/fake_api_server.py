@@ -21,6 +21,7 @@ class Asked(NamedTuple):
     target: str
     token: str
     body: Any
+    accept: str = ""
 
 
 class Say(NamedTuple):
@@ -72,7 +73,7 @@ class FakeApiServer:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
                 token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-                say = fake._answer(Asked(self.command, self.path, token, body))
+                say = fake._answer(Asked(self.command, self.path, token, body, self.headers.get("Accept", "")))
                 if not say.status:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)

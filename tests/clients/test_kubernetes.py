@@ -63,6 +63,18 @@ def test_a_connection_is_kept(server: FakeApiServer, api: KubernetesApi) -> None
     assert len(ports) == 1
 
 
+@pytest.mark.parametrize("verb", ["create", "replace"])
+def test_of_what_is_written_the_metadata_may_be_enough(server: FakeApiServer, api: KubernetesApi, verb: str) -> None:
+    """Asked for so, with everything as the second choice; otherwise the whole object is."""
+    for briefly in (False, True):
+        server.answers.append(Say(200, POD))
+        assert getattr(api, verb)("/x", POD, soon(), briefly=briefly) == POD
+    whole = "application/json"
+    assert [asked.accept for asked in server.asked] == [
+        whole, f"{whole};as=PartialObjectMetadata;g=meta.k8s.io;v=v1, {whole}",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("verb", ["get", "create", "replace", "merge", "delete"])
 def test_a_server_that_has_too_much_to_do_is_asked_again(server: FakeApiServer, api: KubernetesApi, verb: str) -> None:
     server.answers += [BUSY, BUSY._replace(headers=(("Retry-After", "0"),)), Say(200, POD)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unipam.cni import launcher
+from unipam.cni.call import AT_IT, Answer, encode_answer
 
 if TYPE_CHECKING:
     from tests.cni.conftest import AgentByHand, Node
@@ -31,6 +33,27 @@ def test_it_forwards_the_call_and_relays_the_answer(node: Node, agent_by_hand: A
     assert {key: call.env[key] for key in call.env if key != "UNIPAM_CALL"} == node.env
     assert call.stdin == node.conf
     call.answer(0, RESULT, b"a warning\n")
+    assert call.rest() == b"k"
+    assert process.finish() == (0, RESULT, b"a warning\n")
+
+
+def test_an_agent_that_is_at_it_is_waited_for(node: Node, agent_by_hand: AgentByHand) -> None:
+    """For longer than one that is silent: each empty frame says that it still is."""
+    process = node.ask()
+    call = agent_by_hand.receive()
+    for _ in range(50):
+        call.connection.sendall(AT_IT)
+        time.sleep(0.1)
+    call.answer(0, RESULT, b"a warning\n")
+    assert call.rest() == b"k"
+    assert process.finish() == (0, RESULT, b"a warning\n")
+
+
+@pytest.mark.parametrize("frames", [1, 2, 100_000])
+def test_it_may_say_so_with_the_answer(node: Node, agent_by_hand: AgentByHand, frames: int) -> None:
+    process = node.ask()
+    call = agent_by_hand.receive()
+    call.connection.sendall(AT_IT * frames + encode_answer(Answer(0, RESULT, b"a warning\n")))
     assert call.rest() == b"k"
     assert process.finish() == (0, RESULT, b"a warning\n")
 

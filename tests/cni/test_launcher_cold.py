@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from unipam.cni import launcher
+from unipam.cni.call import AT_IT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,9 +89,11 @@ def test_an_agent_that_hangs_up_before_the_question_is_sent(node: Node, agent_by
     node.assert_cold(process.finish(), bytes(8 << 20))
 
 
-def test_a_silent_agent_is_waited_for_no_longer_than_4_s(node: Node, agent_by_hand: AgentByHand) -> None:
+@pytest.mark.parametrize("said", [b"", AT_IT, AT_IT + AT_IT[:2]], ids=["nothing", "at it", "half of it"])
+def test_a_silent_agent_is_waited_for_no_longer_than_4_s(node: Node, agent_by_hand: AgentByHand, said: bytes) -> None:
     process = node.ask()
     call = agent_by_hand.receive()
+    call.connection.sendall(said)
     node.assert_cold(process.finish())
     assert call.rest() == b""
     assert f"UNIPAM_CALL={call.env['UNIPAM_CALL']}" in node.recorded_env()

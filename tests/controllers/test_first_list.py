@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation as Cilium
-from tests.controllers.kubenet.simulation import NoWait
+from tests.controllers.driven import NoWait
 from tests.controllers.kubenet.simulation import Simulation as Kubenet
 
 

@@ -41,6 +41,12 @@ class Operation:
     wrote: dict[str, Any] | None = None
 
 
+def _is_in(key: str, path: str) -> bool:
+    """Whether a list holds a resource; that of a scale set's interfaces those of its machines."""
+    interface = _INTERFACE.fullmatch(key)
+    return key.rpartition("/")[0] == path or bool(interface and path == f"{interface[1]}/networkinterfaces")
+
+
 class Hook(Protocol):
     """What a write does to other resources."""
 
@@ -80,6 +86,8 @@ class Resources:
         self._all: dict[str, dict[str, Any]] = {}
         self._before: dict[str, tuple[float, dict[str, Any]]] = {}
         """By id: when a resource was last written, and how it was before."""
+        self._listings: dict[str, list[str]] = {}
+        """By path: the ids that a list holds, as long as none comes or goes."""
         self._graph: dict[str, dict[str, Any]] = {}
         self._operations: dict[str, Operation] = {}
         self._running: dict[str, Operation] = {}
@@ -97,6 +105,7 @@ class Resources:
         with self._lock:
             for key in [k for k in self._all if f"{k}/".startswith(f"{resource_id.lower()}/")]:
                 del self._all[key]
+                self._listings.clear()
             self._publish()
 
     def catch_up(self) -> None:
@@ -139,6 +148,8 @@ class Resources:
         }
         _name_children(resource)
         with self._lock:
+            if resource_id.lower() not in self._all:
+                self._listings.clear()
             self._all[resource_id.lower()] = resource
             self._publish()
         return resource
@@ -176,10 +187,14 @@ class Resources:
         if kind == "subnets":
             yield from inside.get("subnets", [])
             return
-        for key, resource in self._all.items():
-            interface = _INTERFACE.fullmatch(key)
-            if key.rpartition("/")[0] == path.lower() or (interface and path.lower() == f"{interface[1]}/{kind}"):
-                yield self._seen(key) or resource
+        for key in self._listing(path.lower()):
+            yield self._seen(key) or self._all[key]
+
+    def _listing(self, path: str) -> list[str]:
+        """The ids of what a list holds."""
+        if path not in self._listings:
+            self._listings[path] = [key for key in self._all if _is_in(key, path)]
+        return self._listings[path]
 
     def _seen(self, key: str) -> dict[str, Any] | None:
         """A resource as a reader sees it, who may be behind what was written."""

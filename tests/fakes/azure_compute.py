@@ -115,7 +115,7 @@ class Compute:
             for nic in self._nics(machine)
             for each in nic["properties"]["ipConfigurations"]
             if not each["properties"]["primary"] and each["properties"]["provisioningState"] == "Succeeded"
-            for ip in _addresses(each)
+            for ip in addresses_of(each)
         }
 
     def interfaces(self, machine: str) -> list[str]:
@@ -188,13 +188,13 @@ class Compute:
         properties = {**self._wanted(primary=primary), "privateIPAddress": ip, "provisioningState": state}
         if block:
             properties["privateIPAddressPrefixLength"] = 28
-        for each in _addresses({"properties": properties}):
+        for each in addresses_of({"properties": properties}):
             self.holders[each] = f"{nic}/{name}".lower()
             self.history.append(("give", each, self.holders[each]))
         self.arm.raw(nic)["properties"]["ipConfigurations"].append({"name": name, "properties": properties})
 
     def _take(self, nic: str, configuration: dict[str, Any]) -> None:
-        for ip in _addresses(configuration):
+        for ip in addresses_of(configuration):
             self.history.append(("take", ip, self.holders.pop(ip)))
 
     def _free(self) -> Iterator[str]:
@@ -246,7 +246,8 @@ def _is_block(path: str, configuration: dict[str, Any]) -> bool:
     return alone and configuration["properties"].get("privateIPAddressPrefixLength") == 28
 
 
-def _addresses(configuration: dict[str, Any]) -> list[str]:
+def addresses_of(configuration: dict[str, Any]) -> list[str]:
+    """The address of a configuration, or the sixteen of its block."""
     ip, _, length = configuration["properties"]["privateIPAddress"].partition("/")
     return [format_address(parse_address(ip) + each) for each in range(BLOCK if length else 1)]
 

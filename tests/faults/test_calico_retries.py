@@ -37,7 +37,7 @@ from unipam.dialects.calico.datastore.resources import STORED
 
 pytestmark = [pytest.mark.real, etcd.needs_etcd]
 
-ROUNDS = int(os.environ.get("UNIPAM_CALICO_RETRIES", "3"))
+ROUNDS = int(os.environ.get("UNIPAM_CALICO_RETRIES", "2"))
 RUNTIMES = 4
 DELAYS = (0.02, 0.1, 0.3, 0.8, 1.2)
 """Seconds on each way; with the last a launcher has lost its patience before its call is over."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from unipam.addr.prefix import parse_address
-from unipam.ledger import reads
+from unipam.ledger import reads, reconcile
 from unipam.ledger.ledger import Ledger
 from unipam.ledger.noted import Gained, Lost, note
 from unipam.ledger.open import Ledgers
+from unipam.model import facts
 from unipam.model.records import COOLING, HELD, Owner
 
 A, B = parse_address("10.0.0.1"), parse_address("10.0.0.2")
@@ -48,4 +49,28 @@ def test_what_is_noted_twice_happened_once(tmp_path: Path) -> None:
     of = ledger(tmp_path)
     note(of, "net", [Gained(Owner("c1"), (A,)), Gained(Owner("c1"), (A,))])
     assert len(reads.history(of, "10.0.0.1", 10)) == 1
+    of.store.close()
+
+
+def test_an_end_that_nobody_noted_shows_as_any_other(tmp_path: Path) -> None:
+    """The DEL was another program's, or a cold call's: the container's namespace is gone."""
+    of, netns = ledger(tmp_path), tmp_path / "netns"
+    netns.touch()
+    seen = facts.write({"pod": "default/web", "netns": str(netns), "inode": netns.stat().st_ino})
+    note(of, "net", [Gained(Owner("c1"), (A,), 0, seen), Gained(Owner("c2"), (B,))])
+    before: dict[tuple[int, int, int], str] = {}
+    for gone in (False, True, True):
+        if gone:
+            netns.unlink(missing_ok=True)
+        before, _ = reconcile.reclaim(of, reconcile.observe(of.boot), before)
+    assert held(of) == [("10.0.0.2", "c2", HELD)]
+    assert reads.history(of, "10.0.0.1", 10)[0].reason == f"its network namespace {netns} is gone"
+    of.store.close()
+
+
+def test_what_was_noted_ends_with_the_boot(tmp_path: Path) -> None:
+    of = ledger(tmp_path)
+    note(of, "net", [Gained(Owner("c1"), (A,))])
+    (gone,) = reconcile.suspects(of, reconcile.observe(of.boot + 1), "gone")
+    assert gone.reason == "the machine was rebooted since"
     of.store.close()

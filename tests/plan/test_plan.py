@@ -29,7 +29,7 @@ from unipam.model.errors import (
 )
 from unipam.plan import blocks, externals, networks, reads, reservations, tree
 from unipam.plan.access import callers
-from unipam.plan.history import plan_at
+from unipam.plan.history import PastPlan
 from unipam.plan.reserve import ReservationRequest, reserve, reserve_all
 from unipam.plan.transfer.copy import copy
 from unipam.plan.transfer.export import export, from_csv, read_document, to_csv
@@ -299,9 +299,12 @@ def test_the_networks_of_a_block_are_replaced_all_or_none(world: World) -> None:
 def test_the_past_can_be_asked_for(world: World) -> None:
     moments: list[tuple[float, list[tuple[str, str]]]] = []
 
+    def then(at: float) -> list[tuple[str, str]]:
+        whole = world.ask(lambda tx: PastPlan(tx, at).everything())
+        return sorted((blocks.name_of(n), str(n.prefix)) for some in whole.values() for n in some)
+
     def here() -> list[tuple[str, str]]:
-        moment = world.ask(plan_at, world.now)
-        return sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects)
+        return then(world.now)
 
     def now() -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -331,8 +334,7 @@ def test_the_past_can_be_asked_for(world: World) -> None:
         assert here() == now()
         moments.append((world.now, now()))
     for at, expected in moments:
-        moment = world.ask(plan_at, at)
-        assert sorted((blocks.name_of(n), str(n.prefix)) for n in moment.objects) == expected
+        assert then(at) == expected
     assert len({len(state) for _, state in moments}) > 3
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.conftest import UNIPAM
 from tests.fakes.azure import FakeAzure
-from tests.fakes.azure_compute import Compute
+from tests.fakes.azure_compute import Compute, addresses_of
 from tests.real import etcd, kube_apiserver
 from tests.real.calico_crds import ANY
 from tests.real.node import Node
@@ -58,10 +58,9 @@ class Site:
 
     def _taking(self, nic: str, configuration: dict[str, Any]) -> None:
         """Watch what leaves the machine's interface."""
-        ip = configuration["properties"]["privateIPAddress"]
         with self._lock:
-            if ip in self.users:
-                self.broken.append(f"{ip} was taken from {self.users[ip]}")
+            used = [ip for ip in addresses_of(configuration) if ip in self.users]
+            self.broken += [f"{ip} was taken from {self.users[ip]}" for ip in used]
         self._take(nic, configuration)
 
     def add(self, pod: str, plugin: str = "ptp", tries: int = 60) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -131,11 +132,13 @@ def test_the_nodes_ledger_knows_what_the_agent_did(
     (change,) = install(short_dir(), agent.socket, ["calico-ipam"])
     plugin = Plugin(change.path)
     plugin("ADD", network(), "c1", args=POD)
-    plugin("ADD", network(), "c2", args=POD)
+    own = f"/proc/{os.getpid()}/ns/net"
+    plugin("ADD", network(), "c2", args=POD, netns=own)
     assert plugin("DEL", network(), "c1", args=POD).silent
     assert agent.stop() == 0  # which ends with what is still to be noted
     (lease,) = json.loads(unipam("lease", "list", "--data-dir", str(home), "-o", "json"))["items"]
     assert (lease["address"], lease["network"], lease["container"]) == ("192.168.166.129", "k8s-pod-network", "c2")
+    assert lease["netns"] == own, "so that the sweep sees when it is gone, should its DEL be another's"
     past = json.loads(unipam("lease", "history", "192.168.166.128", "--data-dir", str(home), "-o", "json"))["items"]
     assert [(each["verb"], each["container"], each["pod"], each["reason"]) for each in past] == [
         ("release", "c1", "default/web-0", "DEL"), ("allocate", "c1", "default/web-0", ""),

@@ -17,9 +17,9 @@ from tests.fakes.azure import azure
 from tests.fakes.azure_compute import Compute
 from tests.real import cilium_nodes, etcd, kube_apiserver
 from tests.real.cilium_nodes import Site
-from tests.real.kube_apiserver import ApiServer
 from tests.real.node import Node, missing
 
+from unipam.addr.prefix import parse_address
 from unipam.clients.kubernetes.api import KubernetesApi
 from unipam.dialects.cilium.node import PATH
 
@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif(bool(kube_apiserver.WHY), reason=kube_apiserver.WHY),
 ]
 PODS = 40
+RELEASING = ("--azure-release-excess-ips", "--excess-ip-release-delay", "2")
 
 
 @pytest.fixture
@@ -40,38 +41,34 @@ def api() -> Iterator[KubernetesApi]:
             made.delete("/api/v1/nodes/n1", {}, etcd.soon())
 
 
-@pytest.fixture
-def server() -> ApiServer:
-    return kube_apiserver.shared("crd.projectcalico.org/v1")
-
-
-@pytest.fixture
-def site(api: KubernetesApi, server: ApiServer, tmp_path: Path, namespace: Callable[[], str]) -> Iterator[Site]:
-    node = Node(tmp_path)
+@contextlib.contextmanager
+def made(api: KubernetesApi, directory: Path, host: str, *options: str, alone: bool = False) -> Iterator[Site]:
+    """A machine of a scale set, or one that stands alone, with the operator beside it."""
+    server = kube_apiserver.shared("crd.projectcalico.org/v1")
+    node = Node(directory)
     node.install(["bridge", "ptp"], "unipam")
-    with azure(tmp_path) as fake:
+    with azure(directory) as fake:
         subscription = fake.subscribe()
         compute = Compute(fake.arm, group=f"/subscriptions/{subscription}/resourceGroups/MC_g")
-        (machine,) = compute.scale_set("np", 1)
+        machine = compute.alone("vm") if alone else compute.scale_set("np", 1)[0]
         spec = {"providerID": f"azure://{machine.replace('mc_g', 'MC_g')}"}
         api.create("/api/v1/nodes", {"kind": "Node", "metadata": {"name": "n1"}, "spec": spec}, etcd.soon())
-        releasing = ("--azure-release-excess-ips", "--excess-ip-release-delay", "2")
-        with cilium_nodes.operator(fake, subscription, server.kubeconfig, tmp_path / "controller.log", *releasing):
-            yield Site(node, compute, machine, server.kubeconfig, namespace())
+        log = directory / "controller.log"
+        with cilium_nodes.operator(fake, subscription, server.kubeconfig, log, *RELEASING, *options):
+            yield Site(node, compute, machine, server.kubeconfig, host)
 
 
 def test_forty_pods_come_and_go_with_their_addresses(
-    site: Site, api: KubernetesApi, namespace: Callable[[], str]
+    api: KubernetesApi, tmp_path: Path, namespace: Callable[[], str]
 ) -> None:
-    with site.node.agent("--sweep", "0"):
+    with made(api, tmp_path, namespace()) as site, site.node.agent("--sweep", "0"):
         pods = {namespace(): "bridge" if i % 4 == 0 else "ptp" for i in range(PODS)}
         addresses = {pod: site.add(pod, plugin) for pod, plugin in pods.items()}
         assert len(set(addresses.values())) == PODS
         assert set(addresses.values()) <= site.addresses
 
         def used() -> dict[str, Any]:
-            ipam = api.get(f"{PATH}/n1", etcd.soon())["status"]["ipam"]
-            return dict(ipam.get("used") or {})
+            return dict(ipam(api).get("used") or {})
 
         cilium_nodes.until(lambda: set(used()) == set(addresses.values()))
         first, second = [pod for pod, plugin in pods.items() if plugin == "ptp"][:2]
@@ -85,9 +82,30 @@ def test_forty_pods_come_and_go_with_their_addresses(
         cilium_nodes.until(lambda: len(site.addresses) == 5 + 8)
         assert kept <= site.addresses
         assert site.node.held().keys() == kept
-        cilium_nodes.until(lambda: not api.get(f"{PATH}/n1", etcd.soon())["status"]["ipam"].get("release-ips"))
+        cilium_nodes.until(lambda: not ipam(api).get("release-ips"))
         assert site.add(namespace()) in site.addresses
     assert site.broken == []
+
+
+def test_blocks_go_as_a_whole(api: KubernetesApi, tmp_path: Path, namespace: Callable[[], str]) -> None:
+    """A machine that stands alone has ranges of sixteen: one with a pod in it stays, the others go at one write."""
+    with made(api, tmp_path, namespace(), "--azure-blocks", alone=True) as site, site.node.agent("--sweep", "0"):
+        addresses = {pod: site.add(pod) for pod in (namespace() for _ in range(20))}
+        cilium_nodes.until(lambda: len(site.addresses) == 32)
+        assert site.compute.configurations(site.machine) == 2
+        kept = max(addresses, key=lambda pod: parse_address(addresses[pod]))
+        for pod in addresses.keys() - {kept}:
+            site.delete(pod)
+        cilium_nodes.until(lambda: len(site.addresses) == 16)
+        assert addresses[kept] in site.addresses
+        cilium_nodes.until(lambda: not ipam(api).get("release-ips"))
+        assert site.add(namespace()) in site.addresses
+    assert site.broken == []
+
+
+def ipam(api: KubernetesApi) -> dict[str, Any]:
+    """What the CiliumNode says of its addresses."""
+    return dict(api.get(f"{PATH}/n1", etcd.soon())["status"]["ipam"])
 
 
 def ping(host: str, pod: str, address: str) -> bool:

@@ -39,6 +39,16 @@ def test_every_route_is_counted_under_its_whole_template(live: Live) -> None:
     assert found['unipam_register_objects{kind="space"}'] == 1
 
 
+def test_what_is_foretold_names_no_block(tmp_path: Path) -> None:
+    with serve(str(tmp_path / "register.db"), tmp_path, sample=True) as live:
+        found = metrics(live)
+    blocks = {name: value for name, value in found.items() if name.startswith("unipam_register_blocks{")}
+    assert sum(blocks.values()) == found['unipam_register_objects{kind="block"}'] == 12
+    assert blocks['unipam_register_blocks{forecast="dated"}'] >= 1
+    early, likely, late = (found[f'unipam_register_days_until_full{{quantile="{each}"}}'] for each in (0.1, 0.5, 0.9))
+    assert 0 < early < likely < late < 365
+
+
 @pytest.mark.real
 @needs_postgres
 def test_what_needs_no_database_is_told_while_it_is_away(tmp_path: Path) -> None:
@@ -49,6 +59,8 @@ def test_what_needs_no_database_is_told_while_it_is_away(tmp_path: Path) -> None
         found = metrics(live)
         assert found["unipam_register_up"] == 0
         assert found[answered("POST", "/api/spaces", 201)] == 1
-        assert not [name for name in found if name.startswith("unipam_register_objects")], "nobody knows them now"
+        assert not [name for name in found if name.startswith(("unipam_register_objects", "unipam_register_blocks"))], (
+            "nobody knows them now"
+        )
         database.start()
         assert metrics(live)['unipam_register_objects{kind="space"}'] == 1

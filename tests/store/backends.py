@@ -11,6 +11,7 @@ from tests.real.postgres import shared
 
 from unipam.store.api import Store
 from unipam.store.memory import MemoryStore
+from unipam.store.past import SQLITE_TABLE
 from unipam.store.postgres import PostgresStore
 from unipam.store.sqlite import SqliteStore
 
@@ -52,7 +53,7 @@ class Sqlite:
         self._handles: list[SqliteStore] = []
 
     def open(self, timeout: float = 0.0) -> Store:
-        self._handles.append(SqliteStore(self._path, timeout=timeout))
+        self._handles.append(SqliteStore(self._path, timeout=timeout, additions=SQLITE_TABLE))
         return self._handles[-1]
 
     def close(self) -> None:
@@ -78,7 +79,7 @@ class Postgres:
         for handle in self._handles:
             handle.close()
         with psycopg.connect(self._url, autocommit=True) as connection:
-            for table in ("claim", "run", "cursor", "fence", "journal", "note"):
+            for table in ("claim", "run", "cursor", "fence", "journal", "past", "note"):
                 connection.execute(f"DELETE FROM {table}" if self._handles else "SELECT 1")
         self._spare.append(self._url)
 

@@ -24,6 +24,7 @@ from unipam.model.records import (
     HELD,
     LEASE,
     PLACE,
+    SPACE,
     UNTIL,
     Claim,
     Entry,
@@ -737,26 +738,102 @@ def replayed(entries: list[Entry]) -> dict[int, int]:
     return {begun: number for number, begun in standing.items()}
 
 
+class Story:
+    """What happens to a space by chance: claims of two kinds are made, changed, moved and removed, an entry for each.
+
+    Clocks may be set back.
+    """
+
+    PLACES = 40
+
+    def __init__(self, tx: Tx, seed: int) -> None:
+        self._tx = tx
+        self.dice = random.Random(seed)
+        self.claims: dict[int, Claim] = {}
+        self.space = self._make(0, Range(0, LINE_LAST), SPACE)
+
+    def step(self) -> None:
+        verb = self.dice.choice(("create", "create", "change", "move", "remove"))
+        known = self.dice.choice([*self.claims.values()])
+        if verb == "create":
+            self._make(self.space.id, self._free(), self.dice.choice(("network", "reservation")))
+        elif verb == "change" or (verb == "move" and known.kind == SPACE):
+            self._replace(known, known._replace(owner=Owner(f"h{self.dice.random()}")))
+        elif known.kind != SPACE:
+            place = self._free()
+            self._replace(known, known._replace(first=place.first, last=place.last) if verb == "move" else None)
+
+    def _free(self) -> Range:
+        taken = {claim.first for claim in self.claims.values()}
+        first = self.dice.choice([HERE + 4 * n for n in range(self.PLACES) if HERE + 4 * n not in taken])
+        return Range(first, first + self.dice.randrange(4))
+
+    def _make(self, parent: int, place: Range, kind: str) -> Claim:
+        claim = Claim(parent, *place, kind, Owner(f"h{self.dice.random()}"))
+        number = self._record(claim, "create")
+        made = claim._replace(id=number, generation=number)
+        self._tx.insert(made)
+        self.claims[number] = made
+        return made
+
+    def _replace(self, before: Claim, after: Claim | None) -> None:
+        number = self._record(after or before, "change" if after else "remove")
+        self._tx.remove(before)
+        del self.claims[before.id]
+        if after:
+            self.claims[before.id] = after._replace(generation=number)
+            self._tx.insert(self.claims[before.id])
+
+    def _record(self, claim: Claim, verb: str) -> int:
+        details = json.dumps({"type": claim.kind}, separators=(",", ":"))
+        at = self.dice.randrange(20)
+        return self._tx.record(
+            Entry(at, verb, claim.parent, claim.first, claim.last, claim.owner, claim.generation, details=details)
+        )
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_past_is_what_a_replay_says(store: Store, seed: int) -> None:
-    dice = random.Random(seed)
     with store.transaction() as tx:
-        newest: list[int] = []
-        for _ in range(60):  # clocks may be set back, but an entry is replaced once
-            verb = dice.choice(("create", "create", "change", "change", "remove", "sign-in"))
-            known = newest.pop(dice.randrange(len(newest))) if newest and verb in ("change", "remove") else 0
-            verb = "create" if verb == "change" and not known else verb
-            number = tx.record(entry(at=dice.randrange(20), verb=verb)._replace(generation=known))
-            newest += [number] if verb in ("create", "change") else []
-        for until in range(21):
-            found = tx.unreplaced(until, ("create", "change"))
-            begun = tx.beginnings([each.id for each in found if each.generation], until)
-            now = {begun.get(each.id, 0) if each.generation else each.id: each.id for each in found}
-            now.pop(0, None)
-            assert now == replayed(list(tx.entries(until))), until
-            assert [each.id for each in found] == sorted(each.id for each in found)
-        assert tx.unreplaced(20, ()) == []
-        assert tx.beginnings([], 20) == {}
+        story = Story(tx, seed)
+        for _ in range(80):
+            story.step()
+    with store.reading() as tx:
+        entries = list(tx.entries(float("inf")))
+        for moment in range(-1, 21):
+            last = max(((e.at, e.id) for e in entries if e.at <= moment), default=(0, 0))[1]
+            expected = replayed([each for each in entries if each.id <= last])
+            compare_past(tx, moment, story.space.id, [entries[number - 1] for number in expected.values()])
+            changed = [number for begun, number in expected.items() if number != begun]
+            assert tx.beginnings(changed) == {n: begun for begun, n in expected.items() if n in changed}
+        assert tx.beginnings([]) == {}
+
+
+def compare_past(tx: Tx, moment: float, space: int, expected: list[Entry]) -> None:
+    past = tx.past(moment)
+    inner = sorted((e for e in expected if e.parent == space), key=lambda e: e.first)
+    kinds = {e.id: json.loads(e.details)["type"] for e in inner}
+    assert past.spaces() == [e.id for e in expected if not e.parent]
+    assert past.stood((space, 12345)) == [e.id for e in inner]
+    assert past.stood((space,), HERE + 50, 3) == [e.id for e in inner if e.first >= HERE + 50][:3]
+    assert past.stood((space,), kinds=["network"]) == [e.id for e in inner if kinds[e.id] == "network"]
+    for kind in ("network", "reservation"):
+        sizes = [e.last - e.first + 1 for e in inner if kinds[e.id] == kind]
+        assert past.extents((space, 12345)).get((space, kind), Extent(0, 0)) == Extent(len(sizes), sum(sizes))
+    taken = {address for e in inner for address in range(e.first, e.last + 1)}
+    for first, last in ((HERE - 1, HERE + 170), (HERE + 41, HERE + 46), (HERE + 60, HERE + 60)):
+        free = [address for gap in past.gaps(space, first, last) for address in range(gap.first, gap.last + 1)]
+        assert free == [address for address in range(first, last + 1) if address not in taken]
+
+
+def test_the_past_has_gaps_by_the_thousand(store: Store) -> None:
+    with store.transaction() as tx:
+        made = [entry(7, HERE + 2 * n, verb="create") for n in range(1100)]
+        claims = [lease(7, e.first, id=n, generation=n) for n, e in zip(tx.record_all(made), made, strict=True)]
+        tx.insert_all(claims)
+    with store.reading() as tx:
+        gaps = list(tx.past(1.0).gaps(7, HERE, HERE + 2199))
+    assert gaps == [Range(HERE + 2 * n + 1, HERE + 2 * n + 1) for n in range(1100)]
 
 
 def test_what_claims_take_up_is_summed(store: Store, things: tuple[int, int]) -> None:

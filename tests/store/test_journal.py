@@ -34,7 +34,7 @@ def _fill(store: SqliteStore, count: int) -> None:
 )  # fmt: skip
 def test_no_question_reads_the_whole_journal(tmp_path: Path, wanted: JournalFilter) -> None:
     path = str(tmp_path / "r.db")
-    store = SqliteStore(path, indexes=SQLITE_INDEXES)
+    store = SqliteStore(path, additions=SQLITE_INDEXES)
     _fill(store, 200)
     store.close()
     with sqlite3.connect(path) as connection:
@@ -46,7 +46,7 @@ def test_no_question_reads_the_whole_journal(tmp_path: Path, wanted: JournalFilt
 
 
 def test_what_is_rare_is_found_beyond_the_latest_entries(tmp_path: Path) -> None:
-    store = SqliteStore(str(tmp_path / "r.db"), indexes=SQLITE_INDEXES)
+    store = SqliteStore(str(tmp_path / "r.db"), additions=SQLITE_INDEXES)
     _fill(store, 6000)
     place = Prefix(HERE + 3, 128)
     with store.reading() as tx:
@@ -66,8 +66,8 @@ def test_a_file_of_before_gets_the_indexes_and_a_node_s_ledger_none(tmp_path: Pa
             )
 
     assert indexes() == 0
-    SqliteStore(path, indexes=SQLITE_INDEXES).close()
+    SqliteStore(path, additions=SQLITE_INDEXES).close()
     assert indexes() == 5
-    SqliteStore(path, indexes=SQLITE_INDEXES).close()
+    SqliteStore(path, additions=SQLITE_INDEXES).close()
     SqliteStore(path).close()
     assert indexes() == 5

@@ -22,6 +22,7 @@ from unipam.agent.connection import Connection
 from unipam.agent.peer import OwnNamespace, peer
 from unipam.agent.responder import Responder, Waiting
 from unipam.cni.call import ACK, Answer, Call, decode_call, encode_answer, frame_size
+from unipam.dialects.registry import is_remote
 from unipam.ledger.open import uptime
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -109,7 +110,7 @@ class Server:
             self._close_silent(time.perf_counter())
 
     def _close_silent(self, now: float) -> None:
-        """Close connections that are silent for too long, and try to accept again."""
+        """Close connections that are silent for too long, tell others to wait on, and try to accept again."""
         if now < self._next_look:
             return
         self._next_look = now + _TICK
@@ -117,6 +118,8 @@ class Server:
         for connection in list(self._connections.values()):
             if connection.idle(now) > (unasked if connection.call is None else LONGEST_SILENCE):
                 self._close(connection, acknowledged=False)
+            else:
+                connection.keep_waiting(now)
         self._accept_again()
 
     def _finish(self) -> None:
@@ -128,12 +131,19 @@ class Server:
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
         self._listening.close()
+        self._take_leave()
+        self.responder.finish()
+        self._reply_ready()  # those who waited longer than that
+        self._take_leave()
+        for connection in list(self._connections.values()):
+            self._close(connection, acknowledged=False)
+        self.responder.finish()
+
+    def _take_leave(self) -> None:
+        """Let those who are connected say that they have their answers, or leave."""
         deadline = time.monotonic() + _GRACE
         while self._connections and time.monotonic() < deadline:
             self._poll_once(_SHORT_WAIT)
-        self.responder.finish()
-        self._reply_ready()  # those who waited longer than that, and are told before the process ends
-        self.responder.finish()
 
     # ---- one launcher
 
@@ -231,6 +241,8 @@ class Server:
         for (connection, call), given in zip(asked, answers, strict=True):
             if given is not None:
                 self._reply(connection, call, given)
+            elif is_remote(call):
+                connection.told = connection.since
             self._watch(connection)
         waiting = [
             Waiting(connection, call, connection.heard)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from unipam.cli.forecast import FORECAST, horizon_option
 from unipam.cli.output import (
     format_option,
     is_document,
@@ -179,6 +180,25 @@ def free(*, api: Api, space: str, name: str, output: str, **search: Any) -> None
     """
     found = api.ask("GET", path(space, name) + "/available", query=search)
     show_candidates(found, output, f"no /{search['size']} is free in {name}")
+
+
+@command.command()
+@click.argument("space")
+@click.argument("name")
+@horizon_option
+@with_api
+@format_option
+def forecast(api: Api, space: str, name: str, horizon: int, output: str) -> None:
+    """When a block runs dry, by how it grew in the past 90 days.
+
+    Between EARLIEST and LATEST it is full four times in five; -o wide says what stands behind that.
+
+    \b
+    Examples:
+      unipam block forecast prod west
+      unipam block forecast prod west --horizon 730 -o yaml
+    """
+    show([api.ask("GET", path(space, name) + "/forecast", query={"horizon": horizon})], output, FORECAST)
 
 
 def show_candidates(found: dict[str, Any], output: str, empty: str, of: str = "cidr") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from unipam.cli.forecast import FORECAST, horizon_option
 from unipam.cli.output import (
     format_option,
     is_document,
@@ -233,6 +234,24 @@ def objects(*, api: Api, output: str, **wish: str | None) -> None:
       unipam plan objects external --search 10.96.0.0/16
     """
     show_list(lambda: api.all("/objects", wish), output, _OBJECTS, "nothing is so")
+
+
+@command.command()
+@click.option("--space", help="Only the blocks of this space.")
+@horizon_option
+@with_api
+@list_options
+def forecast(api: Api, space: str | None, horizon: int, output: str) -> None:
+    """When each block runs dry, by how it grew in the past 90 days; the first to do so comes first.
+
+    \b
+    Examples:
+      unipam plan forecast
+      unipam plan forecast --space prod --limit 5 -o wide
+      unipam plan forecast --horizon 90 -o json
+    """
+    query = {"space": space, "horizon": horizon}
+    show_list(lambda: api.all("/forecast", query), output, FORECAST, "no blocks: unipam block add")
 
 
 NOTHING_COMPARED = 3

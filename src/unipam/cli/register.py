@@ -163,6 +163,7 @@ def migrate(database: str, target: str | None) -> None:
     try:
         with working(f"copying {database} to {target}"):
             counts = copy(source, there)
+            there.settle()
     finally:
         source.close()
         there.close()

@@ -13,7 +13,8 @@ from unipam.cli.output import VERSION
 
 Schema = dict[str, Any]
 
-_COUNTS = frozenset({"size", "used", "free", "reserved", "cooling", "size_ipv6", "units", "capacity", "addresses"})
+_COUNTS = frozenset({"size", "used", "free", "reserved", "cooling", "size_ipv6", "units", "capacity", "addresses",
+                     "taken", "claimed", "freed", "past"})  # fmt: skip
 """Fields that count addresses, of which IPv6 has more than a number in JSON may safely be."""
 
 
@@ -243,6 +244,7 @@ SCHEMAS: Mapping[str, Document] = {
         _api("external_models", "ExternalSubnet"),
     ),
     "finding": Document("plan findings", _api("models", "Finding")),
+    "forecast": Document("plan forecast, block forecast, space forecast", _api("forecasts", "Forecast")),
     "fresh-token": Document("register token add", _api("models", "FreshToken")),
     "grant": Document("register grant list, register grant add", _api("models", "Grant")),
     "journal-entry": Document("lease history", _PAST),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from unipam.cli.forecast import FORECAST, horizon_option
 from unipam.cli.output import (
     document_option,
     format_option,
@@ -153,3 +154,18 @@ def use(api: Api, name: str, output: str) -> None:
         show(families, output, View("", (column("family"), *_FULL), "family"))
     else:
         show_document(found, output, "space-utilisation")
+
+
+@command.command()
+@click.argument("name")
+@horizon_option
+@with_api
+@format_option
+def forecast(api: Api, name: str, horizon: int, output: str) -> None:
+    """When the blocks of a space run dry, taken together: those of IPv4, if it has any.
+
+    \b
+    Example:
+      unipam space forecast prod -o wide
+    """
+    show([api.ask("GET", f"/spaces/{part(name)}/forecast", query={"horizon": horizon})], output, FORECAST)

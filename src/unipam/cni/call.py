@@ -120,6 +120,15 @@ class Answer(NamedTuple):
     facts: Mapping[str, object] = MappingProxyType({})
 
 
+AT_IT = b"\0\0\0\0"
+"""An empty frame: the agent is at it, and the launcher waits anew."""
+
+AT_IT_FOR = 20.0
+"""For how many seconds an agent says so of one call: it may be stuck with it, and then the launcher is to ask cold."""
+
+PATIENCE = 4.0
+"""After how many seconds of silence a launcher asks cold."""
+
 _LENGTH = struct.Struct("<I")
 _ANSWER = struct.Struct("<IBI")
 

@@ -82,7 +82,7 @@ PATCHED struct { char marker[23]; char value[4096]; } fallback_slot = {"<unipam:
 
 /* ---- bytes ------------------------------------------------------------------------------------------------ */
 
-enum { FIRST = 1 << 16, MAX_STDIN = 16 << 20, MAX_ANSWER = 64 << 20, ANSWER_HEAD = 4 + 1 + 4 };
+enum { FIRST = 1 << 16, MAX_STDIN = 16 << 20, MAX_ANSWER = 64 << 20, ANSWER_HEAD = 4 + 1 + 4, PATIENCE = 4 };
 
 struct bytes { char *at; size_t used, size; };
 
@@ -362,7 +362,7 @@ static long troubled(const char *what, long error)
     return -1;
 }
 
-/* The 4 s that an agent may take are `patience`; ppoll(2) itself counts down what is left. */
+/* The 4 s that an agent may be silent are `patience`; ppoll(2) itself counts down what is left. */
 static long wait_for(int fd, short events)
 {
     struct pollfd ready = {fd, events, 0};
@@ -395,7 +395,7 @@ static long connect_agent(void)
     long fd = above_standard(SYS3(socket, AF_UNIX, SOCK_STREAM_NONBLOCK_CLOEXEC, 0));
     if (fd < 0)
         return troubled("could not be given a socket", fd);
-    own.patience.seconds = 4;
+    own.patience.seconds = PATIENCE;
     long error = SYS3(connect, fd, &address, sizeof address);
     return error ? troubled("could not be reached", error) : fd;
 }
@@ -431,12 +431,28 @@ static long receive(int fd, size_t wanted)
     return 0;
 }
 
+/* Reads the length of the answer. An empty frame says that the agent is at it: then it is waited for anew. */
+static long receive_length(int fd)
+{
+    struct bytes *answer = &own.answer;
+    for (;;) {
+        if (receive(fd, sizeof(uint32_t)))
+            return -1;
+        if (u32_at(answer->at))
+            return 0;
+        answer->at += sizeof(uint32_t);
+        answer->used -= sizeof(uint32_t);
+        answer->size -= sizeof(uint32_t);
+        own.patience = (struct timespec){PATIENCE, 0};
+    }
+}
+
 /* The answer stands behind a question that found room in the first half of the store, or else at its beginning. */
 static long receive_answer(int fd)
 {
     size_t taken = own.question.at == own.calls ? own.question.used : 0;
     own.answer = (struct bytes){own.calls + taken, 0, sizeof own.calls - taken};
-    if (receive(fd, ANSWER_HEAD))
+    if (receive_length(fd) || receive(fd, ANSWER_HEAD))
         return -1;
     size_t rest = u32_at(own.answer.at), out = u32_at(own.answer.at + 5);
     if (rest > MAX_ANSWER || out + 5 > rest)

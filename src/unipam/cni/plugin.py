@@ -84,7 +84,8 @@ class Plugin(NamedTuple):
     learns from outside, and `places` are the directories where its ledgers are when nobody says otherwise. With `apart`
     an ADD is told whether it is for the caller's own network namespace (`Call.own`). `render` prints a result as a
     version of the protocol has it. `together` is for one whose calls share what they wait for. `command` is for one
-    that takes arguments, as a program of people's; its exit code.
+    that takes arguments, as a program of people's; its exit code. A `remote` one has its truth elsewhere: asking takes
+    as long as it takes, and its launchers are told that an agent is at it.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Plugin(NamedTuple):
     render: Callable[[Result, str], bytes] = render
     together: Together | None = None
     command: Callable[[Sequence[str]], int] | None = None
+    remote: bool = False
 
 
 CODES: Codes = {

@@ -79,6 +79,11 @@ def plugin(name: str) -> Plugin:
     return _PLUGINS.get(name, _host_local)()
 
 
+def is_remote(call: Call) -> bool:
+    """Return whether a call's plugin has its truth elsewhere."""
+    return plugin(call.plugin).remote
+
+
 def answer(call: Call, context: Context) -> Answer:
     """Return the answer of the plugin that the call names. Raises what `cni.plugin.answer` raises."""
     return protocol.answer(plugin(call.plugin), call, context)

@@ -1,6 +1,7 @@
 """Leases that are decided on elsewhere, in a cluster's datastore, and noted here for their history.
 
-The ledger is not asked whether they may be, and what it lacks is missing from the past only.
+The ledger is not asked whether they may be, and what it lacks is missing from the past only. An end that nobody noted
+shows as that of any other lease: the container is gone (`ledger.reconcile`).
 """
 
 from __future__ import annotations
@@ -38,18 +39,23 @@ def note(ledger: Ledger, space: str, events: Iterable[Gained | Lost]) -> None:
             for address in event.addresses:
                 there = tx.claim_at(standing.space, address)
                 if isinstance(event, Gained):
-                    _gain(tx, standing.space, event, address, there, now)
+                    _gain(tx, _claim(event, standing.space, address, now)._replace(boot=ledger.boot), there)
                 elif there is not None and there.state == HELD:
                     let_go(tx, there, now, event.reason, "")
 
 
-def _gain(tx: Tx, parent: int, event: Gained, address: int, there: Claim | None, now: float) -> None:
-    if there is not None and there.state == HELD and there.owner == event.owner:
+def _claim(event: Gained, parent: int, address: int, now: float) -> Claim:
+    return Claim(
+        parent, address, address, LEASE, event.owner, HELD, now, cooldown=event.cooldown, details=event.details
+    )
+
+
+def _gain(tx: Tx, new: Claim, there: Claim | None) -> None:
+    if there is not None and there.state == HELD and there.owner == new.owner:
         return
     if there is not None and there.state == HELD:
-        let_go(tx, there._replace(cooldown=0), now, "handed out anew by the datastore", "")
+        let_go(tx, there._replace(cooldown=0), new.since, "handed out anew by the datastore", "")
     if there is not None and there.state == COOLING:
         tx.remove(there)
-    entry = Entry(now, "allocate", parent, address, address, event.owner, 0, "", "", event.details)
-    claim = Claim(parent, address, address, LEASE, event.owner, HELD, now, cooldown=event.cooldown)
-    tx.insert(claim._replace(generation=tx.record(entry), details=event.details))
+    entry = Entry(new.since, "allocate", new.parent, new.first, new.last, new.owner, 0, "", "", new.details)
+    tx.insert(new._replace(generation=tx.record(entry)))

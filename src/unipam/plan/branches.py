@@ -7,7 +7,7 @@ network from the cloud; to whoever looks they are the same. Functions of one tra
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -22,18 +22,16 @@ from unipam.model.cloud import VHUB, CloudNetwork, CloudSubnet, Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.records import SPACE, Claim, Selection
 from unipam.plan import tree
-from unipam.plan.history import PastPlan, plan_at
-from unipam.plan.listing import Row, row_of
+from unipam.plan.history import HOLDERS, PastPlan
+from unipam.plan.listing import Row, place_in, row_of
 from unipam.plan.permissions import HIDDEN, Visibility
-from unipam.plan.reads import Use, use_among, uses_of
+from unipam.plan.reads import Use, uses_of
 from unipam.plan.tree import Node
 from unipam.store.api import Tx
 
 FREE = "free"
 SHOWN = ("both", "used", "free")
 CLOUD_SUBNET = "cloud subnet"
-HOLDERS = (SPACE, objects.BLOCK, objects.EXTERNAL, objects.SUBNET)
-"""What may hold something in the plan itself."""
 _PAGE = 256
 _MOST_GAPS = 1000
 """Free stretches that are looked at for the largest one, or for one part of a listing."""
@@ -90,8 +88,14 @@ class Branches(NamedTuple):
 class Source(Protocol):
     """Where the tree is read from: now, or as it was."""
 
+    def spaces(self) -> Sequence[Node[objects.Facts]]:
+        """Return the spaces, by name."""
+
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """Yield what is directly under a parent from an address on, in address order."""
+
+    def named(self, parent: int, name: str) -> Iterable[Claim]:
+        """Return what is directly under a parent by the name of its owner."""
 
     def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
         """Yield what is free in it from an address on."""
@@ -109,6 +113,14 @@ class Now:
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
         self._uses: dict[int, Use] = {}
+
+    def spaces(self) -> Sequence[Node[objects.Facts]]:
+        """See `Source`."""
+        return [Node(node.claim, node.facts) for node in tree.spaces(self._tx)]
+
+    def named(self, parent: int, name: str) -> Iterable[Claim]:
+        """See `Source`."""
+        return self._tx.claims_of(parent, name)
 
     def claims(self, parent: int, first: int) -> Iterator[Claim]:
         """See `Source`."""
@@ -133,49 +145,17 @@ class Now:
         return self._tx.tally(Selection(parents=(parent,)))
 
 
-class Then:
-    """The plan as it was at a moment."""
-
-    def __init__(self, past: PastPlan) -> None:
-        self._past = past
-        self._uses: dict[int, Use] = {}
-        self._taken: dict[int, RangeSet] = {}
-
-    def claims(self, parent: int, first: int) -> Iterator[Claim]:
-        """See `Source`."""
-        return (claim for claim in self._past.claims(parent) if claim.first >= first)
-
-    def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
-        """See `Source`."""
-        if claim.id not in self._taken:
-            self._taken[claim.id] = RangeSet((each.first, each.last) for each in self._past.claims(claim.id))
-        return self._taken[claim.id].gaps(max(first, claim.first), claim.last)
-
-    def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
-        """See `Source`."""
-        unknown = [claim for claim in claims if claim.id not in self._uses]
-        self._uses |= {claim.id: use_among(claim, self._past.claims(claim.id)) for claim in unknown}
-        return self._uses
-
-    def count(self, parent: int) -> int:
-        """See `Source`."""
-        return len(self._past.claims(parent))
-
-
 class Tree:
     """The tree as one caller may see it. `at` is a moment in seconds since the epoch; None: now."""
 
     def __init__(self, tx: Tx, visibility: Visibility, snapshot: Snapshot, at: float | None = None) -> None:
-        self._past = None if at is None else plan_at(tx, at)
-        self._source: Source = Now(tx) if self._past is None else Then(self._past)
-        self._tx = tx
+        self._source: Source = Now(tx) if at is None else PastPlan(tx, at)
         self._visibility = visibility
         self._snapshot = snapshot
 
     def spaces(self) -> list[Branch]:
         """Return the spaces, by name."""
-        nodes = tree.spaces(self._tx) if self._past is None else self._past.under(0)
-        return [self._row(node.claim, ()) for node in nodes]
+        return [self._row(node.claim, ()) for node in self._source.spaces()]
 
     def under(self, path: tuple[str, ...], wanted: Filter, depth: int = 1) -> Branches:
         """Return what is directly under what this path names, each with `depth` - 1 levels of its own beneath it.
@@ -206,7 +186,7 @@ class Tree:
         """Return the claim that a path names, the path as it is written, and the network, where it names one."""
         if not path:
             raise Missing("a path begins with a space", kind=SPACE, value="")
-        claim = next((n.claim for n in self._roots() if n.claim.owner.holder == objects.fold(path[0])), None)
+        claim = next((n.claim for n in self._source.spaces() if n.claim.owner.holder == objects.fold(path[0])), None)
         names: tuple[str, ...] = (path[0],)
         for name in path[1:]:
             inner = None if claim is None else self._named(claim, name)
@@ -222,20 +202,14 @@ class Tree:
             raise Missing("what lies in this network is not seen", kind=objects.NETWORK, value=path[-1])
         return claim, names, network
 
-    def _roots(self) -> list[Node[objects.Facts]]:
-        if self._past is not None:
-            return self._past.under(0)
-        return [Node(node.claim, node.facts) for node in tree.spaces(self._tx)]
-
     def _named(self, parent: Claim, name: str) -> Claim | None:
-        """Return what is called so under a parent; a block of a space at any depth; a network by its prefix."""
-        folded = objects.fold(name)
-        for claim in self._source.claims(parent.id, 0):
-            if claim.kind == objects.NETWORK and str(tree.prefix_of(claim)) == name:
-                return claim
-            if claim.kind in (objects.BLOCK, objects.EXTERNAL, objects.SUBNET) and claim.owner.holder == folded:
-                return claim
-        return None
+        """Return what is called so under a parent; a network by its prefix."""
+        place = place_in(name)
+        if place is not None:
+            claim = next(self._source.claims(parent.id, place.first), None)
+            return claim if claim and claim.kind == objects.NETWORK and claim.text == name else None
+        found = self._source.named(parent.id, objects.fold(name))
+        return next((c for c in found if c.kind in (objects.BLOCK, objects.EXTERNAL, objects.SUBNET)), None)
 
     def _rows(self, parent: Claim, path: tuple[str, ...], wanted: Filter) -> Iterator[Branch]:
         first = _start(wanted)

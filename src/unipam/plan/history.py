@@ -2,50 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
-from unipam.model import objects as model
-from unipam.model.records import Claim, Entry
-from unipam.plan.tree import CHANGE, CREATE, Node, node
+from unipam.addr.prefix import Range
+from unipam.model import objects
+from unipam.model.records import SPACE, Claim, Entry, Extent
+from unipam.plan.reads import Use, use
+from unipam.plan.tree import Node, node
 from unipam.store.api import Tx
+
+HOLDERS = (SPACE, objects.BLOCK, objects.EXTERNAL, objects.SUBNET)
+"""What may hold something in the plan itself."""
+_FIRST_PART, _GROWTH = 256, 8
+"""Claims that are read first, and how many times as many with each part: looking again costs more than reading."""
 
 
 class PastPlan:
-    """The plan as it was at a moment, by what its objects were in; their facts are read when they are asked for."""
+    """The plan as it was at a moment; only what is asked for is read. It lives as long as its transaction."""
 
-    def __init__(self, at: float, claims: Iterable[Claim]) -> None:
-        self.at = at
-        self._under: dict[int, list[Claim]] = {}
-        for claim in claims:
-            self._under.setdefault(claim.parent, []).append(claim)
-        for some in self._under.values():
-            some.sort(key=lambda claim: (claim.first, claim.owner))
+    def __init__(self, tx: Tx, at: float) -> None:
+        self._tx = tx
+        self._past = tx.past(at)
+        self._extents: dict[int, Mapping[str, Extent]] = {}
 
-    def claims(self, parent: int) -> Sequence[Claim]:
-        """Return what was directly under an object (0: the spaces), in address order, spaces by name."""
-        return self._under.get(parent, ())
+    def spaces(self) -> list[Node[objects.Facts]]:
+        """Return the spaces, by name."""
+        return [node(claim) for claim in sorted(self._claims(self._past.spaces()), key=lambda claim: claim.owner)]
 
-    def under(self, parent: int) -> list[Node[model.Facts]]:
-        """Return the objects directly under another, in the same order."""
-        return [node(claim) for claim in self.claims(parent)]
+    def claims(self, parent: int, first: int = 0) -> Iterator[Claim]:
+        """Yield what was directly under an object from an address on, in address order."""
+        limit = _FIRST_PART
+        while numbers := self._past.stood((parent,), first, limit):
+            found = self._claims(numbers)
+            yield from found
+            if len(numbers) < limit or not found:
+                return
+            first, limit = found[-1].last + 1, limit * _GROWTH
 
-    @property
-    def objects(self) -> Iterator[Node[model.Facts]]:
-        """Yield every object."""
-        return (node(claim) for some in self._under.values() for claim in some)
+    def named(self, parent: int, name: str) -> list[Claim]:
+        """Return what was directly under an object by the name of its owner: of what may hold something."""
+        found = self._claims(self._past.stood((parent,), kinds=HOLDERS))
+        return [claim for claim in found if claim.owner.holder == name]
 
+    def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
+        """Yield what was free in it from an address on."""
+        return self._past.gaps(claim.id, max(first, claim.first), claim.last)
 
-def plan_at(tx: Tx, moment: float) -> PastPlan:
-    """Return every object of the plan as it was at `moment` (epoch seconds).
+    def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
+        """Return how full these were, by number."""
+        self._sum([claim.id for claim in claims])
+        return {claim.id: self._use(claim) for claim in claims}
 
-    The database finds the lines of the journal that were not replaced by then; only those are read.
-    """
-    found = tx.unreplaced(moment, (CREATE, CHANGE))
-    begun = tx.beginnings([entry.id for entry in found if entry.generation], moment)
-    made = ((entry, begun.get(entry.id) if entry.generation else entry.id) for entry in found)
-    return PastPlan(moment, (_claim(entry, number) for entry, number in made if number is not None))
+    def _use(self, claim: Claim) -> Use:
+        found = self._extents[claim.id]
+        reserved = found.get(objects.RESERVATION, Extent(0, 0)).addresses
+        return use(claim, sum(each.addresses for each in found.values()), reserved)
+
+    def count(self, parent: int) -> int:
+        """Return how many objects were directly under a parent."""
+        self._sum([parent])
+        return sum(each.claims for each in self._extents[parent].values())
+
+    def _sum(self, parents: Collection[int]) -> None:
+        """Learn what was under these, unless it is known: the rows of a block and of its space both tell it."""
+        unknown = [parent for parent in parents if parent not in self._extents]
+        found = self._past.extents(unknown) if unknown else {}
+        for parent in unknown:
+            self._extents[parent] = {kind: each for (under, kind), each in found.items() if under == parent}
+
+    def everything(self) -> dict[int, list[Node[objects.Facts]]]:
+        """Return every object by what it was in, in address order; the spaces are under 0, by name."""
+        found = {0: self.spaces()}
+        level = [space.id for space in found[0]]
+        while level:
+            claims = self._claims(self._past.stood(level))
+            for claim in claims:
+                found.setdefault(claim.parent, []).append(node(claim))
+            level = [claim.id for claim in claims if claim.kind in HOLDERS]
+        return found
+
+    def _claims(self, numbers: Sequence[int]) -> list[Claim]:
+        """Return the claims that entries of these numbers tell of, as far as the journal has those, in this order."""
+        entries = {entry.id: entry for entry in self._tx.entries_numbered(numbers)}
+        begun = self._tx.beginnings([number for number, entry in entries.items() if entry.generation])
+        return [_claim(entries[n], begun.get(n, n)) for n in numbers if n in entries]
 
 
 class _Kind(msgspec.Struct):

@@ -19,8 +19,8 @@ from unipam.model.errors import Duplicate, Missing, Outside, Overlap
 from unipam.model.records import HELD, Claim, Owner, Selection
 from unipam.plan import tree
 from unipam.plan.blocks import blocks, gone_key, space_of
-from unipam.plan.tree import EVERY, Author, Draft, Node
-from unipam.store.api import Tx
+from unipam.plan.tree import Author, Draft, Node
+from unipam.store.api import EVERY, Tx
 
 
 class Associated(NamedTuple):

@@ -35,13 +35,14 @@ def open_store(database: str, longest: float = 0.0) -> Store:
             field="database",
             value=database,
         )
-    from unipam.store import journal, listing
+    from unipam.store import journal, listing, past, turnover
     from unipam.store.sqlite import SqliteStore
 
     _make_directory(os.path.dirname(database))
-    indexes = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES}
+    indexes = {**listing.SQLITE_INDEXES, **journal.SQLITE_INDEXES, **turnover.SQLITE_INDEXES}
+    more = {**indexes, **past.SQLITE_TABLE}
     try:
-        return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE, indexes=indexes)
+        return SqliteStore(database, timeout=TIMEOUT, flush=True, page=PAGE, additions=more)
     except StoreBroken as error:
         if "damage" in error.facts:
             raise _no_register(database, error) from error

@@ -40,7 +40,7 @@ def use_among(holder: Claim, claims: Iterable[Claim]) -> Use:
     """Return how full something is that holds these claims and no others."""
     held = [(claim.last - claim.first + 1, claim.kind) for claim in claims]
     reserved = sum(size for size, kind in held if kind == objects.RESERVATION)
-    return _use(holder, sum(size for size, _ in held), reserved)
+    return use(holder, sum(size for size, _ in held), reserved)
 
 
 def uses_of(tx: Tx, holders: Sequence[Claim]) -> dict[int, Use]:
@@ -48,10 +48,11 @@ def uses_of(tx: Tx, holders: Sequence[Claim]) -> dict[int, Use]:
     numbers = [claim.id for claim in holders]
     claimed, reserved = tx.claimed(numbers), tx.extents(numbers, objects.RESERVATION)
     none = Extent(0, 0)
-    return {c.id: _use(c, claimed.get(c.id, 0), reserved.get(c.id, none).addresses) for c in holders}
+    return {c.id: use(c, claimed.get(c.id, 0), reserved.get(c.id, none).addresses) for c in holders}
 
 
-def _use(holder: Claim, claimed: int, reserved: int) -> Use:
+def use(holder: Claim, claimed: int, reserved: int) -> Use:
+    """Return how full something is in which so much is claimed, and so much of that for reservations."""
     size = holder.last - holder.first + 1
     return Use(size, claimed - reserved, reserved, size - claimed)
 

@@ -19,7 +19,7 @@ from unipam.model import objects
 from unipam.model.errors import BadValue, Missing, NameTaken, Outside, Overlap, Stale
 from unipam.model.objects import F, Facts
 from unipam.model.records import HELD, SPACE, Claim, Entry, Owner, Selection
-from unipam.store.api import Store, Tx
+from unipam.store.api import EVERY, Store, Tx
 from unipam.store.reserve import where_full
 
 T = TypeVar("T")
@@ -28,9 +28,6 @@ L = TypeVar("L", objects.External, objects.Endpoint)
 
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
 """The journal's verbs of the plan; removals may have others that say more (`settle`, `vanish`)."""
-
-EVERY = (1 << 63) - 1
-"""As a limit: all of them."""
 
 WHOLE_LINE = Prefix(0, 0)
 """Every address: what a space spans."""

@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unipam.model.errors import UnipamError
+from unipam.plan.forecast import Period, soonest
 from unipam.plan.reads import counts
 from unipam.server.azure_ipam import admin, clouds, endpoints, externals, networks, reservations, spaces, tools
 from unipam.server.azure_ipam.bodies import refusals
@@ -123,6 +124,8 @@ async def metrics(register: RegisterDep) -> Response:
             snapshot = await register.last_snapshot()
             told.cloud_age.set(register.clock() - snapshot.taken if snapshot.taken else -1)
             told.count(await register.worker.read(counts))
+            now = register.clock()
+            told.foretell(await register.worker.read_at_length(lambda tx: soonest(tx, Period(now))), now)
     except (UnipamError, TimeoutError):
         told.count(None)
     return Response(told.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -21,6 +21,7 @@ from unipam.model.cloud import Snapshot
 from unipam.model.errors import UnipamError
 from unipam.plan.access.callers import Caller
 from unipam.plan.branches import Filter
+from unipam.plan.forecast import FARTHEST, YEAR, Period
 from unipam.plan.listing import Wish
 from unipam.plan.open import open_store
 from unipam.plan.parts import Paging, part_of
@@ -133,6 +134,10 @@ def _branches(asked: LocalRequest) -> listings.Asked:
     return listings.Asked(asked.text("under") or "", wanted, int(asked.number("depth", 1, 1, listings.DEEPEST)), at)
 
 
+def _period(asked: LocalRequest) -> Period:
+    return Period(asked.now, int(asked.number("horizon", YEAR, 1, FARTHEST)))
+
+
 _Answer = Callable[[Plan, LocalRequest], Reply]
 
 
@@ -180,6 +185,9 @@ _ANSWERS: dict[str, _Answer] = {
         lambda a: planning.remove_block(a.caller, a.names[0], a.names[1], force=a.flag("force"))
     ),
     "GET spaces/*/blocks/*/utilisation": _read(lambda a: planning.use_of_block(*a.names)),
+    "GET spaces/*/forecast": _read(lambda a: ask.forecast_of_space(_period(a), *a.names)),
+    "GET spaces/*/blocks/*/forecast": _read(lambda a: ask.forecast_of_block(_period(a), *a.names)),
+    "GET forecast": _list(lambda a: ask.forecasts(_period(a), a.text("space") or "")),
     "GET spaces/*/reservations": _list(
         lambda a: reserving.list_reservations(a.names[0], a.text("block"), a.text("status"), settled=a.flag("settled")),
         "id",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from unipam.plan.forecast import VERDICTS, Forecast
+from unipam.store.turnover import DAY
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -39,6 +43,13 @@ class Metrics:
             "unipam_register_cloud_age_seconds", "Age of what is known of the cloud (-1: nothing).",
             registry=self.registry,
         )  # fmt: skip
+        self.blocks = Gauge(
+            "unipam_register_blocks", "Blocks by what is foretold of them.", ("forecast",), registry=self.registry
+        )
+        self.days = Gauge(
+            "unipam_register_days_until_full", "Days until the first block is full (+Inf: not within a year).",
+            ("quantile",), registry=self.registry,
+        )  # fmt: skip
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -52,9 +63,18 @@ class Metrics:
     def count(self, objects: Mapping[str, int] | None) -> None:
         """Set how many objects of each kind there are; None: the database does not answer, so nobody knows."""
         self.up.set(objects is not None)
-        self.objects.clear()
+        for gauge in (self.objects, self.blocks, self.days):
+            gauge.clear()
         for kind, number in (objects or {}).items():
             self.objects.labels(kind).set(number)
+
+    def foretell(self, rows: Sequence[Forecast], now: float) -> None:
+        """Set what is foretold of all blocks. None is named: whoever scrapes need not sign in."""
+        for verdict in VERDICTS:
+            self.blocks.labels(verdict).set(sum(row.verdict == verdict for row in rows))
+        for quantile, name in (("0.1", "earliest"), ("0.5", "likely"), ("0.9", "latest")):
+            moments = [at for row in rows if (at := getattr(row, name)) is not None]
+            self.days.labels(quantile).set((min(moments, default=math.inf) - now) / DAY)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -16,6 +16,33 @@ from typing import Protocol
 from unipam.addr.prefix import Range
 from unipam.model.records import Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store.journal import JournalFilter, Place
+from unipam.store.turnover import Turnover, Verbs
+
+EVERY = (1 << 63) - 1
+"""As a limit: all of them."""
+
+
+class Past(Protocol):
+    """The claims of a register as they were after the last line that its journal had at a moment.
+
+    Where a clock was set back, that is the line with the latest time that is not behind the moment. Claims are named by
+    the numbers of the entries that say what they were: none was created, changed or replaced without one.
+    """
+
+    def spaces(self) -> list[int]:
+        """Return the spaces, in no order."""
+
+    def stood(
+        self, parents: Collection[int], first: int = 0, limit: int = EVERY, kinds: Collection[str] = ()
+    ) -> list[int]:
+        """Return what was directly under these parents, by parent and address, from one address on: of these kinds, or
+        all there are."""
+
+    def extents(self, parents: Collection[int]) -> dict[tuple[int, str], Extent]:
+        """Return how many claims of each kind were directly under each parent, and their addresses."""
+
+    def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
+        """Yield what was unclaimed under a parent from `first` to `last`, lowest first."""
 
 
 class Tx(Protocol):
@@ -161,14 +188,17 @@ class Tx(Protocol):
     def entries(self, until: float, after: int = 0) -> Iterator[Entry]:
         """Yield every entry made not later than `until` and numbered above `after`, oldest first."""
 
-    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
-        """Return what was so at a time, oldest first: entries with these verbs that no other made until then replaced.
+    def past(self, moment: float) -> Past:
+        """Return what can be asked about a register's plan as it was at a moment (epoch seconds)."""
 
-        An entry replaces the one whose number is its generation.
+    def beginnings(self, numbers: Collection[int]) -> dict[int, int]:
+        """Return, for each of these entries, the first one that it goes back to: an entry replaces its generation."""
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        """Return what came to be claimed and was freed directly under each parent, by days (of UTC) from one on.
+
+        A day on which nothing did is not among them.
         """
-
-    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
-        """Return, for each of these entries, the first of the entries made until then that it goes back to."""
 
     def forget(self, before: float) -> int:
         """Drop the journal's beginning, up to the first entry that is not older than this; return how many went.

@@ -19,10 +19,10 @@ Key = TypeVar("Key")
 
 WINDOW = 5000
 """Entries that are looked through in the order of time."""
-SQLITE_INDEXES = {
-    f"journal_{columns.partition(',')[0]}": f"ON journal ({columns})"
-    for columns in ("at, id", "actor, at, id", "verb, at, id", "holder", "first")
-}
+_COLUMNS = {f"journal_{columns.partition(',')[0]}": columns for columns in (
+    "at, id", "actor, at, id", "verb, at, id", "holder", "first",
+)}  # fmt: skip
+SQLITE_INDEXES = {name: (f"CREATE INDEX {name} ON journal ({columns})",) for name, columns in _COLUMNS.items()}
 """What a register's file has besides (in PostgreSQL by migration), as those of `store.listing`."""
 
 
@@ -110,20 +110,13 @@ def _others(wanted: JournalFilter, key: Callable[[int], Any]) -> Iterator[Condit
         yield "first BETWEEN ? AND ? AND last <= ?", (*map(key, wanted.within), key(wanted.within.last))
 
 
-def unreplaced(verbs: str, mark: str) -> str:
-    """Return the statement for `Tx.unreplaced`; `verbs` tests a verb, and the time comes behind it, and once more."""
-    made = f"SELECT id FROM journal WHERE {verbs} AND at <= {mark}"
-    gone = f"SELECT generation FROM journal WHERE at <= {mark} AND generation > 0"
-    return f"SELECT {ENTRY} FROM journal WHERE id IN ({made} EXCEPT {gone}) ORDER BY id"
-
-
-def beginnings(numbers: str, mark: str) -> str:
-    """Return the statement for `Tx.beginnings`; `numbers` tests an id, and the time comes behind it."""
+def beginnings(numbers: str) -> str:
+    """Return the statement for `Tx.beginnings`; `numbers` tests an id."""
     return f"""WITH RECURSIVE up (start, id, generation) AS (
         SELECT id, id, generation FROM journal WHERE {numbers}
         UNION ALL
         SELECT up.start, before.id, before.generation FROM up JOIN journal AS before ON before.id = up.generation
-        WHERE up.generation > 0 AND before.at <= {mark}
+        WHERE up.generation > 0
     ) SELECT start, id FROM up WHERE generation = 0"""
 
 

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from unipam.model.records import AGE, FOREVER, PLACE, UNTIL, Claim, Selection
 from unipam.store.rows import CLAIM
 
-SQLITE_INDEXES = {"claim_kind": "ON claim (kind, parent, first, last) WHERE parent > 0"}
+SQLITE_INDEXES = {
+    "claim_kind": ("CREATE INDEX claim_kind ON claim (kind, parent, first, last) WHERE parent > 0",),
+}
 """What a register's file has besides (in PostgreSQL by migration): a node, which writes a lease in microseconds, has it
 not. A file with or without them is the same to any unipam.
 """

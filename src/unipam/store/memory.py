@@ -14,8 +14,11 @@ from unipam.addr.prefix import LINE_LAST, Range
 from unipam.addr.ranges import RangeSet
 from unipam.model.errors import Overlap, StoreBusy
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
+from unipam.store.api import Past
 from unipam.store.journal import JournalFilter, Place, matches
 from unipam.store.listing import position
+from unipam.store.memory_past import MemoryPast
+from unipam.store.turnover import Turnover, Verbs, of_entries
 
 
 def _members(claim: Claim) -> dict[str, Any]:
@@ -230,22 +233,22 @@ class MemoryTx:
         every = claims + [(e.owner.holder, e.details) for e in reversed(self._journal)]
         return ((h, kept) for h, kept in every if kept and text in kept and (holders is None or h in holders))
 
-    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
-        made = [entry for entry in self._journal if entry.at <= until]
-        gone = {entry.generation for entry in made}
-        return [entry for entry in made if entry.verb in verbs and entry.id not in gone]
+    def past(self, moment: float) -> Past:
+        return MemoryPast(self._journal, moment)
 
-    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+    def beginnings(self, numbers: Collection[int]) -> dict[int, int]:
         known = {entry.id: entry for entry in self._journal}
         found = {}
         for number in numbers:
             entry = known.get(number)
             while entry is not None and entry.generation:
                 entry = known.get(entry.generation)
-                entry = entry if entry is not None and entry.at <= until else None
             if entry is not None:
                 found[number] = entry.id
         return found
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        return of_entries(self._journal, parents, day, verbs)
 
     def forget(self, before: float) -> int:
         kept = list(itertools.dropwhile(lambda e: e.at < before, self._journal)) or self._journal[-1:]

@@ -16,13 +16,17 @@ import psycopg
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing, postgres_search
-from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
+from unipam.store import listing, postgres_search, turnover
+from unipam.store.api import Past
+from unipam.store.journal import JournalFilter, Place, beginnings, statements
 from unipam.store.postgres_connection import Connection
+from unipam.store.postgres_past import PostgresPast
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
+from unipam.store.turnover import Turnover, Verbs
 
 _UPDATE_CLAIM = f"UPDATE claim SET {', '.join(f'{column} = %s' for column in CHANGEABLE)} WHERE id = %s"
 _SUM = "sum(last - first + 1)"
+_DAYS = turnover.postgres("parent = ANY(%s)", f"count(*), {_SUM}")
 _FIRST_PAGE, _LARGEST_PAGE = 64, 4096
 _AFTER_ALL = "\U0010ffff"
 
@@ -324,13 +328,19 @@ class PostgresTx:
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
-    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
+    def beginnings(self, numbers: Collection[int]) -> dict[int, int]:
         self.send()
-        return [_entry(row) for row in self._run(unreplaced("verb = ANY(%s)", "%s"), ([*verbs], until, until))]
+        return dict(self._run(beginnings("id = ANY(%s)"), ([*numbers],)).fetchall())
 
-    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
+    def past(self, moment: float) -> Past:
         self.send()
-        return dict(self._run(beginnings("id = ANY(%s)", "%s"), ([*numbers], until)).fetchall())
+        return PostgresPast(self.connection, moment)
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        self.send()
+        values = ([*parents], day, verbs.moved)
+        sums = ((*row[:4], int(row[4])) for row in self._run(turnover.made_and_freed(_DAYS), values))
+        return turnover.turnovers(sums, self._run(turnover.moved(_DAYS), values), verbs.made, int)
 
     def forget(self, before: float) -> int:
         self.send()

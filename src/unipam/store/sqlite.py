@@ -12,7 +12,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from unipam.model.errors import Overlap, StoreBroken, StoreBusy, StoreFull, UnipamError
@@ -108,7 +108,8 @@ class SqliteStore:
 
     `timeout` is how many seconds a transaction waits for another writer. With `flush` every commit reaches the disk
     before it is answered; without it a power cut may take the last commits with it, and with them the containers.
-    A file that is made gets pages of `page` bytes. `indexes` are made where they are not there: name and definition.
+    A file that is made gets pages of `page` bytes. `additions` are made where they are not there: what each of these
+    indexes and tables is called, and the statements that make it.
     """
 
     def __init__(
@@ -118,10 +119,10 @@ class SqliteStore:
         timeout: float = 4.0,
         flush: bool = False,
         page: int = PAGE,
-        indexes: Mapping[str, str] = MappingProxyType({}),
+        additions: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.path = path
-        self._indexes = indexes
+        self._additions = additions
         self._page = page
         self._reserve = Reserve(path, RESERVE * page)
         where_full(lambda: self._open(timeout, flush), self._reserve.pieces)
@@ -163,17 +164,18 @@ class SqliteStore:
         run("PRAGMA cache_size = -4096")
         if version == 0:
             self._create()
-        self._index()
+        self._add()
 
-    def _index(self) -> None:
-        """Make the indexes that are missing; to look for them takes no lock."""
-        run = self._connection.execute
-        there = {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'index'")}
-        missing = [f"CREATE INDEX IF NOT EXISTS {n} {how}" for n, how in self._indexes.items() if n not in there]
-        if missing:
+    def _add(self) -> None:
+        """Make the additions that are missing; to look for them takes no lock."""
+        if self._missing():
             with Transaction(self._connection, self.path, "BEGIN IMMEDIATE"):
-                for statement in missing:
-                    run(statement)
+                for statement in self._missing():  # as somebody else may have been faster
+                    self._connection.execute(statement)
+
+    def _missing(self) -> list[str]:
+        there = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
+        return [each for name, how in self._additions.items() if name not in there for each in how]
 
     def _use_wal(self, timeout: float) -> None:
         """Switch to WAL mode; SQLite itself does not wait for other processes that make the ledger at the same time."""

@@ -14,17 +14,21 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from unipam.addr.prefix import LINE_LAST, Range
 from unipam.model.errors import Overlap
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
-from unipam.store import listing
-from unipam.store.journal import JournalFilter, Place, beginnings, statements, unreplaced
+from unipam.store import listing, turnover
+from unipam.store.journal import JournalFilter, Place, beginnings, statements
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.runs import runs_of
+from unipam.store.turnover import Turnover, Verbs
+
+if TYPE_CHECKING:
+    from unipam.store.api import Past
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -74,7 +78,7 @@ _WITHIN = "parent IN (SELECT value FROM json_each(?))"
 _END = "UPDATE run SET last = ? WHERE parent = ? AND first = ?"
 
 
-def _key(address: int) -> bytes:
+def to_key(address: int) -> bytes:
     return address.to_bytes(16, "big")
 
 
@@ -83,18 +87,21 @@ def _keys(first: int, last: int) -> tuple[bytes, bytes]:
     return key, key if first == last else last.to_bytes(16, "big")
 
 
-def _place(key: bytes) -> int:
+def to_address(key: bytes) -> int:
     return int.from_bytes(key, "big")
 
 
-_STRETCHES = "count(*), CAST(group_concat(first, '') AS BLOB), CAST(group_concat(last, '') AS BLOB)"
+STRETCHES = "count(*), CAST(group_concat(first, '') AS BLOB), CAST(group_concat(last, '') AS BLOB)"
 """How many stretches there are, and all their ends in two pieces: SQLite cannot calculate with 16 bytes, and a row for
 each would take Python three times as long."""
 
 
-def _extent(stretches: int, firsts: bytes | None, lasts: bytes | None) -> Extent:
-    """Return how many addresses the stretches have together that `_STRETCHES` tells of."""
+def extent_of(stretches: int, firsts: bytes | None, lasts: bytes | None) -> Extent:
+    """Return how many addresses the stretches have together that `STRETCHES` tells of."""
     return Extent(stretches, _sum(lasts or b"") - _sum(firsts or b"") + stretches)
+
+
+_DAYS = turnover.sqlite(_WITHIN, STRETCHES)
 
 
 def _sum(keys: bytes) -> int:
@@ -102,28 +109,28 @@ def _sum(keys: bytes) -> int:
     return (sum(halves[::2]) << 64) + sum(halves[1::2])
 
 
-def _array(values: Collection[str] | Collection[int]) -> str:
+def to_array(values: Collection[str] | Collection[int]) -> str:
     return msgspec.json.encode([*values]).decode()
 
 
 def _claim(row: Any) -> Claim:
-    return read_claim(row, _place)
+    return read_claim(row, to_address)
 
 
 def _entry(row: Any) -> Entry:
-    return read_entry(row, _place)
+    return read_entry(row, to_address)
 
 
 _LISTING = listing.Dialect(
     mark="?",
-    address=_key,
+    address=to_key,
     member=lambda name: f"json_extract(details, '$.{name}')",
     number=lambda name: f"json_extract(details, '$.{name}')",
     contains="instr(lower({column}), ?)",
     pattern=str,
     index_texts=False,
     among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
-    array=lambda values: _array([*values]),
+    array=lambda values: to_array([*values]),
 )
 
 
@@ -184,26 +191,26 @@ class SqliteTx:
 
     def claims_named(self, holders: Collection[str]) -> list[Claim]:
         # Without the plus SQLite would look for parents, and read all of the table for want of a better bound.
-        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE {_AMONG} AND +parent > 0", (_array(holders),))
+        rows = self._run(f"SELECT {CLAIM} FROM claim WHERE {_AMONG} AND +parent > 0", (to_array(holders),))
         return sorted(map(_claim, rows))
 
     def claim_at(self, parent: int, first: int) -> Claim | None:
         row = self._do(
-            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, _key(first))
+            f"SELECT {CLAIM} FROM claim WHERE parent = ? AND first = ? AND parent > 0", (parent, to_key(first))
         ).fetchone()
         return row and _claim(row)
 
     def claim_before(self, parent: int, address: int) -> Claim | None:
         row = self._do(
             f"SELECT {CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first <= ? ORDER BY first DESC LIMIT 1",
-            (parent, _key(address)),
+            (parent, to_key(address)),
         ).fetchone()
         return row and _claim(row)
 
     def claims(self, parent: int, first: int = 0, last: int = LINE_LAST) -> Iterator[Claim]:
         rows = self._run(
             f"SELECT {CLAIM} FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? ORDER BY first",
-            (parent, _key(first), _key(last)),
+            (parent, to_key(first), to_key(last)),
         )
         return map(_claim, rows)
 
@@ -216,12 +223,12 @@ class SqliteTx:
     def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:
         # Without `likely` SQLite looks for every parent above 0 in the index, and reads every claim of the kind.
         where = f"kind = ? AND {_WITHIN} AND likely(parent > 0) GROUP BY parent"
-        rows = self._run(f"SELECT parent, {_STRETCHES} FROM claim WHERE {where}", (kind, _array(parents)))
-        return {row[0]: _extent(*row[1:]) for row in rows}
+        rows = self._run(f"SELECT parent, {STRETCHES} FROM claim WHERE {where}", (kind, to_array(parents)))
+        return {row[0]: extent_of(*row[1:]) for row in rows}
 
     def claimed(self, parents: Collection[int]) -> dict[int, int]:
-        rows = self._run(f"SELECT parent, {_STRETCHES} FROM run WHERE {_WITHIN} GROUP BY parent", (_array(parents),))
-        return {row[0]: _extent(*row[1:]).addresses for row in rows}
+        rows = self._run(f"SELECT parent, {STRETCHES} FROM run WHERE {_WITHIN} GROUP BY parent", (to_array(parents),))
+        return {row[0]: extent_of(*row[1:]).addresses for row in rows}
 
     def last_entry(self) -> int:
         return int(self._do("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
@@ -229,17 +236,17 @@ class SqliteTx:
     def count(self, parent: int, first: int, last: int, state: str) -> int:
         row = self._do(
             "SELECT count(*) FROM claim WHERE parent = ? AND parent > 0 AND first BETWEEN ? AND ? AND state = ?",
-            (parent, _key(first), _key(last), state),
+            (parent, to_key(first), to_key(last), state),
         ).fetchone()
         return int(row[0])
 
     def gap(self, parent: int, first: int, last: int) -> int | None:
-        key = _key(first)
+        key = to_key(first)
         row = self._do(_BEFORE, (parent, key, parent, key)).fetchone()
         if row:
-            end = _place(row[1]) + 1
+            end = to_address(row[1]) + 1
             first = max(first, end)  # runs are coalesced: what follows one is free
-            self._ends[parent, end] = row[0], _place(row[2]) if row[2] else LINE_LAST + 2
+            self._ends[parent, end] = row[0], to_address(row[2]) if row[2] else LINE_LAST + 2
         return first if first <= last else None
 
     def gaps(self, parent: int, first: int, last: int) -> Iterator[Range]:
@@ -248,11 +255,11 @@ class SqliteTx:
             return
         rows = self._run(
             "SELECT first, last FROM run WHERE parent = ? AND first BETWEEN ? AND ? ORDER BY first",
-            (parent, _key(start), _key(last)),
+            (parent, to_key(start), to_key(last)),
         )
         for row in rows:
-            yield Range(start, _place(row[0]) - 1)
-            start = _place(row[1]) + 1
+            yield Range(start, to_address(row[0]) - 1)
+            start = to_address(row[1]) + 1
         if start <= last:
             yield Range(start, last)
 
@@ -282,16 +289,16 @@ class SqliteTx:
         first, last = claim.first, claim.last
         run, behind = self._ends.pop((claim.parent, first), (b"", 0))
         if last + 1 < behind:
-            self._do(_END, (_key(last), claim.parent, run))
+            self._do(_END, (to_key(last), claim.parent, run))
             return
         self._ends.clear()
         near = self._run(
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 2",
-            (claim.parent, _key(min(claim.last + 1, LINE_LAST))),
+            (claim.parent, to_key(min(claim.last + 1, LINE_LAST))),
         ).fetchall()
         #       low--high  low--high        runs are disjoint, and never touch
         #               first--last         ours may fill the gap on either side, or both: then two become one
-        for low, high in ((_place(a), _place(b)) for a, b in near):
+        for low, high in ((to_address(a), to_address(b)) for a, b in near):
             if low == claim.last + 1:  # the run behind: it becomes part of ours
                 last = high
             elif high >= claim.first:
@@ -300,12 +307,12 @@ class SqliteTx:
                 first = low
         if first < claim.first:
             if last > claim.last:
-                self._do(_DELETE_RUN, (claim.parent, _key(claim.last + 1)))
-            self._do(_END, (_key(last), claim.parent, _key(first)))
+                self._do(_DELETE_RUN, (claim.parent, to_key(claim.last + 1)))
+            self._do(_END, (to_key(last), claim.parent, to_key(first)))
         elif last > claim.last:
-            self._do(_BEGIN, (_key(first), claim.parent, _key(claim.last + 1)))
+            self._do(_BEGIN, (to_key(first), claim.parent, to_key(claim.last + 1)))
         else:
-            self._do(_INSERT_RUN, (claim.parent, _key(first), _key(last)))
+            self._do(_INSERT_RUN, (claim.parent, to_key(first), to_key(last)))
 
     def update(self, claim: Claim) -> None:
         self._do(_UPDATE_CLAIM, change_row(claim))
@@ -319,17 +326,17 @@ class SqliteTx:
         self._ends.clear()
         run_first, run_last = self._do(
             "SELECT first, last FROM run WHERE parent = ? AND first <= ? ORDER BY first DESC LIMIT 1",
-            (claim.parent, _key(claim.first)),
+            (claim.parent, to_key(claim.first)),
         ).fetchone()
         #       run_first----------run_last      one run holds the claim: it was coalesced with what lies beside it
         #             first--last                the rest of it stays: before, behind, both (one becomes two), or none
-        before, behind = _place(run_first) < claim.first, claim.last < _place(run_last)
+        before, behind = to_address(run_first) < claim.first, claim.last < to_address(run_last)
         if before:
-            self._do(_END, (_key(claim.first - 1), claim.parent, run_first))
+            self._do(_END, (to_key(claim.first - 1), claim.parent, run_first))
         if before and behind:
-            self._do(_INSERT_RUN, (claim.parent, _key(claim.last + 1), run_last))
+            self._do(_INSERT_RUN, (claim.parent, to_key(claim.last + 1), run_last))
         elif behind:
-            self._do(_BEGIN, (_key(claim.last + 1), claim.parent, run_first))
+            self._do(_BEGIN, (to_key(claim.last + 1), claim.parent, run_first))
         elif not before:
             self._do(_DELETE_RUN, (claim.parent, run_first))
 
@@ -345,20 +352,20 @@ class SqliteTx:
         row = self._do(
             f"SELECT {CLAIM} FROM claim WHERE parent = ? AND until IS NOT NULL AND first BETWEEN ? AND ?"
             " ORDER BY since LIMIT 1",
-            (parent, _key(first), _key(last)),
+            (parent, to_key(first), to_key(last)),
         ).fetchone()
         return row and _claim(row)
 
     def cursor(self, parent: int, number: int) -> int | None:
         row = self._do("SELECT address FROM cursor WHERE parent = ? AND number = ?", (parent, number)).fetchone()
-        return row and _place(row[0])
+        return row and to_address(row[0])
 
     def cursors(self, parent: int) -> dict[int, int]:
         rows = self._run("SELECT number, address FROM cursor WHERE parent = ? ORDER BY number", (parent,))
-        return {number: _place(address) for number, address in rows}
+        return {number: to_address(address) for number, address in rows}
 
     def set_cursor(self, parent: int, number: int, address: int) -> None:
-        self._do("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (parent, number, _key(address)))
+        self._do("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (parent, number, to_key(address)))
 
     def fence(self, parent: int, owner: Owner) -> float:
         row = self._do(
@@ -396,12 +403,12 @@ class SqliteTx:
         holders: Collection[str] | None = None,
         limit: int = 1000,
     ) -> list[Entry]:
-        key = _key(address or 0)
+        key = to_key(address or 0)
         wanted = [
             ("parent = ?", (parent,), parent > 0),
             ("first <= ? AND last >= ?", (key, key), address is not None),
             ("holder >= ? AND holder < ?", (holder, holder + "\U0010ffff"), bool(holder)),
-            (_AMONG, (_array(holders or ()),), holders is not None),
+            (_AMONG, (to_array(holders or ()),), holders is not None),
         ]
         where = " AND ".join(sql for sql, _, given in wanted if given) or "1"
         values = [value for _, values, given in wanted if given for value in values]
@@ -410,7 +417,7 @@ class SqliteTx:
 
     def search_journal(self, wanted: JournalFilter, after: Place | None, limit: int) -> list[Entry]:
         rows: list[Any] = []
-        for sql, values in statements(wanted, after, limit, "?", _key):
+        for sql, values in statements(wanted, after, limit, "?", to_key):
             rows = self._run(sql, values).fetchall()
             if len(rows) == limit:
                 break
@@ -420,23 +427,29 @@ class SqliteTx:
         return [
             _entry(row)
             for row in self._run(
-                f"SELECT {ENTRY} FROM journal WHERE id IN (SELECT value FROM json_each(?))", (_array(numbers),)
+                f"SELECT {ENTRY} FROM journal WHERE id IN (SELECT value FROM json_each(?))", (to_array(numbers),)
             )
         ]
 
     def details(self, *, holders: Collection[str] | None = None, text: str = "") -> Iterator[tuple[str, str]]:
         where = "details <> '' AND instr(details, ?)" + ("" if holders is None else f" AND {_AMONG}")
-        values = (text,) if holders is None else (text, _array(holders))
+        values = (text,) if holders is None else (text, to_array(holders))
         yield from self._run(f"SELECT holder, details FROM claim WHERE {where} AND parent > 0", values)
         yield from self._run(f"SELECT holder, details FROM journal WHERE {where} ORDER BY id DESC", values)
 
-    def unreplaced(self, until: float, verbs: Collection[str]) -> list[Entry]:
-        sql = unreplaced("verb IN (SELECT value FROM json_each(?))", "?")
-        return [_entry(row) for row in self._run(sql, (_array(verbs), until, until))]
+    def beginnings(self, numbers: Collection[int]) -> dict[int, int]:
+        sql = beginnings("id IN (SELECT value FROM json_each(?))")
+        return dict(self._run(sql, (to_array(numbers),)).fetchall())
 
-    def beginnings(self, numbers: Collection[int], until: float) -> dict[int, int]:
-        sql = beginnings("id IN (SELECT value FROM json_each(?))", "?")
-        return dict(self._run(sql, (_array(numbers), until)).fetchall())
+    def past(self, moment: float) -> Past:
+        from unipam.store.sqlite_past import SqlitePast  # no call of a node's asks for it
+
+        return SqlitePast(self._run, moment)
+
+    def turnover(self, parents: Collection[int], day: int, verbs: Verbs) -> list[Turnover]:
+        values = (to_array(parents), day, verbs.moved)
+        sums = ((*row[:3], *extent_of(*row[3:])) for row in self._run(turnover.made_and_freed(_DAYS), values))
+        return turnover.turnovers(sums, self._run(turnover.moved(_DAYS), values), verbs.made, to_address)
 
     def forget(self, before: float) -> int:
         # The last entry stays: numbers rise from it, and a generation must never be given twice.

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from typing import Any
 
 from tests.controllers.cilium.simulation import Agent, Simulation
+from tests.controllers.driven import ORIGIN, Driven, FaultyDay
 from tests.controllers.scenarios import Event, Wrong
 from tests.fakes.azure_compute import BLOCK, GROUP
-from tests.fakes.weather import Died, Weather
+from tests.fakes.weather import Weather
 
 from unipam.addr.prefix import parse_address
 from unipam.clients.azure.arm import Answer
-from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.dispatcher import Dispatcher
-from unipam.controllers.term import Term
 from unipam.dialects.cilium.formulas import MOST, excess, needed
 from unipam.dialects.cilium.node import KEPT, node_of
 from unipam.dialects.cilium.planning import Policy
@@ -28,77 +25,30 @@ TICK = 15.0
 _SUBNETS = ("10.240.0.0/25", "10.240.0.0/26")
 _SETTLED = 8
 """So many times in a row is it looked whether all is well: for two minutes, and two surveys."""
-_ASLEEP, _ORIGIN = math.inf, 1_000_000.0
 
 
-class Woken(Term):
-    """A term in which nobody waits, and which notes that there is something to look at."""
+class Machines(Driven, Simulation):
+    """The operator as `Driven` looks after it."""
 
-    def __init__(self) -> None:
-        super().__init__(math.inf, lambda: 0.0)
-        self.woken = True
+    longest = TICK
 
-    def wait(self, seconds: float) -> bool:
-        return True
-
-    def wake(self) -> None:
-        self.woken = True
-
-
-class Machines(Simulation):
-    """The operator, looked after only when something woke it or is due, as in its process."""
-
-    weather: Weather
-    _looked = 0.0
-
-    def start(self) -> None:
-        """A new process: nothing is remembered."""
-        if not hasattr(self, "weather"):
-            return
-        self._term: Woken = Woken()
-        self.dispatcher = Leading(self.weather.send, self.world, Budget)
+    def begin(self) -> None:
         self.operator = self.made()
 
-    def step(self) -> float:
-        """One round, if it is time for one. A process that dies is followed by another at once."""
-        try:
-            return self._step()
-        except Died:
-            self.start()
-            return self.world.now
-
-    def _step(self) -> float:
-        now, asked = self.world.now, self.dispatcher.step()
-        due = min(self.operator.due(), self._looked + TICK)
-        if not self._term.woken and now < due:
-            return min(asked, due)
-        self._term.woken, self._looked = False, now
-        try:
-            seen = self.operator.observe(self._term)
-        except SourceFailed:
-            return min(self.dispatcher.step(), now + 5.0)
-        done = self.operator.carry_out(self.operator.desired(seen, self.wall()), self._term)
+    def round(self) -> None:
+        seen = self.operator.observe(self.term)
+        done = self.operator.carry_out(self.operator.desired(seen, self.wall()), self.term)
         self.operator.report(seen, done)
-        if self._term.woken:
-            return now
-        return min(max(self.operator.due(), now + 0.01), now + TICK, self.dispatcher.step())
+
+    def due(self) -> float:
+        return self.operator.due()
 
     def wall(self) -> float:
         """The clock on the wall, which anybody may set."""
         return self.world.now
 
 
-class Leading(Dispatcher):
-    """A dispatcher as controllers have it, without a thread."""
-
-    def lead(self, term: Term) -> None:
-        self.may_write = lambda: term.lasts
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class Day:
+class Day(FaultyDay):
     """What `scenarios.Run` says. A seed says how large the cluster is, and how often requests go wrong."""
 
     def __init__(self, seed: int, traced: bool) -> None:
@@ -111,7 +61,7 @@ class Day:
             strict=dice.random() < 0.2,
             blocks=self.blocks,
         )
-        self.of = Machines(0, policy=policy, cidr="10.240.0.0/24" if self.blocks else dice.choice(_SUBNETS))
+        self.of: Machines = Machines(0, policy=policy, cidr="10.240.0.0/24" if self.blocks else dice.choice(_SUBNETS))
         self.of.weather = self.weather = Weather(self.of.azure, self.of.world, dice, dice.choice((0.0, 0.1, 0.3)))
         self.of.azure.arm.takes = dice.choice((0.1, 3.0, 40.0))
         self.of.compute.half = dice.random() < 0.5
@@ -128,12 +78,6 @@ class Day:
             self._keep_trace()
 
     # What may happen
-
-    def happen(self, event: Event) -> None:
-        """See `scenarios.Run`."""
-        self._note(repr(event))
-        getattr(self, f"_{event.what}")(event)
-        self._pass(event.wait)
 
     def _node(self, event: Event) -> str:
         """The node that an event is about; empty when there is none."""
@@ -160,15 +104,8 @@ class Day:
         if agent and not self.of.cluster.away:
             agent.tell()
 
-    def _restart(self, _: Event) -> None:
-        self.of.start()
-
-    def _die(self, event: Event) -> None:
-        self.weather.dies_in = event.much
-
     def _sleep(self, event: Event) -> None:
-        """The process, or its machine, stands still."""
-        self.of.world.run(event.much * 60.0, lambda: _ASLEEP)
+        super()._sleep(event)
         self._check()
 
     def _clock(self, event: Event) -> None:
@@ -185,12 +122,6 @@ class Day:
 
     def _slower(self, event: Event) -> None:
         self._slow = event.much
-
-    def _azure(self, event: Event) -> None:
-        self.weather.away = self.of.world.now + event.much * 60.0
-
-    def _throttle(self, event: Event) -> None:
-        self.weather.throttled = self.of.world.now + event.much * 300.0
 
     def _join(self, event: Event) -> None:
         if self.machines >= 4 or self.room <= 1:
@@ -384,14 +315,14 @@ class Day:
     # What is printed of a run that fails
 
     def _note(self, line: str) -> None:
-        self.trace.append(f"{self.of.world.now - _ORIGIN:9.2f} {line}")
+        self.trace.append(f"{self._at()} {line}")
 
     def _keep_trace(self) -> None:
         azure, operator = self.of.azure, self.of
         send, publish, put = azure.send, operator.cluster.publish, operator.cluster.put
 
         def sent(ask: Any, deliver: Any) -> None:
-            what, at = f"{ask.method} {'/'.join(str(ask).split('/')[-2:])}", self.of.world.now - _ORIGIN
+            what, at = f"{ask.method} {'/'.join(str(ask).split('/')[-2:])}", self.of.world.now - ORIGIN
 
             def came(outcome: Answer | SourceFailed) -> None:
                 if ask.writes or not isinstance(outcome, Answer):

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.controllers.kubenet.simulation import NoWait, Simulated
+from tests.controllers.driven import NoWait, Simulated
 from tests.fakes.azure_compute import GROUP, Compute
 from tests.fakes.simulated import SimulatedAzure, World
 

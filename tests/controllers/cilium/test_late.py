@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from tests.controllers.cilium.simulation import Simulation
 from tests.controllers.cilium.test_blocks import ranges
+from tests.controllers.driven import next_write_late
 
-from unipam.clients.azure.write.jobs import Ask
 from unipam.dialects.cilium.planning import Policy
-
-
-def next_write_late(operator: Simulation, seconds: float) -> Callable[[], bool]:
-    """The next write arrives so much later; whether it was sent."""
-    send, sent = operator.azure.send, []
-
-    def late(ask: Ask, deliver: Any) -> None:
-        if not ask.writes or sent:
-            send(ask, deliver)
-        else:
-            sent.append(ask)
-            operator.azure.send_late(ask, deliver, seconds)
-
-    operator.dispatcher._send = late
-    return lambda: bool(sent)
 
 
 def test_what_a_late_write_takes_is_not_shown_to_an_agent_again() -> None:
     """The agent needs it again while the write is on its way: not before it can land no more."""
     operator, agent = ranges()
-    assert operator.run(200, next_write_late(operator, 60.0))
+    assert operator.run(200, next_write_late(operator.azure, operator.dispatcher, 60.0))
     for _ in range(60):
         agent.hold(16)
         operator.run(5)
@@ -45,7 +27,7 @@ def test_what_a_late_write_takes_is_not_in_the_pool_of_a_node_that_was_made_anew
         operator.use("n0", used)
         operator.run(30)
     operator.use("n0", -16)
-    sent = next_write_late(operator, 90.0)
+    sent = next_write_late(operator.azure, operator.dispatcher, 90.0)
     while not operator.run(5, sent):
         operator.agents["n0"].tell()
     operator.cluster.remove("n0")
@@ -63,7 +45,7 @@ def test_what_a_late_write_takes_is_not_in_the_pool_of_a_node_that_was_made_anew
 def test_what_a_late_write_of_a_process_that_is_gone_takes_is_not_shown_to_an_agent_again() -> None:
     """Whoever follows it does not know what is on its way."""
     operator, agent = ranges()
-    assert operator.run(200, next_write_late(operator, 31.0))
+    assert operator.run(200, next_write_late(operator.azure, operator.dispatcher, 31.0))
     operator.start()
     for _ in range(60):
         agent.hold(16)

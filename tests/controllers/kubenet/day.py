@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.controllers.cilium.day import Leading, Woken
+from tests.controllers.driven import Driven, FaultyDay
 from tests.controllers.kubenet.simulation import Cluster, Simulation
 from tests.controllers.scenarios import Event, Wrong
 from tests.dialects.kubenet.nodes import node, route
-from tests.fakes.weather import Died, Weather
+from tests.fakes.weather import Weather
 
 from unipam.addr.prefix import format_address
-from unipam.clients.azure.write.budget import Budget
 from unipam.controllers.kubenet.controller import Kubenet
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy, policy
-from unipam.model.errors import SourceFailed
 
 NAMES = (
     "aks-np-1-vmss000000", "aks-np-1-vmss000001", "aks-np-1-vmss00000a",
@@ -26,10 +23,7 @@ NAMES = (
 )  # fmt: skip
 """As AKS gives them: of another name, a dead node's route is not known as one after a restart: it is told."""
 READY = ("False", "RouteCreated")
-_LONGEST = 60.0
-"""Seconds after which the controller looks though nothing woke it."""
 _SLOTS = 8
-_ASLEEP = math.inf
 
 
 class Mirrored(Cluster):
@@ -73,18 +67,10 @@ class Mirrored(Cluster):
         return said
 
 
-class Watched(Simulation):
-    """The controller, looked after only when something woke it or is due, as in its process."""
+class Watched(Driven, Simulation):
+    """The controller as `Driven` looks after it."""
 
-    weather: Weather
-    _looked = 0.0
-
-    def start(self) -> None:
-        """A new process: nothing is remembered."""
-        if not hasattr(self, "weather"):
-            return
-        self._term: Woken = Woken()
-        self.dispatcher = Leading(self.weather.send, self.world, Budget)
+    def begin(self) -> None:
         self.controller = Kubenet(
             self.policy, self.settings, self._watched, self.cluster, self.dispatcher, self._tell, self.world
         )
@@ -95,40 +81,21 @@ class Watched(Simulation):
         self.cluster.wake = changed
         return self.cluster
 
-    def step(self) -> float:
-        """One round, if it is time for one. A process that dies is followed by another at once."""
-        try:
-            return self._step()
-        except Died:
-            self.start()
-            return self.world.now
+    def round(self) -> None:
+        seen = self.controller.observe(self.term)
+        self.controller.report(seen, self.controller.carry_out(self.controller.desired(seen, 0.0), self.term))
 
-    def _step(self) -> float:
-        now, asked = self.world.now, self.dispatcher.step()
-        due = min(self._due(), self._looked + _LONGEST)
-        if not self._term.woken and now < due:
-            return min(asked, due)
-        self._term.woken, self._looked = False, now
-        try:
-            seen = self.controller.observe(self._term)
-        except SourceFailed:
-            return min(self.dispatcher.step(), now + 5.0)
-        self.controller.report(seen, self.controller.carry_out(self.controller.desired(seen, 0.0), self._term))
-        if self._term.woken:
-            return now
-        return min(max(self._due(), now + 0.01), now + _LONGEST, self.dispatcher.step())
-
-    def _due(self) -> float:
+    def due(self) -> float:
         return min(self.controller.table.due(self.world.now), self.controller.ranges.due(self.world.now))
 
 
-class Day:
+class Day(FaultyDay):
     """What `scenarios.Run` says. A seed says which policy there is, and how often requests go wrong."""
 
     def __init__(self, seed: int, traced: bool) -> None:
         dice = self.dice = random.Random(f"day {seed}")
         self.trace: list[str] = []
-        self.of = Watched(_policy(dice))
+        self.of: Watched = Watched(_policy(dice))
         self.cluster = self.of.cluster = Mirrored()
         self.of.weather = self.weather = Weather(self.of.azure, self.of.world, dice, dice.choice((0.0, 0.1, 0.3)))
         self.of.azure.arm.takes = dice.choice((0.1, 2.0, 40.0))
@@ -170,12 +137,6 @@ class Day:
 
     # What may happen
 
-    def happen(self, event: Event) -> None:
-        """See `scenarios.Run`."""
-        self._note(repr(event))
-        getattr(self, f"_{event.what}")(event)
-        self._pass(event.wait)
-
     def _name(self, event: Event) -> str:
         names = sorted(self.cluster.nodes)
         return names[event.which % len(names)] if names else ""
@@ -212,15 +173,6 @@ class Day:
             self.cluster.nodes[name] = self.cluster.nodes[name]._replace(addresses=made.addresses)
             self.cluster.changed()
 
-    def _restart(self, _: Event) -> None:
-        self.of.start()
-
-    def _die(self, event: Event) -> None:
-        self.weather.dies_in = event.much
-
-    def _sleep(self, event: Event) -> None:
-        self.of.world.run(event.much * 60.0, lambda: _ASLEEP)
-
     def _api(self, _: Event) -> None:
         self.cluster.away = not self.cluster.away
         self.cluster.changed()
@@ -228,12 +180,6 @@ class Day:
     def _stale(self, event: Event) -> None:
         self.cluster.freeze()
         self.of.world.after(event.much * 5.0, self.cluster.catch_up)
-
-    def _azure(self, event: Event) -> None:
-        self.weather.away = self.of.world.now + event.much * 60.0
-
-    def _throttle(self, event: Event) -> None:
-        self.weather.throttled = self.of.world.now + event.much * 300.0
 
     def _edit(self, event: Event) -> None:
         """Somebody edits the table by hand."""
@@ -324,7 +270,7 @@ class Day:
 
     def _note(self, line: str) -> None:
         if self._traced or not line.startswith("  "):
-            self.trace.append(f"{self.of.world.now - 1_000_000.0:9.2f} {line}")
+            self.trace.append(f"{self._at()} {line}")
 
 
 def _policy(dice: random.Random) -> Policy:

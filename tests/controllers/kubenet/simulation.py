@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.controllers.driven import NoWait, Simulated
 from tests.dialects.kubenet.nodes import node
 from tests.fakes.simulated import SimulatedAzure, World
 
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.dispatcher import Dispatcher
 from unipam.controllers.kubenet.controller import Kubenet
 from unipam.controllers.kubenet.table import Settings
-from unipam.controllers.term import Term
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy, policy
 from unipam.model.errors import SourceFailed, Unanswered
@@ -20,16 +19,6 @@ from unipam.model.errors import SourceFailed, Unanswered
 TABLE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/rt"
 SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
 PLAIN = policy("10.244.0.0/16", rest=0.0)
-
-
-class NoWait(Term):
-    """A term whose time is a world's: nobody waits in it."""
-
-    def __init__(self) -> None:
-        super().__init__(1e9, lambda: 0.0)
-
-    def wait(self, seconds: float) -> bool:
-        return True
 
 
 class Cluster:
@@ -78,16 +67,6 @@ class Cluster:
     def event(self, node: Node, component: str, reason: str, message: str, *, warning: bool = False) -> str:
         self.events.append((node.name, reason, message))
         return ""
-
-
-class Simulated(Dispatcher):
-    """A dispatcher as controllers have it, without a thread."""
-
-    def lead(self, term: Term) -> None:
-        self.may_write = lambda: term.lasts
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 class Simulation:

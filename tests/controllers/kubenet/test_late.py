@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from tests.controllers.driven import next_write_late
 from tests.controllers.kubenet.simulation import Simulation
 from tests.fakes.simulated import LOST, UNSENT
 
@@ -21,24 +19,9 @@ def kubenet() -> Simulation:
     return made
 
 
-def next_write_late(kubenet: Simulation, seconds: float) -> Callable[[], bool]:
-    """The next write arrives so much later; whether it was sent."""
-    send, sent = kubenet.azure.send, []
-
-    def late(ask: Ask, deliver: Any) -> None:
-        if not ask.writes or sent:
-            send(ask, deliver)
-        else:
-            sent.append(ask)
-            kubenet.azure.send_late(ask, deliver, seconds)
-
-    kubenet.dispatcher._send = late
-    return lambda: bool(sent)
-
-
 def test_a_late_write_takes_no_route_of_a_node_that_was_told_ready(kubenet: Simulation) -> None:
     """The node comes back while its route's removal is on the way: it is ready only when that can land no more."""
-    sent = next_write_late(kubenet, 60.0)
+    sent = next_write_late(kubenet.azure, kubenet.dispatcher, 60.0)
     del kubenet.cluster.nodes["n0"]
     assert kubenet.run(10, sent)
     kubenet.add("n0", "10.244.0.0/24")
@@ -69,7 +52,7 @@ def test_a_late_write_of_a_process_that_is_gone_takes_no_route_of_a_node_that_wa
     kubenet: Simulation,
 ) -> None:
     """Whoever follows it does not know what is on its way: the node waits until nothing can be."""
-    sent = next_write_late(kubenet, 31.0)
+    sent = next_write_late(kubenet.azure, kubenet.dispatcher, 31.0)
     del kubenet.cluster.nodes["n0"]
     assert kubenet.run(10, sent)
     kubenet.start()
@@ -92,7 +75,7 @@ def test_what_was_written_without_an_answer_is_nobody_elses_edit(kubenet: Simula
 def test_a_late_write_that_makes_the_table_takes_no_route_of_a_node_that_was_told_ready() -> None:
     """It has no version at which it would be refused."""
     kubenet = Simulation(table=False, location="westeurope")
-    sent = next_write_late(kubenet, 60.0)
+    sent = next_write_late(kubenet.azure, kubenet.dispatcher, 60.0)
     kubenet.add("n0")
     assert kubenet.run(10, sent)
     kubenet.run(35)

@@ -180,3 +180,47 @@ def test_a_pod_that_is_only_called_so(kubevirt: Kubevirt) -> None:
     assert set(kubevirt.cluster.handles()) == {"k8s-pod-network.c9"}
     assert kubevirt.call("DEL", "virt-launcher-x", "c9").code == 0
     assert kubevirt.cluster.handles() == {}
+
+
+# Nobody hears an answer --------------------------------------------------------------------------------------
+
+
+def take_back(answer: Answer) -> None:
+    """Do what an agent does whose launcher has gone."""
+    if answer.undo:
+        answer.undo(Context(Ledgers()))
+
+
+def test_what_a_vm_was_given_first_is_taken_back(kubevirt: Kubevirt) -> None:
+    take_back(kubevirt.call("ADD", "virt-launcher-a", "c1", assign_ipv6="true"))
+    assert kubevirt.cluster.handles() == kubevirt.cluster.recounted() == {}
+
+
+def test_what_a_vm_had_before_stays(kubevirt: Kubevirt) -> None:
+    """Another pod of it was about to have its addresses: the VM keeps them, for the pod that comes next."""
+    kubevirt.add("virt-launcher-a", "c1", assign_ipv6="true")
+    before = kubevirt.cluster.handles()
+    kubevirt.objects |= pod("virt-launcher-b")
+    take_back(kubevirt.call("ADD", "virt-launcher-b", "c2", assign_ipv6="true"))
+    assert kubevirt.cluster.handles() == kubevirt.cluster.recounted() == before
+    assert len(kubevirt.noted()) == 2
+
+
+@pytest.mark.parametrize("name", ["virt-launcher-a", "virt-launcher-b"])
+def test_what_was_told_again_since_stays(kubevirt: Kubevirt, name: str) -> None:
+    """The undo comes late: the runtime has asked again, or for another pod, and was told the VM's addresses."""
+    late = kubevirt.call("ADD", "virt-launcher-a", "c1", assign_ipv6="true")
+    kubevirt.objects |= pod(name)
+    kubevirt.add(name, "c2", assign_ipv6="true")
+    before = kubevirt.cluster.handles()
+    take_back(late)
+    assert kubevirt.cluster.handles() == kubevirt.cluster.recounted() == before
+    assert kubevirt.noted() == [(name, None)] * 2
+
+
+def test_nor_is_it_taken_from_a_pod_to_which_the_vm_moves(kubevirt: Kubevirt) -> None:
+    late = kubevirt.call("ADD", "virt-launcher-a", "c1")
+    kubevirt.objects |= pod("virt-launcher-b", **{"kubevirt.io/migrationJobUID": "j1"})
+    kubevirt.add("virt-launcher-b", "c2")
+    take_back(late)
+    assert kubevirt.noted() == [("virt-launcher-a", "virt-launcher-b")]

@@ -29,6 +29,7 @@ PAGES = (
     "/externals", "/externals?kind=subnet", "/externals?kind=endpoint", "/sizing",
     "/sizing?variant=overlay&nodes=3", "/diagnose", "/spaces/S", "/spaces/S/blocks/B", "/spaces/S/blocks/B?bits=24",
     "/new/space", "/new/block?space=S", "/new/external?space=S&block=B", "/leases", "/leases?q=10.0.0.0/8", "/keys",
+    "/forecast", "/forecast?space=S&horizon=30", "/spaces/S/forecast", "/spaces/S/blocks/B/forecast",
 )  # fmt: skip
 NEEDS_SPACE = tuple(
     page for page in PAGES if "S" in urllib.parse.urlsplit(page).path + urllib.parse.urlsplit(page).query

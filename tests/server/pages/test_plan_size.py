@@ -44,6 +44,7 @@ PAGES = (
     "/reservations?sort=-created", "/reservations?q=no%201000", "/reservations?q=10.64.3.0/24&sort=desc",
     "/networks", "/networks?plan=unplanned", "/networks?tab=findings", "/externals", "/externals?q=x77",
     "/reserve?space=S&block=many&size=28", "/reserve?space=S&block=nets&size=9",
+    "/forecast", "/overview/forecast", "/spaces/S/forecast", "/spaces/S/blocks/many/forecast",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from unipam.clients.inbox import Inbox
 from unipam.clients.kubernetes import access
-from unipam.clients.kubernetes.connection import Connections, Stream, Unsent, Untrusted
+from unipam.clients.kubernetes.connection import JSON, Connections, Request, Stream, Unsent, Untrusted
 from unipam.clients.kubernetes.exchange import Answer
 from unipam.model.errors import Expired, SourceFailed, Unanswered, UnipamError
 
@@ -24,9 +24,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries of a request."""
 _WATCH_SECONDS = (300, 600)
 """How long a server keeps a watch, at random, so that not all of them end at once."""
-_PLAIN, _MERGE, _MERGE_BY_KEY = (
-    f"application/{each}" for each in ("json", "merge-patch+json", "strategic-merge-patch+json")
-)
+_MERGE, _MERGE_BY_KEY = "application/merge-patch+json", "application/strategic-merge-patch+json"
+_BRIEF = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1, {JSON}"
+"""What asks for an object's metadata in place of all of it, where the server knows that (Kubernetes 1.15)."""
 _TOO_LARGE = ("request is too large", "larger than max", "entity too large")
 
 
@@ -57,13 +57,16 @@ class KubernetesApi:
         """Read an object, or a list. Raises Refusal, SourceFailed."""
         return self._request("GET", _target(path, query), None, deadline)
 
-    def create(self, path: str, body: Object, deadline: float) -> Object:
-        """Create an object. Raises Refusal, SourceFailed; Unanswered when it may have been made."""
-        return self._request("POST", path, body, deadline)
+    def create(self, path: str, body: Object, deadline: float, *, briefly: bool = False) -> Object:
+        """Create an object; return it as it was written, or `briefly` at least its metadata.
 
-    def replace(self, path: str, body: Object, deadline: float) -> Object:
-        """Replace an object; return it as it was written. Raises as `create`."""
-        return self._request("PUT", path, body, deadline)
+        Raises Refusal, SourceFailed; Unanswered when it may have been made.
+        """
+        return self._request("POST", path, body, deadline, accept=_BRIEF if briefly else JSON)
+
+    def replace(self, path: str, body: Object, deadline: float, *, briefly: bool = False) -> Object:
+        """Replace an object; return it as `create` does. Raises as `create`."""
+        return self._request("PUT", path, body, deadline, accept=_BRIEF if briefly else JSON)
 
     def merge(self, path: str, body: Object, deadline: float, *, by_key: bool = False) -> Object:
         """Apply a JSON merge patch to an object; return what became of it. Raises as `create`.
@@ -87,13 +90,22 @@ class KubernetesApi:
         """Let go of every connection."""
         self._connections.close()
 
-    def _request(self, method: str, target: str, body: Object | None, deadline: float, media: str = _PLAIN) -> Object:
+    def _request(
+        self,
+        method: str,
+        target: str,
+        body: Object | None,
+        deadline: float,
+        media: str = JSON,
+        accept: str = JSON,
+    ) -> Object:
         encoded = None if body is None else msgspec.json.encode(body)
+        request = Request(method, target, encoded, media, accept)
         pause, renewed = _FIRST_PAUSE, False
         while True:
             connections = self._connections
             try:
-                answer = connections.ask(method, target, encoded, media, deadline)
+                answer = connections.ask(request, deadline)
             except Untrusted as error:
                 raise SourceFailed(f"{self.name}: {error}", source=self.name) from error
             except Unsent as error:

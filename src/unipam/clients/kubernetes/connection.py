@@ -10,10 +10,12 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from unipam.clients.kubernetes.access import Access
 from unipam.clients.kubernetes.exchange import Answer, Exchange
 
+JSON = "application/json"
 _KEPT = 16
 """Idle connections at the most."""
 
@@ -26,35 +28,46 @@ class Untrusted(Unsent):
     """The server is not the one that the access names: its certificate says so, and will say so again."""
 
 
+class Request(NamedTuple):
+    """A request: its body, if it has one, of what media type that is, and which types are accepted as an answer."""
+
+    method: str
+    target: str
+    body: bytes | None = None
+    content_type: str = JSON
+    accept: str = JSON
+
+
 class Connections:
     """Connections with what an access shows. Any thread may use them; a connection serves one request at a time."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._idle: deque[Exchange] = deque()
-        self._headers = {"Accept": "application/json", "User-Agent": "unipam"}
+        self._headers = {"User-Agent": "unipam"}
         if access.token:
             self._headers["Authorization"] = f"Bearer {access.token}"
         self._fields = _fields({"Host": access.server.netloc.rpartition("@")[2], **self._headers})
 
-    def ask(self, method: str, target: str, body: bytes | None, content_type: str, deadline: float) -> Answer:
+    def ask(self, request: Request, deadline: float) -> Answer:
         """Send one request and return its answer.
 
         Raises Unsent; or OSError and http.client.HTTPException when it may have reached the server.
         """
         exchange = self._take(deadline)
         try:
-            answer = exchange.ask(self._request(method, target, body, content_type), deadline)
+            answer = exchange.ask(self._encoded(request), deadline)
         except BaseException:
             exchange.close()
             raise
         self._give_back(exchange)
         return answer
 
-    def _request(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+    def _encoded(self, request: Request) -> bytes:
+        method, target, body, content_type, accept = request
         if not target.isprintable() or " " in target:
             raise http.client.InvalidURL(f"{target!r} is no target of a request")
-        head = f"{method} {self._path(target)} HTTP/1.1\r\n{self._fields}"
+        head = f"{method} {self._path(target)} HTTP/1.1\r\n{self._fields}Accept: {accept}\r\n"
         if body is not None:
             head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         return f"{head}\r\n".encode("latin-1") + (body or b"")
@@ -63,7 +76,7 @@ class Connections:
         """Begin a GET whose answer comes bit by bit. Raises as `ask` does."""
         connection = self._open(deadline)
         try:
-            connection.request("GET", self._path(target), headers=self._headers)
+            connection.request("GET", self._path(target), headers={**self._headers, "Accept": JSON})
             used = connection.sock  # an answer that ends with its connection takes it over
             return Stream(connection, connection.getresponse(), used)
         except BaseException:

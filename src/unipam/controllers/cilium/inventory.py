@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unipam.controllers.cilium.jobs import Model, Served, Survey
+from unipam.controllers.cilium.jobs import Model, Served
+from unipam.controllers.cilium.surveying import Survey
 from unipam.dialects.cilium.formulas import BLOCK
 from unipam.dialects.cilium.nics import Nic, Subnet, nics_of
 
 _NONE: list[Nic] = []
 SETTLING = 120.0
-"""Seconds after a write for which lists may lag behind it: until then they only count where they agree with it."""
+"""Seconds for which answers may lag behind a write: until then lists only count where they agree with it."""
 
 
 class Inventory:
@@ -23,6 +25,8 @@ class Inventory:
         self.scale_sets: list[str] = []
         self.problems: list[str] = []
         self.surveyed = False
+        self._since = math.inf
+        """When all was surveyed for the first time: what was published before is not known."""
         self._use_primary = use_primary
         self._nics: dict[str, list[Nic]] = {}
         self._models: dict[str, Model] = {}
@@ -96,6 +100,7 @@ class Inventory:
     def surveyed_all(self, found: Survey, busy: Iterable[str]) -> None:
         """Take in a whole survey, except for machines that have changed since it began, or that are being changed."""
         self.surveyed = self.surveyed or found.whole
+        self._since = min(self._since, found.began if found.whole else math.inf)
         self.problems = found.problems
         self.scale_sets = found.scale_sets or self.scale_sets
         by_instance: dict[str, list[Nic]] = defaultdict(list)
@@ -122,6 +127,10 @@ class Inventory:
         if moment >= began:
             return True
         return moment >= began - SETTLING and _names(listed.get(instance, ())) != _names(self.nics(instance))
+
+    def is_settled(self, instance: str, now: float) -> bool:
+        """Return whether a machine has not changed for so long that no answer lags behind, as far as anybody knows."""
+        return self._changed.get(instance, self._since) + SETTLING <= now
 
     def subnet_ids(self, found: Iterable[Nic]) -> set[str]:
         """Return the subnets that these interfaces, and those known already, are in."""

@@ -6,16 +6,15 @@ The interfaces are looked at instead of the operation where that is enough: they
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
-from unipam.clients.azure.write.lists import every, taken
 from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.dialects.cilium.formulas import BLOCK
+from unipam.dialects.cilium.leftovers import Known, leftovers
 from unipam.dialects.cilium.machine import (
-    COMPUTE,
     NETWORK,
     SCALE_SET_NICS,
     Machine,
@@ -27,11 +26,9 @@ from unipam.dialects.cilium.machine import (
     with_more,
     without,
 )
-from unipam.dialects.cilium.nics import Nic, Subnet, subnet_of
 from unipam.model.errors import Missing, SourceFailed
 
 Document = Mapping[str, Any]
-T = TypeVar("T")
 
 FIRST_LOOK = 0.5
 """Seconds after a write until the interfaces are looked at for the first time."""
@@ -76,6 +73,8 @@ class More(NamedTuple):
 
 Wanted = Callable[[Sequence[Document]], More]
 """Says by the configurations of an interface's model how many more are to be added; a negative number is none."""
+Change = Callable[[Machine, Document], tuple[Document | None, int]]
+"""Makes of a model the body to be written, and says how many addresses that adds; None where nothing is to change."""
 
 
 def counted(configurations: Iterable[Document]) -> More:
@@ -84,11 +83,14 @@ def counted(configurations: Iterable[Document]) -> More:
     return More(found.count(False), found.count(True))
 
 
-def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str]) -> Job[Served | Unserved]:
+def grow(
+    machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[str], known: Known | None = None
+) -> Job[Served | Unserved]:
     """Add configurations to an interface and wait for their addresses; to the first, where none is named.
 
     A model that was read earlier is written at its version; where the service has no versions it is read anew. What an
-    earlier write has left in the model counts as added: nothing is asked for twice.
+    earlier write has left in the model counts as added: nothing is asked for twice. After one that failed it is left
+    out where that is safe by what is `known`.
     """
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
@@ -99,28 +101,28 @@ def grow(machine: Machine, model: Model | None, wanted: Wanted, dice: Iterable[s
         new = names(sum(more), {str(each.get("name")) for each in before}, dice)
         return with_more(document, machine.nic, new[: more.single], new[more.single :]), more.addresses
 
-    return (yield from _amended(machine, model, change))
+    return (yield from _amended(machine, model, change, known))
 
 
-def shrink(machine: Machine, model: Model | None, gone: Collection[str]) -> Job[Served | Unserved]:
-    """Remove configurations of these names from an interface."""
+def shrink(
+    machine: Machine, model: Model | None, gone: Collection[str], known: Known | None = None
+) -> Job[Served | Unserved]:
+    """Remove configurations of these names from an interface, and what a failed write has left, as `grow` does."""
 
     def change(machine: Machine, document: Document) -> tuple[Document | None, int]:
         there = [each for each in configurations(document, machine.nic) if each.get("name") in gone]
         count = -counted(there).addresses
         return (without(document, machine.nic, _names(there)), count) if there else (None, 0)
 
-    return (yield from _amended(machine, model, change))
+    return (yield from _amended(machine, model, change, known))
 
 
-def _amended(
-    machine: Machine, model: Model | None, change: Callable[[Machine, Document], tuple[Document | None, int]]
-) -> Job[Served | Unserved]:
+def _amended(machine: Machine, model: Model | None, change: Change, known: Known | None) -> Job[Served | Unserved]:
     for attempt in range(_TRIES):
         try:
             if model is None or not model.etag:
                 model = model_of((yield Ask(path=machine.path, version=machine.version)))
-            return (yield from _written(machine, model, change))
+            return (yield from _written(machine, model, change, known))
         except SourceFailed as error:
             kind = judge(error).kind
             if kind is not Kind.CHANGED or attempt == _TRIES - 1:
@@ -130,18 +132,17 @@ def _amended(
     raise AssertionError("unreachable")
 
 
-def _written(
-    machine: Machine, model: Model, change: Callable[[Machine, Document], tuple[Document | None, int]]
-) -> Job[Served]:
+def _written(machine: Machine, model: Model, change: Change, known: Known | None) -> Job[Served]:
     """Write a model with the change, at the version that was read. Raises SourceFailed."""
     try:
         machine = machine._replace(nic=machine.nic or nic_of(model.document))
-        body, count = change(machine, model.document)
+        document = yield from _tidied(machine, model.document, known)
+        body, count = change(machine, document)
     except Missing as error:
         raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
     if body is None:
         nics = yield from interfaces(machine.path)
-        shown = _shows(nics, machine.nic, _names(configurations(model.document, machine.nic)))
+        shown = _shows(nics, machine.nic, _names(configurations(document, machine.nic)))
         if shown:
             return Served(model, nics, 0)
         if not _has_failed(model.document):  # the interfaces, as they are told, lag behind, or the model does
@@ -152,13 +153,24 @@ def _written(
     return Served(_model_after(begun, machine, nics), nics, count)
 
 
+def _tidied(machine: Machine, document: Document, known: Known | None) -> Job[Document]:
+    """Return a model without what no interface has: Azure would be asked for it anew with every write.
+
+    Where the subnet is full, it would refuse even those that give addresses back.
+    """
+    if known is None or not _has_failed(document):
+        return document
+    told = yield from interfaces(machine.path)
+    return without(document, machine.nic, leftovers(document, machine.nic, known, told))
+
+
 def _model_after(begun: Answer, machine: Machine, nics: Sequence[Document]) -> Model:
     """Return what the next write begins with.
 
     An interface that stands alone is its own model, so it is taken as it was read last: the answer to a write may still
     show configurations that it removes, and these would come back.
     """
-    return model_of(begun) if is_of_scale_set(machine.path) else _model(nics[0])
+    return model_of(begun) if is_of_scale_set(machine.path) else model_in(nics[0])
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
@@ -204,10 +216,11 @@ def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def model_of(answer: Answer) -> Model:
     """Return the model that an answer tells. Raises SourceFailed."""
-    return _model(answer.read(dict[str, Any]), answer.etag)
+    return model_in(answer.read(dict[str, Any]), answer.etag)
 
 
-def _model(document: Document, etag: str = "") -> Model:
+def model_in(document: Document, etag: str = "") -> Model:
+    """Return the model that a document is; `etag` counts where it names none itself."""
     return Model(document, str(document.get("etag") or etag))
 
 
@@ -217,65 +230,3 @@ def interfaces(path: str, *, follows: bool = False) -> Job[list[Document]]:
         return [(yield Ask(path=path, version=NETWORK, follows=follows)).read(dict[str, Any])]
     answer = yield Ask(path=f"{path}/networkInterfaces", version=SCALE_SET_NICS, follows=follows)
     return list(answer.read(dict[str, Any]).get("value") or ())
-
-
-def models(scale_set: str) -> Job[dict[str, Model]]:
-    """Read the models of all machines of a scale set, by their ids in lower case. Raises SourceFailed."""
-    found = yield from every(f"{scale_set}/virtualMachines", COMPUTE)
-    return {str(each["id"]).lower(): _model(each) for each in found}
-
-
-class Survey(NamedTuple):
-    """Everything that was read in one pass, and what could not be read."""
-
-    began: float
-    nics: Sequence[Nic]
-    scale_sets: list[str]
-    subnets: list[Subnet]
-    problems: list[str]
-    whole: bool
-    """Whether every list was read: only then is a machine that is not among the interfaces gone."""
-
-
-def survey(
-    group: str,
-    began: float,
-    nics_of: Callable[[Iterable[Document]], list[Nic]],
-    subnet_ids: Callable[[Sequence[Nic]], Iterable[str]],
-) -> Job[Survey]:
-    """Read the scale sets, interfaces and subnets of a resource group: 2 + V + S requests. Raises nothing.
-
-    Of each page only the interfaces are kept: the documents of 5,000 machines would take 200 MB.
-    """
-    problems: list[str] = []
-    sets = yield from _kept(every(f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets", COMPUTE), problems)
-    nics = yield from _kept(taken(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK, nics_of), problems)
-    filled = [each for each in sets if (each.get("sku") or {}).get("capacity") != 0]
-    for each in filled:
-        of_set = taken(f"{each['id']}/networkInterfaces", SCALE_SET_NICS, nics_of)
-        nics += yield from _kept(of_set, problems, missing=True)
-    whole = not problems
-    subnets = []
-    for subnet_id in sorted(set(subnet_ids(nics))):
-        subnet = yield from read_subnet(subnet_id, problems)
-        subnets += [subnet] if subnet else []
-    return Survey(began, nics, [str(each["id"]) for each in filled], subnets, problems, whole)
-
-
-def read_subnet(subnet_id: str, problems: list[str]) -> Job[Subnet | None]:
-    """Read a subnet; None where it cannot be read, which is noted among the problems."""
-    try:
-        return subnet_of((yield Ask(path=subnet_id, version=NETWORK)).read(dict[str, Any]))
-    except SourceFailed as error:
-        problems.append(error.message)
-        return None
-
-
-def _kept(job: Job[list[T]], problems: list[str], *, missing: bool = False) -> Job[list[T]]:
-    """Return a list, or nothing and note why; a scale set without machines may be missing (24185)."""
-    try:
-        return (yield from job)
-    except SourceFailed as error:
-        if not (missing and error.facts.get("status") == 404):
-            problems.append(error.message)
-        return []

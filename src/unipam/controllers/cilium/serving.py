@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 from unipam.clients.azure.write.jobs import STRAY, Job
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.controllers.backoff import Backoff
-from unipam.controllers.cilium import jobs
+from unipam.controllers.cilium import jobs, surveying
 from unipam.controllers.cilium.inventory import Inventory
-from unipam.controllers.cilium.jobs import Model, More, Served, Survey, Unserved, counted
+from unipam.controllers.cilium.jobs import Model, More, Served, Unserved, counted
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cilium.static_ip import Assigned, assign
+from unipam.controllers.cilium.surveying import Survey
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.dialects.cilium.formulas import MOST, to_add
+from unipam.dialects.cilium.leftovers import Known
 from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, machine_of, scale_set_of
 from unipam.dialects.cilium.nics import Nic, Subnet, is_other
 from unipam.dialects.cilium.node import CiliumNode, Published
@@ -147,7 +149,7 @@ class Serving:
             if not self.inventory.surveyed:
                 self._next_survey = at + 5.0
 
-        job = jobs.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
+        job = surveying.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
         self._start(_SURVEY, job, surveyed, math.inf)
 
     def _list_models(self, steps: Iterable[Step], now: float) -> None:
@@ -156,7 +158,7 @@ class Serving:
         for scale_set, count in lacking.items():
             if count >= _LIST_MODELS_FROM and now >= self._listed.get(scale_set, 0.0):
                 self._listed[scale_set] = now + RESYNC
-                self._start((_MODELS, scale_set), jobs.models(scale_set), self._learn_models, math.inf)
+                self._start((_MODELS, scale_set), surveying.models(scale_set), self._learn_models, math.inf)
 
     def _learn_models(self, found: Mapping[str, Model] | SourceFailed, _: float) -> None:
         if not isinstance(found, SourceFailed):  # else they are read one by one
@@ -188,16 +190,17 @@ class Serving:
             self._shrink(step)
 
     def _grow(self, step: Step, grow: Grow) -> None:
-        machine, known = machine_of(grow.nic.id), More(grow.nic.configured - grow.nic.blocks, grow.nic.blocks)
+        machine, had = machine_of(grow.nic.id), More(grow.nic.configured - grow.nic.blocks, grow.nic.blocks)
         self.inventory.grant(grow.nic.subnet, grow.more)
 
         def wanted(configurations: Sequence[jobs.Document]) -> More:
             there = counted(configurations)
             return More(
-                grow.single - max(0, there.single - known.single), grow.blocks - max(0, there.blocks - known.blocks)
+                grow.single - max(0, there.single - had.single), grow.blocks - max(0, there.blocks - had.blocks)
             )
 
-        job = jobs.grow(machine, self.inventory.model(machine.path), wanted, self._names())
+        model, known = self.inventory.model(machine.path), self._known(step.node)
+        job = jobs.grow(machine, model, wanted, self._names(), known)
         self._start_node(step.node, machine, job, grow)
 
     def _join(self, node: CiliumNode) -> None:
@@ -211,7 +214,8 @@ class Serving:
             return More(min(count, MOST - len(configurations)))
 
         machine = Machine(node.instance, COMPUTE, node.wanted.interface)
-        job = jobs.grow(machine, self.inventory.model(node.instance), wanted, self._names())
+        model, known = self.inventory.model(node.instance), self._known(node)
+        job = jobs.grow(machine, model, wanted, self._names(), known)
         self._start_node(node, machine, job, None)
 
     def _shrink(self, step: Step) -> None:
@@ -220,10 +224,15 @@ class Serving:
             gone = {each.configuration for each in nic.available if each.ip in take}
             if gone:
                 machine = machine_of(nic.id)
-                job = jobs.shrink(machine, self.inventory.model(machine.path), gone)
+                job = jobs.shrink(machine, self.inventory.model(machine.path), gone, self._known(step.node))
                 self.taking[step.node.instance] = take
                 self._start_node(step.node, machine, job, None, takes=True)
                 return
+
+    def _known(self, node: CiliumNode) -> Known | None:
+        """Return what can be held against a machine's model; None where that may be old."""
+        nics = self.inventory.nics(node.instance)
+        return Known(node, nics) if self.inventory.is_settled(node.instance, self._round) else None
 
     def _lacks_static_ip(self, step: Step, now: float) -> bool:
         name = step.node.name
@@ -293,7 +302,7 @@ class Serving:
         self.inventory.grant(min(subnets, default=""), result.changed - (grow.more if grow else 0))
         self.measures.served(min(subnets, default=""), result.changed)
         for subnet in subnets - {each.id for each in self.inventory.subnets.values()}:
-            self._start(subnet, jobs.read_subnet(subnet, []), self._learn_subnet, math.inf)
+            self._start(subnet, surveying.read_subnet(subnet, []), self._learn_subnet, math.inf)
         if result.changed:
             self._tell("addresses changed", node=node.name, by=result.changed)
 

@@ -16,7 +16,7 @@ from unipam.dialects.calico.documents.times import go_text
 from unipam.dialects.calico.engine import auto, releasing
 from unipam.dialects.calico.engine.auto import Request, auto_assign
 from unipam.dialects.calico.engine.session import Session
-from unipam.dialects.calico.engine.writing import wishes
+from unipam.dialects.calico.engine.writing import Given, used_by, wishes
 from unipam.dialects.calico.rules.releasing import Wish
 from unipam.model.errors import BadConfig, Exhausted, Mismatch, Missing, Refused, UnipamError
 
@@ -112,7 +112,7 @@ def assign(task: Task, session: Session) -> Assigned:
     node, attributes = task.network.node, task.attributes
     wanted = explicit.Request(address, node, task.handle, attributes, WORKLOAD, most=task.most)
     given = explicit.assign(session, wanted)[1]
-    return Assigned([(address, printing.alone(address))], wishes(given, task.handle))
+    return Assigned([(address, printing.alone(address))], _wishes(task, given))
 
 
 def _any(task: Task, session: Session) -> Assigned:
@@ -124,11 +124,16 @@ def _any(task: Task, session: Session) -> Assigned:
     for family in network.families:
         assigned = auto_assign(session, _request(task, family, requested[family], namespace))
         found.addresses.extend(assigned.addresses)
-        found.wishes.extend(wishes(assigned.given, task.handle))
+        found.wishes.extend(_wishes(task, assigned.given))
         if error := _shortfall(assigned):
             releasing.take_back(session.for_cleanup(), found.wishes)
             raise error
     return found
+
+
+def _wishes(task: Task, given: Given) -> list[Wish]:
+    """Return by which wishes what an ADD was given is taken back."""
+    return wishes(given, task.handle, used_by(task.attributes, task.most))
 
 
 def _request(task: Task, family: int, requested: Sequence[Prefix], namespace: dict[str, str]) -> Request:

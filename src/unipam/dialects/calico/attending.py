@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial, wraps
 
 from unipam.addr.prefix import format_address, parse_address
-from unipam.cni.call import Call
+from unipam.cni.call import AT_IT_FOR, PATIENCE, Call
 from unipam.cni.context import Context
 from unipam.cni.plugin import Reply, Verb
 from unipam.cni.result import Result
@@ -19,6 +19,7 @@ from unipam.dialects.calico.config import Network
 from unipam.dialects.calico.engine import releasing
 from unipam.dialects.calico.engine.session import Session
 from unipam.dialects.calico.rules.releasing import Wish
+from unipam.ledger.open import uptime
 from unipam.model import facts
 from unipam.model.errors import BadInput, Refused, SourceFailed, UnipamError
 from unipam.model.records import Owner
@@ -26,15 +27,21 @@ from unipam.model.records import Owner
 TIMEOUT = 90.0
 """Seconds that a call has (spec §5.3)."""
 
-AGENT_TIMEOUT = 4.5
-"""Seconds that it has in the agent: the launcher, which waits for four, asks cold by then, and nobody hears it."""
+AGENT_TIMEOUT = AT_IT_FOR + PATIENCE + 0.5
+"""Seconds that it has in the agent: the launcher asks cold by then, and nobody hears it."""
 
 Act = Callable[[Call, Network, Session], Reply]
 
 
 def time_of(call: Call) -> float:
-    """Return how many seconds a call has from when somebody attends to it, however long it waited before."""
-    return TIMEOUT if call.last else AGENT_TIMEOUT
+    """Return how many seconds a call has from when somebody attends to it, however long it waited before.
+
+    A cold call counts what its launcher has waited for an agent: a kubelet gives a sandbox two minutes to end, and an
+    error in time says more than none. `asked` is when the launcher began, whose process it is.
+    """
+    if not call.last:
+        return AGENT_TIMEOUT
+    return TIMEOUT - min(uptime() - call.asked, AGENT_TIMEOUT) if call.asked else TIMEOUT
 
 
 def open_session(network: Network, context: Context, timeout: float) -> Session:
@@ -111,8 +118,7 @@ def noted(call: Call, network: Network, context: Context, session: Session, repl
         written.note(network.name, lost)
         return reply
     owner = Owner(call.env["CNI_CONTAINERID"], call.env.get("CNI_IFNAME", ""))
-    details = facts.write({"pod": call.arguments.pod}) if call.arguments.pod else ""
-    written.note(network.name, Gained(owner, lost.addresses, _cooldown(session), details))
+    written.note(network.name, Gained(owner, lost.addresses, _cooldown(session), facts.write(call.facts)))
     return reply
 
 

@@ -143,4 +143,5 @@ PLUGIN = Plugin(
     dated=False,
     render=printing.shown,
     together=_together,
+    remote=True,
 )

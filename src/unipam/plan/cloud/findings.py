@@ -22,8 +22,8 @@ from unipam.plan.blocks import blocks
 from unipam.plan.cloud.drift import PlannedBlock, PlannedNetwork, PlannedReservation, looked_up
 from unipam.plan.networks import associated
 from unipam.plan.reservations import settled
-from unipam.plan.tree import EVERY, Node, prefix_of
-from unipam.store.api import Tx
+from unipam.plan.tree import Node, prefix_of
+from unipam.store.api import EVERY, Tx
 
 _TOLD = (f"{objects.NETWORK}/", f"{objects.RESERVATION}/")
 """How `tree.remark` begins what it says of a network or a reservation that has no place."""

@@ -30,7 +30,7 @@ from unipam.plan.networks import (
 )
 from unipam.plan.reservations import expire_block, settle
 from unipam.plan.tree import Author, Node
-from unipam.store.api import Tx
+from unipam.store.api import EVERY, Tx
 
 GRACE = 300.0
 """Seconds that a network may be out of sight before its prefixes are free: a cloud's listing lags behind."""
@@ -79,7 +79,7 @@ def _concerned(tx: Tx, block: Node[objects.Block], tags: Tags) -> list[Node[Rese
     """
     found = {claim.id: claim for claim in tx.claims_named(tags.named) if claim.parent == block.id}
     for status in (objects.MISMATCH, objects.EXISTS):
-        wanted = Selection(objects.RESERVATION, (block.id,), status=status, limit=tree.EVERY)
+        wanted = Selection(objects.RESERVATION, (block.id,), status=status, limit=EVERY)
         found |= {claim.id: claim for claim in tx.select(wanted)}
     return tree.of_kind(sorted(found.values()), Reservation)
 

@@ -44,7 +44,7 @@ class _Region(NamedTuple):
 _REGIONS = (
     _Region("corp", "westeurope", "10.0.0.0/12", "West Europe", "we", 150, (21, 22, 22, 23, 24)),
     _Region("corp", "northeurope", "10.16.0.0/13", "North Europe", "ne", 90, (20, 21, 22, 23)),
-    _Region("corp", "uksouth", "10.32.0.0/17", "UK South", "uks", 60, (23, 24, 24, 25)),
+    _Region("corp", "uksouth", "10.32.0.0/17", "UK South", "uks", 60, (22, 24, 24, 24)),
     _Region("corp", "hubs", "10.63.0.0/20", "hubs and firewalls", "hub", 0),
     _Region("corp", "datacentre", "10.96.0.0/12", "what is not in Azure", "dc", 0),
     _Region("corp", "pods", "100.64.0.0/12", "Pod Subnets of AKS", "pod", 18, (16, 17, 18)),

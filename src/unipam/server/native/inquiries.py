@@ -5,22 +5,26 @@ What a caller may not know of is hidden (`Visibility`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from unipam.addr.prefix import Prefix
 from unipam.model import objects
 from unipam.model.objects import F
 from unipam.model.records import Entry, prefix_text
-from unipam.plan import reads, tree
+from unipam.plan import forecast, reads, tree
 from unipam.plan.blocks import name_of
-from unipam.plan.history import PastPlan, plan_at
+from unipam.plan.history import PastPlan
 from unipam.plan.journal import in_sight
 from unipam.plan.permissions import HIDDEN, Visibility
 from unipam.server.native.operations import Shape
 from unipam.store.api import Tx
 
 _MOST_FREE = 100
+Nodes = Mapping[int, Sequence[tree.Node[objects.Facts]]]
+"""Objects by what they are in."""
 
 
 class Search(NamedTuple):
@@ -45,6 +49,21 @@ def available(tx: Tx, holder: tree.Node[F], search: Search) -> dict[str, Any]:
     largest = sorted(free, key=lambda prefix: prefix.length)[:_MOST_FREE]
     shapes = [{"cidr": str(row.prefix), "reason": row.reason} for row in rows]
     return {"candidates": shapes, "free": [str(prefix) for prefix in largest]}
+
+
+def forecasts(period: forecast.Period, space: str) -> Callable[[Tx], list[Shape]]:
+    """Return when each block, or each of a space, runs dry; the first to do so first."""
+    return lambda tx: [msgspec.structs.asdict(row) for row in forecast.soonest(tx, period, space)]
+
+
+def forecast_of_space(period: forecast.Period, space: str) -> Callable[[Tx], Shape]:
+    """Return when a space's blocks run dry together."""
+    return lambda tx: msgspec.structs.asdict(forecast.of_space(tx, space, period))
+
+
+def forecast_of_block(period: forecast.Period, space: str, block: str) -> Callable[[Tx], Shape]:
+    """Return when a block runs dry."""
+    return lambda tx: msgspec.structs.asdict(forecast.of_block(tx, space, block, period))
 
 
 def explain(visibility: Visibility, prefix: Prefix, space: str | None) -> Callable[[Tx], list[Shape]]:
@@ -101,13 +120,13 @@ def plan_then(visibility: Visibility, at: float) -> Callable[[Tx], list[Shape]]:
     """Return the whole plan as it was at a moment, as a tree."""
 
     def work(tx: Tx) -> list[Shape]:
-        moment = plan_at(tx, at)
-        return [_branch(moment, space, space.id, visibility) for space in moment.under(0)]
+        whole = PastPlan(tx, at).everything()
+        return [_branch(whole, space, space.id, visibility) for space in whole[0]]
 
     return work
 
 
-def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> dict[str, Any]:
+def _branch(whole: Nodes, node: tree.Node[objects.Facts], space: int, visibility: Visibility) -> Shape:
     in_sight = not isinstance(node.facts, objects.Network) or visibility.sees(space, node.facts.id)
     return {
         "kind": node.claim.kind,
@@ -116,5 +135,5 @@ def _branch(moment: PastPlan, node: tree.Node[objects.Facts], space: int, visibi
         "since": node.claim.since,
         "desc": "" if isinstance(node.facts, objects.Network) else node.facts.desc or "",
         "status": node.facts.status if isinstance(node.facts, objects.Reservation) else "",
-        "items": [_branch(moment, each, space, visibility) for each in moment.under(node.id)],
+        "items": [_branch(whole, each, space, visibility) for each in whole.get(node.id, ())],
     }

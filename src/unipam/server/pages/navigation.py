@@ -39,6 +39,7 @@ GROUPS = (
         "Tools",
         (
             Entry("/reserve", "Reserve", "plus", "+"),
+            Entry("/forecast", "Forecast", "trend", "f"),
             Entry("/sizing", "Sizing", "ruler", "s"),
             Entry("/diagnose", "Diagnose", "pulse", "d"),
         ),

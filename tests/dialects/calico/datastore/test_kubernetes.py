@@ -56,6 +56,22 @@ def targets(server: FakeApiServer) -> list[str]:
     return [f"{asked.method} {asked.target.removeprefix(f'/apis/{STORED}/')}" for asked in server.asked]
 
 
+@pytest.mark.parametrize("key", [BlockKey("10.0.0.0/30"), KEY], ids=str)
+@pytest.mark.parametrize("revision", ["", "6"])
+def test_of_a_block_and_a_handle_only_metadata_comes_back(
+    server: FakeApiServer, store: KubernetesDatastore, key: Key, revision: str
+) -> None:
+    """The document is as it was given, also where an old server tells all of it; the metadata is the server's."""
+    given = block() if isinstance(key, BlockKey) else handle()
+    answers = [stored(key, given), {"kind": "PartialObjectMetadata", "metadata": stored(key, given)["metadata"]}]
+    for answer in answers:
+        server.answers.append(Say(200, answer))
+        item = Item(key, given, revision)
+        written = store.update(item, soon()) if revision else store.create(key, given, soon())
+        assert written == (key, given, "7", answer["metadata"])
+    assert all("as=PartialObjectMetadata" in asked.accept for asked in server.asked)
+
+
 # What marks an object as deleted -----------------------------------------------------------------------------
 
 

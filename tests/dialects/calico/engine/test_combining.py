@@ -15,7 +15,7 @@ from tests.dialects.calico.cluster import Cluster, texts
 from unipam.addr.prefix import format_address
 from unipam.dialects.calico.connection import Watched
 from unipam.dialects.calico.datastore.api import Item, Selection, Write
-from unipam.dialects.calico.datastore.keys import BlockKey, Key
+from unipam.dialects.calico.datastore.keys import BlockKey, HandleKey, Key
 from unipam.dialects.calico.datastore.memory import Call, Fault, MemoryDatastore
 from unipam.dialects.calico.datastore.watched import WatchedDatastore
 from unipam.dialects.calico.documents.pool import WORKLOAD
@@ -278,6 +278,28 @@ def test_a_call_that_waits_too_long_leaves_nothing(agent: Agent) -> None:
         release(agent)
         assert patient.result().error is None
     assert "late" not in agent.cluster.recounted()
+    check(agent)
+
+
+def test_a_call_whose_time_ends_when_somebody_else_was_faster_leaves_nothing(agent: Agent) -> None:
+    """What it has counted is counted off before it tries again, also where it does not come to that any more."""
+    before, raced, ends = agent.store.faults, threading.Event(), time.monotonic() + 0.5
+
+    def late(call: Call, about: tuple[Key, ...] | Selection) -> Fault | None:
+        """Somebody else writes the block; the call's time is over once it has read what they have written."""
+        (key, *_) = about if isinstance(about, tuple) else (None,)
+        if call == "write" and isinstance(key, BlockKey) and not raced.is_set():
+            raced.set()
+            return "conflict"
+        if call == "get" and isinstance(key, HandleKey):
+            time.sleep(max(0.0, ends - time.monotonic()))
+        return before(call, about)
+
+    agent.store.faults = late
+    given = agent.add("late", timeout=0.5)
+    agent.store.faults = before
+    assert raced.is_set()
+    assert agent.store.transactional or isinstance(given.error, SourceFailed)
     check(agent)
 
 

@@ -24,7 +24,7 @@ from unipam.dialects.calico.datastore.api import (
 from unipam.dialects.calico.datastore.keys import Key, NodeKey
 from unipam.dialects.calico.datastore.paths import selected
 from unipam.dialects.calico.datastore.refusals import conflict, exists, not_found
-from unipam.dialects.calico.datastore.resources import NATIVE, STORED, Objects, selectors
+from unipam.dialects.calico.datastore.resources import BRIEF, NATIVE, STORED, Objects, selectors
 from unipam.model.errors import BadValue, Conflict, Expired, NotFound, SourceFailed, Unreadable
 
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
@@ -88,7 +88,8 @@ class KubernetesDatastore:
         objects = self._known(deadline)
         try:
             path, item = objects.collection(type(key)), Item(key, document, "")
-            return self._read(objects, key, self._api.create(path, objects.write(item), deadline))
+            made = self._api.create(path, objects.write(item), deadline, briefly=isinstance(key, BRIEF))
+            return self._written(objects, item, made)
         except Refusal as error:
             self._refuse(error, key, None)
 
@@ -98,8 +99,8 @@ class KubernetesDatastore:
         try:
             if isinstance(item.key, NodeKey):
                 return self._annotate(objects, item, deadline)
-            written = self._api.replace(objects.path(item.key), objects.write(item), deadline)
-            return self._read(objects, item.key, written)
+            path, brief = objects.path(item.key), isinstance(item.key, BRIEF)
+            return self._written(objects, item, self._api.replace(path, objects.write(item), deadline, briefly=brief))
         except Refusal as error:
             self._refuse(error, item.key, item.revision)
 
@@ -157,6 +158,13 @@ class KubernetesDatastore:
             return objects.read(type(key), found)
         except _MALFORMED as error:
             raise Unreadable(f"{self._api.name}: {key} cannot be read: {_why(error)}", key=key) from None
+
+    def _written(self, objects: Objects, item: Item, answer: Document) -> Item:
+        """Return an item as it was written; one that was answered briefly is what was asked for."""
+        if not isinstance(item.key, BRIEF):
+            return self._read(objects, item.key, answer)
+        about = answer["metadata"]
+        return item._replace(revision=about["resourceVersion"], origin=about)
 
     def _end_removal(self, item: Item, deadline: float) -> None:
         """Remove what somebody else marked as deleted, unless it is something else by now."""

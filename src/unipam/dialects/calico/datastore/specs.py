@@ -56,8 +56,12 @@ def _block_spec(document: Document) -> Document:
     A block without an affinity has no such field. It must have strictAffinity, which nobody reads.
     """
     spec = {_BLOCK_FIELDS.get(name, name): value for name, value in document.items() if value is not None}
-    attributes = [{name: value for name, value in each.items() if value is not None} for each in spec["attributes"]]
-    return {"strictAffinity": False, **spec, "attributes": attributes}
+    return {"strictAffinity": False, **spec, "attributes": list(map(_present, spec["attributes"]))}
+
+
+def _present(fields: Document) -> Document:
+    """Return the fields that are not null."""
+    return {name: value for name, value in fields.items() if value is not None} if None in fields.values() else fields
 
 
 def _block(spec: Document) -> Document:

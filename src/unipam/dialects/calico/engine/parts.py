@@ -142,7 +142,7 @@ class Gain(_Part):
         """See `Part.recount`: whoever wrote the block may have released the handle, and be about to remove it."""
         if self._count is not None and self._read != read:
             count, self._count = self._count, None
-            counting.subtract(session, count)
+            counting.subtract(session.for_cleanup(), count)  # nobody does it later
             counting.add(session, count)
             self._count, self._read = count, read
 

@@ -22,6 +22,7 @@ Given = dict[int, int]
 if TYPE_CHECKING:
     from unipam.dialects.calico.engine.combining import Combiner
     from unipam.dialects.calico.engine.parts import Choose, Gain
+    from unipam.dialects.calico.rules.owners import Owners
 
 
 class Task(NamedTuple):
@@ -104,9 +105,21 @@ def with_left(error: SourceFailed, part: Gain) -> SourceFailed:
     return type(error)(error.message, **{**error.facts, "left": wishes(part.given, part.handle)})
 
 
-def wishes(given: Given, handle: str | None) -> list[Wish]:
-    """Return by which wishes what a handle was given is taken back, and nothing that it was given later."""
-    return [Wish(address, str(handle or ""), number) for address, number in given.items()]
+def wishes(given: Given, handle: str | None, owners: Owners | None = None) -> list[Wish]:
+    """Return by which wishes what a handle was given is taken back, and nothing that it was given later.
+
+    What a VM was given is taken back only from these `owners`: a pod of it that came later was told the same addresses.
+    """
+    return [Wish(address, str(handle or ""), number, owners) for address, number in given.items()]
+
+
+def used_by(attributes: dict[str, str], most: int) -> Owners | None:
+    """Return who uses what a VM was given; None of what is no VM's, whose handle may have any number of addresses."""
+    if not most:
+        return None
+    from unipam.dialects.calico.rules.owners import Owners
+
+    return Owners(attributes, None)
 
 
 def _count(task: Task, block: Block, number: int) -> Count | None:
@@ -127,7 +140,9 @@ def _was_made(task: Task, prefix: Prefix, number: int, count: Count | None, erro
     if not task.session.late():
         return bool(mine)
     if mine:
-        take_back(session, wishes(dict.fromkeys(mine, number), task.holder.handle))
+        take_back(
+            session, wishes(dict.fromkeys(mine, number), task.holder.handle, used_by(task.holder.attributes, task.most))
+        )
     raise error
 
 

@@ -18,6 +18,11 @@ class Owners(NamedTuple):
     alternate: dict[str, str] | None
 
 
+def owners_of(attribute: Attribute) -> Owners:
+    """Return who uses the addresses that an attribute is of."""
+    return Owners(attribute.get("secondary") or None, attribute.get("alternateOwnerAttrs") or None)
+
+
 Change = Callable[[Owners], Owners]
 """Says who uses an address, given who did."""
 
@@ -31,8 +36,7 @@ def set_owners(block: Block, address: int, handle: str, change: Change) -> None:
     attribute = block.attributes[index]
     if not handle or handle_of(attribute) != handle:
         raise Mismatch(f"IP {text} is not assigned to handle {handle}", address=text, handle=handle)
-    changed = change(Owners(attribute.get("secondary"), attribute.get("alternateOwnerAttrs")))
-    block.attributes[index] = _with_owners(attribute, changed)
+    block.attributes[index] = _with_owners(attribute, change(owners_of(attribute)))
 
 
 def _with_owners(attribute: Attribute, owners: Owners) -> Attribute:

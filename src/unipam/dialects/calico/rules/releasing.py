@@ -6,7 +6,7 @@ Each rule changes the block that it is given. `moment` is now, `cooldown` is in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unipam.addr.prefix import format_address
 from unipam.dialects.calico.documents.block import Attribute, Block
@@ -14,13 +14,20 @@ from unipam.dialects.calico.documents.times import SECOND, parse_rfc3339, rfc333
 from unipam.dialects.calico.rules.blocks import handle_of, held
 from unipam.model.errors import Conflict
 
+if TYPE_CHECKING:
+    from unipam.dialects.calico.rules.owners import Owners
+
 
 class Wish(NamedTuple):
-    """An address to release, and of which allocation: one of another handle or sequence number is not released."""
+    """An address to release, and of which allocation: one of another handle or sequence number is not released.
+
+    Nor is one that is used by others than these `owners`, where they are named: a VM's allocation outlives its pods.
+    """
 
     address: int
     handle: str = ""
     sequence: int | None = None
+    owners: Owners | None = None
 
 
 class Released(NamedTuple):
@@ -63,6 +70,11 @@ def _checked(block: Block, ordinal: int, wish: Wish) -> Attribute | None:
     handle = handle_of(attribute)
     if wish.handle and handle != wish.handle:
         raise _conflict(wish, "handle", wish.handle, handle)
+    if wish.owners is not None:
+        from unipam.dialects.calico.rules.owners import owners_of
+
+        if (found := owners_of(attribute)) != wish.owners:
+            raise _conflict(wish, "owners", wish.owners, found)
     return attribute
 
 
