@@ -14,7 +14,9 @@ from unipam.model.records import Entry
 DAY = 86_400
 """Seconds."""
 _SQLITE_DAY = f"CAST(at / {DAY} AS INTEGER)"
-SQLITE_INDEXES = {"journal_day": f"ON journal (parent, {_SQLITE_DAY}, verb, first, last, generation)"}
+SQLITE_INDEXES = {
+    "journal_day": (f"CREATE INDEX journal_day ON journal (parent, {_SQLITE_DAY}, verb, first, last, generation)",)
+}
 """What a register's file has besides, as those of `store.listing`."""
 
 
