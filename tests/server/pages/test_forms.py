@@ -24,6 +24,40 @@ def test_who_is_signed_out_in_mid_form_comes_back_to_it_filled_in(live: Live, ap
     assert "shown this once" in made.words
 
 
+def test_why_is_not_asked_again_of_who_mistyped_something_else(admin: Visitor) -> None:
+    for page, action, wrong in (
+        ("/new/block?space=S", "/new/block", {"name": "no good name!", "cidr": "10.9.0.0/16"}),
+        ("/reserve?space=S&block=B&size=24", "/reserve", {"days": "soon"}),
+        ("/externals", "/externals/import", {"lines": "S,B"}),
+        ("/spaces/S/blocks/B", "/spaces/S/blocks/B", {"cidr": "nonsense"}),
+        ("/spaces/S/blocks/B", "/spaces/S/blocks/B/remove", {"confirm": "C"}),
+    ):
+        answer = admin.send(admin.get(page), action, reason="ticket 9", **wrong)
+        assert answer.status == 400, (page, answer.words)
+        assert answer.fields(action)["reason"] == "ticket 9", page
+
+
+def test_who_signs_in_again_sees_the_change_that_was_begun(live: Live, admin: Visitor) -> None:
+    page = admin.get("/spaces/S/blocks/B")
+    admin.cookies.clear()
+    answer = admin.send(page, "/spaces/S/blocks/B", name="B2", reason="ticket 9")
+    answer = admin.send(answer, "/auth/token", token=live.admin.token)
+    fields = answer.fields("/spaces/S/blocks/B")
+    assert (fields["name"], fields["reason"]) == ("B2", "ticket 9")
+    (changed,) = [each for each in answer.find("details") if each.get("open") is not None]
+    assert "Change its" in "".join(changed.itertext())
+
+
+def test_every_box_that_was_ticked_is_ticked_again_after_signing_in(live: Live, api: Client, admin: Visitor) -> None:
+    assert api.at("/api/v1").post("/spaces", {"name": "T", "desc": "another"}).status == 201
+    page = admin.get("/access")
+    admin.cookies.clear()
+    answer = admin.send(page, "/access", name="pipeline", role="planner", spaces=["S", "T"])
+    answer = admin.send(answer, "/auth/token", token=live.admin.token)
+    ticked = [box.get("value") for box in answer.find("input", name="spaces") if box.get("checked") is not None]
+    assert ticked == ["S", "T"]
+
+
 def test_what_was_refused_is_shown_as_it_was_typed(admin: Visitor) -> None:
     page = admin.get("/access")
     answer = admin.send(page, "/access", name="no good name!", role="reader", reason="why")

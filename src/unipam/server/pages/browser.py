@@ -144,5 +144,5 @@ def own_place(text: Any) -> str:
 
 def with_query(path: str, values: Mapping[str, Any]) -> str:
     """Return an address with these values in its query, without those that are empty."""
-    query = urlencode({name: value for name, value in values.items() if value not in (None, "")}, safe="/")
+    query = urlencode({name: value for name, value in values.items() if value not in (None, "")}, doseq=True, safe="/")
     return f"{path}?{query}" if query else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -41,7 +41,8 @@ async def externals(page: PageDep) -> Response:
     return await _show(page)
 
 
-async def _show(page: Page, problem: Problem | None = None, typed: str = "") -> Response:
+async def _show(page: Page, problem: Problem | None = None, typed: Mapping[str, str] | None = None) -> Response:
+    given = page.request.query_params if typed is None else typed  # whoever had to sign in comes back with it
     kind = page.query("kind") or objects.EXTERNAL
     if kind not in dict(TABS):
         raise BadValue(f"kind: {kind!r} is none of {', '.join(dict(TABS))}", field="kind", value=kind)
@@ -57,7 +58,8 @@ async def _show(page: Page, problem: Problem | None = None, typed: str = "") -> 
     rows = [(row, place_of(row.kind, (*row.path, row.name))) for row in part.rows]
     return page.render(
         "externals.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish, tabs=TABS,
-        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=typed, key=fresh_key(), block_place=block_place,
+        sorts=SORTS, spaces=space_choice(names), problem=problem, typed=given.get("lines", ""),
+        reason=given.get("reason", ""), key=fresh_key(), block_place=block_place,
         refused=page.may(UseCase.MAKE_EXTERNAL, wish.space or "*"),
     )  # fmt: skip
 
@@ -93,7 +95,7 @@ async def import_lines(form: FormDep) -> Response:
     except NotSignedIn:
         raise
     except UnipamError as error:
-        return await _show(page, Problem.of(error), text)
+        return await _show(page, Problem.of(error), form.fields)
 
 
 def _lines(text: str) -> Iterator[tuple[int, tuple[str, str, str, str, str]]]:

@@ -116,7 +116,10 @@ async def reservation_page(page: PageDep, space: str, block: str, number: str) -
     return await show_reservation(page, space, block, number)
 
 
-async def show_reservation(page: Page, space: str, block: str, number: str, problem: Problem | None = None) -> Response:
+async def show_reservation(
+    page: Page, space: str, block: str, number: str, problem: Problem | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Response:  # fmt: skip
     """Answer with the page of a reservation, or, to htmx, how it stands."""
     subject, row = await page.read(lambda tx: reservation_subject(tx, space, block, number))
     waits = row.facts.settled_on is None
@@ -131,7 +134,7 @@ async def show_reservation(page: Page, space: str, block: str, number: str, prob
                 f"reservation show {row.space} {row.block} {number}", at)  # fmt: skip
     return page.render(
         "reservation.html", head, problem.status if problem else 200, subject=subject, row=row, waits=waits,
-        recipes=recipes(row), refused=refused, problem=problem, key=fresh_key(), typed={},
+        recipes=recipes(row), refused=refused, problem=problem, key=fresh_key(), typed=typed or {},
     )  # fmt: skip
 
 
@@ -149,7 +152,7 @@ async def cancel_reservation(form: FormDep, space: str, block: str, number: str)
     except NotSignedIn:
         raise
     except UnipamError as error:
-        return await show_reservation(form.page, space, block, number, Problem.of(error))
+        return await show_reservation(form.page, space, block, number, Problem.of(error), form.fields)
 
 
 async def _show_external(page: Page, place: Place) -> Response:

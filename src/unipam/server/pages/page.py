@@ -292,16 +292,19 @@ async def open_form(request: Request) -> Form:
     try:
         page = await open_page(request)
     except NotSignedIn as error:
-        raise NotSignedIn(error.message, place=_form_again(fields)) from None
+        raise NotSignedIn(error.message, place=_form_again(form)) from None
     browser.require_form_token(fields.pop(browser.FORM_TOKEN, ""), page.key)
     fields.pop(browser.PAGE, None)
     return Form(page, fields, form)
 
 
-def _form_again(fields: dict[str, str]) -> str:
-    """Return the address of the form's page with what was filled in."""
-    page = browser.own_place(fields.get(browser.PAGE))
-    filled = {k: v for k, v in fields.items() if k not in (browser.FORM_TOKEN, browser.PAGE)}
+def _form_again(form: FormData) -> str:
+    """Return the address of the form's page with what was filled in, and every box that was ticked."""
+    page = browser.own_place(browser.texts(form).get(browser.PAGE))
+    filled: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str) and value and name not in (browser.FORM_TOKEN, browser.PAGE):
+            filled.setdefault(name, []).append(value)
     joined = browser.with_query(page.partition("?")[0], filled)
     return joined if len(quote(joined)) <= browser.LONGEST_PLACE else page
 
