@@ -145,7 +145,12 @@ def _open_at_first(tree: Tree, shown: list[Branch], wanted: Filter) -> tuple[tup
     spaces = [space.path for space in shown[:5]]
     if wanted.show != FREE:
         return tuple(spaces)
-    beneath = [row.path for path in spaces for row in tree.under(path, wanted._replace(limit=_FEWEST_OF_SPACE)).rows if row.holds]
+    beneath = [
+        row.path
+        for path in spaces
+        for row in tree.under(path, wanted._replace(limit=_FEWEST_OF_SPACE)).rows
+        if row.holds
+    ]
     return tuple([*spaces, *beneath][: _MOST_OPEN + len(spaces)])
 
 
