@@ -34,9 +34,10 @@ def in_postgresql(_: Path, tell: Callable[[Store], None]) -> Store:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP FUNCTION keep_past CASCADE")
         connection.execute("DROP TABLE past")
-        connection.execute("DELETE FROM migration WHERE number = 5")
+        connection.execute("DROP INDEX journal_parent")  # of the step that came after it
+        connection.execute("DELETE FROM migration WHERE number >= 5")
     tell(before)
-    assert before.migrate() == ["0005_past.sql"]
+    assert before.migrate()[0] == "0005_past.sql"
     return before
 
 
