@@ -187,7 +187,9 @@ class TestInChromium:
         with tab(browser) as page:
             sign_in(page, origin(sample), sample.admin.token)
             page.goto(origin(sample) + "/")
-            page.get_by_role("link", name="uksouth").click()
+            page.locator(
+                'a[href="/spaces/corp/blocks/uksouth/forecast"]'
+            ).click()  # the other one is of the fullest blocks
             expect(page.get_by_role("heading", name="Forecast of uksouth", level=1)).to_be_visible()
             expect(page.get_by_role("img", name="full about")).to_be_visible()
             page.get_by_role("link", name="uksouth", exact=True).click()
