@@ -52,7 +52,7 @@ REFUSED: dict[str, Any] = {
     "DELETE /api/v1/grants/{name}": None,
     "GET /api/v1/sessions": None,
     "DELETE /api/v1/sessions/{name}": None,
-    "DELETE /api/v1/leases/{address}?generation=1": None,
+    "DELETE /api/v1/leases?address=10.244.2.9&generation=1": None,
     "GET /api/v1/export": None,
     "POST /api/v1/import": {},
     # the API of the Azure IPAM application

@@ -120,12 +120,12 @@ def test_the_api_releases_only_what_was_seen(node: Live) -> None:
     api = node.admin.at("/api/v1")
     (lease,) = api.get("/leases/10.244.2.9").json["leases"]
     generation = lease["generation"]
-    assert api.delete(f"/leases/10.244.2.9?generation={generation + 1}").status == 412
-    assert api.delete(f"/leases/10.244.2.9?generation={generation}&reason=a%0Ab").status == 400
-    assert api.delete(f"/leases/10.244.2.9?generation={generation}&reason=burnt").json["pod"] == lease["pod"]
-    assert api.delete(f"/leases/10.244.2.9?generation={generation}").status == 412
+    assert api.delete(f"/leases?address=10.244.2.9&generation={generation + 1}").status == 412
+    assert api.delete(f"/leases?address=10.244.2.9&generation={generation}&reason=a%0Ab").status == 400
+    assert api.delete(f"/leases?address=10.244.2.9&generation={generation}&reason=burnt").json["pod"] == lease["pod"]
+    assert api.delete(f"/leases?address=10.244.2.9&generation={generation}").status == 412
     planner = token(node.admin, "other", "reader").at("/api/v1")
-    assert planner.delete("/leases/10.244.2.10?generation=1").status == 403
+    assert planner.delete("/leases?address=10.244.2.10&generation=1").status == 403
 
 
 @pytest.mark.parametrize("role", ["planner", "reader"])

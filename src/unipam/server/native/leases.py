@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from unipam.ledger.reads import is_of
@@ -45,10 +45,10 @@ async def list_pools(session: SessionDep, paging: Paged) -> Response:
     return page(rows, paging, "ranges")
 
 
-@router.delete("/{address}", response_model=shapes.LEASE, responses=problems(404, 409, 412))
+@router.delete("", response_model=shapes.LEASE, responses=problems(404, 409, 412))
 async def release_lease(
     session: SessionDep,
-    address: Annotated[str, Path(max_length=45)],
+    address: Annotated[str, Query(max_length=45)],
     generation: Annotated[int, Query(ge=1, lt=1 << 63, description="Of the lease that is meant.")],
     reason: Annotated[str, Query(max_length=255)] = "",
 ) -> Response:
