@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import tee
 
 import msgspec
 
@@ -26,6 +27,7 @@ class PastPlan:
         self._tx = tx
         self._past = tx.past(at)
         self._extents: dict[int, Mapping[str, Extent]] = {}
+        self._gaps: dict[int, Iterator[Range]] = {}
 
     def spaces(self) -> list[Node[objects.Facts]]:
         """Return the spaces, by name."""
@@ -47,8 +49,15 @@ class PastPlan:
         return [claim for claim in found if claim.owner.holder == name]
 
     def gaps(self, claim: Claim, first: int) -> Iterator[Range]:
-        """Yield what was free in it from an address on."""
-        return self._past.gaps(claim.id, max(first, claim.first), claim.last)
+        """Yield what was free in it from an address on.
+
+        What was free in all of it is read once: its own row tells the largest of that, and the rows in it all.
+        """
+        if first > claim.first:
+            return self._past.gaps(claim.id, first, claim.last)
+        known = self._gaps.get(claim.id) or self._past.gaps(claim.id, claim.first, claim.last)
+        self._gaps[claim.id], found = tee(known)
+        return found
 
     def uses(self, claims: Sequence[Claim]) -> Mapping[int, Use]:
         """Return how full these were, by number."""
