@@ -14,7 +14,7 @@ from unittest import mock
 
 import psycopg
 
-LARGE = ("claim", "journal")
+LARGE = ("claim", "journal", "past")
 """The tables that grow with the plan; the others are small."""
 
 

@@ -30,6 +30,8 @@ class PostgresPast:
 
     def __init__(self, connection: Connection, moment: float) -> None:
         self._run = connection.execute
+        # A large parent, or a table that nobody has counted yet, would make the database read all of a table.
+        self._run("SET LOCAL enable_seqscan = off")
         row = self._run(past.line_at("%s"), (moment,)).fetchone()
         self._line = row[0] if row else 0
 

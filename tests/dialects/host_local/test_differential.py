@@ -24,7 +24,7 @@ from unipam.dialects.host_local.config import DATA_DIR
 
 INSTALLED = Path("/usr/lib/cni/host-local")
 NAMED = os.environ.get("UNIPAM_HOST_LOCAL", "")
-LIVES = int(os.environ.get("UNIPAM_LIVES", "2000"))
+LIVES = int(os.environ.get("UNIPAM_LIVES", "1000"))
 BATCH = 100
 DOCS = Path(__file__).parents[3] / "docs" / "host-local.md"
 
