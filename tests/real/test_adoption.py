@@ -60,7 +60,9 @@ def test_living_pods_are_named_and_a_leak_from_before_is_freed(
     go_over(original)
     with original.agent("--sweep", "0.3", "--cri", containerd.socket):
         late = cri.run("late")
-        assert {web, db, late} <= set(original.held().values()), "the first call takes all of it over"
+        adopted = {entry.owner.holder for entry in original.journal() if entry.verb == "adopt"}
+        assert adopted == {web, db, LEAKED}, "the first call takes all of it over"
+        assert {web, db, late} <= set(original.held().values())
         wait_until(lambda: set(original.held().values()) == {web, db, late})
         assert pods(original) == {web: "test/web", db: "shop/db", late: "test/late"}
         assert doubtful(original) == set()
