@@ -110,11 +110,13 @@ class Node(Keeps):
     def agent(self, *options: str, by: Iterable[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
         """An agent for as long as the block lasts; it must end in good order."""
         agent = self.start_agent(*options, by=by)
-        try:
-            yield agent
-        finally:
-            agent.send_signal(signal.SIGTERM)
-            code = agent.wait(PATIENCE)
+        with agent:
+            try:
+                yield agent
+                agent.send_signal(signal.SIGTERM)
+                code = agent.wait(PATIENCE)
+            finally:
+                agent.kill()  # else a failure here would leave it running, and fail others
         assert code == 0, self.log()
 
     def log(self) -> str:

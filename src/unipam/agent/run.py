@@ -46,6 +46,8 @@ def run(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     watch = Watch(Log(form=settings.log_format))
     home = next(iter(settings.data_dirs), "")
     server = Server(settings.socket, Responder(flush=settings.flush, home=home, say=watch.say), watch.observe)
+    # Python runs handlers in between: without, a signal just before the loop waits would be heard at the next call.
+    signal.set_wakeup_fd(server.wakeup, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     sweeper = _start_sweeper(settings, server, watch)

@@ -47,7 +47,10 @@ Observe = Callable[[Call, Answer, float], None]
 
 
 class Server:
-    """Listens at a path in the file system, for root and the user it runs as."""
+    """Listens at a path in the file system, for root and the user it runs as.
+
+    A byte written to `wakeup` makes the loop look around.
+    """
 
     def __init__(self, path: str, responder: Responder, observe: Observe) -> None:
         self.path = path
@@ -56,7 +59,7 @@ class Server:
         self._admitted = frozenset((0, os.getuid()))
         self._connections: dict[int, Connection] = {}
         self._poll = select.epoll()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wake, self.wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._asked: list[tuple[Connection, Call]] = []
         self._ready: deque[tuple[Connection, Answer]] = deque()
@@ -93,7 +96,7 @@ class Server:
     def stop(self) -> None:
         """Let `serve` come to its end; from any thread or signal handler."""
         self._stopped.set()
-        os.eventfd_write(self._wake, 1)
+        self._wake_loop()
 
     def _poll_once(self, timeout: float) -> None:
         """Wait for whatever happens, up to so many seconds (-1: for ever), and do what it takes."""
@@ -254,11 +257,15 @@ class Server:
     def _hand_to_loop(self, given: list[tuple[Connection, Answer]]) -> None:
         """Give answers to the loop, from the thread that waited for them."""
         self._ready.extend(given)
-        os.eventfd_write(self._wake, 1)
+        self._wake_loop()
+
+    def _wake_loop(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: it is about to wake
+            os.write(self.wakeup, b"\0")
 
     def _reply_ready(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._wake)
+            os.read(self._wake, _CHUNK)
         while self._ready:
             connection, given = self._ready.popleft()
             if self._connections.get(connection.descriptor) is connection and connection.call is not None:
