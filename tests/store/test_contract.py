@@ -682,6 +682,21 @@ def test_a_listing_is_sorted_and_filtered(store: Store, things: tuple[int, int])
     assert listed(store, parents=(a,), kind="other") == []
 
 
+def test_a_text_is_looked_for_in_what_people_read(store: Store) -> None:
+    """Not in how the details are written; and a reservation's id is looked for from its beginning."""
+    with store.transaction() as tx:
+        space = tx.create_space("a", 1.0)
+        tx.insert(thing(space, 1, id="/subscriptions/S/resourceGroups/Prod/x", name="Web"))
+        tx.insert(thing(space, 2, kind="reservation", id="n2abCD", created_by="ann@corp", status="wait"))
+        tx.insert(thing(space, 3, name=None, desc='says "Ä" and more'))
+        tx.insert(Claim(space, HERE, HERE, "net", Owner("n0")))
+    for text, places in {
+        "GROUPS/prod": [1], "web": [1], "ANN@": [2], "n2": [2], "abcd": [], 'ays "': [3], "n0": [0],
+        "resourcegroups": [1], "created_by": [], '"name"': [], "null": [], "wait": [], "Ä": [3],
+    }.items():  # fmt: skip
+        assert listed(store, text=text) == places, text
+
+
 @pytest.mark.parametrize("order", [PLACE, AGE, UNTIL, "name", "desc", "status", "created_on"])
 @pytest.mark.parametrize("descending", [False, True])
 def test_parts_of_a_listing_make_the_whole(store: Store, things: tuple[int, int], order: str, descending: bool) -> None:

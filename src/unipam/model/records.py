@@ -153,7 +153,8 @@ class Selection(NamedTuple):
     """Which claims of a plan are listed, and in which order; only what is given counts.
 
     `kind` is theirs, `parents` are what they lie under, `overlaps` is a range that they share addresses with, `text`
-    stands somewhere in their holders or details, letter case aside, and `status` is that member of their details.
+    stands somewhere in what people read of their details, letter case aside, or begins their holder
+    (`store.listing.TEXTS`), and `status` is that member of their details.
     `order` is PLACE (parent, then address), AGE, UNTIL, or the name of a member of their details; `after` are the
     values by which the last claim of the part before stands in it (`position`).
     """

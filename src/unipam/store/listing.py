@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from unipam.model.objects import RESERVATION
 from unipam.model.records import AGE, FOREVER, PLACE, UNTIL, Claim, Selection
 from unipam.store.rows import CLAIM
 
@@ -23,19 +24,29 @@ not. A file with or without them is the same to any unipam.
 MEMBERS = ("name", "desc", "created_by", "created_on", "status", "id")
 """The members of the details by which a listing may be sorted."""
 NUMBERS = ("created_on",)
+TEXTS = ("name", "desc", "created_by", "id")
+"""The members of the details in which a text is looked for: what people write and read.
+
+A reservation's id is drawn by lot, so nobody looks for the middle of one, and an index of its parts costs more than
+all else that is written of a reservation. It is its holder, which is looked for from its beginning.
+"""
+_NEWLINE = "\n"
+_LAST_CHARACTER = chr(0x10FFFF)
 
 
 class Dialect(NamedTuple):
     """How one database writes it. `among` tests a column for being in a list, which is one parameter.
 
-    `contains` tests it for a text, of which `pattern` makes the parameter; `index_texts`: there may be an index for it.
+    `contains` tests an expression for a text, of which `pattern` makes the parameter; which letters are the same is the
+    database's (SQLite: ASCII's). `index_texts`: there may be an index for it (`texts`). `newline` is an expression.
     """
 
     mark: str
     address: Callable[[int], Any]
     member: Callable[[str], str]
     number: Callable[[str], str]
-    contains: str
+    newline: str
+    contains: Callable[[str], str]
     pattern: Callable[[str], str]
     index_texts: bool
     among: Callable[[str], str]
@@ -107,8 +118,23 @@ def _where(wanted: Selection, how: Dialect) -> tuple[list[str], list[Any]]:
 
 
 def _has_text(wanted: Selection, how: Dialect) -> Statement:
-    either = " OR ".join(how.contains.format(column=column) for column in ("holder", "details"))
-    return f"({either})", [how.pattern(wanted.text.lower())] * 2
+    begins = f"holder >= {how.mark} AND holder < {how.mark}"
+    values = [how.pattern(wanted.text), wanted.text, wanted.text + _LAST_CHARACTER]
+    return f"({how.contains(texts(how))} OR {begins})", values
+
+
+def texts(how: Dialect) -> str:
+    """Return the expression for what is written in a claim's TEXTS, a line for each."""
+    found = [f"coalesce({how.member(name)}, '')" for name in TEXTS if name != "id"]
+    found.append(f"CASE kind WHEN '{RESERVATION}' THEN '' ELSE coalesce({how.member('id')}, '') END")
+    return f" || {how.newline} || ".join(found)
+
+
+def has_text(claim: Claim, members: dict[str, Any], text: str) -> bool:
+    """Return whether a claim, whose details have these members, has a text, as the statements decide it."""
+    names = [name for name in TEXTS if name != "id" or claim.kind != RESERVATION]
+    written = _NEWLINE.join(str(members.get(name) or "") for name in names)
+    return text.lower() in written.lower() or claim.owner.holder.startswith(text)
 
 
 def _status(how: Dialect) -> str:

@@ -16,7 +16,7 @@ from unipam.model.errors import Overlap, StoreBusy
 from unipam.model.records import RETIRED, SPACE, Claim, Entry, Extent, Owner, Selection, Standing
 from unipam.store.api import Past
 from unipam.store.journal import JournalFilter, Place, matches
-from unipam.store.listing import position
+from unipam.store.listing import has_text, position
 from unipam.store.memory_past import MemoryPast
 from unipam.store.turnover import Turnover, Verbs, of_entries
 
@@ -106,14 +106,14 @@ class MemoryTx:
         return len(self._listed(wanted))
 
     def _listed(self, wanted: Selection) -> list[Claim]:
-        text, place = wanted.text.lower(), wanted.overlaps
+        place = wanted.overlaps
         return [
             c for c in self._claims.values()
             if c.parent > 0
             and wanted.kind in ("", c.kind)
             and (wanted.parents is None or c.parent in wanted.parents)
             and (place is None or (c.first <= place.last and c.last >= place.first))
-            and (text in c.owner.holder.lower() or text in c.details.lower())
+            and has_text(c, _members(c), wanted.text)
             and wanted.status in ("", _members(c).get("status", "wait"))
         ]  # fmt: skip
 

@@ -21,6 +21,7 @@ from unipam.store.api import Past
 from unipam.store.journal import JournalFilter, Place, beginnings, statements
 from unipam.store.postgres_connection import Connection
 from unipam.store.postgres_past import PostgresPast
+from unipam.store.postgres_search import LISTING
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.turnover import Turnover, Verbs
 
@@ -49,19 +50,6 @@ def _claim(row: Any) -> Claim:
 
 def _entry(row: Any) -> Entry:
     return read_entry(row, int)
-
-
-_LISTING = listing.Dialect(
-    mark="%s",
-    address=_n,
-    member=lambda name: f"(details::jsonb ->> '{name}') COLLATE \"C\"",
-    number=lambda name: f"(details::jsonb ->> '{name}')::double precision",
-    contains="lower({column}) LIKE %s",
-    pattern=postgres_search.pattern,
-    index_texts=True,
-    among=lambda column: f"{column} = ANY(%s)",
-    array=list,
-)
 
 
 class PostgresTx:
@@ -142,10 +130,10 @@ class PostgresTx:
         return iter(self._claims(condition, parent, _n(first), _n(last)))
 
     def select(self, wanted: Selection) -> list[Claim]:
-        return [_claim(row) for row in self._run(*listing.query(wanted, _LISTING))]
+        return [_claim(row) for row in self._run(*listing.query(wanted, LISTING))]
 
     def tally(self, wanted: Selection) -> int:
-        sql, values = listing.count(wanted, _LISTING)
+        sql, values = listing.count(wanted, LISTING)
         return int(self._value(sql, *values))
 
     def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:

@@ -124,9 +124,10 @@ def _entry(row: Any) -> Entry:
 _LISTING = listing.Dialect(
     mark="?",
     address=to_key,
-    member=lambda name: f"json_extract(details, '$.{name}')",
-    number=lambda name: f"json_extract(details, '$.{name}')",
-    contains="instr(lower({column}), ?)",
+    member=lambda name: f"json_extract(nullif(details, ''), '$.{name}')",
+    number=lambda name: f"json_extract(nullif(details, ''), '$.{name}')",
+    newline="char(10)",
+    contains=lambda expression: f"instr(lower({expression}), lower(?))",
     pattern=str,
     index_texts=False,
     among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
