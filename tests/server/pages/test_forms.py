@@ -125,6 +125,10 @@ def test_pages_look_as_a_person_wants(admin: Visitor) -> None:
     wrong = admin.send(page, "/me", zone="Nowhere/Else")
     assert wrong.status == 400
     assert "is no time zone known here" in wrong.words
+    for field, value in (("theme", "mauve"), ("density", "airy")):
+        wrong = admin.send(page, "/me", **{field: value})
+        assert wrong.status == 400
+        assert f"{field}: {value!r} is none of" in wrong.words
 
 
 def test_the_same_answers_natively(live: Live, api: Client, admin: Visitor) -> None:

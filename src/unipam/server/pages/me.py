@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import cast, get_args
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 _SHOWN = 20
 """Sessions of one person that are shown, the latest ones."""
-THEMES, DENSITIES = ("system", "light", "dark"), ("comfortable", "compact")
+THEMES, DENSITIES = get_args(preferences.Theme), get_args(preferences.Density)
 
 
 @router.get("/me")
@@ -57,8 +57,9 @@ async def change(form: FormDep) -> Response:
     page = form.page
     theme, density = form.fields.get("theme", ""), form.fields.get("density", "")
     try:
-        if theme not in THEMES or density not in DENSITIES:
-            raise BadValue("theme: choose one of those that are there", field="theme")
+        for field, value, known in (("theme", theme, THEMES), ("density", density, DENSITIES)):
+            if value not in known:
+                raise BadValue(f"{field}: {value!r} is none of {', '.join(known)}", field=field, value=value)
         wanted = replace(
             page.preferences, theme=cast("preferences.Theme", theme), density=cast("preferences.Density", density),
             zone=form.fields.get("zone", ""),
