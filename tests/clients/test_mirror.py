@@ -11,7 +11,7 @@ import pytest
 from unipam.clients import mirror
 from unipam.clients.kubernetes.api import Refusal
 from unipam.clients.mirror import Mirror
-from unipam.model.errors import Expired, SourceFailed
+from unipam.model.errors import Behind, Expired, SourceFailed
 
 HANGS = 30.0
 
@@ -166,8 +166,12 @@ def test_a_copy_that_is_not_up_to_date_is_not_shown(table: Table) -> None:
     copy = Mirror(table, lambda: None)
     try:
         until(lambda: copy.problem == "away")
-        with pytest.raises(SourceFailed, match="table: away"):
+        with pytest.raises(Behind, match="table: away") as raised:
             copy.snapshot()
+        assert not raised.value.over()
+        table.fail_list.clear()
+        until(raised.value.over)
+        assert copy.snapshot() == table.rows
     finally:
         copy.close()
 
@@ -190,28 +194,27 @@ def test_failures_in_a_row_make_longer_pauses_and_one_after_a_calm_time_the_firs
     assert copy.pauses == [0.01, 0.02, 0.04, 0.08, 0.01, 0.01]
 
 
-def test_a_server_that_is_back_without_the_history_is_read_at_once(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_back_without_the_history_is_read_at_once(table: Table) -> None:
+    """An API server says so as the first event of a watch that has begun."""
     copy = Hurried(table)
     try:
         until(lambda: same(copy, table))
-        monkeypatch.setattr(mirror, "_CALM", 0.0)
+        copy._listed = copy._began = time.monotonic() - 2 * mirror._CALM
         with table.changed:
-            table.fail_begin += [*[SourceFailed("away")] * 5, Expired("compacted")]
-        table.break_off(SourceFailed("cut"))
-        until(lambda: not table.fail_begin and same(copy, table))
+            table.fail_begin += [SourceFailed("away")] * 5
+            table.fail_watch += [SourceFailed("cut"), Expired("compacted")]
+            table.changed.notify_all()
+        until(lambda: not table.fail_watch and same(copy, table) and table.lists == 2)
     finally:
         copy.close()
-    assert copy.pauses[-2:] == [0.32, 0.01]
-    assert table.lists == 2
+    assert copy.pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.01]
 
 
 def test_a_server_that_never_has_the_history_of_what_it_has_just_listed_is_spared(table: Table) -> None:
-    table.fail_begin += [Expired("compacted")] * 4
+    table.fail_watch += [Expired("compacted")] * 4
     copy = Hurried(table)
     try:
-        until(lambda: same(copy, table))
+        until(lambda: len(copy.pauses) == 4 and same(copy, table))
     finally:
         copy.close()
     assert copy.pauses == [0.01, 0.02, 0.04, 0.08]

@@ -23,7 +23,7 @@ from unipam.controllers.health import Health
 from unipam.controllers.loop import Loop
 from unipam.controllers.run import Process
 from unipam.controllers.term import Term
-from unipam.model.errors import BadInput, SourceFailed
+from unipam.model.errors import BadInput, Behind, SourceFailed
 
 
 class Counting:
@@ -214,3 +214,62 @@ def ask(health: Health, path: str) -> tuple[int, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+class Following(Counting):
+    """Needs a copy that is not up to date at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up_to_date = False
+
+    def observe(self, term: Term) -> int:
+        if not self.up_to_date:
+            raise Behind("the list: away", lambda: self.up_to_date, source="the list")
+        return super().observe(term)
+
+
+def test_a_round_that_failed_for_want_of_a_list_is_repeated_when_the_list_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not before, whatever else there is to look at; however long the next pause would have been."""
+    monkeypatch.setattr(loops, "_FIRST_PAUSE", 3600.0)
+    controller, term, told = Following(), Term(HANGS), list[str]()
+    loop = Loop(controller, lambda event, **_: told.append(event))
+    with background(lambda: loop.run(term)):
+        until(lambda: loop.failures == 1)
+        term.wake()
+        controller.up_to_date = True
+        term.wake()
+        until(lambda: controller.rounds > 0)
+        term.end()
+    assert told == ["round failed"]
+
+
+def test_each_term_begins_with_the_shortest_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is elected has reached the API server, and its failures in a row are counted on."""
+    pauses: list[float] = []
+    controller, told = Counting(broken), list[str]()
+    loop = Loop(controller, lambda event, **_: told.append(event))
+    for _ in range(2):
+        term = Term(HANGS)
+        monkeypatch.setattr(term, "rest", resting(pauses, term))
+        loop.run(term)
+    assert pauses == [0.5, 1.0, 2.0] * 2
+    assert loop.failures == 6
+
+
+def broken() -> None:
+    raise SourceFailed("away", source="here")
+
+
+def resting(pauses: list[float], term: Term) -> Callable[..., bool]:
+    """Note a term's pauses and make none; the term ends with each third."""
+
+    def rest(seconds: float, over: Callable[[], bool]) -> bool:
+        pauses.append(seconds)
+        if len(pauses) % 3 == 0:
+            term.end()
+        return term.lasts
+
+    return rest

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from unipam.clients.kubernetes.api import Refusal
-from unipam.model.errors import Expired, SourceFailed, UnipamError
+from unipam.model.errors import Behind, Expired, UnipamError
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -68,7 +68,7 @@ class Mirror(Generic[K, R]):
         self._records: dict[K, R] = {}
         self._revision: str | None = None
         self._problem = "it has not been read yet"
-        self._pause, self._since = _FIRST_PAUSE, time.monotonic()
+        self._pause, self._listed, self._began = _FIRST_PAUSE, -_CALM, -_CALM
         self._watcher: Watcher[K, R] | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name=source.name, daemon=True)
@@ -80,10 +80,11 @@ class Mirror(Generic[K, R]):
         return self._problem
 
     def snapshot(self) -> Mapping[K, R]:
-        """Return what there is. Raises SourceFailed when the copy is not up to date."""
+        """Return what there is. Raises Behind."""
         with self._lock:
             if self._problem:
-                raise SourceFailed(f"{self._source.name}: {self._problem}", source=self._source.name)
+                text = f"{self._source.name}: {self._problem}"
+                raise Behind(text, lambda: not self._problem, source=self._source.name)
             return dict(self._records)
 
     def close(self) -> None:
@@ -99,11 +100,11 @@ class Mirror(Generic[K, R]):
                 self._follow()
             except Expired:
                 self._revision = None  # the history from there is gone: all is read anew
-                self._fail("its history is gone", calm=self._is_old)  # the server is there, however long it was away
+                self._fail("its history is gone", calm=_is_old(self._listed))  # the server is there again
             except (UnipamError, Refusal) as error:
-                self._fail(str(error), calm=self._is_old and not self._problem)
+                self._fail(str(error), calm=self._was_calm)
             except Exception as error:  # noqa: BLE001 (a copy that nobody keeps must not pass for a good one)
-                self._fail(f"defect: {error!r}", calm=self._is_old and not self._problem)
+                self._fail(f"defect: {error!r}", calm=self._was_calm)
 
     def _follow(self) -> None:
         """Read everything, unless it has been read, and then what changes. Returns when it is closed."""
@@ -112,9 +113,9 @@ class Mirror(Generic[K, R]):
                 revision, found = self._source.list(time.monotonic() + self._within)
             with self._lock:
                 self._records, self._revision = found, revision
-            self._since = time.monotonic()
+            self._listed = time.monotonic()
         self._watcher = watcher = self._source.watch(self._revision, time.monotonic() + _BEGIN_WITHIN)
-        self._since = time.monotonic()
+        self._began = time.monotonic()
         try:
             self._problem = ""
             self._changed()
@@ -136,9 +137,9 @@ class Mirror(Generic[K, R]):
         self._changed()
 
     @property
-    def _is_old(self) -> bool:
-        """Whether it is long ago that everything was read, or a watch began."""
-        return time.monotonic() > self._since + _CALM
+    def _was_calm(self) -> bool:
+        """Whether a watch that has lasted for long was cut."""
+        return not self._problem and _is_old(self._began)
 
     def _fail(self, problem: str, *, calm: bool) -> None:
         """Tell, and pause: for as long as after the first failure where it was calm before."""
@@ -150,3 +151,7 @@ class Mirror(Generic[K, R]):
 
     def _rest(self, seconds: float) -> None:
         self._closed.wait(seconds)
+
+
+def _is_old(moment: float) -> bool:
+    return time.monotonic() > moment + _CALM

@@ -49,8 +49,11 @@ class Term:
             self._woken = False
         return self.lasts
 
-    def rest(self, seconds: float) -> bool:
-        """Wait so many seconds, whatever there is to look at, unless the term ends; whether it lasts."""
+    def rest(self, seconds: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Wait so many seconds, whatever there is to look at, unless the term ends; whether it lasts.
+
+        It is `over` before its time where that says so when somebody wakes it.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._ended, seconds)
+            self._changed.wait_for(lambda: self._ended or over(), seconds)
         return self.lasts

@@ -36,6 +36,7 @@
         ├── Unreadable           an object of a datastore is not what its kind must be
         ├── StoreBusy            somebody else holds the ledger (temporary)
         └── SourceFailed         a service that was asked did not answer well (temporary)
+            ├── Behind           a copy of a collection is not up to date (temporary)
             ├── Unanswered       a write whose answer did not come: it may have been made (temporary)
             └── Expired          the history that was asked for is gone (temporary)
 
@@ -49,6 +50,7 @@ connection; and one error each of what hands out nothing: `sizing` (`InvalidClus
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -217,6 +219,14 @@ class SourceFailed(Unavailable):
     """A service that was asked did not answer well. Facts: source."""
 
     temporary = True
+
+
+class Behind(SourceFailed):
+    """A copy of a collection is not up to date. `over` says whether it is by now. Facts: source."""
+
+    def __init__(self, message: str, over: Callable[[], bool] = lambda: False, **facts: object) -> None:
+        super().__init__(message, **facts)
+        self.over = over
 
 
 class Unanswered(SourceFailed):

@@ -28,6 +28,7 @@ from unipam.dialects.calico.documents.pool import Pool
 from unipam.dialects.calico.rules.garbage import Seen, Suspect
 from unipam.dialects.calico.rules.leases import SeenBlock, SeenHandle
 from unipam.dialects.calico.rules.liveness import Living, PodName
+from unipam.model.errors import Behind
 
 
 class Observed(NamedTuple):
@@ -74,8 +75,12 @@ class Mirrors:
         return [f"{name}: {mirror.problem}" for name, mirror in self._mirrors.items() if mirror.problem]
 
     def look(self, before: Mapping[Suspect, float], at: float) -> Observed:
-        """Return what there is. Raises SourceFailed where a mirror is not up to date."""
-        found = {name: mirror.snapshot() for name, mirror in self._mirrors.items()}
+        """Return what there is. Raises Behind where a mirror is not up to date."""
+        try:
+            found = {name: mirror.snapshot() for name, mirror in self._mirrors.items()}
+        except Behind as error:
+            error.over = lambda: not self.problems  # each of them is needed
+            raise
         nodes, foreign = _nodes(frozenset(found["nodes"]), found.get("calico nodes"))
         seen = Seen(
             _blocks(found["blocks"]),
