@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.clock import Clock
 from tests.store.backends import BACKENDS, Backend
 
 from unipam.cni.install import install
 
-settings.register_profile("unipam", deadline=None, max_examples=60, print_blob=True)
+settings.register_profile(
+    "unipam", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unipam")
 
 UNIPAM = Path(sys.executable).with_name("unipam")

@@ -25,6 +25,7 @@ class Table:
         self.rows: dict[str, int] = {"a": 1}
         self.history: list[tuple[str, int | None]] = []
         self.fail_list: list[Exception] = []
+        self.fail_begin: list[Exception] = []
         self.fail_watch: list[Exception] = []
         self.lists = 0
         self.changed = threading.Condition()
@@ -52,6 +53,8 @@ class Table:
             return str(len(self.history)), dict(self.rows)
 
     def watch(self, revision: str, deadline: float) -> Watcher:
+        if self.fail_begin:
+            raise self.fail_begin.pop(0)
         return Watcher(self, int(revision))
 
 
@@ -79,6 +82,17 @@ class Watcher:
         with self.table.changed:
             self.closed = True
             self.table.changed.notify_all()
+
+
+class Hurried(Mirror[str, int]):
+    """A mirror that notes its pauses and makes none."""
+
+    def __init__(self, table: Table) -> None:
+        self.pauses: list[float] = []
+        super().__init__(table, lambda: None)
+
+    def _rest(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +170,48 @@ def test_a_copy_that_is_not_up_to_date_is_not_shown(table: Table) -> None:
             copy.snapshot()
     finally:
         copy.close()
+
+
+def test_failures_in_a_row_make_longer_pauses_and_one_after_a_calm_time_the_first(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.fail_list += [SourceFailed("away")] * 3
+    copy = Hurried(table)
+    try:
+        until(lambda: same(copy, table))
+        table.break_off(SourceFailed("cut"))
+        until(lambda: len(copy.pauses) == 4 and same(copy, table))
+        monkeypatch.setattr(mirror, "_CALM", 0.0)
+        for pauses in (5, 6):
+            table.break_off(SourceFailed("cut"))
+            until(lambda: len(copy.pauses) == pauses and same(copy, table))  # noqa: B023 (it ends within the round)
+    finally:
+        copy.close()
+    assert copy.pauses == [0.01, 0.02, 0.04, 0.08, 0.01, 0.01]
+
+
+def test_a_server_that_is_back_without_the_history_is_read_at_once(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Hurried(table)
+    try:
+        until(lambda: same(copy, table))
+        monkeypatch.setattr(mirror, "_CALM", 0.0)
+        with table.changed:
+            table.fail_begin += [*[SourceFailed("away")] * 5, Expired("compacted")]
+        table.break_off(SourceFailed("cut"))
+        until(lambda: not table.fail_begin and same(copy, table))
+    finally:
+        copy.close()
+    assert copy.pauses[-2:] == [0.32, 0.01]
+    assert table.lists == 2
+
+
+def test_a_server_that_never_has_the_history_of_what_it_has_just_listed_is_spared(table: Table) -> None:
+    table.fail_begin += [Expired("compacted")] * 4
+    copy = Hurried(table)
+    try:
+        until(lambda: same(copy, table))
+    finally:
+        copy.close()
+    assert copy.pauses == [0.01, 0.02, 0.04, 0.08]

@@ -5,8 +5,10 @@ The pages' command lines are checked here too, since they are copied just as the
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
 import tomllib
 import urllib.request
 from collections.abc import Iterator
@@ -40,6 +42,7 @@ TEXTS = sorted(
     ]
 )
 POD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+KUBECTL = os.environ.get("UNIPAM_KUBECTL", "")
 SETS = ("containers", "env", "initContainers", "volumes")
 """Lists whose items a patch finds by name (Kubernetes' strategic merge)."""
 
@@ -156,7 +159,7 @@ def test_the_places_that_matter_have_command_lines() -> None:
         "README.md": 15, "docs/register.md": 10, "docs/tutorials/kubenet-node.md": 15,
         "deploy/Dockerfile": 1, "deploy/README.md": 5,
         "deploy/kubernetes/register.yaml": 2, "deploy/kubernetes/sqlite/register.yaml": 3,
-        "deploy/kubernetes/agent/agent.yaml": 3, "deploy/kubernetes/uninstall/uninstall.yaml": 2,
+        "deploy/kubernetes/agent/base/agent.yaml": 3, "deploy/kubernetes/uninstall/uninstall.yaml": 2,
         "deploy/systemd/unipam-agent.service": 2, "deploy/systemd/unipam-server.service": 1,
     }  # fmt: skip
     assert {path: count for path, count in expected.items() if counts[path] < count} == {}
@@ -201,6 +204,28 @@ def test_no_manifest_is_left_out_of_every_kustomization() -> None:
         for name in [*read(path)["resources"], *(each["path"] for each in read(path).get("patches", ()))]
     }
     assert {p for p in KUBERNETES.rglob("*.yaml") if p.name != "kustomization.yaml"} <= named
+
+
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_a_kustomization_names_nothing_that_kustomize_refuses(path: Path) -> None:
+    """A directory that the kustomization lies in is a cycle to kustomize, and a file elsewhere is forbidden."""
+    here = path.parent.resolve()
+    for named in ((here / name).resolve() for name in read(path)["resources"]):
+        assert not here.is_relative_to(named) if named.is_dir() else named.is_relative_to(here), named
+
+
+@pytest.mark.brought
+@pytest.mark.skipif(not KUBECTL, reason="UNIPAM_KUBECTL names no kubectl (1.33.5 was met)")
+@pytest.mark.parametrize("place", BUILT)
+def test_kubectl_builds_the_same_objects(place: str) -> None:
+    made = subprocess.run([KUBECTL, "kustomize", place], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    theirs, ours = ({identity(one): one for one in each} for each in (yaml.safe_load_all(made.stdout), BUILT[place]))
+    assert theirs == ours
+
+
+def identity(one: dict[str, Any]) -> tuple[str, str]:
+    return one["kind"], one["metadata"]["name"]
 
 
 @pytest.mark.parametrize(("_", "workload"), SERVERS)

@@ -19,6 +19,8 @@ _LIST_WITHIN, _BEGIN_WITHIN = 120.0, 10.0
 """Seconds that a list may take in all its pages, and the beginning of a watch."""
 _WAIT = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+_CALM = 60.0
+"""Seconds without a failure after which the next one is taken for the first."""
 
 
 class Watcher(Protocol[K_co, R_co]):
@@ -66,6 +68,7 @@ class Mirror(Generic[K, R]):
         self._records: dict[K, R] = {}
         self._revision: str | None = None
         self._problem = "it has not been read yet"
+        self._pause, self._since = _FIRST_PAUSE, time.monotonic()
         self._watcher: Watcher[K, R] | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name=source.name, daemon=True)
@@ -91,21 +94,16 @@ class Mirror(Generic[K, R]):
         self._thread.join(5.0)
 
     def _work(self) -> None:
-        pause = _FIRST_PAUSE
         while not self._closed.is_set():
             try:
                 self._follow()
-                pause = _FIRST_PAUSE
             except Expired:
                 self._revision = None  # the history from there is gone: all is read anew
-                self._fail("its history is gone")
+                self._fail("its history is gone", calm=self._is_old)  # the server is there, however long it was away
             except (UnipamError, Refusal) as error:
-                self._fail(str(error))
+                self._fail(str(error), calm=self._is_old and not self._problem)
             except Exception as error:  # noqa: BLE001 (a copy that nobody keeps must not pass for a good one)
-                self._fail(f"defect: {error!r}")
-            if self._problem:
-                self._closed.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._fail(f"defect: {error!r}", calm=self._is_old and not self._problem)
 
     def _follow(self) -> None:
         """Read everything, unless it has been read, and then what changes. Returns when it is closed."""
@@ -114,7 +112,9 @@ class Mirror(Generic[K, R]):
                 revision, found = self._source.list(time.monotonic() + self._within)
             with self._lock:
                 self._records, self._revision = found, revision
+            self._since = time.monotonic()
         self._watcher = watcher = self._source.watch(self._revision, time.monotonic() + _BEGIN_WITHIN)
+        self._since = time.monotonic()
         try:
             self._problem = ""
             self._changed()
@@ -135,6 +135,18 @@ class Mirror(Generic[K, R]):
                     self._records[key] = record
         self._changed()
 
-    def _fail(self, problem: str) -> None:
+    @property
+    def _is_old(self) -> bool:
+        """Whether it is long ago that everything was read, or a watch began."""
+        return time.monotonic() > self._since + _CALM
+
+    def _fail(self, problem: str, *, calm: bool) -> None:
+        """Tell, and pause: for as long as after the first failure where it was calm before."""
         self._problem = problem
         self._changed()
+        pause = _FIRST_PAUSE if calm else self._pause
+        self._pause = min(2 * pause, _LONGEST_PAUSE)
+        self._rest(pause)
+
+    def _rest(self, seconds: float) -> None:
+        self._closed.wait(seconds)

@@ -219,7 +219,7 @@ def test_without_a_ciliumnode_pods_wait_and_nothing_is_remembered_in_its_place(
     cluster.remove()
     until(lambda: plugin("ADD", given, "c2").code == 1 or not plugin("DEL", given, "c2").silent)
     error = plugin("ADD", given, "c3").error
-    assert (error["code"], error["msg"][:31]) == (11, "CiliumNode n1 is not there: it ")
+    assert (error["code"], error["msg"][:31]) == (11, "CiliumNode n1 is not there: the")
     assert plugin("DEL", given, "c1").silent
 
 

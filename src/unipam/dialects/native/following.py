@@ -42,7 +42,7 @@ class Following:
         self._api = KubernetesApi(whose.kubeconfig)
         self._path = f"{PATH}/{quote(whose.name, safe='')}"
         self._ledgers = Ledgers(timeout=2.0)
-        self._wake, self._told = threading.Event(), threading.Event()
+        self._heard, self._wake, self._told = threading.Event(), threading.Event(), threading.Event()
         self._reported = -_CALM
         self._latest: CiliumNode | None = None
         self.knows = False
@@ -51,7 +51,7 @@ class Following:
         """What a CiliumNode is to ask for that is made here."""
         self.problem, self.taken = "nothing has been read yet", Taken({}, {}, 0, ())
         source = Objects(self._api, PATH, _name, node_of, fieldSelector=f"metadata.name={whose.name}")
-        self._mirror: Mirror[str, CiliumNode] = Mirror(source, self._wake.set, WITHIN)
+        self._mirror: Mirror[str, CiliumNode] = Mirror(source, self._hear, WITHIN)
         threading.Thread(target=self._work, name=f"following {whose.name}", daemon=True).start()
 
     def touch(self, *, urgent: bool = False) -> None:
@@ -60,11 +60,21 @@ class Following:
             self._reported = -_CALM
         self._wake.set()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the API server has answered or failed once."""
+        return self._told.is_set()
+
     def wait(self) -> None:
         """Wait until the API server has answered or failed, not for long."""
         self._told.wait(2 * WITHIN)
 
+    def _hear(self) -> None:
+        self._heard.set()
+        self._wake.set()
+
     def _work(self) -> None:
+        self._heard.wait()  # calls wake this thread as well, and there is nothing to go by yet
         while True:
             self._wake.wait(_LOOK)
             self._wake.clear()

@@ -218,7 +218,10 @@ def allocate(ledger: Ledger, request: Request) -> tuple[Allocation, Learned]:
 def missing(known: Known) -> Missing:
     """Return the error of a node that has no address for anybody."""
     if not known.uid:
-        text = f"CiliumNode {known.node} is not there: it is made by Cilium's agent, or by hand"
+        text = (
+            f"CiliumNode {known.node} is not there: the node's agent makes it of a Node whose spec.providerID names its"
+            " machine (azure://...); else make it by hand"
+        )
     else:
         text = (
             f"CiliumNode {known.node} has no address for pods: its status.ipam.operator-status may say why; an operator"

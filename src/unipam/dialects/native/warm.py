@@ -28,6 +28,8 @@ def keep_warm(context: Context, directory: str) -> list[Learnt]:
     if ledger is None or not known.node:
         return []
     follower = _follow(Node(known.node, known.kubeconfig), directory)
+    if not follower.begun:
+        return []
     pools = tuple((pool.name, pool.capacity) for pool in space.pools(ledger))
     return [Learnt(SPACE, pools, follower.problem, tuple(map(_astray, follower.taken.astray)))]
 

@@ -1,0 +1,74 @@
+"""Following a CiliumNode from its first moment, when the API server has not answered yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.clients.fake_api_server import Asked, Say
+from tests.dialects.native.cluster import Cluster
+from tests.dialects.native.cluster import cluster as running
+
+from unipam.cni.context import Context
+from unipam.dialects.host_local.pod_cidr import Node
+from unipam.dialects.native import following, space, warm
+from unipam.ledger.open import Ledgers
+
+_HELD = 1.0
+"""Seconds for which the first list is held where nothing ends the wait: less than a list may take."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with running(tmp_path, "10.240.0.10") as made:
+        yield made
+
+
+def meanwhile(cluster: Cluster, act: Callable[[], object]) -> None:
+    """Have something done while the first list is under way."""
+    done = threading.Event()
+
+    def answer(asked: Asked) -> Say:
+        if "fieldSelector" in asked.target and "watch" not in asked.target and not done.is_set():
+            done.set()
+            act()
+        return cluster(asked)
+
+    cluster.server._then = answer
+
+
+def test_a_call_that_touches_the_ledger_does_not_end_the_wait_for_the_first_answer(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    made: list[following.Following] = []
+    ready = threading.Event()
+
+    def touch() -> None:
+        ready.wait(10)
+        made[0].touch()
+        made[0]._told.wait(_HELD)
+
+    meanwhile(cluster, touch)
+    made.append(following.Following(Node("n1", str(cluster.server.kubeconfig)), str(tmp_path / "state")))
+    ready.set()
+    made[0].wait()
+    assert (made[0].problem, made[0].knows) == ("", True)
+
+
+def test_nothing_is_said_of_a_node_before_its_first_answer(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each start of an agent would log a failure."""
+    monkeypatch.setattr(warm, "_followed", {})
+    whose, directory = Node("n1", str(cluster.server.kubeconfig)), str(tmp_path / "state")
+    context = Context(Ledgers())
+    warm.refresh(whose, directory, context, {})  # cold: the ledger has the node's name from now on
+    seen = threading.Event()
+    meanwhile(cluster, lambda: seen.wait(_HELD))
+    assert warm.keep_warm(context, directory) == []
+    seen.set()
+    warm._followed[whose].wait()
+    (learnt,) = warm.keep_warm(context, directory)
+    assert (learnt.space, learnt.error) == (space.SPACE, "")
