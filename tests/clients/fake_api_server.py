@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 
 
 class Say(NamedTuple):
-    """An answer. One whose `status` is 0 is none: the connection ends."""
+    """An answer, as JSON unless it is bytes. One whose `status` is 0 is none: the connection ends."""
 
     status: int
     document: Any = None
@@ -36,6 +36,14 @@ def status(code: int, reason: str, message: str, name: str = "") -> Say:
     """An answer that is an error."""
     details = {"details": {"name": name}} if name else {}
     return Say(code, {"kind": "Status", "code": code, "reason": reason, "message": message, **details})
+
+
+def _encoded(document: Any) -> bytes:
+    if isinstance(document, bytes):
+        return document
+    if isinstance(document, list):
+        return b"".join(json.dumps(line).encode() + b"\n" for line in document)
+    return json.dumps(document).encode()
 
 
 class FakeApiServer:
@@ -78,9 +86,7 @@ class FakeApiServer:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                encoded = b"".join(json.dumps(line).encode() + b"\n" for line in say.document or ())
-                if not isinstance(say.document, list):
-                    encoded = json.dumps(say.document).encode()
+                encoded = _encoded(say.document)
                 self.send_response(say.status)
                 for name, value in (*say.headers, ("Content-Length", str(len(encoded)))):
                     self.send_header(name, value)

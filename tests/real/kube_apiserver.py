@@ -63,10 +63,14 @@ class ApiServer:
     def start(self) -> None:
         """Run it, and wait until it serves Calico's resources."""
         self.run()
-        api = self._connect()
-        with contextlib.closing(api):
+        with contextlib.closing(self._connect()) as api:
             for definition in definitions(self.group):
                 _ensure(api, definition)
+        self.await_serving()
+
+    def await_serving(self) -> None:
+        """Wait until it serves Calico's resources: until it has read their definitions, it answers 404."""
+        with contextlib.closing(self._connect()) as api:
             for definition in definitions(self.group):
                 _await(api, f"/apis/{self.group}/{definition['spec']['names']['plural']}")
 

@@ -29,6 +29,7 @@ from tests.real.calico_original import (
     calicoctl,
     resource,
 )
+from tests.real.calico_record import Record, recording
 from tests.real.etcd import soon
 from tests.real.test_calico_differential import NODES, POOLS, Asked, agents, fresh, ours, theirs
 
@@ -104,12 +105,19 @@ class Storm:
     site: Site
     directory: Path
     launchers: list[Path]
+    record: Record
     touched: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Who has been asked about a container."""
 
     forgetful: set[str] = field(default_factory=set)
     """Containers that the original has added: if the answer to its write of a block is lost, it counts the address no
     more, and takes another one. The first is then held for ever."""
+
+    removed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """From when until when the original was at the DEL of a container that it says is gone."""
+
+    starts: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when an API server did not serve Calico's resources."""
 
     asked: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -133,10 +141,31 @@ class Storm:
             env=asked.environment(), input=asked.stdin(self.site, self.directory / f"node{number}"),
             capture_output=True, check=False, timeout=600,
         )  # fmt: skip
-        self.slowest = max(self.slowest, time.monotonic() - began)
+        ended = time.monotonic()
+        self.slowest = max(self.slowest, ended - began)
+        self.record.note(
+            "call", who=who, verb=verb, container=container, node=number, seconds=round(ended - began, 3),
+            code=done.returncode, answer=done.stdout.decode(errors="replace"),
+        )  # fmt: skip
         if done.returncode:
             self.failed[f"{who} {verb}: {_message(done.stdout)}"] += 1
+        elif (verb, who) == ("DEL", "original"):
+            self.removed[container] = began, ended
+        elif verb == "DEL":
+            self.removed.pop(container, None)
         return done
+
+    def kept(self) -> set[str]:
+        """Containers whose DEL the original may have answered without making it.
+
+        Until a new API server has read a CustomResourceDefinition it answers 404 for whatever that defines, and the
+        original takes this for a handle that is gone. Then handle and address are as they were.
+        """
+        return {
+            container
+            for container, (began, ended) in self.removed.items()
+            if any(began < until and since < ended for since, until in self.starts)
+        }
 
 
 def _message(stdout: bytes) -> str:
@@ -161,7 +190,7 @@ def mend(site: Site) -> list[str]:
 def release_leaks(storm: Storm) -> list[str]:
     """Release by hand what nobody holds any more, which only the original may have left: the addresses."""
     left = holdings(storm.site.store)
-    assert {handle.rpartition(".")[2] for handle in left} <= storm.forgetful
+    assert {handle.rpartition(".")[2] for handle in left} <= storm.forgetful | storm.kept()
     leaked = [address for addresses in left.values() for address in addresses]
     named = unipam(storm.site, "check", "--show-problem-ips")
     for address in leaked:
@@ -170,20 +199,22 @@ def release_leaks(storm: Storm) -> list[str]:
     return leaked
 
 
-def deaths(site: Site) -> list[Callable[[], None]]:
-    """What can die besides agents, each with its return."""
+def stored_in(site: Site) -> etcd.Cluster:
+    """The etcd that a site, or its API server, is on."""
+    return etcd.shared() if isinstance(site, EtcdSite) else kube_apiserver.shared(STORED).stored
 
-    def server() -> None:
-        kube_apiserver.shared(STORED).kill()
-        kube_apiserver.shared(STORED).run()
 
-    def storage(cluster: etcd.Cluster) -> None:
-        cluster.members[0].kill()
-        cluster.members[0].start(cluster.peers)
+def restart_storage(site: Site) -> None:
+    """Let etcd die, and return."""
+    cluster = stored_in(site)
+    cluster.members[0].kill()
+    cluster.members[0].start(cluster.peers)
 
-    if isinstance(site, EtcdSite):
-        return [lambda: storage(etcd.shared())]
-    return [server, lambda: storage(kube_apiserver.shared(STORED).stored)]
+
+def restart_server() -> None:
+    """Let the API server die, and return."""
+    kube_apiserver.shared(STORED).kill()
+    kube_apiserver.shared(STORED).run()
 
 
 @pytest.fixture(params=["etcd", "kubernetes"])
@@ -222,21 +253,31 @@ class Agents:
 
 def weather(storm: Storm, crowd: Crowd, agents: Agents, threads: Sequence[threading.Thread]) -> None:
     """Let agents and the datastore die, as the calls go on."""
-    lethal = deaths(storm.site)
     for number in range(DEATHS):
         while any(thread.is_alive() for thread in threads) and crowd.told < STORM * (number + 1) / (DEATHS + 1):
             time.sleep(0.1)
-        agents.kill(number % NODES_AT_ONCE)
-        lethal[number % len(lethal)]()
-        agents.replace(number % NODES_AT_ONCE)
+        node, server_dies = number % NODES_AT_ONCE, not storm.site.store.transactional and number % 2 == 0
+        began = time.monotonic()
+        storm.record.note("death", node=node, server=server_dies)
+        agents.kill(node)
+        restart_server() if server_dies else restart_storage(storm.site)
+        agents.replace(node)
+        if server_dies:
+            kube_apiserver.shared(STORED).await_serving()
+            storm.starts.append((began, time.monotonic()))
+            storm.record.note("serves")
 
 
 def test_through_deaths(
     wide: Site, tmp_path: Path, start_agent: Callable[..., Agent], short_dir: Callable[[], Path]
 ) -> None:
     """What the originals and ours were told is theirs alone, nothing of it is lost, and nothing stays behind."""
-    site, agents = wide, Agents(start_agent, short_dir)
-    storm = Storm(site, tmp_path, agents.launchers)
+    with recording(type(wide).__name__, stored_in(wide).endpoints) as record:
+        _through_deaths(wide, tmp_path, Agents(start_agent, short_dir), record)
+
+
+def _through_deaths(site: Site, directory: Path, agents: Agents, record: Record) -> None:
+    storm = Storm(site, directory, agents.launchers, record)
     crowd = Crowd(storm.ask, CROWD, STORM // CROWD)
     began = time.monotonic()
     with crowd.at_work() as threads:
@@ -245,7 +286,7 @@ def test_through_deaths(
     report += [f"slowest {storm.slowest:.1f} s; {crowd.failures} failed: {dict(storm.failed)}"]
     crowd.tidy_up(tries=3)
     agents.stop()
-    untold = compare(crowd, site.store, storm.forgetful)
+    untold = compare(crowd, site.store, storm.forgetful, storm.kept())
     alive, held, counted = sum(map(len, crowd.living.values())), holdings(site.store), handles(site.store)
     over, uncounted = [name for name in counted if name not in held], held.keys() - counted.keys()
     report += [f"{alive} addresses of {len(crowd.living)} containers, {untold} more untold; handles of nobody: {over}"]

@@ -267,6 +267,17 @@ def test_a_release_that_nobody_waits_for_is_not_made(node: Node) -> None:
     assert set(node.cluster.handles()) == {"net.first"}
 
 
+def test_nothing_is_given_to_whom_nobody_waits_for(node: Node) -> None:
+    """It would only have to be taken back; those who come at the same time are answered."""
+    waits = iter([False, True])
+    assert [each is None for each in node.at_once(call("ADD", "a"), call("ADD", "b"), heard=lambda: next(waits))] == [
+        True, False,
+    ]  # fmt: skip
+    assert set(node.cluster.handles()) == {"net.first", "net.b"}
+    assert [len(keys) for keys in node.wrote] == [2]
+    node.check()
+
+
 def test_what_may_be_left_is_taken_back_later(node: Node) -> None:
     """Nobody can find out whether it was written, since the datastore is away from then on."""
     broken = ["lost"]

@@ -14,6 +14,7 @@ from tests.dialects.calico.cluster import Cluster
 from tests.dialects.calico.node import Node
 
 from unipam.dialects.calico import connection
+from unipam.dialects.calico.datastore.keys import BlockKey
 from unipam.dialects.calico.rules import releasing
 from unipam.model.errors import SourceFailed
 
@@ -32,6 +33,18 @@ def test_it_is_taken_back(node: Node) -> None:
     assert answer.undo
     answer.undo(node.context)
     assert (node.held(), node.cluster.handles()) == ({}, {})
+
+
+def test_nothing_is_given_to_whom_nobody_waits_for(node: Node) -> None:
+    """No block is written for it: it would only have to be taken back."""
+    node.add("other")
+    wrote: list[object] = []
+    node.cluster.break_down(lambda call, about: wrote.append(about) if call == "write" else None)
+    late = node.ask("ADD", "a", node.context._replace(heard=lambda: False))
+    assert "the caller gave up" in late.stdout.decode()
+    assert not [key for keys in wrote for key in keys if isinstance(key, BlockKey)]  # type: ignore[attr-defined]
+    assert list(node.held()) == ["other"]
+    assert node.cluster.handles() == node.cluster.recounted()
 
 
 def test_not_what_the_same_container_was_given_anew(node: Node) -> None:

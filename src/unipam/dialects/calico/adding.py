@@ -161,7 +161,7 @@ def part_of(task: Task, session: Session, known: auto.Outlook | None) -> tuple[P
     """Return how an ADD is met by a part in the write of one known block; None where more must be asked."""
     if known is None or task.given.address is not None or not _namespace_is_known(task, session):
         return None
-    return known.part(task.handle, task.attributes)
+    return known.part(session, task.handle, task.attributes)
 
 
 def _shortfall(assigned: auto.Assigned) -> UnipamError | None:

@@ -97,6 +97,7 @@ def attended(act: Act, *, known: bool = False) -> Verb:
             if watched:
                 with suppress(Refused, BadInput):
                     return noted(call, network, context, watched, act(call, network, watched))
+                session.require_heard()
             reply = act(call, network, session)
             if watched:
                 connection.watched(network.where, network.node).doubt()  # it was wrong

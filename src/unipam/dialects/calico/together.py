@@ -77,29 +77,30 @@ def _share(call: Call, heard: Callable[[], bool], batch: _Batch) -> tuple[Prefix
     if call.verb not in {"ADD", "DEL"} or attending.is_of_vm(call):
         return None
     try:
-        return _del(call, heard, batch) if call.verb == "DEL" else _add(call, batch)
+        session = batch.session._replace(heard=heard)
+        return _del(call, session, batch) if call.verb == "DEL" else _add(call, session, batch)
     except UnipamError:  # perhaps what is known is old: the call by itself finds out
         return None
 
 
-def _add(call: Call, batch: _Batch) -> tuple[Prefix, _Share] | None:
-    task, _ = adding.prepare(batch.network, call.env["CNI_CONTAINERID"], call.arguments, batch.session)
-    found = adding.part_of(task, batch.session, batch.outlook)
+def _add(call: Call, session: Session, batch: _Batch) -> tuple[Prefix, _Share] | None:
+    task, _ = adding.prepare(batch.network, call.env["CNI_CONTAINERID"], call.arguments, session)
+    found = adding.part_of(task, session, batch.outlook)
     if found is None:
         return None
     prefix, part = found
 
     def reply() -> Reply:
-        writing.undo_doubtful(batch.session, part)
+        writing.undo_doubtful(session, part)
         addresses = [(address, prefix) for address in part.addresses]
         return attending.added(call, batch.network, Assigned(addresses, writing.wishes(part.given, part.handle)))
 
     return prefix, _Share(call, part, reply)
 
 
-def _del(call: Call, heard: Callable[[], bool], batch: _Batch) -> tuple[Prefix, _Share] | None:
+def _del(call: Call, session: Session, batch: _Batch) -> tuple[Prefix, _Share] | None:
     handle = batch.network.handle(call.env["CNI_CONTAINERID"])
-    found = releasing.part_of(batch.session._replace(heard=heard), handle)
+    found = releasing.part_of(session, handle)
     if found is None:
         return None
     prefix, part = found

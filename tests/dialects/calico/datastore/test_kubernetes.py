@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,6 @@ def test_what_is_broken_is_named_and_not_told(server: FakeApiServer, store: Kube
         (["crd.projectcalico.org", "apps"], STORED),
         (["crd.projectcalico.org", "projectcalico.org"], STORED),
         (["projectcalico.org"], NATIVE),
-        (["apps"], STORED),
     ],
 )
 def test_native_resources_are_used_where_there_are_no_others(
@@ -214,6 +213,37 @@ def test_a_cluster_without_calico_is_not_one_without_pools(server: FakeApiServer
         store.get(PoolKey("a"), soon())
     with pytest.raises(SourceFailed, match="could not find the requested resource"):
         store.list(Selection(PoolKey), soon())
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.get(KEY, soon()),
+        lambda store: store.update(Item(KEY, handle(), "7"), soon()),
+        lambda store: store.delete(KEY, "7", soon()),
+    ],
+    ids=["get", "update", "delete"],
+)
+def test_nothing_is_gone_for_a_server_that_has_just_started(
+    server: FakeApiServer, store: KubernetesDatastore, ask: Callable[[KubernetesDatastore], object]
+) -> None:
+    """A genuine one answers so until it has read the definitions of resources; a DEL must not succeed by that."""
+    server.answers.append(Say(404, b"404 page not found\n"))
+    with pytest.raises(SourceFailed, match="404 page not found"):
+        ask(store)
+
+
+def test_the_group_is_asked_for_again_until_one_is_there(server: FakeApiServer) -> None:
+    """A server that has just started names neither, whichever it has."""
+    fresh, native = ({"groups": [{"name": name} for name in names]} for names in (["apps"], ["projectcalico.org"]))
+    server.answers += [Say(200, fresh), Say(404, b"404 page not found\n"), Say(200, native), listed(), listed()]
+    with contextlib.closing(KubernetesDatastore(KubernetesApi(str(server.kubeconfig)))) as store:
+        with pytest.raises(SourceFailed):
+            store.list(Selection(PoolKey), soon())
+        store.list(Selection(PoolKey), soon())
+        store.list(Selection(PoolKey), soon())
+    pools = [f"/apis/{group}/ippools?limit=1000" for group in (STORED, NATIVE, NATIVE)]
+    assert [asked.target for asked in server.asked] == ["/apis", pools[0], "/apis", pools[1], pools[2]]
 
 
 def test_what_a_schema_forbids_is_refused_by_name(server: FakeApiServer, store: KubernetesDatastore) -> None:

@@ -139,11 +139,16 @@ class KubernetesDatastore:
         self._api.close()
 
     def _known(self, deadline: float) -> Objects:
-        """Return the group that holds Calico's resources: the native one only where there is no other (spec §4.3)."""
+        """Return the group that holds Calico's resources: the native one only where there is no other (spec §4.3).
+
+        A server that has just started names neither; so it is asked again until it names one.
+        """
         if self._objects is None:
             groups = {each["name"] for each in self._api.get("/apis", deadline)["groups"]}
-            native = NATIVE.split("/")[0] in groups and STORED.split("/")[0] not in groups
-            self._objects = Objects(NATIVE if native else STORED)
+            named = [group for group in (STORED, NATIVE) if group.split("/", maxsplit=1)[0] in groups]
+            if not named:
+                return Objects(STORED)
+            self._objects = Objects(named[0])
         return self._objects
 
     def _pages(self, path: str, query: dict[str, str], deadline: float) -> tuple[str, Sequence[Document]]:

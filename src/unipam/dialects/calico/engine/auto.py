@@ -32,6 +32,7 @@ from unipam.model.errors import (
     NotFound,
     Refused,
     Stale,
+    Superseded,
     Unanswered,
     UnipamError,
     Unreadable,
@@ -123,8 +124,11 @@ class Outlook:
         self._rooms = self._search.rooms()
         self._prefix, self._room = Prefix(0, 0), 0
 
-    def part(self, handle: str, attributes: Mapping[str, str]) -> tuple[Prefix, Gain] | None:
-        """Return how a holder is given an address by a part in the write of a block; None where more must be asked."""
+    def part(self, session: Session, handle: str, attributes: Mapping[str, str]) -> tuple[Prefix, Gain] | None:
+        """Return how a holder is given an address by a part in the write of a block; None where more must be asked.
+
+        The session is of the call that asks for it.
+        """
         while self._room <= 0:
             found = next(self._rooms, None)
             if found is None:
@@ -132,7 +136,7 @@ class Outlook:
             self._prefix, self._room = found
         self._room -= 1
         known = self._session.combiner.handle(handle) if self._session.combiner else None
-        return self._prefix, self._search.part(self._prefix, handle, attributes, known)
+        return self._prefix, self._search.part(session, self._prefix, handle, attributes, known)
 
 
 def check(request: Request) -> None:
@@ -169,13 +173,16 @@ class _Search:
                 return
             yield prefix, self._free(known[0].value) - known[1]
 
-    def part(self, prefix: Prefix, handle: str, attributes: Mapping[str, str], known: Item | None) -> Gain:
+    def part(
+        self, session: Session, prefix: Prefix, handle: str, attributes: Mapping[str, str], known: Item | None
+    ) -> Gain:
         """Return the part in a block's write that gives a holder one address."""
         from unipam.dialects.calico.engine.parts import Gain
 
         holder = Holder(str(self.owner), handle, dict(attributes))
         reserved, strict = self.reserved, self.settings.strict
-        return Gain(prefix, holder, lambda block: blocks.draw(block, 1, holder, reserved, strict=strict), known)
+        draw = lambda block: blocks.draw(block, 1, holder, reserved, strict=strict)  # noqa: E731
+        return Gain(session, prefix, holder, draw, known)
 
     @functools.cached_property
     def territory(self) -> Territory:
@@ -189,7 +196,8 @@ class _Search:
         usable, affine = self._prepare()
         try:
             for block in self._own_blocks(usable, affine):
-                self._draw(block)
+                if not self._draw(block, strict=self.settings.strict):
+                    self._say(FAILED)
         except NoFreeBlocks:
             if self.settings.strict:
                 self._say(STRICT)
@@ -341,11 +349,15 @@ class _Search:
                 return block
         raise too_busy()
 
-    def _draw(self, block: Stored[Block]) -> None:
+    def _draw(self, block: Stored[Block], *, strict: bool) -> bool:
+        """Draw from a block what is missing; return False where the block did not do. Raises Superseded."""
         try:
-            self._take(block, strict=self.settings.strict)
+            self._take(block, strict=strict)
+        except Superseded:  # no other block does either
+            raise
         except (Refused, Unreadable):
-            self._say(FAILED)
+            return False
+        return True
 
     def _borrow(self, usable: Sequence[Pool]) -> None:
         """Draw from whoever's blocks have room."""
@@ -354,8 +366,7 @@ class _Search:
             for block in self.territory.others(pool):
                 if self._missing <= 0:
                     return
-                with suppress(Refused, Unreadable):
-                    self._take(block, strict=False)
+                self._draw(block, strict=False)
             if self._missing > 0:
                 exhausted.append(pool.cidr)
         if exhausted:

@@ -78,8 +78,10 @@ class JointWrite:
         return not part.done
 
     def _recounted(self, parts: list[Part]) -> list[Part]:
+        """Return the parts for which somebody waits, each counted after the block was read."""
         for part in parts:
             try:
+                part.require_heard()
                 part.recount(self._session, self._place.read)
             except UnipamError as error:
                 part.error, part.done = error, True

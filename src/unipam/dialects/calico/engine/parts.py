@@ -37,6 +37,9 @@ class Part(Protocol):
     """What was said of a write whose answer did not come, where it came to that."""
     gains: bool
 
+    def require_heard(self) -> None:
+        """Raise Superseded if nobody waits for the answer; to be asked between reading a block and writing it."""
+
     def change(self, block: Block) -> bool:
         """Make the change in a block; return whether it is to be written. Raises Refused."""
 
@@ -57,14 +60,18 @@ class Part(Protocol):
 
 
 class _Part:
-    """What both kinds have in common."""
+    """What both kinds have in common. The session is the caller's, who may not be the one that writes."""
 
-    def __init__(self, handle: str | None) -> None:
-        self.handle = handle
+    def __init__(self, session: Session, handle: str | None) -> None:
+        self._session, self.handle = session, handle
         self.addresses: list[int] = []
         self.error: UnipamError | None = None
         self.doubt: UnipamError | None = None
         self.done = False
+
+    def require_heard(self) -> None:
+        """See `Part.require_heard`."""
+        self._session.require_heard()
 
 
 class Gain(_Part):
@@ -75,8 +82,8 @@ class Gain(_Part):
 
     gains = True
 
-    def __init__(self, prefix: Prefix, holder: Holder, choose: Choose, known: Item | None) -> None:
-        super().__init__(holder.handle)
+    def __init__(self, session: Session, prefix: Prefix, holder: Holder, choose: Choose, known: Item | None) -> None:
+        super().__init__(session, holder.handle)
         self._cidr, self._holder, self._choose = str(prefix), holder, choose
         self._known, self._stored = known is not None, _handle(known)
         self._number = 0
@@ -165,13 +172,12 @@ class Loss(_Part):
     gains = False
 
     def __init__(self, session: Session, settings: Configuration, handle: str, counted: Write | None) -> None:
-        super().__init__(handle)
-        self._session, self._settings, self._counted = session, settings, counted
+        super().__init__(session, handle)
+        self._settings, self._counted = settings, counted
 
     def change(self, block: Block) -> bool:
         """See `Part.change`. What holds nothing is written, too: whoever has counted and is about to write, fails."""
         assert self.handle is not None
-        self._session.require_heard()
         self.addresses = [block.address(ordinal) for ordinal in held(block, self.handle)]
         releasing.release_handle(block, self.handle, self._session.clock(), self._settings.cooldown)
         return True

@@ -107,8 +107,9 @@ class Session(NamedTuple):
     def require_heard(self) -> None:
         """Raise Superseded if nobody waits for the answer any more.
 
-        Whoever gave up may have asked again by now, and what is done between reading a block and writing it is then
-        done to what the later call was given. One that gives up after this makes the write fail, or finds it made.
+        Whoever gave up may have asked again by now. What is released between reading a block and writing it is then
+        what the later call was given, and what is assigned is nobody's. One that gives up after this makes the write
+        fail, or finds it made.
         """
         if not self.heard():
             raise Superseded("the caller gave up this request before it was served")

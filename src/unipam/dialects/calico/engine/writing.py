@@ -37,12 +37,13 @@ class Task(NamedTuple):
 def hand_out(task: Task, block: Stored[Block], choose: Choose, number: int = 1) -> Given:
     """Return the addresses, up to a `number`, that a holder was given in a block; none if it had none left.
 
-    Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, SourceFailed when time was over;
-    then the holder has none of them, or the error says what is `left`.
+    Raises what `choose` raises, `counting.Full`, NotFound when the block is gone, Superseded when nobody waits for the
+    answer, SourceFailed when time was over; then the holder has none of them, or the error says what is `left`.
     """
     if task.session.combiner and not task.most:
         return _together(task, task.session.combiner, block, choose, number)
     for _ in range(TRIES):
+        task.session.require_heard()
         releasing.tidy(block.value, task.session.clock(), task.settings.cooldown)
         number = block.value.sequence
         addresses = choose(block.value)
@@ -68,7 +69,7 @@ def _together(task: Task, combiner: Combiner, block: Stored[Block], choose: Choo
 
     session, handle = task.session, task.holder.handle
     known = None if handle is None else combiner.handle(handle)
-    part = Gain(block.value.prefix, task.holder, choose, known)
+    part = Gain(session, block.value.prefix, task.holder, choose, known)
     place = combiner.learn(block)
     if session.datastore.transactional:
         _write(combiner, session, block.value.prefix, part)
