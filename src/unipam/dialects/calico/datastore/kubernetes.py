@@ -28,6 +28,7 @@ from unipam.dialects.calico.datastore.resources import BRIEF, NATIVE, STORED, Ob
 from unipam.model.errors import BadValue, Conflict, Expired, NotFound, SourceFailed, Unreadable
 
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
+_UNSERVED = "it has just been started, or lacks Calico's CustomResourceDefinitions"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 """What reading an object raises that is not what its kind must be."""
 
@@ -188,7 +189,9 @@ class KubernetesDatastore:
 
     def _refuse(self, refusal: Refusal, key: Key | None, revision: str | None) -> NoReturn:
         where = self._api.name
-        if refusal.status == 404 and key is not None and refusal.about:
+        if refusal.status == 404 and not refusal.about:
+            raise SourceFailed(f"{where}: {refusal} ({_UNSERVED})", source=where) from refusal
+        if refusal.status == 404 and key is not None:
             raise not_found(key, where) from refusal
         if refusal.reason == "AlreadyExists" and key is not None:
             raise exists(key, where) from refusal
