@@ -65,7 +65,7 @@ def on_kubernetes() -> Iterator[Site]:
         with contextlib.suppress(Refusal):
             api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node1"}}, soon())
         network = {"datastore_type": "kubernetes", "kubernetes": {"kubeconfig": str(server.kubeconfig)}}
-        yield Site(network, partial(kube_apiserver.requests, server), 2.1)
+        yield Site(network, partial(kube_apiserver.requests, server, "application/json"), 2.1)
         kube_apiserver.empty(api, STORED)
 
 
