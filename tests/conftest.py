@@ -235,9 +235,9 @@ def short_dir() -> Iterator[Callable[[], Path]]:
         shutil.rmtree(directory)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def agent(short_dir: Callable[[], Path]) -> Iterator[Agent]:
-    """The agent of the session."""
+    """The agent of a module's tests: it looks at each of their ledgers once a second for as long as it runs."""
     agent = Agent(short_dir())
     yield agent
     assert agent.stop() == 0
@@ -268,9 +268,9 @@ def installed(short_dir: Callable[[], Path]) -> Callable[[Path], Plugin]:
     return installed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warm(agent: Agent, installed: Callable[[Path], Plugin]) -> Plugin:
-    """host-local, answered by the agent of the session."""
+    """host-local, answered by the agent of the module."""
     return installed(agent.socket)
 
 
