@@ -142,8 +142,8 @@ def _await(api: KubernetesApi, path: str) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN
     while True:
         try:
-            api.get(path, etcd.soon())
-        except Refusal:
+            api.get(path, etcd.soon(), limit="1")
+        except (Refusal, SourceFailed):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         else:
