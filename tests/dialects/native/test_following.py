@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.clients.fake_api_server import Asked, Say
+from tests.clients.fake_api_server import Asked, Say, status
 from tests.dialects.native.cluster import Cluster
 from tests.dialects.native.cluster import cluster as running
 
+from unipam.clients.kubernetes.api import KubernetesApi
 from unipam.cni.context import Context
 from unipam.dialects.host_local.pod_cidr import Node
 from unipam.dialects.native import following, space, warm
 from unipam.ledger.open import Ledgers
+from unipam.model.errors import SourceFailed
 
 _HELD = 1.0
 """Seconds for which the first list is held where nothing ends the wait: less than a list may take."""
@@ -72,3 +75,17 @@ def test_nothing_is_said_of_a_node_before_its_first_answer(
     warm._followed[whose].wait()
     (learnt,) = warm.keep_warm(context, directory)
     assert (learnt.space, learnt.error) == (space.SPACE, "")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_server_that_has_just_started_says_of_no_node_that_it_is_gone(cluster: Cluster, named: bool) -> None:
+    """Until it has read the definitions of resources it answers 404 for each of them; one that is gone it names."""
+    gone = status(404, "NotFound", 'ciliumnodes.cilium.io "n1" not found', "n1")
+    cluster.server._then = lambda _: gone if named else Say(404, b"404 page not found\n")
+    with contextlib.closing(KubernetesApi(str(cluster.server.kubeconfig))) as api:
+        whose = Node("n1", str(cluster.server.kubeconfig))
+        if named:
+            assert following.read(api, whose) == following.absent(whose)
+        else:
+            with pytest.raises(SourceFailed, match="404 page not found"):
+                following.read(api, whose)

@@ -153,7 +153,7 @@ def read(api: KubernetesApi, whose: Node) -> CiliumNode:
     try:
         return node_of(api.get(f"{PATH}/{quote(whose.name, safe='')}", _soon()))
     except Refusal as error:
-        if error.status == 404:
+        if error.status == 404 and error.about:  # a server that has just started names nothing
             return absent(whose)
         raise SourceFailed(f"{api.name}: {error}", source=api.name) from error
 
