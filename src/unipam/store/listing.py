@@ -7,6 +7,7 @@ sorted, and only the part that is wanted leaves the database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ A reservation's id is drawn by lot, so nobody looks for the middle of one, and a
 all else that is written of a reservation. It is its holder, which is looked for from its beginning.
 """
 _NEWLINE = "\n"
+_PLAIN = re.compile(r"[ !#-\[\]-~]+")
+"""A text that stands in JSON as it is."""
 _LAST_CHARACTER = chr(0x10FFFF)
 
 
@@ -119,8 +122,10 @@ def _where(wanted: Selection, how: Dialect) -> tuple[list[str], list[Any]]:
 
 def _has_text(wanted: Selection, how: Dialect) -> Statement:
     begins = f"holder >= {how.mark} AND holder < {how.mark}"
-    values = [how.pattern(wanted.text), wanted.text, wanted.text + _LAST_CHARACTER]
-    return f"({how.contains(texts(how))} OR {begins})", values
+    text, values = how.contains(texts(how)), [how.pattern(wanted.text)]
+    if not how.index_texts and _PLAIN.fullmatch(wanted.text):  # few details have it at all: they alone are decoded
+        text, values = f"({how.contains('details')} AND {text})", values * 2
+    return f"({text} OR {begins})", [*values, wanted.text, wanted.text + _LAST_CHARACTER]
 
 
 def texts(how: Dialect) -> str:
