@@ -36,8 +36,6 @@ UNIPAM = Path(sys.executable).with_name("unipam")
 QUIET = ("--metrics", "", "--sweep", "0")
 ANSWERED_WITHIN = 10
 """Seconds: what is promised whatever is locked. A call that takes longer fails its test."""
-PATIENCE = 30
-"""Seconds for what has no promised time; only something broken takes so long."""
 
 
 def items(text: str) -> list[dict[str, Any]]:
@@ -177,7 +175,7 @@ class Agent:
 
     def await_lines(self, event: str, count: int) -> list[dict[str, Any]]:
         """The same, once there are that many: a line is written when the answer is already on its way."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + ANSWERED_WITHIN
         while len(self.said(event)) < count:
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.01)
@@ -194,7 +192,7 @@ class Agent:
         """End it in good order, or hard if it hangs; its exit code."""
         self.process.terminate()
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(ANSWERED_WITHIN)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import PATIENCE
+from tests.conftest import ANSWERED_WITHIN
 
 _SIGNALLED_WHILE_IT_WAITS = """
 import signal, sys, threading, time
@@ -24,6 +24,6 @@ run(Settings(sys.argv[1], sweep=0.0), ready)
 def test_a_signal_that_interrupts_no_wait_ends_the_agent(short_dir: Callable[[], Path]) -> None:
     """As one that comes in the moment before the loop waits, or that the kernel hands to another thread."""
     command = [sys.executable, "-c", _SIGNALLED_WHILE_IT_WAITS, str(short_dir() / "agent.sock")]
-    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=ANSWERED_WITHIN, check=False)
     assert done.returncode == 0, done.stderr
     assert b'"stopped"' in done.stderr

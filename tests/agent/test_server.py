@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from tests.agent.conftest import POOL
 from tests.agent.talk import encoded, hung_up, question, receive
-from tests.conftest import PATIENCE, QUIET, UNIPAM, Agent, Plugin, Reply, environment, host_local
+from tests.conftest import ANSWERED_WITHIN, QUIET, UNIPAM, Agent, Plugin, Reply, environment, host_local
 
 from unipam.cni import launcher
 from unipam.cni.call import ACK, KEY
@@ -49,7 +49,7 @@ def verbs(config: dict[str, Any]) -> list[str]:
 
 def await_verb(config: dict[str, Any], verb: str) -> list[Entry]:
     """The journal once it has such an entry: what is undone is undone after its caller has gone."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + ANSWERED_WITHIN
     ledger = Path(config["ipam"]["dataDir"], "unipam.db")
     while not ledger.exists() or verb not in verbs(config):
         assert time.monotonic() < deadline, f"nobody writes {verb}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.agent.talk import ask, hung_up, question, receive
-from tests.conftest import PATIENCE, QUIET, UNIPAM, Agent, Plugin
+from tests.conftest import ANSWERED_WITHIN, QUIET, UNIPAM, Agent, Plugin
 
 from unipam.agent.server import LONGEST_SILENCE, MOST_BYTES
 from unipam.cni.call import ACK
@@ -40,7 +40,7 @@ def test_one_who_leaves_in_the_middle_of_a_large_answer_is_undone(
     with agent.connect() as connection:
         connection.sendall(question("ADD", config))
         assert connection.recv(9)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + ANSWERED_WITHIN
     while warm("CHECK", config).code == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -113,7 +113,7 @@ def checked(config: dict[str, Any], address: str) -> dict[str, Any]:
 
 def await_nothing(agent: Agent, config: dict[str, Any], container: str) -> None:
     """Until the container holds nothing: what is undone is undone in a thread."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + ANSWERED_WITHIN
     while ask(agent.socket, "CHECK", config, container).code == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -169,4 +169,4 @@ def test_an_agent_whose_log_nobody_reads_any_more_goes_on(
         assert plugin("DEL", config).silent
         assert process.poll() is None
         process.terminate()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(ANSWERED_WITHIN) == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.agent.talk import question
-from tests.conftest import PATIENCE, Agent, environment
+from tests.conftest import ANSWERED_WITHIN, Agent, environment
 
 from unipam.agent import responder, server
 from unipam.agent.responder import Responder
@@ -34,7 +34,7 @@ def test_who_asks_of_a_cluster_is_told_that_the_agent_is_at_it(start_agent: Call
         "kubernetes": {"k8s_api_root": f"http://127.0.0.1:{dumb}"}, "ipam": {"type": "calico-ipam"},
     }  # fmt: skip
     with agent.connect() as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(ANSWERED_WITHIN)
         connection.sendall(encode_call(Call("calico-ipam", environment("ADD"), json.dumps(config).encode(), "/")))
         for _ in range(3):
             assert connection.recv(len(AT_IT)) == AT_IT
@@ -49,7 +49,7 @@ def test_an_agent_that_ends_takes_back_what_nobody_waited_for(
     def answer(_: Call, context: Context) -> Answer:
         context.require_waiting("somebody else is")
         asked.set()
-        assert go.wait(PATIENCE)
+        assert go.wait(ANSWERED_WITHIN)
         return Answer(0, b"{}", undo=lambda _: undone.set())
 
     monkeypatch.setattr(responder, "answer", answer)
@@ -71,9 +71,9 @@ def test_an_agent_that_ends_takes_back_what_nobody_waited_for(
     with socket.socket(socket.AF_UNIX) as launcher:
         launcher.connect(serving.path)
         launcher.sendall(question("ADD", config))
-        assert asked.wait(PATIENCE)
+        assert asked.wait(ANSWERED_WITHIN)
         serving.stop()
-        assert finishing.wait(PATIENCE)
+        assert finishing.wait(ANSWERED_WITHIN)
     go.set()
-    thread.join(PATIENCE)
+    thread.join(ANSWERED_WITHIN)
     assert undone.is_set()

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import pytest
 from tests.agent.talk import ask, encoded, metric
-from tests.conftest import PATIENCE, UNIPAM, Plugin, environment
+from tests.conftest import ANSWERED_WITHIN, UNIPAM, Plugin, environment
 from tests.real.node import wait_until
 
 Installed = Callable[[Path], Plugin]
@@ -47,7 +47,7 @@ def telling(short_dir: Callable[[], Path], port: int) -> Telling:
                 assert b"listening" in process.stderr.readline()
                 yield Told(process.pid, path, port, process.stderr)
                 process.terminate()
-                assert process.wait(PATIENCE) == 0
+                assert process.wait(ANSWERED_WITHIN) == 0
             finally:
                 process.kill()
 
@@ -77,7 +77,7 @@ def test_a_call_in_bytes_that_are_no_text_is_answered_and_told(
         for verb in (b"ADD", b"DEL", b"\xff"):
             subprocess.run(
                 [name], executable=launcher, env=os.environb | env | {b"CNI_COMMAND": verb}, input=encoded(config),
-                stdout=subprocess.DEVNULL, timeout=PATIENCE, check=False,
+                stdout=subprocess.DEVNULL, timeout=ANSWERED_WITHIN, check=False,
             )  # fmt: skip
             assert json.loads(agent.log.readline())["event"] == "call"
         wait_until(lambda: metric(agent.port, "unipam_call_seconds_count") == 3)
