@@ -18,7 +18,7 @@ from unipam.plan.tree import Author, Plan
 from unipam.store import postgres_search
 from unipam.store.listing import query
 from unipam.store.postgres import PostgresStore, _migrations, migrate_database
-from unipam.store.postgres_tx import LISTING, PostgresTx
+from unipam.store.postgres_tx import PostgresTx
 
 pytestmark = [pytest.mark.real, needs_postgres]
 
@@ -98,7 +98,7 @@ def test_a_search_goes_by_the_index(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE claim")
         for text in ("no 4321", "nothing"):
-            sql, values = query(Selection("lease", text=text, limit=60), LISTING)
+            sql, values = query(Selection("lease", text=text, limit=60), postgres_search.LISTING)
             steps = [row[0] for row in psycopg.ClientCursor(connection).execute(f"EXPLAIN {sql}", values)]
             assert any(postgres_search.NAME in step for step in steps), steps
             assert not any("Seq Scan" in step for step in steps), steps

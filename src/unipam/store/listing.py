@@ -41,14 +41,13 @@ class Dialect(NamedTuple):
     """How one database writes it. `among` tests a column for being in a list, which is one parameter.
 
     `contains` tests an expression for a text, of which `pattern` makes the parameter; which letters are the same is the
-    database's (SQLite: ASCII's). `index_texts`: there may be an index for it (`texts`). `newline` is an expression.
+    database's (SQLite: ASCII's). `index_texts`: there may be an index for it (`texts`).
     """
 
     mark: str
     address: Callable[[int], Any]
     member: Callable[[str], str]
     number: Callable[[str], str]
-    newline: str
     contains: Callable[[str], str]
     pattern: Callable[[str], str]
     index_texts: bool
@@ -130,9 +129,9 @@ def _has_text(wanted: Selection, how: Dialect) -> Statement:
 
 def texts(how: Dialect) -> str:
     """Return the expression for what is written in a claim's TEXTS, a line for each."""
-    found = [f"coalesce({how.member(name)}, '')" for name in TEXTS if name != "id"]
-    found.append(f"CASE kind WHEN '{RESERVATION}' THEN '' ELSE coalesce({how.member('id')}, '') END")
-    return f" || {how.newline} || ".join(found)
+    found = {name: f"coalesce({how.member(name)}, '')" for name in TEXTS}
+    found["id"] = f"CASE kind WHEN '{RESERVATION}' THEN '' ELSE {found['id']} END"
+    return f" || '{_NEWLINE}' || ".join(found.values())
 
 
 def has_text(claim: Claim, members: dict[str, Any], text: str) -> bool:

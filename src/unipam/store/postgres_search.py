@@ -46,7 +46,6 @@ LISTING = listing.Dialect(
     address=Decimal,  # always numeric, so that a statement is planned once and not for every magnitude
     member=lambda name: f"(nullif(details, '')::jsonb ->> '{name}') COLLATE \"C\"",
     number=lambda name: f"(nullif(details, '')::jsonb ->> '{name}')::double precision",
-    newline="chr(10)",
     contains=lambda expression: f"{_in_small_letters(expression)} LIKE lower(%s)",
     pattern=pattern,
     index_texts=True,

@@ -21,7 +21,6 @@ from unipam.store.api import Past
 from unipam.store.journal import JournalFilter, Place, beginnings, statements
 from unipam.store.postgres_connection import Connection
 from unipam.store.postgres_past import PostgresPast
-from unipam.store.postgres_search import LISTING
 from unipam.store.rows import CHANGEABLE, CLAIM, ENTRY, change_row, claim_row, entry_row, read_claim, read_entry
 from unipam.store.turnover import Turnover, Verbs
 
@@ -130,10 +129,10 @@ class PostgresTx:
         return iter(self._claims(condition, parent, _n(first), _n(last)))
 
     def select(self, wanted: Selection) -> list[Claim]:
-        return [_claim(row) for row in self._run(*listing.query(wanted, LISTING))]
+        return [_claim(row) for row in self._run(*listing.query(wanted, postgres_search.LISTING))]
 
     def tally(self, wanted: Selection) -> int:
-        sql, values = listing.count(wanted, LISTING)
+        sql, values = listing.count(wanted, postgres_search.LISTING)
         return int(self._value(sql, *values))
 
     def extents(self, parents: Collection[int], kind: str) -> dict[int, Extent]:

@@ -126,7 +126,6 @@ _LISTING = listing.Dialect(
     address=to_key,
     member=lambda name: f"json_extract(nullif(details, ''), '$.{name}')",
     number=lambda name: f"json_extract(nullif(details, ''), '$.{name}')",
-    newline="char(10)",
     contains=lambda expression: f"instr(lower({expression}), lower(?))",
     pattern=str,
     index_texts=False,

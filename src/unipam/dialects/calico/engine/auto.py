@@ -181,8 +181,9 @@ class _Search:
 
         holder = Holder(str(self.owner), handle, dict(attributes))
         reserved, strict = self.reserved, self.settings.strict
-        draw = lambda block: blocks.draw(block, 1, holder, reserved, strict=strict)  # noqa: E731
-        return Gain(session, prefix, holder, draw, known)
+        return Gain(
+            session, prefix, holder, lambda block: blocks.draw(block, 1, holder, reserved, strict=strict), known
+        )
 
     @functools.cached_property
     def territory(self) -> Territory:
