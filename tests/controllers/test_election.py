@@ -13,7 +13,7 @@ from tests.clients.fake_api_server import fake_api_server
 from tests.controllers.cluster import Leases
 
 from unipam.clients.kubernetes.api import KubernetesApi
-from unipam.clients.kubernetes.lease import Lease
+from unipam.clients.kubernetes.lease import Held, Lease
 from unipam.controllers.election import Election, Timing
 
 QUICK = Timing(duration=2.0, renewal=1.0, retry=0.05)
@@ -85,6 +85,25 @@ def test_a_second_one_waits_and_leads_as_soon_as_the_lease_is_given_back(contest
     assert contest.leases.holder() == "two"
     (lease,) = contest.leases.stored.values()
     assert lease["spec"]["leaseTransitions"] == 1
+
+
+def test_one_that_was_too_late_watches_at_once_whoever_was_faster(contest: Contest) -> None:
+    """It does not sleep first: the other may give the lease back in that time."""
+    patient = PATIENT._replace(retry=10 * HANGS)
+    (first, _), (late, stop) = contest.enter("one", patient), contest.enter("two", patient)
+    write = late._lease.write
+
+    def overtaken(before: Held | None, spec: dict[str, object], deadline: float) -> Held | None:
+        assert first.win() is not None
+        return write(before, spec, deadline)
+
+    late._lease.write = overtaken  # type: ignore[method-assign]
+    with background(late.win):
+        try:
+            until(lambda: any("watch=1" in asked.target for asked in contest.leases.asked))
+        finally:
+            stop.set()
+    assert contest.leases.holder() == "one"
 
 
 def test_one_that_says_nothing_is_followed_when_its_lease_is_over(contest: Contest) -> None:

@@ -97,7 +97,7 @@ def test_another_process_leads_when_one_ends(cluster: Cluster, tmp_path: Path) -
     first = cluster.start(logs[0], *LASTING, "--identity", "one")
     until(lambda: len(cluster.pool("n0")) == 8, logs[0])
     second = cluster.start(logs[1], *LASTING, "--identity", "two")
-    until(lambda: "contending" in events(logs[1]), logs[1])
+    until(lambda: "standing by" in events(logs[1]), logs[1])
     print(f"hand-over: {hand_over(first, logs[1]):.2f} s from the signal on")  # noqa: T201 (read with pytest -s)
     assert "leading no more" in events(logs[0])
     assert cluster.api.get(LEASE, etcd.soon())["spec"]["holderIdentity"] == "two"

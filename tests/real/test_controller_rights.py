@@ -25,6 +25,10 @@ pytestmark = [
 ]  # fmt: skip
 JOINS = {"Microsoft.Network/virtualNetworks/subnets/join/action"}
 """Asked for by Azure where a body refers to a subnet; no request shows it."""
+WATCHES = Right("coordination.k8s.io", "leases", "watch")
+"""What the replica asks for that does not lead. The audit tells of a watch when it has ended, and a little later."""
+STANDS_BY = '"standing by"'
+
 SUBNET = "virtualNetworks/vnet/subnets/nodes"
 
 
@@ -42,8 +46,10 @@ def test_kubenet_has_the_rights_that_it_uses(tmp_path: Path) -> None:
         first.await_(lambda: {first.reason("n0"), first.reason("n1")} == {"RouteCreated", ""})
         first.await_(lambda: bool(first.events("CIDRNotAvailable")))
         leader, other = (first, second) if '"leading"' in first.log.read_text() else (second, first)
+        other.await_(lambda: STANDS_BY in other.log.read_text())
         assert leader.stop() == 0
         other.await_(lambda: '"leading"' in other.log.read_text())
+        other.await_(lambda: WATCHES in server.used())
         assert other.stop() == 0
         assert server.refused() == set()
         # a node is read by itself only where it could not be given its range three times (controllers.kubenet.ranges)
@@ -81,9 +87,11 @@ def test_cilium_has_the_rights_that_it_uses(tmp_path: Path) -> None:
         api.merge(f"{PATH}/n0/status", {"status": {"ipam": {"used": used}}}, etcd.soon())
         until(lambda: bool(api.get("/api/v1/namespaces/default/events", etcd.soon())["items"]), logs[0])
         leader = 0 if '"leading"' in logs[0].read_text() else 1
+        until(lambda: STANDS_BY in logs[1 - leader].read_text(), logs[1 - leader])
         processes[leader].terminate()
         assert processes[leader].wait(20) == 0
         until(lambda: '"leading"' in logs[1 - leader].read_text(), logs[1 - leader])
+        until(lambda: WATCHES in server.used(), logs[1 - leader])
         assert server.refused() == set()
         assert server.used() == server.granted
         assert actions(fake.calls) | JOINS == role("cilium-role")

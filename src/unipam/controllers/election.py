@@ -45,7 +45,7 @@ class Election:
         self._lease, self._identity, self._stop, self._tell, self._timing = contested, identity, stop, tell, timing
         self._seen: Held | None = None
         self._since = 0.0
-        self._problem = ""
+        self._problem = self._behind = ""
 
     def win(self) -> Term | None:
         """Wait until this process leads. None when it is to stop."""
@@ -86,6 +86,7 @@ class Election:
         spec = lease.taken(found, self._identity, int(self._timing.duration), time.time())
         mine = self._lease.write(found, spec, asked + self._timing.retry)
         if mine is None:
+            self._look(self._lease.read(asked + self._timing.retry), asked)
             return None
         self._look(mine, asked)
         return Term(asked + self._timing.renewal - time.monotonic())
@@ -103,6 +104,9 @@ class Election:
         """Wait until the lease is nobody's, or its holder silent for long; whether it is: a watch may end."""
         if self._seen is None:
             return False
+        if self._seen.holder != self._behind:
+            self._behind = self._seen.holder
+            self._tell("standing by", lease=str(self._lease), holder=self._behind)
         inbox = self._lease.watch(self._seen, time.monotonic() + self._timing.retry)
         try:
             while not self._stop.is_set() and not self._is_free:
