@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -19,6 +20,8 @@ from unipam.model.errors import UnipamError
 _MOST_WAITING = 10_000
 """Events that wait for a ledger that somebody else holds; older ones are not noted."""
 _MOST_AT_ONCE = 500
+_LATER = 0.01
+"""Seconds that events wait, so that their calls are answered first, and those that come at once share a commit."""
 
 
 class Journal:
@@ -48,6 +51,7 @@ class Journal:
 
     def _write(self) -> None:
         while True:
+            time.sleep(_LATER)
             taken: list[tuple[str, Gained | Lost]] = []
             while self._waiting and len(taken) < _MOST_AT_ONCE:
                 taken.append(self._waiting.popleft())
