@@ -1,11 +1,12 @@
 """What the tests share: no property is judged by its time; and installed plugins, called as a runtime calls them.
 
-`agent` is one process for the whole session; a test that stops or upsets an agent starts its own with `start_agent`.
+`agent` is one process for a whole module; a test that stops or upsets an agent starts its own with `start_agent`.
 `warm` calls host-local through the launcher and that agent, `cold` through a launcher whose agent does not exist.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -217,6 +218,16 @@ def databases_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def servers_are_forgotten() -> Iterator[None]:
+    """Let go of every server that a module made: FastAPI remembers thousands of functions, and with each its server."""
+    yield
+    if models := sys.modules.get("fastapi.dependencies.models"):
+        for each in vars(models).values():
+            if isinstance(each, functools._lru_cache_wrapper):
+                each.cache_clear()
 
 
 @pytest.fixture(scope="session")

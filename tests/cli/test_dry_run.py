@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,10 @@ def run(database: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plan in which everything that is changed here is there."""
-    made = tmp_path / "register.db"
+    made = tmp_path_factory.mktemp("plan") / "register.db"
     run(made, "register", "init")
     run(made, "space", "add", "prod", "--desc", "d")
     run(made, "block", "add", "prod", "west", "10.1.0.0/16")
@@ -59,6 +60,12 @@ def database(tmp_path: Path) -> Path:
     run(made, "external", "subnet", "add", "prod", "west", "dc", "a", "--size", "28", "--desc", "d")
     run(made, "external", "endpoint", "add", "prod", "west", "dc", "a", "g", "--desc", "d")
     return made
+
+
+@pytest.fixture
+def database(plan: Path, tmp_path: Path) -> Path:
+    """The plan, once more."""
+    return Path(shutil.copy(plan, tmp_path))
 
 
 def test_every_command_that_can_rehearse_is_tried() -> None:
