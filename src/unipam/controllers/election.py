@@ -79,17 +79,21 @@ class Election:
     def _try(self) -> Term | None:
         """Take the lease if it is nobody's, this process's from before, or its holder has said nothing for long."""
         asked = time.monotonic()
-        found = self._lease.read(asked + self._timing.retry)
-        self._look(found, asked)
+        found = self._read(asked)
         if found and found.holder not in {"", self._identity} and not self._is_free:
             return None
         spec = lease.taken(found, self._identity, int(self._timing.duration), time.time())
         mine = self._lease.write(found, spec, asked + self._timing.retry)
         if mine is None:
-            self._look(self._lease.read(asked + self._timing.retry), asked)
+            self._read(asked)
             return None
         self._look(mine, asked)
         return Term(asked + self._timing.renewal - time.monotonic())
+
+    def _read(self, asked: float) -> Held | None:
+        found = self._lease.read(asked + self._timing.retry)
+        self._look(found, asked)
+        return found
 
     def _look(self, found: Held | None, at: float) -> None:
         if self._seen is None or found is None or found.revision != self._seen.revision:
@@ -130,8 +134,7 @@ class Election:
 
     def _is_mine(self, asked: float) -> bool:
         """Return whether a lease that was not as expected is this process's still: a lost answer, another's touch."""
-        found = self._lease.read(asked + self._timing.retry)
-        self._look(found, asked)
+        found = self._read(asked)
         return found is not None and found.holder == self._identity
 
     @contextlib.contextmanager
