@@ -154,7 +154,7 @@ class Agent:
         self.process = self._start([*within, *own, *options])
         try:
             self._await()
-        except BaseException:
+        except BaseException:  # whatever ended the wait, an interrupt too: no agent stays behind
             self.stop()
             raise
 

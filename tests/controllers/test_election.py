@@ -19,6 +19,7 @@ from unipam.controllers.election import Election, Timing
 QUICK = Timing(duration=2.0, renewal=1.0, retry=0.05)
 PATIENT = Timing(duration=60.0, renewal=40.0, retry=0.05)
 HANGS = 30.0
+BEHIND_ONE = {"lease": "lease kube-system/unipam-controller", "holder": "one"}
 
 
 class Contest:
@@ -104,6 +105,16 @@ def test_one_that_was_too_late_watches_at_once_whoever_was_faster(contest: Conte
         finally:
             stop.set()
     assert contest.leases.holder() == "one"
+
+
+def test_behind_whom_one_stands_is_told_once_each_time(contest: Contest) -> None:
+    (first, _), (second, _) = contest.enter("one"), contest.enter("two")
+    for times in (1, 2):
+        assert first.win() is not None
+        with background(second.win):
+            until(lambda times=times: contest.told.count(("standing by", BEHIND_ONE)) == times)  # type: ignore[misc]
+            first.release()
+        second.release()
 
 
 def test_one_that_says_nothing_is_followed_when_its_lease_is_over(contest: Contest) -> None:

@@ -28,7 +28,6 @@ JOINS = {"Microsoft.Network/virtualNetworks/subnets/join/action"}
 WATCHES = Right("coordination.k8s.io", "leases", "watch")
 """What the replica asks for that does not lead. The audit tells of a watch when it has ended, and a little later."""
 STANDS_BY = '"standing by"'
-
 SUBNET = "virtualNetworks/vnet/subnets/nodes"
 
 

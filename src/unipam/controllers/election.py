@@ -49,6 +49,7 @@ class Election:
 
     def win(self) -> Term | None:
         """Wait until this process leads. None when it is to stop."""
+        self._behind = ""
         while not self._stop.is_set():
             with self._complaining():
                 if term := self._try():
@@ -85,7 +86,7 @@ class Election:
         spec = lease.taken(found, self._identity, int(self._timing.duration), time.time())
         mine = self._lease.write(found, spec, asked + self._timing.retry)
         if mine is None:
-            self._read(asked)
+            self._read(asked)  # whom to watch: somebody was faster
             return None
         self._look(mine, asked)
         return Term(asked + self._timing.renewal - time.monotonic())
