@@ -53,7 +53,8 @@ _COMPARED = (
                  help="Where kubenet's nodes have their ranges: these are looked at, too."),
     _table_option,
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
-    click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
+    click.option("--route-limit", type=click.IntRange(1), default=400, show_default=True,
+                 help="kubenet: how many routes a table may have."),
 )  # fmt: skip
 
 

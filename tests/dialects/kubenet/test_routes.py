@@ -150,6 +150,16 @@ def test_k24_the_limit_is_foreseen() -> None:
     assert [each.kind for each in desired([], every[:250], wide, limit=270).findings] == ["table nearly full"]
 
 
+def test_k24_no_route_of_a_living_node_is_removed_for_a_limit() -> None:
+    """K19, K24: a table may hold more than the limit that was named, or be filled by others; nothing is added to it."""
+    every = nodes(20)
+    full = desired([], every[:18], PLAIN).routes
+    plan = desired([*FOREIGN, *full], every, PLAIN, limit=15)
+    assert plan.changes == []
+    assert set(plan.unserved) == {each.name for each in every[18:]}
+    assert "it holds 24 routes of at most 15: 0 more fit" in [each.text for each in plan.findings]
+
+
 def test_k26_unmanaged_nodes_have_no_route_and_lack_none() -> None:
     """K26: managed=false."""
     away = A._replace(managed=False)

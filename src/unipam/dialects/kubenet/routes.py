@@ -137,11 +137,14 @@ def _beside(
 def _within_limit(
     wanted: list[Wanted], present: Mapping[str, Route], room: int, unserved: dict[str, str]
 ) -> list[Wanted]:
-    """Return as many routes as the table has room for: those that it has, then those of the eldest nodes."""
+    """Return the routes that the table has, and as many of the eldest other nodes as it has room for besides.
+
+    What it has is kept whatever the limit is: Azure has taken it, so it is the limit that is wrong.
+    """
     if len(wanted) <= room:
         return wanted
-    kept = sorted(wanted, key=lambda each: not _names(present, each))[: max(room, 0)]
-    taken = set(kept)
+    taken = {each for each in wanted if _names(present, each)}
+    taken.update([each for each in wanted if each not in taken][: max(room - len(taken), 0)])
     for each in wanted:
         if each not in taken:
             unserved[each.node] = f"the table is full: it has room for {max(room, 0)} routes of nodes"
@@ -199,7 +202,7 @@ def _foreign_within(foreign: Iterable[Route], policy: Policy) -> list[Finding]:
 def _nearly_full(count: int, limit: int) -> list[Finding]:
     if count < NEARLY * limit:
         return []
-    text = f"it holds {count} routes of at most {limit}: {limit - count} more fit"
+    text = f"it holds {count} routes of at most {limit}: {max(limit - count, 0)} more fit"
     return [Finding("table nearly full", "route table", text, "ask Azure for a higher limit, or move to Overlay")]
 
 
