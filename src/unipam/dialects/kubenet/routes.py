@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unipam.addr.prefix import Prefix, format_address
-from unipam.dialects.kubenet.naming import HOP, is_ours, is_within, node_of, prefix_of, route_name
+from unipam.dialects.kubenet.naming import HOP, is_ours, is_slot, is_within, node_of, prefix_of, route_name
 from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import Policy
 from unipam.model.finding import Finding
@@ -24,7 +24,7 @@ NEARLY = 0.9
 
 
 class Wanted(NamedTuple):
-    """A route that a node needs."""
+    """A route that a node needs. Without a `hop`, which nobody knows at the moment, it stays as it is."""
 
     node: str
     name: str
@@ -67,11 +67,12 @@ def desired(
     """
     nodes = sorted(nodes, key=lambda each: (each.created, each.name))
     names = {each.name.lower() for each in nodes} | {each.lower() for each in known}
-    ours = [is_ours(each, policy, names) for each in routes]
+    unserved: dict[str, str] = {}
+    wanted = _wanted(nodes, policy, _by_name(routes), unserved)
+    needs = {each.name.lower(): each for each in wanted}
+    ours = [is_ours(each, policy, names) or _is_as_needed(each, needs) for each in routes]
     foreign = [each for each, own in zip(routes, ours, strict=True) if not own]
     present = {str(each["name"]).lower(): each for each, own in zip(routes, ours, strict=True) if own}
-    unserved: dict[str, str] = {}
-    wanted = _wanted(nodes, policy, unserved)
     wanted = _served_once(wanted, present, unserved)
     wanted = _beside(foreign, wanted, withheld, unserved)
     wanted = _within_limit(wanted, present, limit - len(foreign), unserved)
@@ -81,19 +82,41 @@ def desired(
     return Plan(made, changes, unserved, told)
 
 
-def _wanted(nodes: Iterable[Node], policy: Policy, unserved: dict[str, str]) -> list[Wanted]:
+def _wanted(
+    nodes: Iterable[Node], policy: Policy, table: Mapping[str, Route], unserved: dict[str, str]
+) -> list[Wanted]:
     found = []
     for node in nodes:
         if not node.managed:
             continue
         for cidr, prefix in zip(node.ranges, node.prefixes, strict=False):
             hop = node.address(prefix.family)
-            if hop is None:
-                unserved[node.name] = f"it has no internal IPv{prefix.family} address that its route could name"
+            name = route_name(node.name, cidr, dual=policy.dual)
+            need = Wanted(node.name, name, cidr, prefix, "" if hop is None else format_address(hop))
+            if why := "" if _names(table, need) else _why_not_new(need, policy):
+                unserved[node.name] = why
             else:
-                name = route_name(node.name, cidr, dual=policy.dual)
-                found.append(Wanted(node.name, name, cidr, prefix, format_address(hop)))
+                found.append(need)
     return found
+
+
+def _why_not_new(need: Wanted, policy: Policy) -> str:
+    """Return why a route that the table does not have cannot be added to it; empty where it can."""
+    if not is_slot(need.prefix, policy):
+        return f"its range {need.cidr} is none of the cluster's, so that a route could lead others' packets astray"
+    return "" if need.hop else f"it has no internal IPv{need.prefix.family} address that its route could name"
+
+
+def _is_as_needed(route: Route, needs: Mapping[str, Wanted]) -> bool:
+    """Return whether a route is what a node needs in all, so that it is its own, wherever it leads."""
+    need = needs.get(str(route.get("name", "")).lower())
+    return need is not None and _serves(route, need)
+
+
+def _by_name(routes: Iterable[Route]) -> dict[str, Route]:
+    """Return the routes that lead to an appliance, as nodes' do, by their names in lower case."""
+    found = ((each, each.get("properties") or {}) for each in routes)
+    return {str(each.get("name", "")).lower(): each for each, of in found if of.get("nextHopType") == HOP}
 
 
 def _served_once(wanted: list[Wanted], present: Mapping[str, Route], unserved: dict[str, str]) -> list[Wanted]:
@@ -164,7 +187,7 @@ def _merged(routes: Sequence[Route], ours: Sequence[bool], wanted: list[Wanted])
         elif need is None:
             changes.append(Change("remove", name, route, None))
         else:
-            after = route if _serves(route, need) else _route(need, name)
+            after = route if _serves(route, need) or not need.hop else _route(need, name)
             made.append(after)
             changes += [Change("change", name, route, after)] if after is not route else []
     added = [_route(each, each.name) for each in missing.values()]
@@ -209,6 +232,8 @@ def _nearly_full(count: int, limit: int) -> list[Finding]:
 def _way_out(why: str) -> str:
     if "full" in why:
         return "remove foreign routes, ask Azure for a higher limit (--route-limit), or move to Overlay"
+    if "astray" in why:
+        return "see what is said of its range; or add the route by hand, under the node's name: then it is kept"
     if "same range" in why:
         return "drain the younger node, and delete its Node object, so that it registers anew"
     if "foreign" in why:
@@ -220,12 +245,12 @@ def _way_out(why: str) -> str:
 
 def verified(routes: Iterable[Route], nodes: Iterable[Node], policy: Policy) -> dict[str, bool]:
     """Return for each node with ranges whether a table with these routes leads to all of them."""
-    present = {str(each.get("name", "")).lower(): each for each in routes}
+    present = _by_name(routes)
     found: dict[str, bool] = {}
     for node in nodes:
         if not node.ranges:
             continue
-        needs = _wanted([node], policy, {})
+        needs = _wanted([node], policy, present, {})
         complete = len(needs) == len(node.ranges)
         found[node.name] = not node.managed or (complete and all(_present(present, each) for each in needs))
     return found
