@@ -93,6 +93,10 @@ class Simulation:
         self.controller.ranges.alone = True
         self._term = NoWait()
 
+    def lead_again(self) -> None:
+        """The same process in another term; meanwhile it did not look."""
+        self._term = NoWait()
+
     def _tell(self, event: str, **facts: Any) -> None:
         self.told.append((event, facts))
 

@@ -340,6 +340,19 @@ def test_k4_killed_between_every_two_steps(kubenet: Simulation) -> None:
     assert sorted(ranges) == sorted((f"10.244.{i}.0/24",) for i in range(20)), "as many slots as nodes, from the lowest"
 
 
+def test_who_leads_again_takes_nothing_for_his_own_that_another_leader_did_meanwhile(kubenet: Simulation) -> None:
+    """K14, K29: ranges and routes of a replica that led in between are no other allocator's, and nobody's edits."""
+    kubenet.add("n0")
+    assert kubenet.run(60, kubenet.ready)
+    kubenet.add("n1", "10.244.1.0/24", ip="10.240.0.5")
+    kubenet.write([*kubenet.routes, route("n1", "10.244.1.0/24", "10.240.0.5")])
+    kubenet.lead_again()
+    kubenet.add("n2", ip="10.240.0.6")
+    assert kubenet.run(10, lambda: bool(kubenet.cluster.nodes["n2"].ranges))
+    assert kubenet.run(120, kubenet.ready)
+    assert not {"another allocator", "route table changed by others"} & {event for event, _ in kubenet.told}
+
+
 def test_k28_every_write_is_told_with_its_cause(kubenet: Simulation) -> None:
     """K28: what changed, and the table's version before and after."""
     kubenet.add("n0")

@@ -81,10 +81,9 @@ class Kubenet:
         self._policy, self._writer, self._tell, self._now = policy, writer, tell, now
         self._make_nodes = nodes
         self._nodes: Nodes | None = None
-        self.ranges = RangeKeeper(policy, writer, tell)
-        self.table = TableKeeper(settings, policy, jobs, tell, self._wake)
+        self._settings, self._jobs = settings, jobs
+        self.ranges, self.table = self._keepers()
         self.surroundings = Surroundings(settings.subnet, policy, jobs, tell, self._wake)
-        self._jobs = jobs
         self._term: Term | None = None
         self._told: set[Finding] = set()
         self._observed = Observed((), 0.0)
@@ -92,6 +91,8 @@ class Kubenet:
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
+        if self._term not in {None, term}:  # another one has led meanwhile, perhaps: it did what has changed
+            self.ranges, self.table = self._keepers()
         self._term = term
         self._jobs.lead(term)
         if self._nodes is None:
@@ -101,6 +102,11 @@ class Kubenet:
         due = min(self.ranges.due(now), self.table.due(now))
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))
         return Observed(tuple(self._nodes.snapshot().values()), self._now())
+
+    def _keepers(self) -> tuple[RangeKeeper, TableKeeper]:
+        """Return those who have seen nothing yet."""
+        table = TableKeeper(self._settings, self._policy, self._jobs, self._tell, self._wake)
+        return RangeKeeper(self._policy, self._writer, self._tell), table
 
     def desired(self, observed: Observed, now: float) -> Changes:  # noqa: ARG002 (moments are the monotonic clock's)
         """See `Controller.desired`."""
