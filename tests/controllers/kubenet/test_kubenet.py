@@ -240,7 +240,37 @@ def test_k22_an_operation_that_ends_badly_is_told_at_the_node(kubenet: Simulatio
     ((name, reason, text),) = kubenet.cluster.events
     assert (name, reason) == ("n0", "FailedToCreateRoute")
     assert code in text
-    assert kubenet.run(60, kubenet.ready)
+    assert kubenet.azure.arm.get(TABLE)["properties"]["provisioningState"] == "Failed"  # type: ignore[index]
+    assert kubenet.run(100, kubenet.ready)
+    assert kubenet.azure.arm.get(TABLE)["properties"]["provisioningState"] == "Succeeded"  # type: ignore[index]
+    assert puts(kubenet) == 2
+
+
+def test_k22_a_table_that_stays_failed_is_written_ever_more_seldom(kubenet: Simulation) -> None:
+    """K22: nobody is told ready by what a failed write has left in it."""
+
+    def failing(ask: Ask) -> None:
+        if ask.writes:
+            kubenet.azure.arm.fail_next = ("InternalServerError", "it did not work")
+
+    kubenet.azure.fault = failing
+    kubenet.add("n0")
+    kubenet.run(3600)
+    assert kubenet.condition("n0") == NOT_READY
+    assert kubenet.hops, "it holds the route"
+    assert puts(kubenet) <= 20
+    assert kubenet.findings("route table refused") == [TABLE]
+
+
+def test_k22_a_write_without_an_answer_makes_ready_only_when_it_has_ended_and_settled(kubenet: Simulation) -> None:
+    """K22: the table shows a route as soon as the write has begun."""
+    kubenet.azure.arm.takes = 40.0
+    kubenet.azure.fault = lambda ask: LOST if ask.writes else None
+    kubenet.add("n0")
+    begun = kubenet.world.now
+    assert kubenet.run(120, kubenet.ready)
+    assert kubenet.world.now - begun >= 40.0 + kubenet.settings.settling
+    assert puts(kubenet) == 1
 
 
 def test_k22_ready_only_after_the_read_back_and_the_settling_time(kubenet: Simulation) -> None:
