@@ -357,6 +357,30 @@ def test_k27_no_first_range_where_it_overlaps_the_network(kubenet: Simulation) -
     assert kubenet.run(400, lambda: bool(kubenet.cluster.nodes["n0"].ranges))
 
 
+def test_k27_a_fault_that_passes_does_not_let_the_first_range_be_given(kubenet: Simulation) -> None:
+    """K27: the network is asked for again, as often as it takes; a refusal that stays hinders nobody."""
+    network, answers = SUBNET.rpartition("/subnets/")[0], itertools.cycle([Refused(503, "ServerBusy", "later")])
+    kubenet.azure.arm.put(network, {"addressSpace": {"addressPrefixes": ["10.244.128.0/17"]}})
+    kubenet.azure.fault = lambda ask: next(answers, None) if ask.path == network else None
+    kubenet.add("n0")
+    kubenet.run(600)
+    assert kubenet.cluster.nodes["n0"].ranges == ()
+    assert 5 <= len([each for each in kubenet.azure.calls if each.ask.path == network]) <= 20
+    kubenet.azure.fault = lambda _: None
+    kubenet.run(600)
+    assert kubenet.cluster.nodes["n0"].ranges == ()
+    assert kubenet.findings("ranges overlap") == ["10.244.0.0/16"]
+
+
+def test_k27_a_network_that_may_not_be_read_hinders_nobody(kubenet: Simulation) -> None:
+    network = SUBNET.rpartition("/subnets/")[0]
+    kubenet.azure.fault = lambda ask: Refused(403, "AuthorizationFailed", "no") if ask.path == network else None
+    kubenet.add("n0")
+    assert kubenet.run(10, lambda: bool(kubenet.cluster.nodes["n0"].ranges))
+    kubenet.run(3600)
+    assert len([each for each in kubenet.azure.calls if each.ask.path == network]) == 1
+
+
 def test_k4_killed_between_every_two_steps(kubenet: Simulation) -> None:
     """K4: after a restart at each of 20 moments nothing leaks and nobody shares a range."""
     for index in range(20):

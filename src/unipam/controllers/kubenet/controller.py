@@ -99,7 +99,7 @@ class Kubenet:
             self._nodes = self._make_nodes(self._wake)
             term.wait(FIRST_LIST)
         now = self._now()
-        due = min(self.ranges.due(now), self.table.due(now))
+        due = min(self.ranges.due(now), self.table.due(now), self.surroundings.due)
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))
         return Observed(tuple(self._nodes.snapshot().values()), self._now())
 
