@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,36 @@ def test_what_a_node_waits_for_is_asked_of_the_controller(server: FakeApiServer,
     assert found["waits"] == f"PUT {machine}: the budget of the subscription, for 3.5 s, 0.2 s more"
     with pytest.raises(SourceFailed, match=r"the controller at 127\.0\.0\.1:1 does not tell what waits"):
         called(server, "show", "--controller", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("at", ["127.0.0.1:abc", "http://127.0.0.1:9518", ":", "[::1", "127.0.0.1:99999", "." * 300])
+def test_a_controller_that_is_nowhere_is_a_failure_in_one_line(server: FakeApiServer, at: str) -> None:
+    with pytest.raises(SourceFailed, match="does not tell what waits"):
+        called(server, "show", "--controller", at)
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "{}", '{"items": null}', '{"items": [1]}', '{"items": [{}]}', "hello"])
+def test_another_server_in_the_controllers_place_is_a_failure_in_one_line(server: FakeApiServer, body: str) -> None:
+    with answering(body) as at, pytest.raises(SourceFailed, match="does not tell what waits"):
+        called(server, "show", "--controller", at)
+
+
+@contextlib.contextmanager
+def answering(body: str) -> Iterator[str]:
+    """A server that says this whatever it is asked."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as other:
+        threading.Thread(target=other.handle_request).start()
+        yield f"127.0.0.1:{other.server_port}"
 
 
 def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
