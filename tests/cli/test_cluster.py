@@ -67,6 +67,16 @@ def test_nodes_of_kubenet_are_shown(server: FakeApiServer) -> None:
     ]
 
 
+def test_ranges_of_another_length_and_further_ones_are_checked_as_the_controller_gives_them(
+    server: FakeApiServer, lists: dict[str, list[Any]]
+) -> None:
+    """With slots of /24, four nodes would have filled the range; and the fifth would have been outside."""
+    ranges = [*(f"10.244.0.{64 * i}/26" for i in range(3)), "10.245.0.0/26"]
+    lists["nodes"] = [{"metadata": {"name": f"n{i}"}, "spec": {"podCIDRs": [each]}} for i, each in enumerate(ranges)]
+    given = ["--cluster-cidr", "10.244.0.0/24", "--further-cluster-cidr", "10.245.0.0/24"]
+    assert called(server, "check", *given, "--node-cidr-mask-size", "26").stderr.strip() == "nothing is wrong"
+
+
 def test_nodes_of_cilium_are_shown_and_checked(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
     lists |= {"nodes": [], "ciliumnodes": [captured("ciliumnode-2-first-pool.json"), captured("ciliumnode-403.json")]}
     first, second = json.loads(called(server, "show", "-o", "json").stdout)["items"]
