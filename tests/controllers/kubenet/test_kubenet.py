@@ -282,6 +282,26 @@ def test_k22_ready_only_after_the_read_back_and_the_settling_time(kubenet: Simul
     assert kubenet.world.now - begun >= 20.0 + kubenet.settings.settling
 
 
+def test_k22_a_slow_api_server_takes_nothing_of_the_settling_time(kubenet: Simulation) -> None:
+    """K22: what Azure answers in the middle of a long round is no older than it is."""
+    kubenet.add("n0")
+    assert kubenet.run(60, kubenet.ready)
+    kubenet.add("n1", ip="10.240.0.5")
+    assert kubenet.run(30, lambda: puts(kubenet) == 2)
+    event, ended = kubenet.cluster.event, list[float]()
+
+    def slow(*given: Any, **more: Any) -> str:
+        if not ended:
+            kubenet.world.run(40.0, kubenet.dispatcher.step)
+            ended.append(kubenet.world.now)
+        return event(*given, **more)
+
+    kubenet.cluster.event = slow  # type: ignore[method-assign]
+    kubenet.add("twin", *kubenet.cluster.nodes["n0"].ranges)
+    assert kubenet.run(120, lambda: kubenet.condition("n1") == READY)
+    assert kubenet.world.now - ended[0] >= kubenet.settings.settling
+
+
 def test_k23_a_foreign_route_in_the_way_of_one_node_hinders_no_other(kubenet: Simulation) -> None:
     """K23: all others are served; this one is told."""
     kubenet.write([route("mine", "10.244.0.0/24", "10.9.9.9")])

@@ -151,7 +151,7 @@ class Kubenet:
 
     def findings(self) -> list[Finding]:
         """Return what is wrong, by what was observed last."""
-        nodes, at = self._observed
+        nodes, at = self._observed.nodes, self._now()  # the round may have been long, and answers have come in it
         plan = self.table.plan(nodes, at)
         of_routes = plan.findings if plan else []
         return [
