@@ -453,15 +453,32 @@ def test_k15_metrics_have_the_real_ones_names_and_agree(kubenet: Simulation) -> 
         kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
     assert kubenet.run(60, kubenet.ready)
     kubenet.run(1)
-    found = {
-        (sample.name, *sample.labels.values()): sample.value
-        for metric in kubenet.controller.metrics()
-        for sample in metric.samples
-    }
+    found = measured(kubenet)
     assert found["node_ipam_controller_cidrset_usage_cidrs", "10.244.0.0/16"] == 3 / 256
     assert found["node_ipam_controller_cirdset_max_cidrs", "10.244.0.0/16"] == 256
     assert found["unipam_kubenet_nodes", "RouteCreated"] == 3
     assert (found["unipam_kubenet_table_routes",], found["unipam_kubenet_table_limit",]) == (3, 400)
+
+
+def measured(kubenet: Simulation) -> dict[tuple[str, ...], float]:
+    """What Prometheus is told, by name and labels."""
+    samples = [sample for metric in kubenet.controller.metrics() for sample in metric.samples]
+    return {(each.name, *each.labels.values()): each.value for each in samples}
+
+
+def test_k15_slots_of_services_count_as_with_the_original() -> None:
+    """K15: as kube-controller-manager 1.33.5 shows it after the same: two slots of services, three nodes, one gone."""
+    kubenet, range_ = Simulation(policy("10.244.0.0/21", services="10.244.2.0/23")), "10.244.0.0/21"
+    for index in range(3):
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+    assert kubenet.run(60, kubenet.ready)
+    del kubenet.cluster.nodes["n0"]
+    kubenet.run(1)
+    found = measured(kubenet)
+    assert found["node_ipam_controller_cidrset_usage_cidrs", range_] == 0.5
+    assert found["node_ipam_controller_cirdset_max_cidrs", range_] == 8
+    assert found["node_ipam_controller_cidrset_cidrs_allocations_total", range_] == 5
+    assert found["node_ipam_controller_cidrset_cidrs_releases_total", range_] == 1
 
 
 def test_k8_k9_what_is_wrong_with_a_node_is_an_event_of_it_once(kubenet: Simulation) -> None:

@@ -12,6 +12,7 @@ from unipam.controllers.election import Tell
 from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper
 from unipam.controllers.kubenet.surroundings import Surroundings
 from unipam.controllers.kubenet.table import Settings, TableKeeper
+from unipam.controllers.kubenet.turnover import Turnover
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
 from unipam.dialects.kubenet import ranges, routes
@@ -86,6 +87,7 @@ class Kubenet:
         self.surroundings = Surroundings(settings.subnet, policy, jobs, tell, self._wake)
         self._term: Term | None = None
         self._told: set[Finding] = set()
+        self._turnover = Turnover()
         self._observed = Observed((), 0.0)
         self._blamed: dict[str, str] = {}
 
@@ -129,6 +131,7 @@ class Kubenet:
     def report(self, observed: Observed, done: Done) -> None:  # noqa: ARG002 (each write is told when it is made)
         """See `Controller.report`."""
         self._observed = observed
+        self._turnover.note(observed.nodes, self._policy)
         found = set(self.findings())
         by_name = {each.name: each for each in observed.nodes}
         for each in sorted(found - self._told):
@@ -163,7 +166,7 @@ class Kubenet:
         """See `Controller.metrics`."""
         from unipam.controllers.kubenet.measures import metrics
 
-        return metrics(self._observed.nodes, self._policy, self._told, self.table)
+        return metrics(self._observed.nodes, self._policy, self._told, self.table, self._turnover)
 
     def close(self) -> None:
         """See `Controller.close`."""

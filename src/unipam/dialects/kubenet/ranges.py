@@ -131,6 +131,12 @@ def _covered(cluster: Cluster, prefixes: Iterable[Prefix]) -> RangeSet:
     return RangeSet(filter(None, map(cluster.covered, prefixes)))
 
 
+def occupied(nodes: Iterable[Node], policy: Policy) -> dict[Cluster, RangeSet]:
+    """Return which slots of each range nodes or services have."""
+    prefixes = [prefix for node in nodes for prefix in node.prefixes] + list(policy.services)
+    return {each: _covered(each, prefixes) for each in policy.clusters}
+
+
 class Usage(NamedTuple):
     """How full a range is, in slots."""
 
