@@ -12,6 +12,7 @@ from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
 from unipam.clients.azure.write.jobs import Ask
+from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import policy
 
 READY = ("False", "RouteCreated")
@@ -302,6 +303,24 @@ def test_k22_a_slow_api_server_takes_nothing_of_the_settling_time(kubenet: Simul
     assert kubenet.world.now - ended[0] >= kubenet.settings.settling
 
 
+def test_a_condition_that_may_not_be_written_is_tried_seldom_and_makes_no_events(kubenet: Simulation) -> None:
+    """Every change of any node is a reason to look; a hundred looks are no reason to ask a hundred times."""
+    tried = list[str]()
+
+    def denied(node: Node, *, created: bool) -> str:
+        tried.append(f"{node.name} {created}")
+        return "denied the request"
+
+    kubenet.cluster.condition = denied  # type: ignore[method-assign]
+    kubenet.azure.arm.fail_next = ("InternalServerError", "it did not work")
+    kubenet.add("n0")
+    kubenet.run(20)
+    for _ in range(600):
+        kubenet.run(1.0)
+    assert 5 <= len(tried) <= 15
+    assert kubenet.cluster.events == []
+
+
 def test_k23_a_foreign_route_in_the_way_of_one_node_hinders_no_other(kubenet: Simulation) -> None:
     """K23: all others are served; this one is told."""
     kubenet.write([route("mine", "10.244.0.0/24", "10.9.9.9")])
@@ -325,6 +344,23 @@ def test_k23_what_azure_refuses_as_a_conflict_is_left_out(kubenet: Simulation) -
         kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
     kubenet.run(60)
     assert [kubenet.condition(f"n{i}") for i in range(3)] == [READY, NOT_READY, READY]
+
+
+def test_k23_a_route_that_azure_refuses_by_name_holds_back_no_other(kubenet: Simulation) -> None:
+    """K23: whatever is wrong with it: an odd next hop, a name that is too long (spec §4: send the others)."""
+
+    def invalid(ask: Ask) -> Refused | None:
+        hops = {each["name"]: each["properties"].get("nextHopIpAddress")
+                for each in (ask.body or {}).get("properties", {}).get("routes", [])}  # fmt: skip
+        text = f"Resource {TABLE}/routes/n1 has an invalid next hop."
+        return Refused(400, "InvalidRequestFormat", text) if hops.get("n1") == "127.0.0.1" else None
+
+    kubenet.azure.fault = invalid
+    for index, ip in enumerate(("10.240.0.4", "127.0.0.1", "10.240.0.6")):
+        kubenet.add(f"n{index}", ip=ip)
+    kubenet.run(60)
+    assert [kubenet.condition(f"n{i}") for i in range(3)] == [READY, NOT_READY, READY]
+    assert kubenet.findings("no route") == ["n1"]
 
 
 def test_k25_a_subnet_that_does_not_use_the_table_is_found(kubenet: Simulation) -> None:

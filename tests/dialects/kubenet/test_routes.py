@@ -213,6 +213,14 @@ def test_what_azure_refuses_is_left_out_and_told() -> None:
     assert "Azure refuses" in plan.unserved[A.name]
 
 
+def test_k19_a_route_whose_change_azure_refuses_stays_as_it_is() -> None:
+    """K19: also where the table has its name in other letters, so that it is not asked for again at once."""
+    has = route(A.name.upper(), "10.244.0.0/24", "10.240.0.99")
+    plan = desired([has], [A], PLAIN, withheld=[A.name])
+    assert plan.changes == []
+    assert "by 10.240.0.4" in plan.unserved[A.name]
+
+
 def test_a_foreign_route_within_the_nodes_ranges_is_told() -> None:
     told = desired(FOREIGN, [], PLAIN).findings
     assert [(each.kind, each.about) for each in told] == [("foreign route", "node-10")]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
@@ -90,6 +91,8 @@ class Kubenet:
         self._turnover = Turnover()
         self._observed = Observed((), 0.0)
         self._blamed: dict[str, str] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        """By node's UID: since when its condition cannot be written."""
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
@@ -182,8 +185,12 @@ class Kubenet:
         """Return what to say of whom: a route is created when it was read back and has had time to be used."""
         served = self.table.served(nodes, now)
         unserved = {**(plan.unserved if plan else {}), **self.table.failed}
+        there = {each.uid for each in nodes}
+        self._backoffs = {uid: each for uid, each in self._backoffs.items() if uid in there}
         found = []
         for node in nodes:
+            if (backoff := self._backoffs.get(node.uid)) and now < backoff.until:
+                continue
             if served.get(node.name) and node.condition != ("False", "RouteCreated"):
                 found.append((node, True))
             elif not served.get(node.name) and node.name in unserved and node.condition != ("True", "NoRouteCreated"):
@@ -194,12 +201,15 @@ class Kubenet:
     def _set(self, node: Node, created: bool) -> bool:
         try:
             problem = self._writer.condition(node, created=created)
-            if not created:
+            if not created and not problem:
                 why = self._blamed.get(node.name, "")
                 text = f"Could not create route {node.uid} {','.join(node.ranges)} for node {node.name}: {why}"
                 self._writer.event(node, _COMPONENT, _FAILED, text, warning=True)
         except SourceFailed as error:
             problem = error.message
         if problem:
+            self._backoffs.setdefault(node.uid, Backoff()).failed(self._now(), permanent=False)
             self._tell("condition not written", node=node.name, error=problem)
+        else:
+            self._backoffs.pop(node.uid, None)
         return not problem

@@ -31,7 +31,10 @@ _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
-_CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
+_NAME = re.compile(r"[a-z0-9](?:[\w.-]*\w)?")
+"""Of a route (or of anything else), in lower case."""
+_OF_ALL = frozenset(("AuthorizationFailed", "LinkedAuthorizationFailed"))
+"""Refusals that are never of one route."""
 _ACTION = re.compile(r"perform action '([^']+)'")
 
 
@@ -275,10 +278,11 @@ class TableKeeper:
             self.failed = {naming.node_of(name): f"{verdict.code}: {error.message}" for name in written}
 
     def _withhold(self, verdict: Verdict, plan: routes.Plan | None, now: float) -> bool:
-        """Leave out a route of ours that collides with another one; whether one was found."""
-        named = _CONFLICT.search(verdict.message + " ") if verdict.code == "RouteConflict" else None
-        ours = {each.name for each in plan.changes if each.after} if plan is not None else set()
-        refused = ours & set(named.groups() if named else ())
+        """Leave out the routes of ours that a refusal names, whatever it says of them; whether it names any."""
+        if plan is None or not verdict.permanent or verdict.code in _OF_ALL:
+            return False
+        said = set(_NAME.findall(verdict.message.partition(f"{verdict.code}: ")[2].lower()))
+        refused = said & {each.name.lower() for each in plan.changes if each.after}
         self._withheld |= dict.fromkeys(refused, now + _WITHHELD)
         return bool(refused)
 

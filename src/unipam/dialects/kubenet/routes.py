@@ -63,7 +63,8 @@ def desired(
 ) -> Plan:
     """Return what a table with these routes must hold.
 
-    `known` are names of nodes that were seen earlier, `withheld` names of routes that Azure refuses to take.
+    `known` are names of nodes that were seen earlier, `withheld` names of routes that Azure refuses to take, in lower
+    case.
     """
     nodes = sorted(nodes, key=lambda each: (each.created, each.name))
     names = {each.name.lower() for each in nodes} | {each.lower() for each in known}
@@ -74,7 +75,8 @@ def desired(
     foreign = [each for each, own in zip(routes, ours, strict=True) if not own]
     present = {str(each["name"]).lower(): each for each, own in zip(routes, ours, strict=True) if own}
     wanted = _served_once(wanted, present, unserved)
-    wanted = _beside(foreign, wanted, withheld, unserved)
+    wanted = _beside(foreign, wanted, unserved)
+    wanted = _taken_by_azure(wanted, present, withheld, unserved)
     wanted = _within_limit(wanted, present, limit - len(foreign), unserved)
     made, changes = _merged(routes, ours, wanted)
     told = [Finding("no route", name, why, _way_out(why)) for name, why in unserved.items()]
@@ -138,9 +140,7 @@ def _names(present: Mapping[str, Route], wanted: Wanted) -> bool:
     return route is not None and prefix_of(route) == wanted.prefix
 
 
-def _beside(
-    foreign: Iterable[Route], wanted: Iterable[Wanted], withheld: Collection[str], unserved: dict[str, str]
-) -> list[Wanted]:
+def _beside(foreign: Iterable[Route], wanted: Iterable[Wanted], unserved: dict[str, str]) -> list[Wanted]:
     """Return the routes that no foreign one is in the way of: by its prefix, or by its name."""
     prefixes = {prefix_of(each): str(each.get("name")) for each in foreign}
     names = {str(each.get("name")).lower(): each for each in foreign}
@@ -150,11 +150,24 @@ def _beside(
             unserved[each.node] = f"the foreign route {prefixes[each.prefix]!r} leads to its range {each.cidr}"
         elif each.name.lower() in names:
             unserved[each.node] = f"a foreign route has the name {each.name!r}"
-        elif each.name in withheld:
-            unserved[each.node] = f"Azure refuses its route {each.name!r} to {each.cidr}"
         else:
             fit.append(each)
     return fit
+
+
+def _taken_by_azure(
+    wanted: Iterable[Wanted], present: Mapping[str, Route], withheld: Collection[str], unserved: dict[str, str]
+) -> list[Wanted]:
+    """Return the routes that Azure does not refuse; one that the table has stays as it is."""
+    taken = []
+    for each in wanted:
+        if each.name.lower() not in withheld:
+            taken.append(each)
+            continue
+        unserved[each.node] = f"Azure refuses its route {each.name!r} to {each.cidr} by {each.hop}"
+        if _names(present, each):
+            taken.append(each._replace(hop=""))
+    return taken
 
 
 def _within_limit(
