@@ -105,6 +105,8 @@ class Day(FaultyDay):
         self.foreign: list[dict[str, Any]] = []
         self._blank_ones: dict[str, tuple[int, ...]] = {}
         """By node: addresses that are not known at the moment, or were not."""
+        self._blanked: set[str] = set()
+        """UIDs of nodes that had their routes when their addresses became unknown."""
         self._joined = 0
         self._traced = traced
         self.of.start()
@@ -130,7 +132,7 @@ class Day(FaultyDay):
 
     def _owned(self) -> set[str]:
         """The names of routes in the table that lead to a living node that may be used, to its range, as they must."""
-        ready = [each for each in self.cluster.nodes.values() if each.condition == READY]
+        ready = [each for each in self.cluster.nodes.values() if each.condition == READY or each.uid in self._blanked]
         hops = {(each, format_address(ip)) for of in ready for each in of.ranges for ip in self._addresses(of)}
         return {
             each["name"]
@@ -186,6 +188,7 @@ class Day(FaultyDay):
         if found is None or not found.addresses:
             return
         self._blank_ones[found.name] = found.addresses
+        self._blanked |= {found.uid} if found.condition == READY else set()
         self.cluster.nodes[found.name] = found._replace(addresses=())
         self.cluster.changed()
         self.of.world.after(event.much * 60.0, self._unblank)
