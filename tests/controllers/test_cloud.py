@@ -67,3 +67,22 @@ def test_jobs_are_done_over_tls_and_no_write_begins_after_the_term(
     told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert {"azure jobs wait"} == {each["event"] for each in told}
     assert told[0]["first"][0]["why"] == "the test waits"
+
+
+def test_a_request_that_cannot_even_be_sent_fails_its_job() -> None:
+    """Whatever it is that nobody foresaw: a job that is never answered is under way for ever."""
+
+    class Broken:
+        def request(self, *_: object, **__: object) -> None:
+            raise UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "in a header")
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    cloud, came, results = Cloud(Broken(), Budget), threading.Event(), []  # type: ignore[arg-type]
+    try:
+        cloud.start("table", read("/subscriptions/s/t"), lambda result: (results.append(result), came.set()))
+        assert came.wait(20)
+    finally:
+        cloud.close()
+    assert "UnicodeEncodeError" in results[0].message

@@ -117,6 +117,8 @@ class Cloud:
             return error
         except (UnipamError, OSError) as error:
             return SourceFailed(f"{ask}: {error}", source="azure", asked=str(ask))
+        except Exception as error:  # noqa: BLE001 (a job that is never answered is under way for ever)
+            return SourceFailed(f"defect: {ask}: {error!r}", source="unipam", asked=str(ask))
 
 
 def _told(waiting: Waiting, now: float) -> dict[str, object]:

@@ -184,6 +184,8 @@ class Dispatcher:
             self._end(task, stop.value)
         except SourceFailed as error:
             self._end(task, error)
+        except Exception as error:  # noqa: BLE001 (a defect in one job must not end the others)
+            self._end(task, SourceFailed(f"defect in {task.name}: {error!r}", source="unipam"))
         else:
             if isinstance(wanted, Pause):
                 task.ask, task.due, task.why = None, self._now() + wanted.seconds, wanted.why
