@@ -16,7 +16,7 @@ from unipam.clients.kubernetes import lease
 from unipam.clients.kubernetes.api import Object, Refusal, WatchEnded
 from unipam.clients.kubernetes.lease import Held, Lease
 from unipam.controllers.term import Term
-from unipam.model.errors import UnipamError
+from unipam.model.errors import BadConfig, UnipamError
 
 
 class Timing(NamedTuple):
@@ -30,7 +30,20 @@ class Timing(NamedTuple):
     renewal: float = 10.0
     retry: float = 2.0
 
+    def check(self) -> None:
+        """Raise BadConfig for times by which two may lead at once, or nobody; in the words of Kubernetes' client."""
+        if self.retry <= 0:
+            raise BadConfig("retryPeriod must be greater than zero")
+        if int(self.duration) <= self.renewal:
+            raise BadConfig(
+                f"leaseDuration must be greater than renewDeadline: {self.duration:g} s, {self.renewal:g} s"
+            )
+        if self.renewal <= _JITTER * self.retry:
+            told = f"{self.renewal:g} s, {_JITTER} * {self.retry:g} s"
+            raise BadConfig(f"renewDeadline must be greater than retryPeriod*JitterFactor: {told}")
 
+
+_JITTER = 1.2
 _LOOK = 0.25
 """Seconds after which a process that waits looks whether it is to stop."""
 
