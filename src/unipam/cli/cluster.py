@@ -161,6 +161,7 @@ def _azure(given: Mapping[str, Any]) -> Azure:
     """Read of Azure what the options name. Raises UsageError, SourceFailed, BadConfig."""
     if given["route_table"] and not given["cluster_cidr"]:
         raise click.UsageError("--route-table needs --cluster-cidr: which of its routes are nodes'")
+    controller_kubenet.check_ids(given)
     return cluster_azure.read(given["azure_group"], given["route_table"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,6 +59,20 @@ def _with(several: Sequence[Callable[[F], F]], command: F) -> F:
     return command
 
 
+def check_ids(given: Mapping[str, Any]) -> None:
+    """Raise UsageError where what is to be a resource's id is another's, or none."""
+    for option, kind in _IDS.items():
+        if given[option] and not re.fullmatch(re.sub("ID|GROUP|NAME", "[^/]+", kind), given[option], re.IGNORECASE):
+            raise click.UsageError(f"--{option.replace('_', '-')} {given[option]!r} is no such id: {kind}")
+
+
+_IN_GROUP = "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network"
+_IDS = {
+    "route_table": f"{_IN_GROUP}/routeTables/NAME",
+    "node_subnet": f"{_IN_GROUP}/virtualNetworks/NAME/subnets/NAME",
+}
+
+
 def policy_of(given: Mapping[str, Any]) -> Policy:
     """Return which ranges nodes may be given by these options. Raises BadConfig."""
     from unipam.dialects.kubenet.policy import policy
@@ -82,8 +97,9 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     from unipam.controllers.log import tell
     from unipam.dialects.kubenet.node import node_of
 
-    if not given["route_table"].startswith("/subscriptions/"):
+    if not given["route_table"]:
         raise click.UsageError("--kubenet needs --route-table: its resource id, /subscriptions/...")
+    check_ids(given)
     made = policy_of(given)._replace(rest=given["range_rest"])
     settings = Settings(
         given["route_table"], given["node_subnet"], given["location"],
