@@ -230,6 +230,22 @@ def servers_are_forgotten() -> Iterator[None]:
                 each.cache_clear()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_thread_is_left() -> Iterator[None]:
+    """See to it that no thread of ours outlives the module that began it: it would work on beside others' tests."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + ANSWERED_WITHIN
+    while left := [each for each in set(threading.enumerate()) - before if _is_ours(each)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)  # one that has ended has none
+    return str(getattr(target, "__module__", "")).startswith("unipam.")
+
+
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Callable[[], Path]]:
     """New directories with short paths: a socket's has 107 bytes at the most."""
