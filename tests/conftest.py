@@ -24,12 +24,18 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.clock import Clock
+from tests.seed import EXPLORES
 from tests.store.backends import BACKENDS, Backend
 
 from unipam.cni.install import install
 
 settings.register_profile(
-    "unipam", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "unipam",
+    deadline=None,
+    max_examples=60,
+    print_blob=True,
+    derandomize=not EXPLORES,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("unipam")
 
