@@ -14,6 +14,7 @@ import pytest
 from tests.plan.clouds import MemoryCloud
 from tests.server.live import Client, Live, serve, token
 from tests.server.pages.visitor import Visitor
+from tests.server.pages.visitor import words as words_of
 
 from unipam.cli.main import unipam
 from unipam.model.errors import SourceFailed
@@ -569,6 +570,33 @@ def test_the_past_is_shown_and_cannot_be_changed(looker: Visitor) -> None:
     assert "The plan as it was at 2026-05-01" in then.words
     assert now.rows() != then.rows()
     assert not [link for link in then.find("a") if str(link.get("href")).startswith("/reserve?space")]
+
+
+def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -> None:
+    place: str | None = "/plan?open=corp,corp/westeurope"
+    seen: list[str] = []
+    while place:
+        part = looker.get(place)
+        lines = [row for row in part.find("tr") if row.find("td") is not None]
+        inner = [row for row in lines if any(each.get("class") == "lvl l2" for each in row.iter("span"))]
+        seen += [words_of(row.find("th")) for row in inner if row.get("class") != "more"]
+        more = [link for row in inner if row.get("class") == "more" for link in row.iter("a")]
+        place = more[0].get("href") if more else None
+        assert len(seen) < 2000, "the parts go on for ever"
+    rows = native(sample).get("/tree?under=corp/westeurope&limit=1000").json["items"]
+    assert len(rows) > 100
+    assert seen == [row["cidr"] for row in rows]
+
+
+def test_what_is_opened_in_a_later_part_is_shown_there(looker: Visitor) -> None:
+    first = looker.get("/plan?open=corp,corp/westeurope")
+    (more,) = [link for row in first.find("tr", class_="more") for link in row.iter("a")]
+    later = looker.get(str(more.get("href")))
+    toggle = next(link for link in later.find("a", class_="toggle") if "vnet-" in str(link.get("aria-label")))
+    opened = looker.get(str(toggle.get("href")))
+    (here,) = opened.find("a", id=str(toggle.get("id")))
+    assert here.get("aria-expanded") == "true"
+    assert looker.get(str(here.get("href"))).rows() == later.rows(), "and shut it is as before"
 
 
 def test_the_commands_that_pages_show_are_commands(looker: Visitor) -> None:

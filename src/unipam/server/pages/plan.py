@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -55,12 +55,12 @@ class Line(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the page's address asks for."""
+    """What the page's address asks for. `starts` are the addresses at which the shown parts of open nodes begin."""
 
     space: str
     opened: tuple[tuple[str, ...], ...]
     filter: Filter
-    start: tuple[tuple[str, ...], str]
+    starts: dict[tuple[str, ...], str]
     chosen: bool
 
 
@@ -96,9 +96,10 @@ def wanted_of(page: Page) -> Wanted:
         raise BadValue(f"show: {show!r} is none of {', '.join(SHOWN)}", field="show", value=show)
     size = page.query("size")
     kept = Filter(show, length(page, "min", 0), length(page, "max", 128), length(page, "size", 0) if size else None)
-    path, _, start = page.query("from").partition("@")
+    starts = (each.partition("@") for each in page.query("from").split(",") if each)
     opened = tuple(split(each) for each in page.query("open").split(",") if each)
-    return Wanted(page.query("space"), opened, kept, (split(path), start), "open" in page.request.query_params)
+    begun = {split(path): start for path, _, start in starts}
+    return Wanted(page.query("space"), opened, kept, begun, "open" in page.request.query_params)
 
 
 def length(page: Page, name: str, default: int) -> int:
@@ -161,7 +162,8 @@ class _Walk:
         self.lines: list[Line] = []
         self._tree = tree
         self._wanted = wanted
-        self._opened = {tuple(map(fold, path)): path for path in opened}
+        self._opened = {_key(path): path for path in opened}
+        self._starts = {_key(path): start for path, start in wanted.starts.items()}
         self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
         fewest = _FEWEST_FREE if wanted.filter.show == FREE else _FEWEST
         self._limit = max(fewest, MOST_ROWS // max(1, len(opened)))
@@ -169,8 +171,7 @@ class _Walk:
 
     def visit(self, row: Branch, level: int) -> None:
         """Write a row, and what is beneath it where that is open."""
-        own = tuple(map(fold, row.path))
-        is_open = row.holds and own in self._opened
+        is_open = row.holds and _key(row.path) in self._opened
         toggle = self._toggled(row, is_open) if row.holds else ""
         self._add(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
         if is_open:
@@ -194,21 +195,32 @@ class _Walk:
         self._weight += line.weight
 
     def _under(self, row: Branch) -> Branches:
-        start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
+        start = self._starts.get(_key(row.path), "")
         limit = max(self._limit, _FEWEST_OF_SPACE) if row.kind == SPACE else self._limit
         return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=limit))
 
     def _toggled(self, row: Branch, is_open: bool) -> str:
-        own = tuple(map(fold, row.path))
+        own = _key(row.path)
         paths = [path for key, path in self._opened.items() if not (is_open and key[: len(own)] == own)]
         paths += [] if is_open else [row.path]
-        texts = sorted({"/".join(path) for path in paths})
-        return with_query("/plan", {**self._query, "open": ",".join(texts) or "-"})
+        return self._place(paths, self._starts)
 
     def _more(self, row: Branch, level: int, start: str) -> None:
-        path = "/".join(row.path)
-        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{start}"})
-        self._add(Line(row, level, False, "", "", "", more))
+        """Lead to the part from there on, of this node and of what it lies in; all else is shut."""
+        around = [row.path[:n] for n in range(1, len(row.path) + 1)]
+        place = self._place(around, {**self._starts, _key(row.path): start})
+        self._add(Line(row, level, False, "", "", "", place))
+
+    def _place(self, opened: list[tuple[str, ...]], starts: Mapping[tuple[str, ...], str]) -> str:
+        """Return the address of the page with these nodes open, and of each of them the part that begins there."""
+        paths = sorted({"/".join(path) for path in opened})
+        begun = [f"{'/'.join(path)}@{starts[_key(path)]}" for path in opened if _key(path) in starts]
+        return with_query("/plan", {**self._query, "open": ",".join(paths) or "-", "from": ",".join(begun)})
+
+
+def _key(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a path by which a node is found again, however its names are written."""
+    return tuple(map(fold, path))
 
 
 async def every_row(
