@@ -572,6 +572,18 @@ def test_the_past_is_shown_and_cannot_be_changed(looker: Visitor) -> None:
     assert not [link for link in then.find("a") if str(link.get("href")).startswith("/reserve?space")]
 
 
+@pytest.mark.parametrize("order", ["lowest", "highest", "smallest"])
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_several_prefixes_are_drawn_where_they_are(looker: Visitor, order: str, count: int) -> None:
+    page = looker.get(f"/reserve?space=corp&block=westeurope&size=24&count={count}&order={order}")
+    assert page.status == 200
+    for bar in page.find("svg", class_="bar"):
+        marks = [(float(mark.get("x", "0")), float(mark.get("width", ""))) for mark in bar.iter("rect")]
+        assert all(x >= 0 and width > 0 and x + width <= 1001 for x, width in marks), marks
+        drawn = [words_of(mark) for mark in bar.iter("rect") if mark.get("class") == "m-chosen"]
+        assert len(drawn) == count
+
+
 def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -> None:
     place: str | None = "/plan?open=corp,corp/westeurope"
     seen: list[str] = []

@@ -257,25 +257,23 @@ def _rows(tx: Tx, claims: Sequence[Claim], visibility: Visibility) -> tuple[tupl
 
 
 def _drawn(tx: Tx, block: Node[Block], prefixes: Sequence[Prefix], reason: str) -> Offer:
-    first = prefixes[0]
-    gap = next((g for g in tx.gaps(block.id, block.prefix.first, block.prefix.last) if g.last >= first.first), None)
+    whole, given = _whole_block(tx, block, prefixes), prefixes[0]
+    gap = next((g for g in tx.gaps(block.id, block.prefix.first, block.prefix.last) if g.last >= given.first), None)
     assert gap is not None
-    room = 8 * (prefixes[-1].last - first.first + 1)  # a window in which what would be given can be seen
-    around = Range(max(block.prefix.first, first.first - room // 4), min(block.prefix.last, prefixes[-1].last + room))
-    items = [Item(gap.first, gap.last, "free", "free"), *(Item(p.first, p.last, "chosen", str(p)) for p in prefixes)]
-    before, after = (
-        Item(around.first, gap.first - 1, "taken", "taken"),
-        Item(gap.last + 1, around.last, "taken", "taken"),
-    )
-    items += [each for each in (before, after) if each.first <= each.last]
-    whole = _whole_block(tx, block, prefixes)
-    return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, pictures.row_of(around, items, "gap"),
-                 str(gap), size=first.size)  # fmt: skip
+    first, last = min(p.first for p in prefixes), max(p.last for p in prefixes)  # given from the end, the last is first
+    room = 8 * (last - first + 1)  # a window in which what would be given can be seen
+    around = Range(max(block.prefix.first, first - room // 4), min(block.prefix.last, last + room))
+    return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, _stretch(tx, block, around, prefixes),
+                 str(gap), size=given.size)  # fmt: skip
 
 
 def _whole_block(tx: Tx, block: Node[Block], chosen: Sequence[Prefix]) -> Row:
-    """Return the block as a row: what is free of it, and what would be taken; the rest is taken."""
-    span = Range(block.prefix.first, block.prefix.last)
+    """Return the block as a row."""
+    return _stretch(tx, block, Range(block.prefix.first, block.prefix.last), chosen)
+
+
+def _stretch(tx: Tx, block: Node[Block], span: Range, chosen: Sequence[Prefix]) -> Row:
+    """Return a part of the block as a row: what is free of it, and what would be taken; the rest is taken."""
     items = [Item(span.first, span.last, "taken", "taken")]
     items += [Item(g.first, g.last, "free", "free") for g in islice(tx.gaps(block.id, *span), 2000)]
     row = pictures.row_of(span, items, str(block.prefix))
