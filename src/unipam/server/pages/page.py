@@ -19,7 +19,7 @@ from unipam.plan.access.sessions import WebSession
 from unipam.plan.cloud.cache import OLD
 from unipam.plan.permissions import UseCase, require
 from unipam.plan.tree import Author
-from unipam.server.pages import browser, columns, navigation
+from unipam.server.pages import browser, columns, navigation, shell
 from unipam.server.pages.credentials import held_by, renewed
 from unipam.server.pages.headers import page_headers
 from unipam.server.pages.templating import render
@@ -46,7 +46,8 @@ class Head(NamedTuple):
 
     `title` is the page's name, `lead` the question that it answers. `crumbs` are the pages above it (address, name).
     `command` is the command line that shows the same, without `unipam`; `api` the path of the native API, with its
-    query. `exports`: the page answers `?format=csv|json`. `seen` is when the cloud was seen of which it tells (epoch
+    query, and `sends` the words of curl for what it is sent. They are empty where nothing asks for just this.
+    `exports`: the page answers `?format=csv|json`. `seen` is when the cloud was seen of which it tells (epoch
     seconds; 0: never; None: it tells of none). `past`: it can show the plan as it was (`?at=`). `listing` is the list
     on it whose columns can be chosen. `fresh` makes something new of the kind that the page is about.
     """
@@ -56,6 +57,7 @@ class Head(NamedTuple):
     crumbs: tuple[tuple[str, str], ...] = ()
     command: str = ""
     api: str = ""
+    sends: str = ""
     exports: bool = False
     seen: float | None = None
     past: bool = False
@@ -88,6 +90,11 @@ class Page:
     def moments(self) -> Moments:
         """Return how moments are written for this person."""
         return Moments(self.register.clock(), self.preferences.zone)
+
+    @property
+    def iso_at(self) -> str:
+        """Return the moment of the past that is shown, as command lines take it; empty: now."""
+        return "" if self.at is None else self.moments.machine(self.at)
 
     @property
     def wanted_format(self) -> str:
@@ -218,9 +225,9 @@ class Frame(NamedTuple):
             path if self.at is None or not self.query.get("at") else browser.with_query(path, {"at": self.query["at"]})
         )
 
-    def curl(self, api: str) -> str:
+    def curl(self, api: str, sends: str = "") -> str:
         """Return the command that asks the API for what the page shows."""
-        return f"curl -H \"Authorization: Bearer $UNIPAM_TOKEN\" '{self.origin}/api/v1{api}'"
+        return shell.curl(f"{self.origin}/api/v1{api}", sends)
 
 
 async def open_page(request: Request) -> Page:

@@ -12,13 +12,14 @@ from unipam.model.cloud import Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.objects import fold
 from unipam.model.records import SPACE
-from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
+from unipam.plan.branches import DEEPEST, FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Fresh, Head, Page, PageDep
 from unipam.server.pages.places import place_of, take_place
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -33,6 +34,8 @@ _MOST_OPEN = 12
 MOST_WEIGHT = 40_000
 """Bytes that all rows may have together: with more of them the page would exceed 60 kB."""
 _AT_ONCE = 500
+_NONE = "-"
+"""What `open=` says where everything is shut."""
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
 
 
@@ -74,8 +77,8 @@ async def plan(page: PageDep) -> Response:
         return export(rows, COLUMNS, "plan", page.wanted_format)
     lines, names = await page.read(lambda tx: lines_of(page, Tree(tx, visibility, snapshot, page.at), wanted))
     head = Head(
-        "Plan", "What is where, how full is it, and what is free?", command=_command(wanted), api=_api(wanted),
-        exports=True, seen=snapshot.taken or None, past=True, listing="plan",
+        "Plan", "What is where, how full is it, and what is free?", command=_command(page, wanted),
+        api=_api(page, wanted), exports=True, seen=snapshot.taken or None, past=True, listing="plan",
         fresh=Fresh("New space", "/new/space", page.may(UseCase.MAKE_SPACE)),
     )  # fmt: skip
     return page.render(
@@ -110,21 +113,34 @@ def length(page: Page, name: str, default: int) -> int:
     return int(text)
 
 
-def _command(wanted: Wanted) -> str:
-    words = ["plan", "branches"]
-    if wanted.opened:
-        words.append("/".join(wanted.opened[-1]))
-    words += ["--show", wanted.filter.show] if wanted.filter.show != "both" else []
-    words += ["--size", str(wanted.filter.size)] if wanted.filter.size is not None else []
-    return " ".join(words)
+def _command(page: Page, wanted: Wanted) -> str:
+    under, asked = _asked(wanted)
+    return command("plan", "branches", under, **asked, at=page.iso_at)
 
 
-def _api(wanted: Wanted) -> str:
-    filtered = wanted.filter
-    under = "/".join(wanted.opened[-1]) if wanted.opened else wanted.space
-    return with_query("/tree", {"under": under, "show": filtered.show, "min": filtered.shortest or None,
-                                "max": filtered.longest if filtered.longest < 128 else None,
-                                "size": filtered.size})  # fmt: skip
+def _api(page: Page, wanted: Wanted) -> str:
+    under, asked = _asked(wanted)
+    return with_query("/tree", {"under": under, **asked, "at": page.at})
+
+
+def _asked(wanted: Wanted) -> tuple[str, dict[str, object]]:
+    """Return what the page's rows lie in, and the filter and the levels, as the API and the command line name them."""
+    it, (under, depth) = wanted.filter, _extent(wanted)
+    return under, {
+        "show": it.show if it.show != "both" else "", "min": it.shortest or None,
+        "max": it.longest if it.longest < 128 else None, "size": it.size, "depth": depth if depth > 1 else None,
+    }  # fmt: skip
+
+
+def _extent(wanted: Wanted) -> tuple[str, int]:
+    """Return the one node that is open, with what it lies in, or else the space; and how many levels beneath it."""
+    opened = [path for path in wanted.opened if path != (_NONE,)]
+    inmost = max(opened, key=len, default=())
+    if inmost and all(inmost[: len(path)] == path for path in opened):
+        return "/".join(inmost), 1
+    at_first = 2 if wanted.filter.show == FREE else 1
+    deepest = len(inmost) if wanted.chosen else at_first
+    return wanted.space, min(DEEPEST, max(1, deepest + (not wanted.space)))
 
 
 def lines_of(page: Page, tree: Tree, wanted: Wanted) -> tuple[list[Line], list[str]]:
@@ -215,7 +231,7 @@ class _Walk:
         """Return the address of the page with these nodes open, and of each of them the part that begins there."""
         paths = sorted({"/".join(path) for path in opened})
         begun = [f"{'/'.join(path)}@{starts[_key(path)]}" for path in opened if _key(path) in starts]
-        return with_query("/plan", {**self._query, "open": ",".join(paths) or "-", "from": ",".join(begun)})
+        return with_query("/plan", {**self._query, "open": ",".join(paths) or _NONE, "from": ",".join(begun)})
 
 
 def _key(path: tuple[str, ...]) -> tuple[str, ...]:

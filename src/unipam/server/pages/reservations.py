@@ -24,6 +24,7 @@ from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Fresh, Head, Page, PageDep
 from unipam.server.pages.places import block_place, reservation_place
 from unipam.server.pages.plan import space_choice
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -120,9 +121,9 @@ async def _every(page: Page, wish: Wish) -> AsyncIterator[dict[str, Any]]:
 
 
 def _command(wish: Wish) -> str:
-    given = {"--space": wish.space, "--block": wish.block, "--status": wish.status, "--search": wish.text}
-    words = [f"{name} {value!r}" if " " in value else f"{name} {value}" for name, value in given.items() if value]
-    return " ".join(["plan objects reservation", *words])
+    sort = wish.sort if wish.sort != "cidr" else ""
+    return command("plan", "objects", "reservation", space=wish.space, block=wish.block, status=wish.status,
+                   search=wish.text, sort=sort)  # fmt: skip
 
 
 def _api(wish: Wish) -> str:

@@ -61,7 +61,8 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     except UnipamError as error:
         problem = problem or Problem.of(error)
     spaces, choices = await page.read(_choices)
-    head = Head("Sizing", "Which subnets does this cluster need?", command="sizing cluster.yaml", api="/sizing")
+    head = Head("Sizing", "Which subnets does this cluster need?", command="sizing cluster.yaml", api="/sizing",
+                sends="--data-binary @cluster.yaml")  # fmt: skip
     refused = page.may(UseCase.RESERVE, typed.get("space", "") or (spaces[0] if spaces else ""))
     return page.render(
         "sizing.html", head, problem.status if problem else 200, typed=typed, text=text, answer=answer,
