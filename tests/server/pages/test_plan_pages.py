@@ -600,6 +600,38 @@ def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -
     assert seen == [row["cidr"] for row in rows]
 
 
+def test_what_is_open_is_open_with_what_it_lies_in(looker: Visitor) -> None:
+    """The map leads to one node, and so do links that people write."""
+    rows = looker.get("/plan?open=corp/westeurope/we-aks").rows()
+    assert rows == looker.get("/plan?open=corp,corp/westeurope,corp/westeurope/we-aks").rows()
+    assert len(rows) > 20
+
+
+def test_the_past_is_not_called_what_it_is_not(looker: Visitor) -> None:
+    future = looker.get("/plan?at=2199-01-01T00:00").words
+    assert "2199-01-01 00:00:00 UTC is still to come" in future
+    assert "as it was" not in future.replace("Show the plan as it was at", "")
+    for page in ("/plan", "/map"):
+        before = looker.get(f"{page}?at=1999-01-01T00:00").words
+        assert "Nothing was planned then" in before, before
+        assert "with the button above" not in before
+    then = looker.get("/plan?at=2026-05-01T00:00&open=corp")
+    assert then.find("a", href="/spaces/corp?at=2026-05-01T00%3A00")
+
+
+@pytest.mark.parametrize("page", [
+    "/plan?open=corp/hubs", "/plan?open=corp/westeurope/we-aks", "/map?under=corp/hubs",
+    "/map?under=corp/hubs/10.63.0.0/23", "/search?q=hub-we", "/spaces/corp/blocks/hubs", "/addresses/10.63.0.7",
+])  # fmt: skip
+def test_links_of_the_past_lead_somewhere(looker: Visitor, page: str) -> None:
+    joined = page + ("&" if "?" in page else "?") + "at=2026-05-01T00:00"
+    shown = looker.get(joined)
+    places = {str(link.get("href")) for link in shown.find("a") if str(link.get("href", "#"))[0] == "/"}
+    for place in places - {"/api/docs"}:
+        assert place.count("?") <= 1, place
+        assert looker.get(place).status == 200, place
+
+
 def test_what_is_opened_in_a_later_part_is_shown_there(looker: Visitor) -> None:
     first = looker.get("/plan?open=corp,corp/westeurope")
     (more,) = [link for row in first.find("tr", class_="more") for link in row.iter("a")]

@@ -220,10 +220,10 @@ class Frame(NamedTuple):
         return browser.with_query(self.path, {**self.query, **changed})
 
     def link(self, path: str) -> str:
-        """Return the address of another page of ours, at the same moment of the past as this one."""
-        return (
-            path if self.at is None or not self.query.get("at") else browser.with_query(path, {"at": self.query["at"]})
-        )
+        """Return the address of another page of ours, at the same moment of the past as this one if it shows one."""
+        if self.at is None:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}at={quote(self.query['at'])}"
 
     def curl(self, api: str, sends: str = "") -> str:
         """Return the command that asks the API for what the page shows."""

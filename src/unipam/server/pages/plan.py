@@ -100,7 +100,8 @@ def wanted_of(page: Page) -> Wanted:
     size = page.query("size")
     kept = Filter(show, length(page, "min", 0), length(page, "max", 128), length(page, "size", 0) if size else None)
     starts = (each.partition("@") for each in page.query("from").split(",") if each)
-    opened = tuple(split(each) for each in page.query("open").split(",") if each)
+    named = [split(each) for each in page.query("open").split(",") if each]
+    opened = tuple(dict.fromkeys(path[:n] for path in named for n in range(1, len(path) + 1)))  # with what is around
     begun = {split(path): start for path, _, start in starts}
     return Wanted(page.query("space"), opened, kept, begun, "open" in page.request.query_params)
 

@@ -269,7 +269,7 @@ def _drawn(tx: Tx, block: Node[Block], prefixes: Sequence[Prefix], reason: str) 
     room = 8 * (last - first + 1)  # a window in which what would be given can be seen
     around = Range(max(block.prefix.first, first - room // 4), min(block.prefix.last, last + room))
     return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, _stretch(tx, block, around, prefixes),
-                 str(gap), size=given.size)  # fmt: skip
+                 str(gap) if gap.first <= first and last <= gap.last else "", size=given.size)  # fmt: skip
 
 
 def _whole_block(tx: Tx, block: Node[Block], chosen: Sequence[Prefix]) -> Row:
