@@ -535,10 +535,33 @@ def test_what_a_role_may_not_do_is_shown_with_the_reason(live: Live) -> None:
     page = reader.get("/spaces/S/blocks/B")
     assert "needs planner on S" in page.words
     assert not page.find("form", action="/spaces/S/blocks/B")
-    assert "needs reserver on S" in reader.get("/reserve?space=S&block=B&size=24").words
+    assert "needs planner on S" in reader.get("/reserve?space=S&block=B&size=24").words
     assert "needs administrator" in reader.get("/networks?tab=findings").words
     assert "needs administrator" in reader.get("/new/space").words
     assert "(hidden)" not in reader.get("/networks").words
+
+
+def test_who_plans_one_space_of_two_is_not_refused_where_the_other_comes_first(live: Live) -> None:
+    small(live)
+    api = native(live)
+    assert api.post("/spaces", {"name": "A", "desc": "another"}).status == 201
+    assert api.post("/spaces/A/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 201
+    planner, reader = visitor(live, "planner"), visitor(live, "reader")
+    assert planner.get("/reservations").find("a", href="/reserve")
+    page = planner.get("/sizing?variant=overlay&nodes=3")
+    (blocks,) = page.find("select", name="block")
+    assert [option.get("value") for option in blocks.iter("option")] == ["S/B"]
+    assert planner.send(page, "/sizing/reserve").status == 200
+    assert "needs planner" in reader.get("/sizing?variant=overlay&nodes=3").words
+    assert "Reserve: needs planner" in reader.get("/reservations").words
+
+
+def test_who_may_give_up_no_reservation_has_no_button_for_it(live: Live) -> None:
+    small(live)
+    page = visitor(live, "reader").get("/reservations")
+    assert "needs planner on S, or to be who reserved it" in page.words
+    assert not page.find("form", action="/reservations/cancel")
+    assert visitor(live, "planner").get("/reservations").find("form", action="/reservations/cancel")
 
 
 def test_what_a_role_may_not_do_is_refused_all_the_same(live: Live) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from unipam.plan.access.callers import EVERYWHERE, Caller
 from unipam.plan.access.preferences import Preferences
 from unipam.plan.access.sessions import WebSession
 from unipam.plan.cloud.cache import OLD
-from unipam.plan.permissions import UseCase, require
+from unipam.plan.permissions import Need, UseCase, require
 from unipam.plan.tree import Author
 from unipam.server.pages import browser, columns, navigation, shell
 from unipam.server.pages.credentials import held_by, renewed
@@ -116,8 +116,12 @@ class Page:
         try:
             require(self.caller, use_case, space)
         except Forbidden as error:
-            return _needs(str(error.facts["needs"]), space)
+            return _needs(Need(str(error.facts["needs"])), space)
         return ""
+
+    def may_in_any(self, use_case: UseCase, spaces: Sequence[str]) -> str:
+        """Return why the caller may do this in none of these spaces; empty when it may in one."""
+        return "" if any(not self.may(use_case, space) for space in spaces) else self.may(use_case)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Do work on one consistent state."""
@@ -150,9 +154,12 @@ def _shown(paths: frozenset[str], register: Register) -> frozenset[str]:
     return paths if register.node is not None else paths - {"/leases"}
 
 
-def _needs(need: str, space: str) -> str:
-    where = f" on {space}" if space and need != "admin" else ""
-    return f"needs {'administrator' if need == 'admin' else need}{where}"
+def _needs(need: Need, space: str) -> str:
+    """Return what somebody needs in the words of the roles that one can be given."""
+    if need is Need.ADMIN:
+        return "needs administrator"
+    planner = f"needs planner on {space}" if space else "needs planner"
+    return f"{planner}, or to be who reserved it" if need in (Need.OWNER, Need.OWNING_RESERVER) else planner
 
 
 def role_of(caller: Caller) -> str:

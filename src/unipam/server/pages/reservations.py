@@ -69,7 +69,7 @@ async def _show(page: Page, problem: Problem | None = None, chosen: tuple[str, .
     rows = [_promise(page, row) for row in part.rows]
     head = Head("Reservations", "What is promised, and what is late?", command=_command(wish), api=_api(wish),
                 exports=True, listing="reservations",
-                fresh=Fresh("Reserve", "/reserve", page.may(UseCase.RESERVE, wish.space)))  # fmt: skip
+                fresh=Fresh("Reserve", "/reserve", page.may_in_any(UseCase.RESERVE, names)))  # fmt: skip
     return page.render(
         "reservations.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish,
         spaces=space_choice(names), blocks=[("", "every block"), *((n, n) for n in inner)], statuses=STATUSES,
