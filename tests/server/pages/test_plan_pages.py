@@ -623,6 +623,29 @@ def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -
     assert seen == [row["cidr"] for row in rows]
 
 
+def test_the_journal_of_an_object_is_shown_without_scripts_too(looker: Visitor, sample: Live) -> None:
+    (waiting, *_) = native(sample).get("/objects?kind=reservation&space=corp&block=pods").json["items"]
+    for place, name in (
+        ("/spaces/corp/blocks/hubs", "hubs"),
+        (f"/spaces/corp/blocks/pods/reservations/{waiting['id']}", waiting["id"]),
+    ):
+        link = next(link for link in looker.get(place).find("a") if words_of(link) == "Show it in the journal")
+        lines = json.loads(looker.get(f"{link.get('href')}&format=json").text)
+        assert {line["name"] for line in lines} == {name}
+
+
+@pytest.mark.parametrize("block", ["pods", "corp-v6"])
+def test_the_lines_that_make_the_network_have_its_prefix_and_tag(looker: Visitor, sample: Live, block: str) -> None:
+    (waiting, *_) = native(sample).get(f"/objects?kind=reservation&space=corp&block={block}").json["items"]
+    page = looker.get(f"/spaces/corp/blocks/{block}/reservations/{waiting['id']}")
+    texts = ["".join(each.itertext()) for each in page.find("pre")]
+    assert len(texts) == 3
+    for text in texts:
+        assert waiting["cidr"] in text
+        assert waiting["id"] in text
+        assert ("ipv4" in text.lower()) == (block == "corp-v6"), "a network in Azure has IPv4 in any case"
+
+
 def test_what_is_open_is_open_with_what_it_lies_in(looker: Visitor) -> None:
     """The map leads to one node, and so do links that people write."""
     rows = looker.get("/plan?open=corp/westeurope/we-aks").rows()
