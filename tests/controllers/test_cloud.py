@@ -14,7 +14,7 @@ from tests.fakes.azure import azure, resource_id
 from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.settings import Settings
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.jobs import Job, Pause
+from unipam.clients.azure.write.jobs import Ask, Job, Pause
 from unipam.clients.azure.write.route_tables import Table, read, replace
 from unipam.controllers import cloud as under_test
 from unipam.controllers.cloud import Cloud
@@ -67,3 +67,23 @@ def test_jobs_are_done_over_tls_and_no_write_begins_after_the_term(
     told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert {"azure jobs wait"} == {each["event"] for each in told}
     assert told[0]["first"][0]["why"] == "the test waits"
+
+
+def test_whatever_goes_wrong_on_the_way_is_answered(tmp_path: Path) -> None:
+    """A link that is no link: the job hears of it, and does not wait for ever."""
+    with azure(tmp_path) as fake:
+        entra = fake.entra
+        settings = Settings(
+            entra.tenant, entra.client, entra.secret, authority=fake.base, endpoint=fake.base, ca_file=fake.ca
+        )
+        cloud = Cloud(Arm(settings, HandedToken(entra.token(fake.base, entra.principal))), Budget)
+        came, results = threading.Event(), list[Any]()
+
+        def followed() -> Job[Any]:
+            return (yield Ask(link="https://[broken/operations/1", follows=True))
+
+        cloud.start("link", followed(), lambda result: (results.append(result), came.set()))
+        assert came.wait(20)
+        cloud.close()
+    assert isinstance(results[0], SourceFailed)
+    assert "GET https://[broken/operations/1: defect: ValueError" in str(results[0])

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.write.budget import Budget
 from unipam.clients.azure.write.dispatcher import Dispatcher, Done, Outcome, Waiting
-from unipam.clients.azure.write.jobs import Ask, Job, send
+from unipam.clients.azure.write.jobs import Ask, Job, defect, send
 from unipam.controllers.log import tell
 from unipam.controllers.term import Term
 from unipam.model.errors import SourceFailed, UnipamError
@@ -117,6 +117,8 @@ class Cloud:
             return error
         except (UnipamError, OSError) as error:
             return SourceFailed(f"{ask}: {error}", source="azure", asked=str(ask))
+        except Exception as error:  # noqa: BLE001 (a job that is answered by nothing waits for ever)
+            return SourceFailed(f"{ask}: {defect(error).message}", source="azure", asked=str(ask))
 
 
 def _told(waiting: Waiting, now: float) -> dict[str, object]:

@@ -389,3 +389,24 @@ def test_an_unknown_machine_is_told_and_does_not_block_others() -> None:
     operator = Simulation(1)
     operator.node("ghost", f"{GROUP}/providers/microsoft.compute/virtualmachinescalesets/np/virtualmachines/77".lower())
     assert operator.run(60, lambda: bool(operator.pool("n0")))
+
+
+def test_an_answer_that_nobody_expected_is_told_and_ends_nothing() -> None:
+    """A subnet, and then a model, of a shape that Azure never sends: told in one line, and later all goes on."""
+    operator = Simulation(2)
+    subnet = operator.compute.subnet.lower()
+    shown = operator.azure.arm.shows.pop(subnet)
+    operator.azure.arm.shows[subnet] = lambda found: {**found, "properties": ["?"]}
+    operator.run(30)
+    assert operator.told[0][0] == "survey incomplete"
+    assert "defect: AttributeError" in operator.told[0][1]["problems"][0]
+    operator.azure.arm.shows[subnet] = shown
+    assert operator.run(30, operator.ready)
+    model = operator.ids[0]
+    operator.azure.arm.shows[model] = lambda found: {**found, "properties": {"networkProfileConfiguration": "?"}}
+    operator.azure.arm.remember(model)
+    operator.compute.attach_disk(model)
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: "defect: AttributeError" in operator.error("n0"))
+    del operator.azure.arm.shows[model]
+    assert operator.run(600, lambda: len(operator.pool("n0")) == 16)

@@ -139,7 +139,9 @@ class Serving:
     def _begin_survey(self, now: float) -> None:
         self._next_survey = now + RESYNC
 
-        def surveyed(found: Survey, at: float) -> None:
+        def surveyed(found: Survey | SourceFailed, at: float) -> None:
+            if isinstance(found, SourceFailed):
+                found = surveying.failed(now, found)
             self.inventory.surveyed_all(found, self._busy)
             self._strays = min(self._strays, now + STRAY)
             self._surveyed = now if found.whole else self._surveyed
@@ -265,8 +267,10 @@ class Serving:
         self._busy.add(node.instance)
         began, subnets = self._round, [each.subnet for each in self.inventory.nics(node.instance)]
 
-        def ended(result: Served | Unserved, now: float) -> None:
+        def ended(result: Served | Unserved | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
+            if isinstance(result, SourceFailed):
+                result = Unserved(result, None)
             well = isinstance(result, Served)
             self.measures.took(now - began, min(subnets, default=""), released=takes, well=well)
             if isinstance(result, Served):

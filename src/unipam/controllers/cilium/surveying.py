@@ -33,6 +33,11 @@ class Survey(NamedTuple):
     """Whether every list was read: only then is a machine that is not among the interfaces gone."""
 
 
+def failed(began: float, error: SourceFailed) -> Survey:
+    """Return a survey that has read nothing."""
+    return Survey(began, [], [], [], [error.message], whole=False)
+
+
 def survey(
     group: str,
     began: float,

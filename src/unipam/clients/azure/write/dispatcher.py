@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.pace import UNTOLD
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.jobs import Ask, Job, Pause
+from unipam.clients.azure.write.jobs import Ask, Job, Pause, defect
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.model.errors import SourceFailed
 
@@ -184,6 +184,8 @@ class Dispatcher:
             self._end(task, stop.value)
         except SourceFailed as error:
             self._end(task, error)
+        except Exception as error:  # noqa: BLE001 (an answer that one job did not expect must not end the others)
+            self._end(task, defect(error))
         else:
             if isinstance(wanted, Pause):
                 task.ask, task.due, task.why = None, self._now() + wanted.seconds, wanted.why

@@ -6,10 +6,12 @@ A job neither waits nor sends. Who drives it does, with threads and a real clock
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Generator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from unipam.clients.azure.arm import DONE, Answer, Arm
+from unipam.model.errors import SourceFailed
 
 T = TypeVar("T")
 
@@ -66,3 +68,10 @@ def send(arm: Arm, ask: Ask) -> Answer:
     return arm.request(
         ask.method, ask.path, ask.version, body=ask.body, match=ask.match, expect=ask.expect, repeat=False
     )
+
+
+def defect(error: Exception) -> SourceFailed:
+    """Return what became of a job, or of a request, that ended in an error of nobody's: what it was, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{last.name} ({last.filename.rpartition('/')[2]}:{last.lineno})"
+    return SourceFailed(f"defect: {error!r} in {where}", source="azure")
