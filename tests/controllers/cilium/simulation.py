@@ -224,7 +224,8 @@ class Simulation:
     def node(self, name: str, machine: str, **ipam: Any) -> None:
         """A CiliumNode is there."""
         wanted = {key.replace("_", "-"): value for key, value in ipam.items()}
-        document = {"metadata": {"uid": f"{name}-{self.world.now}"}, "spec": {"instance-id": machine, "ipam": wanted}}
+        about = {"uid": f"{name}-{self.world.now}", "creationTimestamp": f"{self.world.now:.0f}"}
+        document = {"metadata": about, "spec": {"instance-id": machine, "ipam": wanted}}
         self.cluster.put(name, document)
         self.agents[name] = Agent(self.cluster, name)
 

@@ -410,3 +410,25 @@ def test_an_answer_that_nobody_expected_is_told_and_ends_nothing() -> None:
     assert operator.run(30, lambda: "defect: AttributeError" in operator.error("n0"))
     del operator.azure.arm.shows[model]
     assert operator.run(600, lambda: len(operator.pool("n0")) == 16)
+
+
+def test_two_nodes_that_name_one_machine_are_not_given_the_same_addresses() -> None:
+    """A CiliumNode copied by hand, or left behind by a machine's former name: the one that was first keeps it."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 3)
+    operator.node("copy", operator.ids[0])
+    operator.run(180)
+    assert operator.pool("copy") == set()
+    assert operator.error("copy") == "its machine is that of CiliumNode n0: delete the one of the two that is not there"
+    assert operator.error("n0") == operator.error("n1") == ""
+    operator.use("n0", 5)
+    assert operator.run(30, lambda: len(operator.pool("n0")) == 16)
+    operator.start()
+    operator.run(120)
+    assert operator.pool("copy") == set()
+    assert len(operator.pool("n0")) == 16
+    operator.cluster.remove("n0")
+    assert operator.run(120, lambda: len(operator.pool("copy")) >= 8)
+    operator.run(1)
+    assert operator.error("copy") == ""

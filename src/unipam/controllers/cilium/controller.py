@@ -14,11 +14,11 @@ from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
-from unipam.dialects.cilium import foreign
+from unipam.dialects.cilium import foreign, rivals
 from unipam.dialects.cilium.nics import Nic, Subnet
-from unipam.dialects.cilium.node import CiliumNode, Published, published, spec_patch, status_patch
+from unipam.dialects.cilium.node import CiliumNode, Published, as_it_is, published, spec_patch, status_patch
 from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth
-from unipam.dialects.cilium.releasing import HIDDEN_FOR, release
+from unipam.dialects.cilium.releasing import HIDDEN_FOR, NOTHING, release
 from unipam.model.errors import SourceFailed
 
 if TYPE_CHECKING:
@@ -142,9 +142,13 @@ class Operator:
         if not self._inventory.surveyed or (self._pods and not self._pods.known(observed.at)):
             return Changes([], observed.at)
         room = self._inventory.room()
-        nodes = [each for each in observed.nodes.values() if self._is_news(each)]
+        others = rivals.rivals(observed.nodes.values(), self._inventory.nics)
+        nodes = [each for each in observed.nodes.values() if self._is_news(each) or each.name in others]
         nodes.sort(key=lambda each: (-deficit(each, self._inventory.nics(each.instance), self._policy), each.name))
-        steps = [self._step(each, room, observed.at) for each in nodes]
+        steps = [
+            self._rival(each, others[each.name]) if each.name in others else self._step(each, room, observed.at)
+            for each in nodes
+        ]
         self._serving.news.clear()
         return Changes(steps, observed.at)
 
@@ -224,6 +228,12 @@ class Operator:
         if said is not None:
             said = said._replace(static_ip=self._serving.static_ip(node))
         return Step(node, every, taken, grow, going_on, said)
+
+    def _rival(self, node: CiliumNode, first: str) -> Step:
+        """Return what is done about a node whose machine is another's: it keeps what it has, and is told why."""
+        why = rivals.told(first)
+        nics, said = self._inventory.nics(node.instance), as_it_is(node, why)
+        return Step(node, nics, {}, Short(0, why), NOTHING, said, first)
 
     def _foreign(self, node: CiliumNode, nics: Iterable[Nic], now: float) -> Mapping[str, str]:
         """Return what something else on the machine has: only what was never offered to the agent can be."""

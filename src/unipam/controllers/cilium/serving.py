@@ -49,6 +49,8 @@ class Step(NamedTuple):
     growth: Grow | Short | None
     release: Handshake
     said: Published | None
+    rival: str = ""
+    """The CiliumNode whose machine it is, where it is not this one's."""
 
 
 class Serving:
@@ -174,7 +176,7 @@ class Serving:
 
     def _serve(self, step: Step, now: float) -> None:
         node = step.node
-        if not node.instance or self._azure.busy(node.instance):
+        if not node.instance or step.rival or self._azure.busy(node.instance):
             return
         rests = now < self._backoff(node.name).until
         if self._lacks_static_ip(step, now) and (rests or not isinstance(step.growth, Grow)):

@@ -44,6 +44,11 @@ class CiliumNode(NamedTuple):
         return str(_map(ipam, "operator-status").get("error") or "")
 
     @property
+    def created(self) -> str:
+        """Return when it was made, as the API server writes it: earlier ones sort first."""
+        return str(_map(self.document, "metadata").get("creationTimestamp") or "")
+
+    @property
     def wants_static_ip(self) -> bool:
         """Return whether it names a public IP prefix by tags, and has no address of one yet."""
         return bool(self.static_tags) and not self.static_ip
@@ -145,6 +150,12 @@ def published(
     ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))
     interfaces = [_interface(each, subnets.get(each.subnet.lower()), going) for each in nics]
     return Published(ordered, interfaces, release, error)
+
+
+def as_it_is(node: CiliumNode, error: str) -> Published:
+    """Return what a node says already, and what is wrong."""
+    pool = {str(ip): value for ip, value in _map(_map(_map(node.document, "spec"), "ipam"), "pool").items()}
+    return Published(pool, [], node.release, error)
 
 
 def _interface(nic: Nic, subnet: Subnet | None, going: Collection[str]) -> dict[str, Any]:

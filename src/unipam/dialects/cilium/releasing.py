@@ -32,13 +32,13 @@ class Handshake(NamedTuple):
     hidden: tuple[str, ...] = ()
 
 
-_NOTHING = Handshake({}, {}, [])
+NOTHING = Handshake({}, {}, [])
 
 
 def release(node: CiliumNode, nics: Sequence[Nic], policy: Policy, since: Mapping[str, float], now: float) -> Handshake:
     """Return how the release of a node's addresses goes on, in the way that its agent knows."""
     if not (policy.release or node.release):
-        return _NOTHING
+        return NOTHING
     if node.allocated is None or node.release:
         return handshake(node, nics, policy, since, now)
     return withdrawal(node, nics, policy, since, now)
