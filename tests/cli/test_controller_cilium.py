@@ -98,6 +98,16 @@ def test_the_config_map_counts_less_than_the_command_line(started: list[Settings
     [
         (("--ipam=eni",), "this is the operator of azure"),
         (("--leader-election-lease-duration", "soon"), "'soon' is no duration"),
+        (
+            ("--leader-election-renew-deadline", "20s"),
+            "renew-deadline (20 s) must be shorter than lease-duration (15 s)",
+        ),
+        (
+            ("--leader-election-lease-duration", "5900ms", "--leader-election-renew-deadline", "5500ms"),
+            "renew-deadline (5.5 s) must be shorter than lease-duration (5 s)",
+        ),
+        (("--leader-election-retry-period=10s",), "retry-period (10 s) must be shorter than renew-deadline (10 s)"),
+        (("--leader-election-retry-period=0",), "retry-period (0 s) must be longer than 0"),
         (("--no-such-flag",), "No such option"),
         (("--dry-run", "--calico"), "--dry-run is for --cilium alone"),
     ],

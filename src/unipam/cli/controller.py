@@ -13,6 +13,7 @@ from unipam.cli.output import format_option
 
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
+    from unipam.controllers.election import Timing
     from unipam.controllers.run import Make
     from unipam.dialects.calico.where import Where
 
@@ -64,7 +65,6 @@ def command(
       unipam controller --cilium --config-dir /tmp/cilium/config-map --dry-run
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
-    from unipam.controllers.election import Timing
     from unipam.controllers.run import Settings, run
 
     given = cilium_flags.renamed(given)
@@ -84,12 +84,21 @@ def command(
         raise click.UsageError("name a controller: --calico, --kubenet or --cilium")
     _tell_unused(context)
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
-    timing = Timing(
-        *(given[f"leader_election_{each}"] for each in ("lease_duration", "renew_deadline", "retry_period"))
-    )
     of_azure = kubenet or cilium
     waiting = (lambda: cloud().waiting()) if of_azure else list
-    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing, waiting=waiting))
+    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=_timing(given), waiting=waiting))
+
+
+def _timing(given: dict[str, Any]) -> Timing:
+    """Return the times of the election. Raises UsageError."""
+    from unipam.controllers.election import Timing
+    from unipam.model.errors import BadConfig
+
+    names = ("lease_duration", "renew_deadline", "retry_period")
+    try:
+        return Timing(*(given[f"leader_election_{each}"] for each in names)).checked()
+    except BadConfig as error:
+        raise click.UsageError(error.message) from error
 
 
 def _tell_unused(context: click.Context) -> None:
