@@ -432,3 +432,44 @@ def test_two_nodes_that_name_one_machine_are_not_given_the_same_addresses() -> N
     assert operator.run(120, lambda: len(operator.pool("copy")) >= 8)
     operator.run(1)
     assert operator.error("copy") == ""
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_interface_that_somebody_else_writes_keeps_its_addresses_and_is_given_no_more(alone: bool) -> None:
+    """While an interface is written Azure calls each of its configurations `Updating`, also those that stay."""
+    operator = Simulation(0 if alone else 1, policy=Policy(release=True, release_after=60.0))
+    if alone:
+        operator.node("n0", operator.compute.alone("vm"))
+    (machine,) = [each["spec"]["instance-id"] for each in operator.cluster.documents.values()]
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 6)
+    assert operator.run(30, lambda: operator.ready(14))
+    before, written = operator.pool("n0"), puts(operator)
+    with operator.compute.written_by_another(machine):
+        operator.run(200)
+        assert operator.pool("n0") == before
+        assert puts(operator) == written
+        shown = operator.cluster.documents["n0"]["status"]["azure"]["interfaces"][0]["addresses"]
+        assert {each["state"] for each in shown} == {"updating"}
+        operator.use("n0", 8)
+        operator.run(200)
+        assert len(operator.compute.addresses(machine)) == 0
+    assert operator.run(120, lambda: operator.ready(22))
+    operator.run(300)
+    assert len(operator.pool("n0")) == len(operator.compute.addresses(machine)) == 22
+    assert operator.error("n0") == ""
+
+
+@pytest.mark.parametrize("takes", [3.0, 20.0])
+def test_a_leader_that_is_killed_while_its_write_goes_on_is_followed_by_one_that_waits_for_it(takes: float) -> None:
+    """What is being added is not asked for again, and is published soon after the write has ended."""
+    operator = Simulation(1)
+    operator.azure.arm.takes = takes
+    operator.run(2.0)
+    begun = operator.world.now
+    assert puts(operator) == 1
+    operator.start()
+    assert operator.run(120, operator.ready)
+    assert operator.world.now - begun <= 2 * takes + 2
+    operator.run(300)
+    assert (len(operator.pool("n0")), puts(operator)) == (8, 1)

@@ -215,7 +215,7 @@ class Operator:
         taken = self._foreign(node, every, now)
         nics = foreign.without(every, taken)
         grow = growth(node, nics, room, self._policy, self._pods.waiting(node.name) if self._pods else 0)
-        if isinstance(grow, Grow):
+        if isinstance(grow, Grow) and grow.more:
             subnet = room[grow.nic.subnet.lower()]
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
         going_on = release(node, nics, self._policy, before.release.since if before else {}, now)

@@ -225,7 +225,7 @@ class Serving:
     def _shrink(self, step: Step) -> None:
         take = sorted({*step.release.take, *self.taking.pop(step.node.instance, ())})
         for nic in sorted(step.nics, key=lambda each: each.id):
-            gone = {each.configuration for each in nic.available if each.ip in take}
+            gone = {each.configuration for each in nic.present if each.ip in take}
             if gone:
                 machine = machine_of(nic.id)
                 job = jobs.shrink(machine, self.inventory.model(machine.path), gone, self._known(step.node))

@@ -72,7 +72,7 @@ def _against_azure(node: CiliumNode, nics: Sequence[Nic]) -> Iterator[Finding]:
             "no machine", node.name, text, "delete its CiliumNode, if the machine is gone; else name its group"
         )
         return
-    at_azure = {each.ip for nic in nics for each in nic.available}
+    at_azure = {each.ip for nic in nics for each in nic.present}
     if gone := node.pool - at_azure:
         in_use = gone & node.used
         text = f"its pool has {_some(gone)}, and its interfaces have not; {len(in_use)} of them in use"

@@ -144,7 +144,7 @@ def published(
     pool = {
         each.ip: {"resource": nic.id}
         for nic in nics
-        for each in nic.available
+        for each in nic.present
         if each.ip not in going and (not nic.updating or each.ip in before)
     }
     ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))

@@ -31,7 +31,10 @@ PLAIN = Policy()
 
 
 class Grow(NamedTuple):
-    """So many addresses more for an interface, of so many that are wanted; so many blocks have some of them."""
+    """So many addresses more for an interface, of so many that are wanted; so many blocks have some of them.
+
+    None more is to be looked at: a write is under way that will give what is wanted.
+    """
 
     nic: Nic
     more: int
@@ -55,11 +58,15 @@ def growth(
     node: CiliumNode, nics: Sequence[Nic], subnets: Mapping[str, Subnet], policy: Policy, surge: int = 0
 ) -> Grow | Short | None:
     """Return what a node lacks, and where it can be had: on one interface, in the subnet that this has already."""
-    available = sum(len(each.available) for each in nics)
-    highest = _highest(nics, policy)
-    wanted = to_add(available, node.in_use, node.wanted, surge, strict=policy.strict, highest=highest)
+
+    def lacking(count: int) -> int:
+        return to_add(count, node.in_use, node.wanted, surge, strict=policy.strict, highest=_highest(nics, policy))
+
+    wanted = lacking(sum(len(each.present) for each in nics))
     if not wanted:
-        return None
+        under_way = [each for each in nics if each.updating]
+        later = lacking(sum(len(each.available) for each in nics)) if under_way else 0
+        return Grow(min(under_way, key=lambda each: each.id), 0, later) if later else None
     if not nics:
         return Short(wanted, f"Azure has no machine {node.instance}, or it has no interface")
     left = MOST - sum(each.configured for each in nics)
@@ -102,4 +109,4 @@ def _highest(nics: Iterable[Nic], policy: Policy) -> int:
 
 def deficit(node: CiliumNode, nics: Sequence[Nic], policy: Policy = PLAIN) -> int:
     """Return how many addresses a node needs, for whoever is served first."""
-    return needed(sum(len(each.available) for each in nics), node.in_use, node.wanted, _highest(nics, policy))
+    return needed(sum(len(each.present) for each in nics), node.in_use, node.wanted, _highest(nics, policy))
