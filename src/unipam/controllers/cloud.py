@@ -108,11 +108,12 @@ class Cloud:
         self._woken.set()
 
     def _send(self, ask: Ask, deliver: Callable[[Outcome], None]) -> None:
-        self._pool.submit(lambda: deliver(self._outcome(ask)))
+        may = self._dispatcher.may_write  # in this term, and in no later one
+        self._pool.submit(lambda: deliver(self._outcome(ask, may)))
 
-    def _outcome(self, ask: Ask) -> Outcome:
+    def _outcome(self, ask: Ask, may: Callable[[], bool]) -> Outcome:
         try:
-            return send(self._arm, ask)
+            return send(self._arm, ask, may)
         except SourceFailed as error:
             return error
         except (UnipamError, OSError) as error:
