@@ -126,6 +126,16 @@ def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     assert operator.error("n0") == ""
 
 
+def test_a8_a_lock_of_the_group_is_no_operation_that_ends() -> None:
+    """A8: Azure calls a lock a conflict (409); it stands until somebody takes it away."""
+    operator = Simulation(1)
+    text = "The scope cannot perform write operation because following scope(s) are locked. Please remove the lock."
+    operator.azure.fault = lambda ask: Refused(409, "ScopeLocked", text) if ask.writes else None
+    operator.run(3600)
+    assert puts(operator) <= 7
+    assert "ScopeLocked" in operator.error("n0")
+
+
 def test_a8_a_permanent_refusal_of_a_machine_that_joins() -> None:
     """A8: no list has shown it when it is refused first; ≤ 10 calls an hour all the same."""
     operator = Simulation(1)
