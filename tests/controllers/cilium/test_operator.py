@@ -126,6 +126,25 @@ def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     assert operator.error("n0") == ""
 
 
+def test_a8_a_scale_set_that_is_busy_for_long_keeps_no_other_waiting() -> None:
+    """A8: its hundred machines are asked after less and less often, and behind whoever was not refused."""
+    operator = Simulation(100)
+    assert operator.run(60, operator.ready)
+    busy = Refused(409, "OperationNotAllowed", "The machine is being updated.")
+    operator.azure.fault = lambda ask: busy if ask.writes and "/np/" in ask.path.lower() else None
+    for index in range(100):
+        operator.use(f"n{index}", 8)
+    operator.run(300)
+    before = len(operator.azure.calls)
+    for index, machine in enumerate(operator.compute.scale_set("other", 3)):
+        operator.node(f"new{index}", machine)
+    assert operator.run(60, operator.ready), "also when a hundred others wait"
+    operator.run(600)
+    assert (len(operator.azure.calls) - before) / 660 <= 2.0, "requests a second, of four"
+    operator.azure.fault = lambda _: None
+    assert operator.run(120, lambda: all(len(operator.pool(f"n{index}")) == 16 for index in range(100)))
+
+
 def test_a8_a_lock_of_the_group_is_no_operation_that_ends() -> None:
     """A8: Azure calls a lock a conflict (409); it stands until somebody takes it away."""
     operator = Simulation(1)

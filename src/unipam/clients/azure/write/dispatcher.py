@@ -62,10 +62,12 @@ class _Task:
     why: str = ""
     sent: bool = False
     purse: _Purse = _NO_PURSE
+    in_its_way: int = 0
+    """How often another operation was."""
 
-    def rank(self) -> tuple[bool, float, float]:
-        """Return its place: begun ones first, then by need, then by age."""
-        return (not self.began, -self.urgency, self.since)
+    def rank(self) -> tuple[bool, int, float, float]:
+        """Return its place: begun ones first, then those with nothing in their way, then by need, then by age."""
+        return (not self.began, self.in_its_way, -self.urgency, self.since)
 
 
 class Dispatcher:
@@ -169,6 +171,8 @@ class Dispatcher:
                 task.due, task.why = now + (verdict.wait or UNTOLD), f"{verdict.code}: Azure wants no requests"
                 budget.refuse(task.due, writes=task.ask.writes)
                 return
+            if verdict.kind is Kind.BUSY:  # many that wait for one thing do not go before others again and again
+                task.began, task.in_its_way = False, task.in_its_way + 1
         else:
             budget.heed(outcome.headers, now)
         budget.grant(writes=task.ask.writes)

@@ -19,6 +19,9 @@ from unipam.model.errors import SourceFailed
 
 FIRST, LONGEST, GROWTH = 1.0, 10.0, 1.25
 """Seconds between looks where Azure does not say how many: each pause a quarter longer than the one before."""
+BUSY_GROWTH, BUSY_LONGEST = 2.0, 60.0
+"""The same for a write that another operation stands in the way of, where nothing tells how that goes: each look is a
+write that costs a token."""
 TIMEOUT = 1800.0
 """Seconds after which nobody waits for an operation any more; it may still end well."""
 
@@ -124,7 +127,7 @@ def patiently(ask: Ask, timeout: float = TIMEOUT) -> Job[Answer]:
         except SourceFailed as error:
             verdict = judge(error)
             pause = verdict.wait or untold
-            waited, untold = waited + pause, min(untold * GROWTH, LONGEST)
+            waited, untold = waited + pause, min(untold * BUSY_GROWTH, BUSY_LONGEST)
             if verdict.kind is not Kind.BUSY or waited > timeout:
                 raise
         yield Pause(pause, f"{verdict.code}: {ask} waits for the operation in progress")
