@@ -30,6 +30,8 @@ REPEATS = 5
 MOST_PAGES = 10_000
 """A bound against a list that never ends: ten million rows."""
 DONE = (200,)
+FOREIGN = "ForeignLink"
+"""The code of a link to another host, which was not followed."""
 
 
 class Answer(NamedTuple):
@@ -154,7 +156,7 @@ class Arm:
                 f"Azure's list goes on at {urlsplit(link).netloc or link!r}, which is not {self._endpoint}; the token"
                 " is not sent there",
                 source="azure",
-                code="ForeignLink",
+                code=FOREIGN,
                 link=link,
             )
         return link
