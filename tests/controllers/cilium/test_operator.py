@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
-from tests.fakes.azure_compute import DISKS, GROUP
+from tests.fakes.azure_compute import DISKS, GROUP, Compute
 from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
@@ -414,10 +414,45 @@ def test_a_node_recreated_under_its_name_is_another() -> None:
     assert puts(operator) == 2, "its machine has its addresses already"
 
 
-def test_an_unknown_machine_is_told_and_does_not_block_others() -> None:
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/77", "404 ResourceNotFound"),
+        (f"{GROUP}/providers/Microsoft.Compute/virtualMachines/gone", "Azure has no machine"),
+        ("../../nonsense", "Azure has no machine"),
+    ],
+)
+def test_an_unknown_machine_is_told_and_does_not_block_others(machine: str, said: str) -> None:
     operator = Simulation(1)
-    operator.node("ghost", f"{GROUP}/providers/microsoft.compute/virtualmachinescalesets/np/virtualmachines/77".lower())
+    operator.node("ghost", machine.lower())
     assert operator.run(60, lambda: bool(operator.pool("n0")))
+    assert operator.run(125, lambda: said in operator.error("ghost"))
+    operator.run(3600)
+    assert [reason for name, reason, _ in operator.cluster.events if name == "ghost"] == ["AddressesShort"]
+    about = [each for each in operator.azure.calls if machine.lower() in each.ask.path.lower()]
+    assert len(about) <= 10
+
+
+def test_a_new_machine_that_stands_alone_is_no_missing_one() -> None:
+    """The next list shows it; until then nothing is said."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.run(15)
+    operator.node("vm", operator.compute.alone("vm"))
+    assert operator.run(70, operator.ready)
+    assert operator.cluster.events == []
+
+
+def test_a_machine_of_another_group_is_not_written() -> None:
+    """A CiliumNode is written by many; the operator is to give the machines of one group addresses."""
+    operator = Simulation(1)
+    theirs = Compute(operator.azure.arm, "10.9.0.0/16", "/subscriptions/s/resourceGroups/MC_theirs")
+    (machine,) = theirs.scale_set("np", 1)
+    operator.node("ghost", machine)
+    operator.run(300)
+    assert [each.ask.path for each in operator.azure.calls if "mc_theirs" in each.ask.path.lower()] == []
+    assert "Azure has no machine" in operator.error("ghost")
+    assert len(operator.pool("n0")) == 8
 
 
 def test_an_answer_that_nobody_expected_is_told_and_ends_nothing() -> None:

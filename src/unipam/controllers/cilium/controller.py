@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cilium.serving import Serving, Step
@@ -221,13 +221,19 @@ class Operator:
         going_on = release(node, nics, self._policy, before.release.since if before else {}, now)
         if grow is None and not going_on.take and not node.wants_static_ip:
             self._serving.errors.pop(node.name, None)  # what failed has come about all the same
-        error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
-        error = error or foreign.told(taken)
+        error = self._error(node, nics, grow, now) or foreign.told(taken)
         going = {*self._serving.taking.get(node.instance, ()), *self._serving.strays(node), *going_on.hidden}
-        said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
-        if said is not None:
-            said = said._replace(static_ip=self._serving.static_ip(node))
+        said = as_it_is(node, error) if error else None
+        if nics:
+            whole = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going)
+            said = whole._replace(static_ip=self._serving.static_ip(node))
         return Step(node, every, taken, grow, going_on, said)
+
+    def _error(self, node: CiliumNode, nics: Sequence[Nic], grow: Grow | Short | None, now: float) -> str:
+        """Return why a node cannot be served. Of a new machine that no list has shown yet nothing is said."""
+        missing = self._serving.is_missing(node, nics, now)
+        why = grow.why if isinstance(grow, Short) and (nics or missing) else ""
+        return self._serving.errors.get(node.name, "") or why
 
     def _rival(self, node: CiliumNode, first: str) -> Step:
         """Return what is done about a node whose machine is another's: it keeps what it has, and is told why."""

@@ -77,6 +77,8 @@ class Serving:
         """By node: what Azure said of the last job that failed."""
         self._static_ips: dict[str, tuple[str, str]] = {}
         """By node: its uid, and the public address that it was given."""
+        self._unseen: dict[str, float] = {}
+        """By node: since when its machine is in no list."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it. A write that got no answer may arrive as long as the
         model has the version at which it was sent: so they are taken to the end, whoever needs them meanwhile."""
@@ -114,6 +116,13 @@ class Serving:
             return set()
         return withheld(node, self.inventory.nics(node.instance))
 
+    def is_missing(self, node: CiliumNode, nics: Sequence[Nic], now: float) -> bool:
+        """Return whether a node's machine has no interface, also by a list that is younger than the look before."""
+        if nics:
+            self._unseen.pop(node.name, None)
+            return False
+        return self._unseen.setdefault(node.name, now) < self._surveyed
+
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
         uid, address = self._static_ips.get(node.name, ("", ""))
@@ -125,7 +134,7 @@ class Serving:
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self._static_ips):
+        for of_node in (self._backoffs, self.errors, self._static_ips, self._unseen):
             of_node.pop(name, None)
         self._backoffs.pop(_static(name), None)
 
@@ -209,7 +218,7 @@ class Serving:
 
     def _join(self, node: CiliumNode) -> None:
         """Serve a machine that no list has shown yet by its model, which says what there is and where."""
-        if not is_of_scale_set(node.instance):
+        if not (is_of_scale_set(node.instance) and node.instance.startswith(f"{self._group.lower()}/")):
             return
 
         def wanted(configurations: Sequence[jobs.Document]) -> More:

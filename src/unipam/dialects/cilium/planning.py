@@ -28,6 +28,9 @@ class Policy(NamedTuple):
 
 
 PLAIN = Policy()
+_MISSING = (
+    "Azure has no machine {} with an interface in this resource group: delete the CiliumNode, if the machine is gone"
+)
 
 
 class Grow(NamedTuple):
@@ -68,7 +71,7 @@ def growth(
         later = lacking(sum(len(each.available) for each in nics)) if under_way else 0
         return Grow(min(under_way, key=lambda each: each.id), 0, later) if later else None
     if not nics:
-        return Short(wanted, f"Azure has no machine {node.instance}, or it has no interface")
+        return Short(wanted, _MISSING.format(node.instance))
     left = MOST - sum(each.configured for each in nics)
     fit = [each for each in sorted(nics, key=lambda each: each.id) if is_named(each, node.wanted.interface)]
     if not fit:
