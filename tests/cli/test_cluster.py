@@ -145,6 +145,12 @@ def test_an_address_is_explained_with_azure(
         fake.grant(fake.entra.principal, subscription)
         fake.arm.put(made["id"].partition("/virtualMachines/")[0], {}, sku={"capacity": 1})
         fake.arm.put(made["id"], made["properties"])
+        sets = made["id"].partition("/aks-np0-vmss/")[0]
+        fake.arm.put(f"{sets}/empty", {}, sku={"capacity": 0})
+        fake.arm.put(f"{sets}/flexible", {"orchestrationMode": "Flexible"}, sku={"capacity": 1})
+        fake.arm.put(f"{sets}/emptied", {}, sku={"capacity": 1})
+        for each in ("empty", "flexible", "emptied"):
+            fake.say(f"{each}/networkInterfaces", 404, {"error": {"code": "NotFound", "message": "gone"}}, times=100)
         for variable, value in {
             "AZURE_TENANT_ID": fake.entra.tenant, "AZURE_CLIENT_ID": fake.entra.client,
             "AZURE_CLIENT_SECRET": fake.entra.secret, "AZURE_AUTHORITY_HOST": fake.base,

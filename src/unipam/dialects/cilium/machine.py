@@ -47,6 +47,15 @@ def scale_set_of(nic_id: str) -> str:
     return nic_id[:at] if at >= 0 and is_of_scale_set(nic_id) else ""
 
 
+def lists_interfaces(scale_set: Mapping[str, Any]) -> bool:
+    """Return whether Azure lists the interfaces of a scale set's machines with it.
+
+    It answers 404 for one without machines (24185), and for one of flexible machines, whose interfaces stand alone.
+    """
+    mode = str((scale_set.get("properties") or {}).get("orchestrationMode") or "")
+    return mode.lower() != "flexible" and (scale_set.get("sku") or {}).get("capacity") != 0
+
+
 def nic_of(document: Mapping[str, Any]) -> str:
     """Return the name of the first interface in a model: the primary one, where it says so. Raises Missing."""
     return str(primary_interface(document)["name"])
