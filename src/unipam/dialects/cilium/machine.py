@@ -35,9 +35,9 @@ def is_of_scale_set(instance: str) -> bool:
 
 def machine_of(nic_id: str) -> Machine:
     """Return where the addresses of an interface are written."""
-    head, _, name = nic_id.rpartition("/networkInterfaces/")  # Azure writes this part so, also in ids of scale sets
+    name = nic_id.rpartition("/")[2]
     if is_of_scale_set(nic_id):
-        return Machine(head, COMPUTE, name)
+        return Machine(nic_id[: nic_id.lower().rfind("/networkinterfaces/")], COMPUTE, name)
     return Machine(nic_id, NETWORK, name)
 
 
