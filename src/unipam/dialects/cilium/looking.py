@@ -41,9 +41,8 @@ def _of_node(node: CiliumNode) -> Iterator[Finding]:
             "used outside of the pool", node.name, text, "delete these pods, so that they get other addresses"
         )
     short = needed(len(node.pool), node.in_use, node.wanted)
-    error = ((node.document.get("status") or {}).get("ipam") or {}).get("operator-status") or {}
-    if error.get("error"):
-        yield Finding("operator refused", node.name, str(error["error"]), "see what Azure says; it is tried again")
+    if node.error:
+        yield Finding("operator refused", node.name, node.error, "see what Azure says; it is tried again")
     elif short:
         text = f"it has {len(node.pool)} addresses, uses {node.in_use} and needs {short} more"
         yield Finding(
