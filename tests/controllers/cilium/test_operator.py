@@ -541,3 +541,19 @@ def test_a_leader_that_is_killed_while_its_write_goes_on_is_followed_by_one_that
     assert operator.world.now - begun <= 2 * takes + 2
     operator.run(300)
     assert (len(operator.pool("n0")), puts(operator)) == (8, 1)
+
+
+def test_a_list_that_is_refused_from_the_start_is_no_loop_and_makes_the_process_unready() -> None:
+    """Without its lists the operator knows nothing: it asks less and less often, and each round counts as failed."""
+    operator = Simulation(1)
+    refused = Refused(403, "AuthorizationFailed", "no right to 'Microsoft.Network/networkInterfaces/read'")
+    operator.azure.fault = lambda ask: refused if ask.path.endswith("/Microsoft.Network/networkInterfaces") else None
+    operator.run(600)
+    assert len(operator.azure.asked("GET", "/Microsoft.Network/networkInterfaces")) <= 15
+    assert operator.failed
+    assert all("AuthorizationFailed" in each for each in operator.failed)
+    operator.azure.fault = lambda _: None
+    assert operator.run(65, operator.ready)
+    operator.failed.clear()
+    operator.run(120)
+    assert operator.failed == []

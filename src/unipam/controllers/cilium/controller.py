@@ -19,7 +19,7 @@ from unipam.dialects.cilium.nics import Nic, Subnet
 from unipam.dialects.cilium.node import CiliumNode, Published, as_it_is, published, spec_patch, status_patch
 from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth
 from unipam.dialects.cilium.releasing import HIDDEN_FOR, NOTHING, release
-from unipam.model.errors import SourceFailed
+from unipam.model.errors import Behind, SourceFailed
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -167,12 +167,14 @@ class Operator:
         return [] if self._inventory.surveyed else self._inventory.problems
 
     def report(self, observed: Observed, done: Done) -> None:  # noqa: ARG002 (each write is told when it is made)
-        """See `Controller.report`."""
+        """See `Controller.report`. Raises Behind as long as nothing is known of Azure, since lists are refused."""
         self._observed = observed
         for name in [each for each in self._steps if each not in observed.nodes]:
             self._serving.forget(name)
             self._steps.pop(name)
             self._written.pop(name, None)
+        if self.problems:
+            raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._serving.heard, source="azure")
 
     def metrics(self) -> Iterable[Metric]:
         """See `Controller.metrics`."""

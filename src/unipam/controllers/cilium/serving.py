@@ -33,6 +33,8 @@ from unipam.model.errors import SourceFailed
 
 RESYNC = 60.0
 """Seconds between two surveys of everything."""
+_FIRST = 5.0
+"""The same as long as nothing was surveyed as a whole; each time twice as many."""
 _LIST_MODELS_FROM = 3
 """Machines of one scale set whose models are missing from which on they are listed instead of read one by one."""
 _FORBIDDEN = 403
@@ -90,7 +92,7 @@ class Serving:
         self._next_survey = self._round = 0.0
         self._strays = math.inf
         """Until when a write may arrive that the process before this one has sent."""
-        self._surveyed = 0.0
+        self._surveyed, self._first = 0.0, _FIRST / 2
         self._versions: set[str] = set()
         """Machines whose models have a version that this process has made: no other write arrives at them."""
         self._backoffs: dict[str, Backoff] = {}
@@ -101,6 +103,10 @@ class Serving:
         """Take in what has ended."""
         while not self._outcomes.empty():
             self._outcomes.get_nowait()(now)
+
+    def heard(self) -> bool:
+        """Return whether something has ended that was not taken in yet."""
+        return not self._outcomes.empty()
 
     def due(self) -> float:
         """Return when the next survey is."""
@@ -160,7 +166,8 @@ class Serving:
             if found.problems:
                 self._tell("survey incomplete", problems=found.problems)
             if not self.inventory.surveyed:
-                self._next_survey = at + 5.0
+                self._first = min(2 * self._first, RESYNC)
+                self._next_survey = at + self._first
 
         job = surveying.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
         self._start(_SURVEY, job, surveyed, math.inf)
