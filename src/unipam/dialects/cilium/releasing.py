@@ -16,8 +16,9 @@ from unipam.dialects.cilium.nics import Address, Nic
 from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
 from unipam.dialects.cilium.planning import Policy, is_named
 
-HIDDEN_FOR = 30.0
-"""Seconds for which a range is not shown any more before it is taken: twice what an agent may be behind."""
+HIDDEN_FOR = 60.0
+"""Seconds for which a range is not shown any more before it is taken: more than twice what an agent may be behind, and
+more than it takes to find out that a watch is dead, which shows nothing of what the agent has taken up meanwhile."""
 
 
 class Handshake(NamedTuple):
