@@ -118,6 +118,11 @@ class Compute:
         self.writing.remove(machine)
         self._state(machine, "Succeeded")
 
+    def failed(self, machine: str, model: str) -> None:
+        """Somebody else's write of a machine's interfaces has failed; its model has this state."""
+        self._state(machine, "Failed")
+        self.arm.raw(machine)["properties"]["provisioningState"] = model
+
     def _state(self, machine: str, state: str) -> None:
         for nic in self._nics(machine):
             nic["properties"]["provisioningState"] = state

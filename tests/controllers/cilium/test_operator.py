@@ -557,3 +557,29 @@ def test_a_list_that_is_refused_from_the_start_is_no_loop_and_makes_the_process_
     operator.failed.clear()
     operator.run(120)
     assert operator.failed == []
+
+
+@pytest.mark.parametrize("model", ["Failed", "Succeeded"])
+def test_addresses_that_a_failed_write_has_left_failed_are_repaired_and_not_asked_for_anew(model: str) -> None:
+    """The interface has failed as a whole, by somebody else's write; the model says so, or says nothing of it."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 6)
+    assert operator.run(30, lambda: operator.ready(14))
+    operator.compute.failed(operator.ids[0], model)
+    assert operator.run(70, lambda: operator.pool("n0") == set()), "nobody is given what has failed"
+    assert operator.run(70, lambda: operator.ready(14))
+    operator.run(300)
+    assert len(operator.pool("n0")) == 14
+    assert puts(operator) == 3
+
+
+def test_a_machine_that_joins_gets_no_more_than_others_where_the_primary_address_counts() -> None:
+    operator = Simulation(1, policy=Policy(use_primary=True))
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+    machine = operator.compute.machine(f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np", 1)
+    operator.node("n1", machine)
+    assert operator.run(10, operator.ready)
+    operator.run(120)
+    assert [len(operator.pool(each)) for each in ("n0", "n1")] == [8, 8]

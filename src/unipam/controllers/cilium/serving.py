@@ -229,7 +229,7 @@ class Serving:
             return
 
         def wanted(configurations: Sequence[jobs.Document]) -> More:
-            available = sum(1 for each in configurations if not is_other(each)) - 1
+            available = sum(1 for each in configurations if not is_other(each)) - (not self._policy.use_primary)
             count = to_add(available, node.in_use, node.wanted, strict=self._policy.strict)
             return More(min(count, MOST - len(configurations)))
 

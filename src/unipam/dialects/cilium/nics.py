@@ -10,7 +10,8 @@ from unipam.dialects.cilium.formulas import BLOCK, MOST
 from unipam.dialects.cilium.machine import is_of_scale_set
 
 SUCCEEDED, UPDATING = "succeeded", "updating"
-_ENDED = (SUCCEEDED, "failed", "canceled")
+_BROKEN = ("failed", "canceled")
+_ENDED = (SUCCEEDED, *_BROKEN)
 RESERVED = 5
 """Addresses of a subnet that Azure keeps."""
 
@@ -61,6 +62,11 @@ class Nic(NamedTuple):
         return [
             each for each in self.secondary if each.state == SUCCEEDED or (self.updating and each.state == UPDATING)
         ]
+
+    @property
+    def broken(self) -> list[Address]:
+        """Return those that a write has left failed: another one repairs them."""
+        return [each for each in self.secondary if each.state in _BROKEN]
 
     @property
     def blocks(self) -> int:

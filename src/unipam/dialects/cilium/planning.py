@@ -36,7 +36,7 @@ _MISSING = (
 class Grow(NamedTuple):
     """So many addresses more for an interface, of so many that are wanted; so many blocks have some of them.
 
-    None more is to be looked at: a write is under way that will give what is wanted.
+    None more is to be looked at: what is wanted is there when a write under way has ended, or a failed one is repaired.
     """
 
     nic: Nic
@@ -65,11 +65,11 @@ def growth(
     def lacking(count: int) -> int:
         return to_add(count, node.in_use, node.wanted, surge, strict=policy.strict, highest=_highest(nics, policy))
 
-    wanted = lacking(sum(len(each.present) for each in nics))
+    wanted = lacking(sum(len(each.present) + len(each.broken) for each in nics))
     if not wanted:
-        under_way = [each for each in nics if each.updating]
-        later = lacking(sum(len(each.available) for each in nics)) if under_way else 0
-        return Grow(min(under_way, key=lambda each: each.id), 0, later) if later else None
+        unready = [each for each in nics if each.updating or each.broken]
+        later = lacking(sum(len(each.available) for each in nics)) if unready else 0
+        return Grow(min(unready, key=lambda each: each.id), 0, later) if later else None
     if not nics:
         return Short(wanted, _MISSING.format(node.instance))
     left = MOST - sum(each.configured for each in nics)
