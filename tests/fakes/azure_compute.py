@@ -112,11 +112,23 @@ class Compute:
     @contextlib.contextmanager
     def written_by_another(self, machine: str) -> Iterator[None]:
         """Somebody else writes a machine's interfaces, and takes his time; nobody else may meanwhile."""
-        self._state(machine, "Updating")
-        self.writing.add(machine)
+        self.write_begins(machine)
         yield
-        self.writing.remove(machine)
+        self.write_ends(machine)
+
+    def write_begins(self, machine: str) -> None:
+        """Somebody else's write of a machine's interfaces begins."""
+        self._state(machine, "Updating")
+        self.writing.add(machine.lower())
+
+    def write_ends(self, machine: str) -> None:
+        """It has ended, and changed nothing."""
+        self.writing.discard(machine.lower())
         self._state(machine, "Succeeded")
+
+    def is_written(self, machine: str) -> bool:
+        """Whether an interface of a machine is being written, by whomever."""
+        return any(each["properties"]["provisioningState"] == "Updating" for each in self._nics(machine))
 
     def failed(self, machine: str, model: str) -> None:
         """Somebody else's write of a machine's interfaces has failed; its model has this state."""
@@ -145,12 +157,13 @@ class Compute:
             self.holders[ip] = "others"
 
     def addresses(self, machine: str) -> set[str]:
-        """The secondary addresses that a machine has, ready for use."""
+        """The secondary addresses that a machine has, ready for use; those that somebody else writes stay its own."""
+        ready = {"Succeeded", "Updating"} if machine.lower() in self.writing else {"Succeeded"}
         return {
             ip
             for nic in self._nics(machine)
             for each in nic["properties"]["ipConfigurations"]
-            if not each["properties"]["primary"] and each["properties"]["provisioningState"] == "Succeeded"
+            if not each["properties"]["primary"] and each["properties"]["provisioningState"] in ready
             for ip in addresses_of(each)
         }
 
