@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unipam.cli import cilium_flags, controller_cilium, controller_kubenet
+from unipam.cli.numbers import Number
 from unipam.cli.output import format_option
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--identity", default="", envvar="POD_NAME", help="Who this is. [default: host name and process id]")
 @click.option("--listen", default="127.0.0.1:9518", show_default=True, metavar="HOST:PORT",
               help="Where /metrics, /healthz and /readyz are; '' for nowhere.")  # fmt: skip
-@click.option("--grace", type=click.FloatRange(5, 86400), metavar="SECONDS",
+@click.option("--grace", type=Number(5, 86400), metavar="SECONDS",
               help="How long something must have been garbage before it is removed. [default: leakGracePeriod of the "
               "cluster's KubeControllersConfiguration where somebody has chosen one, else 60]")  # fmt: skip
 @click.option("--datastore", type=click.Choice(["kubernetes", "etcdv3"]), default="kubernetes", show_default=True,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 @controller_kubenet.options
 @controller_cilium.options
 @cilium_flags.options
-@click.option("--limit-ipam-api-qps", type=click.FloatRange(0.01), default=4.0, show_default=True,
+@click.option("--limit-ipam-api-qps", type=Number(0.01), default=4.0, show_default=True,
               help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
 @click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
               help="How many of them at once, after a rest.")  # fmt: skip
