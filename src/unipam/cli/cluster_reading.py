@@ -72,21 +72,20 @@ def _pods(api: KubernetesApi, deadline: float) -> tuple[dict[str, dict[str, str]
 
 def waiting(controller: str) -> dict[str, str]:
     """Return by machine what it waits for, as the controller tells. Raises SourceFailed."""
+    import contextlib
     import http.client
     import json
 
     from unipam.model.errors import SourceFailed
 
-    connection = http.client.HTTPConnection(controller, timeout=_ASK_WITHIN)
     try:
-        connection.request("GET", "/waiting")
-        rows = json.loads(connection.getresponse().read())["items"]
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        with contextlib.closing(http.client.HTTPConnection(controller, timeout=_ASK_WITHIN)) as connection:
+            connection.request("GET", "/waiting")
+            rows = json.loads(connection.getresponse().read())["items"]
+        return {
+            str(each["job"]).lower(): f"{each['what']}: {each['why']}, for {each['for']} s, {each['in']} s more"
+            for each in rows
+        }
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         problem = f"the controller at {controller} does not tell what waits: {error or type(error).__name__}"
         raise SourceFailed(problem, source="controller") from error
-    finally:
-        connection.close()
-    return {
-        str(each["job"]).lower(): f"{each['what']}: {each['why']}, for {each['for']} s, {each['in']} s more"
-        for each in rows
-    }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli.numbers import Number
+
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
     from unipam.controllers.run import Make
@@ -24,15 +26,15 @@ _OPTIONS = (
     click.option("--node-cidr-mask-size-ipv6", type=_MASK, help="kubenet: the same, of a cluster of both families."),
     click.option("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]",
                  help="kubenet: the services' ranges, which no node is given."),
-    click.option("--range-rest", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    click.option("--range-rest", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long a deleted node's range is given to nobody, while there is another."),
     click.option("--route-table", default="", metavar="ID", help="kubenet: the route table's resource id."),
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
     click.option("--location", default="", help="kubenet: where a missing table is made. [default: nowhere]"),
     click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
-    click.option("--route-audit", type=click.FloatRange(10), default=300.0, show_default=True, metavar="SECONDS",
+    click.option("--route-audit", type=Number(10), default=300.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long nobody looks at a table that nobody needs changed."),
-    click.option("--route-settling", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    click.option("--route-settling", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long Azure takes until a route that was written is used."),
 )  # fmt: skip
 
