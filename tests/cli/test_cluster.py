@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -187,6 +188,12 @@ def test_an_address_is_explained_with_azure(
         fake.grant(fake.entra.principal, subscription)
         fake.arm.put(made["id"].partition("/virtualMachines/")[0], {}, sku={"capacity": 1})
         fake.arm.put(made["id"], made["properties"])
+        sets = made["id"].partition("/aks-np0-vmss/")[0]
+        fake.arm.put(f"{sets}/empty", {}, sku={"capacity": 0})
+        fake.arm.put(f"{sets}/flexible", {"orchestrationMode": "Flexible"}, sku={"capacity": 1})
+        fake.arm.put(f"{sets}/emptied", {}, sku={"capacity": 1})
+        for each in ("empty", "flexible", "emptied"):
+            fake.say(f"{each}/networkInterfaces", 404, {"error": {"code": "NotFound", "message": "gone"}}, times=100)
         for variable, value in {
             "AZURE_TENANT_ID": fake.entra.tenant, "AZURE_CLIENT_ID": fake.entra.client,
             "AZURE_CLIENT_SECRET": fake.entra.secret, "AZURE_AUTHORITY_HOST": fake.base,
@@ -257,3 +264,27 @@ def _group(resource: str) -> str:
 
 def test_what_is_wrong_can_be_watched(server: FakeApiServer) -> None:
     assert "--watch" in called(server, "check", "--help").output
+
+
+@pytest.mark.parametrize("where", ["localhost:ninety", "bad host:80", "localhost:1", "[::1"])
+def test_a_controller_that_cannot_be_asked_is_named(server: FakeApiServer, where: str) -> None:
+    with pytest.raises(SourceFailed, match=re.escape(f"the controller at {where} does not tell what waits: ")):
+        called(server, "show", "--controller", where)
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"items": 1}', b'{"items": [{"job": "x"}]}', b'{"items": ["x"]}'])
+def test_a_controller_that_is_another_server_is_named(server: FakeApiServer, answer: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.handle_request, daemon=True).start()
+        where = f"127.0.0.1:{other.server_address[1]}"
+        with pytest.raises(SourceFailed, match=f"the controller at {where} does not tell what waits: "):
+            called(server, "show", "--controller", where)

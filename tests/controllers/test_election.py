@@ -15,29 +15,11 @@ from tests.controllers.cluster import Leases
 from unipam.clients.kubernetes.api import KubernetesApi
 from unipam.clients.kubernetes.lease import Held, Lease
 from unipam.controllers.election import Election, Timing
-from unipam.model.errors import BadConfig
 
 QUICK = Timing(duration=2.0, renewal=1.0, retry=0.05)
 PATIENT = Timing(duration=60.0, renewal=40.0, retry=0.05)
 HANGS = 30.0
 BEHIND_ONE = {"lease": "lease kube-system/unipam-controller", "holder": "one"}
-
-
-@pytest.mark.parametrize(
-    ("timing", "said"),
-    [
-        (Timing(5.0, 10.0, 2.0), "leaseDuration must be greater than renewDeadline: 5 s, 10 s"),
-        (Timing(10.9, 10.0, 2.0), "leaseDuration must be greater than renewDeadline: 10.9 s, 10 s"),
-        (Timing(15.0, 10.0, 9.0), "renewDeadline must be greater than retryPeriod"),
-        (Timing(15.0, 10.0, 0.0), "retryPeriod must be greater than zero"),
-    ],
-)
-def test_times_by_which_two_may_lead_at_once_are_refused(timing: Timing, said: str) -> None:
-    """A Lease tells whole seconds; whoever leads beyond them leads beside another."""
-    with pytest.raises(BadConfig) as refused:
-        timing.check()
-    assert refused.value.message.startswith(said)
-    Timing().check()
 
 
 class Contest:

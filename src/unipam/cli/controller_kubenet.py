@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli.numbers import Number
+
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
     from unipam.controllers.run import Make
@@ -29,16 +31,16 @@ _RANGES = (
 _OPTIONS = (
     click.option("--kubenet", is_flag=True, help="Give nodes their ranges, and keep the routes to them."),
     *_RANGES,
-    click.option("--range-rest", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    click.option("--range-rest", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long a deleted node's range is given to nobody, while there is another."),
     click.option("--route-table", default="", metavar="ID", help="kubenet: the route table's resource id."),
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
     click.option("--location", default="", help="kubenet: where a missing table is made. [default: nowhere]"),
     click.option("--route-limit", type=click.IntRange(1), default=400, show_default=True,
                  help="kubenet: how many routes a table may have."),
-    click.option("--route-audit", type=click.FloatRange(10), default=300.0, show_default=True, metavar="SECONDS",
+    click.option("--route-audit", type=Number(10), default=300.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long nobody looks at a table that nobody needs changed."),
-    click.option("--route-settling", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    click.option("--route-settling", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long Azure takes until a route that was written is used."),
 )  # fmt: skip
 

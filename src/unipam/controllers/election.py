@@ -30,20 +30,23 @@ class Timing(NamedTuple):
     renewal: float = 10.0
     retry: float = 2.0
 
-    def check(self) -> None:
-        """Raise BadConfig for times by which two may lead at once, or nobody; in the words of Kubernetes' client."""
-        if self.retry <= 0:
-            raise BadConfig("retryPeriod must be greater than zero")
-        if int(self.duration) <= self.renewal:
+    def checked(self) -> Timing:
+        """Return the same, if a leader stops before anybody else may take over. Raises BadConfig.
+
+        A Lease says whole seconds.
+        """
+        duration, renewal, retry = f"{int(self.duration)} s", f"{self.renewal:g} s", f"{self.retry:g} s"
+        if self.renewal >= int(self.duration):
             raise BadConfig(
-                f"leaseDuration must be greater than renewDeadline: {self.duration:g} s, {self.renewal:g} s"
+                f"leader-election-renew-deadline ({renewal}) must be shorter than lease-duration ({duration})"
             )
-        if self.renewal <= _JITTER * self.retry:
-            told = f"{self.renewal:g} s, {_JITTER} * {self.retry:g} s"
-            raise BadConfig(f"renewDeadline must be greater than retryPeriod*JitterFactor: {told}")
+        if self.retry >= self.renewal:
+            raise BadConfig(f"leader-election-retry-period ({retry}) must be shorter than renew-deadline ({renewal})")
+        if self.retry <= 0:
+            raise BadConfig(f"leader-election-retry-period ({retry}) must be longer than 0")
+        return self
 
 
-_JITTER = 1.2
 _LOOK = 0.25
 """Seconds after which a process that waits looks whether it is to stop."""
 

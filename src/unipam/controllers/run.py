@@ -52,7 +52,6 @@ class Settings(NamedTuple):
 
 def run(settings: Settings) -> None:
     """Contend, and lead whenever elected, until SIGTERM or SIGINT. Raises UnipamError when it cannot begin."""
-    settings.timing.check()
     stop = _stopped_by_signals()
     api = KubernetesApi(settings.kubeconfig)
     process = Process([Loop(make(api), tell) for make in settings.controllers], tell)

@@ -161,3 +161,26 @@ def test_an_operation_of_five_seconds_costs_at_most_seven(world: World, azure: S
     dispatcher = Dispatcher(azure.send, world)
     assert finished(dispatcher, world, {"a": 0.0}) == ["a"]
     assert world.now - start <= 7.0
+
+
+def test_an_answer_that_nobody_expected_ends_its_own_job_alone(
+    dispatcher: Dispatcher, world: World, azure: SimulatedAzure
+) -> None:
+    """Whoever steps is one thread for all controllers: it must not end with one job's defect."""
+    ends: list[Any] = []
+
+    def surprised(*, late: bool) -> Job[str]:
+        if late:
+            yield Ask(path=f"{GROUP}/networkInterfaces/x", version=VERSION)
+        return {}["subnet"]  # type: ignore[no-any-return]
+
+    azure.arm.put(f"{GROUP}/networkInterfaces/x", {})
+    dispatcher.start("at once", surprised(late=False), ends.append)
+    dispatcher.start("late", surprised(late=True), ends.append)
+    dispatcher.start("other", written("n"), ends.append)
+    world.run(60.0, dispatcher.step)
+    assert all(
+        str(each).startswith("defect: KeyError('subnet') in surprised (test_dispatcher.py:") for each in ends[:2]
+    )
+    assert ends[2:] == ["n"]
+    assert not any(map(dispatcher.busy, ("at once", "late", "other")))

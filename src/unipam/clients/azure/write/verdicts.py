@@ -43,6 +43,18 @@ class Verdict(NamedTuple):
         return self.kind is Kind.PERMANENT
 
 
+_LASTING = frozenset(
+    {
+        "scopelocked",
+        "propertychangenotallowed",
+        "resourcegroupbeingdeleted",
+        "missingsubscriptionregistration",
+        "subscriptionnotregistered",
+        "disabledsubscription",
+        "readonlydisabledsubscription",
+    }
+)
+"""Conflicts (409) that no operation ends, but a person."""
 _QUOTA = ("quota", "limit")
 _SECONDS = re.compile(r"(?:retried|retry|again) (?:in|after) (\d+) seconds?", re.IGNORECASE)
 _LINK = re.compile(r"https://\S+/operations/[^\s\"']+")
@@ -65,7 +77,7 @@ def _kind(status: int, code: str, message: str) -> Kind:
         return Kind.BUSY
     if status == 429:
         return Kind.THROTTLED
-    if status == 409 and not any(word in message for word in _QUOTA):
+    if status == 409 and code not in _LASTING and not any(word in message for word in _QUOTA):
         return Kind.BUSY
     if code in {"canceled", "operationtimeout", "internalservererror"}:
         return Kind.PASSING
