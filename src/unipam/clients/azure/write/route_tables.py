@@ -69,12 +69,11 @@ def replace(table: str, before: Table, routes: Sequence[Mapping[str, Any]]) -> J
 
 def _read_back(table: str, old: str) -> Job[Table]:
     """Return a table that was written. For some seconds readers may be shown the one before. Raises SourceFailed."""
-    pauses = iter(_LAGS)
-    while True:
+    for pause in _LAGS:
         written = yield from read(table)
-        if written is None:
-            raise SourceFailed(f"{table} was written, and is not there", source="azure", code="ResourceNotFound")
-        pause = next(pauses, None)
-        if written.etag != old or not old or pause is None:
+        if written is not None and (written.etag != old or not old):
             return written
         yield Pause(pause, f"{table} is shown as it was before it was written")
+    if written is None:
+        raise SourceFailed(f"{table} was written, and is not there", source="azure", code="ResourceNotFound")
+    return written
