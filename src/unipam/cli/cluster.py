@@ -193,12 +193,12 @@ def _of_cilium(node: CiliumNode, waits: str = "") -> Row:
 
 
 def _of_kubenet(node: Node, hops: Mapping[str, str]) -> Row:
-    status, reason = node.condition
-    state = reason or ("no route yet" if node.ranges else "no range yet")
+    state = node.condition[1] or ("no route yet" if node.ranges else "no range yet")
+    created = node.condition == ("False", "RouteCreated")
     return {
         "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges),
         "route": ",".join(hops[each] for each in node.ranges if each in hops), "uses": None,
-        "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state,
+        "needs": 0 if node.ranges else 1, "state": "route created" if created else state,
         "machine": node.machine, "waits": "",
     }  # fmt: skip
 
