@@ -220,6 +220,24 @@ def test_a_subnet_that_others_fill_is_told_and_served_when_there_is_room() -> No
     assert operator.run(300, lambda: len(operator.pool("n0")) == 16)
 
 
+def test_a_subnet_that_was_full_for_hours_is_asked_again_as_soon_as_it_has_more_room() -> None:
+    """It claims to have room while it is full: blocks, and what no list shows, use more than its document tells."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.compute.fill(left=40)
+    full = Refused(400, "SubnetIsFull", "Subnet nodes does not have enough capacity for 8 IP addresses.")
+    operator.azure.fault = lambda ask: full if ask.writes else None
+    operator.use("n0", 8)
+    before = puts(operator)
+    operator.run(2.5 * 3600)
+    assert puts(operator) - before <= 9
+    for ip in [each for each, holder in operator.compute.holders.items() if holder == "others"][:8]:
+        del operator.compute.holders[ip]
+    operator.azure.fault = lambda _: None
+    assert operator.run(90, lambda: len(operator.pool("n0")) == 16)
+    assert operator.run(2, lambda: operator.error("n0") == "")
+
+
 @pytest.mark.parametrize("fault", [LOST, UNSENT])
 def test_no_node_is_written_twice_for_one_need(fault: str) -> None:
     """The answer is lost: what is in the model counts (theirs: 10 of 300 written twice)."""
