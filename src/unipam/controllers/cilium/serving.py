@@ -61,7 +61,7 @@ class Serving:
     One thread calls it; jobs end in another one, and what they bring is taken in by `settle`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (its parts)
         self,
         group: str,
         policy: Policy,
@@ -69,12 +69,13 @@ class Serving:
         tell: Tell,
         wake: Callable[[], None],
         dice: random.Random,
+        measures: Measures,
     ) -> None:
         self._group, self._policy, self._azure, self._tell, self._wake, self._dice = (
             group, policy, azure, tell, wake, dice,
         )  # fmt: skip
         self.inventory = Inventory(use_primary=policy.use_primary)
-        self.measures = Measures(policy)
+        self.measures = measures
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
         self._static_ips: dict[str, tuple[str, str]] = {}
