@@ -47,8 +47,8 @@ PEOPLE = 50
 CROWD = 1000
 TIMES = 5
 EVERY = (
-    "/", "/overview/findings", "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.0.64.0",
-    "/plan?open=S/nets", "/map", "/map?under=S/many", "/map?under=S/many&view=areas", "/map?under=S/nets",
+    "/", "/overview/findings", "/plan", "/plan?open=S,S/many", "/plan?open=S,S/many&from=S/many@10.0.64.0",
+    "/plan?open=S,S/nets", "/map", "/map?under=S/many", "/map?under=S/many&view=areas", "/map?under=S/nets",
     "/map?under=S/out",
     "/spaces/S", "/spaces/S/blocks/many", "/spaces/S/blocks/many?bits=28", "/spaces/S/blocks/nets",
     "/spaces/S/blocks/out/externals/x77", "/reservations", "/reservations?sort=-created", "/reservations?q=no%201000",

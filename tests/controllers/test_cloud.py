@@ -126,3 +126,22 @@ def test_a_write_that_is_held_up_until_the_term_has_ended_is_not_sent(tmp_path: 
         cloud.close()
     assert "leads no more" in str(results[0])
     assert [call.method for call in fake.calls if call.method == "PUT"] == []
+
+
+def test_a_request_that_cannot_even_be_sent_fails_its_job() -> None:
+    """Whatever it is that nobody foresaw: a job that is never answered is under way for ever."""
+
+    class Broken:
+        def request(self, *_: object, **__: object) -> None:
+            raise UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "in a header")
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    cloud, came, results = Cloud(Broken(), Budget), threading.Event(), []  # type: ignore[arg-type]
+    try:
+        cloud.start("table", read("/subscriptions/s/t"), lambda result: (results.append(result), came.set()))
+        assert came.wait(20)
+    finally:
+        cloud.close()
+    assert "UnicodeEncodeError" in results[0].message

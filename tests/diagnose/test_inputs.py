@@ -105,6 +105,12 @@ def test_junk_is_reported_with_its_position_and_skipped() -> None:
     assert [track.subject for track in report.timeline] == ["10.0.0.5"]
 
 
+def test_what_is_no_text_is_not_called_healthy() -> None:
+    report = diagnose_bytes(b"PK\x03\x04" + bytes(range(256)) * 20)
+    assert report.outcome == "not understood"
+    assert report.verdict == "Not understood. Nothing here speaks of addresses."
+
+
 def test_colours_of_a_terminal_are_no_junk() -> None:
     (source,) = diagnose_bytes(b"\x1b[31m" + LINE.rstrip() + b"\x1b[0m\n").sources
     assert source.junk_total == 0

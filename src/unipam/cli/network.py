@@ -161,19 +161,26 @@ def seen(*, api: Api, output: str, overlapping: bool | None, **wish: str | None)
 
 @command.command()
 @click.argument("what", type=click.Choice(list(_CLOUD)))
-@click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
+@click.option(
+    "--orphaned/--attached", default=None, help="Of endpoints only those that lead to nothing, or the others."
+)
+@click.option("--search", "q", metavar="TEXT", help="Only those with this text; of endpoints also at this prefix.")
 @click.option("--sort", help="The member to sort by; - before it turns it round.")
 @with_api
 @list_options
-def cloud(*, api: Api, what: str, output: str, **wish: str | None) -> None:
+def cloud(*, api: Api, what: str, output: str, orphaned: bool | None, **wish: str | None) -> None:
     """What the register sees in the cloud, whatever the plan has: WHAT is subnets, endpoints or subscriptions.
 
     \b
     Examples:
-      unipam network cloud endpoints --search 10.8.0.4
+      unipam network cloud endpoints --search 10.8.0.0/24
+      unipam network cloud endpoints --orphaned
       unipam network cloud subnets --sort=-used
     """
-    show_list(lambda: api.all(f"/cloud/{what}", wish), output, _CLOUD[what], "nothing is seen")
+    if orphaned is not None and what != "endpoints":
+        raise click.UsageError(f"--orphaned and --attached are said of endpoints, not of {what}")
+    query = {**wish, "orphaned": None if orphaned is None else str(orphaned).lower()}
+    show_list(lambda: api.all(f"/cloud/{what}", query), output, _CLOUD[what], "nothing is seen")
 
 
 @command.command()

@@ -58,6 +58,24 @@ _HISTORY = View(
     ),
     name="number",
 )
+_LINES = View(
+    "journal-line",
+    (
+        number("number"),
+        age("at"),
+        column("verb"),
+        column("kind"),
+        column("cidr"),
+        column("name"),
+        column("where")._replace(write="/".join),
+        column("actor"),
+        column("reason"),
+        moment("at"),
+        column("changes", wide=True)._replace(write=lambda told: "; ".join(map(_change, told))),
+        column("details", wide=True),
+    ),
+    name="number",
+)
 _FINDINGS = View(
     "finding",
     (*map(column, ("severity", "rule", "space", "block", "message")), column("other", wide=True)),
@@ -78,6 +96,19 @@ _BRANCHES = View(
     ),
     name="cidr",
 )
+_FOUND = View(
+    "found",
+    (
+        column("kind"),
+        column("cidr"),
+        column("name"),
+        column("path")._replace(write="/".join),
+        column("status"),
+        column("desc"),
+    ),
+    name="name",
+    within=("path",),
+)
 _OBJECTS = View(
     "object",
     (
@@ -93,6 +124,10 @@ _OBJECTS = View(
     name="cidr",
     within=("path",),
 )
+
+
+def _change(told: dict[str, Any]) -> str:
+    return f"{told['field']}: {told['before'] or '-'} -> {told['after'] or '-'}"
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -184,6 +219,45 @@ def history(api: Api, prefix: str | None, name: str | None, limit: int, output: 
 
 
 @command.command()
+@click.option("--actor", help="By whom, exactly.")
+@click.option("--verb", help="What was done: create, change, remove, settle, ...")
+@click.option("--under", metavar="PREFIX", help="What lies within this prefix.")
+@click.option("--name", help="How the name or id begins of what changed.")
+@click.option("--since", callback=_moment, metavar="MOMENT", help="From then on.")
+@click.option("--until", callback=_moment, metavar="MOMENT", help="Before then.")
+@with_api
+@list_options
+def journal(*, api: Api, output: str, **wish: str | float | None) -> None:
+    """The journal as far as a filter lets it through, with what each change was before; the newest first.
+
+    \b
+    Examples:
+      unipam plan journal --actor ada@example.org --verb create
+      unipam plan journal --under 10.1.0.0/16 --since 2026-03-01 -o wide
+    """
+    show_list(lambda: api.all("/journal", wish), output, _LINES, "nothing happened that is so")
+
+
+@command.command()
+@click.argument("text")
+@with_api
+@format_option
+def search(api: Api, text: str, output: str) -> None:
+    """What TEXT may mean: an address, a prefix, a part of a name, a description or an id; of each kind the first few.
+
+    \b
+    Examples:
+      unipam plan search 10.1.4.7
+      unipam plan search payments
+    """
+    groups = api.ask("GET", "/search", query={"q": text})["groups"]
+    show([row for group in groups for row in group["items"]], output, _FOUND, "nothing is called so")
+    for group in groups:
+        if group["more"]:
+            click.echo(f"more of these: unipam plan objects {group['kind']} --search", err=True)
+
+
+@command.command()
 @click.argument("under", default="")
 @click.option("--show", type=click.Choice(["both", "used", "free"]), default="both", show_default=True)
 @click.option("--size", type=int, help="Cut what is free into prefixes of this length.")
@@ -262,6 +336,7 @@ NOTHING_COMPARED = 3
 @click.option("--severity", type=click.Choice(["error", "warning", "info"]), help="Only these.")
 @click.option("--rule", help="Only those of this rule.")
 @click.option("--space", help="Only those of this space.")
+@click.option("--block", help="Only those of this block.")
 @click.option("--search", "q", metavar="TEXT", help="Only those with this text.")
 @with_api
 @list_options

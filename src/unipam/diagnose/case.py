@@ -29,6 +29,8 @@ MAX_ENDED = 100_000
 SHORT_ENDPOINT = 8
 """azure-vnet names an endpoint by so much of its container's id."""
 
+JUNK = "binary-junk"
+"""The signal of an input that is no text everywhere."""
 MAX_SIGNALS = 2_000
 MAX_FACTS = 400
 MAX_FACTS_OF_A_KIND = 25
@@ -291,7 +293,7 @@ class Case:
         return bool(
             self.facts
             or self.tracks
-            or self.signals
+            or any(kind != JUNK for kind, _ in self.signals)  # which tells of the input, whatever it is about
             or self.pools
             or self.variants
             or self.address_lines

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from unipam.diagnose import blocks
 from unipam.diagnose.blocks import Context
-from unipam.diagnose.case import Case, evidence, note_unknown
+from unipam.diagnose.case import JUNK, Case, evidence, note_unknown
 from unipam.diagnose.inputs import Chunks, Reader
 from unipam.diagnose.logs.azure_json import AzureJson
 from unipam.diagnose.logs.azure_text import AzureText
@@ -214,7 +214,7 @@ class FileReader:
     def _report_junk(self) -> None:
         first = self._source.junk[0]
         where = evidence(self._source.path, first.line, f"{first.length} byte(s) from offset {first.offset}")
-        self._case.signal("binary-junk", self._source.path, where, values={"junk_bytes": self._source.junk_total})
+        self._case.signal(JUNK, self._source.path, where, values={"junk_bytes": self._source.junk_total})
 
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")

@@ -32,6 +32,8 @@ from unipam.store.api import Tx
 FREE = "free"
 SHOWN = ("both", "used", "free")
 CLOUD_SUBNET = "cloud subnet"
+DEEPEST = 4
+"""Levels that one question may ask for."""
 _PAGE = 256
 _MOST_GAPS = 1000
 """Free stretches that are looked at for the largest one, or for one part of a listing."""
@@ -153,9 +155,10 @@ class Tree:
         self._visibility = visibility
         self._snapshot = snapshot
 
-    def spaces(self) -> list[Branch]:
-        """Return the spaces, by name."""
-        return [self._row(node.claim, ()) for node in self._source.spaces()]
+    def spaces(self, wanted: Filter | None = None, depth: int = 1) -> list[Branch]:
+        """Return the spaces, by name, each with `depth` - 1 levels of its own beneath it."""
+        rows = [self._row(node.claim, ()) for node in self._source.spaces()]
+        return [self._grown(row, wanted or Filter(), depth) for row in rows]
 
     def under(self, path: tuple[str, ...], wanted: Filter, depth: int = 1) -> Branches:
         """Return what is directly under what this path names, each with `depth` - 1 levels of its own beneath it.

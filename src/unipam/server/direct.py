@@ -20,7 +20,7 @@ from unipam.model import objects
 from unipam.model.cloud import Snapshot
 from unipam.model.errors import UnipamError
 from unipam.plan.access.callers import Caller
-from unipam.plan.branches import Filter
+from unipam.plan.branches import DEEPEST, Filter
 from unipam.plan.forecast import FARTHEST, YEAR, Period
 from unipam.plan.listing import Wish
 from unipam.plan.open import open_store
@@ -131,7 +131,7 @@ def _branches(asked: LocalRequest) -> listings.Asked:
     size = int(asked.number("size", 0, 0, 128)) if asked.text("size") else None
     wanted = Filter(asked.text("show") or "both", least, most, size, asked.text("after") or "", asked.limit)
     at = asked.number("at", 0, 0, sys.float_info.max) if asked.text("at") else None
-    return listings.Asked(asked.text("under") or "", wanted, int(asked.number("depth", 1, 1, listings.DEEPEST)), at)
+    return listings.Asked(asked.text("under") or "", wanted, int(asked.number("depth", 1, 1, DEEPEST)), at)
 
 
 def _period(asked: LocalRequest) -> Period:

@@ -6,7 +6,7 @@ The ledger stays the agent's: it is read in a thread of its own, and changed by 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from unipam.ledger import reads, reconcile
@@ -16,6 +16,8 @@ from unipam.ledger.open import FILE, Ledgers
 from unipam.ledger.reads import Lease, PoolUse
 from unipam.model.errors import Missing, Stale
 from unipam.model.records import HELD
+from unipam.plan.listing import place_in
+from unipam.plan.parts import has_text
 from unipam.server.threads import Threads
 
 T = TypeVar("T")
@@ -30,7 +32,7 @@ class Node:
     """A node whose ledger lies in a data directory, which may come to be later."""
 
     def __init__(self, directory: str) -> None:
-        self._directory = os.path.abspath(directory)
+        self.directory = os.path.abspath(directory)
         self._ledgers = Ledgers()
         self._threads = Threads(1, "node")
 
@@ -65,10 +67,10 @@ class Node:
 
     async def _ask(self, question: Callable[[Ledger], T]) -> T:
         def work() -> T:
-            ledger = self._ledgers.find(self._directory)
+            ledger = self._ledgers.find(self.directory)
             if ledger is None:
                 raise Missing(
-                    f"there is no ledger at {self._directory}/{FILE} yet: the first ADD makes it", kind="ledger"
+                    f"there is no ledger at {self.directory}/{FILE} yet: the first ADD makes it", kind="ledger"
                 )
             return question(ledger)
 
@@ -77,6 +79,14 @@ class Node:
     def close(self, deadline: float) -> None:
         """Let go of its thread by this moment (CLOCK_MONOTONIC)."""
         self._threads.close(deadline)
+
+
+def has(row: Mapping[str, object], text: str) -> bool:
+    """Return whether a lease is at an address or within a prefix, or else has a text."""
+    place, own = place_in(text), place_in(str(row["address"]))
+    if place is not None:
+        return own is not None and place.first <= own.first <= place.last
+    return has_text([row["address"], row["pod"], row["container"], row["network"]], text.lower())
 
 
 def node_of(node: Node | None) -> Node:

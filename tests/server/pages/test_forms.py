@@ -150,3 +150,23 @@ def test_a_form_needs_no_script(tmp_path: Path, admin: Visitor) -> None:
         for form in admin.get(place).find("form"):
             assert form.get("action"), place
             assert form.get("role") == "search" or list(form.iter("button")), place
+
+
+def test_who_goes_back_and_sends_a_form_again_with_something_else_is_told_so(admin: Visitor) -> None:
+    page = admin.get("/reserve?space=S&block=B&size=24")
+    assert admin.send(page, "/reserve", desc="first").status == 200
+    answer = admin.send(page, "/reserve", desc="second")
+    assert answer.status == 422
+    assert "This form was sent before" in answer.words
+    assert "idempotency" not in answer.words
+    assert answer.fields("/reserve")["desc"] == "second"
+    assert admin.send(answer, "/reserve").status == 200, "sent once more it is done"
+
+
+def test_a_space_that_somebody_else_changed_is_told_by_name_alone(admin: Visitor) -> None:
+    mine, theirs = admin.get("/spaces/S"), admin.get("/spaces/S")
+    assert admin.send(mine, "/spaces/S", desc="mine").status == 200
+    answer = admin.send(theirs, "/spaces/S", desc="theirs")
+    assert answer.status == 412
+    assert "it is now name S; desc mine" in answer.words
+    assert "::/0" not in answer.words

@@ -52,7 +52,7 @@ def test_a_node_s_leases_are_listed_filtered_and_exported(node: Live) -> None:
     page = who.get("/leases")
     assert page.rows()[1][:3] == ["10.244.2.2", "shop/web-0", "held"]
     assert "100 of 130 shown" in page.words
-    assert "129 held, 1 cooling, 1 gateways, 123 free; the next is 10.244.2.132" in page.words
+    assert "129 held, 1 cooling, 1 gateway, 123 free; the next is 10.244.2.132" in page.words
     (more,) = [str(a.get("href")) for a in page.find("a") if a.get("rel") == "next"]
     assert who.get(more).rows()[1][0] == "10.244.2.102"
     assert [row[0] for row in who.get("/leases?namespace=bank&state=held").rows()[1:]] == [

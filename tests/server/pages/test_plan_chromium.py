@@ -65,6 +65,20 @@ def test_the_tree_opens_where_it_is_and_back_goes_back(browser: Browser, sample:
         expect(page.get_by_role("link", name="Open uksouth")).to_be_visible()
 
 
+def test_what_is_around_the_tree_knows_what_is_open(browser: Browser, sample: Live) -> None:
+    with tab(browser) as page:
+        sign_in(page, origin(sample), sample.admin.token)
+        page.goto(origin(sample) + "/plan?space=corp")
+        page.get_by_role("link", name="Open hubs").click()
+        expect(page.get_by_role("link", name="Close hubs")).to_be_focused()
+        links = page.locator("[data-copy]")
+        assert urllib.parse.unquote(links.nth(0).get_attribute("data-copy") or "") == urllib.parse.unquote(page.url)
+        assert "corp/hubs" in (links.nth(1).get_attribute("data-copy") or "")
+        page.get_by_label("Show", exact=True).select_option("used")
+        page.get_by_role("button", name="Filter").click()
+        expect(page.get_by_role("link", name="Close hubs")).to_be_visible()
+
+
 def test_a_row_that_is_opened_stays_where_it_was(browser: Browser, sample: Live) -> None:
     with tab(browser, viewport={"width": 1280, "height": 800}) as page:
         sign_in(page, origin(sample), sample.admin.token)

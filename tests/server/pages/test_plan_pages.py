@@ -14,6 +14,7 @@ import pytest
 from tests.plan.clouds import MemoryCloud
 from tests.server.live import Client, Live, serve, token
 from tests.server.pages.visitor import Visitor
+from tests.server.pages.visitor import words as words_of
 
 from unipam.cli.main import unipam
 from unipam.model.errors import SourceFailed
@@ -534,10 +535,33 @@ def test_what_a_role_may_not_do_is_shown_with_the_reason(live: Live) -> None:
     page = reader.get("/spaces/S/blocks/B")
     assert "needs planner on S" in page.words
     assert not page.find("form", action="/spaces/S/blocks/B")
-    assert "needs reserver on S" in reader.get("/reserve?space=S&block=B&size=24").words
+    assert "needs planner on S" in reader.get("/reserve?space=S&block=B&size=24").words
     assert "needs administrator" in reader.get("/networks?tab=findings").words
     assert "needs administrator" in reader.get("/new/space").words
     assert "(hidden)" not in reader.get("/networks").words
+
+
+def test_who_plans_one_space_of_two_is_not_refused_where_the_other_comes_first(live: Live) -> None:
+    small(live)
+    api = native(live)
+    assert api.post("/spaces", {"name": "A", "desc": "another"}).status == 201
+    assert api.post("/spaces/A/blocks", {"name": "B", "cidr": "10.0.0.0/16"}).status == 201
+    planner, reader = visitor(live, "planner"), visitor(live, "reader")
+    assert planner.get("/reservations").find("a", href="/reserve")
+    page = planner.get("/sizing?variant=overlay&nodes=3")
+    (blocks,) = page.find("select", name="block")
+    assert [option.get("value") for option in blocks.iter("option")] == ["S/B"]
+    assert planner.send(page, "/sizing/reserve").status == 200
+    assert "needs planner" in reader.get("/sizing?variant=overlay&nodes=3").words
+    assert "Reserve: needs planner" in reader.get("/reservations").words
+
+
+def test_who_may_give_up_no_reservation_has_no_button_for_it(live: Live) -> None:
+    small(live)
+    page = visitor(live, "reader").get("/reservations")
+    assert "needs planner on S, or to be who reserved it" in page.words
+    assert not page.find("form", action="/reservations/cancel")
+    assert visitor(live, "planner").get("/reservations").find("form", action="/reservations/cancel")
 
 
 def test_what_a_role_may_not_do_is_refused_all_the_same(live: Live) -> None:
@@ -569,6 +593,100 @@ def test_the_past_is_shown_and_cannot_be_changed(looker: Visitor) -> None:
     assert "The plan as it was at 2026-05-01" in then.words
     assert now.rows() != then.rows()
     assert not [link for link in then.find("a") if str(link.get("href")).startswith("/reserve?space")]
+
+
+@pytest.mark.parametrize("order", ["lowest", "highest", "smallest"])
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_several_prefixes_are_drawn_where_they_are(looker: Visitor, order: str, count: int) -> None:
+    page = looker.get(f"/reserve?space=corp&block=westeurope&size=24&count={count}&order={order}")
+    assert page.status == 200
+    for bar in page.find("svg", class_="bar"):
+        marks = [(float(mark.get("x", "0")), float(mark.get("width", ""))) for mark in bar.iter("rect")]
+        assert all(x >= 0 and width > 0 and x + width <= 1001 for x, width in marks), marks
+        drawn = [words_of(mark) for mark in bar.iter("rect") if mark.get("class") == "m-chosen"]
+        assert len(drawn) == count
+
+
+def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -> None:
+    place: str | None = "/plan?open=corp,corp/westeurope"
+    seen: list[str] = []
+    while place:
+        part = looker.get(place)
+        lines = [row for row in part.find("tr") if row.find("td") is not None]
+        inner = [row for row in lines if any(each.get("class") == "lvl l2" for each in row.iter("span"))]
+        seen += [words_of(row.find("th")) for row in inner if row.get("class") != "more"]
+        more = [link for row in inner if row.get("class") == "more" for link in row.iter("a")]
+        place = more[0].get("href") if more else None
+        assert len(seen) < 2000, "the parts go on for ever"
+    rows = native(sample).get("/tree?under=corp/westeurope&limit=1000").json["items"]
+    assert len(rows) > 100
+    assert seen == [row["cidr"] for row in rows]
+
+
+def test_the_journal_of_an_object_is_shown_without_scripts_too(looker: Visitor, sample: Live) -> None:
+    (waiting, *_) = native(sample).get("/objects?kind=reservation&space=corp&block=pods").json["items"]
+    for place, name in (
+        ("/spaces/corp/blocks/hubs", "hubs"),
+        (f"/spaces/corp/blocks/pods/reservations/{waiting['id']}", waiting["id"]),
+    ):
+        link = next(link for link in looker.get(place).find("a") if words_of(link) == "Show it in the journal")
+        lines = json.loads(looker.get(f"{link.get('href')}&format=json").text)
+        assert {line["name"] for line in lines} == {name}
+
+
+@pytest.mark.parametrize("block", ["pods", "corp-v6"])
+def test_the_lines_that_make_the_network_have_its_prefix_and_tag(looker: Visitor, sample: Live, block: str) -> None:
+    (waiting, *_) = native(sample).get(f"/objects?kind=reservation&space=corp&block={block}").json["items"]
+    page = looker.get(f"/spaces/corp/blocks/{block}/reservations/{waiting['id']}")
+    texts = ["".join(each.itertext()) for each in page.find("pre")]
+    assert len(texts) == 3
+    for text in texts:
+        assert waiting["cidr"] in text
+        assert waiting["id"] in text
+        assert ("ipv4" in text.lower()) == (block == "corp-v6"), "a network in Azure has IPv4 in any case"
+
+
+def test_what_is_open_is_open_with_what_it_lies_in(looker: Visitor) -> None:
+    """The map leads to one node, and so do links that people write."""
+    rows = looker.get("/plan?open=corp/westeurope/we-aks").rows()
+    assert rows == looker.get("/plan?open=corp,corp/westeurope,corp/westeurope/we-aks").rows()
+    assert len(rows) > 20
+
+
+def test_the_past_is_not_called_what_it_is_not(looker: Visitor) -> None:
+    future = looker.get("/plan?at=2199-01-01T00:00").words
+    assert "2199-01-01 00:00:00 UTC is still to come" in future
+    assert "as it was" not in future.replace("Show the plan as it was at", "")
+    for page in ("/plan", "/map"):
+        before = looker.get(f"{page}?at=1999-01-01T00:00").words
+        assert "Nothing was planned then" in before, before
+        assert "with the button above" not in before
+    then = looker.get("/plan?at=2026-05-01T00:00&open=corp")
+    assert then.find("a", href="/spaces/corp?at=2026-05-01T00%3A00")
+
+
+@pytest.mark.parametrize("page", [
+    "/plan?open=corp/hubs", "/plan?open=corp/westeurope/we-aks", "/map?under=corp/hubs",
+    "/map?under=corp/hubs/10.63.0.0/23", "/search?q=hub-we", "/spaces/corp/blocks/hubs", "/addresses/10.63.0.7",
+])  # fmt: skip
+def test_links_of_the_past_lead_somewhere(looker: Visitor, page: str) -> None:
+    joined = page + ("&" if "?" in page else "?") + "at=2026-05-01T00:00"
+    shown = looker.get(joined)
+    places = {str(link.get("href")) for link in shown.find("a") if str(link.get("href", "#"))[0] == "/"}
+    for place in places - {"/api/docs"}:
+        assert place.count("?") <= 1, place
+        assert looker.get(place).status == 200, place
+
+
+def test_what_is_opened_in_a_later_part_is_shown_there(looker: Visitor) -> None:
+    first = looker.get("/plan?open=corp,corp/westeurope")
+    (more,) = [link for row in first.find("tr", class_="more") for link in row.iter("a")]
+    later = looker.get(str(more.get("href")))
+    toggle = next(link for link in later.find("a", class_="toggle") if "vnet-" in str(link.get("aria-label")))
+    opened = looker.get(str(toggle.get("href")))
+    (here,) = opened.find("a", id=str(toggle.get("id")))
+    assert here.get("aria-expanded") == "true"
+    assert looker.get(str(here.get("href"))).rows() == later.rows(), "and shut it is as before"
 
 
 def test_the_commands_that_pages_show_are_commands(looker: Visitor) -> None:

@@ -39,7 +39,7 @@ from unipam.store.sqlite_tx import _LISTING
 PEOPLE = 300
 THOUSANDS = int(os.environ.get("UNIPAM_PAGES_SIZE", "3"))
 PAGES = (
-    "/plan", "/plan?open=S,S/many", "/plan?open=S/many&from=S/many@10.64.0.0", "/plan?open=S/nets", "/map",
+    "/plan", "/plan?open=S,S/many", "/plan?open=S,S/many&from=S/many@10.0.8.0", "/plan?open=S,S/nets", "/map",
     "/map?under=S/many", "/map?under=S/many&view=areas",
     "/spaces/S", "/spaces/S/blocks/many?bits=28", "/spaces/S/blocks/nets", "/reservations",
     "/reservations?sort=-created", "/reservations?q=no%201000", "/reservations?q=10.64.3.0/24&sort=desc",

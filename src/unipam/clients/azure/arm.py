@@ -18,7 +18,7 @@ from azure.core.pipeline import PipelineRequest, policies
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
-from unipam.clients.azure.pace import Pace, Time
+from unipam.clients.azure.pace import Pace, Time, seconds
 from unipam.clients.azure.settings import Settings
 from unipam.model.errors import SourceFailed
 
@@ -202,8 +202,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) ->
     code, message = _error(body)
     facts: dict[str, Any] = {"source": "azure", "status": status, "code": code, "asked": asked}
     facts["request"] = headers.get("x-ms-request-id", "")
-    if status in {429, 503} and headers.get("Retry-After"):
-        facts["retry_after"] = float(headers["Retry-After"])  # put there by Pace, always a number
+    if status in {409, 429, 503} and (pause := seconds(headers.get("Retry-After", ""))) is not None:
+        facts["retry_after"] = pause
     return SourceFailed(f"Azure refused {asked}: {status} {code}: {message}".rstrip(": "), **facts)
 
 

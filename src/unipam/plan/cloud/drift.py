@@ -13,7 +13,9 @@ from typing import NamedTuple
 from unipam.addr.prefix import Prefix
 from unipam.addr.ranges import RangeSet
 from unipam.model.cloud import CloudNetwork, Snapshot, key, subscription_of
+from unipam.model.objects import fold
 from unipam.plan.cloud.overlap import Taken, TakenIndex
+from unipam.plan.parts import has_text
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 
@@ -85,6 +87,30 @@ class Finding(NamedTuple):
     prefixes: tuple[str, ...]
     other: str
     message: str
+
+
+class Wanted(NamedTuple):
+    """Which findings; what is empty does not count. `text` stands somewhere in them, but for how bad they are."""
+
+    severity: str = ""
+    rule: str = ""
+    space: str = ""
+    block: str = ""
+    text: str = ""
+
+
+def test_of(wanted: Wanted) -> Callable[[Finding], bool]:
+    """Return the test of whether a finding is wanted."""
+    same = [(place, fold(value)) for place, value in enumerate(wanted[:-1]) if value]
+    text = wanted.text.lower()
+
+    def is_wanted(each: Finding) -> bool:
+        own = (each.severity, each.rule, each.space, each.block)
+        if any(fold(own[place]) != value for place, value in same):
+            return False
+        return has_text((*own[1:], each.subject, *each.prefixes, each.other, each.message), text)
+
+    return is_wanted
 
 
 def findings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Finding]:

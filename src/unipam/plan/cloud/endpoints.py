@@ -25,9 +25,9 @@ def is_orphaned(endpoint: Endpoint) -> bool:
     return bool(endpoint.metadata.get("orphaned"))
 
 
-def is_wanted(endpoint: Endpoint, text: str, orphaned: str = "") -> bool:
-    """Return whether an endpoint is asked for: by a text, or an address or prefix; by `yes` or `no`, as an orphan."""
-    if orphaned and is_orphaned(endpoint) != (orphaned == "yes"):
+def is_wanted(endpoint: Endpoint, text: str, orphaned: bool | None = None) -> bool:
+    """Return whether an endpoint is asked for: by a text, or an address or prefix; as an orphan, or as none."""
+    if orphaned not in (None, is_orphaned(endpoint)):
         return False
     place = place_in(text)
     address = address_of(endpoint)

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from unipam.addr.prefix import Prefix
+from unipam.addr.prefix import Prefix, Range
 from unipam.model import objects
 from unipam.model.cloud import VHUB, CloudNetwork, Snapshot, key, subscription_of
 from unipam.plan.cloud.drift import PlannedBlock, taken_in
 from unipam.plan.cloud.overlap import Taken, TakenIndex
+from unipam.plan.listing import place_in
+from unipam.plan.parts import has_text
 from unipam.plan.permissions import HIDDEN, Visibility
 
 ASSOCIATED, EXPECTED, UNPLANNED, APART, GONE = "associated", "expected", "unplanned", "apart", "gone"
@@ -61,6 +63,18 @@ class Standing(msgspec.Struct, frozen=True):
     reservations: tuple[str, ...]
 
 
+class Wanted(NamedTuple):
+    """Which networks; what is empty or None does not count. `space` is one that has them, or addresses of theirs.
+
+    `text` stands in them, or, where it reads as a prefix or an address, shares addresses with them.
+    """
+
+    plan: str = ""
+    overlapping: bool | None = None
+    space: str = ""
+    text: str = ""
+
+
 class _Known(NamedTuple):
     """What is looked up for each network."""
 
@@ -84,6 +98,32 @@ def standings(blocks: Sequence[PlannedBlock], snapshot: Snapshot) -> list[Standi
     )
     there = [_seen(network, known) for network in snapshot.networks.values()]
     return sorted([*there, *_gone(blocks, snapshot, known)], key=lambda each: (each.name.lower(), each.id))
+
+
+def chosen(rows: Sequence[Standing], wanted: Wanted) -> Sequence[Standing]:
+    """Return those networks that are wanted."""
+    if wanted == Wanted():
+        return rows
+    space, text, place = objects.fold(wanted.space), wanted.text.lower(), place_in(wanted.text)
+
+    def is_wanted(row: Standing) -> bool:
+        if wanted.plan not in ("", row.plan) or wanted.overlapping not in (None, bool(row.overlaps)):
+            return False
+        if space and all(objects.fold(spot.space) != space for spot in (*row.places, *row.fits)):
+            return False
+        return _says(row, text) if place is None else any(_meets(prefix, place) for prefix in row.prefixes)
+
+    return list(filter(is_wanted, rows))
+
+
+def _says(row: Standing, text: str) -> bool:
+    named = (row.name, row.id, *row.prefixes, row.subscription_name, *(spot.block for spot in row.places))
+    return has_text(named, text)
+
+
+def _meets(prefix: str, place: Range) -> bool:
+    own = objects.parse_cidr(prefix)
+    return own.first <= place.last and own.last >= place.first
 
 
 def _placed(blocks: Iterable[PlannedBlock]) -> dict[str, list[Spot]]:

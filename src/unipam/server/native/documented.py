@@ -12,6 +12,7 @@ from unipam.model.cloud import Endpoint, Subscription
 from unipam.plan.branches import Branch
 from unipam.plan.cloud.standing import Spot, Standing
 from unipam.plan.listing import Row
+from unipam.plan.search import Answer, Group
 from unipam.server.native import models as m
 
 
@@ -30,5 +31,6 @@ def page_of(record: type, *inner: type[BaseModel]) -> Any:
 
 OBJECTS, BRANCHES, STANDINGS = page_of(Row), page_of(Branch), page_of(Standing, documented(Spot))
 ENDPOINTS, SUBSCRIPTIONS, LEASES, POOLS = map(page_of, (Endpoint, Subscription, Lease, PoolUse))
+FOUND = documented(Answer, documented(Group, documented(Row)))
 LEASE = documented(Lease)
 EXPLANATION = documented(Explanation, documented(Lease), documented(Past))

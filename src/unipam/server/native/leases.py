@@ -12,7 +12,7 @@ from unipam.plan.permissions import UseCase
 from unipam.plan.tree import require_reason
 from unipam.server.native import documented as shapes
 from unipam.server.native.requests import Paged, page, problems
-from unipam.server.node import node_of
+from unipam.server.node import has, node_of
 from unipam.server.register import SessionDep, reply
 from unipam.server.routing import Router
 
@@ -30,11 +30,12 @@ async def list_leases(
     pod: Annotated[str, Query(max_length=507, description="With or without its namespace.")] = "",
     state: Annotated[str, Query(max_length=16, description="`held` or `cooling`.")] = "",
 ) -> Response:
-    """Every lease of the node's ledger, by network and address."""
+    """Every lease of the node's ledger, by network and address; `q` may be an address or a prefix."""
     session.require(UseCase.SEE_LEASES)
     whose = {"network": network, "namespace": namespace, "pod": pod, "state": state}
     rows = [each._asdict() for each in await node_of(session.register.node).leases()]
-    return page([row for row in rows if is_of(row, **whose)], paging, "generation")
+    found = [row for row in rows if is_of(row, **whose) and has(row, paging.text)]
+    return page(found, paging._replace(text=""), "generation")
 
 
 @router.get("/pools", response_model=shapes.POOLS, responses=problems(404))

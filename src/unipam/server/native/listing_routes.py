@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Query
 from fastapi.responses import Response
 
-from unipam.plan.branches import SHOWN, Filter
+from unipam.model.cloud import Snapshot
+from unipam.plan.branches import DEEPEST, SHOWN, Filter
+from unipam.plan.cloud.endpoints import is_wanted
 from unipam.plan.cloud.peerings import component
-from unipam.plan.cloud.standing import STANDINGS
+from unipam.plan.cloud.standing import STANDINGS, Wanted, chosen
 from unipam.plan.listing import LISTED, ORDERS, Wish
 from unipam.plan.parts import Paging
 from unipam.server.looking import seen_of, standings_for
 from unipam.server.native import documented as shapes
 from unipam.server.native import listings
 from unipam.server.native import models as m
-from unipam.server.native.listings import DEEPEST, Asked
+from unipam.server.native.listings import Asked
 from unipam.server.native.operations import MOST_ITEMS
 from unipam.server.native.requests import Paged, page, problems
 from unipam.server.register import Session, SessionDep, reply
@@ -83,15 +86,10 @@ async def list_cloud_networks(
     space: Annotated[str, Query(max_length=64, description="Only those with addresses of this space's blocks.")] = "",
 ) -> Response:
     """The networks of the cloud and of the plan that the caller may know of: in the plan? overlapping?"""
-    rows = [msgspec.to_builtins(row) for row in await standings_for(session)]
-    wanted = [
-        row for row in rows
-        if plan in ("", row["plan"])
-        and overlapping in (None, bool(row["overlaps"]))
-        and (not space or any(spot["space"].lower() == space.lower() for spot in [*row["places"], *row["fits"]]))
-    ]  # fmt: skip
+    rows = chosen(await standings_for(session), Wanted(plan, overlapping, space, paging.text))
     snapshot = await session.register.last_snapshot()
-    return page(wanted, paging, "id", session.register.age(snapshot))
+    shapes_of = [msgspec.to_builtins(row) for row in rows]
+    return page(shapes_of, paging._replace(text=""), "id", session.register.age(snapshot))
 
 
 @cloud_router.get("/subnets", response_model=m.Page[m.CloudSubnet], responses=problems())
@@ -103,9 +101,18 @@ async def list_cloud_subnets(session: SessionDep, paging: Paged) -> Response:
 
 
 @cloud_router.get("/endpoints", response_model=shapes.ENDPOINTS, responses=problems())
-async def list_cloud_endpoints(session: SessionDep, paging: Paged) -> Response:
-    """What has addresses in the cloud, as far as the caller may see it."""
-    return await _shown(session, paging, listings.endpoint_rows)
+async def list_cloud_endpoints(
+    session: SessionDep,
+    paging: Paged,
+    orphaned: Annotated[bool | None, Query(description="Only those that lead to nothing, or only the others.")] = None,
+) -> Response:
+    """What has addresses in the cloud, as far as the caller may see it; `q` may be an address or a prefix."""
+
+    def rows(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+        found = (each for each in snapshot.endpoints if is_wanted(each, paging.text, orphaned))
+        return listings.endpoint_rows(found)
+
+    return await _shown(session, paging._replace(text=""), rows)
 
 
 @cloud_router.get("/subscriptions", response_model=shapes.SUBSCRIPTIONS, responses=problems())

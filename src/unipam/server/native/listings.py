@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from unipam.model.cloud import CloudNetwork, Snapshot
+from unipam.model.cloud import CloudNetwork, Endpoint, Snapshot
 from unipam.model.errors import BadValue
 from unipam.plan.branches import SHOWN, Branch, Filter, Tree, split
 from unipam.plan.listing import Wish
@@ -18,8 +18,6 @@ from unipam.plan.permissions import Visibility
 from unipam.plan.settled import any_part
 from unipam.server.native.operations import Read, Shape
 from unipam.store.api import Tx
-
-DEEPEST = 4
 
 
 class Asked(NamedTuple):
@@ -56,7 +54,7 @@ def list_branches(visibility: Visibility, snapshot: Snapshot, asked: Asked) -> R
     def work(tx: Tx) -> Shape:
         tree = Tree(tx, visibility, snapshot, asked.at)
         if not asked.path:
-            rows = tree.spaces()
+            rows = tree.spaces(asked.wanted, asked.depth)
             return {"items": [shape_of(row) for row in rows], "next": None, "total": len(rows)}
         found = tree.under(asked.path, asked.wanted, asked.depth)
         return {"items": [shape_of(row) for row in found.rows], "next": found.next, "total": found.total}
@@ -92,8 +90,8 @@ def subnet_rows(networks: Iterable[CloudNetwork], taken: float) -> Iterator[Shap
             }  # fmt: skip
 
 
-def endpoint_rows(snapshot: Snapshot) -> Iterator[Shape]:
-    """Yield whatever has an address in the cloud."""
-    for each in snapshot.endpoints:
+def endpoint_rows(endpoints: Iterable[Endpoint]) -> Iterator[Shape]:
+    """Yield what has an address in the cloud."""
+    for each in endpoints:
         row: dict[str, Any] = each._asdict()
         yield {**row, "metadata": dict(each.metadata)}

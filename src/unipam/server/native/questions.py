@@ -8,9 +8,12 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from unipam.model.objects import parse_place
+from unipam.plan.cloud import drift
 from unipam.plan.overview import overview
 from unipam.plan.parts import part_of
 from unipam.plan.permissions import UseCase
+from unipam.plan.search import search
+from unipam.server.native import documented as shapes
 from unipam.server.native import inquiries as ask
 from unipam.server.native import models as m
 from unipam.server.native.inquiries import Search
@@ -82,15 +85,26 @@ async def differences(
     severity: Annotated[str, Query(max_length=16, description="Only error, warning, or info.")] = "",
     rule: Annotated[str, Query(max_length=64, description="Only those of this rule.")] = "",
     space: Annotated[str, Query(max_length=64, description="Only those of this space.")] = "",
+    block: Annotated[str, Query(max_length=64, description="Only those of this block.")] = "",
 ) -> Response:
     """Where the plan and the cloud disagree, the worst first; for administrators, who may see all of the cloud."""
     session.require(UseCase.COMPARE_WITH_CLOUD)
     compared = await session.register.compared()
-    rows = [{"number": str(number), **each._asdict()} for number, each in enumerate(compared.findings, start=1)]
-    wanted = {name: value for name, value in (("severity", severity), ("rule", rule), ("space", space)) if value}
-    rows = [row for row in rows if all(row[name].lower() == value.lower() for name, value in wanted.items())]
+    is_wanted = drift.test_of(drift.Wanted(severity, rule, space, block, paging.text))
+    numbered = enumerate(compared.findings, start=1)
+    rows = [{"number": str(number), **each._asdict()} for number, each in numbered if is_wanted(each)]
     told = {"compared_on": compared.taken or None, "problems": list(compared.snapshot.problems)}
-    return reply({**part_of(rows, paging, "number"), **told})
+    return reply({**part_of(rows, paging._replace(text=""), "number"), **told})
+
+
+@router.get("/search", response_model=shapes.FOUND, responses=problems())
+async def look_for(
+    session: SessionDep,
+    q: Annotated[str, Query(max_length=200, description="An address, a prefix, a part of a name or of an id.")],
+) -> Response:
+    """What a text may mean, by kind: of each kind the first few, and whether there are more."""
+    visibility = await session.visibility()
+    return reply(await session.read(lambda tx: search(tx, q, visibility)))
 
 
 @router.get("/overview", response_model=m.Overview, responses=problems())

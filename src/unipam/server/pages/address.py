@@ -20,10 +20,12 @@ from unipam.plan.timeline import Holding, Surroundings, at, holdings, surroundin
 from unipam.server.looking import seen_of
 from unipam.server.node import node_of
 from unipam.server.pages import words
+from unipam.server.pages.browser import with_query
 from unipam.server.pages.endpoints import endpoint_place
 from unipam.server.pages.forms import Problem, author_of
 from unipam.server.pages.page import FormDep, Head, Page, PageDep
 from unipam.server.pages.places import network_place, place_of, reserve_place
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -69,10 +71,11 @@ async def _show(page: Page, cidr: str, problem: Problem | None = None, typed: Ma
     told = await _of_node(page, words.place(str(prefix)))
     text = words.place(str(prefix))
     head = Head(
-        text, "Who has it, who had it, why?", (("/journal", "Journal"),), f"plan explain {prefix}",
-        f"/explain?cidr={prefix}", past=True,
-        seen=snapshot.taken or None,
-    )  # fmt: skip
+        text, "Who has it, who had it, why?", (("/journal", "Journal"),), past=True, seen=snapshot.taken or None
+    )
+    if page.at is None:
+        api = with_query("/explain", {"cidr": text})
+        head = head._replace(command=command("plan", "explain", text), api=api)
     return page.render(
         "address.html", head, problem.status if problem else 200, text=text, prefix=str(prefix), around=around,
         bars=bars(held, page.moments.now),

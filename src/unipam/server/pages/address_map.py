@@ -20,6 +20,7 @@ from unipam.server.pages.colours import COLOURS, Legend, Paint, paint
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.pictures import Item, Row, Tile
 from unipam.server.pages.places import place_of, take_place
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -90,7 +91,8 @@ async def address_map(page: PageDep) -> Response:
     head = Head(
         under[-1] if under else "Map", "What does the address space look like, and where is room?",
         _crumbs(page, under[:-1]) if under else (),
-        f"plan branches {'/'.join(under)}".strip(), with_query("/tree", {"under": "/".join(under)}),
+        command("plan", "branches", "/".join(under), at=page.iso_at),
+        with_query("/tree", {"under": "/".join(under), "at": page.at}),
         seen=snapshot.taken or None, past=True,
     )  # fmt: skip
     return page.render(

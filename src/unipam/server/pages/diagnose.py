@@ -32,7 +32,8 @@ async def diagnose(page: PageDep) -> Response:
 
 
 def _show(page: Page, report: Report | None = None, problem: Problem | None = None, text: str = "") -> Response:
-    head = Head("Diagnose", "What do these logs mean?", command="diagnose FILE", api="/diagnose")
+    head = Head("Diagnose", "What do these logs mean?", command="diagnose FILE", api="/diagnose",
+                sends="-F file=@FILE")  # fmt: skip
     picture, page_text = ("", "") if report is None else _files(report)
     return page.render(
         "diagnose.html", head, problem.status if problem else 200, report=report, problem=problem, text=text,

@@ -17,6 +17,7 @@ from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import network_place
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,6 +31,7 @@ LABELS = {
 }  # fmt: skip
 """What Azure tells of endpoints besides their place: as the Azure IPAM application names it (spec §2.7), in words."""
 SORTS = (("name", "name"), ("private_ip", "address"), ("kind", "kind"), ("vnet_name", "network"))
+_ORPHANED = {"yes": True, "no": False}
 _PAGE = 50
 _ABOVE = (("/networks", "Networks & drift"), ("/networks/endpoints", "Endpoints"))
 
@@ -44,7 +46,7 @@ async def endpoints(page: PageDep) -> Response:
     part = part_of(rows, Paging(_PAGE, page.query("after"), "", page.query("sort") or "name"), "number")
     head = Head(
         "Endpoints", "What has an address in Azure, and what was left behind?", _ABOVE[:1],
-        "network cloud endpoints", with_query("/cloud/endpoints", {"q": page.query("q")}), exports=True,
+        _command(page), _api(page), exports=True,
         seen=snapshot.taken, listing="endpoints",
     )  # fmt: skip
     return page.render(
@@ -53,11 +55,26 @@ async def endpoints(page: PageDep) -> Response:
     )  # fmt: skip
 
 
+def _command(page: Page) -> str:
+    which = {True: "--orphaned", False: "--attached", None: ""}[_ORPHANED.get(page.query("orphaned"))]
+    return command("network", "cloud", "endpoints", which, search=page.query("q"), sort=_sort(page))
+
+
+def _api(page: Page) -> str:
+    orphaned = {True: "true", False: "false", None: ""}[_ORPHANED.get(page.query("orphaned"))]
+    return with_query("/cloud/endpoints", {"q": page.query("q"), "orphaned": orphaned, "sort": _sort(page)})
+
+
+def _sort(page: Page) -> str:
+    """Return the member to sort by, where the API can: what an endpoint is, this page makes of two members."""
+    return "" if page.query("sort") == "kind" else page.query("sort")
+
+
 def _rows(page: Page, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Yield what was asked for; `number` tells them apart, since one resource may have several addresses."""
     names = {each.id.lower(): each.name for each in snapshot.subscriptions}
     for number, each in enumerate(snapshot.endpoints):
-        if is_wanted(each, page.query("q"), page.query("orphaned")):
+        if is_wanted(each, page.query("q"), _ORPHANED.get(page.query("orphaned"))):
             yield {
                 **each._asdict(), "number": str(number), "kind": str(each.metadata.get("kind") or each.source),
                 "orphaned": is_orphaned(each), "subscription_name": names.get(each.subscription.lower(), ""),
@@ -84,8 +101,9 @@ async def endpoint(page: PageDep) -> Response:
     if chosen is None:
         raise Missing(f"there is no endpoint {number!r}, or you may not know of it", kind="endpoint")
     names = {each.id.lower(): each.name for each in snapshot.subscriptions}
-    head = Head(chosen.name, "All about this endpoint", _ABOVE, f"network cloud endpoints --search {chosen.name}",
-                with_query("/cloud/endpoints", {"q": chosen.name}), seen=snapshot.taken)  # fmt: skip
+    line = command("network", "cloud", "endpoints", search=chosen.name)
+    api = with_query("/cloud/endpoints", {"q": chosen.name})
+    head = Head(chosen.name, "All about this endpoint", _ABOVE, line, api, seen=snapshot.taken)
     return page.render(
         "endpoint.html", head, it=chosen, orphaned=is_orphaned(chosen), told=list(told(chosen)),
         others=[each for each in found if each is not chosen], network_place=network_place,

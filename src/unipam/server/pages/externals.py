@@ -24,6 +24,7 @@ from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Head, Page, PageDep
 from unipam.server.pages.places import block_place, place_of
 from unipam.server.pages.plan import space_choice
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -51,10 +52,13 @@ async def _show(page: Page, problem: Problem | None = None, typed: Mapping[str, 
         return export(_every(page, wish), COLUMNS, f"{kind}s", page.wanted_format)
     part = await page.read(lambda tx: listed(tx, wish, Visibility(page.caller)))
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
-    words = ["plan", "objects", kind, *(["--space", wish.space] if wish.space else [])]
-    api = with_query("/objects", {"kind": kind, "space": wish.space, "q": wish.text})
-    head = Head("Externals", "What is outside Azure?", command=" ".join(words), api=api, exports=True,
-                listing="externals")  # fmt: skip
+    asked, sort = {"space": wish.space}, page.query("sort")
+    head = Head(
+        "Externals", "What is outside Azure?",
+        command=command("plan", "objects", kind, **asked, search=wish.text, sort=sort),
+        api=with_query("/objects", {"kind": kind, **asked, "q": wish.text, "sort": sort}), exports=True,
+        listing="externals",
+    )  # fmt: skip
     rows = [(row, place_of(row.kind, (*row.path, row.name))) for row in part.rows]
     return page.render(
         "externals.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish, tabs=TABS,

@@ -17,6 +17,7 @@ from unipam.server.pages.export import export
 from unipam.server.pages.growth import SMALL, Growth, drawn
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import block_place, space_place
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -42,10 +43,9 @@ async def all_forecasts(page: PageDep) -> Response:
     if page.wanted_format:
         return export(map(msgspec.structs.asdict, rows), COLUMNS, "forecast", page.wanted_format)
     horizon = "" if period.ahead == YEAR else str(period.ahead)
-    words = {"--space": space, "--horizon": horizon}
     head = Head(
         "Forecast", "What runs dry, and when?",
-        command=" ".join(["plan forecast", *(f"{k} {v}" for k, v in words.items() if v)]),
+        command=command("plan", "forecast", space=space, horizon=horizon),
         api=with_query("/forecast", {"space": space, "horizon": horizon}), exports=True,
     )  # fmt: skip
     lines = [Line(row, _own_place(row), drawn(row, period, SMALL)) for row in rows[:ROWS]]
@@ -86,10 +86,10 @@ async def _one(page: Page, find: Callable[[Tx, Period], Forecast]) -> Response:
     crumbs = [("/plan", "Plan"), (space_place(row.space), row.space)]
     crumbs += [(block_place(row.space, row.block), row.block)] if row.block else []
     horizon = {} if period.ahead == YEAR else {"horizon": period.ahead}
-    command = f"block forecast {row.space} {row.block}" if row.block else f"space forecast {row.space}"
+    words = ("block" if row.block else "space", "forecast", row.space, row.block)
     head = Head(
         f"Forecast of {row.block or row.space}", "When does it run dry?", tuple(crumbs),
-        " ".join([command, *(f"--{k} {v}" for k, v in horizon.items())]), with_query(_own_place(row), horizon),
+        command(*words, **horizon), with_query(_own_place(row), horizon),
     )  # fmt: skip
     template = "forecast-part.html" if page.is_part else "forecast-of.html"
     return page.render(template, head, row=row, growth=drawn(row, period), period=period, place=_own_place(row))

@@ -11,8 +11,8 @@ import msgspec
 from fastapi.responses import Response
 
 from unipam.model import objects
-from unipam.model.errors import BadValue, Stale, UnipamError
-from unipam.model.records import Claim
+from unipam.model.errors import BadValue, Mismatch, Stale, UnipamError
+from unipam.model.records import SPACE, Claim
 from unipam.plan import idempotency
 from unipam.plan.tree import Author, require_reason
 from unipam.server.pages.page import Form, Page
@@ -45,12 +45,12 @@ async def do(
 ) -> Response:
     """Do what a form asks for in one transaction, then go to another page: `after` says where, and what was done.
 
-    A form that comes again changes nothing, and goes to the same page.
+    A form that comes again changes nothing, and goes to the same page. Raises Mismatch when it was filled in otherwise.
     """
     page, author, asked = form.page, author_of(form), _fingerprint(form)
 
     def whole(tx: Tx, by: Author) -> tuple[str, str]:
-        known = idempotency.recall(tx, by, asked)
+        known = _done_before(tx, by, asked)
         if known is not None:
             return msgspec.json.decode(known.body, type=tuple[str, str])
         place, done = after(work(tx, by))
@@ -60,6 +60,16 @@ async def do(
 
     worker = page.register.worker.freeing() if frees else page.register.worker
     return page.go(*await worker.write(whole, author))
+
+
+def _done_before(tx: Tx, by: Author, asked: str) -> idempotency.StoredAnswer | None:
+    try:
+        return idempotency.recall(tx, by, asked)
+    except Mismatch:
+        raise Mismatch(
+            "This form was sent before, filled in otherwise, and that was done. What you see now was not done: send it"
+            " once more if you want this too."
+        ) from None
 
 
 def _fingerprint(form: Form) -> str:
@@ -91,5 +101,6 @@ def last_change(tx: Tx, page: Page, claim: Claim) -> str:
     if entry is None:
         return ""
     facts = msgspec.to_builtins(objects.decode(entry.details))
-    shown = "; ".join(f"{name} {facts[name]}" for name in ("name", "desc") if facts.get(name))
-    return f"{entry.actor} changed it {page.moments.relative(entry.at)}: it is {claim.text}, {shown}"
+    told = [f"{name} {facts[name]}" for name in ("name", "desc") if facts.get(name)]
+    shown = "; ".join(told if claim.kind == SPACE else [claim.text, *told])
+    return f"{entry.actor} changed it {page.moments.relative(entry.at)}: it is now {shown}"

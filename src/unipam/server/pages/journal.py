@@ -16,6 +16,7 @@ from unipam.plan.permissions import Visibility
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +38,8 @@ async def journal(page: PageDep) -> Response:
         return export(rows, COLUMNS, "journal", page.wanted_format)
     after = page.query("after")
     part = await page.read(lambda tx: lines(tx, visibility, wanted, after, ROWS))
-    head = Head("Journal", "Who changed what, when and why?", command=_command(page), api=_api(wanted), exports=True)
+    head = Head("Journal", "Who changed what, when and why?", command=command("plan", "journal", **_asked(wanted)),
+                api=with_query("/journal", _asked(wanted)), exports=True)  # fmt: skip
     return page.render("journal.html", head, part=part, verbs=VERBS)
 
 
@@ -69,11 +71,8 @@ async def _all(page: Page, visibility: Visibility, wanted: Wanted) -> AsyncItera
         after = part.next
 
 
-def _command(page: Page) -> str:
-    under = page.query("under")
-    return f"plan history {under}".strip()
-
-
-def _api(wanted: Wanted) -> str:
-    given = {"since": wanted.since, "until": wanted.until, "actor": wanted.actor, "verb": wanted.verb}
-    return with_query("/journal", {**given, "under": wanted.under, "name": wanted.name})
+def _asked(wanted: Wanted) -> dict[str, object]:
+    """Return the filter as the API and the command line name it."""
+    under = None if wanted.under is None else str(wanted.under)
+    return {"since": wanted.since, "until": wanted.until, "actor": wanted.actor, "verb": wanted.verb, "under": under,
+            "name": wanted.name}  # fmt: skip

@@ -10,13 +10,13 @@ from fastapi.responses import Response
 from unipam.ledger.reads import Lease, PoolUse, is_of
 from unipam.model.errors import Missing
 from unipam.model.records import COOLING, HELD
-from unipam.plan.listing import place_in
-from unipam.plan.parts import Paging, has_text, part_of
+from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import UseCase
-from unipam.server.node import node_of
+from unipam.server.node import has, node_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Head, Page, PageDep
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,7 +33,7 @@ async def leases(page: PageDep) -> Response:
     asked = {name: page.query(name) for name in (*_NAMES, "q", "sort")}
     found, pools, without = ([], [], "") if refused else await _read(page)
     head = Head(
-        "Leases", "Who has an address of this node, and since when?", command=_command(asked),
+        "Leases", "Who has an address of this node, and since when?", command=_command(page, asked),
         api=with_query("/leases", asked), exports=not refused, listing="leases" if found else "",
     )  # fmt: skip
     rows = [row for row in map(Lease._asdict, found) if _wanted(row, asked)]
@@ -57,14 +57,12 @@ async def _read(page: Page) -> tuple[list[Lease], list[PoolUse], str]:
 
 
 def _wanted(row: dict[str, Any], asked: dict[str, str]) -> bool:
-    if not is_of(row, pod="", **{name: asked[name] for name in _NAMES}):
-        return False
-    place = place_in(asked["q"])
-    if place is not None:
-        own = place_in(f"{row['address']}")
-        return own is not None and place.first <= own.first <= place.last
-    return has_text([row["address"], row["pod"], row["container"], row["network"]], asked["q"].lower())
+    return is_of(row, pod="", **{name: asked[name] for name in _NAMES}) and has(row, asked["q"])
 
 
-def _command(asked: dict[str, str]) -> str:
-    return " ".join(["lease list", *(f"--{name} {asked[name]}" for name in _NAMES if asked[name])])
+def _command(page: Page, asked: dict[str, str]) -> str:
+    """Return the command that lists the same on this machine; it looks for no text."""
+    node = page.register.node
+    if asked["q"] or node is None:
+        return ""
+    return command("lease", "list", **{name: asked[name] for name in _NAMES}, data_dir=node.directory)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from unipam.addr.prefix import Range
-from unipam.model import objects
 from unipam.model.cloud import CloudNetwork, Snapshot, key
 from unipam.model.errors import BadValue, Missing
 from unipam.plan.cloud import drift
 from unipam.plan.cloud.drift import Finding
 from unipam.plan.cloud.peerings import component
-from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, Standing
-from unipam.plan.listing import place_in
-from unipam.plan.parts import Paging, has_text, part_of
+from unipam.plan.cloud.standing import APART, ASSOCIATED, EXPECTED, GONE, UNPLANNED, Spot, Standing, Wanted, chosen
+from unipam.plan.parts import Paging, part_of
 from unipam.plan.permissions import UseCase
 from unipam.server.looking import compared_for, seen_of, standings_for
 from unipam.server.pages.browser import with_query
@@ -28,6 +25,7 @@ from unipam.server.pages.forms import Problem, fresh_key
 from unipam.server.pages.page import Head, Page, PageDep
 from unipam.server.pages.places import block_place, network_place, reservation_place, subnet_place
 from unipam.server.pages.plan import space_choice
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,6 +43,7 @@ FINDING_COLUMNS = ("severity", "rule", "space", "block", "subject", "prefixes", 
 SORTS = (("name", "name"), ("prefixes", "address"), ("-size", "largest first"), ("plan", "in the plan?"),
          ("subscription_name", "subscription"))  # fmt: skip
 _SORTABLE = ("id", "size", "plan", "subscription_name")
+_FINDING_FILTERS = ("severity", "rule", "space", "block", "q")
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
 _PAGE = 50
@@ -72,10 +71,10 @@ async def networks(page: PageDep) -> Response:
     return await (show_findings(page) if page.query("tab") == "findings" else show(page))
 
 
-async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str] = ()) -> Response:
+async def show(page: Page, problem: Problem | None = None, ticked: Sequence[str] = ()) -> Response:
     """Answer with the networks; with what went wrong when a form of theirs was refused."""
-    found, is_wanted = await standings_for(page.session), _wish(page)
-    rows = found if is_wanted is None else await page.register.in_thread(lambda: list(filter(is_wanted, found)))
+    found, wanted = await standings_for(page.session), wanted_of(page)
+    rows = await page.register.in_thread(lambda: chosen(found, wanted))
     if page.wanted_format:
         return export((msgspec.to_builtins(row) for row in rows), COLUMNS, "networks", page.wanted_format)
     snapshot = await page.register.last_snapshot()
@@ -86,7 +85,7 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
     names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     head = Head(
         "Networks & drift", "What does Azure have that the plan does not know, and the reverse?",
-        command=_command(page), api=with_query("/cloud/networks", {"plan": page.query("plan"), "q": page.query("q")}),
+        command=_command(wanted, page.query("sort")), api=_api(wanted, page.query("sort")),
         exports=True, seen=snapshot.taken, listing="networks",
     )  # fmt: skip
     return page.render(
@@ -95,14 +94,25 @@ async def show(page: Page, problem: Problem | None = None, chosen: Sequence[str]
         problems=snapshot.problems, seen=snapshot.taken, network_place=network_place, block_place=block_place,
         may_find=page.may(UseCase.COMPARE_WITH_CLOUD),
         associate=lambda row: [_associate(page, row.id, spot) for spot in row.fits], key=fresh_key(),
-        several=page.query("plan") == UNPLANNED, chosen=chosen,
+        several=page.query("plan") == UNPLANNED, chosen=ticked,
     )  # fmt: skip
 
 
-def _command(page: Page) -> str:
-    words = ["network", "seen"]
-    words += ["--plan", page.query("plan")] if page.query("plan") else []
-    return " ".join([*words, *(["--search", repr(page.query("q"))] if page.query("q") else [])])
+def wanted_of(page: Page) -> Wanted:
+    """Return the filter that the query holds."""
+    overlap = {"yes": True, "no": False}.get(page.query("overlap"))
+    return Wanted(page.query("plan"), overlap, page.query("space"), page.query("q"))
+
+
+def _command(wanted: Wanted, sort: str) -> str:
+    which = [] if wanted.overlapping is None else ["--overlapping" if wanted.overlapping else "--apart"]
+    return command("network", "seen", *which, plan=wanted.plan, space=wanted.space, search=wanted.text, sort=sort)
+
+
+def _api(wanted: Wanted, sort: str) -> str:
+    overlapping = None if wanted.overlapping is None else str(wanted.overlapping).lower()
+    return with_query("/cloud/networks", {"plan": wanted.plan, "overlapping": overlapping, "space": wanted.space,
+                                          "q": wanted.text, "sort": sort})  # fmt: skip
 
 
 def _sorted_by(row: Standing, member: str) -> Any:
@@ -114,59 +124,34 @@ def _sorted_by(row: Standing, member: str) -> Any:
     return getattr(row, member)
 
 
-def _wish(page: Page) -> Callable[[Standing], bool] | None:
-    """Return which rows are wanted, as a test; None: all of them."""
-    plan, overlap, text = page.query("plan"), page.query("overlap"), page.query("q")
-    space, lowered = objects.fold(page.query("space")), text.lower()
-    place = place_in(text or page.query("overlaps"))
-
-    def is_wanted(row: Standing) -> bool:
-        if (plan and row.plan != plan) or (overlap and bool(row.overlaps) != (overlap == "yes")):
-            return False
-        if space and all(objects.fold(spot.space) != space for spot in (*row.places, *row.fits)):
-            return False
-        if place is not None:
-            return any(_meets(prefix, place) for prefix in row.prefixes)
-        return not text or has_text([row.name, row.id, *row.prefixes, row.subscription_name], lowered)
-
-    return is_wanted if plan or overlap or space or text or place else None
-
-
-def _meets(prefix: str, place: Range) -> bool:
-    own = objects.parse_cidr(prefix)
-    return own.first <= place.last and own.last >= place.first
-
-
 async def show_findings(page: Page, problem: Problem | None = None) -> Response:
     """Answer with the findings, each with what mends it."""
     refused = page.may(UseCase.COMPARE_WITH_CLOUD)
+    wanted = drift.Wanted(*map(page.query, _FINDING_FILTERS))
+    asked = dict(zip(_FINDING_FILTERS[:-1], wanted[:-1], strict=True))
     head = Head("Findings", "Where do plan and Azure disagree, and what mends it?", _ABOVE,
-                "plan findings", with_query("/findings", {"severity": page.query("severity"), "q": page.query("q")}),
+                command("plan", "findings", **asked, search=wanted.text),
+                with_query("/findings", {**asked, "q": wanted.text}),
                 exports=not refused, seen=(await page.register.last_snapshot()).taken)  # fmt: skip
     if refused:
         return page.render("findings.html", head, rows=[], part={}, refused=refused, seen=1, levels=LEVELS, rules=[],
-                           problem=None, key="", filtered=False)  # fmt: skip
+                           spaces=[], problem=None, key="", filtered=False)  # fmt: skip
     compared = await compared_for(page.session)
-    found = [each for each in compared.findings if _is_wanted(page, each)]
+    found = list(filter(drift.test_of(wanted), compared.findings))
     if page.wanted_format:
         return export((each._asdict() for each in found), FINDING_COLUMNS, "findings", page.wanted_format)
     shapes = [{"number": str(number), "row": each} for number, each in enumerate(found, start=1)]
     part = part_of(shapes, Paging(_PAGE // 2, page.query("after")), "number")
     fits = {key(row.id): row.fits for row in compared.standings}
+    names = await page.read(lambda tx: [name for _, name in tx.spaces()])
     rows = [(each["row"], remedies(page, each["row"], fits)) for each in part["items"]]
     return page.render(
         "findings.html", head, problem.status if problem else 200, rows=rows, part=part, refused="",
         seen=compared.taken, levels=LEVELS, problem=problem, key=fresh_key(),
-        filtered=any(page.query(name) for name in ("q", "severity", "rule", "space", "block")),
+        filtered=any(wanted),
+        spaces=space_choice(names),
         rules=[("", "every rule"), *((rule, rule.replace("-", " ")) for rule in drift.SEVERITY)],
     )  # fmt: skip
-
-
-def _is_wanted(page: Page, each: Finding) -> bool:
-    given = {"severity": each.severity, "rule": each.rule, "space": each.space, "block": each.block}
-    if any(page.query(name) and objects.fold(page.query(name)) != objects.fold(value) for name, value in given.items()):
-        return False
-    return has_text([each.message, each.subject, each.other, *each.prefixes], page.query("q").lower())
 
 
 def remedies(page: Page, each: Finding, fits: Mapping[str, Sequence[Spot]]) -> list[Remedy]:
@@ -248,7 +233,7 @@ async def network_page(page: PageDep) -> Response:
         raise Missing(f"there is no network {resource_id!r}, or you may not know of it", kind="network")
     snapshot = await seen_of(page.session)
     network = snapshot.network(resource_id)
-    head = Head(row.name, "All about this network", _ABOVE, f"network seen --search {row.name}",
+    head = Head(row.name, "All about this network", _ABOVE, command("network", "peerings", row.id),
                 with_query("/cloud/peerings", {"network": row.id}), seen=snapshot.taken)  # fmt: skip
     return page.render(
         "network.html", head, row=row, network=network, mark=MARKS[row.plan], block_place=block_place,

@@ -37,6 +37,7 @@ from unipam.server.pages.places import (
 )
 from unipam.server.pages.plan import Line, length
 from unipam.server.pages.recipes import recipes
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -82,14 +83,15 @@ class Subject(NamedTuple):
 @router.get("/spaces/{space}")
 async def space_page(page: PageDep, space: str) -> Response:
     """All about one space."""
-    return await show(page, lambda tx: space_subject(tx, page, space), f"space show {space}", f"/spaces/{space}")
+    line = command("space", "show", space)
+    return await show(page, lambda tx: space_subject(tx, page, space), line, space_place(space))
 
 
 @router.get("/spaces/{space}/blocks/{block}")
 async def block_page(page: PageDep, space: str, block: str) -> Response:
     """All about one block."""
-    at = f"/spaces/{space}/blocks/{block}"
-    return await show(page, lambda tx: block_subject(tx, page, space, block), f"block show {space} {block}", at)
+    line = command("block", "show", space, block)
+    return await show(page, lambda tx: block_subject(tx, page, space, block), line, block_place(space, block))
 
 
 @router.get("/spaces/{space}/blocks/{block}/externals/{external}")
@@ -129,9 +131,9 @@ async def show_reservation(
         lines = await page.read(lambda tx: about(tx, subject.claim))
         return page.render("object-history.html", Head("History"), entries=lines)
     refused = "" if page.caller.owns(row.facts) else page.may(UseCase.CANCEL_RESERVATION, space)
-    at = f"/spaces/{row.space}/blocks/{row.block}/reservations/{number}"
+    at = reservation_place(row.space, row.block, number)
     head = Head(subject.name, "A prefix kept for a network to come", subject.crumbs,
-                f"reservation show {row.space} {row.block} {number}", at)  # fmt: skip
+                command("reservation", "show", row.space, row.block, number), at)  # fmt: skip
     return page.render(
         "reservation.html", head, problem.status if problem else 200, subject=subject, row=row, waits=waits,
         recipes=recipes(row), refused=refused, problem=problem, key=fresh_key(), typed=typed or {},
@@ -156,16 +158,16 @@ async def cancel_reservation(form: FormDep, space: str, block: str, number: str)
 
 
 async def _show_external(page: Page, place: Place) -> Response:
-    words = {1: "external show", 2: "external subnet show", 3: "external endpoint show"}[len(place.names)]
+    words = (("external",), ("external", "subnet"), ("external", "endpoint"))[len(place.names) - 1]
     at = external_place(place.space, place.block, *place.names)
-    command = f"{words} {place.space} {place.block} {' '.join(place.names)}"
-    return await show(page, lambda tx: external_subject(tx, page, place), command, at)
+    line = command(*words, "show", place.space, place.block, *place.names)
+    return await show(page, lambda tx: external_subject(tx, page, place), line, at)
 
 
 async def show(
     page: Page,
     find: Callable[[Tx], Subject],
-    command: str,
+    line: str,
     api: str,
     *,
     problem: Problem | None = None,
@@ -190,9 +192,7 @@ async def show(
 
     subject, rows, reach, changed = await page.read(work)
     findings = await findings_about(page, subject)
-    head = Head(
-        subject.name, f"All about this {subject.kind}", subject.crumbs, command, api, seen=snapshot.taken or None
-    )
+    head = Head(subject.name, f"All about this {subject.kind}", subject.crumbs, line, api, seen=snapshot.taken or None)
     return page.render(
         "object.html", head, problem.status if problem else 200, subject=subject, lines=_lines(rows),
         more=rows.next if rows else None, total=rows.total if rows else 0, key=fresh_key(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -17,9 +17,9 @@ from unipam.plan.access.callers import EVERYWHERE, Caller
 from unipam.plan.access.preferences import Preferences
 from unipam.plan.access.sessions import WebSession
 from unipam.plan.cloud.cache import OLD
-from unipam.plan.permissions import UseCase, require
+from unipam.plan.permissions import Need, UseCase, require
 from unipam.plan.tree import Author
-from unipam.server.pages import browser, columns, navigation
+from unipam.server.pages import browser, columns, navigation, shell
 from unipam.server.pages.credentials import held_by, renewed
 from unipam.server.pages.headers import page_headers
 from unipam.server.pages.templating import render
@@ -46,7 +46,8 @@ class Head(NamedTuple):
 
     `title` is the page's name, `lead` the question that it answers. `crumbs` are the pages above it (address, name).
     `command` is the command line that shows the same, without `unipam`; `api` the path of the native API, with its
-    query. `exports`: the page answers `?format=csv|json`. `seen` is when the cloud was seen of which it tells (epoch
+    query, and `sends` the words of curl for what it is sent. They are empty where nothing asks for just this.
+    `exports`: the page answers `?format=csv|json`. `seen` is when the cloud was seen of which it tells (epoch
     seconds; 0: never; None: it tells of none). `past`: it can show the plan as it was (`?at=`). `listing` is the list
     on it whose columns can be chosen. `fresh` makes something new of the kind that the page is about.
     """
@@ -56,6 +57,7 @@ class Head(NamedTuple):
     crumbs: tuple[tuple[str, str], ...] = ()
     command: str = ""
     api: str = ""
+    sends: str = ""
     exports: bool = False
     seen: float | None = None
     past: bool = False
@@ -90,6 +92,11 @@ class Page:
         return Moments(self.register.clock(), self.preferences.zone)
 
     @property
+    def iso_at(self) -> str:
+        """Return the moment of the past that is shown, as command lines take it; empty: now."""
+        return "" if self.at is None else self.moments.machine(self.at)
+
+    @property
     def wanted_format(self) -> str:
         """Return `csv` or `json`, where the rows of the page are wanted as a file; else nothing."""
         wanted = self.request.query_params.get("format", "")
@@ -109,8 +116,12 @@ class Page:
         try:
             require(self.caller, use_case, space)
         except Forbidden as error:
-            return _needs(str(error.facts["needs"]), space)
+            return _needs(Need(str(error.facts["needs"])), space)
         return ""
+
+    def may_in_any(self, use_case: UseCase, spaces: Sequence[str]) -> str:
+        """Return why the caller may do this in none of these spaces; empty when it may in one."""
+        return "" if any(not self.may(use_case, space) for space in spaces) else self.may(use_case)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Do work on one consistent state."""
@@ -143,9 +154,12 @@ def _shown(paths: frozenset[str], register: Register) -> frozenset[str]:
     return paths if register.node is not None else paths - {"/leases"}
 
 
-def _needs(need: str, space: str) -> str:
-    where = f" on {space}" if space and need != "admin" else ""
-    return f"needs {'administrator' if need == 'admin' else need}{where}"
+def _needs(need: Need, space: str) -> str:
+    """Return what somebody needs in the words of the roles that one can be given."""
+    if need is Need.ADMIN:
+        return "needs administrator"
+    planner = f"needs planner on {space}" if space else "needs planner"
+    return f"{planner}, or to be who reserved it" if need in (Need.OWNER, Need.OWNING_RESERVER) else planner
 
 
 def role_of(caller: Caller) -> str:
@@ -213,14 +227,14 @@ class Frame(NamedTuple):
         return browser.with_query(self.path, {**self.query, **changed})
 
     def link(self, path: str) -> str:
-        """Return the address of another page of ours, at the same moment of the past as this one."""
-        return (
-            path if self.at is None or not self.query.get("at") else browser.with_query(path, {"at": self.query["at"]})
-        )
+        """Return the address of another page of ours, at the same moment of the past as this one if it shows one."""
+        if self.at is None:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}at={quote(self.query['at'])}"
 
-    def curl(self, api: str) -> str:
+    def curl(self, api: str, sends: str = "") -> str:
         """Return the command that asks the API for what the page shows."""
-        return f"curl -H \"Authorization: Bearer $UNIPAM_TOKEN\" '{self.origin}/api/v1{api}'"
+        return shell.curl(f"{self.origin}/api/v1{api}", sends)
 
 
 async def open_page(request: Request) -> Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -12,13 +12,14 @@ from unipam.model.cloud import Snapshot
 from unipam.model.errors import BadValue, Missing
 from unipam.model.objects import fold
 from unipam.model.records import SPACE
-from unipam.plan.branches import FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
+from unipam.plan.branches import DEEPEST, FREE, SHOWN, Branch, Branches, Filter, Tree, split, start_of
 from unipam.plan.permissions import UseCase, Visibility
 from unipam.server.looking import seen_of
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.export import export
 from unipam.server.pages.page import Fresh, Head, Page, PageDep
 from unipam.server.pages.places import place_of, take_place
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -33,6 +34,8 @@ _MOST_OPEN = 12
 MOST_WEIGHT = 40_000
 """Bytes that all rows may have together: with more of them the page would exceed 60 kB."""
 _AT_ONCE = 500
+_NONE = "-"
+"""What `open=` says where everything is shut."""
 COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest", "desc", "by", "since", "status", "id")
 
 
@@ -55,12 +58,12 @@ class Line(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the page's address asks for."""
+    """What the page's address asks for. `starts` are the addresses at which the shown parts of open nodes begin."""
 
     space: str
     opened: tuple[tuple[str, ...], ...]
     filter: Filter
-    start: tuple[tuple[str, ...], str]
+    starts: dict[tuple[str, ...], str]
     chosen: bool
 
 
@@ -74,8 +77,8 @@ async def plan(page: PageDep) -> Response:
         return export(rows, COLUMNS, "plan", page.wanted_format)
     lines, names = await page.read(lambda tx: lines_of(page, Tree(tx, visibility, snapshot, page.at), wanted))
     head = Head(
-        "Plan", "What is where, how full is it, and what is free?", command=_command(wanted), api=_api(wanted),
-        exports=True, seen=snapshot.taken or None, past=True, listing="plan",
+        "Plan", "What is where, how full is it, and what is free?", command=_command(page, wanted),
+        api=_api(page, wanted), exports=True, seen=snapshot.taken or None, past=True, listing="plan",
         fresh=Fresh("New space", "/new/space", page.may(UseCase.MAKE_SPACE)),
     )  # fmt: skip
     return page.render(
@@ -96,9 +99,11 @@ def wanted_of(page: Page) -> Wanted:
         raise BadValue(f"show: {show!r} is none of {', '.join(SHOWN)}", field="show", value=show)
     size = page.query("size")
     kept = Filter(show, length(page, "min", 0), length(page, "max", 128), length(page, "size", 0) if size else None)
-    path, _, start = page.query("from").partition("@")
-    opened = tuple(split(each) for each in page.query("open").split(",") if each)
-    return Wanted(page.query("space"), opened, kept, (split(path), start), "open" in page.request.query_params)
+    starts = (each.partition("@") for each in page.query("from").split(",") if each)
+    named = [split(each) for each in page.query("open").split(",") if each]
+    opened = tuple(dict.fromkeys(path[:n] for path in named for n in range(1, len(path) + 1)))  # with what is around
+    begun = {split(path): start for path, _, start in starts}
+    return Wanted(page.query("space"), opened, kept, begun, "open" in page.request.query_params)
 
 
 def length(page: Page, name: str, default: int) -> int:
@@ -109,21 +114,34 @@ def length(page: Page, name: str, default: int) -> int:
     return int(text)
 
 
-def _command(wanted: Wanted) -> str:
-    words = ["plan", "branches"]
-    if wanted.opened:
-        words.append("/".join(wanted.opened[-1]))
-    words += ["--show", wanted.filter.show] if wanted.filter.show != "both" else []
-    words += ["--size", str(wanted.filter.size)] if wanted.filter.size is not None else []
-    return " ".join(words)
+def _command(page: Page, wanted: Wanted) -> str:
+    under, asked = _asked(wanted)
+    return command("plan", "branches", under, **asked, at=page.iso_at)
 
 
-def _api(wanted: Wanted) -> str:
-    filtered = wanted.filter
-    under = "/".join(wanted.opened[-1]) if wanted.opened else wanted.space
-    return with_query("/tree", {"under": under, "show": filtered.show, "min": filtered.shortest or None,
-                                "max": filtered.longest if filtered.longest < 128 else None,
-                                "size": filtered.size})  # fmt: skip
+def _api(page: Page, wanted: Wanted) -> str:
+    under, asked = _asked(wanted)
+    return with_query("/tree", {"under": under, **asked, "at": page.at})
+
+
+def _asked(wanted: Wanted) -> tuple[str, dict[str, object]]:
+    """Return what the page's rows lie in, and the filter and the levels, as the API and the command line name them."""
+    it, (under, depth) = wanted.filter, _extent(wanted)
+    return under, {
+        "show": it.show if it.show != "both" else "", "min": it.shortest or None,
+        "max": it.longest if it.longest < 128 else None, "size": it.size, "depth": depth if depth > 1 else None,
+    }  # fmt: skip
+
+
+def _extent(wanted: Wanted) -> tuple[str, int]:
+    """Return the one node that is open, with what it lies in, or else the space; and how many levels beneath it."""
+    opened = [path for path in wanted.opened if path != (_NONE,)]
+    inmost = max(opened, key=len, default=())
+    if inmost and all(inmost[: len(path)] == path for path in opened):
+        return "/".join(inmost), 1
+    at_first = 2 if wanted.filter.show == FREE else 1
+    deepest = len(inmost) if wanted.chosen else at_first
+    return wanted.space, min(DEEPEST, max(1, deepest + (not wanted.space)))
 
 
 def lines_of(page: Page, tree: Tree, wanted: Wanted) -> tuple[list[Line], list[str]]:
@@ -161,7 +179,8 @@ class _Walk:
         self.lines: list[Line] = []
         self._tree = tree
         self._wanted = wanted
-        self._opened = {tuple(map(fold, path)): path for path in opened}
+        self._opened = {_key(path): path for path in opened}
+        self._starts = {_key(path): start for path, start in wanted.starts.items()}
         self._query = {k: v for k, v in page.request.query_params.items() if k not in ("from", "format")}
         fewest = _FEWEST_FREE if wanted.filter.show == FREE else _FEWEST
         self._limit = max(fewest, MOST_ROWS // max(1, len(opened)))
@@ -169,8 +188,7 @@ class _Walk:
 
     def visit(self, row: Branch, level: int) -> None:
         """Write a row, and what is beneath it where that is open."""
-        own = tuple(map(fold, row.path))
-        is_open = row.holds and own in self._opened
+        is_open = row.holds and _key(row.path) in self._opened
         toggle = self._toggled(row, is_open) if row.holds else ""
         self._add(Line(row, level, is_open, toggle, place_of(row.kind, row.path, row.id), take_place(row)))
         if is_open:
@@ -194,21 +212,32 @@ class _Walk:
         self._weight += line.weight
 
     def _under(self, row: Branch) -> Branches:
-        start = self._wanted.start[1] if tuple(map(fold, self._wanted.start[0])) == tuple(map(fold, row.path)) else ""
+        start = self._starts.get(_key(row.path), "")
         limit = max(self._limit, _FEWEST_OF_SPACE) if row.kind == SPACE else self._limit
         return self._tree.under(row.path, self._wanted.filter._replace(start=start, limit=limit))
 
     def _toggled(self, row: Branch, is_open: bool) -> str:
-        own = tuple(map(fold, row.path))
+        own = _key(row.path)
         paths = [path for key, path in self._opened.items() if not (is_open and key[: len(own)] == own)]
         paths += [] if is_open else [row.path]
-        texts = sorted({"/".join(path) for path in paths})
-        return with_query("/plan", {**self._query, "open": ",".join(texts) or "-"})
+        return self._place(paths, self._starts)
 
     def _more(self, row: Branch, level: int, start: str) -> None:
-        path = "/".join(row.path)
-        more = with_query("/plan", {**self._query, "open": path, "from": f"{path}@{start}"})
-        self._add(Line(row, level, False, "", "", "", more))
+        """Lead to the part from there on, of this node and of what it lies in; all else is shut."""
+        around = [row.path[:n] for n in range(1, len(row.path) + 1)]
+        place = self._place(around, {**self._starts, _key(row.path): start})
+        self._add(Line(row, level, False, "", "", "", place))
+
+    def _place(self, opened: list[tuple[str, ...]], starts: Mapping[tuple[str, ...], str]) -> str:
+        """Return the address of the page with these nodes open, and of each of them the part that begins there."""
+        paths = sorted({"/".join(path) for path in opened})
+        begun = [f"{'/'.join(path)}@{starts[_key(path)]}" for path in opened if _key(path) in starts]
+        return with_query("/plan", {**self._query, "open": ",".join(paths) or _NONE, "from": ",".join(begun)})
+
+
+def _key(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a path by which a node is found again, however its names are written."""
+    return tuple(map(fold, path))
 
 
 async def every_row(

@@ -24,6 +24,7 @@ from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Fresh, Head, Page, PageDep
 from unipam.server.pages.places import block_place, reservation_place
 from unipam.server.pages.plan import space_choice
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -68,7 +69,7 @@ async def _show(page: Page, problem: Problem | None = None, chosen: tuple[str, .
     rows = [_promise(page, row) for row in part.rows]
     head = Head("Reservations", "What is promised, and what is late?", command=_command(wish), api=_api(wish),
                 exports=True, listing="reservations",
-                fresh=Fresh("Reserve", "/reserve", page.may(UseCase.RESERVE, wish.space)))  # fmt: skip
+                fresh=Fresh("Reserve", "/reserve", page.may_in_any(UseCase.RESERVE, names)))  # fmt: skip
     return page.render(
         "reservations.html", head, problem.status if problem else 200, rows=rows, part=part, wish=wish,
         spaces=space_choice(names), blocks=[("", "every block"), *((n, n) for n in inner)], statuses=STATUSES,
@@ -120,9 +121,9 @@ async def _every(page: Page, wish: Wish) -> AsyncIterator[dict[str, Any]]:
 
 
 def _command(wish: Wish) -> str:
-    given = {"--space": wish.space, "--block": wish.block, "--status": wish.status, "--search": wish.text}
-    words = [f"{name} {value!r}" if " " in value else f"{name} {value}" for name, value in given.items() if value]
-    return " ".join(["plan objects reservation", *words])
+    sort = wish.sort if wish.sort != "cidr" else ""
+    return command("plan", "objects", "reservation", space=wish.space, block=wish.block, status=wish.status,
+                   search=wish.text, sort=sort)  # fmt: skip
 
 
 def _api(wish: Wish) -> str:

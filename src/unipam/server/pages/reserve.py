@@ -24,12 +24,13 @@ from unipam.plan.reservations import Reserved
 from unipam.plan.reserve import ReservationRequest
 from unipam.plan.reserve import reserve as plan_reserve
 from unipam.plan.tree import Author, Node
-from unipam.server.pages import pictures
+from unipam.server.pages import pictures, shell
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.forms import Problem, do, fresh_key
 from unipam.server.pages.page import FormDep, Head, Page, PageDep
 from unipam.server.pages.pictures import Item, Row
-from unipam.server.pages.places import block_place, place_of, reservation_place
+from unipam.server.pages.places import block_place, place_of, reservation_place, space_place
+from unipam.server.pages.shell import command
 from unipam.store.api import Tx
 
 router = APIRouter(include_in_schema=False)
@@ -99,7 +100,10 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
         problem = problem or Problem.of(error)
         spaces, choices, offer = await page.read(lambda tx: ([n.facts.name for n in tree.spaces(tx)], [], None))
     space = typed.get("space", "") or (spaces[0] if spaces else "")
-    head = Head("Reserve", "How large, where, and what would it be?", command=_command(wish), api=_api(wish))
+    head = Head("Reserve", "How large, where, and what would it be?")
+    if offer is not None and wish is not None and wish.blocks:  # what names a space and blocks that there are
+        api = with_query(f"{space_place(wish.space)}/reservations", {"dry_run": "true"})
+        head = head._replace(command=_command(wish), api=api, sends=_sent(wish))
     return page.render(
         "reserve.html", head, problem.status if problem and not page.is_part else 200, while_typing=page.is_part,
         typed={**typed, "space": space}, spaces=spaces, previewed=offer is not None,
@@ -108,17 +112,18 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     )  # fmt: skip
 
 
-def _command(wish: Wish | None) -> str:
-    if wish is None or not wish.blocks:
-        return ""
-    how = f"--prefix {wish.cidr}" if wish.cidr else f"--size {wish.bits}" if wish.bits is not None else ""
-    return f"reservation add {wish.space} {' '.join(wish.blocks)} {how} --dry-run"
+def _command(wish: Wish) -> str:
+    order = {"highest": "--reverse", "smallest": "--smallest"}.get(wish.order, "")
+    count = wish.amount if wish.amount > 1 else None
+    return command("reservation", "add", wish.space, *wish.blocks, order, "--dry-run", prefix=wish.cidr,
+                   length=wish.bits, count=count)  # fmt: skip
 
 
-def _api(wish: Wish | None) -> str:
-    if wish is None or not wish.blocks or wish.bits is None:
-        return ""
-    return with_query(f"/spaces/{wish.space}/blocks/{wish.blocks[0]}/available", {"size": wish.bits})
+def _sent(wish: Wish) -> str:
+    """Return what the API is sent to say what it would give."""
+    size = {"cidr": wish.cidr} if wish.cidr else {"size": wish.bits, "count": wish.amount}
+    order = {"highest": {"reverse": True}, "smallest": {"smallest": True}}.get(wish.order, {})
+    return shell.json_of({"blocks": wish.blocks, **size, **order})
 
 
 def _blocks(tx: Tx, space: str) -> list[tuple[str, str]]:
@@ -257,25 +262,23 @@ def _rows(tx: Tx, claims: Sequence[Claim], visibility: Visibility) -> tuple[tupl
 
 
 def _drawn(tx: Tx, block: Node[Block], prefixes: Sequence[Prefix], reason: str) -> Offer:
-    first = prefixes[0]
-    gap = next((g for g in tx.gaps(block.id, block.prefix.first, block.prefix.last) if g.last >= first.first), None)
+    whole, given = _whole_block(tx, block, prefixes), prefixes[0]
+    gap = next((g for g in tx.gaps(block.id, block.prefix.first, block.prefix.last) if g.last >= given.first), None)
     assert gap is not None
-    room = 8 * (prefixes[-1].last - first.first + 1)  # a window in which what would be given can be seen
-    around = Range(max(block.prefix.first, first.first - room // 4), min(block.prefix.last, prefixes[-1].last + room))
-    items = [Item(gap.first, gap.last, "free", "free"), *(Item(p.first, p.last, "chosen", str(p)) for p in prefixes)]
-    before, after = (
-        Item(around.first, gap.first - 1, "taken", "taken"),
-        Item(gap.last + 1, around.last, "taken", "taken"),
-    )
-    items += [each for each in (before, after) if each.first <= each.last]
-    whole = _whole_block(tx, block, prefixes)
-    return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, pictures.row_of(around, items, "gap"),
-                 str(gap), size=first.size)  # fmt: skip
+    first, last = min(p.first for p in prefixes), max(p.last for p in prefixes)  # given from the end, the last is first
+    room = 8 * (last - first + 1)  # a window in which what would be given can be seen
+    around = Range(max(block.prefix.first, first - room // 4), min(block.prefix.last, last + room))
+    return Offer(block.facts.name, tuple(map(str, prefixes)), reason, whole, _stretch(tx, block, around, prefixes),
+                 str(gap) if gap.first <= first and last <= gap.last else "", size=given.size)  # fmt: skip
 
 
 def _whole_block(tx: Tx, block: Node[Block], chosen: Sequence[Prefix]) -> Row:
-    """Return the block as a row: what is free of it, and what would be taken; the rest is taken."""
-    span = Range(block.prefix.first, block.prefix.last)
+    """Return the block as a row."""
+    return _stretch(tx, block, Range(block.prefix.first, block.prefix.last), chosen)
+
+
+def _stretch(tx: Tx, block: Node[Block], span: Range, chosen: Sequence[Prefix]) -> Row:
+    """Return a part of the block as a row: what is free of it, and what would be taken; the rest is taken."""
     items = [Item(span.first, span.last, "taken", "taken")]
     items += [Item(g.first, g.last, "free", "free") for g in islice(tx.gaps(block.id, *span), 2000)]
     row = pictures.row_of(span, items, str(block.prefix))

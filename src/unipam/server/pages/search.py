@@ -10,6 +10,7 @@ from unipam.plan.search import search
 from unipam.server.pages.browser import with_query
 from unipam.server.pages.page import Head, PageDep
 from unipam.server.pages.places import place_of
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +27,10 @@ async def answers(page: PageDep) -> Response:
     text = page.query("q")[:LONGEST]
     visibility = await page.session.visibility()
     found = await page.read(lambda tx: search(tx, text, visibility))
-    head = Head("Search", f"What is called “{text}”?" if text else "", api=with_query("/search", {"text": text}))
+    head = Head("Search")
+    if text:
+        line, api = command("plan", "search", text), with_query("/search", {"q": text})
+        head = Head("Search", f"What is called “{text}”?", command=line, api=api)
     template = "search-part.html" if page.is_part else "search.html"
     return page.render(template, head, found=found, text=text, names=NAMES, link=link)
 

@@ -60,9 +60,10 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
             answer = await page.register.in_thread(lambda: sizing_of(text))
     except UnipamError as error:
         problem = problem or Problem.of(error)
-    spaces, choices = await page.read(_choices)
-    head = Head("Sizing", "Which subnets does this cluster need?", command="sizing cluster.yaml", api="/sizing")
-    refused = page.may(UseCase.RESERVE, typed.get("space", "") or (spaces[0] if spaces else ""))
+    spaces, choices = await page.read(lambda tx: _choices(tx, page))
+    head = Head("Sizing", "Which subnets does this cluster need?", command="sizing cluster.yaml", api="/sizing",
+                sends="--data-binary @cluster.yaml")  # fmt: skip
+    refused = page.may_in_any(UseCase.RESERVE, spaces)
     return page.render(
         "sizing.html", head, problem.status if problem else 200, typed=typed, text=text, answer=answer,
         needs=reservable(answer) if answer else [], problem=problem, variants=_variants(), choices=choices,
@@ -70,11 +71,13 @@ async def _show(page: Page, typed: Mapping[str, str], problem: Problem | None = 
     )  # fmt: skip
 
 
-def _choices(tx: Tx) -> tuple[list[str], list[tuple[str, str]]]:
+def _choices(tx: Tx, page: Page) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the spaces, and the blocks of those in which the person may reserve."""
     spaces = tree.spaces(tx)
     found = [
         (f"{s.facts.name}/{b.facts.name}", f"{s.facts.name} / {b.facts.name}  {b.prefix}")
         for s in spaces
+        if not page.may(UseCase.RESERVE, s.facts.name)
         for b in blocks(tx, s.id)
     ]
     return [s.facts.name for s in spaces], found

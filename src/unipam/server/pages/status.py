@@ -15,5 +15,5 @@ router = APIRouter(include_in_schema=False)
 async def status(page: PageDep) -> Response:
     """Is the register healthy?"""
     found = await status_of(page.register)
-    head = Head("Status", "Is the register healthy?", command="status", api="/status", seen=found.cloud_seen_on or 0.0)
+    head = Head("Status", "Is the register healthy?", api="/status", seen=found.cloud_seen_on or 0.0)
     return page.render("status.html", head, status=found)

@@ -16,6 +16,7 @@ from unipam.server.pages.cells import KEPT, USED, Cell
 from unipam.server.pages.endpoints import endpoint_place
 from unipam.server.pages.page import Head, PageDep
 from unipam.server.pages.places import network_place, subnet_place
+from unipam.server.pages.shell import command
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,7 +41,8 @@ async def subnet_page(page: PageDep) -> Response:
     head = Head(
         subnet.name, "Which addresses are used, and by what?",
         (("/networks", "Networks & drift"), (network_place(network.id), network.name)),
-        f"network cloud endpoints --search {prefix}", with_query("/cloud/endpoints", {"q": prefix}),
+        command("network", "cloud", "endpoints", search=str(prefix)),
+        with_query("/cloud/endpoints", {"q": str(prefix)}),
         seen=snapshot.taken,
     )  # fmt: skip
     return page.render(

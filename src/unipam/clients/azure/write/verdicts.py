@@ -9,6 +9,7 @@ import re
 from enum import Enum
 from typing import Any, NamedTuple
 
+from unipam.clients.azure.pace import BUSY
 from unipam.model.errors import SourceFailed
 
 
@@ -42,16 +43,6 @@ class Verdict(NamedTuple):
         return self.kind is Kind.PERMANENT
 
 
-_BUSY = frozenset(
-    {
-        "anotheroperationinprogress",
-        "retryableerrorduetoanotheroperation",
-        "retryableerror",
-        "operationpreempted",
-        "referencedresourcenotprovisioned",
-        "conflict",
-    }
-)
 _LASTING = frozenset(
     {
         "scopelocked",
@@ -82,7 +73,7 @@ def _kind(status: int, code: str, message: str) -> Kind:
         return Kind.CHANGED
     if status in {408, 500, 502, 503, 504} or (not status and not code):
         return Kind.PASSING
-    if code in _BUSY and status in {0, 400, 409, 429}:
+    if code in BUSY and status in {0, 400, 409, 429}:
         return Kind.BUSY
     if status == 429:
         return Kind.THROTTLED
