@@ -72,6 +72,8 @@ class Resources:
         self.clock: Callable[[], float] | None = None
         self.takes = 0.0
         """Seconds until a write has ended, by `clock`."""
+        self.terse = False
+        """Whether a write is answered by 202, a `Location`, and nothing of what was written."""
         self.stale = False
         self.lags: Callable[[str], float] = lambda _: 0.0
         """Says of a path in lower case, by its reader, for how many seconds what was written there is not seen."""
@@ -246,6 +248,8 @@ class Resources:
         stored = self._store(request.path, properties, fields)
         if hook:
             hook.begun(request.path, body)
+        if self.terse:
+            return Answer(202, None, self._begin(request.path, "Location", wrote=body))
         headers = self._begin(request.path, "Azure-AsyncOperation", wrote=body)
         return Answer(200 if before else 201, _copied(stored), headers)
 

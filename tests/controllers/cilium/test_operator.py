@@ -104,6 +104,23 @@ def test_a_write_of_five_seconds_costs_at_most_seven() -> None:
     assert operator.world.now - begun <= 7.0 + 0.5, "and half a second for the lists"
 
 
+@pytest.mark.parametrize("takes", [0.1, 5.0])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_write_may_be_answered_by_nothing_but_where_it_is_followed(takes: float, alone: bool) -> None:
+    """202 and a `Location`, as the examples of Azure have it for a scale set's machines."""
+    operator = Simulation(0 if alone else 1)
+    if alone:
+        operator.node("vm", operator.compute.alone("vm"))
+    operator.azure.arm.terse, operator.azure.arm.takes = True, takes
+    (name,) = operator.cluster.documents
+    for count in (8, 16, 24):
+        assert operator.run(30, lambda count=count: operator.ready(count))  # type: ignore[misc]
+        operator.use(name, 8)
+    operator.run(60)
+    assert not [facts for event, facts in operator.told if event == "machine not served"]
+    assert puts(operator) == 4
+
+
 def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     """A8: ≤ 10 calls an hour as a whole in a busy cluster, and the CiliumNode says why (theirs: `{}`)."""
     operator = Simulation(2)

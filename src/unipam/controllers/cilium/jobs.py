@@ -168,9 +168,12 @@ def _model_after(begun: Answer, machine: Machine, nics: Sequence[Document]) -> M
     """Return what the next write begins with.
 
     An interface that stands alone is its own model, so it is taken as it was read last: the answer to a write may still
-    show configurations that it removes, and these would come back.
+    show configurations that it removes, and these would come back. An answer without a body (202) has no version, so
+    the next write reads it.
     """
-    return model_of(begun) if is_of_scale_set(machine.path) else model_in(nics[0])
+    if not is_of_scale_set(machine.path):
+        return model_in(nics[0])
+    return model_of(begun) if begun.body else Model({}, "")
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
