@@ -618,3 +618,17 @@ def test_a_machine_that_joins_gets_no_more_than_others_where_the_primary_address
     assert operator.run(10, operator.ready)
     operator.run(120)
     assert [len(operator.pool(each)) for each in ("n0", "n1")] == [8, 8]
+
+
+def test_a_node_that_goes_with_its_machine_is_no_news() -> None:
+    """Its CiliumNode goes a minute later: nobody is warned of it meanwhile."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.run(205)
+    operator.compute.gone(operator.ids[1])
+    before = len(operator.cluster.order)
+    operator.run(70)
+    operator.cluster.remove("n1")
+    operator.run(120)
+    assert operator.cluster.events == []
+    assert len(operator.cluster.order) == before

@@ -242,8 +242,13 @@ class Operator:
         return Step(node, every, taken, grow, going_on, said)
 
     def _error(self, node: CiliumNode, nics: Sequence[Nic], grow: Grow | Short | None, now: float) -> str:
-        """Return why a node cannot be served. Of a new machine that no list has shown yet nothing is said."""
+        """Return why a node cannot be served.
+
+        Nothing is said of a new machine that no list has shown yet, nor of one just gone, whose node may follow.
+        """
         missing = self._serving.is_missing(node, nics, now)
+        if node.pool and not nics and not missing:
+            return ""
         why = grow.why if isinstance(grow, Short) and (nics or missing) else ""
         return self._serving.errors.get(node.name, "") or why
 

@@ -126,11 +126,11 @@ class Serving:
         return withheld(node, self.inventory.nics(node.instance))
 
     def is_missing(self, node: CiliumNode, nics: Sequence[Nic], now: float) -> bool:
-        """Return whether a node's machine has no interface, also by a list that is younger than the look before."""
+        """Return whether a node's machine has no interface, also by a list that is a minute younger."""
         if nics:
             self._unseen.pop(node.name, None)
             return False
-        return self._unseen.setdefault(node.name, now) < self._surveyed
+        return self._unseen.setdefault(node.name, now) + RESYNC < self._surveyed
 
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
