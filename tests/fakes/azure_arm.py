@@ -85,6 +85,8 @@ class Resources:
         """By a part of a path: who has a say in writes there."""
         self.shows: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         """By an id in lower case: how a resource is shown that depends on others."""
+        self.in_lists: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        """By an id in lower case: how lists show a resource."""
         self._all: dict[str, dict[str, Any]] = {}
         self._before: dict[str, tuple[float, dict[str, Any]]] = {}
         """By id: when a resource was last written, and how it was before."""
@@ -190,7 +192,8 @@ class Resources:
             yield from inside.get("subnets", [])
             return
         for key in self._listing(path.lower()):
-            yield self._seen(key) or self._all[key]
+            found = self._seen(key) or self._all[key]
+            yield self.in_lists[key](found) if key in self.in_lists else found
 
     def _listing(self, path: str) -> list[str]:
         """The ids of what a list holds."""

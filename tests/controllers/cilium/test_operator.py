@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from typing import Any
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
@@ -119,6 +121,24 @@ def test_a_write_may_be_answered_by_nothing_but_where_it_is_followed(takes: floa
     operator.run(60)
     assert not [facts for event, facts in operator.told if event == "machine not served"]
     assert puts(operator) == 4
+
+
+def test_what_has_no_state_has_come_about() -> None:
+    """Azure need not say `Succeeded` (the ARM fixtures' README)."""
+    operator = Simulation(1)
+    (nic,) = operator.compute.interfaces(operator.ids[0])
+
+    def stateless(found: dict[str, Any]) -> dict[str, Any]:
+        made = copy.deepcopy(found)
+        for each in made["properties"]["ipConfigurations"]:
+            if each["properties"]["provisioningState"] == "Succeeded":
+                del each["properties"]["provisioningState"]
+        return made
+
+    operator.azure.arm.in_lists[nic] = stateless
+    begun = operator.world.now
+    assert operator.run(60, operator.ready)
+    assert operator.world.now - begun <= 2.0
 
 
 def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:

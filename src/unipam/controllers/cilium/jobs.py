@@ -26,6 +26,7 @@ from unipam.dialects.cilium.machine import (
     with_more,
     without,
 )
+from unipam.dialects.cilium.nics import BROKEN, SUCCEEDED, state_of
 from unipam.model.errors import Missing, SourceFailed
 
 Document = Mapping[str, Any]
@@ -204,13 +205,12 @@ def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
     for each in nics:
         if str(each.get("name", "")).lower() == nic.lower():
             there = each.get("properties", {}).get("ipConfigurations") or []
-            done = all(str(c["properties"].get("provisioningState", "")).lower() == "succeeded" for c in there)
-            return done and _names(there) == expected
+            return _names(there) == expected and all(state_of(c["properties"]) == SUCCEEDED for c in there)
     return False
 
 
 def _has_failed(model: Document) -> bool:
-    return str((model.get("properties") or {}).get("provisioningState", "")).lower() in {"failed", "canceled"}
+    return state_of(model.get("properties") or {}) in BROKEN
 
 
 def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:
