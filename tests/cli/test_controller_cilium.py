@@ -313,6 +313,15 @@ def test_what_cannot_be_read_is_no_good_news(server: FakeApiServer, cluster: Clu
         called(*WHERE, "--dry-run", "--kubeconfig", str(server.kubeconfig))
 
 
+def test_what_nobody_expected_of_azure_is_no_traceback(
+    server: FakeApiServer, cluster: Cluster, cloud: FakeAzure
+) -> None:
+    cloud.say("virtualMachineScaleSets", 200, {"value": ["?"]})
+    cluster.lists["ciliumnodes"] = [captured("ciliumnode-2-first-pool.json")]
+    with pytest.raises(SourceFailed, match="defect: AttributeError"):
+        called(*WHERE, "--dry-run", "--kubeconfig", str(server.kubeconfig))
+
+
 def test_a_table_for_people(server: FakeApiServer, cluster: Cluster, cloud: FakeAzure) -> None:
     cluster.lists["ciliumnodes"] = [captured("ciliumnode-2-first-pool.json")]
     put(cloud, cluster.lists["ciliumnodes"][0])

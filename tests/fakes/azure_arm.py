@@ -72,6 +72,8 @@ class Resources:
         self.clock: Callable[[], float] | None = None
         self.takes = 0.0
         """Seconds until a write has ended, by `clock`."""
+        self.terse = False
+        """Whether a write is answered by 202, a `Location`, and nothing of what was written."""
         self.stale = False
         self.lags: Callable[[str], float] = lambda _: 0.0
         """Says of a path in lower case, by its reader, for how many seconds what was written there is not seen."""
@@ -83,6 +85,8 @@ class Resources:
         """By a part of a path: who has a say in writes there."""
         self.shows: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         """By an id in lower case: how a resource is shown that depends on others."""
+        self.in_lists: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        """By an id in lower case: how lists show a resource."""
         self._all: dict[str, dict[str, Any]] = {}
         self._before: dict[str, tuple[float, dict[str, Any]]] = {}
         """By id: when a resource was last written, and how it was before."""
@@ -188,7 +192,8 @@ class Resources:
             yield from inside.get("subnets", [])
             return
         for key in self._listing(path.lower()):
-            yield self._seen(key) or self._all[key]
+            found = self._seen(key) or self._all[key]
+            yield self.in_lists[key](found) if key in self.in_lists else found
 
     def _listing(self, path: str) -> list[str]:
         """The ids of what a list holds."""
@@ -246,6 +251,8 @@ class Resources:
         stored = self._store(request.path, properties, fields)
         if hook:
             hook.begun(request.path, body)
+        if self.terse:
+            return Answer(202, None, self._begin(request.path, "Location", wrote=body))
         headers = self._begin(request.path, "Azure-AsyncOperation", wrote=body)
         return Answer(200 if before else 201, _copied(stored), headers)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from typing import Any
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
@@ -102,6 +104,41 @@ def test_a_write_of_five_seconds_costs_at_most_seven() -> None:
     begun = operator.world.now
     assert operator.run(30, operator.ready)
     assert operator.world.now - begun <= 7.0 + 0.5, "and half a second for the lists"
+
+
+@pytest.mark.parametrize("takes", [0.1, 5.0])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_write_may_be_answered_by_nothing_but_where_it_is_followed(takes: float, alone: bool) -> None:
+    """202 and a `Location`, as the examples of Azure have it for a scale set's machines."""
+    operator = Simulation(0 if alone else 1)
+    if alone:
+        operator.node("vm", operator.compute.alone("vm"))
+    operator.azure.arm.terse, operator.azure.arm.takes = True, takes
+    (name,) = operator.cluster.documents
+    for count in (8, 16, 24):
+        assert operator.run(30, lambda count=count: operator.ready(count))  # type: ignore[misc]
+        operator.use(name, 8)
+    operator.run(60)
+    assert not [facts for event, facts in operator.told if event == "machine not served"]
+    assert puts(operator) == 4
+
+
+def test_what_has_no_state_has_come_about() -> None:
+    """Azure need not say `Succeeded` (the ARM fixtures' README)."""
+    operator = Simulation(1)
+    (nic,) = operator.compute.interfaces(operator.ids[0])
+
+    def stateless(found: dict[str, Any]) -> dict[str, Any]:
+        made = copy.deepcopy(found)
+        for each in made["properties"]["ipConfigurations"]:
+            if each["properties"]["provisioningState"] == "Succeeded":
+                del each["properties"]["provisioningState"]
+        return made
+
+    operator.azure.arm.in_lists[nic] = stateless
+    begun = operator.world.now
+    assert operator.run(60, operator.ready)
+    assert operator.world.now - begun <= 2.0
 
 
 def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
@@ -218,6 +255,24 @@ def test_a_subnet_that_others_fill_is_told_and_served_when_there_is_room() -> No
     for ip in [each for each, holder in operator.compute.holders.items() if holder == "others"][:100]:
         del operator.compute.holders[ip]
     assert operator.run(300, lambda: len(operator.pool("n0")) == 16)
+
+
+def test_a_subnet_that_was_full_for_hours_is_asked_again_as_soon_as_it_has_more_room() -> None:
+    """It claims to have room while it is full: blocks, and what no list shows, use more than its document tells."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.compute.fill(left=40)
+    full = Refused(400, "SubnetIsFull", "Subnet nodes does not have enough capacity for 8 IP addresses.")
+    operator.azure.fault = lambda ask: full if ask.writes else None
+    operator.use("n0", 8)
+    before = puts(operator)
+    operator.run(2.5 * 3600)
+    assert puts(operator) - before <= 9
+    for ip in [each for each, holder in operator.compute.holders.items() if holder == "others"][:8]:
+        del operator.compute.holders[ip]
+    operator.azure.fault = lambda _: None
+    assert operator.run(90, lambda: len(operator.pool("n0")) == 16)
+    assert operator.run(2, lambda: operator.error("n0") == "")
 
 
 @pytest.mark.parametrize("fault", [LOST, UNSENT])
@@ -424,6 +479,7 @@ def test_a_node_recreated_under_its_name_is_another() -> None:
         (f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/77", "404 ResourceNotFound"),
         (f"{GROUP}/providers/Microsoft.Compute/virtualMachines/gone", "Azure has no machine"),
         ("../../nonsense", "Azure has no machine"),
+        ("", "it has no spec.instance-id"),
     ],
 )
 def test_an_unknown_machine_is_told_and_does_not_block_others(machine: str, said: str) -> None:
@@ -433,7 +489,7 @@ def test_an_unknown_machine_is_told_and_does_not_block_others(machine: str, said
     assert operator.run(125, lambda: said in operator.error("ghost"))
     operator.run(3600)
     assert [reason for name, reason, _ in operator.cluster.events if name == "ghost"] == ["AddressesShort"]
-    about = [each for each in operator.azure.calls if machine.lower() in each.ask.path.lower()]
+    about = [each for each in operator.azure.calls if machine and machine.lower() in each.ask.path.lower()]
     assert len(about) <= 10
 
 
@@ -583,3 +639,17 @@ def test_a_machine_that_joins_gets_no_more_than_others_where_the_primary_address
     assert operator.run(10, operator.ready)
     operator.run(120)
     assert [len(operator.pool(each)) for each in ("n0", "n1")] == [8, 8]
+
+
+def test_a_node_that_goes_with_its_machine_is_no_news() -> None:
+    """Its CiliumNode goes a minute later: nobody is warned of it meanwhile."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.run(205)
+    operator.compute.gone(operator.ids[1])
+    before = len(operator.cluster.order)
+    operator.run(70)
+    operator.cluster.remove("n1")
+    operator.run(120)
+    assert operator.cluster.events == []
+    assert len(operator.cluster.order) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.controllers.cilium.simulation import Simulation
 from tests.fakes.azure_public_ips import PublicIps
 
@@ -25,8 +26,10 @@ def address(operator: Simulation, name: str = "n0") -> str:
     return str(ipam.get("assigned-static-ip", ""))
 
 
-def test_a_machine_of_a_scale_set_gets_an_address_of_the_prefix_with_its_tags() -> None:
+@pytest.mark.parametrize("terse", [False, True])
+def test_a_machine_of_a_scale_set_gets_an_address_of_the_prefix_with_its_tags(terse: bool) -> None:
     operator, public = made()
+    operator.azure.arm.terse = terse
     public.prefix("other", "198.51.100.0", 28, **{"pool-name": "test"})
     public.prefix("mine", "203.0.113.16", 28, **{"pool-name": "prod", "team": "a"})
     assert operator.run(60, lambda: bool(address(operator)))

@@ -52,6 +52,15 @@ def test_two_nodes_with_one_address() -> None:
     )
 
 
+def test_two_nodes_with_one_machine() -> None:
+    """Also where no operator runs that would say so, and where it did: once."""
+    first, second = made("a", pool=8), made("b", **{"operator-status": {"error": "told"}})
+    assert first.instance == second.instance
+    (found,) = [each for each in findings([first, second]) if each.about == "b"]
+    assert (found.kind, found.text) == ("machine of two nodes", "its machine is that of CiliumNode a")
+    assert found.way_out == "delete the one of the two that is not there"
+
+
 def test_a_pod_that_something_else_runs_is_named() -> None:
     """Offered by the pool, it is about to be given twice; on the interface alone, it is left to the pod."""
     others = {"n": {"10.240.0.5": "shop/web-0", "10.240.0.14": "shop/web-1", "10.9.9.9": "kube-system/dns"}}

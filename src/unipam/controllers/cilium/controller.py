@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cilium.serving import Serving, Step
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.controller import FIRST_LIST
@@ -108,21 +109,30 @@ class Operator:
         self._nodes: Nodes | None = None
         self._make_pods = pods
         self._pods: Pods | None = None
-        dice = dice or random.Random()  # noqa: S311 (names, which must differ and not be secret)
-        self._serving = Serving(group, policy, azure, tell, self._wake, dice)
-        self._steps: dict[str, Step] = {}
-        self._serving.unpublished = self._steps.clear
-        self._inventory = self._serving.inventory
-        self._written: dict[str, tuple[str, Published]] = {}
+        self._group, self._measures = group, Measures(policy)
+        self._dice = dice or random.Random()  # noqa: S311 (names, which must differ and not be secret)
         self._observed = Observed({}, 0.0)
         self._term: Term | None = None
-        self._due = 0.0
         self._next_pods = math.inf
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing: what was known before a term is of a time in which another process may have led."""
+        self._serving = Serving(
+            self._group, self._policy, self._azure, self._tell, self._wake, self._dice, self._measures
+        )
+        self._inventory = self._serving.inventory
+        self._steps: dict[str, Step] = {}
+        self._serving.unpublished = self._steps.clear
+        self._written: dict[str, tuple[str, Published]] = {}
+        self._due = 0.0
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
-        self._term = term
-        self._azure.lead(term)
+        if term is not self._term:
+            self._begin()
+            self._term = term
+            self._azure.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
             self._pods = self._make_pods() if self._make_pods else None
@@ -178,7 +188,7 @@ class Operator:
 
     def metrics(self) -> Iterable[Metric]:
         """See `Controller.metrics`."""
-        return self._serving.measures.metrics(self._observed.nodes.values(), self._inventory)
+        return self._measures.metrics(self._observed.nodes.values(), self._inventory)
 
     def close(self) -> None:
         """See `Controller.close`."""
@@ -232,8 +242,13 @@ class Operator:
         return Step(node, every, taken, grow, going_on, said)
 
     def _error(self, node: CiliumNode, nics: Sequence[Nic], grow: Grow | Short | None, now: float) -> str:
-        """Return why a node cannot be served. Of a new machine that no list has shown yet nothing is said."""
+        """Return why a node cannot be served.
+
+        Nothing is said of a new machine that no list has shown yet, nor of one just gone, whose node may follow.
+        """
         missing = self._serving.is_missing(node, nics, now)
+        if node.pool and not nics and not missing:
+            return ""
         why = grow.why if isinstance(grow, Short) and (nics or missing) else ""
         return self._serving.errors.get(node.name, "") or why
 

@@ -76,11 +76,11 @@ class Inventory:
         """Count addresses as given, or with a negative number as given back, until the subnet is read anew."""
         self._granted[subnet.lower()] = max(0, self._granted[subnet.lower()] + count)
 
-    def exhausted(self, subnet: str) -> None:
-        """Count a subnet as full until it is read anew: others fill it, too."""
-        found = self.subnets.get(subnet.lower())
-        if found is not None:
-            self._granted[subnet.lower()] = found.free
+    def exhausted(self, subnet: str) -> tuple[str, int]:
+        """Count a subnet as full until it is read anew: others fill it, too. Return it, and what it claims to have."""
+        free = self.subnets[subnet.lower()].free if subnet.lower() in self.subnets else 0
+        self._granted[subnet.lower()] = free
+        return subnet.lower(), free
 
     def learn_subnet(self, subnet: Subnet | None) -> None:
         """Keep a subnet that was read."""

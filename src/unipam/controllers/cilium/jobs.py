@@ -26,6 +26,7 @@ from unipam.dialects.cilium.machine import (
     with_more,
     without,
 )
+from unipam.dialects.cilium.nics import BROKEN, SUCCEEDED, state_of
 from unipam.model.errors import Missing, SourceFailed
 
 Document = Mapping[str, Any]
@@ -168,9 +169,12 @@ def _model_after(begun: Answer, machine: Machine, nics: Sequence[Document]) -> M
     """Return what the next write begins with.
 
     An interface that stands alone is its own model, so it is taken as it was read last: the answer to a write may still
-    show configurations that it removes, and these would come back.
+    show configurations that it removes, and these would come back. An answer without a body (202) has no version, so
+    the next write reads it.
     """
-    return model_of(begun) if is_of_scale_set(machine.path) else model_in(nics[0])
+    if not is_of_scale_set(machine.path):
+        return model_in(nics[0])
+    return model_of(begun) if begun.body else Model({}, "")
 
 
 def _until_shown(begun: Answer, machine: Machine, expected: set[str]) -> Job[list[Document]]:
@@ -201,13 +205,12 @@ def _shows(nics: Iterable[Document], nic: str, expected: set[str]) -> bool:
     for each in nics:
         if str(each.get("name", "")).lower() == nic.lower():
             there = each.get("properties", {}).get("ipConfigurations") or []
-            done = all(str(c["properties"].get("provisioningState", "")).lower() == "succeeded" for c in there)
-            return done and _names(there) == expected
+            return _names(there) == expected and all(state_of(c["properties"]) == SUCCEEDED for c in there)
     return False
 
 
 def _has_failed(model: Document) -> bool:
-    return str((model.get("properties") or {}).get("provisioningState", "")).lower() in {"failed", "canceled"}
+    return state_of(model.get("properties") or {}) in BROKEN
 
 
 def _names(found: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.write.dispatcher import Done
-from unipam.clients.azure.write.jobs import Ask, Job, Pause
+from unipam.clients.azure.write.jobs import Ask, Job, Pause, defect
 from unipam.controllers.cilium.controller import Changes, Operator, Pods
 from unipam.controllers.term import Term
 from unipam.dialects.cilium.node import CiliumNode, Published
@@ -52,6 +52,12 @@ class _Reading:
                 wanted = self._answered(job, wanted)
         except StopIteration as stop:
             done(stop.value)
+        except SourceFailed as error:
+            done(error)
+        except AssertionError:
+            raise
+        except Exception as error:  # noqa: BLE001 (as the dispatcher does: told as what could not be read)
+            done(defect(error))
 
     def _answered(self, job: Job[Any], wanted: Ask | Pause) -> Ask | Pause:
         if isinstance(wanted, Pause) or wanted.writes:

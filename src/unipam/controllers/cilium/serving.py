@@ -61,7 +61,7 @@ class Serving:
     One thread calls it; jobs end in another one, and what they bring is taken in by `settle`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (its parts)
         self,
         group: str,
         policy: Policy,
@@ -69,16 +69,19 @@ class Serving:
         tell: Tell,
         wake: Callable[[], None],
         dice: random.Random,
+        measures: Measures,
     ) -> None:
         self._group, self._policy, self._azure, self._tell, self._wake, self._dice = (
             group, policy, azure, tell, wake, dice,
         )  # fmt: skip
         self.inventory = Inventory(use_primary=policy.use_primary)
-        self.measures = Measures(policy)
+        self.measures = measures
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
         self._static_ips: dict[str, tuple[str, str]] = {}
         """By node: its uid, and the public address that it was given."""
+        self._full: dict[str, tuple[str, int]] = {}
+        """By node: the subnet that was full when it was refused, and what this claimed to have free then."""
         self._unseen: dict[str, float] = {}
         """By node: since when its machine is in no list."""
         self.taking: dict[str, list[str]] = {}
@@ -123,11 +126,11 @@ class Serving:
         return withheld(node, self.inventory.nics(node.instance))
 
     def is_missing(self, node: CiliumNode, nics: Sequence[Nic], now: float) -> bool:
-        """Return whether a node's machine has no interface, also by a list that is younger than the look before."""
+        """Return whether a node's machine has no interface, also by a list that is a minute younger."""
         if nics:
             self._unseen.pop(node.name, None)
             return False
-        return self._unseen.setdefault(node.name, now) < self._surveyed
+        return self._unseen.setdefault(node.name, now) + RESYNC < self._surveyed
 
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
@@ -140,7 +143,7 @@ class Serving:
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self._static_ips, self._unseen):
+        for of_node in (self._backoffs, self.errors, self._static_ips, self._unseen, self._full):
             of_node.pop(name, None)
         self._backoffs.pop(_static(name), None)
 
@@ -194,7 +197,7 @@ class Serving:
         node = step.node
         if not node.instance or step.rival or self._azure.busy(node.instance):
             return
-        rests = now < self._backoff(node.name).until
+        rests = self._rests(node.name, now)
         if self._lacks_static_ip(step, now) and (rests or not isinstance(step.growth, Grow)):
             self._give_static_ip(step)
             return
@@ -208,6 +211,14 @@ class Serving:
             self._join(node)
         elif step.nics and (step.release.take or node.instance in self.taking):
             self._shrink(step)
+
+    def _rests(self, name: str, now: float) -> bool:
+        """Return whether a node is left alone: after a failure, unless that was for want of room, and there is more."""
+        subnet, free = self._full.get(name, ("", 0))
+        if subnet in self.inventory.subnets and self.inventory.subnets[subnet].free > free:
+            self._full.pop(name)
+            self._backoff(name).succeeded()
+        return now < self._backoff(name).until
 
     def _grow(self, step: Step, grow: Grow) -> None:
         machine, had = machine_of(grow.nic.id), More(grow.nic.configured - grow.nic.blocks, grow.nic.blocks)
@@ -287,6 +298,7 @@ class Serving:
 
         def ended(result: Served | Unserved | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
+            self._full.pop(node.name, None)
             if isinstance(result, SourceFailed):
                 result = Unserved(result, None)
             well = isinstance(result, Served)
@@ -343,7 +355,7 @@ class Serving:
                 self.inventory.without_blocks(grow.nic.subnet)
                 permanent = False  # single addresses may be had
             elif verdict.code == "SubnetIsFull":
-                self.inventory.exhausted(grow.nic.subnet)
+                self._full[node.name] = self.inventory.exhausted(grow.nic.subnet)
         self._note_failure(node.name, self._backoff(node.name), error, now, permanent=permanent)
 
     def _note_failure(

@@ -64,7 +64,7 @@ def _given(machine: Machine, group: str, tags: Mapping[str, str], model: Model, 
             full.add(prefix.id)
             model = model_of((yield Ask(path=machine.path, version=machine.version)))
         else:
-            return model_of(begun)
+            return model_of(begun if begun.body else (yield Ask(path=machine.path, version=machine.version)))
     wanted = ", ".join(f"{tag}={value}" for tag, value in sorted(tags.items()))
     text = f"no public IP prefix of {group} with the tags {wanted} has an address left"
     raise SourceFailed(text, source="azure", code="NoPublicIPPrefix")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from unipam.dialects.cilium import rivals
 from unipam.dialects.cilium.formulas import needed
 from unipam.dialects.cilium.nics import Nic
 from unipam.dialects.cilium.node import RELEASED, CiliumNode
@@ -21,7 +22,8 @@ def findings(
 
     `others` are the pods that Cilium does not run, None where that is not known.
     """
-    found = [each for node in nodes for each in _of_node(node)]
+    others_have = rivals.rivals(nodes, lambda machine: (nics or {}).get(machine, ()))
+    found = [each for node in nodes for each in _of_node(node, others_have.get(node.name, ""))]
     found += _shared(nodes)
     if nics is not None:
         found += [each for node in nodes for each in _against_azure(node, nics.get(node.instance, ()))]
@@ -30,7 +32,7 @@ def findings(
     return sorted(found)
 
 
-def _of_node(node: CiliumNode) -> Iterator[Finding]:
+def _of_node(node: CiliumNode, rival: str = "") -> Iterator[Finding]:
     if not node.instance:
         yield Finding(
             "no machine", node.name, "it has no spec.instance-id", "look whether its agent runs in Azure mode"
@@ -41,7 +43,9 @@ def _of_node(node: CiliumNode) -> Iterator[Finding]:
             "used outside of the pool", node.name, text, "delete these pods, so that they get other addresses"
         )
     short = needed(len(node.pool), node.in_use, node.wanted)
-    if node.error:
+    if rival:
+        yield Finding("machine of two nodes", node.name, rivals.shared(rival), rivals.WAY_OUT)
+    elif node.error:
         yield Finding("operator refused", node.name, node.error, "see what Azure says; it is tried again")
     elif short:
         text = f"it has {len(node.pool)} addresses, uses {node.in_use} and needs {short} more"

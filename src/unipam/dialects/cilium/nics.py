@@ -10,8 +10,8 @@ from unipam.dialects.cilium.formulas import BLOCK, MOST
 from unipam.dialects.cilium.machine import is_of_scale_set
 
 SUCCEEDED, UPDATING = "succeeded", "updating"
-_BROKEN = ("failed", "canceled")
-_ENDED = (SUCCEEDED, *_BROKEN)
+BROKEN = ("failed", "canceled")
+_ENDED = (SUCCEEDED, *BROKEN)
 RESERVED = 5
 """Addresses of a subnet that Azure keeps."""
 
@@ -66,7 +66,7 @@ class Nic(NamedTuple):
     @property
     def broken(self) -> list[Address]:
         """Return those that a write has left failed: another one repairs them."""
-        return [each for each in self.secondary if each.state in _BROKEN]
+        return [each for each in self.secondary if each.state in BROKEN]
 
     @property
     def blocks(self) -> int:
@@ -125,9 +125,14 @@ def _nic(document: Mapping[str, Any], properties: Mapping[str, Any], machine: st
         addresses,
         str((properties.get("networkSecurityGroup") or {}).get("id") or ""),
         use_primary,
-        str(properties.get("provisioningState") or SUCCEEDED).lower() not in _ENDED,
+        state_of(properties) not in _ENDED,
         sum(1 for each in configurations if is_other(each)),
     )
+
+
+def state_of(properties: Mapping[str, Any]) -> str:
+    """Return the state of a resource in lower case; one that is not told has come about."""
+    return str(properties.get("provisioningState") or SUCCEEDED).lower()
 
 
 def is_other(configuration: Mapping[str, Any]) -> bool:
@@ -141,7 +146,7 @@ def _addresses(configuration: Mapping[str, Any]) -> Iterator[Address]:
     ip, _, said = str(properties.get("privateIPAddress") or "").partition("/")
     if not ip or is_other(configuration):
         return
-    state = str(properties.get("provisioningState") or SUCCEEDED).lower()
+    state = state_of(properties)
     name, primary = str(configuration.get("name", "")), bool(properties.get("primary"))
     length = int(said or properties.get("privateIPAddressPrefixLength") or 32)
     if length >= 32:

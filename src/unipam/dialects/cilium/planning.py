@@ -28,6 +28,7 @@ class Policy(NamedTuple):
 
 
 PLAIN = Policy()
+_NAMELESS = "it has no spec.instance-id, which its agent writes in Azure mode: look whether that runs"
 _MISSING = (
     "Azure has no machine {} with an interface in this resource group: delete the CiliumNode, if the machine is gone"
 )
@@ -71,7 +72,7 @@ def growth(
         later = lacking(sum(len(each.available) for each in nics)) if unready else 0
         return Grow(min(unready, key=lambda each: each.id), 0, later) if later else None
     if not nics:
-        return Short(wanted, _MISSING.format(node.instance))
+        return Short(wanted, _MISSING.format(node.instance) if node.instance else _NAMELESS)
     left = MOST - sum(each.configured for each in nics)
     fit = [each for each in sorted(nics, key=lambda each: each.id) if is_named(each, node.wanted.interface)]
     if not fit:

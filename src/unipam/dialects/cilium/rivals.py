@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from unipam.dialects.cilium.nics import Nic
 from unipam.dialects.cilium.node import CiliumNode
 
+WAY_OUT = "delete the one of the two that is not there"
+
 
 def rivals(nodes: Iterable[CiliumNode], nics: Callable[[str], Sequence[Nic]]) -> dict[str, str]:
     """Return the nodes that are given nothing of their machine, and the one whose it is; `nics` are a machine's.
@@ -27,6 +29,11 @@ def rivals(nodes: Iterable[CiliumNode], nics: Callable[[str], Sequence[Nic]]) ->
     return found
 
 
+def shared(first: str) -> str:
+    """Return what is said of a node whose machine is that of the `first`."""
+    return f"its machine is that of CiliumNode {first}"
+
+
 def told(first: str) -> str:
-    """Return what is said of a node whose machine is that of the `first`, and the way out."""
-    return f"its machine is that of CiliumNode {first}: delete the one of the two that is not there"
+    """Return the same, and the way out."""
+    return f"{shared(first)}: {WAY_OUT}"

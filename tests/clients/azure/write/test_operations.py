@@ -10,7 +10,7 @@ from tests.fakes.azure import FakeAzure, resource_id
 
 from unipam.clients.azure.arm import Answer, Arm
 from unipam.clients.azure.write.jobs import Ask
-from unipam.clients.azure.write.operations import FIRST, GROWTH, patiently, until_ended
+from unipam.clients.azure.write.operations import FIRST, GROWTH, LEAST, patiently, until_ended
 from unipam.model.errors import SourceFailed
 
 VERSION = "2024-05-01"
@@ -39,6 +39,20 @@ def test_a_put_is_followed_to_its_end(arm: Arm, fake: FakeAzure, path: str, cloc
     ended(arm, begun, path, clock)
     assert fake.arm.get(path)["properties"]["provisioningState"] == "Succeeded"  # type: ignore[index]
     assert clock.slept == [7.0, 7.0, 7.0]
+
+
+def test_an_operation_that_says_to_come_back_at_once_is_no_loop(
+    arm: Arm, fake: FakeAzure, path: str, clock: SetClock
+) -> None:
+    """`Retry-After: 0`: neither without a pause, nor for ever."""
+    fake.arm.polls, fake.arm.retry_after = 3, "0"
+    ended(arm, put(arm, path), path, clock)
+    assert clock.slept == [LEAST] * 3
+    fake.arm.polls = 10**6
+    begun, started = put(arm, path), clock.now
+    with pytest.raises(SourceFailed, match="has not ended after 5 s"):
+        carry_out(arm, until_ended(begun, Ask(path=path, version=VERSION), timeout=5.0), clock)
+    assert clock.now - started <= 5.0
 
 
 def test_a_removal_is_followed_by_its_location(arm: Arm, fake: FakeAzure, path: str, clock: SetClock) -> None:

@@ -56,6 +56,7 @@ class _Task:
     urgency: float
     done: Done
     since: float
+    may_write: Callable[[], bool]
     ask: Ask | None = None
     began: bool = False
     due: float = 0.0
@@ -81,7 +82,8 @@ class Dispatcher:
         self.wake: Callable[[], None] = lambda: None
         """Is called when an answer has come, from the thread in which it came."""
         self.may_write: Callable[[], bool] = lambda: True
-        """Says whether this process leads still. A job that is to write when it does not is cancelled."""
+        """Says whether this process leads still. A job that is to write when it does not is cancelled, also when it
+        leads again by then: what the job goes by is of a time before another one may have led."""
         self.sent = 0
         """Requests so far."""
         self.tokens = 0
@@ -90,7 +92,7 @@ class Dispatcher:
     def start(self, name: Hashable, job: Job[Any], done: Done, urgency: float = 0.0) -> None:
         """Begin a job; its first question is asked by a `step`. A name that is busy keeps the job that it has."""
         if name not in self._tasks:
-            task = self._tasks[name] = _Task(name, job, urgency, done, self._now())
+            task = self._tasks[name] = _Task(name, job, urgency, done, self._now(), self.may_write)
             self._advance(task, None)
 
     def busy(self, name: Hashable) -> bool:
@@ -142,7 +144,7 @@ class Dispatcher:
         if task.purse in closed:
             task.why = _BUDGET
             return closed[task.purse]
-        if task.ask.writes and not self.may_write():
+        if task.ask.writes and not task.may_write():
             self._advance(task, SourceFailed(f"{task.ask}: this process leads no more", code="Canceled"))
             return now
         budget = self.budget(task.purse.subscription)

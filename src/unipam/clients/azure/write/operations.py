@@ -19,6 +19,8 @@ from unipam.model.errors import SourceFailed
 
 FIRST, LONGEST, GROWTH = 1.0, 10.0, 1.25
 """Seconds between looks where Azure does not say how many: each pause a quarter longer than the one before."""
+LEAST = 0.25
+"""Seconds between two looks in any case: Azure may say 0."""
 BUSY_GROWTH, BUSY_LONGEST = 2.0, 60.0
 """The same for a write that another operation stands in the way of, where nothing tells how that goes: each look is a
 write that costs a token."""
@@ -78,7 +80,7 @@ def until_ended(begun: Answer, resource: Ask, timeout: float = TIMEOUT) -> Job[N
 def _pause(said: Answer, untold: float) -> tuple[float, float]:
     """Return the seconds until the next look, and what to take where Azure does not say it again."""
     told = seconds(said.headers.get("Retry-After", ""))
-    return (told, untold) if told is not None else (untold, min(untold * GROWTH, LONGEST))
+    return (max(told, LEAST), untold) if told is not None else (untold, min(untold * GROWTH, LONGEST))
 
 
 def _first(begun: Answer) -> _Status:
