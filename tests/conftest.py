@@ -24,12 +24,18 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.clock import Clock
+from tests.seed import EXPLORES
 from tests.store.backends import BACKENDS, Backend
 
 from unipam.cni.install import install
 
 settings.register_profile(
-    "unipam", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "unipam",
+    deadline=None,
+    max_examples=60,
+    print_blob=True,
+    derandomize=not EXPLORES,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("unipam")
 
@@ -228,6 +234,22 @@ def servers_are_forgotten() -> Iterator[None]:
         for each in vars(models).values():
             if isinstance(each, functools._lru_cache_wrapper):
                 each.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_thread_is_left() -> Iterator[None]:
+    """See to it that no thread of ours outlives the module that began it: it would work on beside others' tests."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + ANSWERED_WITHIN
+    while left := [each for each in set(threading.enumerate()) - before if _is_ours(each)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)  # one that has ended has none
+    return str(getattr(target, "__module__", "")).startswith("unipam.")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,16 @@ def test_nodes_of_kubenet_are_shown(server: FakeApiServer) -> None:
     ]
 
 
+def test_ranges_of_another_length_and_further_ones_are_checked_as_the_controller_gives_them(
+    server: FakeApiServer, lists: dict[str, list[Any]]
+) -> None:
+    """With slots of /24, four nodes would have filled the range; and the fifth would have been outside."""
+    ranges = [*(f"10.244.0.{64 * i}/26" for i in range(3)), "10.245.0.0/26"]
+    lists["nodes"] = [{"metadata": {"name": f"n{i}"}, "spec": {"podCIDRs": [each]}} for i, each in enumerate(ranges)]
+    given = ["--cluster-cidr", "10.244.0.0/24", "--further-cluster-cidr", "10.245.0.0/24"]
+    assert called(server, "check", *given, "--node-cidr-mask-size", "26").stderr.strip() == "nothing is wrong"
+
+
 def test_nodes_of_cilium_are_shown_and_checked(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
     lists |= {"nodes": [], "ciliumnodes": [captured("ciliumnode-2-first-pool.json"), captured("ciliumnode-403.json")]}
     first, second = json.loads(called(server, "show", "-o", "json").stdout)["items"]
@@ -93,6 +106,36 @@ def test_what_a_node_waits_for_is_asked_of_the_controller(server: FakeApiServer,
     assert found["waits"] == f"PUT {machine}: the budget of the subscription, for 3.5 s, 0.2 s more"
     with pytest.raises(SourceFailed, match=r"the controller at 127\.0\.0\.1:1 does not tell what waits"):
         called(server, "show", "--controller", "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("at", ["127.0.0.1:abc", "http://127.0.0.1:9518", ":", "[::1", "127.0.0.1:99999", "." * 300])
+def test_a_controller_that_is_nowhere_is_a_failure_in_one_line(server: FakeApiServer, at: str) -> None:
+    with pytest.raises(SourceFailed, match="does not tell what waits"):
+        called(server, "show", "--controller", at)
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "{}", '{"items": null}', '{"items": [1]}', '{"items": [{}]}', "hello"])
+def test_another_server_in_the_controllers_place_is_a_failure_in_one_line(server: FakeApiServer, body: str) -> None:
+    with answering(body) as at, pytest.raises(SourceFailed, match="does not tell what waits"):
+        called(server, "show", "--controller", at)
+
+
+@contextlib.contextmanager
+def answering(body: str) -> Iterator[str]:
+    """A server that says this whatever it is asked."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answering) as other:
+        threading.Thread(target=other.handle_request).start()
+        yield f"127.0.0.1:{other.server_port}"
 
 
 def test_an_address_and_a_node_are_explained(server: FakeApiServer, lists: dict[str, list[Any]]) -> None:
@@ -145,6 +188,12 @@ def test_an_address_is_explained_with_azure(
         fake.grant(fake.entra.principal, subscription)
         fake.arm.put(made["id"].partition("/virtualMachines/")[0], {}, sku={"capacity": 1})
         fake.arm.put(made["id"], made["properties"])
+        sets = made["id"].partition("/aks-np0-vmss/")[0]
+        fake.arm.put(f"{sets}/empty", {}, sku={"capacity": 0})
+        fake.arm.put(f"{sets}/flexible", {"orchestrationMode": "Flexible"}, sku={"capacity": 1})
+        fake.arm.put(f"{sets}/emptied", {}, sku={"capacity": 1})
+        for each in ("empty", "flexible", "emptied"):
+            fake.say(f"{each}/networkInterfaces", 404, {"error": {"code": "NotFound", "message": "gone"}}, times=100)
         for variable, value in {
             "AZURE_TENANT_ID": fake.entra.tenant, "AZURE_CLIENT_ID": fake.entra.client,
             "AZURE_CLIENT_SECRET": fake.entra.secret, "AZURE_AUTHORITY_HOST": fake.base,
@@ -215,3 +264,27 @@ def _group(resource: str) -> str:
 
 def test_what_is_wrong_can_be_watched(server: FakeApiServer) -> None:
     assert "--watch" in called(server, "check", "--help").output
+
+
+@pytest.mark.parametrize("where", ["localhost:ninety", "bad host:80", "localhost:1", "[::1"])
+def test_a_controller_that_cannot_be_asked_is_named(server: FakeApiServer, where: str) -> None:
+    with pytest.raises(SourceFailed, match=re.escape(f"the controller at {where} does not tell what waits: ")):
+        called(server, "show", "--controller", where)
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"items": 1}', b'{"items": [{"job": "x"}]}', b'{"items": ["x"]}'])
+def test_a_controller_that_is_another_server_is_named(server: FakeApiServer, answer: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.handle_request, daemon=True).start()
+        where = f"127.0.0.1:{other.server_address[1]}"
+        with pytest.raises(SourceFailed, match=f"the controller at {where} does not tell what waits: "):
+            called(server, "show", "--controller", where)

@@ -87,6 +87,10 @@ def test_the_config_map_counts_less_than_the_command_line(started: list[Settings
     assert policy(started[0]) == Policy()
     (line,) = [json.loads(each) for each in answer.stderr.splitlines() if "without effect" in each]
     assert (line["flags"], line["of_others"]) == (["identity-gc-interval"], 2)
+    (tmp_path / "limit-ipam-api-qps").write_bytes(b"\xff")
+    refused = called("--config-dir", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "limit-ipam-api-qps cannot be read" in refused.output
     (tmp_path / "limit-ipam-api-qps").write_text("many")
     refused = called("--config-dir", str(tmp_path))
     assert refused.exit_code == 2
@@ -98,6 +102,19 @@ def test_the_config_map_counts_less_than_the_command_line(started: list[Settings
     [
         (("--ipam=eni",), "this is the operator of azure"),
         (("--leader-election-lease-duration", "soon"), "'soon' is no duration"),
+        (
+            ("--leader-election-renew-deadline", "20s"),
+            "renew-deadline (20 s) must be shorter than lease-duration (15 s)",
+        ),
+        (
+            ("--leader-election-lease-duration", "5900ms", "--leader-election-renew-deadline", "5500ms"),
+            "renew-deadline (5.5 s) must be shorter than lease-duration (5 s)",
+        ),
+        (("--leader-election-retry-period=10s",), "retry-period (10 s) must be shorter than renew-deadline (10 s)"),
+        (("--leader-election-retry-period=0",), "retry-period (0 s) must be longer than 0"),
+        (("--limit-ipam-api-qps", "nan"), "nan is no number to reckon with"),
+        (("--limit-ipam-api-qps", "inf"), "inf is no number to reckon with"),
+        (("--excess-ip-release-delay", "²"), "'²' is no duration"),
         (("--no-such-flag",), "No such option"),
         (("--dry-run", "--calico"), "--dry-run is for --cilium alone"),
     ],

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,10 @@ import click
 import pytest
 import yaml
 from lightkube import codecs
+from tests.conftest import Agent
 from tests.deploy.command_lines import Line, check, lines_of
 from tests.server.live import Live, serve
 
-from unipam.agent.watch import Watch
-from unipam.ledger.open import Ledgers
 from unipam.model.objects import parse_cidr
 
 ROOT = Path(__file__).parents[2]
@@ -371,20 +370,20 @@ def test_no_token_goes_to_a_log(_: str, workload: dict[str, Any]) -> None:
     assert pod(workload)["securityContext"]["fsGroup"] == pod(workload)["securityContext"]["runAsUser"]
 
 
-def test_every_alert_is_about_something_that_is_measured(register: Live, tmp_path: Path) -> None:
-    measured = register.admin.as_("").at("").get("/metrics").body.decode() + agent_metrics()
+def test_every_alert_is_about_something_that_is_measured(register: Live, start_agent: Callable[..., Agent]) -> None:
+    measured = register.admin.as_("").at("").get("/metrics").body.decode() + agent_metrics(start_agent)
     rules = [rule for group in one_of("/monitoring", "PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
     asked = {name for rule in rules for name in re.findall(r"unipam_\w+", rule["expr"])}
     assert len(rules) >= 7
     assert {name for name in asked if name.removesuffix("_count").removesuffix("_total") not in measured} == set()
 
 
-def agent_metrics() -> str:
+def agent_metrics(start_agent: Callable[..., Agent]) -> str:
     """What an agent says to Prometheus before it was called."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    Watch().serve_metrics(f"127.0.0.1:{port}", Ledgers, list)
+    start_agent("--metrics", f"127.0.0.1:{port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         return str(answer.read().decode())
 

@@ -7,6 +7,7 @@ it removes comes back to the subnet a while later. Refusals: those of spec ciliu
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -46,6 +47,8 @@ class Compute:
         self.cursor = self.prefix.first + 4
         self.half = False
         """Whether half of what a write wanted is done when it ends badly; else nothing of it."""
+        self.writing: set[str] = set()
+        """Machines that somebody else writes."""
         self.history: list[tuple[str, str, str]] = []
         """Every address that was given or taken: verb, address, configuration."""
         arm.put(self.subnet, {"addressPrefix": cidr})
@@ -106,6 +109,38 @@ class Compute:
         self.arm.remember(machine.lower())
         self.arm.put(found["id"], found["properties"], location="westeurope")
 
+    @contextlib.contextmanager
+    def written_by_another(self, machine: str) -> Iterator[None]:
+        """Somebody else writes a machine's interfaces, and takes his time; nobody else may meanwhile."""
+        self.write_begins(machine)
+        yield
+        self.write_ends(machine)
+
+    def write_begins(self, machine: str) -> None:
+        """Somebody else's write of a machine's interfaces begins."""
+        self._state(machine, "Updating")
+        self.writing.add(machine.lower())
+
+    def write_ends(self, machine: str) -> None:
+        """It has ended, and changed nothing."""
+        self.writing.discard(machine.lower())
+        self._state(machine, "Succeeded")
+
+    def is_written(self, machine: str) -> bool:
+        """Whether an interface of a machine is being written, by whomever."""
+        return any(each["properties"]["provisioningState"] == "Updating" for each in self._nics(machine))
+
+    def failed(self, machine: str, model: str) -> None:
+        """Somebody else's write of a machine's interfaces has failed; its model has this state."""
+        self._state(machine, "Failed")
+        self.arm.raw(machine)["properties"]["provisioningState"] = model
+
+    def _state(self, machine: str, state: str) -> None:
+        for nic in self._nics(machine):
+            nic["properties"]["provisioningState"] = state
+            for each in nic["properties"]["ipConfigurations"]:
+                each["properties"]["provisioningState"] = state
+
     def disks(self, machine: str) -> list[dict[str, int]]:
         """The disks in a machine's model."""
         return list(self.arm.raw(machine)["properties"]["storageProfile"]["dataDisks"])
@@ -122,12 +157,13 @@ class Compute:
             self.holders[ip] = "others"
 
     def addresses(self, machine: str) -> set[str]:
-        """The secondary addresses that a machine has, ready for use."""
+        """The secondary addresses that a machine has, ready for use; those that somebody else writes stay its own."""
+        ready = {"Succeeded", "Updating"} if machine.lower() in self.writing else {"Succeeded"}
         return {
             ip
             for nic in self._nics(machine)
             for each in nic["properties"]["ipConfigurations"]
-            if not each["properties"]["primary"] and each["properties"]["provisioningState"] == "Succeeded"
+            if not each["properties"]["primary"] and each["properties"]["provisioningState"] in ready
             for ip in addresses_of(each)
         }
 
@@ -142,6 +178,8 @@ class Compute:
 
     def check(self, path: str, body: dict[str, Any]) -> None:
         """Look at what is to be stored. Raises Refused."""
+        if any(path.lower() in {each, *self.interfaces(each)} for each in self.writing):
+            raise Refused(409, "AnotherOperationInProgress", "Another operation on this resource is in progress.")
         for nic, wanted in _models(path, body):
             names = [each["name"] for each in wanted]
             subnets = {each["properties"]["subnet"]["id"].lower() for each in wanted}

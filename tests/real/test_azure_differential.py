@@ -21,11 +21,11 @@ import pytest
 from tests.dialects.azure_vnet.azure import AzureNode, azure_node
 from tests.real.azure_lives import Life, Op
 from tests.real.azure_original import brought, conf, original
+from tests.seed import FIRST_SEED
 
 pytestmark = brought
 
 LIVES = int(os.environ.get("UNIPAM_AZURE_LIVES", "20"))
-FIRST_SEED = int(os.environ.get("UNIPAM_SEED", "0"))
 Answer = tuple[int, str]
 
 

@@ -120,7 +120,7 @@ def test_an_agent_that_is_not_asked_gives_ranges_up(cluster: Cluster, tmp_path: 
     held = {name: ranges_of(cluster.pool(name), name == "vm")[:1] for name in machines}
     for name, cidrs in held.items():
         hold(cluster, name, cidrs, 9)
-    until(lambda: [len(compute.addresses(each)) for each in machines.values()] == [9, 16], log, 120.0)
+    until(lambda: [len(compute.addresses(each)) for each in machines.values()] == [9, 16], log, 240.0)
     for name, machine in machines.items():
         until(lambda: cluster.pool(name) == compute.addresses(machine), log)  # noqa: B023 (at once)
         assert covered(held[name]) <= cluster.pool(name), "what the agent holds stays"

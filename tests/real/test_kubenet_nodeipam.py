@@ -22,6 +22,7 @@ from tests.real.kubenet import WITHIN, Nodes, Running, kubenet
 from tests.real.nodeipam import Nodeipam, brought
 
 from unipam.controllers.kubenet.measures import metrics
+from unipam.controllers.kubenet.turnover import Turnover
 from unipam.dialects.kubenet.node import node_of
 from unipam.dialects.kubenet.policy import policy
 from unipam.model.errors import BadConfig
@@ -359,15 +360,21 @@ def test_k7_what_one_accepts_the_other_accepts(both: Both) -> None:
 
 
 def test_k15_metrics_have_the_original_s_names(both: Both) -> None:
-    """K15: each gauge of ours that bears a name of the original's is one that it has, with the same value."""
-    flags = ("--cluster-cidr=10.244.0.0/22",)
+    """K15: what of ours bears a name of the original's is what it has, with the same value; services count as used."""
+    flags = ("--cluster-cidr=10.244.0.0/21", "--service-cluster-ip-range=10.244.2.0/23")
     both.theirs.start(*flags)
-    for index in range(3):
+    for index in range(4):
         both.nodes.add(f"n{index}")
     await_(lambda: all(both.nodes.ranges().values()))
-    theirs = both.theirs.metrics()
+    made, turnover = policy("10.244.0.0/21", services="10.244.2.0/23"), Turnover()
+    turnover.note([node_of(both.nodes.node(f"n{index}")) for index in range(4)], made)
+    both.nodes.remove("n3")
+    await_(lambda: both.theirs.releases() == 1)
     nodes = [node_of(both.nodes.node(f"n{index}")) for index in range(3)]
-    for metric in metrics(nodes, policy("10.244.0.0/22"), ()):
-        for sample in metric.samples:
-            if not sample.name.startswith("unipam_"):
-                assert theirs[sample.name][sample.labels["clusterCIDR"]] == sample.value
+    turnover.note(nodes, made)
+    theirs = both.theirs.metrics()
+    ours = [each for metric in metrics(nodes, made, (), None, turnover) for each in metric.samples]
+    ours = [each for each in ours if not each.name.startswith("unipam_")]
+    assert len(ours) == 4
+    for sample in ours:
+        assert theirs[sample.name][sample.labels["clusterCIDR"]] == sample.value, sample.name

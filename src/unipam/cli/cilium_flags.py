@@ -77,7 +77,7 @@ class Duration(_FloatType):
         if isinstance(value, int | float):
             return float(value)
         found = _DURATION.fullmatch(value)
-        if value.replace(".", "", 1).isdigit():
+        if value.replace(".", "", 1).isdecimal():
             return float(value)
         if not value or found is None:
             self.fail(f"{value!r} is no duration: write 15s, or 1m30s", param, ctx)
@@ -125,12 +125,19 @@ def _read(context: click.Context, directory: str | None) -> str | None:
         if path.name.startswith(".") or not path.is_file():
             continue
         if name in known and name != "config_dir":
-            found[name] = path.read_text("utf-8").strip()
+            found[name] = _value(path)
         else:
             others += 1
     context.default_map = {**found, **(context.default_map or {})}
     context.meta["others"] = others
     return directory
+
+
+def _value(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--config-dir: {path.name} cannot be read: {error}") from error
 
 
 def without_effect(context: click.Context) -> list[str]:

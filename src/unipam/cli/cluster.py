@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unipam.cli import cluster_azure, cluster_reading
+from unipam.cli import cluster_azure, cluster_reading, controller_kubenet
 from unipam.cli.output import list_options, show_list
 from unipam.cli.table import Row, View, column, number
 
@@ -35,6 +35,7 @@ _NODES = View(
         column("machine", wide=True),
     ),
     name="node",
+    within=("system",),
 )
 _FINDINGS = View(
     "cluster-finding", tuple(map(column, ("kind", "about", "text", "way_out"))), name="about", within=("kind", "text")
@@ -49,11 +50,11 @@ _table_option = click.option("--route-table", default="", metavar="ID",
 _COMPARED = (
     click.option("--azure-group", default="", metavar="ID",
                  help="Compare with Azure's interfaces, too: /subscriptions/ID/resourceGroups/MC_GROUP."),
-    click.option("--cluster-cidr", default="", metavar="CIDR[,CIDR]",
-                 help="Where kubenet's nodes have their ranges: these are looked at, too."),
+    controller_kubenet.range_options,
     _table_option,
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
-    click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
+    click.option("--route-limit", type=click.IntRange(1), default=400, show_default=True,
+                 help="kubenet: how many routes a table may have."),
 )  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def cluster_check(kubeconfig: str, output: str, **given: Any) -> None:
     Examples:
       unipam cluster check
       unipam cluster check --cluster-cidr 10.244.0.0/16 --watch
+      unipam cluster check --cluster-cidr 10.244.0.0/20 --node-cidr-mask-size 26 --further-cluster-cidr 10.245.0.0/20
       unipam cluster check --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
       unipam cluster check --azure-group /subscriptions/ID/resourceGroups/MC_GROUP
     """
@@ -166,12 +168,11 @@ def _findings(seen: Seen, azure: Azure, given: Mapping[str, Any]) -> list[Findin
     """Return what is wrong by what there is to compare. Raises BadConfig."""
     from unipam.dialects.cilium.looking import findings as of_cilium
     from unipam.dialects.kubenet import looking
-    from unipam.dialects.kubenet.policy import policy
 
     found = of_cilium(seen.cilium, azure.by_machine(), seen.others) if seen.cilium else []
     if given["cluster_cidr"]:
         found += looking.findings(
-            seen.nodes, policy(given["cluster_cidr"]), table=azure.table, subnet=given["node_subnet"],
+            seen.nodes, controller_kubenet.policy_of(given), table=azure.table, subnet=given["node_subnet"],
             limit=given["route_limit"],
             interfaces=None if azure.interfaces is None else looking.interfaces_of(azure.interfaces),
         )  # fmt: skip

@@ -46,13 +46,26 @@ def read(group: str, table: str) -> Azure:
 
 
 def _interfaces(arm: Arm, group: str) -> list[dict[str, Any]]:
-    from unipam.dialects.cilium.machine import COMPUTE, NETWORK, SCALE_SET_NICS
+    from unipam.dialects.cilium.machine import COMPUTE, NETWORK, lists_interfaces
 
     found = arm.every(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK, list[dict[str, Any]])
     sets = f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets"
-    for each in arm.every(sets, COMPUTE, list[dict[str, Any]]):
-        found += arm.every(f"{each['id']}/networkInterfaces", SCALE_SET_NICS, list[dict[str, Any]])
+    for each in filter(lists_interfaces, arm.every(sets, COMPUTE, list[dict[str, Any]])):
+        found += _of_scale_set(arm, str(each["id"]))
     return found
+
+
+def _of_scale_set(arm: Arm, scale_set: str) -> list[dict[str, Any]]:
+    """Return the interfaces of a scale set's machines; one that has just lost its last machine has no list of them."""
+    from unipam.dialects.cilium.machine import SCALE_SET_NICS
+    from unipam.model.errors import SourceFailed
+
+    try:
+        return arm.every(f"{scale_set}/networkInterfaces", SCALE_SET_NICS, list[dict[str, Any]])
+    except SourceFailed as error:
+        if error.facts.get("status") == 404:
+            return []
+        raise
 
 
 def _table(arm: Arm, table: str) -> Seen:

@@ -73,20 +73,33 @@ def _pods(api: KubernetesApi, deadline: float) -> tuple[dict[str, dict[str, str]
 def waiting(controller: str) -> dict[str, str]:
     """Return by machine what it waits for, as the controller tells. Raises SourceFailed."""
     import http.client
-    import json
 
     from unipam.model.errors import SourceFailed
+
+    try:
+        return _told(_asked(controller))
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+        problem = f"the controller at {controller} does not tell what waits: {error or type(error).__name__}"
+        raise SourceFailed(problem, source="controller") from error
+
+
+def _asked(controller: str) -> bytes:
+    """Return the answer of a controller. Raises OSError, HTTPException, ValueError for what is no HOST:PORT."""
+    import http.client
 
     connection = http.client.HTTPConnection(controller, timeout=_ASK_WITHIN)
     try:
         connection.request("GET", "/waiting")
-        rows = json.loads(connection.getresponse().read())["items"]
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-        problem = f"the controller at {controller} does not tell what waits: {error or type(error).__name__}"
-        raise SourceFailed(problem, source="controller") from error
+        return connection.getresponse().read()
     finally:
         connection.close()
+
+
+def _told(answer: bytes) -> dict[str, str]:
+    """Read what a controller says. Raises ValueError, LookupError, TypeError for what is said by anybody else."""
+    import json
+
     return {
         str(each["job"]).lower(): f"{each['what']}: {each['why']}, for {each['for']} s, {each['in']} s more"
-        for each in rows
+        for each in json.loads(answer)["items"]
     }

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unipam.cli import cilium_flags, controller_cilium, controller_kubenet
+from unipam.cli.numbers import Number
 from unipam.cli.output import format_option
 
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
+    from unipam.controllers.election import Timing
     from unipam.controllers.run import Make
     from unipam.dialects.calico.where import Where
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--identity", default="", envvar="POD_NAME", help="Who this is. [default: host name and process id]")
 @click.option("--listen", default="127.0.0.1:9518", show_default=True, metavar="HOST:PORT",
               help="Where /metrics, /healthz and /readyz are; '' for nowhere.")  # fmt: skip
-@click.option("--grace", type=click.FloatRange(5, 86400), metavar="SECONDS",
+@click.option("--grace", type=Number(5, 86400), metavar="SECONDS",
               help="How long something must have been garbage before it is removed. [default: leakGracePeriod of the "
               "cluster's KubeControllersConfiguration where somebody has chosen one, else 60]")  # fmt: skip
 @click.option("--datastore", type=click.Choice(["kubernetes", "etcdv3"]), default="kubernetes", show_default=True,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 @controller_kubenet.options
 @controller_cilium.options
 @cilium_flags.options
-@click.option("--limit-ipam-api-qps", type=click.FloatRange(0.01), default=4.0, show_default=True,
+@click.option("--limit-ipam-api-qps", type=Number(0.01), default=4.0, show_default=True,
               help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
 @click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
               help="How many of them at once, after a rest.")  # fmt: skip
@@ -64,7 +66,6 @@ def command(
       unipam controller --cilium --config-dir /tmp/cilium/config-map --dry-run
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
     """
-    from unipam.controllers.election import Timing
     from unipam.controllers.run import Settings, run
 
     given = cilium_flags.renamed(given)
@@ -84,12 +85,21 @@ def command(
         raise click.UsageError("name a controller: --calico, --kubenet or --cilium")
     _tell_unused(context)
     names = ("kubeconfig", "namespace", "lease", "identity", "listen")
-    timing = Timing(
-        *(given[f"leader_election_{each}"] for each in ("lease_duration", "renew_deadline", "retry_period"))
-    )
     of_azure = kubenet or cilium
     waiting = (lambda: cloud().waiting()) if of_azure else list
-    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=timing, waiting=waiting))
+    run(Settings(tuple(makes), **{name: given[name] for name in names}, timing=_timing(given), waiting=waiting))
+
+
+def _timing(given: dict[str, Any]) -> Timing:
+    """Return the times of the election. Raises UsageError."""
+    from unipam.controllers.election import Timing
+    from unipam.model.errors import BadConfig
+
+    names = ("lease_duration", "renew_deadline", "retry_period")
+    try:
+        return Timing(*(given[f"leader_election_{each}"] for each in names)).checked()
+    except BadConfig as error:
+        raise click.UsageError(error.message) from error
 
 
 def _tell_unused(context: click.Context) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli.numbers import Number
+
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
     from unipam.controllers.run import Make
+    from unipam.dialects.kubenet.policy import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MASK = click.IntRange(1, 128)
-_OPTIONS = (
-    click.option("--kubenet", is_flag=True, help="Give nodes their ranges, and keep the routes to them."),
+_RANGES = (
     click.option("--cluster-cidr", default="", metavar="CIDR[,CIDR]", help="kubenet: whence nodes get ranges."),
     click.option("--further-cluster-cidr", multiple=True, metavar="CIDR",
                  help="kubenet: a range for when the first of its family is full."),
@@ -24,24 +26,52 @@ _OPTIONS = (
     click.option("--node-cidr-mask-size-ipv6", type=_MASK, help="kubenet: the same, of a cluster of both families."),
     click.option("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]",
                  help="kubenet: the services' ranges, which no node is given."),
-    click.option("--range-rest", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+)  # fmt: skip
+_OPTIONS = (
+    click.option("--kubenet", is_flag=True, help="Give nodes their ranges, and keep the routes to them."),
+    *_RANGES,
+    click.option("--range-rest", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long a deleted node's range is given to nobody, while there is another."),
     click.option("--route-table", default="", metavar="ID", help="kubenet: the route table's resource id."),
     click.option("--node-subnet", default="", metavar="ID", help="kubenet: the nodes' subnet, which is to use it."),
     click.option("--location", default="", help="kubenet: where a missing table is made. [default: nowhere]"),
-    click.option("--route-limit", default=400, show_default=True, help="kubenet: how many routes a table may have."),
-    click.option("--route-audit", type=click.FloatRange(10), default=300.0, show_default=True, metavar="SECONDS",
+    click.option("--route-limit", type=click.IntRange(1), default=400, show_default=True,
+                 help="kubenet: how many routes a table may have."),
+    click.option("--route-audit", type=Number(10), default=300.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long nobody looks at a table that nobody needs changed."),
-    click.option("--route-settling", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
+    click.option("--route-settling", type=Number(0), default=30.0, show_default=True, metavar="SECONDS",
                  help="kubenet: how long Azure takes until a route that was written is used."),
 )  # fmt: skip
 
 
 def options(command: F) -> F:
     """Give a command these options."""
-    for each in reversed(_OPTIONS):
+    return _with(_OPTIONS, command)
+
+
+def range_options(command: F) -> F:
+    """Give a command those of these options that say which ranges nodes have."""
+    return _with(_RANGES, command)
+
+
+def _with(several: Sequence[Callable[[F], F]], command: F) -> F:
+    for each in reversed(several):
         command = each(command)
     return command
+
+
+def policy_of(given: Mapping[str, Any]) -> Policy:
+    """Return which ranges nodes may be given by these options. Raises BadConfig."""
+    from unipam.dialects.kubenet.policy import policy
+
+    return policy(
+        given["cluster_cidr"],
+        mask=given["node_cidr_mask_size"],
+        mask_v4=given["node_cidr_mask_size_ipv4"],
+        mask_v6=given["node_cidr_mask_size_ipv6"],
+        services=given["service_cluster_ip_range"],
+        further=given["further_cluster_cidr"],
+    )
 
 
 def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
@@ -53,19 +83,10 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     from unipam.controllers.kubenet.writing import Writer
     from unipam.controllers.log import tell
     from unipam.dialects.kubenet.node import node_of
-    from unipam.dialects.kubenet.policy import policy
 
     if not given["route_table"].startswith("/subscriptions/"):
         raise click.UsageError("--kubenet needs --route-table: its resource id, /subscriptions/...")
-    made = policy(
-        given["cluster_cidr"],
-        mask=given["node_cidr_mask_size"],
-        mask_v4=given["node_cidr_mask_size_ipv4"],
-        mask_v6=given["node_cidr_mask_size_ipv6"],
-        services=given["service_cluster_ip_range"],
-        further=given["further_cluster_cidr"],
-        rest=given["range_rest"],
-    )
+    made = policy_of(given)._replace(rest=given["range_rest"])
     settings = Settings(
         given["route_table"], given["node_subnet"], given["location"],
         given["route_limit"], given["route_audit"], given["route_settling"],

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from unipam.cli.numbers import Number
 from unipam.cli.output import log_format_option
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--trust-every-proxy", "believing", is_flag=True,
               help="Believe everybody's: only where nobody but a proxy that overwrites it can connect.")  # fmt: skip
-@click.option("--sync", type=click.FloatRange(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
+@click.option("--sync", type=Number(1, 86400), default=60.0, show_default=True, metavar="SECONDS",
               help="How often the plan follows the cloud.")  # fmt: skip
 @click.option("--azure", is_flag=True,
               help="See Azure's networks: as the application, as AZURE_* tell, else as the machine.")  # fmt: skip

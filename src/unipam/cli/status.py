@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import click
 
 from unipam.cli.ledger import command_ledgers
+from unipam.cli.numbers import Number
 from unipam.cli.output import document_option, show_document, when
 from unipam.cni.call import SOCKET
 from unipam.ledger import reads, reconcile
@@ -33,7 +34,7 @@ _EXAMPLES = 10
     show_default=True,
     help="Ledgers to look at.",
 )
-@click.option("--wait", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
+@click.option("--wait", type=Number(0, 3600), default=0.0, metavar="SECONDS",
               help="Give an agent that is only starting so long to answer.")  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Name every lease that leaked or is in doubt, not the first ten.")
 @document_option

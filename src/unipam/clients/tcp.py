@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     import ssl
 
 
+_IDLE, _BETWEEN, _TIMES = 20, 10, 3
+DEAD_AFTER = float(_IDLE + _BETWEEN * _TIMES)
+"""Seconds after which it is found out that the other end is gone, also where nothing is being sent."""
+
+
 def connect(host: str, port: int, timeout: float, tls: ssl.SSLContext | None) -> socket.socket:
     """Connect to a server, by TLS where there is a context for it. Raises OSError, ValueError for no name of a host."""
     name = _encoded(host)
@@ -27,8 +32,8 @@ def _encoded(host: str) -> str | bytes:
 
 
 def _keep_alive(opened: socket.socket) -> None:
-    """Find out within a minute that the other end is gone, also where nothing is being sent."""
+    """Find out that the other end is gone."""
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+    for option, value in ((socket.TCP_KEEPIDLE, _IDLE), (socket.TCP_KEEPINTVL, _BETWEEN), (socket.TCP_KEEPCNT, _TIMES)):
         opened.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.write.budget import Budget
 from unipam.clients.azure.write.dispatcher import Dispatcher, Done, Outcome, Waiting
-from unipam.clients.azure.write.jobs import Ask, Job, send
+from unipam.clients.azure.write.jobs import Ask, Job, defect, send
 from unipam.controllers.log import tell
 from unipam.controllers.term import Term
 from unipam.model.errors import SourceFailed, UnipamError
@@ -108,15 +108,18 @@ class Cloud:
         self._woken.set()
 
     def _send(self, ask: Ask, deliver: Callable[[Outcome], None]) -> None:
-        self._pool.submit(lambda: deliver(self._outcome(ask)))
+        may = self._dispatcher.may_write  # in this term, and in no later one
+        self._pool.submit(lambda: deliver(self._outcome(ask, may)))
 
-    def _outcome(self, ask: Ask) -> Outcome:
+    def _outcome(self, ask: Ask, may: Callable[[], bool]) -> Outcome:
         try:
-            return send(self._arm, ask)
+            return send(self._arm, ask, may)
         except SourceFailed as error:
             return error
         except (UnipamError, OSError) as error:
             return SourceFailed(f"{ask}: {error}", source="azure", asked=str(ask))
+        except Exception as error:  # noqa: BLE001 (a job that is answered by nothing waits for ever)
+            return SourceFailed(f"{ask}: {defect(error).message}", source="azure", asked=str(ask))
 
 
 def _told(waiting: Waiting, now: float) -> dict[str, object]:

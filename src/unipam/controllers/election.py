@@ -16,7 +16,7 @@ from unipam.clients.kubernetes import lease
 from unipam.clients.kubernetes.api import Object, Refusal, WatchEnded
 from unipam.clients.kubernetes.lease import Held, Lease
 from unipam.controllers.term import Term
-from unipam.model.errors import UnipamError
+from unipam.model.errors import BadConfig, UnipamError
 
 
 class Timing(NamedTuple):
@@ -29,6 +29,22 @@ class Timing(NamedTuple):
     duration: float = 15.0
     renewal: float = 10.0
     retry: float = 2.0
+
+    def checked(self) -> Timing:
+        """Return the same, if a leader stops before anybody else may take over. Raises BadConfig.
+
+        A Lease says whole seconds.
+        """
+        duration, renewal, retry = f"{int(self.duration)} s", f"{self.renewal:g} s", f"{self.retry:g} s"
+        if self.renewal >= int(self.duration):
+            raise BadConfig(
+                f"leader-election-renew-deadline ({renewal}) must be shorter than lease-duration ({duration})"
+            )
+        if self.retry >= self.renewal:
+            raise BadConfig(f"leader-election-retry-period ({retry}) must be shorter than renew-deadline ({renewal})")
+        if self.retry <= 0:
+            raise BadConfig(f"leader-election-retry-period ({retry}) must be longer than 0")
+        return self
 
 
 _LOOK = 0.25

@@ -95,6 +95,22 @@ def test_too_many_without_a_pause_is_a_pause_all_the_same(
     assert clock.slept == [UNTOLD]
 
 
+@pytest.mark.parametrize("pause", ["10", "600", "", "Fri, 27 Nov 2026 12:00:00 GMT"])
+@pytest.mark.parametrize("status", [409, 429])
+def test_a_resource_that_is_busy_holds_back_nobody_else(
+    arm: Arm, fake: FakeAzure, networks: str, clock: SetClock, status: int, pause: str
+) -> None:
+    """429, and yet no limit (fixtures' README, "Codes"): who asked for it waits, for as long as was said."""
+    busy = {"error": {"code": "RetryableErrorDueToAnotherOperation", "message": "Another operation is in progress."}}
+    fake.say("routeTables", status, busy, headers={"Retry-After": pause} if pause else {})
+    with pytest.raises(SourceFailed) as caught:
+        arm.request("PUT", networks.replace("virtualNetworks", "routeTables/rt"), VERSION, body={})
+    assert caught.value.facts["code"] == "RetryableErrorDueToAnotherOperation"
+    assert caught.value.facts.get("retry_after") == (float(pause) if pause.isdigit() else None)
+    assert names(arm, networks) == FIVE
+    assert clock.slept == []
+
+
 def test_a_very_long_pause_is_not_waited_for(arm: Arm, fake: FakeAzure, networks: str, clock: SetClock) -> None:
     fake.throttle("virtualNetworks", "1200")
     for _ in range(2):

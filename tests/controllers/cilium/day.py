@@ -20,6 +20,7 @@ from unipam.dialects.cilium.planning import Policy
 from unipam.model.errors import SourceFailed
 
 SCALE_SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np"
+COPY = "copy"
 TICK = 15.0
 """Seconds between two reports of an agent, and after which the operator looks though nothing woke it."""
 _SUBNETS = ("10.240.0.0/25", "10.240.0.0/26")
@@ -176,6 +177,23 @@ class Day(FaultyDay):
             edits[event.much % len(edits)](spec["ipam"], status)
             self.of.cluster.put(agent.name, {**document, "spec": spec, "status": status})
 
+    def _written(self, event: Event) -> None:
+        """Somebody else writes a machine's interfaces, as he may while nobody else does."""
+        agent = self._agent(event)
+        if agent and not self.of.compute.is_written(machine := agent.document["spec"]["instance-id"]):
+            self.of.compute.write_begins(machine)
+            self.of.world.after(event.much * 15.0, lambda: self.of.compute.write_ends(machine))
+
+    def _copy(self, event: Event) -> None:
+        """Somebody copies a CiliumNode; a later one is deleted by the next such event."""
+        agent = self._agent(event)
+        if COPY in self.of.cluster.documents:
+            self.of.cluster.remove(COPY)
+        elif agent:
+            spec = {**agent.document["spec"], "ipam": {}}
+            about = {"uid": COPY, "creationTimestamp": f"{self.of.world.now:.0f}"}
+            self.of.cluster.put(COPY, {"metadata": about, "spec": spec})
+
     def _no_pool(self, ipam: dict[str, Any], _: dict[str, Any]) -> None:
         ipam.pop("pool", None)
 
@@ -231,6 +249,9 @@ class Day(FaultyDay):
         users = [each.name for each in self.of.agents.values() if ip in each.pods]
         if users:
             raise Wrong(f"a pod of {agent.name} gets {ip}, which a pod of {users} has")
+        copy = self.of.cluster.documents.get(COPY)
+        if copy and copy["spec"]["instance-id"] == machine and ip in self.of.pool(COPY):
+            raise Wrong(f"a pod of {agent.name} gets {ip}, which {COPY} may give to others")
         agent.pods.add(ip)
 
     def _pass(self, seconds: float) -> None:
@@ -264,6 +285,8 @@ class Day(FaultyDay):
         self.weather.clear()
         self._slow, self.of.cluster.away = 0, False
         self._others_go()
+        if COPY in self.of.cluster.documents:
+            self.of.cluster.remove(COPY)
         self.of.cluster.catch_up()
         for agent in self.of.agents.values():
             agent.use(4 - len(agent.pods) if len(agent.pods) > 4 else 0)
@@ -353,5 +376,5 @@ def _block(ip: str) -> int:
 USUAL = ("more", "more", "fewer", "fewer", "tell")
 RARE = (
     "restart", "die", "sleep", "clock", "api", "stale", "slower", "azure", "throttle", "join", "recreate", "replace",
-    "edit", "others",
+    "edit", "others", "written", "copy",
 )  # fmt: skip

@@ -192,6 +192,8 @@ class Simulation:
         self.policy, self.pods = policy, pods
         self.agents: dict[str, Agent] = {}
         self.told: list[tuple[str, dict[str, Any]]] = []
+        self.failed: list[str] = []
+        """What was wrong with rounds that failed."""
         self.ids = self.compute.scale_set("np", machines)
         for index, machine in enumerate(self.ids):
             self.node(f"n{index}", machine, **given)
@@ -224,7 +226,8 @@ class Simulation:
     def node(self, name: str, machine: str, **ipam: Any) -> None:
         """A CiliumNode is there."""
         wanted = {key.replace("_", "-"): value for key, value in ipam.items()}
-        document = {"metadata": {"uid": f"{name}-{self.world.now}"}, "spec": {"instance-id": machine, "ipam": wanted}}
+        about = {"uid": f"{name}-{self.world.now}", "creationTimestamp": f"{self.world.now:.0f}"}
+        document = {"metadata": about, "spec": {"instance-id": machine, "ipam": wanted}}
         self.cluster.put(name, document)
         self.agents[name] = Agent(self.cluster, name)
 
@@ -237,7 +240,10 @@ class Simulation:
             return min(self.dispatcher.step(), self.world.now + 1.0)
         changes = self.operator.desired(seen, 0.0)
         done = self.operator.carry_out(changes, self._term)
-        self.operator.report(seen, done)
+        try:
+            self.operator.report(seen, done)
+        except SourceFailed as error:
+            self.failed.append(error.message)
         due = min(self.operator.due(), self.dispatcher.step())
         return max(due, self.world.now + 0.01) if not done.written else self.world.now + 0.01
 

@@ -186,7 +186,7 @@ def test_a10_ranges_that_an_agent_leaves_out_are_taken_after_the_delay() -> None
     operator.run(62)
     assert len(operator.compute.addresses(operator.ids[0])) == 24
     assert agent.shown == agent.held, "what it left out is shown no more"
-    operator.run(40)
+    operator.run(70)
     assert operator.compute.addresses(operator.ids[0]) == agent.held == operator.pool("n0")
     assert "release-ips" not in operator.cluster.documents["n0"]["status"]["ipam"]
     agent.hold(8)

@@ -6,6 +6,7 @@ from tests.controllers.cilium.simulation import Simulation
 from tests.controllers.cilium.test_blocks import ranges
 from tests.controllers.driven import next_write_late
 
+from unipam.clients import tcp
 from unipam.dialects.cilium.planning import Policy
 
 
@@ -51,4 +52,19 @@ def test_what_a_late_write_of_a_process_that_is_gone_takes_is_not_shown_to_an_ag
         agent.hold(16)
         operator.run(5)
         assert agent.held <= operator.compute.addresses(operator.ids[0]), "an address in use was taken"
+    assert len(agent.held) == 24
+
+
+def test_what_an_agent_takes_up_again_while_the_watch_is_dead_is_not_taken() -> None:
+    """Whose other end is gone without a word: that is found out a while later, and until then it shows what was."""
+    operator, agent = ranges()
+    operator.run(55)
+    operator.cluster.stale = True
+    agent.hold(16)
+    for _ in range(int(tcp.DEAD_AFTER)):
+        operator.run(1)
+        assert agent.held <= operator.compute.addresses(operator.ids[0]), "an address in use was taken"
+    operator.cluster.catch_up()
+    operator.run(300)
+    assert agent.held <= operator.compute.addresses(operator.ids[0])
     assert len(agent.held) == 24

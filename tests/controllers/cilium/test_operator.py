@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from tests.controllers.cilium.simulation import Simulation
-from tests.fakes.azure_compute import DISKS, GROUP
+from tests.fakes.azure_compute import DISKS, GROUP, Compute
 from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
@@ -124,6 +124,35 @@ def test_a8_a_permanent_refusal_is_told_and_left_alone() -> None:
     assert operator.run(3700, lambda: bool(operator.pool("n0")))
     operator.run(1)
     assert operator.error("n0") == ""
+
+
+def test_a8_a_scale_set_that_is_busy_for_long_keeps_no_other_waiting() -> None:
+    """A8: its hundred machines are asked after less and less often, and behind whoever was not refused."""
+    operator = Simulation(100)
+    assert operator.run(60, operator.ready)
+    busy = Refused(409, "OperationNotAllowed", "The machine is being updated.")
+    operator.azure.fault = lambda ask: busy if ask.writes and "/np/" in ask.path.lower() else None
+    for index in range(100):
+        operator.use(f"n{index}", 8)
+    operator.run(300)
+    before = len(operator.azure.calls)
+    for index, machine in enumerate(operator.compute.scale_set("other", 3)):
+        operator.node(f"new{index}", machine)
+    assert operator.run(60, operator.ready), "also when a hundred others wait"
+    operator.run(600)
+    assert (len(operator.azure.calls) - before) / 660 <= 2.0, "requests a second, of four"
+    operator.azure.fault = lambda _: None
+    assert operator.run(120, lambda: all(len(operator.pool(f"n{index}")) == 16 for index in range(100)))
+
+
+def test_a8_a_lock_of_the_group_is_no_operation_that_ends() -> None:
+    """A8: Azure calls a lock a conflict (409); it stands until somebody takes it away."""
+    operator = Simulation(1)
+    text = "The scope cannot perform write operation because following scope(s) are locked. Please remove the lock."
+    operator.azure.fault = lambda ask: Refused(409, "ScopeLocked", text) if ask.writes else None
+    operator.run(3600)
+    assert puts(operator) <= 7
+    assert "ScopeLocked" in operator.error("n0")
 
 
 def test_a8_a_permanent_refusal_of_a_machine_that_joins() -> None:
@@ -251,8 +280,12 @@ def test_a14_a_scale_set_without_machines() -> None:
     operator.azure.fault = lambda ask: (
         Refused(404, "ResourceNotFound", "gone") if "empty/networkInterfaces" in ask.path else None
     )
+    flexible = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/flexible"
+    operator.azure.arm.put(flexible, {"orchestrationMode": "Flexible"}, sku={"capacity": 3})
     assert operator.run(30, operator.ready)
-    assert not [each for each in operator.azure.calls if "empty" in each.ask.path]
+    assert not [each for each in operator.azure.calls if "empty" in each.ask.path or "flexible" in each.ask.path], (
+        "the interfaces of flexible machines stand alone: Azure has no list of them (404)"
+    )
 
 
 def test_a16_metrics() -> None:
@@ -385,7 +418,168 @@ def test_a_node_recreated_under_its_name_is_another() -> None:
     assert puts(operator) == 2, "its machine has its addresses already"
 
 
-def test_an_unknown_machine_is_told_and_does_not_block_others() -> None:
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/77", "404 ResourceNotFound"),
+        (f"{GROUP}/providers/Microsoft.Compute/virtualMachines/gone", "Azure has no machine"),
+        ("../../nonsense", "Azure has no machine"),
+    ],
+)
+def test_an_unknown_machine_is_told_and_does_not_block_others(machine: str, said: str) -> None:
     operator = Simulation(1)
-    operator.node("ghost", f"{GROUP}/providers/microsoft.compute/virtualmachinescalesets/np/virtualmachines/77".lower())
+    operator.node("ghost", machine.lower())
     assert operator.run(60, lambda: bool(operator.pool("n0")))
+    assert operator.run(125, lambda: said in operator.error("ghost"))
+    operator.run(3600)
+    assert [reason for name, reason, _ in operator.cluster.events if name == "ghost"] == ["AddressesShort"]
+    about = [each for each in operator.azure.calls if machine.lower() in each.ask.path.lower()]
+    assert len(about) <= 10
+
+
+def test_a_new_machine_that_stands_alone_is_no_missing_one() -> None:
+    """The next list shows it; until then nothing is said."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.run(15)
+    operator.node("vm", operator.compute.alone("vm"))
+    assert operator.run(70, operator.ready)
+    assert operator.cluster.events == []
+
+
+def test_a_machine_of_another_group_is_not_written() -> None:
+    """A CiliumNode is written by many; the operator is to give the machines of one group addresses."""
+    operator = Simulation(1)
+    theirs = Compute(operator.azure.arm, "10.9.0.0/16", "/subscriptions/s/resourceGroups/MC_theirs")
+    (machine,) = theirs.scale_set("np", 1)
+    operator.node("ghost", machine)
+    operator.run(300)
+    assert [each.ask.path for each in operator.azure.calls if "mc_theirs" in each.ask.path.lower()] == []
+    assert "Azure has no machine" in operator.error("ghost")
+    assert len(operator.pool("n0")) == 8
+
+
+def test_an_answer_that_nobody_expected_is_told_and_ends_nothing() -> None:
+    """A subnet, and then a model, of a shape that Azure never sends: told in one line, and later all goes on."""
+    operator = Simulation(2)
+    subnet = operator.compute.subnet.lower()
+    shown = operator.azure.arm.shows.pop(subnet)
+    operator.azure.arm.shows[subnet] = lambda found: {**found, "properties": ["?"]}
+    operator.run(30)
+    assert operator.told[0][0] == "survey incomplete"
+    assert "defect: AttributeError" in operator.told[0][1]["problems"][0]
+    operator.azure.arm.shows[subnet] = shown
+    assert operator.run(30, operator.ready)
+    model = operator.ids[0]
+    operator.azure.arm.shows[model] = lambda found: {**found, "properties": {"networkProfileConfiguration": "?"}}
+    operator.azure.arm.remember(model)
+    operator.compute.attach_disk(model)
+    operator.use("n0", 8)
+    assert operator.run(30, lambda: "defect: AttributeError" in operator.error("n0"))
+    del operator.azure.arm.shows[model]
+    assert operator.run(600, lambda: len(operator.pool("n0")) == 16)
+
+
+def test_two_nodes_that_name_one_machine_are_not_given_the_same_addresses() -> None:
+    """A CiliumNode copied by hand, or left behind by a machine's former name: the one that was first keeps it."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 3)
+    operator.node("copy", operator.ids[0])
+    operator.run(180)
+    assert operator.pool("copy") == set()
+    assert operator.error("copy") == "its machine is that of CiliumNode n0: delete the one of the two that is not there"
+    assert operator.error("n0") == operator.error("n1") == ""
+    operator.use("n0", 5)
+    assert operator.run(30, lambda: len(operator.pool("n0")) == 16)
+    operator.start()
+    operator.run(120)
+    assert operator.pool("copy") == set()
+    assert len(operator.pool("n0")) == 16
+    operator.cluster.remove("n0")
+    assert operator.run(120, lambda: len(operator.pool("copy")) >= 8)
+    operator.run(1)
+    assert operator.error("copy") == ""
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_interface_that_somebody_else_writes_keeps_its_addresses_and_is_given_no_more(alone: bool) -> None:
+    """While an interface is written Azure calls each of its configurations `Updating`, also those that stay."""
+    operator = Simulation(0 if alone else 1, policy=Policy(release=True, release_after=60.0))
+    if alone:
+        operator.node("n0", operator.compute.alone("vm"))
+    (machine,) = [each["spec"]["instance-id"] for each in operator.cluster.documents.values()]
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 6)
+    assert operator.run(30, lambda: operator.ready(14))
+    before, written = operator.pool("n0"), puts(operator)
+    with operator.compute.written_by_another(machine):
+        operator.run(200)
+        assert operator.pool("n0") == before
+        assert puts(operator) == written
+        shown = operator.cluster.documents["n0"]["status"]["azure"]["interfaces"][0]["addresses"]
+        assert {each["state"] for each in shown} == {"updating"}
+        operator.use("n0", 8)
+        operator.run(200)
+        assert len(operator.compute.addresses(machine)) == 14
+    assert operator.run(120, lambda: operator.ready(22))
+    operator.run(300)
+    assert len(operator.pool("n0")) == len(operator.compute.addresses(machine)) == 22
+    assert operator.error("n0") == ""
+
+
+@pytest.mark.parametrize("takes", [3.0, 20.0])
+def test_a_leader_that_is_killed_while_its_write_goes_on_is_followed_by_one_that_waits_for_it(takes: float) -> None:
+    """What is being added is not asked for again, and is published soon after the write has ended."""
+    operator = Simulation(1)
+    operator.azure.arm.takes = takes
+    operator.run(2.0)
+    begun = operator.world.now
+    assert puts(operator) == 1
+    operator.start()
+    assert operator.run(120, operator.ready)
+    assert operator.world.now - begun <= 2 * takes + 2
+    operator.run(300)
+    assert (len(operator.pool("n0")), puts(operator)) == (8, 1)
+
+
+def test_a_list_that_is_refused_from_the_start_is_no_loop_and_makes_the_process_unready() -> None:
+    """Without its lists the operator knows nothing: it asks less and less often, and each round counts as failed."""
+    operator = Simulation(1)
+    refused = Refused(403, "AuthorizationFailed", "no right to 'Microsoft.Network/networkInterfaces/read'")
+    operator.azure.fault = lambda ask: refused if ask.path.endswith("/Microsoft.Network/networkInterfaces") else None
+    operator.run(600)
+    assert len(operator.azure.asked("GET", "/Microsoft.Network/networkInterfaces")) <= 15
+    assert operator.failed
+    assert all("AuthorizationFailed" in each for each in operator.failed)
+    operator.azure.fault = lambda _: None
+    assert operator.run(65, operator.ready)
+    operator.failed.clear()
+    operator.run(120)
+    assert operator.failed == []
+
+
+@pytest.mark.parametrize("model", ["Failed", "Succeeded"])
+def test_addresses_that_a_failed_write_has_left_failed_are_repaired_and_not_asked_for_anew(model: str) -> None:
+    """The interface has failed as a whole, by somebody else's write; the model says so, or says nothing of it."""
+    operator = Simulation(1)
+    assert operator.run(30, operator.ready)
+    operator.use("n0", 6)
+    assert operator.run(30, lambda: operator.ready(14))
+    operator.compute.failed(operator.ids[0], model)
+    assert operator.run(70, lambda: operator.pool("n0") == set()), "nobody is given what has failed"
+    assert operator.run(70, lambda: operator.ready(14))
+    operator.run(300)
+    assert len(operator.pool("n0")) == 14
+    assert puts(operator) == 3
+
+
+def test_a_machine_that_joins_gets_no_more_than_others_where_the_primary_address_counts() -> None:
+    operator = Simulation(1, policy=Policy(use_primary=True))
+    assert operator.run(30, operator.ready)
+    operator.run(1)
+    machine = operator.compute.machine(f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/np", 1)
+    operator.node("n1", machine)
+    assert operator.run(10, operator.ready)
+    operator.run(120)
+    assert [len(operator.pool(each)) for each in ("n0", "n1")] == [8, 8]

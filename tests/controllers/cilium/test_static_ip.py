@@ -90,6 +90,46 @@ def test_a_process_that_died_over_a_full_prefix_does_not_leave_the_machine_with_
     assert full not in public.given.values()
 
 
+def failed_for_another_reason(operator: Simulation) -> None:
+    """The last write of the machine's model has failed, and its record of a public address is lost."""
+    operator.azure.arm.raw(operator.ids[0])["properties"]["provisioningState"] = "Failed"
+    operator.cluster.documents["n0"]["status"]["ipam"].pop("assigned-static-ip")
+    operator.cluster.put("n0", operator.cluster.documents["n0"])
+    operator.start()
+
+
+def test_an_address_that_a_machine_has_is_not_changed_when_another_write_has_failed() -> None:
+    operator, public = made()
+    public.prefix("a", "198.51.100.0", 28, **{"pool-name": "prod"})
+    public.prefix("b", "203.0.113.0", 28, **{"pool-name": "prod"})
+    assert operator.run(60, lambda: bool(address(operator)))
+    before, written = address(operator), len(operator.azure.asked("PUT"))
+    failed_for_another_reason(operator)
+    assert operator.run(60, lambda: bool(address(operator)))
+    assert (address(operator), len(operator.azure.asked("PUT"))) == (before, written)
+
+
+def test_a_public_address_of_somebody_elses_is_not_replaced() -> None:
+    """A machine that a person has given one, of a prefix without these tags, and whose last write has failed."""
+    operator, public = made()
+    hers = public.prefix("hers", "192.0.2.0", 31)
+    public.prefix("mine", "203.0.113.16", 28, **{"pool-name": "prod"})
+    profile = operator.azure.arm.raw(operator.ids[0])["properties"]["networkProfileConfiguration"]
+    (nic,) = profile["networkInterfaceConfigurations"]
+    given = {"name": "pip", "properties": {"publicIPPrefix": {"id": hers}}}
+    nic["properties"]["ipConfigurations"][0]["properties"]["publicIPAddressConfiguration"] = given
+    assert operator.run(60, lambda: bool(address(operator)))
+    assert address(operator) == "192.0.2.0"
+    public.given.clear()  # it is on its way still
+    operator.azure.arm.drop(
+        f"{operator.ids[0]}/networkInterfaces/aks-nic/ipConfigurations/ipconfig1/publicIPAddresses/managed"
+    )
+    failed_for_another_reason(operator)
+    operator.run(120)
+    assert "does not tell yet" in operator.error("n0")
+    assert nic["properties"]["ipConfigurations"][0]["properties"]["publicIPAddressConfiguration"] == given
+
+
 def test_another_machine_under_a_nodes_name_gets_an_address_of_its_own() -> None:
     """Made anew between two looks: nothing of the one before is said of it."""
     operator, public = made(2)

@@ -97,3 +97,10 @@ def test_an_event_is_told_of_both_names(server: Server, writer: Writer) -> None:
     server.refused = {"/events": 422}
     with pytest.raises(SourceFailed, match="no"):
         writer.tell(node, "AddressesShort", "again", warning=True)
+
+
+def test_what_the_server_refuses_is_no_accident(server: Server, writer: Writer) -> None:
+    """A webhook, or a schema of an older day, refuses one CiliumNode: the writer says so as it says all else."""
+    server.refused = {"/status": 422}
+    with pytest.raises(SourceFailed, match=r"^Kubernetes at .*: no$"):
+        writer.publish(node_of(document()), SAID)

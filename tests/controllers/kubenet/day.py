@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.controllers.driven import Driven, FaultyDay
+from tests.controllers.driven import Driven, FaultyDay, Woken
 from tests.controllers.kubenet.simulation import Cluster, Simulation
 from tests.controllers.scenarios import Event, Wrong
 from tests.dialects.kubenet.nodes import node, route
@@ -86,7 +86,8 @@ class Watched(Driven, Simulation):
         self.controller.report(seen, self.controller.carry_out(self.controller.desired(seen, 0.0), self.term))
 
     def due(self) -> float:
-        return min(self.controller.table.due(self.world.now), self.controller.ranges.due(self.world.now))
+        parts, now = self.controller, self.world.now
+        return min(parts.table.due(now), parts.ranges.due(now), parts.surroundings.due)
 
 
 class Day(FaultyDay):
@@ -102,6 +103,10 @@ class Day(FaultyDay):
         self.cluster.fault = self._fault
         self.of.azure.arm.hooks["/routetables/"] = self
         self.foreign: list[dict[str, Any]] = []
+        self._blank_ones: dict[str, tuple[int, ...]] = {}
+        """By node: addresses that are not known at the moment, or were not."""
+        self._blanked: set[str] = set()
+        """UIDs of nodes that had their routes when their addresses became unknown."""
         self._joined = 0
         self._traced = traced
         self.of.start()
@@ -127,13 +132,17 @@ class Day(FaultyDay):
 
     def _owned(self) -> set[str]:
         """The names of routes in the table that lead to a living node that may be used, to its range, as they must."""
-        ready = [each for each in self.cluster.nodes.values() if each.condition == READY]
-        hops = {(each, format_address(ip)) for of in ready for each in of.ranges for ip in of.addresses}
+        ready = [each for each in self.cluster.nodes.values() if each.condition == READY or each.uid in self._blanked]
+        hops = {(each, format_address(ip)) for of in ready for each in of.ranges for ip in self._addresses(of)}
         return {
             each["name"]
             for each in self.of.routes
             if (each["properties"]["addressPrefix"], each["properties"].get("nextHopIpAddress")) in hops
         }
+
+    def _addresses(self, of: Node) -> tuple[int, ...]:
+        """Its addresses, or those that it had before they were not known for a while."""
+        return of.addresses or self._blank_ones.get(of.name, ())
 
     # What may happen
 
@@ -172,6 +181,31 @@ class Day(FaultyDay):
             made = node(name, ip=f"10.240.1.{self._joined}")
             self.cluster.nodes[name] = self.cluster.nodes[name]._replace(addresses=made.addresses)
             self.cluster.changed()
+
+    def _blank(self, event: Event) -> None:
+        """A node's addresses are not known for a while."""
+        found = self.cluster.nodes.get(self._name(event))
+        if found is None or not found.addresses:
+            return
+        self._blank_ones[found.name] = found.addresses
+        self._blanked |= {found.uid} if found.condition == READY else set()
+        self.cluster.nodes[found.name] = found._replace(addresses=())
+        self.cluster.changed()
+        self.of.world.after(event.much * 60.0, self._unblank)
+
+    def _unblank(self) -> None:
+        """The addresses of all nodes are known again."""
+        for each in self.cluster.nodes.values():
+            self.cluster.nodes[each.name] = each._replace(addresses=self._addresses(each))
+        self.cluster.changed()
+
+    def _again(self, _: Event) -> None:
+        """The process leads in another term."""
+        self.of.term = Woken()
+
+    def _fails(self, _: Event) -> None:
+        """The next write of the table ends badly, and leaves in it what it wrote."""
+        self.of.azure.arm.fail_next = ("InternalServerError", "it did not work")
 
     def _api(self, _: Event) -> None:
         self.cluster.away = not self.cluster.away
@@ -236,6 +270,8 @@ class Day(FaultyDay):
         """All goes well again: every node has its range and its route, others' are as they were, every slot is free."""
         self._note("all goes well again")
         self.weather.clear()
+        self.of.azure.arm.fail_next = None
+        self._unblank()
         self.cluster.fault = lambda _: ""
         self.cluster.away = False
         self.cluster.catch_up()
@@ -278,4 +314,18 @@ def _policy(dice: random.Random) -> Policy:
 
 
 USUAL = ("join", "join", "leave", "recreate")
-RARE = ("restart", "die", "sleep", "api", "stale", "azure", "throttle", "edit", "edit", "moved")
+RARE = (
+    "restart",
+    "die",
+    "sleep",
+    "api",
+    "stale",
+    "azure",
+    "throttle",
+    "edit",
+    "edit",
+    "moved",
+    "blank",
+    "again",
+    "fails",
+)

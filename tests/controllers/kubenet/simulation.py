@@ -93,6 +93,10 @@ class Simulation:
         self.controller.ranges.alone = True
         self._term = NoWait()
 
+    def lead_again(self) -> None:
+        """The same process in another term; meanwhile it did not look."""
+        self._term = NoWait()
+
     def _tell(self, event: str, **facts: Any) -> None:
         self.told.append((event, facts))
 
@@ -106,7 +110,8 @@ class Simulation:
         changes = self.controller.desired(seen, 0.0)
         self.controller.report(seen, self.controller.carry_out(changes, self._term))
         now = self.world.now
-        due = min(self.controller.table.due(now), self.controller.ranges.due(now), self.dispatcher.step())
+        parts = self.controller
+        due = min(parts.table.due(now), parts.ranges.due(now), parts.surroundings.due, self.dispatcher.step())
         return now + 0.1 if changes.conditions or changes.ranges.assignments else due
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:

@@ -12,6 +12,7 @@ from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
 from unipam.clients.azure.write.jobs import Ask
+from unipam.dialects.kubenet.node import Node
 from unipam.dialects.kubenet.policy import policy
 
 READY = ("False", "RouteCreated")
@@ -240,7 +241,37 @@ def test_k22_an_operation_that_ends_badly_is_told_at_the_node(kubenet: Simulatio
     ((name, reason, text),) = kubenet.cluster.events
     assert (name, reason) == ("n0", "FailedToCreateRoute")
     assert code in text
-    assert kubenet.run(60, kubenet.ready)
+    assert kubenet.azure.arm.get(TABLE)["properties"]["provisioningState"] == "Failed"  # type: ignore[index]
+    assert kubenet.run(100, kubenet.ready)
+    assert kubenet.azure.arm.get(TABLE)["properties"]["provisioningState"] == "Succeeded"  # type: ignore[index]
+    assert puts(kubenet) == 2
+
+
+def test_k22_a_table_that_stays_failed_is_written_ever_more_seldom(kubenet: Simulation) -> None:
+    """K22: nobody is told ready by what a failed write has left in it."""
+
+    def failing(ask: Ask) -> None:
+        if ask.writes:
+            kubenet.azure.arm.fail_next = ("InternalServerError", "it did not work")
+
+    kubenet.azure.fault = failing
+    kubenet.add("n0")
+    kubenet.run(3600)
+    assert kubenet.condition("n0") == NOT_READY
+    assert kubenet.hops, "it holds the route"
+    assert puts(kubenet) <= 20
+    assert kubenet.findings("route table refused") == [TABLE]
+
+
+def test_k22_a_write_without_an_answer_makes_ready_only_when_it_has_ended_and_settled(kubenet: Simulation) -> None:
+    """K22: the table shows a route as soon as the write has begun."""
+    kubenet.azure.arm.takes = 40.0
+    kubenet.azure.fault = lambda ask: LOST if ask.writes else None
+    kubenet.add("n0")
+    begun = kubenet.world.now
+    assert kubenet.run(120, kubenet.ready)
+    assert kubenet.world.now - begun >= 40.0 + kubenet.settings.settling
+    assert puts(kubenet) == 1
 
 
 def test_k22_ready_only_after_the_read_back_and_the_settling_time(kubenet: Simulation) -> None:
@@ -250,6 +281,44 @@ def test_k22_ready_only_after_the_read_back_and_the_settling_time(kubenet: Simul
     begun = kubenet.world.now
     assert kubenet.run(120, kubenet.ready)
     assert kubenet.world.now - begun >= 20.0 + kubenet.settings.settling
+
+
+def test_k22_a_slow_api_server_takes_nothing_of_the_settling_time(kubenet: Simulation) -> None:
+    """K22: what Azure answers in the middle of a long round is no older than it is."""
+    kubenet.add("n0")
+    assert kubenet.run(60, kubenet.ready)
+    kubenet.add("n1", ip="10.240.0.5")
+    assert kubenet.run(30, lambda: puts(kubenet) == 2)
+    event, ended = kubenet.cluster.event, list[float]()
+
+    def slow(*given: Any, **more: Any) -> str:
+        if not ended:
+            kubenet.world.run(40.0, kubenet.dispatcher.step)
+            ended.append(kubenet.world.now)
+        return event(*given, **more)
+
+    kubenet.cluster.event = slow  # type: ignore[method-assign]
+    kubenet.add("twin", *kubenet.cluster.nodes["n0"].ranges)
+    assert kubenet.run(120, lambda: kubenet.condition("n1") == READY)
+    assert kubenet.world.now - ended[0] >= kubenet.settings.settling
+
+
+def test_a_condition_that_may_not_be_written_is_tried_seldom_and_makes_no_events(kubenet: Simulation) -> None:
+    """Every change of any node is a reason to look; a hundred looks are no reason to ask a hundred times."""
+    tried = list[str]()
+
+    def denied(node: Node, *, created: bool) -> str:
+        tried.append(f"{node.name} {created}")
+        return "denied the request"
+
+    kubenet.cluster.condition = denied  # type: ignore[method-assign]
+    kubenet.azure.arm.fail_next = ("InternalServerError", "it did not work")
+    kubenet.add("n0")
+    kubenet.run(20)
+    for _ in range(600):
+        kubenet.run(1.0)
+    assert 5 <= len(tried) <= 15
+    assert kubenet.cluster.events == []
 
 
 def test_k23_a_foreign_route_in_the_way_of_one_node_hinders_no_other(kubenet: Simulation) -> None:
@@ -275,6 +344,23 @@ def test_k23_what_azure_refuses_as_a_conflict_is_left_out(kubenet: Simulation) -
         kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
     kubenet.run(60)
     assert [kubenet.condition(f"n{i}") for i in range(3)] == [READY, NOT_READY, READY]
+
+
+def test_k23_a_route_that_azure_refuses_by_name_holds_back_no_other(kubenet: Simulation) -> None:
+    """K23: whatever is wrong with it: an odd next hop, a name that is too long (spec §4: send the others)."""
+
+    def invalid(ask: Ask) -> Refused | None:
+        hops = {each["name"]: each["properties"].get("nextHopIpAddress")
+                for each in (ask.body or {}).get("properties", {}).get("routes", [])}  # fmt: skip
+        text = f"Resource {TABLE}/routes/n1 has an invalid next hop."
+        return Refused(400, "InvalidRequestFormat", text) if hops.get("n1") == "127.0.0.1" else None
+
+    kubenet.azure.fault = invalid
+    for index, ip in enumerate(("10.240.0.4", "127.0.0.1", "10.240.0.6")):
+        kubenet.add(f"n{index}", ip=ip)
+    kubenet.run(60)
+    assert [kubenet.condition(f"n{i}") for i in range(3)] == [READY, NOT_READY, READY]
+    assert kubenet.findings("no route") == ["n1"]
 
 
 def test_k25_a_subnet_that_does_not_use_the_table_is_found(kubenet: Simulation) -> None:
@@ -327,6 +413,30 @@ def test_k27_no_first_range_where_it_overlaps_the_network(kubenet: Simulation) -
     assert kubenet.run(400, lambda: bool(kubenet.cluster.nodes["n0"].ranges))
 
 
+def test_k27_a_fault_that_passes_does_not_let_the_first_range_be_given(kubenet: Simulation) -> None:
+    """K27: the network is asked for again, as often as it takes; a refusal that stays hinders nobody."""
+    network, answers = SUBNET.rpartition("/subnets/")[0], itertools.cycle([Refused(503, "ServerBusy", "later")])
+    kubenet.azure.arm.put(network, {"addressSpace": {"addressPrefixes": ["10.244.128.0/17"]}})
+    kubenet.azure.fault = lambda ask: next(answers, None) if ask.path == network else None
+    kubenet.add("n0")
+    kubenet.run(600)
+    assert kubenet.cluster.nodes["n0"].ranges == ()
+    assert 5 <= len([each for each in kubenet.azure.calls if each.ask.path == network]) <= 20
+    kubenet.azure.fault = lambda _: None
+    kubenet.run(600)
+    assert kubenet.cluster.nodes["n0"].ranges == ()
+    assert kubenet.findings("ranges overlap") == ["10.244.0.0/16"]
+
+
+def test_k27_a_network_that_may_not_be_read_hinders_nobody(kubenet: Simulation) -> None:
+    network = SUBNET.rpartition("/subnets/")[0]
+    kubenet.azure.fault = lambda ask: Refused(403, "AuthorizationFailed", "no") if ask.path == network else None
+    kubenet.add("n0")
+    assert kubenet.run(10, lambda: bool(kubenet.cluster.nodes["n0"].ranges))
+    kubenet.run(3600)
+    assert len([each for each in kubenet.azure.calls if each.ask.path == network]) == 1
+
+
 def test_k4_killed_between_every_two_steps(kubenet: Simulation) -> None:
     """K4: after a restart at each of 20 moments nothing leaks and nobody shares a range."""
     for index in range(20):
@@ -338,6 +448,19 @@ def test_k4_killed_between_every_two_steps(kubenet: Simulation) -> None:
     assert kubenet.run(120, kubenet.ready)
     ranges = [each.ranges for each in kubenet.cluster.nodes.values()]
     assert sorted(ranges) == sorted((f"10.244.{i}.0/24",) for i in range(20)), "as many slots as nodes, from the lowest"
+
+
+def test_who_leads_again_takes_nothing_for_his_own_that_another_leader_did_meanwhile(kubenet: Simulation) -> None:
+    """K14, K29: ranges and routes of a replica that led in between are no other allocator's, and nobody's edits."""
+    kubenet.add("n0")
+    assert kubenet.run(60, kubenet.ready)
+    kubenet.add("n1", "10.244.1.0/24", ip="10.240.0.5")
+    kubenet.write([*kubenet.routes, route("n1", "10.244.1.0/24", "10.240.0.5")])
+    kubenet.lead_again()
+    kubenet.add("n2", ip="10.240.0.6")
+    assert kubenet.run(10, lambda: bool(kubenet.cluster.nodes["n2"].ranges))
+    assert kubenet.run(120, kubenet.ready)
+    assert not {"another allocator", "route table changed by others"} & {event for event, _ in kubenet.told}
 
 
 def test_k28_every_write_is_told_with_its_cause(kubenet: Simulation) -> None:
@@ -366,15 +489,32 @@ def test_k15_metrics_have_the_real_ones_names_and_agree(kubenet: Simulation) -> 
         kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
     assert kubenet.run(60, kubenet.ready)
     kubenet.run(1)
-    found = {
-        (sample.name, *sample.labels.values()): sample.value
-        for metric in kubenet.controller.metrics()
-        for sample in metric.samples
-    }
+    found = measured(kubenet)
     assert found["node_ipam_controller_cidrset_usage_cidrs", "10.244.0.0/16"] == 3 / 256
     assert found["node_ipam_controller_cirdset_max_cidrs", "10.244.0.0/16"] == 256
     assert found["unipam_kubenet_nodes", "RouteCreated"] == 3
     assert (found["unipam_kubenet_table_routes",], found["unipam_kubenet_table_limit",]) == (3, 400)
+
+
+def measured(kubenet: Simulation) -> dict[tuple[str, ...], float]:
+    """What Prometheus is told, by name and labels."""
+    samples = [sample for metric in kubenet.controller.metrics() for sample in metric.samples]
+    return {(each.name, *each.labels.values()): each.value for each in samples}
+
+
+def test_k15_slots_of_services_count_as_with_the_original() -> None:
+    """K15: as kube-controller-manager 1.33.5 shows it after the same: two slots of services, three nodes, one gone."""
+    kubenet, range_ = Simulation(policy("10.244.0.0/21", services="10.244.2.0/23")), "10.244.0.0/21"
+    for index in range(3):
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+    assert kubenet.run(60, kubenet.ready)
+    del kubenet.cluster.nodes["n0"]
+    kubenet.run(1)
+    found = measured(kubenet)
+    assert found["node_ipam_controller_cidrset_usage_cidrs", range_] == 0.5
+    assert found["node_ipam_controller_cirdset_max_cidrs", range_] == 8
+    assert found["node_ipam_controller_cidrset_cidrs_allocations_total", range_] == 5
+    assert found["node_ipam_controller_cidrset_cidrs_releases_total", range_] == 1
 
 
 def test_k8_k9_what_is_wrong_with_a_node_is_an_event_of_it_once(kubenet: Simulation) -> None:

@@ -69,3 +69,13 @@ def test_a10_gone_from_the_interface_is_released_until_the_agent_forgets_it() ->
 def test_what_was_begun_is_ended_also_when_release_is_off() -> None:
     found = handshake(with_release({HIGHEST: READY}), [nic(count=11)], Policy(), {}, 0.0)
     assert found == Handshake({HIGHEST: READY}, {}, [HIGHEST])
+
+
+@pytest.mark.parametrize("state", ["updating", "failed", "deleting"])
+def test_what_is_at_the_interface_in_whatever_state_is_not_gone(state: str) -> None:
+    """An interface that somebody writes, or whose write has failed: nothing is told to be released that is there."""
+    addresses = nic(count=11)
+    shown = tuple(each._replace(state=state) if each.ip == HIGHEST else each for each in addresses.addresses)
+    updating = addresses._replace(addresses=shown, updating=state == "updating")
+    for said in (READY, RELEASED) if state != "updating" else (READY,):
+        assert handshake(with_release({HIGHEST: said}), [updating], RELEASING, {}, 0.0).states[HIGHEST] == said

@@ -174,5 +174,7 @@ def test_where_a_machine_is_written() -> None:
     base = "/subscriptions/s/resourceGroups/g/providers"
     of_set = f"{base}/Microsoft.Compute/virtualMachineScaleSets/x/virtualMachines/0"
     assert machine_of(f"{of_set}/networkInterfaces/aks-nic")[0::2] == (of_set, "aks-nic")
+    in_small_letters = of_set.lower()  # ids come in whatever case (the ARM fixtures' README)
+    assert machine_of(f"{in_small_letters}/networkinterfaces/aks-nic")[0::2] == (in_small_letters, "aks-nic")
     alone = f"{base}/Microsoft.Network/networkInterfaces/vm-nic"
     assert machine_of(alone)[0::2] == (alone, "vm-nic")

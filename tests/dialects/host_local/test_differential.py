@@ -1,13 +1,12 @@
 """host-local and we, side by side: the same random calls, the same answers, but for the differences that have a name.
 
-`UNIPAM_LIVES` is how many sequences are run, `UNIPAM_SEED` the first one's number (`random` for a different one each
-time), `UNIPAM_HOST_LOCAL` the path of a host-local of plugins 1.10.0, to compare with it besides the installed 1.1.1.
+`UNIPAM_LIVES` is how many sequences are run, `UNIPAM_SEED` the number of the first (`tests/seed.py`). The path of a
+host-local of plugins 1.10.0, to compare with it besides the installed 1.1.1, is `UNIPAM_HOST_LOCAL`.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 from collections import Counter
@@ -19,6 +18,7 @@ import pytest
 from tests.conftest import Plugin, environment
 from tests.dialects.host_local.differences import LEVELLED, RULES
 from tests.dialects.host_local.peers import Comparison, Peer
+from tests.seed import FIRST_SEED
 
 from unipam.dialects.host_local.config import DATA_DIR
 
@@ -27,11 +27,6 @@ NAMED = os.environ.get("UNIPAM_HOST_LOCAL", "")
 LIVES = int(os.environ.get("UNIPAM_LIVES", "1000"))
 BATCH = 100
 DOCS = Path(__file__).parents[3] / "docs" / "host-local.md"
-
-
-def first_seed() -> int:
-    wanted = os.environ.get("UNIPAM_SEED", "0")
-    return random.SystemRandom().randrange(10**9) if wanted == "random" else int(wanted)
 
 
 @pytest.fixture(params=["installed", pytest.param("named", marks=pytest.mark.brought)])
@@ -63,12 +58,12 @@ def compare(real: Plugin, ours: Plugin, directory: Path, seeds: range) -> Compar
 def test_random_lives_are_answered_as_host_local_answers_them(
     real: Plugin, warm: Plugin, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    start = first_seed()
-    batches = [range(at, min(at + BATCH, start + LIVES)) for at in range(start, start + LIVES, BATCH)]
+    end = FIRST_SEED + LIVES
+    batches = [range(at, min(at + BATCH, end)) for at in range(FIRST_SEED, end, BATCH)]
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda seeds: compare(real, warm, tmp_path / str(seeds.start), seeds), batches))
     counts = sum((each.counts for each in done), Counter[str]())
-    record_property("sequences", f"{LIVES} from {start}: {dict(sorted(counts.items()))}")
+    record_property("sequences", f"{LIVES} from {FIRST_SEED}: {dict(sorted(counts.items()))}")
     differences = [difference for each in done for difference in each.differences]
     assert not differences, f"{len(differences)} differences; the first:\n" + "\n".join(differences[:5])
     assert counts["ADD ok"] > LIVES

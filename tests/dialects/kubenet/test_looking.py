@@ -104,3 +104,8 @@ def test_the_node_s_address_is_one_of_its_machine_s_interface_that_forwards() ->
     assert of_machine([]) == ["no machine"]
     assert of_machine([nic("10.1.0.4")], provider="") == ["no machine"]
     assert interfaces_of([nic("10.1.0.4")])[MACHINE.lower()] == [Interface(frozenset(["10.1.0.4"]), forwards=True)]
+
+
+def test_a_node_that_is_none_of_azures_lacks_no_machine() -> None:
+    away = node("on-premises", "10.244.0.0/24", ip="192.168.0.4", managed=False)
+    assert findings([away], PLAIN, interfaces={}) == []

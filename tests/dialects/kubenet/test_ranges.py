@@ -138,6 +138,13 @@ def test_k4_k11_a_write_without_an_answer_neither_leaks_nor_doubles(applied: boo
     assert len({each for each in given if each}) == 2, "each has its own"
 
 
+def test_k4_a_promise_of_which_another_node_has_got_a_part_is_not_kept() -> None:
+    """K4, K9: somebody has given a /25 out of the promised /24 meanwhile, by hand or with another mask."""
+    plan = desired([node("a")], SMALL, Memory(), 0.0)
+    again = desired([node("a"), node("b", "10.244.0.128/25")], SMALL, plan.memory, 1.0)
+    assert [str(each) for each in again.memory.promised["uid-a"]] == ["10.244.1.0/24"]
+
+
 def test_k5_no_slot_that_services_touch() -> None:
     """K5: services inside of the cluster's range."""
     cluster = Cluster(policy("10.244.0.0/22", services="10.244.1.128/25", rest=0.0))
@@ -234,7 +241,16 @@ def test_further_ranges_serve_when_the_first_is_full() -> None:
         cluster.add(f"n{index}")
     assert cluster.settle() == ["n4"]
     assert cluster.of("n3") == "10.245.1.0/24"
-    assert [each.about for each in findings(cluster.nodes.values(), grown)] == ["10.244.0.0/23", "10.245.0.0/23"]
+    (full,) = findings(cluster.nodes.values(), grown)
+    assert (full.about, full.text[:12]) == ("10.244.0.0/23,10.245.0.0/23", "0 nodes more")
+
+
+def test_a_full_range_beside_a_further_one_with_room_is_no_finding() -> None:
+    grown = policy("10.244.0.0/23", further=["10.245.0.0/20"], rest=0.0)
+    assert findings([node("a", "10.244.0.0/24"), node("b", "10.244.1.0/24")], grown) == []
+    dual = policy("10.244.0.0/16,fd00:1::/63", rest=0.0)
+    (full,) = findings([node("a", "10.244.0.0/24", "fd00:1::/64"), node("b", "10.244.1.0/24", "fd00:1:0:1::/64")], dual)
+    assert full.about == "fd00:1::/63"
 
 
 def test_a_node_is_read_from_its_document() -> None:

@@ -12,7 +12,7 @@ from tests.dialects.kubenet.nodes import node, nodes, route
 from unipam.addr.prefix import parse_prefix
 from unipam.dialects.kubenet.naming import route_name
 from unipam.dialects.kubenet.overlaps import overlaps, within
-from unipam.dialects.kubenet.policy import policy
+from unipam.dialects.kubenet.policy import Policy, policy
 from unipam.dialects.kubenet.routes import LIMIT, desired, verified
 
 PLAIN = policy("10.244.0.0/16")
@@ -150,6 +150,16 @@ def test_k24_the_limit_is_foreseen() -> None:
     assert [each.kind for each in desired([], every[:250], wide, limit=270).findings] == ["table nearly full"]
 
 
+def test_k24_no_route_of_a_living_node_is_removed_for_a_limit() -> None:
+    """K19, K24: a table may hold more than the limit that was named, or be filled by others; nothing is added to it."""
+    every = nodes(20)
+    full = desired([], every[:18], PLAIN).routes
+    plan = desired([*FOREIGN, *full], every, PLAIN, limit=15)
+    assert plan.changes == []
+    assert set(plan.unserved) == {each.name for each in every[18:]}
+    assert "it holds 24 routes of at most 15: 0 more fit" in [each.text for each in plan.findings]
+
+
 def test_k26_unmanaged_nodes_have_no_route_and_lack_none() -> None:
     """K26: managed=false."""
     away = A._replace(managed=False)
@@ -163,10 +173,52 @@ def test_a_node_without_an_address_is_told() -> None:
     assert "no internal IPv4 address" in plan.unserved[A.name]
 
 
+def test_k19_a_node_whose_address_is_gone_for_the_moment_keeps_its_route() -> None:
+    """K19: a cloud provider that is restarted empties status.addresses; pods go on with the route that there is."""
+    plan = desired([OF_A], [A._replace(addresses=())], PLAIN)
+    assert (plan.changes, plan.unserved) == ([], {})
+    assert verified([OF_A], [A._replace(addresses=())], PLAIN) == {A.name: False}, "nobody knows whether it is right"
+
+
+@pytest.mark.parametrize("outside", ["0.0.0.0/0", "10.244.0.0/16", "10.99.0.0/24"])
+def test_k8_no_route_is_made_to_a_range_that_is_none_of_the_clusters(outside: str) -> None:
+    """K8: a kubelet may register with any podCIDR; a route to it would take others' packets, and never be removed."""
+    far = node("far", outside, ip="10.240.0.6")
+    plan = desired([], [far, B], PLAIN)
+    assert [each.name for each in plan.changes] == [B.name]
+    assert "is none of the cluster's" in plan.unserved["far"]
+    assert verified(plan.routes, [far], PLAIN) == {"far": False}
+
+
+@pytest.mark.parametrize("made", [PLAIN, DUAL])
+def test_k8_a_route_that_a_node_outside_of_the_ranges_has_is_kept_and_serves_it(made: Policy) -> None:
+    """K8, K16: cloud-provider-azure made it, or somebody who wanted it."""
+    far = node("far", "10.99.0.0/24", ip="10.240.0.6")
+    has = route(route_name("far", "10.99.0.0/24", dual=made.dual), "10.99.0.0/24", "10.240.0.6")
+    plan = desired([has], [far], made)
+    assert (plan.changes, plan.unserved, plan.findings) == ([], {}, [])
+    assert verified([has], [far], made) == {"far": True}
+
+
+def test_k18_a_node_cannot_take_a_users_route_by_name_and_range() -> None:
+    """K18: whose hop is another's, that is foreign, though a node be called like it."""
+    plan = desired(FOREIGN, [node("default", "0.0.0.0/0", ip="10.240.0.6")], PLAIN)
+    assert plan.changes == []
+    assert "the foreign route 'default'" in plan.unserved["default"]
+
+
 def test_what_azure_refuses_is_left_out_and_told() -> None:
     plan = desired([], [A, B], PLAIN, withheld=[A.name])
     assert [each.name for each in plan.changes] == [B.name]
     assert "Azure refuses" in plan.unserved[A.name]
+
+
+def test_k19_a_route_whose_change_azure_refuses_stays_as_it_is() -> None:
+    """K19: also where the table has its name in other letters, so that it is not asked for again at once."""
+    has = route(A.name.upper(), "10.244.0.0/24", "10.240.0.99")
+    plan = desired([has], [A], PLAIN, withheld=[A.name])
+    assert plan.changes == []
+    assert "by 10.240.0.4" in plan.unserved[A.name]
 
 
 def test_a_foreign_route_within_the_nodes_ranges_is_told() -> None:

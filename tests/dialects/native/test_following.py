@@ -55,9 +55,10 @@ def test_a_call_that_touches_the_ledger_does_not_end_the_wait_for_the_first_answ
 
     meanwhile(cluster, touch)
     made.append(following.Following(Node("n1", str(cluster.server.kubeconfig)), str(tmp_path / "state")))
-    ready.set()
-    made[0].wait()
-    assert (made[0].problem, made[0].knows) == ("", True)
+    with contextlib.closing(made[0]):
+        ready.set()
+        made[0].wait()
+        assert (made[0].problem, made[0].knows) == ("", True)
 
 
 def test_nothing_is_said_of_a_node_before_its_first_answer(
@@ -71,10 +72,11 @@ def test_nothing_is_said_of_a_node_before_its_first_answer(
     seen = threading.Event()
     meanwhile(cluster, lambda: seen.wait(_HELD))
     assert warm.keep_warm(context, directory) == []
-    seen.set()
-    warm._followed[whose].wait()
-    (learnt,) = warm.keep_warm(context, directory)
-    assert (learnt.space, learnt.error) == (space.SPACE, "")
+    with contextlib.closing(warm._followed[whose]):
+        seen.set()
+        warm._followed[whose].wait()
+        (learnt,) = warm.keep_warm(context, directory)
+        assert (learnt.space, learnt.error) == (space.SPACE, "")
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -14,11 +14,11 @@ import msgspec
 from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.core.pipeline import policies
+from azure.core.pipeline import PipelineRequest, policies
 from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
-from unipam.clients.azure.pace import Pace, Time
+from unipam.clients.azure.pace import Pace, Time, seconds
 from unipam.clients.azure.settings import Settings
 from unipam.model.errors import SourceFailed
 
@@ -30,6 +30,8 @@ REPEATS = 5
 MOST_PAGES = 10_000
 """A bound against a list that never ends: ten million rows."""
 DONE = (200,)
+FOREIGN = "ForeignLink"
+"""The code of a link to another host, which was not followed."""
 
 
 class Answer(NamedTuple):
@@ -63,6 +65,16 @@ def _transport(settings: Settings, clock: Time) -> Any:
     return transport
 
 
+class _Fence(policies.SansIOHTTPPolicy[HttpRequest, HttpResponse]):
+    """Stands last: sends no request that may not be sent any more, however long it waited for its turn and token."""
+
+    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
+        may = request.context.options.pop("may", None)
+        if may is not None and not may():
+            asked = f"{request.http_request.method} {urlsplit(request.http_request.url).path}"
+            raise SourceFailed(f"{asked}: this process leads no more", source="azure", code="Canceled", asked=asked)
+
+
 class Arm:
     """The Resource Manager, as one caller. May be used from several threads."""
 
@@ -78,6 +90,7 @@ class Arm:
                 policies.RetryPolicy(retry_total=2 * REPEATS, retry_status=REPEATS),
                 Pace(clock),
                 policies.BearerTokenCredentialPolicy(credential, settings.scope),
+                _Fence(),
             ],
         )
 
@@ -95,15 +108,17 @@ class Arm:
         match: str = "",
         expect: Collection[int] = DONE,
         repeat: bool | None = None,
+        may: Callable[[], bool] | None = None,
     ) -> Answer:
         """Ask once, and return the answer if its status is one of those expected.
 
         `match` is the ETag that the resource must still have. What failed on the way is asked again only where that
-        cannot do harm: for a GET, for others where `repeat` says so; never where it says no. Raises SourceFailed.
+        cannot do harm: for a GET, for others where `repeat` says so; never where it says no. `may` is asked last, when
+        all that a request waits for is over, whether it may be sent still. Raises SourceFailed.
         """
         headers = {"If-Match": match} if match else {}
         request = HttpRequest(method, self._url(path), params={"api-version": version}, headers=headers, json=body)
-        return self._ask(request, expect, repeat=method == "GET" if repeat is None else repeat)
+        return self._ask(request, expect, repeat=method == "GET" if repeat is None else repeat, may=may)
 
     def get(self, path: str, version: str, into: type[T]) -> T:
         """Return one resource. Raises SourceFailed."""
@@ -141,15 +156,22 @@ class Arm:
                 f"Azure's list goes on at {urlsplit(link).netloc or link!r}, which is not {self._endpoint}; the token"
                 " is not sent there",
                 source="azure",
-                code="ForeignLink",
+                code=FOREIGN,
                 link=link,
             )
         return link
 
-    def _ask(self, request: HttpRequest, expect: Collection[int], *, repeat: bool) -> Answer:
+    def _ask(
+        self,
+        request: HttpRequest,
+        expect: Collection[int],
+        *,
+        repeat: bool,
+        may: Callable[[], bool] | None = None,
+    ) -> Answer:
         asked = f"{request.method} {urlsplit(request.url).path}"
         try:
-            response = self._client.send_request(request, **_repeats(request.method, repeat))
+            response = self._client.send_request(request, may=may, **_repeats(request.method, repeat))
             body = response.read()
         except (ClientAuthenticationError, OSError) as error:  # OSError: the file of a federated token
             raise SourceFailed(f"no token for Azure: {_line(error)}", source="entra", asked=asked) from error
@@ -180,8 +202,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) ->
     code, message = _error(body)
     facts: dict[str, Any] = {"source": "azure", "status": status, "code": code, "asked": asked}
     facts["request"] = headers.get("x-ms-request-id", "")
-    if status in {429, 503} and headers.get("Retry-After"):
-        facts["retry_after"] = float(headers["Retry-After"])  # put there by Pace, always a number
+    if status in {409, 429, 503} and (pause := seconds(headers.get("Retry-After", ""))) is not None:
+        facts["retry_after"] = pause
     return SourceFailed(f"Azure refused {asked}: {status} {code}: {message}".rstrip(": "), **facts)
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, NamedTuple
 
+import msgspec
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy
 
@@ -25,6 +26,17 @@ LONGEST_PAUSE = 120.0
 UNTOLD = 10.0
 """Seconds to stay away when an answer says "too many requests", and not for how long."""
 THROTTLED = (429, 503)
+BUSY = frozenset(
+    {
+        "anotheroperationinprogress",
+        "retryableerrorduetoanotheroperation",
+        "retryableerror",
+        "operationpreempted",
+        "referencedresourcenotprovisioned",
+        "conflict",
+    }
+)
+"""Azure's codes, in lower case, for a resource that is being changed: said with a 429, too, they are no limit."""
 
 RESETS, REMAINING, RETRY = "x-ms-user-quota-resets-after", "x-ms-user-quota-remaining", "Retry-After"
 
@@ -84,6 +96,9 @@ class Pace(HTTPPolicy[Any, Any]):
     def _hold_back(self, response: PipelineResponse[Any, Any], headers: MutableMapping[str, str]) -> None:
         """Let everybody wait as long as was said, and tell the policy that repeats in the one header that it reads."""
         told = [pause for name in (RETRY, RESETS) if (pause := seconds(headers.get(name, ""))) is not None]
+        if _code(response.http_response) in BUSY:  # that is between whoever asked and this one resource
+            headers.update({RETRY: f"{max(told):g}"} if told else {})
+            return
         pause = max(told, default=UNTOLD if response.http_response.status_code == 429 else 0.0)
         self._close(pause)
         if pause > LONGEST_PAUSE:
@@ -93,6 +108,23 @@ class Pace(HTTPPolicy[Any, Any]):
     def _close(self, pause: float) -> None:
         with self._lock:
             self._open_at = max(self._open_at, self._time.monotonic() + pause)
+
+
+def _code(response: Any) -> str:
+    """Return the code of an error's body, in lower case; empty where it has none."""
+    try:
+        found = msgspec.json.decode(response.content, type=_Refusal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    return found.error.code.lower()
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error = msgspec.field(default_factory=_Error)
 
 
 def too_long(pause: float) -> SourceFailed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cilium.serving import Serving, Step
@@ -14,12 +14,12 @@ from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
-from unipam.dialects.cilium import foreign
+from unipam.dialects.cilium import foreign, rivals
 from unipam.dialects.cilium.nics import Nic, Subnet
-from unipam.dialects.cilium.node import CiliumNode, Published, published, spec_patch, status_patch
+from unipam.dialects.cilium.node import CiliumNode, Published, as_it_is, published, spec_patch, status_patch
 from unipam.dialects.cilium.planning import Grow, Policy, Short, deficit, growth
-from unipam.dialects.cilium.releasing import HIDDEN_FOR, release
-from unipam.model.errors import SourceFailed
+from unipam.dialects.cilium.releasing import HIDDEN_FOR, NOTHING, release
+from unipam.model.errors import Behind, SourceFailed
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -142,9 +142,13 @@ class Operator:
         if not self._inventory.surveyed or (self._pods and not self._pods.known(observed.at)):
             return Changes([], observed.at)
         room = self._inventory.room()
-        nodes = [each for each in observed.nodes.values() if self._is_news(each)]
+        others = rivals.rivals(observed.nodes.values(), self._inventory.nics)
+        nodes = [each for each in observed.nodes.values() if self._is_news(each) or each.name in others]
         nodes.sort(key=lambda each: (-deficit(each, self._inventory.nics(each.instance), self._policy), each.name))
-        steps = [self._step(each, room, observed.at) for each in nodes]
+        steps = [
+            self._rival(each, others[each.name]) if each.name in others else self._step(each, room, observed.at)
+            for each in nodes
+        ]
         self._serving.news.clear()
         return Changes(steps, observed.at)
 
@@ -163,12 +167,14 @@ class Operator:
         return [] if self._inventory.surveyed else self._inventory.problems
 
     def report(self, observed: Observed, done: Done) -> None:  # noqa: ARG002 (each write is told when it is made)
-        """See `Controller.report`."""
+        """See `Controller.report`. Raises Behind as long as nothing is known of Azure, since lists are refused."""
         self._observed = observed
         for name in [each for each in self._steps if each not in observed.nodes]:
             self._serving.forget(name)
             self._steps.pop(name)
             self._written.pop(name, None)
+        if self.problems:
+            raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._serving.heard, source="azure")
 
     def metrics(self) -> Iterable[Metric]:
         """See `Controller.metrics`."""
@@ -211,19 +217,31 @@ class Operator:
         taken = self._foreign(node, every, now)
         nics = foreign.without(every, taken)
         grow = growth(node, nics, room, self._policy, self._pods.waiting(node.name) if self._pods else 0)
-        if isinstance(grow, Grow):
+        if isinstance(grow, Grow) and grow.more:
             subnet = room[grow.nic.subnet.lower()]
             room[grow.nic.subnet.lower()] = subnet._replace(free=subnet.free - grow.more)
         going_on = release(node, nics, self._policy, before.release.since if before else {}, now)
         if grow is None and not going_on.take and not node.wants_static_ip:
             self._serving.errors.pop(node.name, None)  # what failed has come about all the same
-        error = self._serving.errors.get(node.name, "") or (grow.why if isinstance(grow, Short) and nics else "")
-        error = error or foreign.told(taken)
+        error = self._error(node, nics, grow, now) or foreign.told(taken)
         going = {*self._serving.taking.get(node.instance, ()), *self._serving.strays(node), *going_on.hidden}
-        said = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going) if nics else None
-        if said is not None:
-            said = said._replace(static_ip=self._serving.static_ip(node))
+        said = as_it_is(node, error) if error else None
+        if nics:
+            whole = published(nics, self._inventory.subnets, going_on.states, error, node.pool, going)
+            said = whole._replace(static_ip=self._serving.static_ip(node))
         return Step(node, every, taken, grow, going_on, said)
+
+    def _error(self, node: CiliumNode, nics: Sequence[Nic], grow: Grow | Short | None, now: float) -> str:
+        """Return why a node cannot be served. Of a new machine that no list has shown yet nothing is said."""
+        missing = self._serving.is_missing(node, nics, now)
+        why = grow.why if isinstance(grow, Short) and (nics or missing) else ""
+        return self._serving.errors.get(node.name, "") or why
+
+    def _rival(self, node: CiliumNode, first: str) -> Step:
+        """Return what is done about a node whose machine is another's: it keeps what it has, and is told why."""
+        why = rivals.told(first)
+        nics, said = self._inventory.nics(node.instance), as_it_is(node, why)
+        return Step(node, nics, {}, Short(0, why), NOTHING, said, first)
 
     def _foreign(self, node: CiliumNode, nics: Iterable[Nic], now: float) -> Mapping[str, str]:
         """Return what something else on the machine has: only what was never offered to the agent can be."""

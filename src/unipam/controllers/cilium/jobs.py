@@ -145,7 +145,7 @@ def _written(machine: Machine, model: Model, change: Change, known: Known | None
         shown = _shows(nics, machine.nic, _names(configurations(document, machine.nic)))
         if shown:
             return Served(model, nics, 0)
-        if not _has_failed(model.document):  # the interfaces, as they are told, lag behind, or the model does
+        if not any(map(_has_failed, (model.document, *nics))):  # what is told of the one or the other lags behind
             return Served(model._replace(etag=""), nics, 0)  # without a version it is read anew before the next write
         body = with_more(model.document, machine.nic, ())  # an earlier write failed halfway: once more as it is
     begun = yield from patiently(Ask("PUT", machine.path, machine.version, body, model.etag, WRITTEN))

@@ -33,6 +33,8 @@ from unipam.model.errors import SourceFailed
 
 RESYNC = 60.0
 """Seconds between two surveys of everything."""
+_FIRST = 5.0
+"""The same as long as nothing was surveyed as a whole; each time twice as many."""
 _LIST_MODELS_FROM = 3
 """Machines of one scale set whose models are missing from which on they are listed instead of read one by one."""
 _FORBIDDEN = 403
@@ -49,6 +51,8 @@ class Step(NamedTuple):
     growth: Grow | Short | None
     release: Handshake
     said: Published | None
+    rival: str = ""
+    """The CiliumNode whose machine it is, where it is not this one's."""
 
 
 class Serving:
@@ -75,6 +79,8 @@ class Serving:
         """By node: what Azure said of the last job that failed."""
         self._static_ips: dict[str, tuple[str, str]] = {}
         """By node: its uid, and the public address that it was given."""
+        self._unseen: dict[str, float] = {}
+        """By node: since when its machine is in no list."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it. A write that got no answer may arrive as long as the
         model has the version at which it was sent: so they are taken to the end, whoever needs them meanwhile."""
@@ -86,7 +92,7 @@ class Serving:
         self._next_survey = self._round = 0.0
         self._strays = math.inf
         """Until when a write may arrive that the process before this one has sent."""
-        self._surveyed = 0.0
+        self._surveyed, self._first = 0.0, _FIRST / 2
         self._versions: set[str] = set()
         """Machines whose models have a version that this process has made: no other write arrives at them."""
         self._backoffs: dict[str, Backoff] = {}
@@ -97,6 +103,10 @@ class Serving:
         """Take in what has ended."""
         while not self._outcomes.empty():
             self._outcomes.get_nowait()(now)
+
+    def heard(self) -> bool:
+        """Return whether something has ended that was not taken in yet."""
+        return not self._outcomes.empty()
 
     def due(self) -> float:
         """Return when the next survey is."""
@@ -112,6 +122,13 @@ class Serving:
             return set()
         return withheld(node, self.inventory.nics(node.instance))
 
+    def is_missing(self, node: CiliumNode, nics: Sequence[Nic], now: float) -> bool:
+        """Return whether a node's machine has no interface, also by a list that is younger than the look before."""
+        if nics:
+            self._unseen.pop(node.name, None)
+            return False
+        return self._unseen.setdefault(node.name, now) < self._surveyed
+
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
         uid, address = self._static_ips.get(node.name, ("", ""))
@@ -123,7 +140,7 @@ class Serving:
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self._static_ips):
+        for of_node in (self._backoffs, self.errors, self._static_ips, self._unseen):
             of_node.pop(name, None)
         self._backoffs.pop(_static(name), None)
 
@@ -139,7 +156,9 @@ class Serving:
     def _begin_survey(self, now: float) -> None:
         self._next_survey = now + RESYNC
 
-        def surveyed(found: Survey, at: float) -> None:
+        def surveyed(found: Survey | SourceFailed, at: float) -> None:
+            if isinstance(found, SourceFailed):
+                found = surveying.failed(now, found)
             self.inventory.surveyed_all(found, self._busy)
             self._strays = min(self._strays, now + STRAY)
             self._surveyed = now if found.whole else self._surveyed
@@ -147,7 +166,8 @@ class Serving:
             if found.problems:
                 self._tell("survey incomplete", problems=found.problems)
             if not self.inventory.surveyed:
-                self._next_survey = at + 5.0
+                self._first = min(2 * self._first, RESYNC)
+                self._next_survey = at + self._first
 
         job = surveying.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
         self._start(_SURVEY, job, surveyed, math.inf)
@@ -172,7 +192,7 @@ class Serving:
 
     def _serve(self, step: Step, now: float) -> None:
         node = step.node
-        if not node.instance or self._azure.busy(node.instance):
+        if not node.instance or step.rival or self._azure.busy(node.instance):
             return
         rests = now < self._backoff(node.name).until
         if self._lacks_static_ip(step, now) and (rests or not isinstance(step.growth, Grow)):
@@ -205,11 +225,11 @@ class Serving:
 
     def _join(self, node: CiliumNode) -> None:
         """Serve a machine that no list has shown yet by its model, which says what there is and where."""
-        if not is_of_scale_set(node.instance):
+        if not (is_of_scale_set(node.instance) and node.instance.startswith(f"{self._group.lower()}/")):
             return
 
         def wanted(configurations: Sequence[jobs.Document]) -> More:
-            available = sum(1 for each in configurations if not is_other(each)) - 1
+            available = sum(1 for each in configurations if not is_other(each)) - (not self._policy.use_primary)
             count = to_add(available, node.in_use, node.wanted, strict=self._policy.strict)
             return More(min(count, MOST - len(configurations)))
 
@@ -221,7 +241,7 @@ class Serving:
     def _shrink(self, step: Step) -> None:
         take = sorted({*step.release.take, *self.taking.pop(step.node.instance, ())})
         for nic in sorted(step.nics, key=lambda each: each.id):
-            gone = {each.configuration for each in nic.available if each.ip in take}
+            gone = {each.configuration for each in nic.present if each.ip in take}
             if gone:
                 machine = machine_of(nic.id)
                 job = jobs.shrink(machine, self.inventory.model(machine.path), gone, self._known(step.node))
@@ -265,8 +285,10 @@ class Serving:
         self._busy.add(node.instance)
         began, subnets = self._round, [each.subnet for each in self.inventory.nics(node.instance)]
 
-        def ended(result: Served | Unserved, now: float) -> None:
+        def ended(result: Served | Unserved | SourceFailed, now: float) -> None:
             self._busy.discard(node.instance)
+            if isinstance(result, SourceFailed):
+                result = Unserved(result, None)
             well = isinstance(result, Served)
             self.measures.took(now - began, min(subnets, default=""), released=takes, well=well)
             if isinstance(result, Served):

@@ -17,6 +17,7 @@ from unipam.dialects.cilium.public_ip import (
     PublicPrefix,
     assigned,
     choose,
+    is_managed,
     prefixes_of,
     primary_of,
     with_public,
@@ -36,10 +37,14 @@ def assign(machine: Machine, group: str, tags: Mapping[str, str]) -> Job[Assigne
     try:
         model = model_of((yield Ask(path=machine.path, version=machine.version)))
         named = assigned(model.document)
+        address = (yield from _address(machine, model.document)) if named else ""
         failed = str(model.document["properties"].get("provisioningState", "")).lower() == "failed"
-        if not named or failed:  # an earlier write, by whomever, may have found the prefix full
+        if not named or (failed and not address and is_managed(model.document)):  # the prefix was full, it may be
             model = yield from _given(machine, group, tags, model, {named})
-        return Assigned((yield from _address(machine, model.document)), model)
+            address = yield from _address(machine, model.document)
+        if address:
+            return Assigned(address, model)
+        raise SourceFailed(f"{machine.path} has a public address that Azure does not tell yet", source="azure")
     except Missing as error:
         raise SourceFailed(error.message, source="azure", code="InterfaceMissing") from error
 
@@ -76,15 +81,17 @@ def _resource(machine: Machine, group: str, prefix: PublicPrefix) -> Job[str]:
 
 
 def _address(machine: Machine, document: Document) -> Job[str]:
-    """Read the address that a written machine has."""
+    """Read the address that a written machine has; empty where Azure tells of none."""
     nic, configuration = primary_of(document)
-    if is_of_scale_set(machine.path):
-        path = f"{machine.path}/networkInterfaces/{nic}/ipConfigurations/{configuration}/publicIPAddresses"
-        rows = yield from every(path, SCALE_SET_NICS)
-    else:
-        ask = Ask(path=assigned(document), version=NETWORK, follows=True)
-        rows = [(yield ask).read(dict[str, Any])]
-    found = [str((each.get("properties") or {}).get("ipAddress") or "") for each in rows]
-    if not any(found):
-        raise SourceFailed(f"{machine.path} has a public address that Azure does not tell yet", source="azure")
-    return max(found)
+    try:
+        if is_of_scale_set(machine.path):
+            path = f"{machine.path}/networkInterfaces/{nic}/ipConfigurations/{configuration}/publicIPAddresses"
+            rows = yield from every(path, SCALE_SET_NICS)
+        else:
+            ask = Ask(path=assigned(document), version=NETWORK, follows=True)
+            rows = [(yield ask).read(dict[str, Any])]
+    except SourceFailed as error:
+        if error.facts.get("status") != 404:
+            raise
+        return ""
+    return max((str((each.get("properties") or {}).get("ipAddress") or "") for each in rows), default="")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from unipam.clients.azure.write.jobs import Ask, Job
 from unipam.clients.azure.write.lists import every, taken
 from unipam.controllers.cilium.jobs import Document, Model, model_in
-from unipam.dialects.cilium.machine import COMPUTE, NETWORK, SCALE_SET_NICS
+from unipam.dialects.cilium.machine import COMPUTE, NETWORK, SCALE_SET_NICS, lists_interfaces
 from unipam.dialects.cilium.nics import Nic, Subnet, subnet_of
 from unipam.model.errors import SourceFailed
 
@@ -33,6 +33,11 @@ class Survey(NamedTuple):
     """Whether every list was read: only then is a machine that is not among the interfaces gone."""
 
 
+def failed(began: float, error: SourceFailed) -> Survey:
+    """Return a survey that has read nothing."""
+    return Survey(began, [], [], [], [error.message], whole=False)
+
+
 def survey(
     group: str,
     began: float,
@@ -46,7 +51,7 @@ def survey(
     problems: list[str] = []
     sets = yield from _kept(every(f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets", COMPUTE), problems)
     nics = yield from _kept(taken(f"{group}/providers/Microsoft.Network/networkInterfaces", NETWORK, nics_of), problems)
-    filled = [each for each in sets if (each.get("sku") or {}).get("capacity") != 0]
+    filled = [each for each in sets if lists_interfaces(each)]
     for each in filled:
         of_set = taken(f"{each['id']}/networkInterfaces", SCALE_SET_NICS, nics_of)
         nics += yield from _kept(of_set, problems, missing=True)

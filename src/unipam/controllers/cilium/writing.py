@@ -36,7 +36,7 @@ class Writer:
                 self._api.merge(path, {"metadata": {"uid": node.uid}, "spec": {"ipam": spec}}, _soon())
         except Refusal as error:
             if error.status not in {404, 409}:
-                raise
+                raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name) from error
             return False
         return True
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
 from unipam.controllers.kubenet.ranges import NodeWriter, RangeKeeper
 from unipam.controllers.kubenet.surroundings import Surroundings
 from unipam.controllers.kubenet.table import Settings, TableKeeper
+from unipam.controllers.kubenet.turnover import Turnover
 from unipam.controllers.term import Term
 from unipam.controllers.together import together
 from unipam.dialects.kubenet import ranges, routes
@@ -81,26 +83,35 @@ class Kubenet:
         self._policy, self._writer, self._tell, self._now = policy, writer, tell, now
         self._make_nodes = nodes
         self._nodes: Nodes | None = None
-        self.ranges = RangeKeeper(policy, writer, tell)
-        self.table = TableKeeper(settings, policy, jobs, tell, self._wake)
+        self._settings, self._jobs = settings, jobs
+        self.ranges, self.table = self._keepers()
         self.surroundings = Surroundings(settings.subnet, policy, jobs, tell, self._wake)
-        self._jobs = jobs
         self._term: Term | None = None
         self._told: set[Finding] = set()
+        self._turnover = Turnover()
         self._observed = Observed((), 0.0)
         self._blamed: dict[str, str] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        """By node's UID: since when its condition cannot be written."""
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
+        if self._term not in {None, term}:  # another one has led meanwhile, perhaps: it did what has changed
+            self.ranges, self.table = self._keepers()
         self._term = term
         self._jobs.lead(term)
         if self._nodes is None:
             self._nodes = self._make_nodes(self._wake)
             term.wait(FIRST_LIST)
         now = self._now()
-        due = min(self.ranges.due(now), self.table.due(now))
+        due = min(self.ranges.due(now), self.table.due(now), self.surroundings.due)
         term.wait(max(0.0, min(due - now, _LONGEST_WAIT)))
         return Observed(tuple(self._nodes.snapshot().values()), self._now())
+
+    def _keepers(self) -> tuple[RangeKeeper, TableKeeper]:
+        """Return those who have seen nothing yet."""
+        table = TableKeeper(self._settings, self._policy, self._jobs, self._tell, self._wake)
+        return RangeKeeper(self._policy, self._writer, self._tell), table
 
     def desired(self, observed: Observed, now: float) -> Changes:  # noqa: ARG002 (moments are the monotonic clock's)
         """See `Controller.desired`."""
@@ -123,6 +134,7 @@ class Kubenet:
     def report(self, observed: Observed, done: Done) -> None:  # noqa: ARG002 (each write is told when it is made)
         """See `Controller.report`."""
         self._observed = observed
+        self._turnover.note(observed.nodes, self._policy)
         found = set(self.findings())
         by_name = {each.name: each for each in observed.nodes}
         for each in sorted(found - self._told):
@@ -145,7 +157,7 @@ class Kubenet:
 
     def findings(self) -> list[Finding]:
         """Return what is wrong, by what was observed last."""
-        nodes, at = self._observed
+        nodes, at = self._observed.nodes, self._now()  # the round may have been long, and answers have come in it
         plan = self.table.plan(nodes, at)
         of_routes = plan.findings if plan else []
         return [
@@ -157,7 +169,7 @@ class Kubenet:
         """See `Controller.metrics`."""
         from unipam.controllers.kubenet.measures import metrics
 
-        return metrics(self._observed.nodes, self._policy, self._told, self.table)
+        return metrics(self._observed.nodes, self._policy, self._told, self.table, self._turnover)
 
     def close(self) -> None:
         """See `Controller.close`."""
@@ -173,8 +185,12 @@ class Kubenet:
         """Return what to say of whom: a route is created when it was read back and has had time to be used."""
         served = self.table.served(nodes, now)
         unserved = {**(plan.unserved if plan else {}), **self.table.failed}
+        there = {each.uid for each in nodes}
+        self._backoffs = {uid: each for uid, each in self._backoffs.items() if uid in there}
         found = []
         for node in nodes:
+            if (backoff := self._backoffs.get(node.uid)) and now < backoff.until:
+                continue
             if served.get(node.name) and node.condition != ("False", "RouteCreated"):
                 found.append((node, True))
             elif not served.get(node.name) and node.name in unserved and node.condition != ("True", "NoRouteCreated"):
@@ -185,12 +201,15 @@ class Kubenet:
     def _set(self, node: Node, created: bool) -> bool:
         try:
             problem = self._writer.condition(node, created=created)
-            if not created:
+            if not created and not problem:
                 why = self._blamed.get(node.name, "")
                 text = f"Could not create route {node.uid} {','.join(node.ranges)} for node {node.name}: {why}"
                 self._writer.event(node, _COMPONENT, _FAILED, text, warning=True)
         except SourceFailed as error:
             problem = error.message
         if problem:
+            self._backoffs.setdefault(node.uid, Backoff()).failed(self._now(), permanent=False)
             self._tell("condition not written", node=node.name, error=problem)
+        else:
+            self._backoffs.pop(node.uid, None)
         return not problem

@@ -70,10 +70,9 @@ class RangeKeeper:
             for uid, ranges in plan.memory.promised.items()
             if uid in by_uid and self._backoff(uid).until <= now and not self._passive(now)
         ]
-        for node in plan.short:
-            if self._told.get(node.uid, 0.0) <= now - _TELL_AGAIN or node.uid not in self._told:
-                self._told[node.uid] = now
-                self._event(node, SHORT)
+        untold = [each for each in plan.short if self._told.get(each.uid, -math.inf) <= now - _TELL_AGAIN]
+        self._told |= dict.fromkeys((each.uid for each in untold), now)
+        together(lambda each: term.lasts and self._event(each, SHORT), untold)
         return together(lambda each: term.lasts and self._assign(each[0], each[1], now), due)
 
     def due(self, now: float) -> float:
@@ -142,11 +141,14 @@ class RangeKeeper:
         spec = found.get("spec") if found else None
         return isinstance(spec, dict) and not spec.get("podCIDR")
 
-    def _event(self, node: Node, reason: str) -> None:
+    def _event(self, node: Node, reason: str) -> bool:
         try:
-            self._writer.event(node, COMPONENT, reason, f"Node {node.name} status is now: {reason}")
+            problem = self._writer.event(node, COMPONENT, reason, f"Node {node.name} status is now: {reason}")
         except SourceFailed as error:
-            self._tell("event not written", node=node.name, reason=reason, error=error.message)
+            problem = error.message
+        if problem:
+            self._tell("event not written", node=node.name, reason=reason, error=problem)
+        return not problem
 
     def _backoff(self, uid: str) -> Backoff:
         return self._backoffs.setdefault(uid, Backoff())

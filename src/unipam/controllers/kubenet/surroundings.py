@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable
 
 from unipam.addr.prefix import Prefix
 from unipam.clients.azure.write.networks import spans
+from unipam.clients.azure.write.verdicts import judge
+from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.election import Tell
 from unipam.dialects.kubenet.overlaps import overlaps
@@ -25,26 +28,37 @@ class Surroundings:
         self._policy = policy
         self._jobs, self._tell, self._wake = jobs, tell, wake
         self._outcomes: queue.SimpleQueue[dict[str, list[Prefix]] | SourceFailed] = queue.SimpleQueue()
-        self._next = 0.0
+        self._next, self._backoff = 0.0, Backoff()
         self.known = not self._network
-        """Whether Azure has answered, or there is nothing to ask it."""
+        """Whether Azure has answered, or there is nothing to ask it. A refusal that stays is an answer."""
         self.findings: list[Finding] = overlaps(policy, {})
 
     def look(self, now: float) -> None:
         """Take what has come, and ask if it is time."""
         while not self._outcomes.empty():
-            self._learn(self._outcomes.get_nowait())
+            self._learn(self._outcomes.get_nowait(), now)
         if self._network and now >= self._next:
             self._next = now + _AGAIN
             self._jobs.start(("network", self._network), spans(self._network), self._came, urgency=1.0)
+
+    @property
+    def due(self) -> float:
+        """When Azure is to be asked again."""
+        return self._next if self._network else math.inf
 
     def _came(self, result: dict[str, list[Prefix]] | SourceFailed) -> None:
         self._outcomes.put(result)
         self._wake()
 
-    def _learn(self, result: dict[str, list[Prefix]] | SourceFailed) -> None:
-        self.known = True
+    def _learn(self, result: dict[str, list[Prefix]] | SourceFailed, now: float) -> None:
         if isinstance(result, SourceFailed):
+            verdict = judge(result)
+            self._backoff.failed(now, permanent=False, least=verdict.wait)
+            if verdict.permanent:
+                self.known = True
+            else:
+                self._next = self._backoff.until
             self._tell("network not read", network=self._network, error=result.message)
         else:
-            self.findings = overlaps(self._policy, result)
+            self._backoff.succeeded()
+            self.findings, self.known = overlaps(self._policy, result), True

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from unipam.clients.azure.write import route_tables
 from unipam.clients.azure.write.jobs import STRAY
-from unipam.clients.azure.write.route_tables import Table
+from unipam.clients.azure.write.route_tables import FAILED, SUCCEEDED, Table
 from unipam.clients.azure.write.verdicts import Kind, Verdict, judge
 from unipam.controllers.backoff import Backoff
 from unipam.controllers.cloud import Jobs
@@ -23,13 +23,18 @@ from unipam.dialects.kubenet.policy import Policy
 from unipam.model.errors import SourceFailed
 from unipam.model.finding import Finding
 
+_SOON = 10.0
+"""Seconds between two looks at a table that is being written."""
 QUIET, LONGEST = 1.0, 5.0
 """Seconds without a further need before a table is written, and after the first need at the most."""
 _WITHHELD = 600.0
 """Seconds that a route is left out which Azure refused."""
 _FIGHT, _WINDOW, _TRUCE = 3, 600.0, 1800.0
 """So often may somebody else change our routes within so many seconds; then nothing is written for so long."""
-_CONFLICT = re.compile(r"Route: (\S+) conflicts with Route: (\S+?)\.? ")
+_NAME = re.compile(r"[a-z0-9](?:[\w.-]*\w)?")
+"""Of a route (or of anything else), in lower case."""
+_OF_ALL = frozenset(("AuthorizationFailed", "LinkedAuthorizationFailed"))
+"""Refusals that are never of one route."""
 _ACTION = re.compile(r"perform action '([^']+)'")
 
 
@@ -82,7 +87,7 @@ class TableKeeper:
         if self.table is None:
             return None
         plan = self._planned(self.table, nodes, now)
-        if not plan.changes and not self._coming:
+        if not plan.changes and not self._must_write:
             self._needed = []  # nobody needs it any more: else it would be due for ever
             if self.problem:
                 self._well()
@@ -113,7 +118,7 @@ class TableKeeper:
         if self.table is None:
             return max(now, self._reading.until)
         needed = min(self._changed + QUIET, self._since + LONGEST) if self._needed else math.inf
-        needed = min(needed, now if self._coming else math.inf)
+        needed = min(needed, now if self._must_write else math.inf)
         settling = [each for each in self._usable.values() if each > now]
         return min([self._audit, max(needed, self._truce, self._writing.until), *settling])
 
@@ -123,7 +128,7 @@ class TableKeeper:
         What a write takes away that may yet arrive is not there any more: a node made anew may have its predecessor's
         range. Of a process before this one nobody knows what it has sent.
         """
-        if self.table is None or self._looked < self._sure:
+        if self.table is None or self.table.state != SUCCEEDED or self._looked < self._sure:
             return {}
         nodes = list(nodes)
         found = routes.verified(self.table.routes, nodes, self._policy)
@@ -156,9 +161,15 @@ class TableKeeper:
 
         self._jobs.start(self.settings.table, job, came, urgency=1.0)
 
+    @property
+    def _must_write(self) -> bool:
+        """Whether to write, though nothing may differ: so that what may yet arrive is of an old version, or because the
+        last write failed, whosoever it was: then what the table says has no effect, perhaps."""
+        return bool(self._coming) or (self.table is not None and self.table.state == FAILED)
+
     def _is_time(self, plan: routes.Plan, now: float) -> bool:
-        """Return whether to write: what is needed, or anything, so that what may yet arrive is of an old version."""
-        if self._coming:
+        """Return whether to write."""
+        if self._must_write:
             return True
         if not plan.changes:
             return False
@@ -183,8 +194,6 @@ class TableKeeper:
                 "route table written", table=self.settings.table, before=before.etag, after=result.etag,
                 changes=[f"{each.verb} {each.name}" for each in plan.changes],
             )  # fmt: skip
-            for change in plan.changes:
-                self._usable[naming.node_of(change.name).lower()] = now + self.settings.settling
             self._well()
             self._seen(result, now)
             self._coming.clear()
@@ -211,10 +220,20 @@ class TableKeeper:
                 self._made = now + STRAY
             self._sure = max(now, self._made)
             self._coming.clear()
+        self._settle(table, now)
         self.table = self._last = table
         self._looked = now
         self._audit = now + self.settings.audit if now >= self._sure else self._sure
+        if table.state not in {SUCCEEDED, FAILED}:
+            self._audit = min(self._audit, now + _SOON)
         self._reading.succeeded()
+
+    def _settle(self, table: Table, now: float) -> None:
+        """Give the routes time to be used that have come since the table was last seen, whoever wrote them."""
+        used = self._ours(self._last.routes) if self._last and self._last.state == SUCCEEDED else {}
+        for name, route in self._ours(table.routes).items():
+            if used.get(name) != route:
+                self._usable[naming.node_of(name).lower()] = now + self.settings.settling
 
     def _well(self) -> None:
         self._writing.succeeded()
@@ -259,10 +278,11 @@ class TableKeeper:
             self.failed = {naming.node_of(name): f"{verdict.code}: {error.message}" for name in written}
 
     def _withhold(self, verdict: Verdict, plan: routes.Plan | None, now: float) -> bool:
-        """Leave out a route of ours that collides with another one; whether one was found."""
-        named = _CONFLICT.search(verdict.message + " ") if verdict.code == "RouteConflict" else None
-        ours = {each.name for each in plan.changes if each.after} if plan is not None else set()
-        refused = ours & set(named.groups() if named else ())
+        """Leave out the routes of ours that a refusal names, whatever it says of them; whether it names any."""
+        if plan is None or not verdict.permanent or verdict.code in _OF_ALL:
+            return False
+        said = set(_NAME.findall(verdict.message.partition(f"{verdict.code}: ")[2].lower()))
+        refused = said & {each.name.lower() for each in plan.changes if each.after}
         self._withheld |= dict.fromkeys(refused, now + _WITHHELD)
         return bool(refused)
 

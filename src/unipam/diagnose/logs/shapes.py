@@ -33,16 +33,16 @@ _TRIES = 8
 
 _MAX_HEADS = 4_096
 _MAX_NAMES = 5_000
+_DATE_AND_TIME, _TIME_OF_DAY = rb"\d{4}-\d\d-\d\dT[0-9:.+-]++Z?", rb"\d\d:\d\d:\d\d(?:\.\d++)?"
 _TOKEN = re.compile(
-    rb"(?<![A-Za-z0-9])(?:\d{4}-\d\d-\d\dT[0-9:.+-]++Z?|[a-z0-9][a-z0-9._/:@+-]*+(?![A-Z]))"
-    rb"|(?<=\b[IWEF])\d{4}(?= \d\d:)"
+    rb"(?<![A-Za-z0-9])(?:%s|[a-z0-9][a-z0-9._/:@+-]*+(?![A-Z]))|(?<=\b[IWEF])\d{4}(?= \d\d:)" % _DATE_AND_TIME
 )
-_TIME = re.compile(rb"\d{4}-\d\d-\d\dT.*|\d\d:\d\d:\d\d(?:\.\d+)?")
+_TIMES = [(re.compile(pattern), pattern) for pattern in (_DATE_AND_TIME, _TIME_OF_DAY)]
 _LONG_ID = re.compile(rb"[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IS_ID = re.compile(rb"(?=.*\d)[0-9a-f._/:@+-]+")
 _IS_NAME = re.compile(rb"[a-z0-9._/:@+-]*[0-9/-][a-z0-9._/:@+-]*")
 _OF_IDS = re.compile(rb"[0-9a-f]+")
-_ANY_TIME, _ANY_NUMBER, _ANY_ID, _ANY_NAME = rb"[0-9T:.+-]++Z?", rb"[0-9]++", rb"[0-9a-f]++", rb"([a-z0-9._/:@+-]++)"
+_ANY_NUMBER, _ANY_ID, _ANY_NAME = rb"[0-9]++", rb"[0-9a-f]++", rb"([a-z0-9._/:@+-]++)"
 
 Verdict = TypeVar("Verdict")
 Match = Callable[[bytes], "re.Match[bytes] | None"]
@@ -109,8 +109,9 @@ class Shapes(Generic[Verdict]):
 
     def _piece(self, token: bytes) -> bytes:
         """Return what stands for a token in a shape, b"" for one that stands for itself."""
-        if _TIME.fullmatch(token):
-            return _ANY_TIME
+        for time, pattern in _TIMES:
+            if time.fullmatch(token):
+                return pattern
         if not self._telling.isdisjoint(words_of(token)):
             return b""
         if _IS_ID.fullmatch(token) and not _LONG_ID.search(token):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from unipam.dialects.cilium.formulas import excess, needed
 from unipam.dialects.cilium.nics import Address, Nic
-from unipam.dialects.cilium.node import CiliumNode
+from unipam.dialects.cilium.node import CiliumNode, section
 
 Nics = Mapping[str, Sequence[Nic]]
 """Interfaces by machine (small letters)."""
@@ -53,8 +53,8 @@ def address_facts(address: str, node: CiliumNode, nics: Nics | None, pods: Mappi
         return
     used, pool = _inner(node, "status", "used"), _inner(node, "spec", "pool")
     yield Fact(node.name, "in the pool", "yes" if address in pool else "no")
-    yield Fact(node.name, "interface", str((pool.get(address) or {}).get("resource", "")))
-    yield Fact(node.name, "used by", str((used.get(address) or {}).get("owner", "nobody")))
+    yield Fact(node.name, "interface", str(section(pool, address).get("resource", "")))
+    yield Fact(node.name, "used by", str(section(used, address).get("owner", "nobody")))
     if address in node.release:
         yield Fact(node.name, "release", node.release[address])
     if nics is not None:
@@ -69,4 +69,4 @@ def _at(nic: Nic, address: Address) -> str:
 
 
 def _inner(node: CiliumNode, part: str, name: str) -> Mapping[str, Any]:
-    return ((node.document.get(part) or {}).get("ipam") or {}).get(name) or {}
+    return section(section(section(node.document, part), "ipam"), name)

@@ -41,9 +41,8 @@ def _of_node(node: CiliumNode) -> Iterator[Finding]:
             "used outside of the pool", node.name, text, "delete these pods, so that they get other addresses"
         )
     short = needed(len(node.pool), node.in_use, node.wanted)
-    error = ((node.document.get("status") or {}).get("ipam") or {}).get("operator-status") or {}
-    if error.get("error"):
-        yield Finding("operator refused", node.name, str(error["error"]), "see what Azure says; it is tried again")
+    if node.error:
+        yield Finding("operator refused", node.name, node.error, "see what Azure says; it is tried again")
     elif short:
         text = f"it has {len(node.pool)} addresses, uses {node.in_use} and needs {short} more"
         yield Finding(
@@ -72,7 +71,7 @@ def _against_azure(node: CiliumNode, nics: Sequence[Nic]) -> Iterator[Finding]:
             "no machine", node.name, text, "delete its CiliumNode, if the machine is gone; else name its group"
         )
         return
-    at_azure = {each.ip for nic in nics for each in nic.available}
+    at_azure = {each.ip for nic in nics for each in nic.present}
     if gone := node.pool - at_azure:
         in_use = gone & node.used
         text = f"its pool has {_some(gone)}, and its interfaces have not; {len(in_use)} of them in use"

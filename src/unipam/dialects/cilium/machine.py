@@ -35,9 +35,9 @@ def is_of_scale_set(instance: str) -> bool:
 
 def machine_of(nic_id: str) -> Machine:
     """Return where the addresses of an interface are written."""
-    head, _, name = nic_id.rpartition("/networkInterfaces/")  # Azure writes this part so, also in ids of scale sets
+    name = nic_id.rpartition("/")[2]
     if is_of_scale_set(nic_id):
-        return Machine(head, COMPUTE, name)
+        return Machine(nic_id[: nic_id.lower().rfind("/networkinterfaces/")], COMPUTE, name)
     return Machine(nic_id, NETWORK, name)
 
 
@@ -45,6 +45,15 @@ def scale_set_of(nic_id: str) -> str:
     """Return the id of the scale set that an interface belongs to; empty for one that stands alone."""
     at = nic_id.lower().find("/virtualmachines/")
     return nic_id[:at] if at >= 0 and is_of_scale_set(nic_id) else ""
+
+
+def lists_interfaces(scale_set: Mapping[str, Any]) -> bool:
+    """Return whether Azure lists the interfaces of a scale set's machines with it.
+
+    It answers 404 for one without machines (24185), and for one of flexible machines, whose interfaces stand alone.
+    """
+    mode = str((scale_set.get("properties") or {}).get("orchestrationMode") or "")
+    return mode.lower() != "flexible" and (scale_set.get("sku") or {}).get("capacity") != 0
 
 
 def nic_of(document: Mapping[str, Any]) -> str:

@@ -9,8 +9,9 @@ from unipam.addr.prefix import Prefix, format_address, parse_prefix
 from unipam.dialects.cilium.formulas import BLOCK, MOST
 from unipam.dialects.cilium.machine import is_of_scale_set
 
-SUCCEEDED = "succeeded"
-_ENDED = (SUCCEEDED, "failed", "canceled")
+SUCCEEDED, UPDATING = "succeeded", "updating"
+_BROKEN = ("failed", "canceled")
+_ENDED = (SUCCEEDED, *_BROKEN)
 RESERVED = 5
 """Addresses of a subnet that Azure keeps."""
 
@@ -51,6 +52,21 @@ class Nic(NamedTuple):
     def available(self) -> list[Address]:
         """Return those that are ready for use."""
         return [each for each in self.secondary if each.state == SUCCEEDED]
+
+    @property
+    def present(self) -> list[Address]:
+        """Return those that are ready, or will be when the write under way has ended.
+
+        Azure calls every configuration of an interface that is written so, those that stay as well.
+        """
+        return [
+            each for each in self.secondary if each.state == SUCCEEDED or (self.updating and each.state == UPDATING)
+        ]
+
+    @property
+    def broken(self) -> list[Address]:
+        """Return those that a write has left failed: another one repairs them."""
+        return [each for each in self.secondary if each.state in _BROKEN]
 
     @property
     def blocks(self) -> int:

@@ -40,8 +40,13 @@ class CiliumNode(NamedTuple):
     @property
     def error(self) -> str:
         """Return what an operator last said is wrong."""
-        ipam = _map(_map(self.document, "status"), "ipam")
-        return str(_map(ipam, "operator-status").get("error") or "")
+        ipam = section(section(self.document, "status"), "ipam")
+        return str(section(ipam, "operator-status").get("error") or "")
+
+    @property
+    def created(self) -> str:
+        """Return when it was made, as the API server writes it: earlier ones sort first."""
+        return str(section(self.document, "metadata").get("creationTimestamp") or "")
 
     @property
     def wants_static_ip(self) -> bool:
@@ -56,8 +61,8 @@ class CiliumNode(NamedTuple):
 
 def node_of(document: Mapping[str, Any]) -> CiliumNode:
     """Return the node that a document of the API describes; what is of a wrong shape counts as absent."""
-    metadata, spec = _map(document, "metadata"), _map(document, "spec")
-    ipam, status = _map(spec, "ipam"), _map(_map(document, "status"), "ipam")
+    metadata, spec = section(document, "metadata"), section(document, "spec")
+    ipam, status = section(spec, "ipam"), section(section(document, "status"), "ipam")
     pre = _number(ipam, "pre-allocate") or PRE_ALLOCATE
     return CiliumNode(
         str(metadata.get("name", "")),
@@ -69,23 +74,23 @@ def node_of(document: Mapping[str, Any]) -> CiliumNode:
             _number(ipam, "min-allocate"),
             _number(ipam, "max-allocate"),
             _number(ipam, "max-above-watermark"),
-            str(_map(spec, "azure").get("interface-name", "")),
+            str(section(spec, "azure").get("interface-name", "")),
         ),
-        frozenset(_map(ipam, "pool")),
-        frozenset(_map(status, "used")),
+        frozenset(section(ipam, "pool")),
+        frozenset(section(status, "used")),
         max(0, _requested(ipam) - pre),
-        {str(ip): str(state) for ip, state in _map(status, "release-ips").items()},
+        {str(ip): str(state) for ip, state in section(status, "release-ips").items()},
         document,
         _allocated(ipam),
-        {str(tag): str(value) for tag, value in _map(ipam, "static-ip-tags").items()},
+        {str(tag): str(value) for tag, value in section(ipam, "static-ip-tags").items()},
         str(status.get("assigned-static-ip") or ""),
     )
 
 
 def _allocated(ipam: Mapping[str, Any]) -> tuple[Prefix, ...] | None:
-    for each in _map(ipam, "pools").get("allocated") or ():
+    for each in rows(section(ipam, "pools"), "allocated"):
         if isinstance(each, dict) and each.get("pool") == "default":
-            return tuple(_prefixes(each.get("cidrs") or ()))
+            return tuple(_prefixes(rows(each, "cidrs")))
     return None
 
 
@@ -96,15 +101,22 @@ def _prefixes(texts: Iterable[object]) -> Iterator[Prefix]:
 
 
 def _requested(ipam: Mapping[str, Any]) -> int:
-    for each in _map(ipam, "pools").get("requested") or ():
+    for each in rows(section(ipam, "pools"), "requested"):
         if isinstance(each, dict) and each.get("pool") == "default":
-            return _number(_map(each, "needed"), "ipv4-addrs")
+            return _number(section(each, "needed"), "ipv4-addrs")
     return 0
 
 
-def _map(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a part of a document; what is of a wrong shape counts as absent."""
     found = of.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def rows(of: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a list in a document; what is of a wrong shape counts as absent."""
+    found = of.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _number(of: Mapping[str, Any], name: str) -> int:
@@ -139,12 +151,18 @@ def published(
     pool = {
         each.ip: {"resource": nic.id}
         for nic in nics
-        for each in nic.available
+        for each in nic.present
         if each.ip not in going and (not nic.updating or each.ip in before)
     }
     ordered = dict(sorted(pool.items(), key=lambda each: parse_address(each[0])))
     interfaces = [_interface(each, subnets.get(each.subnet.lower()), going) for each in nics]
     return Published(ordered, interfaces, release, error)
+
+
+def as_it_is(node: CiliumNode, error: str) -> Published:
+    """Return what a node says already, and what is wrong."""
+    pool = {str(ip): value for ip, value in section(section(section(node.document, "spec"), "ipam"), "pool").items()}
+    return Published(pool, [], node.release, error)
 
 
 def _interface(nic: Nic, subnet: Subnet | None, going: Collection[str]) -> dict[str, Any]:
@@ -166,14 +184,14 @@ def _interface(nic: Nic, subnet: Subnet | None, going: Collection[str]) -> dict[
 
 def status_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
     """Return the merge patch of the status, empty where nothing differs. It is written before the spec."""
-    ipam, azure = _map(_map(node.document, "status"), "ipam"), _map(_map(node.document, "status"), "azure")
+    ipam, azure = section(section(node.document, "status"), "ipam"), section(section(node.document, "status"), "azure")
     changes: dict[str, Any] = {}
     if said.interfaces and azure.get("interfaces") != said.interfaces:
         changes["azure"] = {"interfaces": said.interfaces}
     operator = {"error": said.error} if said.error else {}
     inner: dict[str, Any] = {}
-    if _map(ipam, "operator-status") != operator or "operator-status" not in ipam:
-        inner["operator-status"] = operator or ({"error": None} if _map(ipam, "operator-status") else {})
+    if section(ipam, "operator-status") != operator or "operator-status" not in ipam:
+        inner["operator-status"] = operator or ({"error": None} if section(ipam, "operator-status") else {})
     if said.static_ip and said.static_ip != node.static_ip:
         inner["assigned-static-ip"] = said.static_ip
     if release := _differences(node.release, said.release):
@@ -183,9 +201,9 @@ def status_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
 
 def spec_patch(node: CiliumNode, said: Published) -> dict[str, Any]:
     """Return the merge patch of `spec.ipam`, empty where nothing differs; 8 is written where nobody said otherwise."""
-    ipam = _map(_map(node.document, "spec"), "ipam")
+    ipam = section(section(node.document, "spec"), "ipam")
     changes: dict[str, Any] = {}
-    if pool := _differences(_map(ipam, "pool"), said.pool):
+    if pool := _differences(section(ipam, "pool"), said.pool):
         changes["pool"] = pool
     if not _number(ipam, "pre-allocate"):
         changes["pre-allocate"] = PRE_ALLOCATE

@@ -28,10 +28,16 @@ class Policy(NamedTuple):
 
 
 PLAIN = Policy()
+_MISSING = (
+    "Azure has no machine {} with an interface in this resource group: delete the CiliumNode, if the machine is gone"
+)
 
 
 class Grow(NamedTuple):
-    """So many addresses more for an interface, of so many that are wanted; so many blocks have some of them."""
+    """So many addresses more for an interface, of so many that are wanted; so many blocks have some of them.
+
+    None more is to be looked at: what is wanted is there when a write under way has ended, or a failed one is repaired.
+    """
 
     nic: Nic
     more: int
@@ -55,13 +61,17 @@ def growth(
     node: CiliumNode, nics: Sequence[Nic], subnets: Mapping[str, Subnet], policy: Policy, surge: int = 0
 ) -> Grow | Short | None:
     """Return what a node lacks, and where it can be had: on one interface, in the subnet that this has already."""
-    available = sum(len(each.available) for each in nics)
-    highest = _highest(nics, policy)
-    wanted = to_add(available, node.in_use, node.wanted, surge, strict=policy.strict, highest=highest)
+
+    def lacking(count: int) -> int:
+        return to_add(count, node.in_use, node.wanted, surge, strict=policy.strict, highest=_highest(nics, policy))
+
+    wanted = lacking(sum(len(each.present) + len(each.broken) for each in nics))
     if not wanted:
-        return None
+        unready = [each for each in nics if each.updating or each.broken]
+        later = lacking(sum(len(each.available) for each in nics)) if unready else 0
+        return Grow(min(unready, key=lambda each: each.id), 0, later) if later else None
     if not nics:
-        return Short(wanted, f"Azure has no machine {node.instance}, or it has no interface")
+        return Short(wanted, _MISSING.format(node.instance))
     left = MOST - sum(each.configured for each in nics)
     fit = [each for each in sorted(nics, key=lambda each: each.id) if is_named(each, node.wanted.interface)]
     if not fit:
@@ -102,4 +112,4 @@ def _highest(nics: Iterable[Nic], policy: Policy) -> int:
 
 def deficit(node: CiliumNode, nics: Sequence[Nic], policy: Policy = PLAIN) -> int:
     """Return how many addresses a node needs, for whoever is served first."""
-    return needed(sum(len(each.available) for each in nics), node.in_use, node.wanted, _highest(nics, policy))
+    return needed(sum(len(each.present) for each in nics), node.in_use, node.wanted, _highest(nics, policy))

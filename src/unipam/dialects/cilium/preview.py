@@ -28,7 +28,7 @@ def differences(
     delay: float,
 ) -> Iterator[Difference]:
     """Yield what would be done about a node; nothing for one that is as it should be."""
-    if isinstance(growth, Grow):
+    if isinstance(growth, Grow) and growth.more:
         of_blocks = f", {growth.blocks} blocks among them" if growth.blocks else ""
         detail = f"give {growth.nic.name} {growth.more} addresses more of {growth.wanted} wanted{of_blocks}"
         yield Difference(node.name, "grow", detail, "the same, by six requests instead of two")

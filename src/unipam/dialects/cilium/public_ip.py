@@ -62,6 +62,13 @@ def assigned(document: Mapping[str, Any]) -> str:
     return str(found.get("id") or of_set.get("name") or "")
 
 
+def is_managed(document: Mapping[str, Any]) -> bool:
+    """Return whether what the primary configuration names was given by Cilium or us. Raises Missing."""
+    properties = _primary(document)["properties"]
+    of_set, alone = properties.get("publicIPAddressConfiguration") or {}, properties.get("publicIPAddress") or {}
+    return of_set.get("name") == MANAGED or str(alone.get("id") or "").endswith(f"-{MANAGED}")
+
+
 def primary_of(document: Mapping[str, Any]) -> tuple[str, str]:
     """Return the names of a model's primary interface and of its primary configuration. Raises Missing."""
     return str(_interface(document).get("name", "")), str(_primary(document).get("name", ""))

@@ -16,8 +16,9 @@ from unipam.dialects.cilium.nics import Address, Nic
 from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
 from unipam.dialects.cilium.planning import Policy, is_named
 
-HIDDEN_FOR = 30.0
-"""Seconds for which a range is not shown any more before it is taken: twice what an agent may be behind."""
+HIDDEN_FOR = 60.0
+"""Seconds for which a range is not shown any more before it is taken: more than twice what an agent may be behind, and
+more than it takes to find out that a watch is dead, which shows nothing of what the agent has taken up meanwhile."""
 
 
 class Handshake(NamedTuple):
@@ -32,13 +33,13 @@ class Handshake(NamedTuple):
     hidden: tuple[str, ...] = ()
 
 
-_NOTHING = Handshake({}, {}, [])
+NOTHING = Handshake({}, {}, [])
 
 
 def release(node: CiliumNode, nics: Sequence[Nic], policy: Policy, since: Mapping[str, float], now: float) -> Handshake:
     """Return how the release of a node's addresses goes on, in the way that its agent knows."""
     if not (policy.release or node.release):
-        return _NOTHING
+        return NOTHING
     if node.allocated is None or node.release:
         return handshake(node, nics, policy, since, now)
     return withdrawal(node, nics, policy, since, now)
@@ -54,12 +55,15 @@ def handshake(
     under way, by this process or by one that is dead. A block is written when all of it was given up, and can be called
     off until then.
     """
-    addresses = {each.ip: each for nic in nics for each in nic.available}
+    addresses = {each.ip: each for nic in nics for each in nic.present}
     given_up = {ip for ip, state in node.release.items() if state in (READY, RELEASED)} - node.used
     ready = {ip for ip in given_up & addresses.keys() if node.release[ip] == READY}
     take = {ip for unit in _units(addresses.values()) if unit <= ready for ip in unit}
     waiting = {ip for unit in _units(addresses.values()) if unit & ready and not unit <= ready for ip in unit & ready}
-    states = dict.fromkeys(given_up - addresses.keys() if nics else (), RELEASED) | dict.fromkeys(sorted(take), READY)
+    there = {each.ip for nic in nics for each in nic.addresses}
+    states = dict.fromkeys(given_up - there if nics else (), RELEASED)
+    states |= {ip: node.release[ip] for ip in given_up & (there - addresses.keys())}  # not ready, and not gone either
+    states |= dict.fromkeys(sorted(take), READY)
     if not policy.release:
         return Handshake(states, {}, sorted(take))
     too_many = _too_many(node, nics, policy, take)
@@ -95,14 +99,14 @@ def withheld(node: CiliumNode, nics: Sequence[Nic]) -> set[str]:
     """Return what an agent that is not asked has not been shown: perhaps it is being taken, and nobody knows of it."""
     if node.allocated is None:
         return set()
-    return {each.ip for nic in nics for each in nic.available} - set(node.pool) - _held(node, nics)
+    return {each.ip for nic in nics for each in nic.present} - set(node.pool) - _held(node, nics)
 
 
 def _held(node: CiliumNode, nics: Iterable[Nic]) -> set[str]:
     return {
         each.ip
         for nic in nics
-        for each in nic.available
+        for each in nic.present
         if any(range_.first <= parse_address(each.ip) <= range_.last for range_ in node.allocated or ())
     }
 
@@ -111,11 +115,11 @@ def _too_many(
     node: CiliumNode, nics: Sequence[Nic], policy: Policy, given_up: set[str], held: Collection[str] = ()
 ) -> list[str]:
     """Return the addresses besides those given up that are too many: marked ones, then the highest that nobody uses."""
-    count = excess(
-        sum(len(each.available) for each in nics), node.in_use, node.wanted, first=policy.first_excess
-    ) - len(given_up)
+    count = excess(sum(len(each.present) for each in nics), node.in_use, node.wanted, first=policy.first_excess) - len(
+        given_up
+    )
     named = [each for each in nics if is_named(each, node.wanted.interface)]
-    units = [unit for nic in named for unit in _units(nic.available, primary=False)]
+    units = [unit for nic in named for unit in _units(nic.present, primary=False)]
     kept = node.used | given_up | set(held)
     free = [unit for unit in units if not unit & kept]
     asked = {ip for ip, state in node.release.items() if state in (MARKED, READY)}

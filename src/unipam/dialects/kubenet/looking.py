@@ -57,7 +57,7 @@ def findings(
     if table is not None:
         found += [*_against_table(nodes, policy, table, limit), *unused(table.id, table.subnets, subnet)]
     if interfaces is not None:
-        found += [each for node in nodes for each in _against_interfaces(node, interfaces)]
+        found += [each for node in nodes if node.managed for each in _against_interfaces(node, interfaces)]
     return sorted(found)
 
 

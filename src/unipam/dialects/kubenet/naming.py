@@ -45,8 +45,8 @@ def is_ours(route: Mapping[str, Any], policy: Policy, known: Collection[str]) ->
         return False
     if SEPARATOR in name:
         written = name.endswith(SEPARATOR + str(properties["addressPrefix"]).translate(_DROPPED))
-        return written and (_is_slot(prefix, policy) or node_of(name).lower() in known)
-    return _is_slot(prefix, policy) and (name.lower() in known or _AKS.fullmatch(name) is not None)
+        return written and (is_slot(prefix, policy) or node_of(name).lower() in known)
+    return is_slot(prefix, policy) and (name.lower() in known or _AKS.fullmatch(name) is not None)
 
 
 def is_within(route: Mapping[str, Any], policy: Policy) -> bool:
@@ -57,7 +57,7 @@ def is_within(route: Mapping[str, Any], policy: Policy) -> bool:
     )
 
 
-def _is_slot(prefix: Prefix, policy: Policy) -> bool:
+def is_slot(prefix: Prefix, policy: Policy) -> bool:
     """Return whether it is the range of one node; a node of an older configuration may have another length."""
     return any(each.prefix.contains(prefix) and prefix.length > each.prefix.length for each in policy.clusters) or any(
         each.prefix == prefix and each.slots == 1 for each in policy.clusters

@@ -68,10 +68,12 @@ def desired(nodes: Iterable[Node], policy: Policy, memory: Memory, now: float) -
 def _standing(
     promised: Mapping[str, tuple[Prefix, ...]], nodes: Sequence[Node]
 ) -> Iterable[tuple[str, tuple[Prefix, ...]]]:
-    """Yield the promises to nodes that are there and show no range, unless another has got the same one meanwhile."""
+    """Yield the promises to nodes that are there and show no range, unless another has got part of it meanwhile."""
     waiting = {each.uid for each in nodes if not each.ranges}
-    given = {prefix for each in nodes for prefix in each.prefixes}
-    return ((uid, ranges) for uid, ranges in promised.items() if uid in waiting and given.isdisjoint(ranges))
+    given = RangeSet((prefix.first, prefix.last) for each in nodes for prefix in each.prefixes)
+    for uid, ranges in promised.items():
+        if uid in waiting and not any(given.overlaps(each.first, each.last) for each in ranges):
+            yield uid, ranges
 
 
 def rested(memory: Memory, prefixes: Iterable[Prefix], until: float) -> Memory:
@@ -127,6 +129,12 @@ def _next(busy: RangeSet, cursor: int, slots: int) -> int | None:
 
 def _covered(cluster: Cluster, prefixes: Iterable[Prefix]) -> RangeSet:
     return RangeSet(filter(None, map(cluster.covered, prefixes)))
+
+
+def occupied(nodes: Iterable[Node], policy: Policy) -> dict[Cluster, RangeSet]:
+    """Return which slots of each range nodes or services have."""
+    prefixes = [prefix for node in nodes for prefix in node.prefixes] + list(policy.services)
+    return {each: _covered(each, prefixes) for each in policy.clusters}
 
 
 class Usage(NamedTuple):
@@ -191,9 +199,13 @@ def _shared(nodes: Iterable[Node]) -> Iterable[Finding]:
 
 
 def _nearly_full(nodes: Iterable[Node], policy: Policy) -> Iterable[Finding]:
-    for each in usage(nodes, policy):
-        if each.free < (1 - NEARLY) * (each.cluster.slots - each.reserved):
-            text = (
-                f"{each.free} nodes more find a range, then none ({each.used} of {each.cluster.slots} slots are in use)"
-            )
-            yield Finding("ranges run out", str(each.cluster.prefix), text, "add a range: --further-cluster-cidr")
+    """Yield which family's ranges are full, or nearly so, all together."""
+    by_cluster = {each.cluster: each for each in usage(nodes, policy)}
+    for family in policy.families:
+        ranges = [by_cluster[each] for each in family]
+        slots, free = sum(each.slots for each in family), sum(each.free for each in ranges)
+        if free < (1 - NEARLY) * (slots - sum(each.reserved for each in ranges)):
+            used = sum(each.used for each in ranges)
+            text = f"{free} nodes more find a range, then none ({used} of {slots} slots are in use)"
+            about = ",".join(str(each.prefix) for each in family)
+            yield Finding("ranges run out", about, text, "add a range: --further-cluster-cidr")

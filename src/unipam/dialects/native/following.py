@@ -43,6 +43,7 @@ class Following:
         self._path = f"{PATH}/{quote(whose.name, safe='')}"
         self._ledgers = Ledgers(timeout=2.0)
         self._heard, self._wake, self._told = threading.Event(), threading.Event(), threading.Event()
+        self._closed = threading.Event()
         self._reported = -_CALM
         self._latest: CiliumNode | None = None
         self.knows = False
@@ -52,7 +53,8 @@ class Following:
         self.problem, self.taken = "nothing has been read yet", Taken({}, {}, 0, ())
         source = Objects(self._api, PATH, _name, node_of, fieldSelector=f"metadata.name={whose.name}")
         self._mirror: Mirror[str, CiliumNode] = Mirror(source, self._hear, WITHIN)
-        threading.Thread(target=self._work, name=f"following {whose.name}", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=f"following {whose.name}", daemon=True)
+        self._thread.start()
 
     def touch(self, *, urgent: bool = False) -> None:
         """Say that the ledger has been changed; with `urgent` that somebody lacks an address."""
@@ -69,13 +71,22 @@ class Following:
         """Wait until the API server has answered or failed, not for long."""
         self._told.wait(2 * WITHIN)
 
+    def close(self) -> None:
+        """Follow no more, and let go of connections and files."""
+        self._closed.set()
+        self._hear()
+        self._mirror.close()
+        self._thread.join(2 * WITHIN)
+        self._api.close()
+        self._ledgers.close_all()
+
     def _hear(self) -> None:
         self._heard.set()
         self._wake.set()
 
     def _work(self) -> None:
         self._heard.wait()  # calls wake this thread as well, and there is nothing to go by yet
-        while True:
+        while not self._closed.is_set():
             self._wake.wait(_LOOK)
             self._wake.clear()
             try:
@@ -86,7 +97,7 @@ class Following:
             except Exception as error:  # noqa: BLE001 (who follows no more must not pass for one who does)
                 self.problem = f"defect: {error!r}"
             self._told.set()
-            time.sleep(_GATHER)
+            self._closed.wait(_GATHER)
 
     def _round(self) -> None:
         seen = self._newest()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from unipam.addr.prefix import format_address
-from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
-from unipam.dialects.native.pools import pooled, section, span_of
+from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode, section
+from unipam.dialects.native.pools import pooled, span_of
 from unipam.model import facts
 from unipam.model.records import Claim
 

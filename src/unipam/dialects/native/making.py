@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unipam.dialects.native.pools import section
+from unipam.dialects.cilium.node import section
 from unipam.model.errors import BadConfig
 
 _AZURE = "azure://"

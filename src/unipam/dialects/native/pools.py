@@ -9,7 +9,7 @@ from typing import Any
 
 from unipam.addr.prefix import BITS, Prefix, Range, family, parse_address, parse_interface
 from unipam.addr.ranges import RangeSet
-from unipam.dialects.cilium.node import KEPT, CiliumNode
+from unipam.dialects.cilium.node import KEPT, CiliumNode, rows, section
 from unipam.dialects.host_local.config import range_of
 from unipam.ledger.learned import Learned, LearnedPool
 from unipam.model.records import Pool, PoolRange
@@ -48,7 +48,7 @@ def _of_addresses(node: CiliumNode, pool: Mapping[str, Any], withheld: Iterable[
 def _interfaces(node: CiliumNode) -> dict[str, tuple[Prefix, int, str]]:
     """Return the subnet, its gateway and the hardware address of each interface that tells its subnet."""
     found = {}
-    for each in section(section(node.document, "status"), "azure").get("interfaces") or ():
+    for each in rows(section(section(node.document, "status"), "azure"), "interfaces"):
         if not isinstance(each, dict):
             continue
         subnet = str(section(each, "subnet").get("cidr") or each.get("cidr") or "")
@@ -92,12 +92,6 @@ def span_of(text: str) -> Range | None:
     except ValueError:
         return None
     return Range(address, address)
-
-
-def section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a part of a document; what is of a wrong shape counts as absent."""
-    found = of.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 @functools.lru_cache(maxsize=16)

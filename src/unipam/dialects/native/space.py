@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode
+from unipam.dialects.cilium.node import KEPT, MARKED, READY, RELEASED, CiliumNode, section
 from unipam.dialects.host_local.pod_cidr import Node
 from unipam.dialects.native import handshake
 from unipam.dialects.native.config import CILIUM_NODE
-from unipam.dialects.native.pools import pools_of, requested, section, span_of
+from unipam.dialects.native.pools import pools_of, requested, span_of
 from unipam.ledger import learned as learning
 from unipam.ledger.change import Allocation, Change, Inheritance, adopt, nothing, serve
 from unipam.ledger.learned import Learned, LearnedPool

@@ -58,6 +58,22 @@ def test_the_neediest_goes_first_and_is_served_to_its_end(dispatcher: Dispatcher
     assert (dispatcher.tokens, dispatcher.sent) == (6, 9)
 
 
+def test_a_defect_in_one_job_ends_that_one_alone(dispatcher: Dispatcher, world: World) -> None:
+    """One thread drives them all: whoever answers in a shape that nobody thought of must not end it."""
+
+    def defective() -> Job[None]:
+        answer = yield Ask(path=f"{GROUP}/networkInterfaces/none", version=VERSION, expect=(404,))
+        raise ZeroDivisionError(answer.status)
+
+    ends: list[Any] = []
+    dispatcher.start("defective", defective(), ends.append)
+    assert finished(dispatcher, world, {"well": 1.0}) == ["well"]
+    (failed,) = ends
+    assert isinstance(failed, SourceFailed)
+    assert "ZeroDivisionError(404)" in failed.message
+    assert not dispatcher.busy("defective")
+
+
 def test_what_waits_and_why_is_visible(dispatcher: Dispatcher, world: World, azure: SimulatedAzure) -> None:
     azure.arm.takes = 60.0
     for name in ("a", "b"):
@@ -145,3 +161,26 @@ def test_an_operation_of_five_seconds_costs_at_most_seven(world: World, azure: S
     dispatcher = Dispatcher(azure.send, world)
     assert finished(dispatcher, world, {"a": 0.0}) == ["a"]
     assert world.now - start <= 7.0
+
+
+def test_an_answer_that_nobody_expected_ends_its_own_job_alone(
+    dispatcher: Dispatcher, world: World, azure: SimulatedAzure
+) -> None:
+    """Whoever steps is one thread for all controllers: it must not end with one job's defect."""
+    ends: list[Any] = []
+
+    def surprised(*, late: bool) -> Job[str]:
+        if late:
+            yield Ask(path=f"{GROUP}/networkInterfaces/x", version=VERSION)
+        return {}["subnet"]  # type: ignore[no-any-return]
+
+    azure.arm.put(f"{GROUP}/networkInterfaces/x", {})
+    dispatcher.start("at once", surprised(late=False), ends.append)
+    dispatcher.start("late", surprised(late=True), ends.append)
+    dispatcher.start("other", written("n"), ends.append)
+    world.run(60.0, dispatcher.step)
+    assert all(
+        str(each).startswith("defect: KeyError('subnet') in surprised (test_dispatcher.py:") for each in ends[:2]
+    )
+    assert ends[2:] == ["n"]
+    assert not any(map(dispatcher.busy, ("at once", "late", "other")))

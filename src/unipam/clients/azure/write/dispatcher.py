@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from unipam.clients.azure.arm import Answer
 from unipam.clients.azure.pace import UNTOLD
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.jobs import Ask, Job, Pause
+from unipam.clients.azure.write.jobs import Ask, Job, Pause, defect
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.model.errors import SourceFailed
 
@@ -62,10 +62,12 @@ class _Task:
     why: str = ""
     sent: bool = False
     purse: _Purse = _NO_PURSE
+    in_its_way: int = 0
+    """How often another operation was."""
 
-    def rank(self) -> tuple[bool, float, float]:
-        """Return its place: begun ones first, then by need, then by age."""
-        return (not self.began, -self.urgency, self.since)
+    def rank(self) -> tuple[bool, int, float, float]:
+        """Return its place: begun ones first, then those with nothing in their way, then by need, then by age."""
+        return (not self.began, self.in_its_way, -self.urgency, self.since)
 
 
 class Dispatcher:
@@ -169,6 +171,8 @@ class Dispatcher:
                 task.due, task.why = now + (verdict.wait or UNTOLD), f"{verdict.code}: Azure wants no requests"
                 budget.refuse(task.due, writes=task.ask.writes)
                 return
+            if verdict.kind is Kind.BUSY:  # many that wait for one thing do not go before others again and again
+                task.began, task.in_its_way = False, task.in_its_way + 1
         else:
             budget.heed(outcome.headers, now)
         budget.grant(writes=task.ask.writes)
@@ -184,6 +188,8 @@ class Dispatcher:
             self._end(task, stop.value)
         except SourceFailed as error:
             self._end(task, error)
+        except Exception as error:  # noqa: BLE001 (an answer that one job did not expect must not end the others)
+            self._end(task, defect(error))
         else:
             if isinstance(wanted, Pause):
                 task.ask, task.due, task.why = None, self._now() + wanted.seconds, wanted.why

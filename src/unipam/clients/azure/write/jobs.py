@@ -6,10 +6,12 @@ A job neither waits nor sends. Who drives it does, with threads and a real clock
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from unipam.clients.azure.arm import DONE, Answer, Arm
+from unipam.model.errors import SourceFailed
 
 T = TypeVar("T")
 
@@ -59,10 +61,18 @@ Job: TypeAlias = Generator[Ask | Pause, Answer, T]
 """A Pause is answered by None, which nobody reads."""
 
 
-def send(arm: Arm, ask: Ask) -> Answer:
-    """Send it once, and return the answer. Raises SourceFailed."""
+def send(arm: Arm, ask: Ask, may: Callable[[], bool] | None = None) -> Answer:
+    """Send it once and return the answer; a write only if it `may` be made when its turn comes. Raises SourceFailed."""
     if ask.link:
         return arm.follow(ask.link, ask.expect, repeat=False)
     return arm.request(
-        ask.method, ask.path, ask.version, body=ask.body, match=ask.match, expect=ask.expect, repeat=False
-    )
+        ask.method, ask.path, ask.version, body=ask.body, match=ask.match, expect=ask.expect, repeat=False,
+        may=may if ask.writes else None,
+    )  # fmt: skip
+
+
+def defect(error: Exception) -> SourceFailed:
+    """Return what became of a job, or of a request, that ended in an error of nobody's: what it was, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{last.name} ({last.filename.rpartition('/')[2]}:{last.lineno})"
+    return SourceFailed(f"defect: {error!r} in {where}", source="azure")

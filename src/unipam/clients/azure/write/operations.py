@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from unipam.clients.azure.arm import Answer
+from unipam.clients.azure.arm import FOREIGN, Answer
 from unipam.clients.azure.pace import seconds
 from unipam.clients.azure.write.jobs import Ask, Job, Pause
 from unipam.clients.azure.write.verdicts import Kind, judge
@@ -19,6 +19,9 @@ from unipam.model.errors import SourceFailed
 
 FIRST, LONGEST, GROWTH = 1.0, 10.0, 1.25
 """Seconds between looks where Azure does not say how many: each pause a quarter longer than the one before."""
+BUSY_GROWTH, BUSY_LONGEST = 2.0, 60.0
+"""The same for a write that another operation stands in the way of, where nothing tells how that goes: each look is a
+write that costs a token."""
 TIMEOUT = 1800.0
 """Seconds after which nobody waits for an operation any more; it may still end well."""
 
@@ -46,8 +49,9 @@ class _Document(msgspec.Struct):
 def until_ended(begun: Answer, resource: Ask, timeout: float = TIMEOUT) -> Job[None]:
     """Wait until the operation that `begun` names has succeeded; one that is over already is not waited for.
 
-    `resource` reads the resource itself, for operations that are followed nowhere else. Raises SourceFailed, with the
-    operation's own code, when it failed, was cancelled, or has not ended after `timeout` seconds.
+    `resource` reads the resource itself, for operations that are followed nowhere else, or at another host, to which no
+    token is sent. Raises SourceFailed, with the operation's own code, when it failed, was cancelled, or has not ended
+    after `timeout` seconds.
     """
     look, judged = _way_to_look(begun, resource)
     status, said, untold, waited = _first(begun), begun, FIRST, 0.0
@@ -60,7 +64,9 @@ def until_ended(begun: Answer, resource: Ask, timeout: float = TIMEOUT) -> Job[N
         try:
             said = yield look
         except SourceFailed as error:  # the look failed, not the operation, unless nobody knows of it any more
-            if judge(error).kind is not Kind.PASSING:
+            if error.facts.get("code") == FOREIGN:
+                look, judged = _at(resource)
+            elif judge(error).kind is not Kind.PASSING:
                 raise
             said = said._replace(headers={})
         else:
@@ -86,6 +92,10 @@ def _way_to_look(begun: Answer, resource: Ask) -> tuple[Ask, Callable[[Answer], 
         return Ask(link=operation, follows=True), _of_operation
     if location:
         return Ask(link=location, expect=(200, 201, 202, 204), follows=True), _of_location
+    return _at(resource)
+
+
+def _at(resource: Ask) -> tuple[Ask, Callable[[Answer], _Status]]:
     return resource._replace(follows=True), _of_resource
 
 
@@ -124,7 +134,7 @@ def patiently(ask: Ask, timeout: float = TIMEOUT) -> Job[Answer]:
         except SourceFailed as error:
             verdict = judge(error)
             pause = verdict.wait or untold
-            waited, untold = waited + pause, min(untold * GROWTH, LONGEST)
+            waited, untold = waited + pause, min(untold * BUSY_GROWTH, BUSY_LONGEST)
             if verdict.kind is not Kind.BUSY or waited > timeout:
                 raise
         yield Pause(pause, f"{verdict.code}: {ask} waits for the operation in progress")
@@ -136,6 +146,6 @@ def _past(link: str, ask: Ask) -> Job[None]:
     """Wait until somebody else's operation has ended, however it ends."""
     begun = Answer(202, b"", {"Azure-AsyncOperation": link}, f"what {ask} waits for")
     try:
-        yield from until_ended(begun, ask)
+        yield from until_ended(begun, Ask(path=ask.path, version=ask.version))
     except SourceFailed:  # it failed, or may not be read: the next try will tell
         return

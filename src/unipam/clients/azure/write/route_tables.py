@@ -10,6 +10,7 @@ from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.model.errors import SourceFailed
 
 VERSION = "2024-05-01"
+SUCCEEDED, FAILED = "succeeded", "failed"
 _STATE = "provisioningState"
 
 
@@ -23,6 +24,11 @@ class Table(NamedTuple):
     def routes(self) -> Sequence[Mapping[str, Any]]:
         """Return its routes, as they were read."""
         return tuple(self._properties.get("routes") or ())
+
+    @property
+    def state(self) -> str:
+        """Return how its last write stands, in lower case: its routes have effect when that has `succeeded`."""
+        return str(self._properties.get(_STATE) or SUCCEEDED).lower()
 
     @property
     def subnets(self) -> list[str]:

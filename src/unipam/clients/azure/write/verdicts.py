@@ -9,6 +9,7 @@ import re
 from enum import Enum
 from typing import Any, NamedTuple
 
+from unipam.clients.azure.pace import BUSY
 from unipam.model.errors import SourceFailed
 
 
@@ -42,16 +43,18 @@ class Verdict(NamedTuple):
         return self.kind is Kind.PERMANENT
 
 
-_BUSY = frozenset(
+_LASTING = frozenset(
     {
-        "anotheroperationinprogress",
-        "retryableerrorduetoanotheroperation",
-        "retryableerror",
-        "operationpreempted",
-        "referencedresourcenotprovisioned",
-        "conflict",
+        "scopelocked",
+        "propertychangenotallowed",
+        "resourcegroupbeingdeleted",
+        "missingsubscriptionregistration",
+        "subscriptionnotregistered",
+        "disabledsubscription",
+        "readonlydisabledsubscription",
     }
 )
+"""Conflicts (409) that no operation ends, but a person."""
 _QUOTA = ("quota", "limit")
 _SECONDS = re.compile(r"(?:retried|retry|again) (?:in|after) (\d+) seconds?", re.IGNORECASE)
 _LINK = re.compile(r"https://\S+/operations/[^\s\"']+")
@@ -70,11 +73,11 @@ def _kind(status: int, code: str, message: str) -> Kind:
         return Kind.CHANGED
     if status in {408, 500, 502, 503, 504} or (not status and not code):
         return Kind.PASSING
-    if code in _BUSY and status in {0, 400, 409, 429}:
+    if code in BUSY and status in {0, 400, 409, 429}:
         return Kind.BUSY
     if status == 429:
         return Kind.THROTTLED
-    if status == 409 and not any(word in message for word in _QUOTA):
+    if status == 409 and code not in _LASTING and not any(word in message for word in _QUOTA):
         return Kind.BUSY
     if code in {"canceled", "operationtimeout", "internalservererror"}:
         return Kind.PASSING
