@@ -68,7 +68,7 @@ def test_what_a_page_says_the_api_and_the_command_say_too(sample: Live) -> None:
     said = native(sample).get("/spaces/corp/blocks/uksouth/forecast?horizon=200").json
     assert f"full about {said['why'].split()[2].rstrip(',')}" in text
     text = visitor(sample, "admin").get("/forecast?space=corp").text
-    assert "unipam plan forecast --space corp" in text
+    assert "unipam plan forecast --space=corp" in text
     assert "/api/v1/forecast?space=corp" in text
 
 
