@@ -631,6 +631,12 @@ def test_the_page_of_a_hub_is_small(looker: Visitor, sample: Live, name: str) ->
     assert len(page.text) <= 60_000, len(page.text)
 
 
+def test_a_number_that_is_too_large_is_called_that(looker: Visitor) -> None:
+    page = looker.get("/sizing?variant=overlay&nodes=999999999")
+    assert page.status == 400
+    assert "nodes: '999999999' is no whole number below 1,000,000" in page.words
+
+
 def test_the_journal_of_an_object_is_shown_without_scripts_too(looker: Visitor, sample: Live) -> None:
     (waiting, *_) = native(sample).get("/objects?kind=reservation&space=corp&block=pods").json["items"]
     for place, name in (
