@@ -68,6 +68,15 @@ def test_nodes_of_kubenet_are_shown(server: FakeApiServer) -> None:
     ]
 
 
+def test_what_another_plugin_says_of_the_network_is_no_route(
+    server: FakeApiServer, lists: dict[str, list[Any]]
+) -> None:
+    condition = {"type": "NetworkUnavailable", "status": "False", "reason": "CalicoIsUp"}
+    lists["nodes"] = [{**NODE, "status": {"conditions": [condition]}}]
+    (row,) = json.loads(called(server, "show", "-o", "json").stdout)["items"]
+    assert row["state"] == "CalicoIsUp"
+
+
 def test_ranges_of_another_length_and_further_ones_are_checked_as_the_controller_gives_them(
     server: FakeApiServer, lists: dict[str, list[Any]]
 ) -> None:

@@ -116,7 +116,7 @@ def test_the_config_map_counts_less_than_the_command_line(started: list[Settings
         (("--limit-ipam-api-qps", "inf"), "inf is no number to reckon with"),
         (("--excess-ip-release-delay", "²"), "'²' is no duration"),
         (("--no-such-flag",), "No such option"),
-        (("--dry-run", "--calico"), "--dry-run is for --cilium alone"),
+        (("--dry-run", "--calico"), "--dry-run is for --cilium alone, or for --kubenet alone"),
     ],
 )
 def test_what_makes_no_sense_is_said(started: list[Settings], words: tuple[str, ...], said: str) -> None:

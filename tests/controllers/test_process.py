@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -273,3 +275,27 @@ def resting(pauses: list[float], term: Term) -> Callable[..., bool]:
         return term.lasts
 
     return rest
+
+
+CONTENDING = """
+import os, signal, sys, threading, types
+from unipam.controllers import run
+
+class Event(threading.Event):
+    def wait(self, timeout=None):
+        with self._cond:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().wait(timeout)
+
+run.threading = types.SimpleNamespace(Event=Event, Thread=threading.Thread)
+run.run(run.Settings((), kubeconfig=sys.argv[1]))
+"""
+
+
+def test_a_signal_that_comes_in_the_midst_of_waiting_is_heard(tmp_path: Path, leases: Leases) -> None:
+    """Whoever waits for the end has the lock of what tells it, for a moment: a handler would wait for that for ever."""
+    leases.away = True
+    with fake_api_server(tmp_path, leases) as server:
+        command = [sys.executable, "-c", CONTENDING, str(server.kubeconfig)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=True)
+    assert '"stopped"' in ended.stderr

@@ -161,6 +161,7 @@ def _azure(given: Mapping[str, Any]) -> Azure:
     """Read of Azure what the options name. Raises UsageError, SourceFailed, BadConfig."""
     if given["route_table"] and not given["cluster_cidr"]:
         raise click.UsageError("--route-table needs --cluster-cidr: which of its routes are nodes'")
+    controller_kubenet.check_ids(given)
     return cluster_azure.read(given["azure_group"], given["route_table"])
 
 
@@ -192,12 +193,12 @@ def _of_cilium(node: CiliumNode, waits: str = "") -> Row:
 
 
 def _of_kubenet(node: Node, hops: Mapping[str, str]) -> Row:
-    status, reason = node.condition
-    state = reason or ("no route yet" if node.ranges else "no range yet")
+    state = node.condition[1] or ("no route yet" if node.ranges else "no range yet")
+    created = node.condition == ("False", "RouteCreated")
     return {
         "node": node.name, "system": "kubenet", "has": len(node.ranges), "ranges": ",".join(node.ranges),
         "route": ",".join(hops[each] for each in node.ranges if each in hops), "uses": None,
-        "needs": 0 if node.ranges else 1, "state": "route created" if status == "False" else state,
+        "needs": 0 if node.ranges else 1, "state": "route created" if created else state,
         "machine": node.machine, "waits": "",
     }  # fmt: skip
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
               help="How many requests a second are asked of an Azure subscription.")  # fmt: skip
 @click.option("--limit-ipam-api-burst", type=click.IntRange(1), default=20, show_default=True,
               help="How many of them at once, after a rest.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="cilium: say what would be done, do nothing, and end.")
+@click.option("--dry-run", is_flag=True, help="cilium, kubenet: say what would be done, do nothing, and end.")
 @format_option
 @click.pass_context
 def command(
@@ -65,15 +65,16 @@ def command(
       unipam controller --cilium --azure-subscription-id ID --azure-resource-group MC_GROUP
       unipam controller --cilium --config-dir /tmp/cilium/config-map --dry-run
       unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table /subscriptions/.../routeTables/NAME
+      unipam controller --kubenet --cluster-cidr 10.244.0.0/16 --route-table ID --dry-run
     """
     from unipam.controllers.run import Settings, run
 
     given = cilium_flags.renamed(given)
     if dry_run:
-        if calico or kubenet or not cilium:
-            raise click.UsageError("--dry-run is for --cilium alone")
+        if calico or kubenet == cilium:
+            raise click.UsageError("--dry-run is for --cilium alone, or for --kubenet alone")
         _tell_unused(context)
-        controller_cilium.rehearse(given, output)
+        (controller_kubenet if kubenet else controller_cilium).rehearse(given, output)
         return
     cloud = functools.cache(lambda: _azure(given))
     makes = [

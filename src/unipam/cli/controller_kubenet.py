@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from unipam.cli.numbers import Number
+from unipam.cli.output import show
+from unipam.cli.table import View, column
 
 if TYPE_CHECKING:
     from unipam.controllers.cloud import Cloud
@@ -60,6 +63,20 @@ def _with(several: Sequence[Callable[[F], F]], command: F) -> F:
     return command
 
 
+def check_ids(given: Mapping[str, Any]) -> None:
+    """Raise UsageError where what is to be a resource's id is another's, or none."""
+    for option, kind in _IDS.items():
+        if given[option] and not re.fullmatch(re.sub("ID|GROUP|NAME", "[^/]+", kind), given[option], re.IGNORECASE):
+            raise click.UsageError(f"--{option.replace('_', '-')} {given[option]!r} is no such id: {kind}")
+
+
+_IN_GROUP = "/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network"
+_IDS = {
+    "route_table": f"{_IN_GROUP}/routeTables/NAME",
+    "node_subnet": f"{_IN_GROUP}/virtualNetworks/NAME/subnets/NAME",
+}
+
+
 def policy_of(given: Mapping[str, Any]) -> Policy:
     """Return which ranges nodes may be given by these options. Raises BadConfig."""
     from unipam.dialects.kubenet.policy import policy
@@ -74,6 +91,36 @@ def policy_of(given: Mapping[str, Any]) -> Policy:
     )
 
 
+_DIFFERENCES = View(
+    "kubenet-difference", tuple(map(column, ("node", "action", "what", "before", "after"))), name="node"
+)
+
+
+def rehearse(given: Mapping[str, Any], output: str) -> None:
+    """Show what the controller would write, and write nothing. Raises BadConfig, SourceFailed, UsageError."""
+    from unipam.cli import cluster_azure, cluster_reading
+    from unipam.dialects.kubenet.preview import differences
+    from unipam.model.errors import SourceFailed
+
+    made = policy_of(given)
+    _check_table(given)
+    try:
+        table = cluster_azure.read("", given["route_table"]).table
+    except SourceFailed as error:
+        if error.facts.get("status") != 404 or not given["location"]:
+            raise
+        table = None  # it would be made
+    nodes = cluster_reading.read(given["kubeconfig"]).nodes
+    found = differences(nodes, table.routes if table else (), made, limit=given["route_limit"])
+    show([each._asdict() for each in found], output, _DIFFERENCES, empty="all is as it should be")
+
+
+def _check_table(given: Mapping[str, Any]) -> None:
+    if not given["route_table"]:
+        raise click.UsageError("--kubenet needs --route-table: its resource id, /subscriptions/...")
+    check_ids(given)
+
+
 def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     """Return what makes the controller. Raises BadConfig, UsageError."""
     from unipam.clients.kubernetes.objects import Objects
@@ -84,8 +131,7 @@ def make(given: Mapping[str, Any], cloud: Callable[[], Cloud]) -> Make:
     from unipam.controllers.log import tell
     from unipam.dialects.kubenet.node import node_of
 
-    if not given["route_table"].startswith("/subscriptions/"):
-        raise click.UsageError("--kubenet needs --route-table: its resource id, /subscriptions/...")
+    _check_table(given)
     made = policy_of(given)._replace(rest=given["range_rest"])
     settings = Settings(
         given["route_table"], given["node_subnet"], given["location"],

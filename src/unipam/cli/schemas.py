@@ -212,6 +212,9 @@ SCHEMAS: Mapping[str, Document] = {
     "cilium-difference": Document(
         "controller --cilium --dry-run", _record("unipam.dialects.cilium.preview", "Difference")
     ),
+    "kubenet-difference": Document(
+        "controller --kubenet --dry-run", _record("unipam.dialects.kubenet.preview", "Difference")
+    ),
     "cluster-finding": Document("cluster check", _record("unipam.model.finding", "Finding")),
     "cluster-node": Document(
         "cluster show",

@@ -52,9 +52,7 @@ class Settings(NamedTuple):
 
 def run(settings: Settings) -> None:
     """Contend, and lead whenever elected, until SIGTERM or SIGINT. Raises UnipamError when it cannot begin."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stopped_by_signals()
     api = KubernetesApi(settings.kubeconfig)
     process = Process([Loop(make(api), tell) for make in settings.controllers], tell)
     health = Health(settings.listen, process.state, process.metrics, settings.waiting) if settings.listen else None
@@ -76,6 +74,23 @@ def run(settings: Settings) -> None:
             health.close()
         api.close()
     tell("stopped", identity=identity)
+
+
+def _stopped_by_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set.
+
+    A thread of its own waits for them: a handler would run in the midst of the main thread, which may have just that
+    event's lock, and wait for it for ever.
+    """
+    stop, signals = threading.Event(), {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in every thread that is begun from here on
+
+    def wait() -> None:
+        signal.sigwait(signals)
+        stop.set()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    return stop
 
 
 class Process:

@@ -100,6 +100,8 @@ class Day(FaultyDay):
         self.cluster = self.of.cluster = Mirrored()
         self.of.weather = self.weather = Weather(self.of.azure, self.of.world, dice, dice.choice((0.0, 0.1, 0.3)))
         self.of.azure.arm.takes = dice.choice((0.1, 2.0, 40.0))
+        lag = dice.choice((0.0, 0.0, 5.0))
+        self.of.azure.arm.lags = lambda path: lag if "/routetables/" in path else 0.0
         self.cluster.fault = self._fault
         self.of.azure.arm.hooks["/routetables/"] = self
         self.foreign: list[dict[str, Any]] = []

@@ -198,6 +198,16 @@ def test_k21_a_write_whose_answer_is_lost_is_not_repeated(kubenet: Simulation) -
     assert puts(kubenet) == 1
 
 
+def test_k20_an_answer_that_lags_behind_our_own_write_is_nobody_elses(kubenet: Simulation) -> None:
+    """K20: for some seconds Azure shows the table as it was before: that is waited for, and not written over."""
+    kubenet.azure.arm.lags = lambda path: 6.0 if "/routetables/" in path else 0.0
+    for index in range(5):
+        kubenet.add(f"n{index}", ip=f"10.240.0.{index + 4}")
+        assert kubenet.run(60, kubenet.ready)
+    assert [each.status for each in kubenet.azure.asked("PUT")] == [200] * 5
+    assert "route table changed by others" not in {event for event, _ in kubenet.told}
+
+
 @pytest.mark.parametrize(
     "fault", [UNSENT, Refused(503, "ServerBusy", "later"), Refused(500, "InternalServerError", "")]
 )

@@ -63,12 +63,12 @@ def test_the_overview_and_the_pages_of_blocks_and_spaces_lead_there(sample: Live
 
 def test_what_a_page_says_the_api_and_the_command_say_too(sample: Live) -> None:
     text = visitor(sample, "admin").get("/spaces/corp/blocks/uksouth/forecast?horizon=200").text
-    assert "unipam block forecast corp uksouth --horizon 200" in text
+    assert "unipam block forecast corp uksouth --horizon=200" in text
     assert "/api/v1/spaces/corp/blocks/uksouth/forecast?horizon=200" in text
     said = native(sample).get("/spaces/corp/blocks/uksouth/forecast?horizon=200").json
     assert f"full about {said['why'].split()[2].rstrip(',')}" in text
     text = visitor(sample, "admin").get("/forecast?space=corp").text
-    assert "unipam plan forecast --space corp" in text
+    assert "unipam plan forecast --space=corp" in text
     assert "/api/v1/forecast?space=corp" in text
 
 

@@ -170,3 +170,9 @@ def test_a_space_that_somebody_else_changed_is_told_by_name_alone(admin: Visitor
     assert answer.status == 412
     assert "it is now name S; desc mine" in answer.words
     assert "::/0" not in answer.words
+
+
+def test_a_prefix_with_host_bits_is_told_once_what_was_meant(admin: Visitor) -> None:
+    answer = admin.send(admin.get("/new/block?space=S"), "/new/block", name="C", cidr="10.9.0.1/16")
+    assert answer.status == 400
+    assert answer.words.lower().count("did you mean 10.9.0.0/16?") == 1

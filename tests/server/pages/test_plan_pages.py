@@ -484,7 +484,7 @@ def test_who_asks_for_what_is_free_sees_it_without_opening_anything(looker: Visi
     free = [row[0] for row in page.rows() if row[1:2] == ["free"]]
     assert "10.0.18.0/24" in free  # of the first block
     assert any(each.startswith("172.16.") for each in free), free  # and of one in another space
-    assert len(page.text) <= 60_000
+    assert len(page.text) <= 60_000, len(page.text)
     assert "10.32.66.0/24" not in looker.get("/plan?show=free&size=24&open=corp").words  # what was shut stays so
 
 
@@ -621,6 +621,20 @@ def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -
     rows = native(sample).get("/tree?under=corp/westeurope&limit=1000").json["items"]
     assert len(rows) > 100
     assert seen == [row["cidr"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["hub-ne", "hub-uks", "hub-we"])
+def test_the_page_of_a_hub_is_small(looker: Visitor, sample: Live, name: str) -> None:
+    (hub,) = native(sample).get(f"/cloud/networks?q={name}").json["items"]
+    page = looker.get(f"/network?id={hub['id']}")
+    assert " networks are connected" in page.words
+    assert len(page.text) <= 60_000, len(page.text)
+
+
+def test_a_number_that_is_too_large_is_called_that(looker: Visitor) -> None:
+    page = looker.get("/sizing?variant=overlay&nodes=999999999")
+    assert page.status == 400
+    assert "nodes: '999999999' is no whole number below 1,000,000" in page.words
 
 
 def test_the_journal_of_an_object_is_shown_without_scripts_too(looker: Visitor, sample: Live) -> None:

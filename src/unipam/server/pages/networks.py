@@ -47,7 +47,7 @@ _FINDING_FILTERS = ("severity", "rule", "space", "block", "q")
 LEVELS = (("", "every severity"), ("error", "errors"), ("warning", "warnings"), ("info", "notes"))
 _ABOVE = (("/networks", "Networks & drift"),)
 _PAGE = 50
-_MOST_DRAWN, _MOST_TOLD = 70, 40
+_MOST_DRAWN, _MOST_TOLD = 50, 25
 """Networks that one drawing has, and peerings that its table has at most, lest the page exceed 60 kB."""
 
 

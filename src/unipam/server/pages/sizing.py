@@ -109,7 +109,7 @@ def as_yaml(typed: Mapping[str, str]) -> str:
 def _whole(typed: Mapping[str, str], name: str, default: int) -> int:
     text = typed.get(name, "").strip() or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 7):
-        raise BadValue(f"{name}: {text!r} is no whole number", field=name, value=text)
+        raise BadValue(f"{name}: {text!r} is no whole number below 1,000,000", field=name, value=text)
     return int(text)
 
 

@@ -58,22 +58,6 @@ def test_the_neediest_goes_first_and_is_served_to_its_end(dispatcher: Dispatcher
     assert (dispatcher.tokens, dispatcher.sent) == (6, 9)
 
 
-def test_a_defect_in_one_job_ends_that_one_alone(dispatcher: Dispatcher, world: World) -> None:
-    """One thread drives them all: whoever answers in a shape that nobody thought of must not end it."""
-
-    def defective() -> Job[None]:
-        answer = yield Ask(path=f"{GROUP}/networkInterfaces/none", version=VERSION, expect=(404,))
-        raise ZeroDivisionError(answer.status)
-
-    ends: list[Any] = []
-    dispatcher.start("defective", defective(), ends.append)
-    assert finished(dispatcher, world, {"well": 1.0}) == ["well"]
-    (failed,) = ends
-    assert isinstance(failed, SourceFailed)
-    assert "ZeroDivisionError(404)" in failed.message
-    assert not dispatcher.busy("defective")
-
-
 def test_what_waits_and_why_is_visible(dispatcher: Dispatcher, world: World, azure: SimulatedAzure) -> None:
     azure.arm.takes = 60.0
     for name in ("a", "b"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job
+from unipam.clients.azure.write.jobs import WRITTEN, Ask, Job, Pause
 from unipam.clients.azure.write.operations import patiently, until_ended
 from unipam.model.errors import SourceFailed
 
 VERSION = "2024-05-01"
 SUCCEEDED, FAILED = "succeeded", "failed"
 _STATE = "provisioningState"
+_LAGS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between looks at a table that was written and does not show it."""
 
 
 class Table(NamedTuple):
@@ -62,7 +64,16 @@ def replace(table: str, before: Table, routes: Sequence[Mapping[str, Any]]) -> J
     body = {**before.document, "properties": properties}
     begun = yield from patiently(Ask("PUT", table, VERSION, body, before.etag, WRITTEN))
     yield from until_ended(begun, Ask(path=table, version=VERSION))
-    written = yield from read(table)
+    return (yield from _read_back(table, before.etag))
+
+
+def _read_back(table: str, old: str) -> Job[Table]:
+    """Return a table that was written. For some seconds readers may be shown the one before. Raises SourceFailed."""
+    for pause in _LAGS:
+        written = yield from read(table)
+        if written is not None and (written.etag != old or not old):
+            return written
+        yield Pause(pause, f"{table} is shown as it was before it was written")
     if written is None:
         raise SourceFailed(f"{table} was written, and is not there", source="azure", code="ResourceNotFound")
     return written
