@@ -83,6 +83,7 @@ class Still:
     def start(self, name, job, done, urgency=0.0): job.close()
     def busy(self, name): return False
     def lead(self, term): pass
+    def listen(self, heard): pass
     def publish(self, node, said): return True
     def tell(self, *_, **__): pass
     def close(self): pass

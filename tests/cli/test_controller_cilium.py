@@ -20,6 +20,7 @@ from unipam.cli import controller
 from unipam.cli.main import unipam
 from unipam.clients.azure import imds
 from unipam.controllers import run as process
+from unipam.controllers.cilium import rehearsal
 from unipam.controllers.cilium.controller import Operator
 from unipam.controllers.run import Settings
 from unipam.dialects.cilium.planning import Policy
@@ -34,7 +35,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What processes were started with, that were not."""
     found: list[Settings] = []
     monkeypatch.setattr(process, "run", found.append)
-    monkeypatch.setattr(controller, "_azure", lambda _: None)
+    monkeypatch.setattr(controller, "_azure", lambda _: rehearsal._Reading(pytest.fail))
     return found
 
 

@@ -11,7 +11,7 @@ from tests.fakes.simulated import SimulatedAzure, World
 from tests.fakes.weather import Died, Weather
 
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.dispatcher import Dispatcher
+from unipam.clients.azure.write.dispatcher import Dispatcher, Heard
 from unipam.clients.azure.write.jobs import Ask
 from unipam.controllers.term import Term
 from unipam.model.errors import SourceFailed
@@ -45,6 +45,9 @@ class Simulated(Dispatcher):
 
     def lead(self, term: Term) -> None:
         self.may_write = lambda: term.lasts
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        self.heard = heard
 
     def close(self) -> None:
         """Nothing to let go of."""

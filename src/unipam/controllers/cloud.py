@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from unipam.clients.azure.arm import Arm
 from unipam.clients.azure.write.budget import Budget
-from unipam.clients.azure.write.dispatcher import Dispatcher, Done, Outcome, Waiting
+from unipam.clients.azure.write.dispatcher import Dispatcher, Done, Heard, Outcome, Waiting
 from unipam.clients.azure.write.jobs import Ask, Job, defect, send
 from unipam.controllers.log import tell
 from unipam.controllers.term import Term
@@ -34,6 +34,9 @@ class Jobs(Protocol):
 
     def lead(self, term: Term) -> None:
         """Write only as long as this term lasts."""
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """Tell this one of each answer, whoever has asked; it is called in any thread, one answer at a time."""
 
     def close(self) -> None:
         """Ask nothing more; may be called by several. What is under way at Azure goes on there."""
@@ -67,6 +70,10 @@ class Cloud:
     def lead(self, term: Term) -> None:
         """See `Jobs.lead`."""
         self._dispatcher.may_write = lambda: term.lasts
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """See `Jobs.listen`."""
+        self._dispatcher.heard = heard
 
     def waiting(self) -> list[dict[str, object]]:
         """Return every job under way, the next first: for which request, why, for and in how many seconds."""

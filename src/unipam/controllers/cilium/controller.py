@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unipam.controllers.cilium.measures import Measures
+from unipam.controllers.cilium.requests import Requests
 from unipam.controllers.cilium.serving import Serving, Step
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.controller import FIRST_LIST
@@ -109,7 +110,8 @@ class Operator:
         self._nodes: Nodes | None = None
         self._make_pods = pods
         self._pods: Pods | None = None
-        self._group, self._measures = group, Measures(policy)
+        self._group, self._measures, self._requests = group, Measures(policy), Requests()
+        azure.listen(self._requests.note)
         self._dice = dice or random.Random()  # noqa: S311 (names, which must differ and not be secret)
         self._observed = Observed({}, 0.0)
         self._term: Term | None = None
@@ -186,9 +188,10 @@ class Operator:
         if self.problems:
             raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._serving.heard, source="azure")
 
-    def metrics(self) -> Iterable[Metric]:
+    def metrics(self) -> Iterator[Metric]:
         """See `Controller.metrics`."""
-        return self._measures.metrics(self._observed.nodes.values(), self._inventory)
+        yield from self._measures.metrics(self._observed.nodes.values(), self._inventory)
+        yield from self._requests.metrics()
 
     def close(self) -> None:
         """See `Controller.close`."""

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 
 from prometheus_client.core import HistogramMetricFamily
 
-_BOUNDS = (0.25, 0.5, *map(float, range(1, 61)))
+BOUNDS = (0.25, 0.5, *map(float, range(1, 61)))
+"""Of what is done for a node, in seconds."""
 
 
 class Durations:
     """A histogram by labels."""
 
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
-        self._name, self._text, self._labels = name, text, labels
+    def __init__(self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float] = BOUNDS) -> None:
+        self._name, self._text, self._labels, self._bounds = name, text, labels, bounds
         self._counts: dict[tuple[str, ...], list[int]] = {}
         self._sums: dict[tuple[str, ...], float] = {}
 
     def took(self, seconds: float, *labels: str) -> None:
         """Count something that took so long."""
-        counts = self._counts.setdefault(labels, [0] * (len(_BOUNDS) + 1))
-        counts[bisect.bisect_left(_BOUNDS, seconds)] += 1
+        counts = self._counts.setdefault(labels, [0] * (len(self._bounds) + 1))
+        counts[bisect.bisect_left(self._bounds, seconds)] += 1
         self._sums[labels] = self._sums.get(labels, 0.0) + seconds
 
     def family(self) -> HistogramMetricFamily:
@@ -29,7 +30,7 @@ class Durations:
         family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
         for labels, counts in self._counts.items():
             so_far, buckets = 0, []
-            for bound, count in zip((*map(_text, _BOUNDS), "+Inf"), counts, strict=True):
+            for bound, count in zip((*map(_text, self._bounds), "+Inf"), counts, strict=True):
                 so_far += count
                 buckets.append((bound, float(so_far)))
             family.add_metric(labels, buckets, self._sums[labels])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from unipam.clients.azure.arm import Answer
-from unipam.clients.azure.write.dispatcher import Done
+from unipam.clients.azure.write.dispatcher import Done, Heard
 from unipam.clients.azure.write.jobs import Ask, Job, Pause, defect
 from unipam.controllers.cilium.controller import Changes, Operator, Pods
 from unipam.controllers.term import Term
@@ -73,6 +73,9 @@ class _Reading:
 
     def lead(self, term: Term) -> None:
         """Nobody leads."""
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """Nobody counts."""
 
     def close(self) -> None:
         """Nothing to let go of."""

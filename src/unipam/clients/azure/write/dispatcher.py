@@ -38,6 +38,15 @@ class Waiting(NamedTuple):
     until: float
 
 
+class Heard(NamedTuple):
+    """A request that was answered: the seconds that it waited for the budget, and that Azure took for it."""
+
+    ask: Ask
+    waited: float
+    took: float
+    well: bool
+
+
 class _Purse(NamedTuple):
     """What a request is paid from."""
 
@@ -62,6 +71,10 @@ class _Task:
     due: float = 0.0
     why: str = ""
     sent: bool = False
+    sent_at: float = 0.0
+    held_up: float | None = None
+    """Since when the budget holds its request up."""
+    waited: float = 0.0
     purse: _Purse = _NO_PURSE
     in_its_way: int = 0
     """How often another operation was."""
@@ -84,6 +97,8 @@ class Dispatcher:
         self.may_write: Callable[[], bool] = lambda: True
         """Says whether this process leads still. A job that is to write when it does not is cancelled, also when it
         leads again by then: what the job goes by is of a time before another one may have led."""
+        self.heard: Callable[[Heard], None] = lambda _: None
+        """Is told of each answer."""
         self.sent = 0
         """Requests so far."""
         self.tokens = 0
@@ -142,20 +157,21 @@ class Dispatcher:
             self._advance(task, None)
             return now
         if task.purse in closed:
-            task.why = _BUDGET
-            return closed[task.purse]
+            return _hold_up(task, now, closed[task.purse])
         if task.ask.writes and not task.may_write():
             self._advance(task, SourceFailed(f"{task.ask}: this process leads no more", code="Canceled"))
             return now
         budget = self.budget(task.purse.subscription)
         ready = budget.ready_at(now, writes=task.ask.writes, free=task.ask.follows)
         if ready > now:
-            task.why, closed[task.purse] = _BUDGET, ready
-            return ready
+            closed[task.purse] = ready
+            return _hold_up(task, now, ready)
         budget.take(now, writes=task.ask.writes, free=task.ask.follows)
         self.tokens += not task.ask.follows
         task.sent = task.began = True
         task.why, self.sent = "Azure's answer", self.sent + 1
+        task.sent_at, task.waited = now, 0.0 if task.held_up is None else now - task.held_up
+        task.held_up = None
         self._send(task.ask, lambda outcome: self._deliver(task, outcome))
         return math.inf
 
@@ -167,6 +183,7 @@ class Dispatcher:
         task.sent = False
         assert task.ask is not None
         budget, now = self.budget(task.purse.subscription), self._now()
+        self.heard(Heard(task.ask, task.waited, now - task.sent_at, not isinstance(outcome, SourceFailed)))
         if isinstance(outcome, SourceFailed):
             verdict = judge(outcome)
             if verdict.kind is Kind.THROTTLED:  # nobody may ask before; then this one asks again
@@ -202,3 +219,9 @@ class Dispatcher:
     def _end(self, task: _Task, result: Any) -> None:
         del self._tasks[task.name]
         task.done(result)
+
+
+def _hold_up(task: _Task, now: float, until: float) -> float:
+    """Note that the budget holds a request up, and until when."""
+    task.why, task.held_up = _BUDGET, now if task.held_up is None else task.held_up
+    return until
