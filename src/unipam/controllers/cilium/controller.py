@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from unipam.controllers.cilium.asking import Asking
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cilium.requests import Requests
-from unipam.controllers.cilium.serving import Serving, Step
+from unipam.controllers.cilium.serving import Serving
+from unipam.controllers.cilium.step import Step
 from unipam.controllers.cloud import Jobs
 from unipam.controllers.controller import FIRST_LIST
 from unipam.controllers.election import Tell
@@ -120,12 +122,11 @@ class Operator:
 
     def _begin(self) -> None:
         """Know nothing: what was known before a term is of a time in which another process may have led."""
-        self._serving = Serving(
-            self._group, self._policy, self._azure, self._tell, self._wake, self._dice, self._measures
-        )
+        self._asking = Asking(self._azure, self._wake)
+        self._serving = Serving(self._group, self._policy, self._asking, self._tell, self._dice, self._measures)
         self._inventory = self._serving.inventory
         self._steps: dict[str, Step] = {}
-        self._serving.unpublished = self._steps.clear
+        self._serving.surveys.unpublished = self._steps.clear
         self._written: dict[str, tuple[str, Published]] = {}
         self._due = 0.0
 
@@ -141,13 +142,13 @@ class Operator:
             term.wait(FIRST_LIST)
         term.wait(max(0.0, min(self.due() - self._now(), _LONGEST_WAIT)))
         now = self._now()
-        self._serving.settle(now)
+        self._asking.settle(now)
         self._next_pods = self._pods.look(now) if self._pods else math.inf
         return Observed(self._nodes.snapshot(), now)
 
     def due(self) -> float:
         """Return when there is something to do, if nothing happens until then."""
-        return min(self._due, self._serving.due(), self._next_pods)
+        return min(self._due, self._serving.surveys.due(), self._next_pods)
 
     def desired(self, observed: Observed, now: float) -> Changes:  # noqa: ARG002 (moments are the monotonic clock's)
         """See `Controller.desired`. Nodes for whom all is as it was are passed over."""
@@ -186,7 +187,7 @@ class Operator:
             self._steps.pop(name)
             self._written.pop(name, None)
         if self.problems:
-            raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._serving.heard, source="azure")
+            raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._asking.heard, source="azure")
 
     def metrics(self) -> Iterator[Metric]:
         """See `Controller.metrics`."""
@@ -249,7 +250,7 @@ class Operator:
 
         Nothing is said of a new machine that no list has shown yet, nor of one just gone, whose node may follow.
         """
-        missing = self._serving.is_missing(node, nics, now)
+        missing = self._serving.surveys.is_missing(node, nics, now)
         if node.pool and not nics and not missing:
             return ""
         why = grow.why if isinstance(grow, Short) and (nics or missing) else ""

@@ -1,136 +1,79 @@
-"""What is asked of Azure for nodes: surveys of everything, and a job for each machine that is to be served."""
+"""What is asked of Azure for nodes: a job for each machine that is to be served."""
 
 from __future__ import annotations
 
-import math
-import queue
 import random
 import string
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
-from unipam.clients.azure.write.jobs import STRAY, Job
+from unipam.clients.azure.write.jobs import Job
 from unipam.clients.azure.write.verdicts import Kind, judge
 from unipam.controllers.backoff import Backoff
-from unipam.controllers.cilium import jobs, surveying
+from unipam.controllers.cilium import jobs
+from unipam.controllers.cilium.asking import Asking
 from unipam.controllers.cilium.inventory import Inventory
-from unipam.controllers.cilium.jobs import Model, More, Served, Unserved, counted
+from unipam.controllers.cilium.jobs import More, Served, Unserved, counted
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cilium.static_ip import Assigned, assign
-from unipam.controllers.cilium.surveying import Survey
-from unipam.controllers.cloud import Jobs
+from unipam.controllers.cilium.step import Step
+from unipam.controllers.cilium.surveys import Surveys
 from unipam.controllers.election import Tell
 from unipam.controllers.term import Term
 from unipam.dialects.cilium.formulas import MOST, to_add
 from unipam.dialects.cilium.leftovers import Known
-from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, machine_of, scale_set_of
-from unipam.dialects.cilium.nics import Nic, Subnet, is_other
-from unipam.dialects.cilium.node import CiliumNode, Published
-from unipam.dialects.cilium.planning import Grow, Policy, Short
-from unipam.dialects.cilium.releasing import Handshake, withheld
+from unipam.dialects.cilium.machine import COMPUTE, Machine, is_of_scale_set, machine_of
+from unipam.dialects.cilium.nics import is_other
+from unipam.dialects.cilium.node import CiliumNode
+from unipam.dialects.cilium.planning import Grow, Policy
+from unipam.dialects.cilium.releasing import withheld
 from unipam.model.errors import SourceFailed
 
-RESYNC = 60.0
-"""Seconds between two surveys of everything."""
-_FIRST = 5.0
-"""The same as long as nothing was surveyed as a whole; each time twice as many."""
-_LIST_MODELS_FROM = 3
-"""Machines of one scale set whose models are missing from which on they are listed instead of read one by one."""
 _FORBIDDEN = 403
-_SURVEY, _MODELS = "survey", "models"
-
-
-class Step(NamedTuple):
-    """What is to be done about one node."""
-
-    node: CiliumNode
-    nics: Sequence[Nic]
-    taken: Mapping[str, str]
-    """Addresses that something else on the machine has, and the pods that have them."""
-    growth: Grow | Short | None
-    release: Handshake
-    said: Published | None
-    rival: str = ""
-    """The CiliumNode whose machine it is, where it is not this one's."""
 
 
 class Serving:
-    """Jobs under way, how they ended, and what is known by them. `wake` is called when one has ended.
+    """Which machines are served, how that ended, and what is known by it. One thread calls it."""
 
-    One thread calls it; jobs end in another one, and what they bring is taken in by `settle`.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917 (its parts)
+    def __init__(
         self,
         group: str,
         policy: Policy,
-        azure: Jobs,
+        asking: Asking,
         tell: Tell,
-        wake: Callable[[], None],
         dice: random.Random,
         measures: Measures,
     ) -> None:
-        self._group, self._policy, self._azure, self._tell, self._wake, self._dice = (
-            group, policy, azure, tell, wake, dice,
+        self._group, self._policy, self._asking, self._tell, self._dice, self._measures = (
+            group, policy, asking, tell, dice, measures,
         )  # fmt: skip
         self.inventory = Inventory(use_primary=policy.use_primary)
-        self.measures = measures
+        self.surveys = Surveys(group, asking, self.inventory, tell, measures)
         self.errors: dict[str, str] = {}
         """By node: what Azure said of the last job that failed."""
         self._static_ips: dict[str, tuple[str, str]] = {}
         """By node: its uid, and the public address that it was given."""
         self._full: dict[str, tuple[str, int]] = {}
         """By node: the subnet that was full when it was refused, and what this claimed to have free then."""
-        self._unseen: dict[str, float] = {}
-        """By node: since when its machine is in no list."""
         self.taking: dict[str, list[str]] = {}
         """By machine: the addresses that are being taken from it. A write that got no answer may arrive as long as the
         model has the version at which it was sent: so they are taken to the end, whoever needs them meanwhile."""
         self.news: set[str] = set()
         """Nodes of which there is something new to say, though neither they nor their interfaces have changed."""
-        self.unpublished: Callable[[], None] = lambda: None
-        """Is called when a subnet was learnt: whoever is in it is to be published anew."""
-        self._outcomes: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
-        self._next_survey = self._round = 0.0
-        self._strays = math.inf
-        """Until when a write may arrive that the process before this one has sent."""
-        self._surveyed, self._first = 0.0, _FIRST / 2
+        self._round = 0.0
         self._versions: set[str] = set()
         """Machines whose models have a version that this process has made: no other write arrives at them."""
         self._backoffs: dict[str, Backoff] = {}
         self._busy: set[str] = set()
-        self._listed: dict[str, float] = {}
-
-    def settle(self, now: float) -> None:
-        """Take in what has ended."""
-        while not self._outcomes.empty():
-            self._outcomes.get_nowait()(now)
-
-    def heard(self) -> bool:
-        """Return whether something has ended that was not taken in yet."""
-        return not self._outcomes.empty()
-
-    def due(self) -> float:
-        """Return when the next survey is."""
-        return math.inf if self._azure.busy(_SURVEY) else self._next_survey
 
     def busy(self, node: CiliumNode) -> bool:
         """Return whether a job for its machine is under way."""
-        return self._azure.busy(node.instance)
+        return self._asking.busy(node.instance)
 
     def strays(self, node: CiliumNode) -> set[str]:
         """Return the addresses that the process before this one may be taking from a node's machine, unbeknownst."""
-        if not self._policy.release or self._surveyed >= self._strays or node.instance in self._versions:
+        if not self._policy.release or self.surveys.strays_are_over or node.instance in self._versions:
             return set()
         return withheld(node, self.inventory.nics(node.instance))
-
-    def is_missing(self, node: CiliumNode, nics: Sequence[Nic], now: float) -> bool:
-        """Return whether a node's machine has no interface, also by a list that is a minute younger."""
-        if nics:
-            self._unseen.pop(node.name, None)
-            return False
-        return self._unseen.setdefault(node.name, now) + RESYNC < self._surveyed
 
     def static_ip(self, node: CiliumNode) -> str:
         """Return the public address that this very node was given; empty for none."""
@@ -143,67 +86,28 @@ class Serving:
 
     def forget(self, name: str) -> None:
         """Drop a node that is gone."""
-        for of_node in (self._backoffs, self.errors, self._static_ips, self._unseen, self._full):
+        for of_node in (self._backoffs, self.errors, self._static_ips, self._full):
             of_node.pop(name, None)
+        self.surveys.forget(name)
         self._backoffs.pop(_static(name), None)
 
     def serve(self, steps: Sequence[Step], now: float, term: Term) -> None:
         """Begin what is due, as long as the term lasts."""
         self._round = now
-        if now >= self._next_survey and not self._azure.busy(_SURVEY):
-            self._begin_survey(now)
-        self._list_models(steps, now)
+        self.surveys.begin(now, self._busy)
+        self.surveys.list_models(steps, now)
         for step in steps if term.lasts else ():
             self._serve(step, now)
 
-    def _begin_survey(self, now: float) -> None:
-        self._next_survey = now + RESYNC
-
-        def surveyed(found: Survey | SourceFailed, at: float) -> None:
-            if isinstance(found, SourceFailed):
-                found = surveying.failed(now, found)
-            self.inventory.surveyed_all(found, self._busy)
-            self._strays = min(self._strays, now + STRAY)
-            self._surveyed = now if found.whole else self._surveyed
-            self.measures.surveyed(at - now, well=found.whole)
-            if found.problems:
-                self._tell("survey incomplete", problems=found.problems)
-            if not self.inventory.surveyed:
-                self._first = min(2 * self._first, RESYNC)
-                self._next_survey = at + self._first
-
-        job = surveying.survey(self._group, now, self.inventory.nics_of, self.inventory.subnet_ids)
-        self._start(_SURVEY, job, surveyed, math.inf)
-
-    def _list_models(self, steps: Iterable[Step], now: float) -> None:
-        """Read the models of whole scale sets where several machines need theirs."""
-        lacking = Counter(found for each in steps if (found := self._lacks_model(each)))
-        for scale_set, count in lacking.items():
-            if count >= _LIST_MODELS_FROM and now >= self._listed.get(scale_set, 0.0):
-                self._listed[scale_set] = now + RESYNC
-                self._start((_MODELS, scale_set), surveying.models(scale_set), self._learn_models, math.inf)
-
-    def _learn_models(self, found: Mapping[str, Model] | SourceFailed, _: float) -> None:
-        if not isinstance(found, SourceFailed):  # else they are read one by one
-            self.inventory.learn_models(found)
-
-    def _lacks_model(self, step: Step) -> str:
-        """Return the scale set of a machine that is to be written and whose model is not known."""
-        if not isinstance(step.growth, Grow) or self.inventory.model(step.node.instance):
-            return ""
-        return scale_set_of(step.growth.nic.id)
-
     def _serve(self, step: Step, now: float) -> None:
         node = step.node
-        if not node.instance or step.rival or self._azure.busy(node.instance):
+        if not node.instance or step.rival or self._asking.busy(node.instance):
             return
         rests = self._rests(node.name, now)
         if self._lacks_static_ip(step, now) and (rests or not isinstance(step.growth, Grow)):
             self._give_static_ip(step)
             return
-        if rests:
-            return
-        if self._azure.busy((_MODELS, self._lacks_model(step))):
+        if rests or self.surveys.lists_model(step):
             return
         if isinstance(step.growth, Grow):
             self._grow(step, step.growth)
@@ -288,7 +192,7 @@ class Serving:
             self.inventory.keep_model(machine.path, None)
             self._note_failure(node.name, backoff, result, now)
 
-        self._start(node.instance, assign(machine, self._group, node.static_tags), ended, 0.0)
+        self._asking.start(node.instance, assign(machine, self._group, node.static_tags), ended, 0.0)
 
     def _start_node(
         self, node: CiliumNode, machine: Machine, job: Job[Served | Unserved], grow: Grow | None, *, takes: bool = False
@@ -302,7 +206,7 @@ class Serving:
             if isinstance(result, SourceFailed):
                 result = Unserved(result, None)
             well = isinstance(result, Served)
-            self.measures.took(now - began, min(subnets, default=""), released=takes, well=well)
+            self._measures.took(now - began, min(subnets, default=""), released=takes, well=well)
             if isinstance(result, Served):
                 if takes or result.changed:  # the model has another version
                     self.taking.pop(node.instance, None)
@@ -315,7 +219,7 @@ class Serving:
             self._failed(node, machine, grow, result, now)
 
         urgency = float(grow.wanted if grow else node.wanted.pre)
-        self._start(node.instance, job, ended, urgency)
+        self._asking.start(node.instance, job, ended, urgency)
 
     def _served(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Served, now: float) -> None:
         self.inventory.served(machine.path, node.instance, result, now)
@@ -334,16 +238,10 @@ class Serving:
         self.errors.pop(node.name, None)
         subnets = {each.subnet for each in self.inventory.nics(node.instance)}
         self.inventory.grant(min(subnets, default=""), result.changed - (grow.more if grow else 0))
-        self.measures.served(min(subnets, default=""), result.changed)
-        for subnet in subnets - {each.id for each in self.inventory.subnets.values()}:
-            self._start(subnet, surveying.read_subnet(subnet, []), self._learn_subnet, math.inf)
+        self._measures.served(min(subnets, default=""), result.changed)
+        self.surveys.read_subnets(subnets)
         if result.changed:
             self._tell("addresses changed", node=node.name, by=result.changed)
-
-    def _learn_subnet(self, found: Subnet | SourceFailed | None, _: float) -> None:
-        if isinstance(found, Subnet):
-            self.inventory.learn_subnet(found)
-            self.unpublished()
 
     def _failed(self, node: CiliumNode, machine: Machine, grow: Grow | None, result: Unserved, now: float) -> None:
         error, verdict = result.error, judge(result.error)
@@ -365,7 +263,7 @@ class Serving:
         backoff.failed(now, permanent=verdict.permanent if permanent is None else permanent, least=verdict.wait)
         self.errors[name] = f"{verdict.code or 'no answer'}: {error.message}"
         self.news.add(name)
-        self.measures.failed()
+        self._measures.failed()
         self._tell("machine not served", node=name, code=verdict.code, error=error.message,
                    again_in=round(backoff.until - now, 1))  # fmt: skip
 
@@ -373,13 +271,6 @@ class Serving:
         letters = string.ascii_lowercase + string.digits
         while True:
             yield "".join(self._dice.choices(letters, k=8))
-
-    def _start(self, name: Hashable, job: Job[Any], done: Callable[[Any, float], None], urgency: float) -> None:
-        def came(result: Any) -> None:
-            self._outcomes.put(lambda now: done(result, now))
-            self._wake()
-
-        self._azure.start(name, job, came, urgency)
 
     def _backoff(self, name: str) -> Backoff:
         return self._backoffs.setdefault(name, Backoff())
