@@ -16,7 +16,7 @@ from tests.clients.fake_api_server import Asked, FakeApiServer, Say, fake_api_se
 from tests.dialects.cilium.test_nodes import captured, interface
 from tests.fakes.azure import FakeAzure, azure
 
-from unipam.cli import controller
+from unipam.cli import controller, controller_azure
 from unipam.cli.main import unipam
 from unipam.clients.azure import imds
 from unipam.controllers import run as process
@@ -24,7 +24,7 @@ from unipam.controllers.cilium import rehearsal
 from unipam.controllers.cilium.controller import Operator
 from unipam.controllers.run import Settings
 from unipam.dialects.cilium.planning import Policy
-from unipam.model.errors import SourceFailed
+from unipam.model.errors import BadConfig, SourceFailed
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 WHERE = ("--azure-subscription-id", SUBSCRIPTION, "--azure-resource-group", "MC_example")
@@ -126,6 +126,10 @@ def test_what_makes_no_sense_is_said(started: list[Settings], words: tuple[str, 
     assert said in refused.output
 
 
+TOLD = {"subscriptionId": SUBSCRIPTION, "resourceGroupName": "MC_here", "azEnvironment": "AzurePublicCloud"}
+"""What the metadata service knows."""
+
+
 @pytest.fixture
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A metadata service on loopback; it tells its paths."""
@@ -134,12 +138,11 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            known = {"subscriptionId": SUBSCRIPTION, "resourceGroupName": "MC_here"}
             field = self.path.partition("?")[0].rpartition("/")[2]
-            good = self.headers["Metadata"] == "true" and field in known
+            good = self.headers["Metadata"] == "true" and field in TOLD
             self.send_response(200 if good else 404)
             self.end_headers()
-            self.wfile.write(known.get(field, "").encode())
+            self.wfile.write(TOLD.get(field, "").encode())
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -162,6 +165,32 @@ def test_where_nobody_says_which_group_the_machine_knows_its_own(started: list[S
     assert metadata[0] == "/metadata/instance/compute/subscriptionId?api-version=2019-06-01&format=text"
     with pytest.raises(SourceFailed, match="does not tell zone: HTTP 404"):
         imds.read("zone")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "endpoint"),
+    [
+        ("AzurePublicCloud", "https://management.azure.com"),
+        ("AzureUSGovernmentCloud", "https://management.usgovcloudapi.net"),
+        ("AzureChinaCloud", "https://management.chinacloudapi.cn"),
+    ],
+)
+def test_the_cloud_is_the_machines_unless_one_is_named(
+    metadata: list[str], monkeypatch: pytest.MonkeyPatch, cloud: str, endpoint: str
+) -> None:
+    monkeypatch.setitem(TOLD, "azEnvironment", cloud)
+    given = {"azure_user_assigned_identity_id": ""}
+    assert controller_azure.settings(given).arm == endpoint
+    assert len(metadata) == 1
+    monkeypatch.setenv("AZURE_ENV", "AZURE_CHINA")
+    assert controller_azure.settings(given).arm == "https://management.chinacloudapi.cn"
+    assert len(metadata) == 1, "it was not asked for"
+
+
+def test_a_cloud_that_is_not_known_is_named(metadata: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOLD, "azEnvironment", "AzureGermanCloud")
+    with pytest.raises(BadConfig, match="'AzureGermanCloud', which is not known: name one by AZURE_ENV"):
+        controller_azure.settings({"azure_user_assigned_identity_id": ""})
 
 
 def test_a_group_that_cannot_be_found_out_is_named(started: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from unipam.cli import cilium_flags, controller_cilium, controller_kubenet
+from unipam.cli import cilium_flags, controller_azure, controller_cilium, controller_kubenet
 from unipam.cli.numbers import Number
 from unipam.cli.output import format_option
 
@@ -116,11 +115,10 @@ def _azure(given: dict[str, Any]) -> Cloud:
     """Return Azure, as whom the environment says. Raises BadConfig."""
     from unipam.clients.azure import credentials
     from unipam.clients.azure.arm import Arm
-    from unipam.clients.azure.settings import from_environment
     from unipam.clients.azure.write.budget import Budget
     from unipam.controllers.cloud import Cloud
 
-    settings = from_environment(os.environ, client=given["azure_user_assigned_identity_id"])
+    settings = controller_azure.settings(given)
     rate, burst = given["limit_ipam_api_qps"], given["limit_ipam_api_burst"]
     return Cloud(Arm(settings, credentials.own(settings)), lambda: Budget(rate, burst))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unipam.cli import controller_azure
 from unipam.cli.cilium_flags import Duration, switch
 from unipam.cli.output import show
 from unipam.cli.progress import remark
@@ -111,13 +111,12 @@ def rehearse(given: Mapping[str, Any], output: str) -> None:
     """Show what the operator would do about the cluster, and change nothing. Raises SourceFailed, UsageError."""
     from unipam.clients.azure import credentials
     from unipam.clients.azure.arm import Arm
-    from unipam.clients.azure.settings import from_environment
     from unipam.clients.azure.write.jobs import send
     from unipam.clients.kubernetes.api import KubernetesApi
     from unipam.controllers.cilium import rehearsal
 
     where, how = group(given), policy(given)
-    settings = from_environment(os.environ, client=given["azure_user_assigned_identity_id"])
+    settings = controller_azure.settings(given)
     api, arm = KubernetesApi(given["kubeconfig"]), Arm(settings, credentials.own(settings))
     try:
         nodes, pods = _read(api)

@@ -19,8 +19,9 @@ class Environment(NamedTuple):
     endpoint: str
 
 
+PUBLIC = "AZURE_PUBLIC"
 ENVIRONMENTS = {
-    "AZURE_PUBLIC": Environment("https://login.microsoftonline.com", "https://management.azure.com"),
+    PUBLIC: Environment("https://login.microsoftonline.com", "https://management.azure.com"),
     "AZURE_US_GOV": Environment("https://login.microsoftonline.us", "https://management.usgovcloudapi.net"),
     "AZURE_US_GOV_SECRET": Environment(
         "https://login.microsoftonline.microsoft.scloud", "https://management.azure.microsoft.scloud"
@@ -43,7 +44,7 @@ class Settings(NamedTuple):
     client: str = ""
     secret: str = ""
     token_file: str = ""
-    environment: str = "AZURE_PUBLIC"
+    environment: str = PUBLIC
     authority: str = ""
     endpoint: str = ""
     audience: str = ""
