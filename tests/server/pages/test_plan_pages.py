@@ -614,7 +614,7 @@ def test_the_parts_of_a_long_node_are_all_of_it(looker: Visitor, sample: Live) -
         part = looker.get(place)
         lines = [row for row in part.find("tr") if row.find("td") is not None]
         inner = [row for row in lines if any(each.get("class") == "lvl l2" for each in row.iter("span"))]
-        seen += [words_of(row.find("th")) for row in inner if row.get("class") != "more"]
+        seen += [words_of(row.find("th")) for row in inner if row.get("class") not in {"more", "earlier"}]
         more = [link for row in inner if row.get("class") == "more" for link in row.iter("a")]
         place = more[0].get("href") if more else None
         assert len(seen) < 2000, "the parts go on for ever"
@@ -690,6 +690,17 @@ def test_links_of_the_past_lead_somewhere(looker: Visitor, page: str) -> None:
     for place in places - {"/api/docs"}:
         assert place.count("?") <= 1, place
         assert looker.get(place).status == 200, place
+
+
+def test_a_later_part_leads_back_to_the_first(looker: Visitor) -> None:
+    first = looker.get("/plan?open=corp,corp/westeurope")
+    assert not first.find("tr", class_="earlier")
+    (more,) = [link for row in first.find("tr", class_="more") for link in row.iter("a")]
+    later = looker.get(str(more.get("href")))
+    (back,) = [link for row in later.find("tr", class_="earlier") for link in row.iter("a")]
+    assert words_of(back) == "westeurope from its beginning"
+    again = looker.get(str(back.get("href")))
+    assert again.rows() == first.rows()
 
 
 def test_what_is_opened_in_a_later_part_is_shown_there(looker: Visitor) -> None:

@@ -40,7 +40,10 @@ COLUMNS = ("kind", "cidr", "name", "path", "size", "used", "reserved", "largest"
 
 
 class Line(NamedTuple):
-    """A row of the tree on a page. `toggle` is the address with it opened or shut; `more` the rows after these."""
+    """A row of the tree on a page. `toggle` is the address with it opened or shut.
+
+    A line with `more` leads to the rows of the node after those shown, one with `earlier` to its first.
+    """
 
     row: Branch
     level: int
@@ -49,11 +52,12 @@ class Line(NamedTuple):
     place: str
     reserve: str
     more: str = ""
+    earlier: str = ""
 
     @property
     def weight(self) -> int:
         """Return about how many bytes the row takes; what holds something is drawn with a bar and can be opened."""
-        texts = (self.toggle, self.place, self.reserve, self.more, self.row.name, self.row.desc)
+        texts = (self.toggle, self.place, self.reserve, self.more, self.earlier, self.row.name, self.row.desc)
         return 320 + 480 * self.row.holds + sum(map(len, texts))
 
 
@@ -199,6 +203,8 @@ class _Walk:
             found = self._under(row)
         except Missing:  # what was opened once is not there any more, or not at this moment
             return
+        if _key(row.path) in self._starts:
+            self._earlier(row, level + 1)
         for each in found.rows:
             if self._weight > MOST_WEIGHT:
                 self._more(row, level + 1, start_of(each))
@@ -221,6 +227,11 @@ class _Walk:
         paths = [path for key, path in self._opened.items() if not (is_open and key[: len(own)] == own)]
         paths += [] if is_open else [row.path]
         return self._place(paths, self._starts)
+
+    def _earlier(self, row: Branch, level: int) -> None:
+        """Lead to the first part of this node; all else stays."""
+        starts = {key: start for key, start in self._starts.items() if key != _key(row.path)}
+        self._add(Line(row, level, False, "", "", "", earlier=self._place(list(self._opened.values()), starts)))
 
     def _more(self, row: Branch, level: int, start: str) -> None:
         """Lead to the part from there on, of this node and of what it lies in; all else is shut."""
