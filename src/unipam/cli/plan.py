@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -14,12 +13,12 @@ from unipam.cli.output import (
     is_document,
     is_table,
     list_options,
-    order_options,
     show,
     show_document,
     show_list,
     when,
 )
+from unipam.cli.plan_past import history, journal, moment_of
 from unipam.cli.register_api import Api, with_api
 from unipam.cli.table import View, age, column, moment, number
 
@@ -27,6 +26,10 @@ from unipam.cli.table import View, age, column, moment, number
 @click.group("plan")
 def command() -> None:
     """The plan as a whole: its tree, its past, who holds what, and where the cloud differs."""
+
+
+command.add_command(history)
+command.add_command(journal)
 
 
 RELATED = View(
@@ -42,39 +45,6 @@ RELATED = View(
     ),
     name="cidr",
     within=("path",),
-)
-_HISTORY = View(
-    "plan-entry",
-    (
-        number("number"),
-        age("at"),
-        column("verb"),
-        column("cidr"),
-        column("holder"),
-        column("actor"),
-        column("reason"),
-        moment("at"),
-        column("details", wide=True),
-    ),
-    name="number",
-)
-_LINES = View(
-    "journal-line",
-    (
-        number("number"),
-        age("at"),
-        column("verb"),
-        column("kind"),
-        column("cidr"),
-        column("name"),
-        column("where")._replace(write="/".join),
-        column("actor"),
-        column("reason"),
-        moment("at"),
-        column("changes", wide=True)._replace(write=lambda told: "; ".join(map(_change, told))),
-        column("details", wide=True),
-    ),
-    name="number",
 )
 _FINDINGS = View(
     "finding",
@@ -126,26 +96,8 @@ _OBJECTS = View(
 )
 
 
-def _change(told: dict[str, Any]) -> str:
-    return f"{told['field']}: {told['before'] or '-'} -> {told['after'] or '-'}"
-
-
-def _moment(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no moment: write 2026-01-31T12:00:00Z, or seconds") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-
-
 @command.command()
-@click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@click.option("--at", callback=moment_of, metavar="MOMENT", help="As it was then. [default: as it is now]")
 @click.option("--under", "wanted", metavar="NAME|PATH|PREFIX", help="Only what has this name, or lies in this prefix.")
 @click.option("--depth", type=click.IntRange(0), help="Only so many levels below the outermost.")
 @click.option("--free", is_flag=True, help="Also what is free, prefix by prefix.")
@@ -201,44 +153,6 @@ def explain(api: Api, prefix: str, space: str | None, output: str) -> None:
 
 
 @command.command()
-@click.option("--prefix", help="What happened at this prefix or address.")
-@click.option("--name", help="What happened to this name or id.")
-@click.option("--limit", type=int, default=100, show_default=True)
-@with_api
-@order_options
-def history(api: Api, prefix: str | None, name: str | None, limit: int, output: str) -> None:
-    """The journal: who changed what, when and why; the newest first.
-
-    \b
-    Examples:
-      unipam plan history --prefix 10.1.0.0/16
-      unipam plan history --name west --limit 20 -o yaml
-    """
-    query = {"cidr": prefix, "name": name, "limit": limit}
-    show_list(lambda: api.ask("GET", "/history", query=query), output, _HISTORY, "nothing happened")
-
-
-@command.command()
-@click.option("--actor", help="By whom, exactly.")
-@click.option("--verb", help="What was done: create, change, remove, settle, ...")
-@click.option("--under", metavar="PREFIX", help="What lies within this prefix.")
-@click.option("--name", help="How the name or id begins of what changed.")
-@click.option("--since", callback=_moment, metavar="MOMENT", help="From then on.")
-@click.option("--until", callback=_moment, metavar="MOMENT", help="Before then.")
-@with_api
-@list_options
-def journal(*, api: Api, output: str, **wish: str | float | None) -> None:
-    """The journal as far as a filter lets it through, with what each change was before; the newest first.
-
-    \b
-    Examples:
-      unipam plan journal --actor ada@example.org --verb create
-      unipam plan journal --under 10.1.0.0/16 --since 2026-03-01 -o wide
-    """
-    show_list(lambda: api.all("/journal", wish), output, _LINES, "nothing happened that is so")
-
-
-@command.command()
 @click.argument("text")
 @with_api
 @format_option
@@ -264,7 +178,7 @@ def search(api: Api, text: str, output: str) -> None:
 @click.option("--min", "least", type=int, help="The shortest prefix length.")
 @click.option("--max", "most", type=int, help="The longest prefix length.")
 @click.option("--depth", type=click.IntRange(1, 4), default=1, show_default=True, help="Levels.")
-@click.option("--at", callback=_moment, metavar="MOMENT", help="As it was then. [default: as it is now]")
+@click.option("--at", callback=moment_of, metavar="MOMENT", help="As it was then. [default: as it is now]")
 @with_api
 @format_option
 def branches(*, api: Api, under: str, output: str, least: int | None, most: int | None, **wish: Any) -> None:
