@@ -53,6 +53,8 @@ class CalicoGarbage:
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
+        if term is not self._term:  # another process may have led: what was suspect may have been in order meanwhile
+            self._suspects = {}
         self._term = term
         self._wait(term)
         if self._policy is None:
