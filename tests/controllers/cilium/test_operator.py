@@ -7,12 +7,14 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.controllers.cilium.simulation import Simulation
+from tests.controllers.cilium.simulation import Simulation, merged
 from tests.fakes.azure_compute import DISKS, GROUP, Compute
 from tests.fakes.azure_http import Refused
 from tests.fakes.simulated import LOST, UNSENT
 
+from unipam.dialects.cilium.node import CiliumNode, Published
 from unipam.dialects.cilium.planning import Policy
+from unipam.model.errors import SourceFailed
 
 
 def puts(operator: Simulation) -> int:
@@ -597,6 +599,31 @@ def test_a_leader_that_is_killed_while_its_write_goes_on_is_followed_by_one_that
     assert operator.world.now - begun <= 2 * takes + 2
     operator.run(300)
     assert (len(operator.pool("n0")), puts(operator)) == (8, 1)
+
+
+def test_a_node_that_the_api_server_refuses_is_written_ever_more_seldom() -> None:
+    """A schema of an older day refuses each of them: no round writes all of them again."""
+    operator = Simulation(2)
+    assert operator.run(30, operator.ready)
+    asked: list[float] = []
+    publish = operator.cluster.publish
+
+    def refuse(node: CiliumNode, said: Published) -> bool:
+        if node.name == "n0":
+            asked.append(operator.world.now)
+            raise SourceFailed("spec.ipam.pool: unknown field", source="kubernetes", status=422)
+        return publish(node, said)
+
+    operator.cluster.publish = refuse  # type: ignore[method-assign]
+    operator.agents["n0"].use(8)
+    operator.agents["n0"].tell()
+    for number in range(60):  # for ten minutes somebody changes the other one
+        said = {"metadata": {"labels": {"number": str(number)}}}
+        operator.cluster.put("n1", merged(operator.cluster.documents["n1"], said))
+        operator.run(10)
+    assert 3 <= len(asked) <= 12
+    operator.cluster.publish = publish  # type: ignore[method-assign]
+    assert operator.run(310, lambda: len(operator.pool("n0")) >= 16)
 
 
 def test_a_list_that_is_refused_from_the_start_is_no_loop_and_makes_the_process_unready() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from unipam.controllers.backoff import Backoff
 from unipam.controllers.cilium.asking import Asking
 from unipam.controllers.cilium.measures import Measures
 from unipam.controllers.cilium.requests import Requests
@@ -128,6 +129,8 @@ class Operator:
         self._steps: dict[str, Step] = {}
         self._serving.surveys.unpublished = self._steps.clear
         self._written: dict[str, tuple[str, Published]] = {}
+        self._refused: dict[str, Backoff] = {}
+        """By node: until when it is not written, since the API server refuses what would be."""
         self._due = 0.0
 
     def observe(self, term: Term) -> Observed:
@@ -170,9 +173,10 @@ class Operator:
         for step in changes.steps:
             self._steps[step.node.name] = step
         self._serving.serve(changes.steps, changes.at, term)
+        said = [each for each in changes.steps if each.said is not None and self._differs(each) and self._may_say(each)]
+        done = Done(together(lambda each: term.lasts and self._publish(each), said))
         self._due = self._next_due(changes.at)
-        said = [each for each in changes.steps if each.said is not None and self._differs(each)]
-        return Done(together(lambda each: term.lasts and self._publish(each), said))
+        return done
 
     @property
     def problems(self) -> list[str]:
@@ -186,6 +190,7 @@ class Operator:
             self._serving.forget(name)
             self._steps.pop(name)
             self._written.pop(name, None)
+            self._refused.pop(name, None)
         if self.problems:
             raise Behind(f"nothing is known of Azure yet: {self.problems[0]}", self._asking.heard, source="azure")
 
@@ -275,7 +280,8 @@ class Operator:
             for moment in set(step.release.since.values())
             for hidden in (0.0, HIDDEN_FOR)
         ]
-        return min((each for each in (*self._serving.resting(), *marks) if each > now), default=math.inf)
+        rests = (*self._serving.resting(), *(each.until for each in self._refused.values()))
+        return min((each for each in (*rests, *marks) if each > now), default=math.inf)
 
     def _differs(self, step: Step) -> bool:
         """Return whether something is to be written that has not just been: the mirror shows it a moment later."""
@@ -284,14 +290,25 @@ class Operator:
             return False
         return bool(status_patch(step.node, step.said) or spec_patch(step.node, step.said))
 
+    def _may_say(self, step: Step) -> bool:
+        """Return whether a node may be written; one that was refused is looked at again when that is over."""
+        name = step.node.name
+        if name in self._refused and self._now() < self._refused[name].until:
+            self._steps.pop(name, None)
+            return False
+        return True
+
     def _publish(self, step: Step) -> bool:
         assert step.said is not None
         try:
             written = self._writer.publish(step.node, step.said)
         except SourceFailed as error:
             self._tell("node not written", node=step.node.name, error=error.message)
+            if "status" in error.facts:
+                self._refused.setdefault(step.node.name, Backoff()).failed(self._now(), permanent=False)
             written = False
         if written:
+            self._refused.pop(step.node.name, None)
             self._written[step.node.name] = (step.node.revision, step.said)
             self._post(step.node, step.said.error)
         else:

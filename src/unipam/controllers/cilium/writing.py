@@ -22,7 +22,8 @@ class Writer:
     def publish(self, node: CiliumNode, said: Published) -> bool:
         """Write what differs; return whether the node says all of it now. Raises SourceFailed.
 
-        A node that is gone, or that somebody has changed meanwhile, is left to the next look.
+        A node that is gone, or that somebody has changed meanwhile, is left to the next look. Facts: status, where the
+        API server has refused it.
         """
         status, spec = status_patch(node, said), spec_patch(node, said)
         path = f"{PATH}/{quote(node.name, safe='')}"
@@ -36,7 +37,7 @@ class Writer:
                 self._api.merge(path, {"metadata": {"uid": node.uid}, "spec": {"ipam": spec}}, _soon())
         except Refusal as error:
             if error.status not in {404, 409}:
-                raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name) from error
+                raise SourceFailed(f"{self._api.name}: {error}", source=self._api.name, status=error.status) from error
             return False
         return True
 
