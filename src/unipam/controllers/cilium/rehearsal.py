@@ -54,7 +54,7 @@ class _Reading:
             done(stop.value)
         except SourceFailed as error:
             done(error)
-        except AssertionError:
+        except AssertionError:  # it was about to write: a defect of ours that nobody may take for a fault of Azure
             raise
         except Exception as error:  # noqa: BLE001 (as the dispatcher does: told as what could not be read)
             done(defect(error))

@@ -92,7 +92,7 @@ class Kubenet:
         self._observed = Observed((), 0.0)
         self._blamed: dict[str, str] = {}
         self._backoffs: dict[str, Backoff] = {}
-        """By node's UID: since when its condition cannot be written."""
+        """By node's UID: until when its condition is not written, which could not be."""
 
     def observe(self, term: Term) -> Observed:
         """See `Controller.observe`."""
